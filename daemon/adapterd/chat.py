@@ -1,0 +1,70 @@
+"""The words of a conversation, shared by every room: messages in, an answer out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+Prompt = tuple[Message, ...]
+"""A conversation up to the point where the model speaks; its last message is a user's."""
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """How an answer is sampled. Every option is always sent, so that no server default decides a result.
+
+    `num_ctx` and `num_predict` are in tokens.
+    """
+
+    num_ctx: int = 2048
+    num_predict: int = 512
+    temperature: float = 0.0
+    seed: int = 0
+    repeat_penalty: float = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said, why it stopped (`stop`, `length`, …), and what it took."""
+
+    text: str
+    done_reason: str
+    prompt_tokens: int
+    answer_tokens: int
+    total_s: float
+    first_token_s: float
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer was cut because it ran out of tokens."""
+        return self.done_reason == "length"
+
+
+Ask = Callable[[Sequence[Message]], Answer]
+Render = Callable[[Sequence[Message]], str]
+
+
+def as_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages in the shape that chat APIs take: `[{"role": …, "content": …}]`."""
+    return [{"role": str(m.role), "content": m.content} for m in messages]
+
+
+def from_dicts(messages: Sequence[Mapping[str, str]]) -> Prompt:
+    """The reverse of `as_dicts`; raises ValueError for an unknown role."""
+    return tuple(Message(Role(m["role"]), m["content"]) for m in messages)

@@ -1,0 +1,262 @@
+"""The configuration: a TOML file read into frozen settings, with every fault listed at once under its path."""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from adapterd.errors import ConfigError, NotFoundError
+from adapterd.home import Home
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Task(StrEnum):
+    """What the model is asked to produce; it decides which metrics an evaluation shows."""
+
+    JSON = "json"
+    CLASSIFICATION = "classification"
+    GENERATION = "generation"
+    GROUNDED_QA = "grounded_qa"
+
+
+class RuntimeKind(StrEnum):
+    """Which runtime serves the models."""
+
+    OLLAMA = "ollama"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, both allowed."""
+
+    low: float
+    high: float
+
+
+Count = Annotated[int, Range(1, 1_000_000)]
+Share = Annotated[float, Range(0.0, 0.9)]
+
+
+@dataclass(frozen=True)
+class OllamaSettings:
+    """How to reach Ollama."""
+
+    host: str = "http://127.0.0.1:11434"
+    timeout_s: Annotated[float, Range(1, 86_400)] = 600.0
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set."""
+
+    evaluation_share: Share = 0.2
+    evaluation_max: Count = 200
+    validation_share: Share = 0.1
+    max_tokens: Annotated[int, Range(16, 1_000_000)] = 2048
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss."""
+
+    rank: Annotated[int, Range(1, 1024)] = 16
+    alpha: Annotated[float, Range(0.001, 10_000)] = 32.0
+    dropout: Annotated[float, Range(0.0, 0.9)] = 0.0
+    layers: Annotated[int, Range(1, 1000)] = 16
+    epochs: Annotated[int, Range(1, 1000)] = 3
+    batch_size: Annotated[int, Range(1, 1024)] = 4
+    learning_rate: Annotated[float, Range(1e-8, 1.0)] = 1e-4
+    patience: Annotated[int, Range(1, 1000)] = 4
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """When a run starts by itself: at the cron time, if at least `min_new_records` usable records are new."""
+
+    cron: str = "0 3 * * *"
+    min_new_records: Count = 50
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How answers are asked for; both in tokens."""
+
+    num_ctx: Annotated[int, Range(16, 1_000_000)] = 4096
+    num_predict: Annotated[int, Range(1, 100_000)] = 512
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One model that applications use by its name."""
+
+    base: str
+    base_digest: str
+    feedback: Path | None = None
+    task: Task = Task.GENERATION
+    schema: Path | None = None
+    dataset: DatasetSettings = field(default_factory=DatasetSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration."""
+
+    runtime: RuntimeKind = RuntimeKind.OLLAMA
+    ollama: OllamaSettings = field(default_factory=OllamaSettings)
+    models: dict[str, ModelSettings] = field(default_factory=dict)
+
+    def model_name(self, name: str | None) -> str:
+        """The named model, or the only one there is when no name is given; raises NotFoundError otherwise."""
+        known = ", ".join(sorted(self.models)) or "none"
+        if name is None:
+            if len(self.models) == 1:
+                return next(iter(self.models))
+            raise NotFoundError(
+                f"which model? configured are: {known}",
+                hint="name one of them" if self.models else "adapterctl init NAME --base TAG",
+            )
+        if name not in self.models:
+            raise NotFoundError(
+                f"no model named {name!r} is configured; configured are: {known}",
+                hint="adapterctl init NAME --base TAG makes one",
+            )
+        return name
+
+
+def load(home: Home) -> Settings:
+    """The settings of this home, defaults where there is no file; raises ConfigError naming every fault."""
+    if not home.config_file.is_file():
+        return Settings()
+    try:
+        text = home.config_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
+    return parse(text, source=str(home.config_file))
+
+
+def parse(text: str, *, source: str = "config.toml") -> Settings:
+    """Settings from TOML; raises ConfigError with one line for every fault."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{source} is not valid TOML: {exc}") from exc
+    faults: list[str] = []
+    settings = None
+    from cattrs.errors import BaseValidationError
+
+    try:
+        settings = settings_converter().structure(table, Settings)
+    except BaseValidationError as exc:
+        faults += describe_faults(exc)
+    faults += [
+        f"models.{name}: a model's name has lower-case letters, digits, '.', '_' and '-' only"
+        for name in table.get("models", {})
+        if not MODEL_NAME.fullmatch(name)
+    ]
+    if settings is None or faults:
+        raise ConfigError(f"{source}:\n  " + "\n  ".join(faults), hint="correct these lines; nothing was changed")
+    return settings
+
+
+def settings_converter() -> "Converter":
+    """A strict reader of settings: no unknown keys, no silent conversion between types, numbers within their range."""
+    from cattrs import Converter
+
+    converter = Converter(forbid_extra_keys=True)
+
+    for kind in (int, float, str, bool):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(Path, lambda value, _: Path(os.path.expandvars(_a_string(value))).expanduser())
+    converter.register_structure_hook_func(
+        lambda annotation: get_origin(annotation) is Annotated,
+        lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
+    )
+    for choice in (Task, RuntimeKind):
+        converter.register_structure_hook(choice, _one_of)
+    converter.register_unstructure_hook(Path, str)
+    return converter
+
+
+def _strict(kind: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _: Any) -> Any:
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{value!r} is not a {_KIND_NAMES[kind]}")
+        return value
+
+    return structure
+
+
+_KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
+
+
+def _a_string(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a path")
+    return value
+
+
+def _within(value: Any, annotation: Any) -> Any:
+    bounds = next(item for item in get_args(annotation)[1:] if isinstance(item, Range))
+    if not bounds.low <= value <= bounds.high:
+        raise ValueError(f"{value!r} is not between {bounds.low:g} and {bounds.high:g}")
+    return value
+
+
+def _one_of(value: Any, kind: type[StrEnum]) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not one of: {', '.join(kind)}") from None
+
+
+def describe_faults(error: BaseException, path: str = "") -> list[str]:
+    """One sentence per fault in a cattrs error, each beginning with the dotted path of the value."""
+    from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+
+    if isinstance(error, ClassValidationError):
+        pairs, rest = error.group_exceptions()
+        faults = [line for exc, note in pairs for line in describe_faults(exc, _join(path, note.name))]
+        return faults + [line for exc in rest for line in describe_faults(exc, path)]
+    if isinstance(error, IterableValidationError):
+        items, rest = error.group_exceptions()
+        faults = [line for exc, item in items for line in describe_faults(exc, _join(path, str(item.index)))]
+        return faults + [line for exc in rest for line in describe_faults(exc, path)]
+    if isinstance(error, ForbiddenExtraKeysError):
+        return [f"{_join(path, key)}: no such setting" for key in sorted(error.extra_fields)]
+    if isinstance(error, KeyError):
+        return [f"{path}: is missing"]
+    if isinstance(error, ValueError):
+        return [f"{path}: {error}"]
+    return [f"{path or 'the file'}: must be a table"]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def to_table(settings: Settings | ModelSettings) -> dict[str, Any]:
+    """The settings as plain values, the way they would stand in TOML; unset paths are left out."""
+    return _without_none(settings_converter().unstructure(settings))
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }

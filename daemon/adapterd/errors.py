@@ -1,0 +1,72 @@
+"""Every failure that a person may meet is one of these, and its text is a sentence about the value that was wrong.
+
+`hint` says what to do about it; the CLI prints it as a second line and exits with `exit_code`.
+"""
+
+
+class AdapterdError(Exception):
+    """Root of all errors of this product: `str(error)` is what is wrong, `hint` what to do, if there is more to say."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(AdapterdError):
+    """The configuration is missing, unreadable or wrong."""
+
+    exit_code = 3
+
+
+class NotFoundError(AdapterdError):
+    """A model, version, run or file that was named does not exist."""
+
+    exit_code = 4
+
+
+class RuntimeUnavailableError(AdapterdError):
+    """The runtime (Ollama) does not answer, or answers with a failure of its own."""
+
+    exit_code = 5
+
+
+class RuntimeRefusedError(AdapterdError):
+    """The runtime answered, and refused what was asked."""
+
+    exit_code = 5
+
+
+class InputError(AdapterdError):
+    """Something that was given (a file, a record, an argument) cannot be used."""
+
+    exit_code = 6
+
+
+class UnsupportedModelError(AdapterdError):
+    """The base model has an architecture or a tensor type that cannot be trained or merged."""
+
+    exit_code = 6
+
+
+class StageError(AdapterdError):
+    """A stage of a run failed; the run can be continued."""
+
+    exit_code = 7
+
+
+class NotEnoughDataError(StageError):
+    """There are too few usable records for the stage to make sense."""
+
+
+class BusyError(AdapterdError):
+    """Another process holds what is needed: a run in progress, or a change of tags."""
+
+    exit_code = 8
+
+
+class StoreError(AdapterdError):
+    """The state database cannot be opened or written."""
+
+    exit_code = 9

@@ -1,0 +1,140 @@
+"""The connection: one file in WAL mode, brought up to date when it is opened."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adapterd.errors import StoreError
+from adapterd.store.migrations import MIGRATIONS
+
+BUSY_TIMEOUT_S = 20.0
+
+
+def utc_now() -> datetime:
+    """The clock used where none is injected."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """All state. Open one per thread; every write that belongs together goes into one `transaction`.
+
+    Raises StoreError when the file cannot be opened, is damaged, or comes from a newer release.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
+        from adapterd.store.evaluation_sets import EvaluationSets
+        from adapterd.store.events import Events
+        from adapterd.store.feedback import Feedback
+        from adapterd.store.runs import Runs
+        from adapterd.store.versions import Versions
+
+        self.path = path
+        self.clock = clock
+        self._depth = 0
+        with translated(path):
+            self._connection = _connect(path)
+            self._migrate()
+        self.feedback = Feedback(self)
+        self.evaluation_sets = EvaluationSets(self)
+        self.runs = Runs(self)
+        self.versions = Versions(self)
+        self.events = Events(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; what was committed stays."""
+        self._connection.close()
+
+    def now(self) -> str:
+        """The present moment as stored: ISO 8601 in UTC."""
+        return self.clock().astimezone(UTC).isoformat(timespec="milliseconds")
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes inside the block happen, or none. Blocks may be nested; the outermost one commits."""
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if self._depth:
+            yield
+            return
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            else:
+                self._connection.execute("COMMIT")
+            finally:
+                self._depth -= 1
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """Run one statement; outside a transaction it commits by itself."""
+        with translated(self.path):
+            return self._connection.execute(sql, values)
+
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        return list(self.execute(sql, values))
+
+    def row(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
+        """The first row of a query, if there is one."""
+        found: sqlite3.Row | None = self.execute(sql, values).fetchone()
+        return found
+
+    def _migrate(self) -> None:
+        if self._schema_version() < len(MIGRATIONS):
+            self._connection.execute("BEGIN IMMEDIATE")
+            for number, script in enumerate(MIGRATIONS[self._schema_version() :], start=self._schema_version() + 1):
+                for statement in filter(str.strip, script.split(";")):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {number}")
+            self._connection.execute("COMMIT")
+        if self._schema_version() > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path} was written by a newer release of adapterd (schema {self._schema_version()}, "
+                f"this release knows {len(MIGRATIONS)})",
+                hint="install that release again, or move the home with ADAPTERD_HOME",
+            )
+
+    def _schema_version(self) -> int:
+        version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the file system's errors into StoreError."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except (sqlite3.DatabaseError, OSError) as exc:
+        raise StoreError(
+            f"the state database {path} cannot be used: {exc}", hint="adapterctl doctor looks closer"
+        ) from exc

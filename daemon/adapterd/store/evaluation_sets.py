@@ -1,0 +1,56 @@
+"""Frozen evaluation sets: written once, identified by their content, never changed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adapterd.store.database import Store
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The `number`-th frozen set of a model; `cases` are the plain values of its cases."""
+
+    number: int
+    content_hash: str
+    cases: list[dict[str, Any]]
+    created_at: datetime
+
+
+class EvaluationSets:
+    """The evaluation_sets table."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def freeze(self, model: str, content_hash: str, cases: Sequence[dict[str, Any]]) -> EvaluationSet:
+        """Add a set as the newest of the model."""
+        newest = self.newest(model)
+        number = newest.number + 1 if newest else 1
+        self._store.execute(
+            "INSERT INTO evaluation_sets VALUES (?, ?, ?, ?, ?)",
+            (model, number, content_hash, json.dumps(list(cases), ensure_ascii=False), self._store.now()),
+        )
+        return self.all(model)[-1]
+
+    def newest(self, model: str) -> EvaluationSet | None:
+        """The set that candidates are judged by, if one was frozen."""
+        sets = self.all(model)
+        return sets[-1] if sets else None
+
+    def all(self, model: str) -> list[EvaluationSet]:
+        """Every frozen set of the model, oldest first: none of their prompts may be trained on."""
+        rows = self._store.rows(
+            """SELECT number, content_hash, cases, created_at FROM evaluation_sets
+               WHERE model = ? ORDER BY number""",
+            (model,),
+        )
+        return [
+            EvaluationSet(
+                row["number"], row["content_hash"], json.loads(row["cases"]), datetime.fromisoformat(row["created_at"])
+            )
+            for row in rows
+        ]

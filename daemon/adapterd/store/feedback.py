@@ -1,0 +1,178 @@
+"""Feedback as rows: what was taken, from which files, and what was put into quarantine."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapterd.store.database import Store
+
+
+@dataclass(frozen=True)
+class NewFeedback:
+    """A record to be stored; `record` is its whole JSON, the other fields are what lists and triage search by."""
+
+    content_hash: str
+    prompt_hash: str
+    record: str
+    created_at: datetime
+    file: str
+    line: int
+    output_type: str | None = None
+    source_id: str | None = None
+    rating: int | None = None
+    failure_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredFeedback:
+    """A record as it stands in the store."""
+
+    id: int
+    content_hash: str
+    prompt_hash: str
+    record: str
+    file: str
+    line: int
+    output_type: str | None
+    source_id: str | None
+    rating: int | None
+    failure_tags: tuple[str, ...]
+    created_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """What became of one feedback file; `lines` counts the records it was made of."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    lines: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Something that could not be used, why, and where its bytes are kept."""
+
+    id: int
+    file: str
+    line: int
+    reason: str
+    excerpt: str
+    kept: str
+    received_at: datetime
+
+
+class Feedback:
+    """The feedback tables of all models."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def add(self, model: str, record: NewFeedback) -> bool:
+        """Store the record once; False if the same content is already there."""
+        cursor = self._store.execute(
+            """INSERT INTO feedback (model, content_hash, prompt_hash, output_type, source_id, rating, failure_tags,
+                                     record, file, line, created_at, received_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+            (
+                model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
+                json.dumps(record.failure_tags), record.record, record.file, record.line,
+                record.created_at.isoformat(), self._store.now(),
+            ),
+        )  # fmt: skip
+        return cursor.rowcount == 1
+
+    def all(self, model: str, *, up_to_id: int | None = None) -> list[StoredFeedback]:
+        """Every record of the model in the order of arrival, up to an id if one is given."""
+        rows = self._store.rows(
+            "SELECT * FROM feedback WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id", (model, up_to_id)
+        )
+        return [
+            StoredFeedback(
+                id=row["id"], content_hash=row["content_hash"], prompt_hash=row["prompt_hash"], record=row["record"],
+                file=row["file"], line=row["line"], output_type=row["output_type"], source_id=row["source_id"],
+                rating=row["rating"], failure_tags=tuple(json.loads(row["failure_tags"])),
+                created_at=datetime.fromisoformat(row["created_at"]),
+                received_at=datetime.fromisoformat(row["received_at"]),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def count(self, model: str, *, after_id: int = 0) -> int:
+        """How many records the model has, or has got since the given id."""
+        return self._one("SELECT count(*) FROM feedback WHERE model = ? AND id > ?", model, after_id)
+
+    def last_id(self, model: str) -> int:
+        """The id of the newest record, 0 if there is none."""
+        return self._one("SELECT coalesce(max(id), 0) FROM feedback WHERE model = ?", model)
+
+    def failure_tag_counts(self, model: str) -> dict[str, int]:
+        """How often each failure tag occurs, most frequent first."""
+        rows = self._store.rows(
+            """SELECT tag.value AS tag, count(*) AS n FROM feedback, json_each(feedback.failure_tags) AS tag
+               WHERE model = ? GROUP BY tag.value ORDER BY n DESC, tag""",
+            (model,),
+        )
+        return {row["tag"]: row["n"] for row in rows}
+
+    def file_read(self, model: str, path: str) -> FileRead | None:
+        """What is known of a file, if it was read before."""
+        row = self._store.row(
+            """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
+               FROM feedback_files WHERE model = ? AND path = ?""",
+            (model, path),
+        )
+        return FileRead(**dict(row)) if row else None
+
+    def record_file(self, model: str, file: FileRead) -> None:
+        """Remember what became of a file, so that it is not read again until it changes."""
+        self._store.execute(
+            "INSERT OR REPLACE INTO feedback_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (model, file.path, file.size_bytes, file.mtime_ns, file.lines, file.accepted, file.duplicates,
+             file.quarantined, self._store.now()),
+        )  # fmt: skip
+
+    def files(self, model: str) -> list[FileRead]:
+        """Every file that was read, by path."""
+        rows = self._store.rows(
+            """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
+               FROM feedback_files WHERE model = ? ORDER BY path""",
+            (model,),
+        )
+        return [FileRead(**dict(row)) for row in rows]
+
+    def quarantine(self, model: str, *, file: str, line: int, reason: str, excerpt: str, kept: str) -> None:
+        """Note one unusable piece; the same piece of the same file is noted once."""
+        self._store.execute(
+            """INSERT INTO quarantine (model, file, line, reason, excerpt, kept, received_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason""",
+            (model, file, line, reason, excerpt, kept, self._store.now()),
+        )
+
+    def forget_quarantine_except(self, model: str, *, file: str, lines_kept: Sequence[tuple[int, str]]) -> None:
+        """Drop notes about a file that no longer hold after it was corrected; `lines_kept` are (line, kept) pairs."""
+        self._store.execute(
+            """DELETE FROM quarantine WHERE model = ? AND file = ?
+               AND json_array(line, kept) NOT IN (SELECT json_array(value ->> 0, value ->> 1) FROM json_each(?))""",
+            (model, file, json.dumps(list(lines_kept))),
+        )
+
+    def quarantined(self, model: str) -> list[Quarantined]:
+        """Everything in quarantine, oldest first."""
+        rows = self._store.rows(
+            """SELECT id, file, line, reason, excerpt, kept, received_at FROM quarantine WHERE model = ? ORDER BY id""",
+            (model,),
+        )
+        return [Quarantined(**{**dict(row), "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
+
+    def _one(self, sql: str, *values: object) -> int:
+        row = self._store.row(sql, values)
+        return int(row[0]) if row else 0

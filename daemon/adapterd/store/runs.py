@@ -1,0 +1,191 @@
+"""Runs and their stages: the journal from which an interrupted run goes on."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adapterd.store.database import Store
+
+
+class RunState(StrEnum):
+    """Where a run stands. RUNNING without a live process means it was interrupted and can be continued."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    PROMOTED = "promoted"
+    HELD = "held"
+    ABANDONED = "abandoned"
+
+    @property
+    def open(self) -> bool:
+        """Whether the run can still be continued."""
+        return self in (RunState.RUNNING, RunState.FAILED)
+
+
+class StageState(StrEnum):
+    """Where a stage stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One passage of the pipeline for one model; `fingerprint` tells which settings and base it was planned with."""
+
+    id: str
+    model: str
+    state: RunState
+    reason: str
+    fingerprint: str
+    last_feedback_id: int
+    version: str | None
+    error: str | None
+    hint: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of a run; `key` is the hash of everything it was given, `result` what it gave back."""
+
+    name: str
+    state: StageState
+    key: str
+    result: dict[str, Any] | None
+    progress: dict[str, Any] | None
+    error: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def seconds(self) -> float:
+        """How long the stage took, 0 while it is not finished."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
+
+
+class Runs:
+    """The runs, stages and run_requests tables."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def start(self, run_id: str, model: str, *, reason: str, fingerprint: str, last_feedback_id: int) -> Run:
+        """Open a new run."""
+        self._store.execute(
+            """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, created_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, self._store.now()),
+        )
+        return self.get(run_id)
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id; raises KeyError when there is none."""
+        row = self._store.row("SELECT * FROM runs WHERE id = ?", (run_id,))
+        if row is None:
+            raise KeyError(run_id)
+        return _run(row)
+
+    def latest(self, model: str) -> Run | None:
+        """The model's newest run."""
+        row = self._store.row("SELECT * FROM runs WHERE model = ? ORDER BY created_at DESC, id DESC LIMIT 1", (model,))
+        return _run(row) if row else None
+
+    def set_state(self, run_id: str, state: RunState, *, error: str | None = None, hint: str | None = None) -> None:
+        """Move a run on; reaching any state but RUNNING notes the time."""
+        finished = None if state is RunState.RUNNING else self._store.now()
+        self._store.execute(
+            "UPDATE runs SET state = ?, error = ?, hint = ?, finished_at = ? WHERE id = ?",
+            (state, error, hint, finished, run_id),
+        )
+
+    def set_version(self, run_id: str, version: str) -> None:
+        """Remember which version the run makes."""
+        self._store.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
+
+    def last_learned_id(self, model: str) -> int:
+        """The newest feedback id that a finished run has taken into account, 0 if none has."""
+        row = self._store.row(
+            "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?)",
+            (model, RunState.PROMOTED, RunState.HELD),
+        )
+        return int(row[0] or 0) if row else 0
+
+    def start_stage(self, run_id: str, name: str, key: str) -> None:
+        """Note that a stage begins, forgetting an earlier attempt at it."""
+        self._store.execute(
+            "INSERT OR REPLACE INTO stages (run_id, name, state, key, started_at) VALUES (?, ?, ?, ?, ?)",
+            (run_id, name, StageState.RUNNING, key, self._store.now()),
+        )
+
+    def report_stage(self, run_id: str, name: str, progress: dict[str, Any]) -> None:
+        """Overwrite what a running stage last said of its progress."""
+        self._store.execute(
+            "UPDATE stages SET progress = ? WHERE run_id = ? AND name = ?", (json.dumps(progress), run_id, name)
+        )
+
+    def finish_stage(
+        self, run_id: str, name: str, *, result: dict[str, Any] | None = None, error: str | None = None
+    ) -> None:
+        """Close a stage with its result, or with the error that stopped it."""
+        state = StageState.FAILED if result is None else StageState.DONE
+        self._store.execute(
+            "UPDATE stages SET state = ?, result = ?, error = ?, finished_at = ? WHERE run_id = ? AND name = ?",
+            (state, None if result is None else json.dumps(result), error, self._store.now(), run_id, name),
+        )
+
+    def stages(self, run_id: str) -> list[StageRow]:
+        """The run's stages in the order in which they began."""
+        rows = self._store.rows("SELECT * FROM stages WHERE run_id = ? ORDER BY started_at, rowid", (run_id,))
+        return [
+            StageRow(
+                name=row["name"],
+                state=StageState(row["state"]),
+                key=row["key"],
+                result=json.loads(row["result"]) if row["result"] else None,
+                progress=json.loads(row["progress"]) if row["progress"] else None,
+                error=row["error"],
+                started_at=datetime.fromisoformat(row["started_at"]),
+                finished_at=datetime.fromisoformat(row["finished_at"]) if row["finished_at"] else None,
+            )
+            for row in rows
+        ]
+
+    def request(self, model: str, reason: str) -> int:
+        """Ask the daemon for a run; returns the request's id. A request that still waits is not made twice."""
+        with self._store.transaction():
+            row = self._store.row("SELECT id FROM run_requests WHERE model = ? AND run_id IS NULL", (model,))
+            if row:
+                return int(row["id"])
+            cursor = self._store.execute(
+                "INSERT INTO run_requests (model, reason, created_at) VALUES (?, ?, ?)",
+                (model, reason, self._store.now()),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def waiting_requests(self) -> list[tuple[int, str, str]]:
+        """Requests that no run answers yet: (id, model, reason), oldest first."""
+        rows = self._store.rows("SELECT id, model, reason FROM run_requests WHERE run_id IS NULL ORDER BY id")
+        return [(row["id"], row["model"], row["reason"]) for row in rows]
+
+    def answer_request(self, request_id: int, run_id: str) -> None:
+        """Note which run a request led to; an empty run id means that none was possible."""
+        self._store.execute("UPDATE run_requests SET run_id = ? WHERE id = ?", (run_id, request_id))
+
+    def request_answer(self, request_id: int) -> str | None:
+        """The run id that a request led to, None while it waits."""
+        row = self._store.row("SELECT run_id FROM run_requests WHERE id = ?", (request_id,))
+        return row["run_id"] if row else None
+
+
+def _run(row: Any) -> Run:
+    values = dict(row)
+    values["state"] = RunState(values["state"])
+    for name in ("created_at", "finished_at"):
+        values[name] = datetime.fromisoformat(values[name]) if values[name] else None
+    return Run(**values)

@@ -1,0 +1,135 @@
+"""Versions and what is live: which tag should point where, and changes that were begun."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adapterd.store.database import Store
+
+
+class VersionState(StrEnum):
+    """What became of a version. Whether it is live or previous is said by the deployment."""
+
+    CANDIDATE = "candidate"
+    HELD = "held"
+    PROMOTED = "promoted"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version; `digest` is that of its tag, `reason` says why it is in its state."""
+
+    model: str
+    version: str
+    run_id: str
+    digest: str
+    state: VersionState
+    reason: str
+    metrics: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the model's `latest` and `previous` tags point to; a version's name, or `base`."""
+
+    model: str
+    live: str
+    live_digest: str
+    previous: str | None
+    previous_digest: str | None
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A change of tags that was begun: `action` is promote or rollback, `target` becomes live."""
+
+    id: int
+    model: str
+    action: str
+    target: str
+    withdrawn: str
+
+
+class Versions:
+    """The versions, deployments and intents tables."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def add(self, model: str, version: str, *, run_id: str, digest: str) -> None:
+        """Note a registered candidate; registering the same version again replaces it."""
+        self._store.execute(
+            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, '', '{}', ?)",
+            (model, version, run_id, digest, VersionState.CANDIDATE, self._store.now()),
+        )
+
+    def set_state(
+        self, model: str, version: str, state: VersionState, reason: str, metrics: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what became of a version and why; metrics are replaced if given."""
+        self._store.execute(
+            """UPDATE versions SET state = ?, reason = ?, metrics = coalesce(?, metrics)
+               WHERE model = ? AND version = ?""",
+            (state, reason, None if metrics is None else json.dumps(metrics), model, version),
+        )
+
+    def get(self, model: str, version: str) -> Version | None:
+        """The version, if it exists."""
+        row = self._store.row("SELECT * FROM versions WHERE model = ? AND version = ?", (model, version))
+        return _version(row) if row else None
+
+    def all(self, model: str) -> list[Version]:
+        """Every version of the model in the order of their creation."""
+        rows = self._store.rows("SELECT * FROM versions WHERE model = ? ORDER BY created_at, rowid", (model,))
+        return [_version(row) for row in rows]
+
+    def deployment(self, model: str) -> Deployment | None:
+        """What is live, if anything was ever deployed."""
+        row = self._store.row("SELECT * FROM deployments WHERE model = ?", (model,))
+        return Deployment(**{**dict(row), "since": datetime.fromisoformat(row["since"])}) if row else None
+
+    def deploy(
+        self, model: str, *, live: str, live_digest: str, previous: str | None, previous_digest: str | None
+    ) -> None:
+        """Record what the tags now point to."""
+        self._store.execute(
+            "INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?, ?)",
+            (model, live, live_digest, previous, previous_digest, self._store.now()),
+        )
+
+    def begin_intent(self, model: str, action: str, target: str, withdrawn: str = "") -> int:
+        """Write down a change of tags before it is begun; returns its id."""
+        cursor = self._store.execute(
+            "INSERT INTO intents (model, action, target, withdrawn, state, created_at) VALUES (?, ?, ?, ?, 'begun', ?)",
+            (model, action, target, withdrawn, self._store.now()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def finish_intent(self, intent_id: int, state: str = "done") -> None:
+        """Note that a change is finished (`done`) or was given up (`undone`)."""
+        self._store.execute(
+            "UPDATE intents SET state = ?, finished_at = ? WHERE id = ?", (state, self._store.now(), intent_id)
+        )
+
+    def begun_intents(self, model: str) -> list[Intent]:
+        """Changes that were begun and never finished, oldest first."""
+        rows = self._store.rows(
+            "SELECT id, model, action, target, withdrawn FROM intents WHERE model = ? AND state = 'begun' ORDER BY id",
+            (model,),
+        )
+        return [Intent(**dict(row)) for row in rows]
+
+
+def _version(row: Any) -> Version:
+    values = dict(row)
+    values["state"] = VersionState(values["state"])
+    values["metrics"] = json.loads(values["metrics"])
+    values["created_at"] = datetime.fromisoformat(values["created_at"])
+    return Version(**values)
