@@ -1,0 +1,1 @@
+"""Service definitions: a LaunchAgent for macOS, a systemd user unit for Linux."""

@@ -1,0 +1,1 @@
+"""The Modelfile template, and what is specific to a model family."""

@@ -1,0 +1,186 @@
+"""A runtime in this very process: llama.cpp through llama-cpp-python, tags kept in a folder.
+
+For trying and testing the product where Ollama cannot be had. Prompts are rendered by the chat template inside the
+GGUF (or the one registered with the tag), and sampled by the same options that are sent to Ollama.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from adapterd.base.modelfile import Modelfile
+from adapterd.chat import Answer, ChatOptions, Message, Role, as_dicts, from_dicts
+from adapterd.errors import NotFoundError, RuntimeRefusedError
+from adapterd.home import make_private
+from adapterd.serving import handover
+from adapterd.serving.runtime import Progress, ServedModel
+from adapterd.serving.tags import full_name
+from adapterd.system.files import write_atomic
+
+LOAD_CONTEXT_TOKENS = 2048
+
+
+class EmbeddedRuntime:
+    """Tags in `folder`: `blobs/sha256-…` are the files, `tags/NAME/TAG.json` say what each tag is made of."""
+
+    name = "embedded"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._loaded: tuple[Path, int, Any] | None = None
+
+    def version(self) -> str:
+        return f"llama-cpp-python {version('llama-cpp-python')}"
+
+    def tags(self) -> dict[str, str]:
+        return {
+            f"{file.parent.name}:{file.stem}": _digest(file.read_bytes())
+            for file in sorted((self.folder / "tags").glob("*/*.json"))
+        }
+
+    def show(self, tag: str) -> ServedModel:
+        manifest = self._manifest(tag)
+        return ServedModel(
+            tag=full_name(tag),
+            digest=_digest(self._tag_file(tag).read_bytes()),
+            gguf=self._blob(manifest["file"]),
+            modelfile=_modelfile(manifest),
+            quantization="",
+        )
+
+    def create(
+        self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, progress: Progress = lambda _: None
+    ) -> str:
+        blob = self._blob(digest)
+        make_private(blob.parent)
+        how = "present" if blob.exists() else handover.place(gguf, blob)
+        if how is None:
+            raise RuntimeRefusedError(f"{gguf} cannot be linked or cloned into {blob.parent}")
+        progress(1.0)
+        self._write(tag, {"file": digest, **modelfile.as_request()})
+        return how
+
+    def copy(self, source: str, target: str) -> None:
+        self._write(target, self._manifest(source))
+
+    def delete(self, tag: str) -> None:
+        digest = self._manifest(tag)["file"]
+        self._tag_file(tag).unlink()
+        if not any(self._manifest(other)["file"] == digest for other in self.tags()):
+            self._blob(digest).unlink(missing_ok=True)
+
+    def load(self, tag: str) -> None:
+        self._model(tag, LOAD_CONTEXT_TOKENS)
+
+    def render(self, tag: str, messages: Sequence[Message]) -> str:
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+        served = self.show(tag).modelfile
+        model = self._model(tag, LOAD_CONTEXT_TOKENS)
+        template = served.template or model.metadata.get("tokenizer.chat_template")
+        if not template:
+            raise RuntimeRefusedError(f"{tag} has no chat template", hint="give one with `init --template FILE`")
+        if served.system and messages[0].role is not Role.SYSTEM:
+            messages = (Message(Role.SYSTEM, served.system), *messages)
+        special = {name: model.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "bos")}
+        texts = {f"{name}_token": _token_text(model, value) for name, value in special.items()}
+        return str(Jinja2ChatFormatter(template, **texts)(messages=as_dicts(messages)).prompt)
+
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
+        started = time.monotonic()
+        text = self.render(tag, messages)
+        model = self._model(tag, options.num_ctx)
+        ids = model.tokenize(text.encode(), add_bos=True, special=True)
+        if len(ids) >= options.num_ctx:
+            raise RuntimeRefusedError(f"the prompt has {len(ids)} tokens, the context of {tag} {options.num_ctx}")
+        pieces, done_reason, first_token_s = self._sample(model, ids, self.show(tag).modelfile, options, started)
+        answer = "".join(pieces)
+        return Answer(
+            text=answer,
+            done_reason=done_reason,
+            prompt_tokens=len(ids),
+            answer_tokens=len(model.tokenize(answer.encode(), add_bos=False)) if answer else 0,
+            total_s=time.monotonic() - started,
+            first_token_s=first_token_s,
+        )
+
+    @staticmethod
+    def _sample(
+        model: Any, ids: list[int], served: Modelfile, options: ChatOptions, started: float
+    ) -> tuple[list[str], str, float]:
+        stop = served.parameters.get("stop", ())
+        stream = model.create_completion(
+            ids, stream=True, max_tokens=options.num_predict, temperature=options.temperature, seed=options.seed,
+            repeat_penalty=options.repeat_penalty, stop=list(stop) if isinstance(stop, tuple) else [str(stop)],
+        )  # fmt: skip
+        pieces: list[str] = []
+        done_reason, first_token_s = "stop", 0.0
+        for part in stream:
+            first_token_s = first_token_s or time.monotonic() - started
+            pieces.append(part["choices"][0]["text"])
+            done_reason = part["choices"][0]["finish_reason"] or done_reason
+        return pieces, done_reason, first_token_s
+
+    def _model(self, tag: str, num_ctx: int) -> Any:
+        """The loaded file of the tag, with room for at least `num_ctx` tokens; one file is kept in memory."""
+        blob = self._blob(self._manifest(tag)["file"])
+        if self._loaded is None or self._loaded[0] != blob or self._loaded[1] < num_ctx:
+            self._loaded = None
+            self._loaded = (blob, num_ctx, self._open(blob, num_ctx))
+        return self._loaded[2]
+
+    def _open(self, blob: Path, num_ctx: int) -> Any:
+        try:
+            return self._llama(model_path=str(blob), n_ctx=num_ctx, verbose=False)
+        except ValueError as exc:
+            raise RuntimeRefusedError(f"llama.cpp cannot load {blob}: {exc}") from exc
+
+    @cached_property
+    def _llama(self) -> Any:
+        from llama_cpp import Llama
+
+        return Llama
+
+    def _manifest(self, tag: str) -> dict[str, Any]:
+        try:
+            manifest: dict[str, Any] = json.loads(self._tag_file(tag).read_bytes())
+        except FileNotFoundError as exc:
+            raise NotFoundError(f"the embedded runtime has no {tag}") from exc
+        return manifest
+
+    def _write(self, tag: str, manifest: Mapping[str, Any]) -> None:
+        file = self._tag_file(tag)
+        make_private(file.parent)
+        write_atomic(file, json.dumps(manifest, sort_keys=True))
+
+    def _tag_file(self, tag: str) -> Path:
+        name, _, label = full_name(tag).rpartition(":")
+        return self.folder / "tags" / name.replace("/", "%") / f"{label}.json"
+
+    def _blob(self, digest: str) -> Path:
+        return self.folder / "blobs" / digest.replace(":", "-")
+
+
+def _digest(manifest: bytes) -> str:
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def _modelfile(manifest: Mapping[str, Any]) -> Modelfile:
+    return Modelfile(
+        template=manifest.get("template"),
+        system=manifest.get("system"),
+        parameters={k: tuple(v) if isinstance(v, list) else v for k, v in manifest.get("parameters", {}).items()},
+        messages=from_dicts(manifest.get("messages", [])),
+        renderer=manifest.get("renderer"),
+        parser=manifest.get("parser"),
+        licenses=tuple(manifest.get("license", ())),
+    )
+
+
+def _token_text(model: Any, token_id: str | None) -> str:
+    return "" if token_id is None else str(model.detokenize([int(token_id)], special=True).decode())

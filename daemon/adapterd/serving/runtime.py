@@ -1,0 +1,56 @@
+"""What the product needs of a runtime. Two real ones implement it: Ollama, and the embedded one in process."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from adapterd.base.modelfile import Modelfile
+from adapterd.chat import Answer, ChatOptions, Message
+
+Progress = Callable[[float], Any]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A registered tag: `digest` identifies file and settings together, `gguf` is its file if it is on this machine."""
+
+    tag: str
+    digest: str
+    gguf: Path | None
+    modelfile: Modelfile
+    quantization: str
+
+
+class Runtime(Protocol):
+    """Tags and answers. Every method raises RuntimeUnavailableError when nobody answers, RuntimeRefusedError when the
+    runtime says no, NotFoundError for a tag that does not exist."""
+
+    name: str
+
+    def version(self) -> str:
+        """The runtime's own version."""
+
+    def tags(self) -> dict[str, str]:
+        """Every tag (full name) with its digest."""
+
+    def show(self, tag: str) -> ServedModel:
+        """What a tag is made of."""
+
+    def create(self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, progress: Progress) -> str:
+        """Register the file of that digest (`sha256:…`) under the tag; returns how the file was handed over."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Make `target` the same as `source`."""
+
+    def delete(self, tag: str) -> None:
+        """Remove a tag, and its file if no other tag names it."""
+
+    def load(self, tag: str) -> None:
+        """Bring the tag into memory, so that the next request does not wait."""
+
+    def render(self, tag: str, messages: Sequence[Message]) -> str:
+        """The prompt text that the tag's template makes of the messages, exactly as it would be served."""
+
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
+        """Ask the tag."""
