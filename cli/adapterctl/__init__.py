@@ -1,0 +1,1 @@
+"""adapterctl: the thin skin for people. Parse, call one use case, render."""

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -153,6 +153,11 @@ def parse(text: str, *, source: str = "config.toml") -> Settings:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{source} is not valid TOML: {exc}") from exc
+    return parse_table(table, source=source)
+
+
+def parse_table(table: Mapping[str, Any], *, source: str) -> Settings:
+    """Settings from a table of plain values; raises ConfigError with one line for every fault."""
     faults: list[str] = []
     settings = None
     from cattrs.errors import BaseValidationError
@@ -161,9 +166,10 @@ def parse(text: str, *, source: str = "config.toml") -> Settings:
         settings = settings_converter().structure(table, Settings)
     except BaseValidationError as exc:
         faults += describe_faults(exc)
+    named = table.get("models", {})
     faults += [
         f"models.{name}: a model's name has lower-case letters, digits, '.', '_' and '-' only"
-        for name in table.get("models", {})
+        for name in (named if isinstance(named, dict) else ())
         if not MODEL_NAME.fullmatch(name)
     ]
     if settings is None or faults:
@@ -247,6 +253,30 @@ def describe_faults(error: BaseException, path: str = "") -> list[str]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
+    """The settings after `KEY=VALUE` changes such as `training.rank=8`; raises ConfigError naming every fault."""
+    table = to_table(model)
+    for change in changes:
+        key, found, text = change.partition("=")
+        *sections, name = key.strip().split(".")
+        place = table
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{key}: no such setting")
+        if not found:
+            raise ConfigError(f"{change!r} is not KEY=VALUE")
+        place[name] = _toml_value(text.strip())
+    return parse_table({"models": {"m": table}}, source="--set").models["m"]
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def to_table(settings: Settings | ModelSettings) -> dict[str, Any]:

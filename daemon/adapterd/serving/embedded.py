@@ -54,11 +54,18 @@ class EmbeddedRuntime:
         )
 
     def create(
-        self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, progress: Progress = lambda _: None
+        self,
+        tag: str,
+        gguf: Path,
+        digest: str,
+        modelfile: Modelfile,
+        *,
+        may_link: bool = False,
+        progress: Progress = lambda _: None,
     ) -> str:
         blob = self._blob(digest)
         make_private(blob.parent)
-        how = "present" if blob.exists() else handover.place(gguf, blob)
+        how = "present" if blob.exists() else handover.place(gguf, blob, may_link=may_link)
         if how is None:
             raise RuntimeRefusedError(f"{gguf} cannot be linked or cloned into {blob.parent}")
         progress(1.0)

@@ -65,9 +65,16 @@ class OllamaRuntime:
         )
 
     def create(
-        self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, progress: Progress = lambda _: None
+        self,
+        tag: str,
+        gguf: Path,
+        digest: str,
+        modelfile: Modelfile,
+        *,
+        may_link: bool = False,
+        progress: Progress = lambda _: None,
     ) -> str:
-        how = self._hand_over(gguf, digest, progress)
+        how = self._hand_over(gguf, digest, may_link, progress)
         request = {"model": tag, "files": {"model.gguf": digest}, **modelfile.as_request()}
         with self._translated(tag), self._http.stream("POST", "/api/create", json=request) as response:
             self._raise_for(response)
@@ -115,16 +122,16 @@ class OllamaRuntime:
             first_token_s=first_token_s,
         )
 
-    def _hand_over(self, gguf: Path, digest: str, progress: Progress) -> str:
+    def _hand_over(self, gguf: Path, digest: str, may_link: bool, progress: Progress) -> str:
         if self._has_blob(digest):
             return "present"
         if folder := self._blob_folder():
             blob = folder / digest.replace(":", "-")
-            how = handover.place(gguf, blob)
+            how = handover.place(gguf, blob, may_link=may_link)
             if how and self._has_blob(digest):
                 progress(1.0)
                 return how
-            if how in ("link", "clone", "copy"):
+            if how:
                 blob.unlink(missing_ok=True)
         self._upload(gguf, digest, progress)
         return "upload"

@@ -37,8 +37,19 @@ class Runtime(Protocol):
     def show(self, tag: str) -> ServedModel:
         """What a tag is made of."""
 
-    def create(self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, progress: Progress) -> str:
-        """Register the file of that digest (`sha256:…`) under the tag; returns how the file was handed over."""
+    def create(
+        self,
+        tag: str,
+        gguf: Path,
+        digest: str,
+        modelfile: Modelfile,
+        *,
+        may_link: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> str:
+        """Register the file of that digest (`sha256:…`) under the tag; returns how the file was handed over:
+        `present`, `link`, `clone`, `copy` or `upload`. With `may_link` the file is ours and may become the stored one.
+        """
 
     def copy(self, source: str, target: str) -> None:
         """Make `target` the same as `source`."""

@@ -1,7 +1,7 @@
 """The connection: one file in WAL mode, brought up to date when it is opened."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,11 @@ class Store:
         """Run one statement; outside a transaction it commits by itself."""
         with translated(self.path):
             return self._connection.execute(sql, values)
+
+    def execute_many(self, sql: str, values: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
+        """Run one statement for every row of values; belongs into a transaction."""
+        with translated(self.path):
+            return self._connection.executemany(sql, values)
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""

@@ -1,7 +1,7 @@
 """Feedback as rows: what was taken, from which files, and what was put into quarantine."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -78,17 +78,25 @@ class Feedback:
 
     def add(self, model: str, record: NewFeedback) -> bool:
         """Store the record once; False if the same content is already there."""
-        cursor = self._store.execute(
+        return self.add_many(model, [record]) == 1
+
+    def add_many(self, model: str, records: Iterable[NewFeedback]) -> int:
+        """Store each record once; returns how many were not there already."""
+        received_at = self._store.now()
+        cursor = self._store.execute_many(
             """INSERT INTO feedback (model, content_hash, prompt_hash, output_type, source_id, rating, failure_tags,
                                      record, file, line, created_at, received_at)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
             (
-                model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
-                json.dumps(record.failure_tags), record.record, record.file, record.line,
-                record.created_at.isoformat(), self._store.now(),
+                (
+                    model, record.content_hash, record.prompt_hash, record.output_type, record.source_id,
+                    record.rating, json.dumps(record.failure_tags), record.record, record.file, record.line,
+                    record.created_at.isoformat(), received_at,
+                )
+                for record in records
             ),
         )  # fmt: skip
-        return cursor.rowcount == 1
+        return max(cursor.rowcount, 0)
 
     def all(self, model: str, *, up_to_id: int | None = None) -> list[StoredFeedback]:
         """Every record of the model in the order of arrival, up to an id if one is given."""

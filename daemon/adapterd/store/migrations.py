@@ -79,6 +79,7 @@ MIGRATIONS: tuple[str, ...] = (
         version TEXT NOT NULL,
         run_id TEXT NOT NULL,
         digest TEXT NOT NULL,
+        base_digest TEXT NOT NULL,
         state TEXT NOT NULL,
         reason TEXT NOT NULL,
         metrics TEXT NOT NULL,
@@ -86,7 +87,9 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (model, version)
     );
     CREATE TABLE deployments (
-        model TEXT PRIMARY KEY,
+        id INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        action TEXT NOT NULL,
         live TEXT NOT NULL,
         live_digest TEXT NOT NULL,
         previous TEXT,
@@ -108,7 +111,12 @@ MIGRATIONS: tuple[str, ...] = (
         model TEXT NOT NULL,
         reason TEXT NOT NULL,
         created_at TEXT NOT NULL,
-        run_id TEXT
+        run_id TEXT,
+        error TEXT
+    );
+    CREATE TABLE next_runs (
+        model TEXT PRIMARY KEY,
+        at TEXT NOT NULL
     );
     CREATE TABLE events (
         id INTEGER PRIMARY KEY,
@@ -119,6 +127,7 @@ MIGRATIONS: tuple[str, ...] = (
         detail TEXT NOT NULL
     );
     CREATE INDEX feedback_by_prompt ON feedback (model, prompt_hash);
+    CREATE INDEX deployments_by_model ON deployments (model, id);
     CREATE INDEX events_by_model ON events (model, id);
     CREATE INDEX runs_by_model ON runs (model, created_at);
     """,

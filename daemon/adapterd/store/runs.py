@@ -70,7 +70,7 @@ class StageRow:
 
 
 class Runs:
-    """The runs, stages and run_requests tables."""
+    """The runs, stages, run_requests and next_runs tables."""
 
     def __init__(self, store: "Store") -> None:
         self._store = store
@@ -159,7 +159,9 @@ class Runs:
     def request(self, model: str, reason: str) -> int:
         """Ask the daemon for a run; returns the request's id. A request that still waits is not made twice."""
         with self._store.transaction():
-            row = self._store.row("SELECT id FROM run_requests WHERE model = ? AND run_id IS NULL", (model,))
+            row = self._store.row(
+                "SELECT id FROM run_requests WHERE model = ? AND run_id IS NULL AND error IS NULL", (model,)
+            )
             if row:
                 return int(row["id"])
             cursor = self._store.execute(
@@ -169,18 +171,31 @@ class Runs:
             return int(cursor.lastrowid or 0)
 
     def waiting_requests(self) -> list[tuple[int, str, str]]:
-        """Requests that no run answers yet: (id, model, reason), oldest first."""
-        rows = self._store.rows("SELECT id, model, reason FROM run_requests WHERE run_id IS NULL ORDER BY id")
+        """Requests that nothing answers yet: (id, model, reason), oldest first."""
+        rows = self._store.rows(
+            "SELECT id, model, reason FROM run_requests WHERE run_id IS NULL AND error IS NULL ORDER BY id"
+        )
         return [(row["id"], row["model"], row["reason"]) for row in rows]
 
-    def answer_request(self, request_id: int, run_id: str) -> None:
-        """Note which run a request led to; an empty run id means that none was possible."""
-        self._store.execute("UPDATE run_requests SET run_id = ? WHERE id = ?", (run_id, request_id))
+    def answer_request(self, request_id: int, *, run_id: str | None = None, error: str | None = None) -> None:
+        """Note which run a request led to, or why none began; a run that began and failed says so itself."""
+        self._store.execute(
+            "UPDATE run_requests SET run_id = coalesce(run_id, ?), error = ? WHERE id = ?", (run_id, error, request_id)
+        )
 
-    def request_answer(self, request_id: int) -> str | None:
-        """The run id that a request led to, None while it waits."""
-        row = self._store.row("SELECT run_id FROM run_requests WHERE id = ?", (request_id,))
-        return row["run_id"] if row else None
+    def request_answer(self, request_id: int) -> tuple[str | None, str | None]:
+        """(run id, error) of a request; both are None while it waits."""
+        row = self._store.row("SELECT run_id, error FROM run_requests WHERE id = ?", (request_id,))
+        return (row["run_id"], row["error"]) if row else (None, None)
+
+    def set_next(self, model: str, at: datetime) -> None:
+        """Remember when the daemon will look at the model again."""
+        self._store.execute("INSERT OR REPLACE INTO next_runs VALUES (?, ?)", (model, at.isoformat()))
+
+    def next(self, model: str) -> datetime | None:
+        """When the daemon said it would look at the model again."""
+        row = self._store.row("SELECT at FROM next_runs WHERE model = ?", (model,))
+        return datetime.fromisoformat(row["at"]) if row else None
 
 
 def _run(row: Any) -> Run:

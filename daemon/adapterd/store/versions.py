@@ -22,12 +22,14 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version; `digest` is that of its tag, `reason` says why it is in its state."""
+    """One registered version; `digest` is that of its tag, `base_digest` that of the base's file, `reason` says why it
+    is in its state."""
 
     model: str
     version: str
     run_id: str
     digest: str
+    base_digest: str
     state: VersionState
     reason: str
     metrics: dict[str, Any]
@@ -36,9 +38,10 @@ class Version:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the model's `latest` and `previous` tags point to; a version's name, or `base`."""
+    """What the model's `latest` and `previous` tags point to (a version's name, or `base`), and by which action."""
 
     model: str
+    action: str
     live: str
     live_digest: str
     previous: str | None
@@ -63,11 +66,11 @@ class Versions:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
-    def add(self, model: str, version: str, *, run_id: str, digest: str) -> None:
+    def add(self, model: str, version: str, *, run_id: str, digest: str, base_digest: str) -> None:
         """Note a registered candidate; registering the same version again replaces it."""
         self._store.execute(
-            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, '', '{}', ?)",
-            (model, version, run_id, digest, VersionState.CANDIDATE, self._store.now()),
+            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, '', '{}', ?)",
+            (model, version, run_id, digest, base_digest, VersionState.CANDIDATE, self._store.now()),
         )
 
     def set_state(
@@ -91,17 +94,34 @@ class Versions:
         return [_version(row) for row in rows]
 
     def deployment(self, model: str) -> Deployment | None:
-        """What is live, if anything was ever deployed."""
-        row = self._store.row("SELECT * FROM deployments WHERE model = ?", (model,))
-        return Deployment(**{**dict(row), "since": datetime.fromisoformat(row["since"])}) if row else None
+        """What is live now, if anything was ever deployed."""
+        history = self.deployments(model)
+        return history[-1] if history else None
+
+    def deployments(self, model: str) -> list[Deployment]:
+        """Everything that was ever live, oldest first."""
+        rows = self._store.rows(
+            """SELECT model, action, live, live_digest, previous, previous_digest, since
+               FROM deployments WHERE model = ? ORDER BY id""",
+            (model,),
+        )
+        return [Deployment(**{**dict(row), "since": datetime.fromisoformat(row["since"])}) for row in rows]
 
     def deploy(
-        self, model: str, *, live: str, live_digest: str, previous: str | None, previous_digest: str | None
+        self,
+        model: str,
+        action: str,
+        *,
+        live: str,
+        live_digest: str,
+        previous: str | None = None,
+        previous_digest: str | None = None,
     ) -> None:
         """Record what the tags now point to."""
         self._store.execute(
-            "INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?, ?)",
-            (model, live, live_digest, previous, previous_digest, self._store.now()),
+            """INSERT INTO deployments (model, action, live, live_digest, previous, previous_digest, since)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (model, action, live, live_digest, previous, previous_digest, self._store.now()),
         )
 
     def begin_intent(self, model: str, action: str, target: str, withdrawn: str = "") -> int:

@@ -1,0 +1,33 @@
+# Two commands on a fresh machine: `make demo` shows the main job, `make test` proves it. Both set up what they need.
+RUNTIME ?= ollama
+PYTEST ?= .venv/bin/python -m pytest
+
+.PHONY: setup demo test test-quick check docs bench clean
+
+setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
+	scripts/setup
+
+demo: ## the whole cycle on a small real model (RUNTIME=embedded: without Ollama)
+	scripts/demo $(RUNTIME)
+
+test: setup ## all tests, with a real Ollama where it can be had
+	$(PYTEST)
+
+test-quick: setup ## the tests that take milliseconds
+	$(PYTEST) tests/unit
+
+check: setup ## formatting, lint, types, import rules, then all tests
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(MAKE) test
+
+docs: setup ## the generated pages
+	.venv/bin/python scripts/cli_reference.py
+
+bench: setup ## measurements, as ratios against the peer on this machine
+	.venv/bin/python -m bench
+
+clean: ## what the checkout accumulated; builds outside it stay
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

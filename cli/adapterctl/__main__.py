@@ -1,0 +1,5 @@
+"""`python -m adapterctl` is the same as `adapterctl`."""
+
+from adapterctl.main import main
+
+main()

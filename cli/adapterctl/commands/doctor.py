@@ -1,0 +1,28 @@
+"""adapterctl doctor"""
+
+import click
+
+from adapterctl.output import emit_json, examples, json_option
+
+MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL", "red")}
+
+
+@click.command(epilog=examples("adapterctl doctor", "adapterctl doctor --json"))
+@json_option
+def doctor(as_json: bool) -> None:
+    """Look at everything that is needed: what is installed, reachable, slow or missing, and what to do."""
+    from adapterd.lifecycle.doctor import examine
+
+    from adapterd.home import Home
+
+    findings = examine(Home.locate())
+    if as_json:
+        emit_json(findings)
+    else:
+        for finding in findings:
+            mark, colour = MARKS[finding.level]
+            click.echo(f"{click.style(mark, fg=colour)}  {finding.what:<16} {finding.detail}")
+            if finding.hint:
+                click.echo(f"                        {finding.hint}")
+    if any(finding.level == "fault" for finding in findings):
+        raise click.exceptions.Exit(1)

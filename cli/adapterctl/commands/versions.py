@@ -1,0 +1,134 @@
+"""adapterctl history | show | promote | rollback"""
+
+import json
+from typing import Any
+
+import click
+
+from adapterctl.output import ago, emit_json, examples, fields, json_option, model_option, name_argument, table
+
+
+@click.command(epilog=examples("adapterctl history", "adapterctl history --limit 200 --json"))
+@name_argument
+@click.option("--limit", type=click.IntRange(1), default=30, show_default=True, help="How many events, newest last.")
+@json_option
+def history(name: str | None, limit: int, as_json: bool) -> None:
+    """Show everything that happened, oldest first."""
+    from adapterctl.app import App
+
+    app = App()
+    events = app.store.events.latest(model=app.model(name) if name else None, limit=limit)[::-1]
+    if as_json:
+        emit_json(events)
+        return
+    from datetime import datetime
+
+    rows = [
+        (f"{datetime.fromisoformat(event.at).astimezone():%Y-%m-%d %H:%M:%S}", event.kind, event.text)
+        for event in events
+    ]
+    table(["WHEN", "WHAT", "DETAILS"], rows, empty="nothing has happened yet")
+
+
+@click.command(epilog=examples("adapterctl show 1.0.0", "adapterctl show 1.0.0 --json"))
+@click.argument("version")
+@model_option
+@json_option
+def show(version: str, model: str | None, as_json: bool) -> None:
+    """Show what a version is made of, how it did, and why it is live or not."""
+    from adapterctl.app import App
+    from adapterctl.commands.retrain import table_of_scores
+    from adapterd.errors import NotFoundError
+
+    app = App()
+    name = app.model(model)
+    found = app.store.versions.get(name, version)
+    if found is None:
+        known = ", ".join(v.version for v in app.store.versions.all(name)) or "none yet"
+        raise NotFoundError(f"{name} has no version {version}; there are: {known}")
+    folder = app.home.version(name, version)
+    lineage_file = folder / "lineage.json"
+    lineage = json.loads(lineage_file.read_text(encoding="utf-8")) if lineage_file.is_file() else None
+    deployment = app.store.versions.deployment(name)
+    live = deployment is not None and deployment.live == version
+    if as_json:
+        emit_json({**vars(found), "live": live, "lineage": lineage})
+        return
+    fields(
+        [
+            ("version", f"{name} {version}{' (live)' if live else ''}"),
+            ("state", f"{found.state}, {ago(found.created_at)}"),
+            ("why", found.reason),
+            ("digest", found.digest),
+            ("base", f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest),
+            ("files", folder if folder.is_dir() else None),
+        ]
+    )
+    if lineage:
+        fields(_made(lineage["stages"]))
+    click.echo()
+    table_of_scores(found.metrics.get("scores", {}))
+
+
+def _made(stages: dict[str, Any]) -> list[tuple[str, object]]:
+    train, merged = stages["training"], stages["merging"]
+    losses = f"{train['first_validation_loss']:.3f} → {train['best_validation_loss']:.3f}"
+    return [
+        ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
+        ("validation loss", f"{losses} (step {train['best_step']})"),
+        ("merged", f"{merged['touched']} of {merged['tensors']['total']} tensors, types unchanged"),
+    ]
+
+
+@click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --yes"))
+@click.argument("version")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also if the version was held.")
+@model_option
+@json_option
+def promote(version: str, yes: bool, model: str | None, as_json: bool) -> None:
+    """Make a version live by hand. One that was held is only promoted after asking, and that is recorded."""
+    from adapterctl.app import App
+    from adapterd.errors import NotFoundError
+    from adapterd.store.versions import VersionState
+
+    app = App()
+    name = app.model(model)
+    found = app.store.versions.get(name, version)
+    if found is None and version != "base":
+        raise NotFoundError(f"{name} has no version {version}", hint="`adapterctl history` shows which there are")
+    doubtful = found is not None and found.state in (VersionState.HELD, VersionState.WITHDRAWN)
+    if doubtful and found and not yes:
+        click.confirm(f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True)
+    swap = app.deployer.promote(
+        name, version, "promoted by hand" + (f" although {found.state}" if doubtful and found else "")
+    )
+    if as_json:
+        emit_json(swap)
+        return
+    click.secho(f"{name} {swap.live} is live; {swap.replaced} was before", fg="green")
+
+
+@click.command(epilog=examples("adapterctl rollback", "adapterctl rollback newsbrief-synth --to 1.0.0"))
+@name_argument
+@click.option("--to", metavar="VERSION", help="Go back to this version instead of the previous one.")
+@click.option("--no-warm", is_flag=True, help="Do not load the version afterwards; the first request will.")
+@json_option
+def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> None:
+    """Take the live version back: the previous one serves at once. Works with the daemon dead.
+
+    The version taken back is marked and is not promoted again by itself; `adapterctl promote` can still do so.
+    """
+    from adapterctl.app import App
+
+    app = App()
+    name = app.model(name)
+    deployer = app.deployer
+    swap = deployer.rollback(name, to)
+    if as_json:
+        emit_json(swap)
+    else:
+        click.secho(
+            f"{name} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)", fg="green"
+        )
+    if not no_warm:
+        deployer.warm(name)

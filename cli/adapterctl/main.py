@@ -1,0 +1,89 @@
+"""The command group, and the one boundary where errors become a red line, a hint and an exit code."""
+
+import os
+import sys
+import traceback
+from datetime import datetime
+from typing import NoReturn
+
+import click
+
+from adapterctl.commands.demo import demo
+from adapterctl.commands.doctor import doctor
+from adapterctl.commands.feedback import feedback
+from adapterctl.commands.init import init
+from adapterctl.commands.retrain import retrain
+from adapterctl.commands.run import run
+from adapterctl.commands.service import service
+from adapterctl.commands.status import status
+from adapterctl.commands.versions import history, promote, rollback, show
+from adapterctl.output import complain
+from adapterd import __version__
+from adapterd.errors import AdapterdError
+from adapterd.home import HOME_VARIABLE, Home, make_private
+
+INTERRUPTED = 130
+UNEXPECTED = 70
+
+EPILOG = """\b
+Exit codes:
+  0  done                          5  the runtime (Ollama) does not answer or refuses
+  1  failed                        6  unusable input or unsupported base
+  2  wrong usage                   7  a stage failed; `adapterctl retrain` goes on
+  3  wrong configuration           8  busy: another process is at it
+  4  no such model or version      9  the state database cannot be used
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@click.version_option(__version__, prog_name="adapterctl")
+def cli() -> None:
+    """Make your Ollama model better from daily feedback, prove it, and take it back in a blink.
+
+    \b
+    Begin with:
+      adapterctl init newsbrief-synth --base qwen2.5:7b --task json
+      adapterctl feedback import corrections.jsonl
+      adapterctl retrain
+      ollama run newsbrief-synth "…"
+    """
+
+
+for command in (init, feedback, retrain, status, history, show, promote, rollback, run, service, doctor, demo):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run the command line; a person never sees a traceback."""
+    as_json = "--json" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        complain("stopped", "", as_json=as_json)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except AdapterdError as exc:
+        complain(str(exc), exc.hint, as_json=as_json)
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as exc:
+        complain(f"unexpected fault: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
+        sys.exit(UNEXPECTED)
+    sys.exit(0)
+
+
+def _keep_traceback() -> str:
+    """Write the traceback where a report can quote it; returns what to tell the person."""
+    try:
+        folder = make_private(Home.locate().logs)
+        file = folder / f"fault-{datetime.now().astimezone():%Y%m%d-%H%M%S}.log"
+        file.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return f"set {HOME_VARIABLE} to a folder that can be written"
+    return f"this is a fault of adapterd; the details are in {file}"

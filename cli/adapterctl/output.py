@@ -1,0 +1,154 @@
+"""How values are shown: a table for people, JSON for programs, progress for long work."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+model_option = click.option("-m", "--model", metavar="NAME", help="Which model; needed if several are configured.")
+name_argument = click.argument("name", required=False, metavar="[NAME]")
+
+
+def examples(*lines: str) -> str:
+    """An epilog that shows how a command is used."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def emit_json(value: Any) -> None:
+    """Print a value as JSON."""
+    from adapterd.lifecycle.plain import to_plain
+
+    click.echo(json.dumps(to_plain(value), ensure_ascii=False, indent=2))
+
+
+def complain(message: str, hint: str, *, as_json: bool) -> None:
+    """One red line that says what is wrong, one that says what to do; on standard error."""
+    if as_json:
+        click.echo(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), err=True)
+        return
+    click.secho(f"error: {message}", fg="red", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows under column heads, or a sentence if there are none."""
+    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not listed:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in listed:
+        shown.add_row(*[cell.replace("[", r"\[") for cell in row])
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print labelled values under one another; unset ones are left out."""
+    shown = [(label, value) for label, value in pairs if value not in (None, "")]
+    width = max((len(label) for label, _ in shown), default=0)
+    for label, value in shown:
+        click.echo(f"{click.style(label.ljust(width), bold=True)}  {value}")
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago something was, roughly."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, word in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {word} ago"
+    return "just now"
+
+
+class StageProgress:
+    """Shows the stages of a run as they go: moving bars in a terminal, plain lines elsewhere."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
+        self._started: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description:<11}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
+                TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=Console(stderr=True),
+            )  # fmt: skip
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, stage: str, progress: dict[str, Any]) -> None:
+        """Hear of progress: `share` is 0…1, the rest depends on the stage."""
+        if self._quiet:
+            return
+        share = float(progress.get("share") or 0.0)
+        note = _note(progress)
+        if self._bars is None:
+            self._say(stage, share, note)
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=1.0, note="")
+        self._bars.update(self._tasks[stage], completed=share, note=note)
+
+    def _say(self, stage: str, share: float, note: str) -> None:
+        """A line at the start, at every quarter, and at the end."""
+        started = self._started.setdefault(stage, time.monotonic())
+        if share < self._said.get(stage, 0.0) and share < 1:
+            return
+        if share >= 1:
+            if self._said.get(stage, 0.0) <= 1:
+                click.echo(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
+            self._said[stage] = 2.0
+            return
+        click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
+        self._said[stage] = share + 0.25
+
+
+def _aside(note: str) -> str:
+    return f"  {note}" if note else ""
+
+
+def _note(progress: dict[str, Any]) -> str:
+    if progress.get("reused"):
+        return "kept from before"
+    parts = []
+    if progress.get("loss") is not None:
+        parts.append(f"loss {progress['loss']:.3f}")
+    if progress.get("validation_loss") is not None:
+        parts.append(f"val {progress['validation_loss']:.3f}")
+    if progress.get("tokens_per_s"):
+        parts.append(f"{progress['tokens_per_s']:.0f} tok/s")
+    if progress.get("remaining_s"):
+        parts.append(f"{progress['remaining_s']:.0f} s left")
+    if progress.get("asking"):
+        parts.append(str(progress["asking"]))
+    return ", ".join(parts)

@@ -1,0 +1,135 @@
+"""Which architectures can be trained and merged, and what their tensors are called here and in mlx-lm."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapterd.base.gguf_file import SUPPORTED_TYPES, GgufFile
+from adapterd.base.hyperparameters import ROPE_FACTORS, llama_arguments, number, qwen2_arguments
+from adapterd.errors import InputError, UnsupportedModelError
+
+_WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+_QKV = frozenset(("attn_q", "attn_k", "attn_v"))
+_PROJECTIONS = frozenset(stem for stem in _BLOCK if not stem.endswith("_norm"))
+_IN_BLOCK = re.compile(r"blk\.(\d+)\.(\w+)")
+_IN_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One architecture: mlx-lm's module for it and its arguments, and the tensors of a block.
+
+    Weights go over unpermuted. `rope_traditional` tells MLX that queries and keys are in interleaved order, as
+    llama.cpp's converter leaves them for llama; other architectures keep their halves apart.
+    """
+
+    name: str
+    mlx_module: str
+    rope_traditional: bool
+    sizes: Callable[[GgufFile], dict[str, Any]]
+    block: Mapping[str, str]
+    biases: frozenset[str] = frozenset()
+    optional_biases: frozenset[str] = frozenset()
+    rope_factors: bool = False
+
+    def arguments(self, gguf: GgufFile) -> dict[str, Any]:
+        """The arguments of mlx-lm's model; raises InputError or UnsupportedModelError by the metadata's fault."""
+        return {"model_type": self.mlx_module, "rope_traditional": self.rope_traditional, **self.sizes(gguf)}
+
+    def mlx_name(self, tensor: str) -> str | None:
+        """The mlx-lm parameter that a tensor fills, None for a tensor that the architecture does not have.
+
+        `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`
+        """
+        stem, _, kind = tensor.rpartition(".")
+        if stem in _WHOLE and kind == "weight":
+            return f"{_WHOLE[stem]}.weight"
+        match = _IN_BLOCK.fullmatch(stem)
+        if match is None or match[2] not in self.block:
+            return None
+        if kind == "weight" or (kind == "bias" and match[2] in self.biases | self.optional_biases):
+            return f"model.layers.{match[1]}.{self.block[match[2]]}.{kind}"
+        return None
+
+    def gguf_name(self, module: str) -> str:
+        """The tensor behind an mlx-lm module; raises KeyError for a module that has none.
+
+        `model.layers.22.self_attn.q_proj` → `blk.22.attn_q.weight`
+        """
+        match = _IN_LAYER.fullmatch(module)
+        if match is None:
+            return f"{_reverse(_WHOLE)[module]}.weight"
+        return f"blk.{match[1]}.{_reverse(self.block)[match[2]]}.weight"
+
+    def required_tensors(self, blocks: int) -> Iterator[str]:
+        """The tensors without which there is no model. A head may be missing: the embedding stands in for it."""
+        yield from ("token_embd.weight", "output_norm.weight")
+        for index in range(blocks):
+            yield from (f"blk.{index}.{stem}.weight" for stem in self.block)
+            yield from (f"blk.{index}.{stem}.bias" for stem in self.biases)
+
+    def has(self, tensor: str) -> bool:
+        """Whether a tensor of this name belongs to the architecture."""
+        return self.mlx_name(tensor) is not None or (tensor == ROPE_FACTORS and self.rope_factors)
+
+
+_LLAMA = Architecture(
+    "llama",
+    mlx_module="llama",
+    rope_traditional=True,
+    sizes=llama_arguments,
+    block=_BLOCK,
+    optional_biases=_PROJECTIONS,
+    rope_factors=True,
+)
+_QWEN2 = Architecture(
+    "qwen2", mlx_module="qwen2", rope_traditional=False, sizes=qwen2_arguments, block=_BLOCK, biases=_QKV
+)
+ARCHITECTURES = {entry.name: entry for entry in (_LLAMA, _QWEN2)}
+"""Mistral and SmolLM files are `llama` too. A sliding window in the metadata of these two changes nothing, as
+llama.cpp does not apply it to them either."""
+
+
+def architecture_of(gguf: GgufFile) -> Architecture:
+    """The file's architecture; raises UnsupportedModelError naming those that are supported."""
+    found = ARCHITECTURES.get(gguf.architecture)
+    if found is None:
+        raise UnsupportedModelError(
+            f"{gguf.path} has the architecture {gguf.architecture!r}; supported are: {', '.join(ARCHITECTURES)}"
+        )
+    return found
+
+
+def check_supported(gguf: GgufFile) -> None:
+    """Raise UnsupportedModelError, or InputError for a file with parts missing, unless it can be trained and merged."""
+    architecture = architecture_of(gguf)
+    if number(gguf, "expert_count", 0):
+        raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
+    for name, tensor in gguf.tensors.items():
+        if not architecture.has(name):
+            raise UnsupportedModelError(f"{gguf.path} has a tensor {name}, which {architecture.name} models have not")
+        if tensor.type_name not in SUPPORTED_TYPES:
+            raise UnsupportedModelError(
+                f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be trained or merged",
+                hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
+            )
+    missing = set(architecture.required_tensors(number(gguf, "block_count"))) - gguf.tensors.keys()
+    if missing:
+        raise InputError(f"{gguf.path} lacks the tensor {min(missing)}")
+    architecture.arguments(gguf)
+
+
+def _reverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {mlx: gguf for gguf, mlx in names.items()}

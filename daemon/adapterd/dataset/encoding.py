@@ -1,0 +1,78 @@
+"""Examples become token ids, by the served template and the served tokenizer (law 1).
+
+At serving time the runtime renders the prompt, tokenises that text, and the model then emits one token after the
+other. So prompt and completion are tokenised apart, and joined as ids: the same ids in training and in serving.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from adapterd.base.tokenizer import Tokenizer
+from adapterd.chat import Message, Render, Role
+from adapterd.dataset.teaching import Example
+
+_MARK = "MARKED-ANSWER"
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss."""
+
+    ids: list[int]
+    prompt_tokens: int
+    record: str
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many ids are learned, the end of turn among them."""
+        return len(self.ids) - self.prompt_tokens
+
+
+@dataclass(frozen=True)
+class TokenStatistics:
+    """Lengths in tokens of the examples of a set, those left out as too long not counted."""
+
+    examples: int
+    too_long: int
+    prompt_median: float
+    prompt_max: int
+    completion_median: float
+    completion_max: int
+    total: int
+
+
+def encode(
+    examples: Sequence[Example], render: Render, tokenizer: Tokenizer, end_of_turn: int
+) -> Iterator[EncodedExample]:
+    """Encode one after the other, so that a caller can report progress."""
+    for example in examples:
+        prompt = tokenizer.encode_prompt(render(example.messages))
+        ids = [*prompt, *tokenizer.encode_continuation(example.completion), end_of_turn]
+        yield EncodedExample(ids, len(prompt), example.record)
+
+
+def end_of_turn(render: Render, tokenizer: Tokenizer) -> int:
+    """The id that ends an answer: the first one after an answer inside a rendered conversation, if it ends
+    generation; else what the tokenizer's metadata name. Without it a model never stops (ollama #3759)."""
+    ask = Message(Role.USER, "Yes?")
+    text = render((ask, Message(Role.ASSISTANT, _MARK), ask))
+    _, found, after = text.partition(_MARK)
+    ids = tokenizer.encode_prompt(after.lstrip()) if found else []
+    following = next((i for i in ids if tokenizer.is_end_of_generation(i)), None)
+    return following if following is not None else tokenizer.end_of_turn_id
+
+
+def statistics(kept: Sequence[EncodedExample], too_long: int) -> TokenStatistics:
+    """Summarise a set."""
+    prompts = [example.prompt_tokens for example in kept] or [0]
+    completions = [example.completion_tokens for example in kept] or [0]
+    return TokenStatistics(
+        examples=len(kept),
+        too_long=too_long,
+        prompt_median=median(prompts),
+        prompt_max=max(prompts),
+        completion_median=median(completions),
+        completion_max=max(completions),
+        total=sum(prompts) + sum(completions),
+    )

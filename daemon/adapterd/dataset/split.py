@@ -1,0 +1,104 @@
+"""Who learns, who chooses, who judges: a temporal split without leaks.
+
+The newest prompts judge (the frozen evaluation set), the newest of the rest choose the best step (validation), the
+others are trained on. Once frozen, a set stays: none of its prompts is ever trained on, whatever arrives later.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from adapterd.chat import Prompt, as_dicts, from_dicts
+from adapterd.config import DatasetSettings
+from adapterd.dataset.teaching import Example
+from adapterd.errors import NotEnoughDataError
+
+MIN_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class EvaluationCase:
+    """One case of a frozen set: what is asked, and what a good answer is. `id` is the prompt's hash."""
+
+    id: str
+    messages: Prompt
+    reference: str
+    record: str
+    source_id: str | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for the store."""
+        return {**vars(self), "messages": as_dicts(self.messages)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "EvaluationCase":
+        """The reverse of `as_dict`."""
+        return cls(**{**values, "messages": from_dicts(values["messages"])})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The sets, and how many examples were left out as duplicates or because they belong to a frozen set."""
+
+    train: list[Example]
+    validation: list[Example]
+    evaluation: list[EvaluationCase]
+    duplicates: int
+    held_out: int
+
+
+def content_hash(cases: Sequence[EvaluationCase]) -> str:
+    """The identity of a frozen set: SHA-256 over its cases in order."""
+    text = json.dumps([case.as_dict() for case in cases], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def split(
+    examples: Iterable[Example],
+    settings: DatasetSettings,
+    *,
+    frozen: Sequence[EvaluationCase],
+    judged: AbstractSet[str],
+) -> Split:
+    """Divide the examples. `frozen` is the set in force (empty: one is made now), `judged` the prompt hashes of all
+    sets there ever were. Raises NotEnoughDataError when fewer than MIN_EXAMPLES distinct prompts are left."""
+    everything = list(examples)
+    newest_first = sorted(_newest_of_each_prompt(everything), key=lambda e: (e.created_at, e.record), reverse=True)
+    usable = [example for example in newest_first if example.prompt_hash not in judged]
+    if len(usable) < MIN_EXAMPLES:
+        raise NotEnoughDataError(
+            f"there are {len(usable)} examples with distinct prompts to learn from, and {MIN_EXAMPLES} are needed",
+            hint="corrections and answers rated 4 or 5 teach; see `adapterctl feedback list`",
+        )
+    cases = list(frozen)
+    if not cases:
+        count = min(settings.evaluation_max, max(1, round(len(usable) * settings.evaluation_share)))
+        cases, usable = [_case(example) for example in usable[:count]], usable[count:]
+    validating = max(1, round(len(usable) * settings.validation_share))
+    return Split(
+        train=usable[validating:],
+        validation=usable[:validating],
+        evaluation=cases,
+        duplicates=len(everything) - len(newest_first),
+        held_out=sum(example.prompt_hash in judged for example in newest_first),
+    )
+
+
+def _newest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
+    """One example per prompt; where two answers contradict each other, the later one was meant."""
+    newest: dict[str, Example] = {}
+    for example in sorted(examples, key=lambda e: e.created_at):
+        newest[example.prompt_hash] = example
+    return list(newest.values())
+
+
+def _case(example: Example) -> EvaluationCase:
+    return EvaluationCase(
+        id=example.prompt_hash,
+        messages=example.messages,
+        reference=example.completion,
+        record=example.record,
+        source_id=example.source_id,
+    )

@@ -1,0 +1,67 @@
+"""Which record teaches what.
+
+| the record has | it gives |
+|---|---|
+| a correction | an example (prompt → correction), and a pair (correction over output) if there was an output |
+| a rating of 4 or 5, no correction | an example (prompt → output) |
+| a rejected output | a pair (correction, else output, over the rejected one) |
+| a low rating only | nothing to train on; it counts in triage |
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapterd.chat import Prompt
+from adapterd.record import FeedbackRecord
+
+GOOD_RATING = 4
+
+
+@dataclass(frozen=True)
+class Example:
+    """What should be said to a prompt. `record` is the content hash of the feedback it comes from."""
+
+    messages: Prompt
+    completion: str
+    record: str
+    prompt_hash: str
+    created_at: datetime
+    source_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """This rather than that, to the same prompt."""
+
+    messages: Prompt
+    chosen: str
+    rejected: str
+    record: str
+    prompt_hash: str
+
+
+def example_of(record: FeedbackRecord) -> Example | None:
+    """The example that the record teaches, if any."""
+    good = record.rating is not None and record.rating >= GOOD_RATING
+    completion = record.correction or (record.output if good else None)
+    if not completion or not completion.strip():
+        return None
+    return Example(
+        messages=record.messages,
+        completion=completion.strip(),
+        record=record.content_hash,
+        prompt_hash=record.prompt_hash,
+        created_at=record.created_at,
+        source_id=record.source_id,
+    )
+
+
+def pairs_of(record: FeedbackRecord) -> list[PreferencePair]:
+    """The preferences that the record states; answers that do not differ state none."""
+    chosen = record.correction or record.output
+    rejected = [record.rejected_output, record.output if record.correction else None]
+    return [
+        PreferencePair(record.messages, chosen.strip(), text.strip(), record.content_hash, record.prompt_hash)
+        for text in dict.fromkeys(rejected)
+        if chosen and text and text.strip() and text.strip() != chosen.strip()
+    ]

@@ -1,0 +1,170 @@
+"""The demo's story: a base that answers in prose, a night of feedback, a better model, one more, and back again."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from adapterd.chat import ChatOptions, Message, Role
+from adapterd.config import RuntimeKind, Task
+from adapterd.demo import newsroom
+from adapterd.demo.newsroom import NewsItem, WrittenFeedback
+from adapterd.demo.stage import DemoStage, open_stage, register_base, say
+from adapterd.evaluation.evaluate import Question, evaluate
+from adapterd.evaluation.metrics import metrics_for
+from adapterd.home import Home
+from adapterd.serving.tags import BASE, ModelTags
+from adapterd.store import Store
+from adapterd.system.files import write_atomic
+
+MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
+FIRST, SECOND = 220, 60
+UNSEEN = 40
+FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
+RECIPE = {
+    "training.layers": 8,
+    "training.epochs": 2,
+    "training.learning_rate": 5e-4,
+    "dataset.evaluation_max": 40,
+    "evaluation.num_ctx": 2048,
+    "evaluation.num_predict": 80,
+    "schedule.min_new_records": 50,
+}
+SUMMARY = "summary.json"
+STAGE_OF = {"train": "training", "merge": "merging", "register": "serving", "evaluate": "evaluation"}
+
+
+@dataclass
+class Summary:
+    """What `summary.json` holds, filled in as the story goes."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note how long the block took, in seconds."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 3)
+
+    def write(self, file: Path) -> None:
+        """Write everything as JSON."""
+        write_atomic(file, json.dumps({**self.values, "seconds": self.seconds}, indent=2, ensure_ascii=False))
+
+
+def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: float) -> None:
+    """Play the whole cycle in `folder` and write `summary.json` there; raises AdapterdError where it goes wrong."""
+    summary = Summary(seconds={"setup": setup_seconds})
+    unseen = newsroom.items(UNSEEN, UNSEEN_SEED)
+    with summary.timed("total_after_setup"), open_stage(folder, RuntimeKind(runtime), ollama) as stage:
+        summary.values |= {"runtime": stage.runtime.name, "ollama_version": stage.runtime.version()}
+        written = [_begin(stage)]
+        before = stage.ask(MODEL, unseen[0].prompt)
+        say("\n— A night of feedback has arrived: train, merge, register, prove, promote.")
+        stage.adapterctl("retrain")
+        stage.adapterctl("feedback", "quarantine")
+        after = stage.ask(MODEL, unseen[0].prompt)
+        say("\n— The next night: more feedback, a second version from the base with all of it.")
+        written.append(_feedback(stage, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
+        stage.adapterctl("retrain")
+        _make_second_live(stage)
+        stage.ollama("list")
+        summary.values["base"] = _measure(stage, ModelTags(MODEL).base, unseen)
+        summary.values["live"] = _measure(stage, ModelTags(MODEL).live, unseen)
+        say("\n— Somebody does not like it: back to the version before, at once.")
+        with summary.timed("rollback"):
+            stage.adapterctl("rollback")
+        back = stage.ask(MODEL, unseen[0].prompt)
+        stage.ollama("list")
+        summary.values["after_rollback"] = _measure(stage, ModelTags(MODEL).live, unseen)
+        stage.adapterctl("status")
+        summary.values["answers"] = {"before": before, "after": after, "after_rollback": back}
+        _read_journal(stage, summary, written)
+    summary.write(folder / SUMMARY)
+    _conclude(summary, folder / SUMMARY)
+
+
+def _begin(stage: DemoStage) -> WrittenFeedback:
+    say(f"— {stage.runtime.name} {stage.runtime.version()}, everything in {stage.folder}")
+    register_base(stage, BASE_TAG)
+    schema = stage.folder / "schema.json"
+    write_atomic(schema, json.dumps(newsroom.schema()))
+    host = ("--host", stage.server.host) if stage.server else ()
+    changes = [part for key, value in RECIPE.items() for part in ("--set", f"{key}={value}")]
+    stage.adapterctl(
+        "init", MODEL, "--base", BASE_TAG, "--task", str(Task.JSON), "--schema", str(schema),
+        "--feedback", str(stage.folder / "feedback"), "--runtime", str(stage.kind), *host, *changes,
+    )  # fmt: skip
+    return _feedback(stage, FIRST, FIRST_SEED, datetime.now(UTC) - timedelta(days=8))
+
+
+def _feedback(stage: DemoStage, count: int, seed: int, start: datetime) -> WrittenFeedback:
+    written = newsroom.write_feedback(stage.folder / "feedback", seed=seed, count=count, start=start)
+    say(f"\n— NewsBrief wrote {written.lines} lines of feedback into {len(written.files)} files")
+    return written
+
+
+def _make_second_live(stage: DemoStage) -> None:
+    """The rollback needs something to take back: if the gates held the second version, promote it by hand."""
+    with Store(Home(stage.home).database) as store:
+        live, newest = store.versions.deployment(MODEL), store.versions.all(MODEL)[-1]
+    if live is not None and live.live != newest.version:
+        say(f"\n— {newest.version} was held; for the sake of the story it is promoted by hand (and taken back below).")
+        stage.adapterctl("promote", newest.version, "--yes")
+
+
+def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
+    """Ask a tag prompts that nobody has seen, through the runtime, without constrained decoding."""
+    options = ChatOptions(num_ctx=RECIPE["evaluation.num_ctx"], num_predict=RECIPE["evaluation.num_predict"])  # type: ignore[arg-type]
+    questions = [Question(item.source_id, (Message(Role.USER, item.prompt),), item.answer) for item in items]
+    digest = stage.runtime.tags()[tag]
+    metrics = metrics_for(Task.JSON, newsroom.schema())
+    scores, _ = evaluate(tag, digest, questions, metrics, lambda messages: stage.runtime.chat(tag, messages, options))
+    measured = {name: round(value, 4) for name, value in scores.metrics.items()}
+    say(f"  {tag:<28} " + "  ".join(f"{name} {value:.3f}" for name, value in measured.items()))
+    return {"tag": tag, "digest": digest, "prompts": len(items), **measured}
+
+
+def _read_journal(stage: DemoStage, summary: Summary, written: Sequence[WrittenFeedback]) -> None:
+    """Fill in what the product itself recorded: stage times of the first version, files and tensors of the live one."""
+    home = Home(stage.home)
+    with Store(home.database) as store:
+        versions = {version.version: version for version in store.versions.all(MODEL)}
+        deployment = store.versions.deployment(MODEL)
+        files = store.feedback.files(MODEL)
+        live = deployment.live if deployment else BASE
+        first = {row.name: row for row in store.runs.stages(next(iter(versions.values())).run_id)}
+        made = {row.name: row.result or {} for row in store.runs.stages(versions[live].run_id)}
+    for name, stage_name in (
+        ("train", "training"),
+        ("merge", "merging"),
+        ("register", "serving"),
+        ("evaluate", "evaluation"),
+    ):
+        summary.seconds[name] = round(first[stage_name].seconds, 3)
+    tensors = made["merging"]["tensors"]
+    tags = ModelTags(MODEL)
+    served = {name: stage.runtime.show(tag).gguf for name, tag in (("base", tags.base), ("live", tags.live))}
+    summary.values["files"] = {name: str(path) for name, path in served.items()}
+    keys = ("total", "same_name_shape_type_order", "untouched", "untouched_identical", "size_equal")
+    summary.values["tensors"] = {key: tensors[key] for key in keys}
+    serving = made["serving"]
+    summary.values["prompts"] = {"checked": serving["prompts_checked"], "ids_equal": serving["ids_equal"]}
+    lines = sum(batch.lines for batch in written)
+    counts = {key: sum(getattr(file, key) for file in files) for key in ("accepted", "duplicates", "quarantined")}
+    summary.values["feedback"] = {"lines": lines, **counts, "lost": lines - sum(counts.values())}
+
+
+def _conclude(summary: Summary, file: Path) -> None:
+    base, live, back = (summary.values[name] for name in ("base", "live", "after_rollback"))
+    say("\n— On prompts that no version has seen:")
+    for name, scores in (("base", base), ("live", live), ("after rollback", back)):
+        valid, fields, exact = scores["json_valid"], scores["field_f1"], scores["exact"]
+        figures = f"valid JSON {valid:.0%}  field F1 {fields:.3f}  exact {exact:.0%}"
+        say(f"  {name:<15} {figures}")
+    say(f"\nAll figures are in {file}; the demo took {summary.seconds['total_after_setup']:.0f} s.")

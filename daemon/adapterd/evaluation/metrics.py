@@ -1,0 +1,123 @@
+"""What is measured of an answer, each metric with its direction and its trivial baseline.
+
+A baseline is the score of an answer that knows nothing (the empty one); a number is only good beside it.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from adapterd.config import Task
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`score` maps (answer text, reference text) to 0…1 for one case; the metric is the mean over the set."""
+
+    name: str
+    score: Callable[[str, str], float]
+    describes: str
+
+    def over(self, answers: Sequence[str], references: Sequence[str]) -> float:
+        """The mean score; 0 for an empty set."""
+        scores = [self.score(answer, reference) for answer, reference in zip(answers, references, strict=True)]
+        return sum(scores) / len(scores) if scores else 0.0
+
+    def baseline(self, references: Sequence[str]) -> float:
+        """What always answering with nothing would score."""
+        return self.over([""] * len(references), references)
+
+
+@dataclass(frozen=True)
+class JsonSchema:
+    """A schema that answers should follow (JSON Schema, by the jsonschema library)."""
+
+    schema: Mapping[str, Any]
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema.validators import validator_for
+
+        kind = validator_for(self.schema)
+        return kind(self.schema, format_checker=kind.FORMAT_CHECKER)
+
+    def score(self, answer: str, _: str) -> float:
+        """1 if the answer is JSON that the schema allows."""
+        value = parse_json(answer)
+        return float(value is not _INVALID and self._validator.is_valid(value))
+
+
+_INVALID: Any = object()
+
+
+def parse_json(text: str) -> Any:
+    """The JSON value that the whole text is (white space around it allowed), else a mark that is no value."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _INVALID
+
+
+def json_valid(answer: str, _: str) -> float:
+    """1 if the whole answer is one JSON value."""
+    return float(parse_json(answer) is not _INVALID)
+
+
+def exact(answer: str, reference: str) -> float:
+    """1 if the answer is the reference: equal as JSON if the reference is JSON, else equal as text."""
+    expected = parse_json(reference)
+    if expected is _INVALID:
+        return float(answer.strip() == reference.strip())
+    return float(parse_json(answer) == expected)
+
+
+def field_f1(answer: str, reference: str) -> float:
+    """F1 over the fields of a JSON object: a field is right if its path and value are. Lists count by element, in any
+    order. Empty values are no fields, so that an empty answer cannot score by agreeing on emptiness."""
+    given, expected = _fields(parse_json(answer)), _fields(parse_json(reference))
+    right = (given & expected).total()
+    return 2 * right / (given.total() + expected.total()) if right else 0.0
+
+
+def _fields(value: Any, path: str = "") -> Counter[tuple[str, str]]:
+    if isinstance(value, dict):
+        return sum((_fields(inner, f"{path}.{name}") for name, inner in value.items()), Counter())
+    if isinstance(value, list):
+        return sum((_fields(inner, f"{path}[]") for inner in value), Counter())
+    if value is _INVALID or value is None or value == "":
+        return Counter()
+    return Counter([(path, json.dumps(value))])
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """F1 over the words of two texts, as in SQuAD (Rajpurkar et al. 2016, arXiv:1606.05250)."""
+    given, expected = (Counter(re.findall(r"\w+", text.casefold())) for text in (answer, reference))
+    right = (given & expected).total()
+    return 2 * right / (given.total() + expected.total()) if right else 0.0
+
+
+JSON_VALID = Metric("json_valid", json_valid, "share of answers that are one JSON value")
+FIELD_F1 = Metric("field_f1", field_f1, "F1 over the fields of the JSON object, mean over the answers")
+EXACT = Metric("exact", exact, "share of answers equal to the reference")
+TOKEN_F1 = Metric("token_f1", token_f1, "F1 over the words of the answer, mean over the answers")
+
+
+def metrics_for(task: Task, schema: Mapping[str, Any] | None = None) -> tuple[Metric, ...]:
+    """The metrics that make sense for a task; higher is better for all of them."""
+    if task is Task.JSON:
+        following = (
+            (Metric("schema_valid", JsonSchema(schema).score, "share that the schema allows"),) if schema else ()
+        )
+        return (JSON_VALID, *following, FIELD_F1, EXACT)
+    return (EXACT,) if task is Task.CLASSIFICATION else (TOKEN_F1, EXACT)
+
+
+def critical_for(task: Task) -> tuple[str, ...]:
+    """The metrics that must not fall for a candidate to be promoted."""
+    if task is Task.JSON:
+        return (JSON_VALID.name, FIELD_F1.name)
+    return (EXACT.name,) if task is Task.CLASSIFICATION else (TOKEN_F1.name,)

@@ -1,0 +1,198 @@
+"""One run from feedback to verdict, journalled: an interrupted run goes on at its first unfinished stage (law 7)."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError, NotEnoughDataError
+from adapterd.home import Home
+from adapterd.lifecycle.deploy import Deployer, Swap
+from adapterd.lifecycle.locks import exclusive
+from adapterd.lifecycle.plain import dumps
+from adapterd.lifecycle.plan import PLAN, RESULTS, Plan, new_run_id, open_plan, plan_fingerprint, write_plan
+from adapterd.lifecycle.runtimes import fingerprint, pinned_base, runtime_for
+from adapterd.lifecycle.stages import CANDIDATE, STAGES, Stage
+from adapterd.lifecycle.versions import next_version
+from adapterd.lifecycle.workers import run_stage
+from adapterd.serving.tags import BASE
+from adapterd.store import Store
+from adapterd.store.runs import Run, RunState, StageState
+from adapterd.store.versions import VersionState
+from adapterd.system.files import write_atomic
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the version it made, whether that went live, and the sentence why."""
+
+    run_id: str
+    version: str
+    promoted: bool
+    reason: str
+    scores: dict[str, Any]
+    continued: bool
+    swap: Swap | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on."""
+
+    store: Store
+    home: Home
+    settings: Settings
+    listen: Listener = lambda _stage, _progress: None
+    begun: Callable[[str], None] = lambda _run_id: None
+
+    def run(self, model: str, reason: str) -> Outcome:
+        """Continue the model's unfinished run, or begin one; returns when its version is live or held.
+
+        Raises BusyError while another run goes on, and what a stage raised; the run can then be continued.
+        """
+        with exclusive(self.home.run_lock, timeout_s=0, busy="another run is going on"):
+            run, plan, continued = self._open(model, reason)
+            self.begun(run.id)
+            try:
+                results = self._carry_out(run, plan)
+                outcome = self._decide(run, plan, results["evaluation"], continued)
+            except BaseException as exc:
+                self._fail(run, exc)
+                raise
+            self._tidy(run)
+            return outcome
+
+    def _open(self, model: str, reason: str) -> tuple[Run, Plan, bool]:
+        runtime = runtime_for(self.settings, self.home)
+        Deployer(self.store, self.home, runtime).reconcile(model)
+        settings = self.settings.models[model]
+        base = pinned_base(runtime, model, settings)
+        wanted = plan_fingerprint(model, settings, base)
+        last = self.store.runs.latest(model)
+        if last and last.state.open:
+            if last.fingerprint == wanted and (self.home.run(last.id) / PLAN).is_file():
+                return self._continue(last)
+            self.store.runs.set_state(last.id, RunState.ABANDONED, error="the settings or the base changed since")
+        version = next_version(self.store.versions.all(model), base.digest)
+        deployment = self.store.versions.deployment(model)
+        sets = self.store.evaluation_sets.all(model)
+        plan = Plan(
+            run_id=new_run_id(self.store.clock()), model=model, version=version, base=base, settings=settings,
+            general=self.settings, live=deployment.live if deployment else BASE,
+            evaluation_cases=sets[-1].cases if sets else [],
+            judged=[case["id"] for each in sets for case in each.cases],
+        )  # fmt: skip
+        return self._begin(plan, reason, wanted), plan, False
+
+    def _continue(self, run: Run) -> tuple[Run, Plan, bool]:
+        """Take up a run where it stopped; how the runtime is reached and what is live may have changed meanwhile."""
+        deployment = self.store.versions.deployment(run.model)
+        plan = replace(open_plan(self.home, run), general=self.settings, live=deployment.live if deployment else BASE)
+        write_atomic(self.home.run(run.id) / PLAN, dumps(plan))
+        self.store.runs.set_state(run.id, RunState.RUNNING)
+        self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
+        return run, plan, True
+
+    def _begin(self, plan: Plan, reason: str, wanted: str) -> Run:
+        last_id = self.store.feedback.last_id(plan.model)
+        write_plan(self.home.run(plan.run_id), plan, self.store, last_id)
+        with self.store.transaction():
+            run = self.store.runs.start(
+                plan.run_id, plan.model, reason=reason, fingerprint=wanted, last_feedback_id=last_id
+            )
+            self.store.runs.set_version(plan.run_id, plan.version)
+            text = f"run {plan.run_id} makes {plan.model} {plan.version} ({reason})"
+            self.store.events.add("run.started", text, model=plan.model)
+        return run
+
+    def _carry_out(self, run: Run, plan: Plan) -> dict[str, dict[str, Any]]:
+        """Run every stage that is not done yet; returns all results by stage."""
+        finished = {row.name: row for row in self.store.runs.stages(run.id) if row.state is StageState.DONE}
+        results: dict[str, dict[str, Any]] = {}
+        for stage in STAGES:
+            key = fingerprint(dumps([run.fingerprint, stage.name, results, plan.live if stage.against_live else ""]))
+            row = finished.get(stage.name)
+            kept = stage.artifact is None or (self.home.run(run.id) / stage.artifact).exists()
+            if row and row.key == key and row.result is not None and kept:
+                results[stage.name] = row.result
+                self.listen(stage.name, {"share": 1.0, "reused": True})
+            else:
+                results[stage.name] = self._carry_out_one(run, plan, stage, key, results)
+        return results
+
+    def _carry_out_one(
+        self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, dict[str, Any]]
+    ) -> dict[str, Any]:
+        folder = self.home.run(run.id)
+        write_atomic(folder / RESULTS, json.dumps(results))
+        self.store.runs.start_stage(run.id, stage.name, key)
+        self.listen(stage.name, {"share": 0.0})
+
+        def report(progress: dict[str, Any]) -> None:
+            self.store.runs.report_stage(run.id, stage.name, progress)
+            self.listen(stage.name, progress)
+
+        try:
+            result = run_stage(stage.name, folder, self.home, report=report)
+        except AdapterdError as exc:
+            self.store.runs.finish_stage(run.id, stage.name, error=str(exc))
+            raise
+        self._record(run, plan, stage, result)
+        self.listen(stage.name, {"share": 1.0})
+        return result
+
+    def _record(self, run: Run, plan: Plan, stage: Stage, result: dict[str, Any]) -> None:
+        """Write down what a stage gave back, and what follows from it, in one transaction."""
+        with self.store.transaction():
+            self.store.runs.finish_stage(run.id, stage.name, result=result)
+            if stage.name == "dataset" and not plan.evaluation_cases:
+                self._freeze(plan, result)
+            if stage.name == "serving":
+                self.store.versions.add(
+                    plan.model, plan.version, run_id=run.id, digest=result["digest"], base_digest=plan.base.digest
+                )
+            text = f"{plan.model} {plan.version}: {stage.name} done"
+            self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
+
+    def _freeze(self, plan: Plan, result: dict[str, Any]) -> None:
+        frozen = self.store.evaluation_sets.freeze(plan.model, result["evaluation_hash"], result["evaluation_cases"])
+        text = f"{plan.model}: evaluation set {frozen.number} frozen with {len(frozen.cases)} cases"
+        self.store.events.add("evaluation.frozen", text, model=plan.model, detail={"hash": frozen.content_hash})
+
+    def _decide(self, run: Run, plan: Plan, judged: dict[str, Any], continued: bool) -> Outcome:
+        """Promote or hold, as the evaluation says."""
+        outcome = Outcome(
+            run.id, plan.version, judged["promote"], judged["reason"], judged["scores"], continued=continued
+        )
+        state = VersionState.PROMOTED if outcome.promoted else VersionState.HELD
+        metrics = {"scores": outcome.scores, "evaluation_hash": judged["evaluation_hash"]}
+        if outcome.promoted:
+            runtime = runtime_for(self.settings, self.home)
+            deployer = Deployer(self.store, self.home, runtime)
+            deployment = self.store.versions.deployment(plan.model)
+            if deployment is None or deployment.live != plan.version:
+                outcome = replace(outcome, swap=deployer.promote(plan.model, plan.version, outcome.reason))
+        with self.store.transaction():
+            self.store.versions.set_state(plan.model, plan.version, state, outcome.reason, metrics)
+            self.store.runs.set_state(run.id, RunState.PROMOTED if outcome.promoted else RunState.HELD)
+            if not outcome.promoted:
+                text = f"{plan.model} {plan.version} {outcome.reason}"
+                self.store.events.add("version.held", text, model=plan.model)
+        return outcome
+
+    def _fail(self, run: Run, exc: BaseException) -> None:
+        hint = exc.hint if isinstance(exc, AdapterdError) else ""
+        message = str(exc) or ("interrupted" if isinstance(exc, KeyboardInterrupt) else type(exc).__name__)
+        with self.store.transaction():
+            self.store.runs.set_state(run.id, RunState.FAILED, error=message, hint=hint)
+            kind = "run.waiting" if isinstance(exc, NotEnoughDataError) else "run.failed"
+            self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
+
+    def _tidy(self, run: Run) -> None:
+        """The version is in the runtime's store now; a finished run needs no file of its own."""
+        (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
+        shutil.rmtree(self.home.run(run.id) / "dataset", ignore_errors=True)

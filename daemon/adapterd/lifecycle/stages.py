@@ -1,0 +1,269 @@
+"""The pipeline, read as a script: each stage is a function from values to values.
+
+Stages run in a worker process, one after the other; each sees the plan, the run's folder, and the results of the
+stages before it. What they import is heavy, so they import it themselves.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from adapterd.chat import Answer, ChatOptions, Message
+from adapterd.errors import StageError
+from adapterd.home import Home, make_private
+from adapterd.lifecycle.plain import from_plain, to_plain
+from adapterd.lifecycle.plan import RECORDS, Plan
+from adapterd.lifecycle.runtimes import file_digest, runtime_for
+from adapterd.serving.runtime import Runtime
+from adapterd.serving.tags import ModelTags
+from adapterd.system.files import write_atomic
+
+T = TypeVar("T")
+PARITY_PROMPTS = 32
+CANDIDATE = "candidate.gguf"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing."""
+
+    plan: Plan
+    folder: Path
+    home: Home
+    results: Mapping[str, dict[str, Any]]
+    report: Callable[..., object] = field(default=lambda _share, **_more: None)
+
+    def result(self, stage: str, kind: type[T]) -> T:
+        """What an earlier stage gave back."""
+        return from_plain(self.results[stage], kind)
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        return runtime_for(self.plan.general, self.home)
+
+    @property
+    def tags(self) -> ModelTags:
+        return ModelTags(self.plan.model)
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the pipeline: its name in the journal, what it does, and a word for people.
+
+    `artifact` is what it leaves in the run's folder; if that is gone, the stage is done again. A stage `against_live`
+    is done again when another version went live.
+    """
+
+    name: str
+    run: Callable[[Job], Any]
+    doing: str
+    artifact: str | None = None
+    against_live: bool = False
+
+
+def dataset(job: Job) -> Any:
+    """Records → encoded sets, by the template and the tokenizer of the served base."""
+    from adapterd.base.tokenizer import Tokenizer
+    from adapterd.dataset.build import build_dataset
+    from adapterd.dataset.split import EvaluationCase
+    from adapterd.record import FeedbackRecord
+
+    lines = (job.folder / RECORDS).read_text(encoding="utf-8").splitlines()
+    return build_dataset(
+        [FeedbackRecord.from_json(line) for line in lines],
+        job.plan.settings.dataset,
+        frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
+        judged=set(job.plan.judged),
+        render=lambda messages: job.runtime.render(job.plan.base.tag, messages),
+        tokenizer=Tokenizer.open(job.plan.base.gguf),
+        out=make_private(job.dataset),
+        report=job.report,
+    )
+
+
+def training(job: Job) -> Any:
+    """Encoded sets → the best adapter."""
+    from adapterd.base.gguf_file import GgufFile
+    from adapterd.training.loop import train
+
+    return train(
+        GgufFile.open(job.plan.base.gguf),
+        job.dataset,
+        job.plan.settings.training,
+        make_private(job.adapter),
+        lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+    )
+
+
+def merging(job: Job) -> Any:
+    """Base + adapter → the candidate file."""
+    from adapterd.merging.merge import merge
+
+    return merge(job.plan.base.gguf, job.adapter, job.folder / CANDIDATE, report=job.report)
+
+
+@dataclass(frozen=True)
+class ServingResult:
+    """The registered candidate. `stored` is its file in the runtime's store if that is on this machine; of the
+    `prompts_checked` training prompts, `ids_equal` give the same ids as served."""
+
+    tag: str
+    digest: str
+    stored: Path | None
+    handed_over_by: str
+    prompts_checked: int
+    ids_equal: int
+
+
+def serving(job: Job) -> ServingResult:
+    """The candidate file → the tags `NAME:VERSION` and `NAME:candidate`, proven to be prompted as trained."""
+    from adapterd.lifecycle.deploy import tags_lock
+    from adapterd.merging.merge import MergeResult
+
+    merged = job.result("merging", MergeResult)
+    tag = job.tags.version(job.plan.version)
+    with tags_lock(job.home):
+        how = job.runtime.create(
+            tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True, progress=job.report
+        )
+        job.runtime.copy(tag, job.tags.candidate)
+    served = job.runtime.show(tag)
+    if served.gguf is not None and file_digest(served.gguf) != merged.digest:
+        raise StageError(f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given")
+    checked, equal = _parity(job, tag, served.gguf or merged.candidate)
+    if equal < checked:
+        raise StageError(
+            f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
+            hint="the template or tokenizer of the base changed while the run was going on; run again",
+        )
+    _keep(job, merged.digest)
+    return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
+
+
+def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
+    """Compare the ids of training prompts with those that the candidate's own template and tokenizer give."""
+    from adapterd.base.tokenizer import Tokenizer
+    from adapterd.record import FeedbackRecord
+
+    tokenizer = Tokenizer.open(gguf)
+    lines = (job.folder / RECORDS).read_text(encoding="utf-8").splitlines()
+    prompts = {record.content_hash: record.messages for record in map(FeedbackRecord.from_json, lines)}
+    trained = [json.loads(line) for line in (job.dataset / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
+    equal = sum(
+        tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]]))
+        == example["ids"][: example["prompt_tokens"]]
+        for example in sample
+    )
+    return len(sample), equal
+
+
+def _keep(job: Job, gguf_digest: str) -> None:
+    """Keep what the version is made of beside its lineage, for good; the run's folder is for passing use."""
+    import shutil
+
+    from adapterd import __version__
+
+    folder = make_private(job.home.version(job.plan.model, job.plan.version))
+    for name in ("adapters.safetensors", "adapter_config.json"):
+        shutil.copyfile(job.adapter / name, folder / name)
+    title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
+    source = f"{job.plan.model}:{job.plan.version}"
+    write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
+    lineage = {
+        "adapterd": __version__,
+        "run": job.plan.run_id,
+        "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
+        "gguf_digest": gguf_digest,
+        "settings": to_plain(job.plan.settings),
+        "stages": {name: _without_cases(result) for name, result in job.results.items()},
+    }
+    write_atomic(folder / "lineage.json", json.dumps(lineage, indent=2, ensure_ascii=False))
+
+
+def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "evaluation_cases"}
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores by what was asked (`candidate`, `live`, `base`), and the verdict. `prompts_cut` counts prompts of which
+    the runtime read another number of tokens than there are."""
+
+    scores: dict[str, dict[str, Any]]
+    promote: bool
+    reason: str
+    evaluation_hash: str
+    prompts_cut: int
+
+
+def evaluation(job: Job) -> EvaluationResult:
+    """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
+    from adapterd.dataset.build import DatasetResult
+    from adapterd.evaluation.evaluate import judge
+    from adapterd.evaluation.metrics import critical_for
+
+    made = job.result("dataset", DatasetResult)
+    subjects = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
+    subjects["base"] = job.tags.base
+    scores, cut = _ask_all(job, subjects, made.evaluation_cases)
+    if cut:
+        raise StageError(f"{cut} evaluation prompts were cut by the runtime", hint="raise evaluation.num_ctx")
+    others = {name: value for name, value in scores.items() if name != "candidate"}
+    verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task))
+    plain = {name: to_plain(value) for name, value in scores.items()}
+    return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash, cut)
+
+
+def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], int]:
+    from adapterd.base.tokenizer import Tokenizer
+    from adapterd.dataset.split import EvaluationCase
+    from adapterd.evaluation.answers import cached
+    from adapterd.evaluation.evaluate import Question, evaluate
+    from adapterd.evaluation.metrics import metrics_for
+
+    settings = job.plan.settings
+    options = ChatOptions(num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict)
+    schema = json.loads(settings.schema.read_text(encoding="utf-8")) if settings.schema else None
+    frozen = [EvaluationCase.from_dict(dict(case)) for case in cases]
+    questions = [Question(case.id, case.messages, case.reference) for case in frozen]
+    tokenizer = Tokenizer.open(job.plan.base.gguf)
+    digests = job.runtime.tags()
+    scores, cut = {}, 0
+    for number, (name, tag) in enumerate(subjects.items()):
+
+        def ask(messages: Sequence[Message], tag: str = tag) -> Answer:
+            return job.runtime.chat(tag, messages, options)
+
+        def report(share: float, number: int = number, name: str = name) -> None:
+            job.report((number + share) / len(subjects), asking=name)
+
+        asked = cached(ask, make_private(job.home.root / "cache" / "answers"), f"{digests[tag]} {options}")
+        scores[name], results = evaluate(
+            tag, digests[tag], questions, metrics_for(settings.task, schema), asked, report=report
+        )
+        lengths = [len(tokenizer.encode_prompt(job.runtime.render(tag, question.messages))) for question in questions]
+        cut += sum(result.answer.prompt_tokens != length for result, length in zip(results, lengths, strict=True))
+        answers = make_private(job.home.version(job.plan.model, job.plan.version) / "answers") / f"{name}.jsonl"
+        write_atomic(answers, "".join(json.dumps(to_plain(result), ensure_ascii=False) + "\n" for result in results))
+    return scores, cut
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl"),
+    Stage("training", training, "training the adapter", artifact="adapter/adapters.safetensors"),
+    Stage("merging", merging, "merging the adapter into the base's file", artifact=CANDIDATE),
+    Stage("serving", serving, "registering the candidate"),
+    Stage("evaluation", evaluation, "asking candidate, live and base", against_live=True),
+)

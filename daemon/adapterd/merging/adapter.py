@@ -1,0 +1,64 @@
+"""An adapter as numbers: for each touched tensor of the GGUF the low-rank update that is to be added to it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapterd.base.architectures import Architecture, architecture_of
+from adapterd.base.gguf_file import GgufFile
+from adapterd.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Update:
+    """`delta()` = scale · (a · b)ᵀ for the tensor of that name; a is (in, rank), b is (rank, out)."""
+
+    tensor: str
+    a: "np.ndarray[Any, Any]"
+    b: "np.ndarray[Any, Any]"
+    scale: float
+
+    def delta(self) -> "np.ndarray[Any, Any]":
+        """The update in the tensor's own shape (out, in), float32."""
+        product: np.ndarray[Any, Any] = (self.scale * (self.a @ self.b)).T
+        return product
+
+
+def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
+    """The updates of an mlx-lm adapter in the order of the base's tensors.
+
+    Raises InputError if a file is missing or damaged, or if the adapter does not fit the base.
+    """
+    import mlx.core as mx
+    import numpy as np
+
+    try:
+        scale = float(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["lora_parameters"]["scale"])
+        weights = {name: np.array(value.astype(mx.float32)) for name, value in mx.load(str(folder / WEIGHTS)).items()}
+    except (OSError, ValueError, KeyError, RuntimeError) as exc:
+        raise InputError(f"{folder} does not hold a readable mlx-lm adapter: {exc}") from exc
+    architecture = architecture_of(base)
+    modules = sorted({name.rpartition(".")[0] for name in weights})
+    updates = [_update(module, weights, scale, base, architecture) for module in modules]
+    order = {name: position for position, name in enumerate(base.tensors)}
+    return sorted(updates, key=lambda update: order[update.tensor])
+
+
+def _update(module: str, weights: dict[str, Any], scale: float, base: GgufFile, architecture: Architecture) -> Update:
+    tensor = architecture.gguf_name(f"{module}.weight")
+    if tensor not in base.tensors:
+        raise InputError(f"the adapter changes {module}, which the base does not have")
+    try:
+        a, b = weights[f"{module}.lora_a"], weights[f"{module}.lora_b"]
+    except KeyError as exc:
+        raise InputError(f"the adapter has no {exc} beside its counterpart") from exc
+    shape = (b.shape[1], a.shape[0])
+    if shape != base.tensors[tensor].shape:
+        raise InputError(f"the adapter's {module} is {shape}, the base's {base.tensors[tensor].shape}: another base?")
+    return Update(tensor, a, b, scale)

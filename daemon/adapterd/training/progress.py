@@ -1,0 +1,58 @@
+"""What a training says while it runs and when it ends. Light: the daemon reads these without loading MLX."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Criterion(StrEnum):
+    """What chose the best adapter."""
+
+    VALIDATION_LOSS = "validation_loss"
+    TRAINING_LOSS = "training_loss"
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """One step, or the validation before the first (step 0, no loss).
+
+    Losses are in nats a token; `validation_loss` is the latest; `tokens_per_s` counts ids of training examples
+    without padding, prompts included, in the time that training steps took.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float | None
+    validation_loss: float | None
+    tokens_per_s: float
+    remaining_s: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The losses at one step, each None where it was not measured there."""
+
+    step: int
+    loss: float | None
+    validation_loss: float | None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The end of a training: how far it came, and which step's adapter was kept.
+
+    `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
+    Validation losses are None, and `criterion` says so, where there were no validation examples.
+    """
+
+    steps: int
+    best_step: int
+    criterion: Criterion
+    first_validation_loss: float | None
+    best_validation_loss: float | None
+    train_tokens: int
+    tokens_per_s: float
+    seconds: float
+    peak_memory_bytes: int
+    curve: list[CurvePoint]

@@ -1,0 +1,79 @@
+"""The child process of a stage: `python -m adapterd.worker STAGE RUN_FOLDER` (see lifecycle/workers.py)."""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from adapterd.errors import AdapterdError, StageError
+from adapterd.home import Home
+from adapterd.lifecycle.plain import from_plain, to_plain
+from adapterd.lifecycle.plan import PLAN, RESULTS, Plan
+from adapterd.lifecycle.stages import STAGES, Job
+
+REPORT_EVERY_S = 0.25
+
+
+class Channel:
+    """JSON lines to the parent. Libraries that print do so to standard error, so that they cannot break the lines."""
+
+    def __init__(self) -> None:
+        self._out: IO[str] = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self._last = 0.0
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one line at once."""
+        self._out.write(json.dumps(message) + "\n")
+        self._out.flush()
+
+    def report(self, share: float, **more: Any) -> None:
+        """Send progress, a few times per second at most."""
+        if time.monotonic() - self._last >= REPORT_EVERY_S or share >= 1:
+            self._last = time.monotonic()
+            self.send({"progress": {"share": round(share, 4), **more}})
+
+
+def main() -> int:
+    """Run the stage named on the command line; the exit status only matters if no result was sent."""
+    stage_name, folder = sys.argv[1], Path(sys.argv[2])
+    channel = Channel()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        result = _run(stage_name, folder, channel)
+    except AdapterdError as exc:
+        channel.send({"error": {"kind": type(exc).__name__, "message": str(exc), "hint": exc.hint}})
+    except MemoryError:
+        error = StageError("memory ran out", hint="lower training.batch_size or dataset.max_tokens")
+        channel.send({"error": {"kind": "StageError", "message": str(error), "hint": error.hint}})
+    except Exception as exc:
+        traceback.print_exc()
+        hint = f"this is a fault of adapterd; the whole story is in {folder / stage_name}.log"
+        message = f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})"
+        channel.send({"error": {"kind": "StageError", "message": message, "hint": hint}})
+    else:
+        channel.send({"result": result})
+    return 0
+
+
+def _run(stage_name: str, folder: Path, channel: Channel) -> Any:
+    stage = next(stage for stage in STAGES if stage.name == stage_name)
+    plan = from_plain(json.loads((folder / PLAN).read_text(encoding="utf-8")), Plan)
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    job = Job(plan=plan, folder=folder, home=Home.locate(), results=results, report=channel.report)
+    return to_plain(stage.run(job))
+
+
+def _end_with_parent() -> None:
+    """Standard input closes when the parent is gone, however it went."""
+    while os.read(0, 1):
+        pass
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
