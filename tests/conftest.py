@@ -1,8 +1,19 @@
 """Fixtures that every folder of tests shares."""
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from adapterd.serving.runtime import Runtime
+    from adapterd.serving.server import PrivateOllama
+
+ROOT = Path(__file__).resolve().parents[1]
+CANNOT_BE_HAD = 3
+OLLAMA = pytest.param("ollama", marks=pytest.mark.ollama)
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +22,34 @@ def smollm2_path() -> Path:
     from tiny_gguf import smollm2_gguf
 
     return smollm2_gguf()
+
+
+@pytest.fixture(scope="session")
+def ollama_binary() -> Path:
+    """A real `ollama`; tests that need one are skipped where it cannot be had, with the reason."""
+    found = subprocess.run([ROOT / "scripts/ensure-ollama"], capture_output=True, text=True, check=False)
+    if found.returncode == CANNOT_BE_HAD:
+        pytest.skip(found.stderr.strip().splitlines()[-1])
+    assert found.returncode == 0, found.stderr
+    return Path(found.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def ollama_server(ollama_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[PrivateOllama]":
+    """A private Ollama on a port and in a folder of its own; every test of the session shares it."""
+    from adapterd.serving.server import PrivateOllama
+
+    with PrivateOllama(ollama_binary, tmp_path_factory.mktemp("ollama")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["embedded", OLLAMA])
+def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
+    """Each real runtime in turn."""
+    if request.param == "ollama":
+        from adapterd.serving.ollama import OllamaRuntime
+
+        return OllamaRuntime(request.getfixturevalue("ollama_server").host, timeout_s=120)
+    from adapterd.serving.embedded import EmbeddedRuntime
+
+    return EmbeddedRuntime(tmp_path_factory.mktemp("embedded"))

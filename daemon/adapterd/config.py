@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
@@ -138,9 +138,9 @@ class Settings:
 
 def load(home: Home) -> Settings:
     """The settings of this home, defaults where there is no file; raises ConfigError naming every fault."""
-    if not home.config_file.is_file():
-        return Settings()
     try:
+        if not home.config_file.is_file():
+            return Settings()
         text = home.config_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
@@ -185,9 +185,9 @@ def settings_converter() -> "Converter":
 
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _strict(kind))
-    converter.register_structure_hook(Path, lambda value, _: Path(os.path.expandvars(_a_string(value))).expanduser())
+    converter.register_structure_hook(Path, lambda value, _: _a_path(value))
     converter.register_structure_hook_func(
-        lambda annotation: get_origin(annotation) is Annotated,
+        lambda annotation: hasattr(annotation, "__metadata__"),
         lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
     )
     for choice in (Task, RuntimeKind):
@@ -210,10 +210,13 @@ def _strict(kind: type) -> Callable[[Any, Any], Any]:
 _KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
 
 
-def _a_string(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+def _a_path(value: Any) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"{value!r} is not a path")
-    return value
+    try:
+        return Path(os.path.expandvars(value)).expanduser()
+    except RuntimeError as exc:
+        raise ValueError(f"{value!r} names the home of a user who is not known here") from exc
 
 
 def _within(value: Any, annotation: Any) -> Any:

@@ -1,6 +1,7 @@
 """adapterctl feedback add | import | list | quarantine"""
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def add(source: str | None, model: str | None, as_json: bool, **given: Any) -> N
         raise InputError("a record needs --prompt", hint="adapterctl feedback add --help shows examples")
     app = App()
     name = app.model(model)
-    data = click.get_binary_stream("stdin").read() if source else json.dumps(record, ensure_ascii=False).encode()
+    data = sys.stdin.buffer.read() if source else json.dumps(record, ensure_ascii=False).encode()
     file = drop(app.inbox(name), data)
     _report(app, name, _take(app, name, settle_s=0.0), as_json, only=file)
 

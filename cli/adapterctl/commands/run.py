@@ -1,5 +1,7 @@
 """adapterctl run"""
 
+import sys
+
 import click
 
 from adapterctl.output import emit_json, examples, json_option, model_option
@@ -28,7 +30,7 @@ def run(prompt: str, version: str | None, system: str | None, model: str | None,
     name = app.model(model)
     tags = ModelTags(name)
     settings = app.model_settings(name).evaluation
-    text = click.get_text_stream("stdin").read() if prompt == "-" else prompt
+    text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([Message(Role.SYSTEM, system)] if system else []) + [Message(Role.USER, text)]
     options = ChatOptions(num_ctx=settings.num_ctx, num_predict=settings.num_predict)
     answer = runtime_for(app.settings, app.home).chat(

@@ -5,6 +5,7 @@ A missing or different template is the classic way to make a good model talk non
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -88,15 +89,28 @@ def parse_parameters(text: str) -> dict[str, ParameterValue | tuple[ParameterVal
 
 
 def _go_literal(text: str) -> ParameterValue:
+    """Go writes as JSON does, but for some escapes, and for whole numbers from a million on: `1.048576e+06`."""
     try:
-        value: ParameterValue = json.loads(text)
+        value: ParameterValue = json.loads(_GO_ESCAPE.sub(_json_escape, text))
     except ValueError:
-        return text.strip('"')
-    return value
+        return text
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_GO_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|U(00[0-9a-f]{6})|.)")
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    code = found[1] or found[2] or {r"\a": "7", r"\v": "b"}.get(found[0])
+    return json.dumps(chr(int(code, 16)))[1:-1] if code else found[0]
 
 
 def _command(shown: Mapping[str, Any], name: str) -> str | None:
-    for line in (shown.get("modelfile") or "").splitlines():
+    text = shown.get("modelfile") or ""
+    for written in (shown.get("template"), shown.get("system")):  # their lines may look like commands
+        if written and "\n" in written:
+            text = text.replace(written, "")
+    for line in text.splitlines():
         if line.startswith(f"{name} "):
             return str(line.removeprefix(f"{name} ").strip()) or None
     return None
@@ -109,4 +123,5 @@ def quoted(value: ParameterValue) -> str:
         raise InputError('a Modelfile cannot hold a text with three double quotes in a row (""")')
     if '"' in text:
         return f'"""{text}"""'
-    return f'"{text}"' if text != text.strip() or "\n" in text else text
+    plain = text and text == text.strip() and not set(text) & set("\r\n")
+    return text if plain else f'"{text}"'

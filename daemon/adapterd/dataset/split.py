@@ -74,9 +74,9 @@ def split(
         )
     cases = list(frozen)
     if not cases:
-        count = min(settings.evaluation_max, max(1, round(len(usable) * settings.evaluation_share)))
+        count = min(settings.evaluation_max, max(1, round(len(usable) * settings.evaluation_share)), len(usable) - 2)
         cases, usable = [_case(example) for example in usable[:count]], usable[count:]
-    validating = max(1, round(len(usable) * settings.validation_share))
+    validating = min(max(1, round(len(usable) * settings.validation_share)), len(usable) - 1)
     return Split(
         train=usable[validating:],
         validation=usable[:validating],

@@ -43,12 +43,12 @@ class PreferencePair:
 def example_of(record: FeedbackRecord) -> Example | None:
     """The example that the record teaches, if any."""
     good = record.rating is not None and record.rating >= GOOD_RATING
-    completion = record.correction or (record.output if good else None)
-    if not completion or not completion.strip():
+    completion = _said(record.correction) or (_said(record.output) if good else None)
+    if completion is None:
         return None
     return Example(
         messages=record.messages,
-        completion=completion.strip(),
+        completion=completion,
         record=record.content_hash,
         prompt_hash=record.prompt_hash,
         created_at=record.created_at,
@@ -58,10 +58,16 @@ def example_of(record: FeedbackRecord) -> Example | None:
 
 def pairs_of(record: FeedbackRecord) -> list[PreferencePair]:
     """The preferences that the record states; answers that do not differ state none."""
-    chosen = record.correction or record.output
-    rejected = [record.rejected_output, record.output if record.correction else None]
+    correction, output = _said(record.correction), _said(record.output)
+    chosen = correction or output
+    rejected = (_said(record.rejected_output), output if correction else None)
     return [
-        PreferencePair(record.messages, chosen.strip(), text.strip(), record.content_hash, record.prompt_hash)
+        PreferencePair(record.messages, chosen, text, record.content_hash, record.prompt_hash)
         for text in dict.fromkeys(rejected)
-        if chosen and text and text.strip() and text.strip() != chosen.strip()
+        if chosen and text and text != chosen
     ]
+
+
+def _said(text: str | None) -> str | None:
+    """The text without the white space around it, None where nothing is left: a blank answer teaches nothing."""
+    return (text or "").strip() or None

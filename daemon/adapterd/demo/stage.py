@@ -58,7 +58,7 @@ class DemoStage:
         if self.server is None:
             return self.adapterctl("run", prompt)
         say(f"\n$ ollama run {model} {_shown([prompt])}")
-        return self._run([str(self.server.binary), "run", model, prompt], "ollama run")
+        return self._run([str(self.server.binary), "run", "--nowordwrap", model, prompt], "ollama run", quiet=True)
 
     def ollama(self, *arguments: str) -> str:
         """Run the ollama binary against the demo's server; nothing with the embedded runtime."""
@@ -67,11 +67,17 @@ class DemoStage:
         say(f"\n$ ollama {_shown(arguments)}")
         return self._run([str(self.server.binary), *arguments], f"ollama {arguments[0]}")
 
-    def _run(self, command: Sequence[str], name: str) -> str:
-        done = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, text=True, check=False)
+    def _run(self, command: Sequence[str], name: str, *, quiet: bool = False) -> str:
+        """Run and show a command; `quiet` hides its standard error (spinners) unless it fails."""
+        stderr = subprocess.PIPE if quiet else None
+        done = subprocess.run(
+            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+            text=True, check=False,
+        )  # fmt: skip
         say(done.stdout.rstrip())
         if done.returncode:
-            raise StageError(f"`{name}` ended with status {done.returncode}", hint="its message is above")
+            said = (done.stderr or "").strip()
+            raise StageError(f"`{name}` ended with status {done.returncode}", hint=said or "its message is above")
         return done.stdout.strip()
 
 

@@ -6,7 +6,7 @@ A baseline is the score of an answer that knows nothing (the empty one); a numbe
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,14 +52,41 @@ class JsonSchema:
 
 
 _INVALID: Any = object()
+_MAX_DEPTH = 64  # as much as an answer in a feedback record may have
 
 
 def parse_json(text: str) -> Any:
-    """The JSON value that the whole text is (white space around it allowed), else a mark that is no value."""
+    """The JSON value that the whole text is (white space around it allowed), else a mark that is no value.
+
+    NaN and Infinity, which Python would take, are not JSON, and what is nested too deeply counts as no JSON either.
+    A whole number is an int however it is written, for JSON knows one kind of number.
+    """
     try:
-        return json.loads(text)
+        value = json.loads(text, parse_constant=_refused, parse_float=_number)
     except (ValueError, RecursionError):
         return _INVALID
+    return _INVALID if _is_deeper(value, _MAX_DEPTH) else value
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
+
+
+def _canonical(value: Any) -> str:
+    """Text that is the same for equal JSON values only; in Python, true and 1 are equal as well."""
+    return json.dumps(value, sort_keys=True)
 
 
 def json_valid(answer: str, _: str) -> float:
@@ -72,25 +99,28 @@ def exact(answer: str, reference: str) -> float:
     expected = parse_json(reference)
     if expected is _INVALID:
         return float(answer.strip() == reference.strip())
-    return float(parse_json(answer) == expected)
+    given = parse_json(answer)
+    return float(given is not _INVALID and _canonical(given) == _canonical(expected))
 
 
 def field_f1(answer: str, reference: str) -> float:
     """F1 over the fields of a JSON object: a field is right if its path and value are. Lists count by element, in any
     order. Empty values are no fields, so that an empty answer cannot score by agreeing on emptiness."""
-    given, expected = _fields(parse_json(answer)), _fields(parse_json(reference))
+    given, expected = Counter(_fields(parse_json(answer))), Counter(_fields(parse_json(reference)))
     right = (given & expected).total()
     return 2 * right / (given.total() + expected.total()) if right else 0.0
 
 
-def _fields(value: Any, path: str = "") -> Counter[tuple[str, str]]:
+def _fields(value: Any, path: tuple[str | None, ...] = ()) -> Iterator[tuple[tuple[str | None, ...], str]]:
+    """Every field that is not empty, as its path and its value; None in a path stands for an element of a list."""
     if isinstance(value, dict):
-        return sum((_fields(inner, f"{path}.{name}") for name, inner in value.items()), Counter())
-    if isinstance(value, list):
-        return sum((_fields(inner, f"{path}[]") for inner in value), Counter())
-    if value is _INVALID or value is None or value == "":
-        return Counter()
-    return Counter([(path, json.dumps(value))])
+        for name, inner in value.items():
+            yield from _fields(inner, (*path, name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _fields(inner, (*path, None))
+    elif value is not _INVALID and value is not None and value != "":
+        yield path, _canonical(value)
 
 
 def token_f1(answer: str, reference: str) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from adapterd.errors import InputError
-from adapterd.feedback.record import FailureTag
+from adapterd.record import FailureTag
 
 MAX_DEPTH = 64
 _MAX_SHOWN = 60

@@ -16,7 +16,7 @@ from typing import TypeVar
 from adapterd.chat import Message, Prompt, Role
 from adapterd.errors import InputError
 from adapterd.feedback import checks
-from adapterd.feedback.record import FeedbackRecord
+from adapterd.record import FeedbackRecord
 
 T = TypeVar("T")
 Fields = Mapping[str, object]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapterd.errors import InputError
 from adapterd.feedback.reader import ENDINGS
-from adapterd.system.files import write_atomic
+from adapterd.system.files import clone_atomic, sha256_file, write_atomic
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,22 @@ def drop(folder: Path, records: bytes, *, suffix: str = ".jsonl") -> Path:
         write_atomic(target, records)
     except OSError as exc:
         raise InputError(f"{folder} cannot be written: {exc.strerror}") from exc
+    return target
+
+
+def adopt(folder: Path, source: Path) -> Path:
+    """Copy a file into the inbox in one step, named by its content, so that importing it again changes nothing.
+
+    Raises InputError for an ending that is not read, or if the copy is impossible.
+    """
+    if source.suffix.lower() not in ENDINGS:
+        raise InputError(f"{source} is none of: {', '.join(ENDINGS)}", hint="feedback is JSON or JSON Lines")
+    try:
+        target = folder / f"import-{sha256_file(source)[:16]}-{source.name.lstrip('.')}"
+        if not target.exists():
+            clone_atomic(source, target)
+    except OSError as exc:
+        raise InputError(f"{source} cannot be copied into {folder}: {exc.strerror}") from exc
     return target
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from adapterd.errors import StoreError
 from adapterd.feedback.inbox import InboxFile
-from adapterd.system.files import PRIVATE_FILE, atomic_path, clone, write_atomic
+from adapterd.system.files import clone_atomic, write_atomic
 
 MAX_EXCERPT = 200
 
 
 def keep(folder: Path, raw: bytes) -> str:
-    """Keep the bytes (0600), once; returns the file's name in the folder. Raises StoreError if that is impossible."""
+    """Keep the bytes (0600), once; returns the file's name in the folder, which is made (0700) if it is missing.
+
+    Raises StoreError if that is impossible.
+    """
     name = f"{hashlib.sha256(raw).hexdigest()[:16]}.raw"
-    with _translated(folder):
+    with _made(folder):
         if not (folder / name).exists():
             write_atomic(folder / name, raw)
     return name
@@ -30,9 +33,9 @@ def keep_file(folder: Path, file: InboxFile) -> str:
     name = f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}{file.path.suffix}"
     if not _readable(file.path):
         return ""
-    with _translated(folder):
+    with _made(folder):
         if not (folder / name).exists():
-            _clone_private(file.path, folder / name)
+            clone_atomic(file.path, folder / name)
     return name
 
 
@@ -59,16 +62,10 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def _clone_private(source: Path, target: Path) -> None:
-    with atomic_path(target) as partial:
-        partial.unlink()
-        clone(source, partial)
-        partial.chmod(PRIVATE_FILE)
-
-
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
+def _made(folder: Path) -> Iterator[None]:
     try:
+        folder.mkdir(mode=0o700, exist_ok=True)
         yield
     except OSError as exc:
         raise StoreError(f"the quarantine {folder} cannot be written: {exc.strerror}") from exc

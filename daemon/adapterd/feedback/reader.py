@@ -5,13 +5,13 @@ JSON Lines may be of any size. A single document (`.json`) is held in memory and
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from adapterd.errors import InputError
 from adapterd.feedback import strict_json
 
-ENDINGS = frozenset({".json", ".jsonl", ".ndjson"})
+ENDINGS = (".json", ".jsonl", ".ndjson")
 MAX_LINE_BYTES = 4 << 20
 MAX_DOCUMENT_BYTES = 32 << 20
 
@@ -43,14 +43,15 @@ class Bad:
 def read_file(path: Path) -> Iterator[Good | Bad]:
     """The pieces of a `.jsonl`, `.ndjson` or `.json` file in their order; raises InputError if it cannot be read."""
     try:
-        with BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES) as file:
+        with path.open("rb", _BUFFER_BYTES) as file:
             yield from _pieces(file, single=path.suffix.lower() == ".json")
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _pieces(file: BufferedReader, *, single: bool) -> Iterator[Good | Bad]:
-    head = file.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
+def _pieces(file: BinaryIO, *, single: bool) -> Iterator[Good | Bad]:
+    head = file.read(_SNIFFED_BYTES)
+    file.seek(0)
     if head.startswith(_UTF16_BOMS) or b"\0" in head:
         yield Bad(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
     elif single and not _begins_with_an_object_line(file):
@@ -59,7 +60,7 @@ def _pieces(file: BufferedReader, *, single: bool) -> Iterator[Good | Bad]:
         yield from _lines(file)
 
 
-def _begins_with_an_object_line(file: BufferedReader) -> bool:
+def _begins_with_an_object_line(file: BinaryIO) -> bool:
     """Whether the first line is a whole object, as in JSON Lines; the file is left at its start."""
     try:
         first = next(raw for _, raw in _raw_lines(file))
@@ -70,7 +71,7 @@ def _begins_with_an_object_line(file: BufferedReader) -> bool:
         file.seek(0)
 
 
-def _raw_lines(file: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+def _raw_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     """The lines that are not blank with their numbers; None stands for one that is too long to be held."""
     number = 0
     while raw := file.readline(MAX_LINE_BYTES + 1):
@@ -82,12 +83,12 @@ def _raw_lines(file: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
             yield number, stripped
 
 
-def _skip_line(file: BufferedReader) -> None:
+def _skip_line(file: BinaryIO) -> None:
     while (chunk := file.readline(_BUFFER_BYTES)) and not chunk.endswith(b"\n"):
         pass
 
 
-def _lines(file: BufferedReader) -> Iterator[Good | Bad]:
+def _lines(file: BinaryIO) -> Iterator[Good | Bad]:
     for number, raw in _raw_lines(file):
         yield _too_long(number) if raw is None else _line(number, raw)
 

@@ -128,8 +128,9 @@ class _Session:
             self.store.runs.answer_request(request_id, error=f"no model named {name!r} is configured")
         while self._due:
             name = self._due.pop()
-            if name in self.settings.models and (reason := self._why_now(name)):
-                self._launch(name, reason, None)
+            why = self._why_now(name) if name in self.settings.models else None
+            if why:
+                self._launch(name, why, None)
                 return
 
     def _why_now(self, name: str) -> str | None:

@@ -1,7 +1,8 @@
 """Promote and rollback: which version the `latest` tag is. Never half done (law 7), and quick (law 5).
 
 Every change is written down as an intent first. Both actions only copy version tags, which never change, so an
-interrupted one is simply done again: `reconcile` does that before anything else touches the tags.
+interrupted one is simply done again: `reconcile` does that before anything else touches the tags. A version tag that
+somebody removed is restored from `latest` or `previous` where one of them is the same.
 """
 
 import time
@@ -61,9 +62,12 @@ class Deployer:
         """Make a version live. It is loaded first, so that no request meets a cold model."""
         target = self._require(model, version)
         with self.exclusive():
-            self._reconcile(model)
+            finished = self._reconcile(model).get(PROMOTE)
+            if finished and finished.live == target:
+                return finished
             if self._deployment(model).live == target:
                 raise InputError(f"{target} is live already")
+            self._require_tag(model, target)
             self.runtime.load(ModelTags(model).version(target))
             intent = self._begin(model, PROMOTE, target)
             return self._carry_out(intent, reason)
@@ -71,10 +75,13 @@ class Deployer:
     def rollback(self, model: str, to: str | None = None) -> Swap:
         """Make the previous version live again, or one that was live before; call `warm` afterwards.
 
-        The version that is taken back is marked, so that it is not promoted again by itself.
+        The version that is taken back is marked, so that it is not promoted again by itself. A rollback that was
+        interrupted is finished by giving it again, and does not go back twice.
         """
         with self.exclusive():
-            self._reconcile(model)
+            finished = self._reconcile(model).get(ROLLBACK)
+            if finished and to in (None, finished.live):
+                return finished
             current = self._deployment(model)
             target = to or current.previous
             if target is None or target == current.live:
@@ -88,6 +95,7 @@ class Deployer:
                     f"{target} was never live, so there is no way back to it",
                     hint=f"adapterctl promote {target} makes it live for the first time",
                 )
+            self._require_tag(model, target)
             intent = self._begin(model, ROLLBACK, target, withdrawn=current.live)
             return self._carry_out(intent, f"taken back in favour of {target}")
 
@@ -100,9 +108,28 @@ class Deployer:
         with self.exclusive():
             self._reconcile(model)
 
-    def _reconcile(self, model: str) -> None:
+    def _reconcile(self, model: str) -> dict[str, Swap]:
+        """Finish every begun change, or give it up if its target is gone for good; returns what was done by action."""
+        finished = {}
         for intent in self.store.versions.begun_intents(model):
-            self._carry_out(intent, "finished after an interruption")
+            if self._keep_tag(model, intent.target):
+                finished[intent.action] = self._carry_out(intent, "finished after an interruption")
+            else:
+                self._give_up(intent)
+        return finished
+
+    def _give_up(self, intent: Intent) -> None:
+        """Make the tags again what is recorded."""
+        recorded = self._deployment(intent.model)
+        tags = ModelTags(intent.model)
+        wanted = {tags.live: recorded.live, tags.previous: recorded.previous}
+        kept = {tag: name for tag, name in wanted.items() if name and self._keep_tag(intent.model, name)}
+        for tag, name in kept.items():
+            self.runtime.copy(tags.version(name), tag)
+        text = f"{intent.model}: {intent.action} of {intent.target} given up, its tag is gone; {recorded.live} is live"
+        with self.store.transaction():
+            self.store.versions.finish_intent(intent.id, "undone")
+            self.store.events.add("version.given-up", text, model=intent.model)
 
     def _begin(self, model: str, action: str, target: str, withdrawn: str = "") -> Intent:
         intent_id = self.store.versions.begin_intent(model, action, target, withdrawn)
@@ -112,9 +139,11 @@ class Deployer:
         before = self._deployment(intent.model)
         tags = ModelTags(intent.model)
         previous = before.live if intent.action == PROMOTE else self._live_before(intent.model, intent.target)
-        if intent.action == PROMOTE and before.live != intent.target:
-            self.runtime.copy(tags.version(before.live), tags.previous)
-        source = self._source(tags, intent.target, before)
+        if previous and not self._keep_tag(intent.model, previous):
+            previous = None
+        if intent.action == PROMOTE and previous:
+            self.runtime.copy(tags.version(previous), tags.previous)
+        source = tags.version(intent.target)
         started = time.perf_counter()
         self.runtime.copy(source, tags.live)
         digest = self._verify(tags.live, source)
@@ -124,10 +153,22 @@ class Deployer:
         self._record(intent, before, previous, digest, reason)
         return Swap(intent.model, live=intent.target, replaced=before.live, swap_ms=swap_ms)
 
-    def _source(self, tags: ModelTags, target: str, before: Deployment) -> str:
-        """The tag to copy from: the version's own, or `previous` if someone removed that one."""
-        own = tags.version(target)
-        return tags.previous if target == before.previous and own not in self.runtime.tags() else own
+    def _keep_tag(self, model: str, name: str) -> bool:
+        """Whether the version's own tag is there; one that somebody removed is restored from a tag that is the same."""
+        tags, present = ModelTags(model), self.runtime.tags()
+        if tags.version(name) in present:
+            return True
+        digest = self._digest(model, name)
+        same = next((tag for tag in (tags.live, tags.previous) if digest and present.get(tag) == digest), None)
+        if same:
+            self.runtime.copy(same, tags.version(name))
+        return same is not None
+
+    def _digest(self, model: str, name: str) -> str | None:
+        if version := self.store.versions.get(model, name):
+            return version.digest
+        history = reversed(self.store.versions.deployments(model))
+        return next((past.live_digest for past in history if past.live == name), None)
 
     def _record(self, intent: Intent, before: Deployment, previous: str | None, digest: str, reason: str) -> None:
         tags = ModelTags(intent.model)
@@ -140,8 +181,11 @@ class Deployer:
             )  # fmt: skip
             if intent.action == PROMOTE:
                 versions.set_state(intent.model, intent.target, VersionState.PROMOTED, reason)
-            elif intent.withdrawn != BASE:
+            else:
                 versions.set_state(intent.model, intent.withdrawn, VersionState.WITHDRAWN, reason)
+                again = versions.get(intent.model, intent.target)
+                if again and again.state is VersionState.WITHDRAWN:
+                    versions.set_state(intent.model, intent.target, VersionState.PROMOTED, "live again")
             versions.finish_intent(intent.id)
             self.store.events.add(
                 f"version.{intent.action}",
@@ -150,11 +194,19 @@ class Deployer:
             )
 
     def _live_before(self, model: str, target: str) -> str | None:
-        """What was live before the target became live by promotion: where a second rollback would go."""
-        for past in reversed(self.store.versions.deployments(model)):
-            if past.live == target and past.action != ROLLBACK:
-                return past.previous
-        return None
+        """What was live before the target, once a rollback to it is done: where a second one would go.
+
+        Promotions put a version on a pile, rollbacks take off what lies above their target; so they end at the base.
+        """
+        pile: list[str] = []
+        history = [(past.action, past.live) for past in self.store.versions.deployments(model)]
+        for action, live in [*history, (ROLLBACK, target)]:
+            if action == ROLLBACK and live in pile:
+                while pile[-1] != live:
+                    pile.pop()
+            else:
+                pile.append(live)
+        return pile[-2] if len(pile) > 1 else None
 
     def _verify(self, tag: str, same_as: str) -> str:
         digests = self.runtime.tags()
@@ -167,6 +219,13 @@ class Deployer:
         if deployment is None:
             raise NotFoundError(f"nothing of {model} was ever live", hint=f"adapterctl init {model} --base TAG")
         return deployment
+
+    def _require_tag(self, model: str, name: str) -> None:
+        tag = ModelTags(model).version(name)
+        if not self._keep_tag(model, name):
+            raise NotFoundError(
+                f"{tag} is gone from the runtime", hint="adapterctl history shows which other versions there are"
+            )
 
     def _require(self, model: str, version: str) -> str:
         if version != BASE and self.store.versions.get(model, version) is None:

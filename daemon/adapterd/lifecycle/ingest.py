@@ -15,8 +15,8 @@ from adapterd.feedback import quarantine
 from adapterd.feedback.formats import parse
 from adapterd.feedback.inbox import InboxFile, pending
 from adapterd.feedback.reader import Bad, Good, read_file
-from adapterd.feedback.record import FeedbackRecord
-from adapterd.home import Home, make_private
+from adapterd.home import Home
+from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead, NewFeedback
 
@@ -42,8 +42,8 @@ class IngestReport:
 
     def __str__(self) -> str:
         return (
-            f"took {self.accepted} new feedback records from {self.files} files; "
-            f"{self.duplicates} were known already, {self.quarantined} went into quarantine"
+            f"took in feedback: {self.accepted} new, {self.duplicates} known already, "
+            f"{self.quarantined} in quarantine (files: {self.files})"
         )
 
 
@@ -89,7 +89,7 @@ def _report(intakes: "list[_Intake]", unsettled: tuple[Path, ...]) -> IngestRepo
 
 
 def _recorded(store: Store, model: str, report: IngestReport) -> IngestReport:
-    if report.files:
+    if report.files and report.lines:
         counts = {name: value for name, value in vars(report).items() if isinstance(value, int)}
         store.events.add("feedback.ingested", str(report), model=model, detail=counts)
     return report
@@ -115,16 +115,23 @@ class _Batch:
     size_bytes: int
     is_last: bool
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces these are, of either kind."""
+        return len(self.records) + len(self.notes)
+
 
 def _grouped(batches: Iterable[_Batch]) -> Iterator[list[_Batch]]:
     """What goes into one transaction: as many batches as make one full one, since small files are many."""
     group: list[_Batch] = []
+    pieces = size_bytes = 0
     for batch in batches:
-        group.append(batch)
-        pieces = sum(len(each.records) + len(each.notes) for each in group)
-        if pieces >= BATCH_PIECES or sum(each.size_bytes for each in group) >= BATCH_BYTES:
+        pieces += batch.pieces
+        size_bytes += batch.size_bytes
+        if group and (pieces > BATCH_PIECES or size_bytes > BATCH_BYTES):
             yield group
-            group = []
+            group, pieces, size_bytes = [], batch.pieces, batch.size_bytes
+        group.append(batch)
     if group:
         yield group
 
@@ -147,8 +154,10 @@ class _Intake:
     def batches(self) -> Iterator[_Batch]:
         """Read and judge the file; what cannot be used is kept, and nothing is stored. The last batch may be empty."""
         pieces = self._pieces()
-        while not (batch := self._batch(pieces)).is_last:
+        left_bytes = self._file.size_bytes
+        while not (batch := self._batch(pieces, left_bytes)).is_last:
             yield batch
+            left_bytes -= batch.size_bytes
         yield batch
 
     def store(self, store: Store, batch: _Batch) -> None:
@@ -181,7 +190,7 @@ class _Intake:
             if not isinstance(exc.__cause__, FileNotFoundError):
                 yield Bad(0, str(exc), None)
 
-    def _batch(self, pieces: Iterator[Good | Bad]) -> _Batch:
+    def _batch(self, pieces: Iterator[Good | Bad], left_bytes: int) -> _Batch:
         records: list[NewFeedback] = []
         notes: list[_Note] = []
         size_bytes = 0
@@ -194,8 +203,8 @@ class _Intake:
             else:
                 notes.append(self._note(judged))
             if len(records) + len(notes) == BATCH_PIECES or size_bytes >= BATCH_BYTES:
-                return _Batch(self, records, notes, size_bytes, is_last=False)
-        return _Batch(self, records, notes, size_bytes, is_last=True)
+                return _Batch(self, records, notes, min(size_bytes, left_bytes), is_last=False)
+        return _Batch(self, records, notes, left_bytes, is_last=True)
 
     def _judge(self, piece: Good | Bad) -> NewFeedback | Bad:
         if isinstance(piece, Bad):
@@ -212,7 +221,7 @@ class _Intake:
         return _Note(fault.line, fault.reason.encode(errors="backslashreplace").decode(), seen, kept)
 
     def _keep(self, raw: bytes | None) -> str:
-        folder = make_private(self._quarantine / self._model)
+        folder = self._quarantine / self._model
         if raw is None or len(self.noted) >= PIECES_KEPT_APART:
             name = quarantine.keep_file(folder, self._file)
         else:

@@ -38,7 +38,7 @@ def run_stage(
     try:
         if child.stdout is None:
             raise AssertionError("the child was opened with a pipe")
-        outcome = _listen(child.stdout, report)
+        outcome = _listen(child.stdout, report, log)
         status = child.wait()
     finally:
         _end(child)
@@ -54,16 +54,30 @@ def _environment(home: Home) -> dict[str, str]:
     return {**os.environ, **preload_environment(), HOME_VARIABLE: str(home.root), "PYTHONUNBUFFERED": "1"}
 
 
-def _listen(stdout: IO[bytes], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Pass progress on until the child closes its output; returns the last line that was no progress."""
+def _listen(stdout: IO[bytes], report: Callable[[dict[str, Any]], None], log: Path) -> dict[str, Any]:
+    """Pass progress on until the child closes its output; returns the last message that was no progress.
+
+    What is no message (a line cut short by the child's death, words of a library) goes to the log.
+    """
     outcome: dict[str, Any] = {}
     for line in stdout:
-        message = json.loads(line)
-        if "progress" in message:
+        message = _message(line)
+        if message is None:
+            with log.open("ab") as file:
+                file.write(line)
+        elif "progress" in message:
             report(message["progress"])
         else:
             outcome = message
     return outcome
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -40,7 +40,8 @@ def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
 
     try:
         scale = float(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["lora_parameters"]["scale"])
-        weights = {name: np.array(value.astype(mx.float32)) for name, value in mx.load(str(folder / WEIGHTS)).items()}
+        stored: Any = mx.load(str(folder / WEIGHTS))
+        weights = {name: np.array(value.astype(mx.float32)) for name, value in stored.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
         raise InputError(f"{folder} does not hold a readable mlx-lm adapter: {exc}") from exc
     architecture = architecture_of(base)
@@ -51,14 +52,16 @@ def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
 
 
 def _update(module: str, weights: dict[str, Any], scale: float, base: GgufFile, architecture: Architecture) -> Update:
-    tensor = architecture.gguf_name(f"{module}.weight")
-    if tensor not in base.tensors:
-        raise InputError(f"the adapter changes {module}, which the base does not have")
+    try:
+        tensor = architecture.gguf_name(module)
+        shape_of_base = base.tensors[tensor].shape
+    except KeyError as exc:
+        raise InputError(f"the adapter changes {module}, which the base does not have") from exc
     try:
         a, b = weights[f"{module}.lora_a"], weights[f"{module}.lora_b"]
     except KeyError as exc:
         raise InputError(f"the adapter has no {exc} beside its counterpart") from exc
     shape = (b.shape[1], a.shape[0])
-    if shape != base.tensors[tensor].shape:
-        raise InputError(f"the adapter's {module} is {shape}, the base's {base.tensors[tensor].shape}: another base?")
+    if shape != shape_of_base:
+        raise InputError(f"the adapter's {module} is {shape}, the base's {shape_of_base}: made for another base?")
     return Update(tensor, a, b, scale)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.base import ggml
+from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
 from adapterd.errors import StageError
 from adapterd.merging.adapter import Update, read_adapter
@@ -72,7 +72,7 @@ def _overwrite(target: Path, base: GgufFile, updates: Sequence[Update], report: 
     with target.open("r+b") as file:
         for count, update in enumerate(updates, start=1):
             tensor = base.tensors[update.tensor]
-            data = ggml.quantize(base.values(update.tensor) + update.delta(), tensor.type_name).tobytes()
+            data = quantize(base.values(update.tensor) + update.delta(), tensor.type_name).tobytes()
             if len(data) != tensor.size_bytes:
                 raise StageError(f"{tensor.name} would change from {tensor.size_bytes} to {len(data)} bytes")
             file.seek(tensor.offset_bytes)

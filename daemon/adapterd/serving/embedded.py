@@ -39,7 +39,7 @@ class EmbeddedRuntime:
 
     def tags(self) -> dict[str, str]:
         return {
-            f"{file.parent.name}:{file.stem}": _digest(file.read_bytes())
+            f"{file.parent.name.replace('%', '/')}:{file.stem}": _digest(file.read_bytes())
             for file in sorted((self.folder / "tags").glob("*/*.json"))
         }
 
@@ -85,6 +85,7 @@ class EmbeddedRuntime:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
     def render(self, tag: str, messages: Sequence[Message]) -> str:
+        from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         served = self.show(tag).modelfile
@@ -92,11 +93,17 @@ class EmbeddedRuntime:
         template = served.template or model.metadata.get("tokenizer.chat_template")
         if not template:
             raise RuntimeRefusedError(f"{tag} has no chat template", hint="give one with `init --template FILE`")
+        opening = served.messages  # in the order of Ollama
         if served.system and messages[0].role is not Role.SYSTEM:
-            messages = (Message(Role.SYSTEM, served.system), *messages)
+            opening = (Message(Role.SYSTEM, served.system), *opening)
         special = {name: model.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "bos")}
         texts = {f"{name}_token": _token_text(model, value) for name, value in special.items()}
-        return str(Jinja2ChatFormatter(template, **texts)(messages=as_dicts(messages)).prompt)
+        try:
+            return str(Jinja2ChatFormatter(template, **texts)(messages=as_dicts((*opening, *messages))).prompt)
+        except (TemplateError, ValueError) as exc:
+            raise RuntimeRefusedError(
+                f"the chat template of {tag} cannot be used: {exc}", hint="the embedded runtime takes Jinja templates"
+            ) from exc
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
         started = time.monotonic()

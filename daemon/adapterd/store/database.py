@@ -37,7 +37,11 @@ class Store:
         self._depth = 0
         with translated(path):
             self._connection = _connect(path)
-            self._migrate()
+            try:
+                self._migrate()
+            except BaseException:
+                self.close()
+                raise
         self.feedback = Feedback(self)
         self.evaluation_sets = EvaluationSets(self)
         self.runs = Runs(self)
@@ -69,18 +73,17 @@ class Store:
         if self._depth:
             yield
             return
-        with translated(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._depth += 1
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            else:
-                self._connection.execute("COMMIT")
-            finally:
-                self._depth -= 1
+        self.execute("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite itself rolls back after some failures
+                self.execute("ROLLBACK")
+            raise
+        finally:
+            self._depth -= 1
 
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement; outside a transaction it commits by itself."""
@@ -137,8 +140,6 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's and the file system's errors into StoreError."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise
     except (sqlite3.DatabaseError, OSError) as exc:
         raise StoreError(
             f"the state database {path} cannot be used: {exc}", hint="adapterctl doctor looks closer"

@@ -51,16 +51,29 @@ def clone(source: Path, target: Path) -> str:
     """Copy a file, sharing its blocks where the file system can; returns how: `clone` or `copy`.
 
     APFS clones by clonefile(2), Btrfs and XFS by the FICLONE ioctl; elsewhere the bytes are copied, in the
-    kernel where it offers that. `target` must not exist. On failure nothing is left behind.
+    kernel where it offers that. `target` must not exist: else FileExistsError is raised, and it stays as it is. On
+    any other failure nothing is left behind.
     """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     try:
         if _clone_blocks(source, target):
             return "clone"
         shutil.copyfile(source, target)
+    except FileExistsError:
+        raise
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return "copy"
+
+
+def clone_atomic(source: Path, target: Path) -> None:
+    """Clone a file in one step, 0600, replacing whatever the target was."""
+    with atomic_path(target) as partial:
+        partial.unlink()
+        clone(source, partial)
+        partial.chmod(PRIVATE_FILE)
 
 
 def _clone_blocks(source: Path, target: Path) -> bool:
@@ -71,7 +84,11 @@ def _clonefile(source: Path, target: Path) -> bool:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
+    if libc.clonefile(os.fsencode(source), os.fsencode(target), 0) == 0:
+        return True
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    return False
 
 
 def _ficlone(source: Path, target: Path) -> bool:

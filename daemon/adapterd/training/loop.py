@@ -21,10 +21,9 @@ from adapterd.training.adapter import attach_adapter, save_adapter
 from adapterd.training.data import Batch, Dataset, training_batches, validation_batches
 from adapterd.training.loss import completion_loss
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
+from adapterd.training.schedule import Plan
 
 METRICS = "metrics.jsonl"
-_VALIDATIONS_PER_EPOCH = 4
-_WARM_UP_SHARE = 0.05
 
 Report = Callable[[TrainingProgress], object]
 
@@ -75,10 +74,8 @@ class Trainer:
     stepping_s: float = 0.0
 
     def __post_init__(self) -> None:
-        per_epoch = math.ceil(len(self.data.train) / self.settings.batch_size)
-        self.steps = per_epoch * self.settings.epochs
-        self.validate_every = math.ceil(per_epoch / _VALIDATIONS_PER_EPOCH)
-        self.optimizer = optim.Adam(learning_rate(self.settings.learning_rate, self.steps), bias_correction=True)
+        self.plan = Plan.of(self.settings, len(self.data.train))
+        self.optimizer = optim.Adam(self.plan.learning_rate(self.settings.learning_rate), bias_correction=True)
         self.loss_and_gradients = nn.value_and_grad(self.model, completion_loss)
 
     def run(self) -> TrainingResult:
@@ -93,8 +90,7 @@ class Trainer:
             for batch in training_batches(self.data.train, size, seed=seed, epoch=epoch):
                 step += 1
                 loss = self._step(step, batch)
-                due = step % self.validate_every == 0 or step == self.steps
-                self._record(step, loss, epoch, judge=due)
+                self._record(step, loss, epoch, judge=self.plan.judged_after(step))
                 if self.best.misses >= self.settings.patience:
                     return self._result(step)
         return self._result(step)
@@ -113,6 +109,8 @@ class Trainer:
             )
         self.optimizer.update(self.model, gradients)
         mx.eval(self.model.trainable_parameters(), self.optimizer.state)
+        # Batches differ in shape, and MLX would keep the buffers of each shape for a next time.
+        mx.clear_cache()
         self.train_tokens += batch.tokens
         self.stepping_s += time.perf_counter() - before
         return loss
@@ -144,7 +142,7 @@ class Trainer:
 
     def _recent_loss(self) -> float:
         """Mean training loss of the last steps, for want of a validation set."""
-        losses = [point.loss for point in self.curve[-self.validate_every :] if point.loss is not None]
+        losses = [point.loss for point in self.curve[-self.plan.judge_every :] if point.loss is not None]
         return sum(losses) / len(losses)
 
     def _progress(self, step: int, loss: float | None, epoch: int) -> TrainingProgress:
@@ -152,12 +150,12 @@ class Trainer:
         elapsed_s = time.perf_counter() - self.started
         return TrainingProgress(
             step=step,
-            steps=self.steps,
+            steps=self.plan.steps,
             epoch=epoch,
             loss=loss,
             validation_loss=validations[-1] if validations else None,
             tokens_per_s=self._tokens_per_s(),
-            remaining_s=elapsed_s / step * (self.steps - step) if step else 0.0,
+            remaining_s=elapsed_s / step * (self.plan.steps - step) if step else 0.0,
             peak_memory_bytes=mx.get_peak_memory(),
         )
 
@@ -181,14 +179,6 @@ class Trainer:
 
     def _tokens_per_s(self) -> float:
         return self.train_tokens / self.stepping_s if self.stepping_s else 0.0
-
-
-def learning_rate(peak: float, steps: int) -> Callable[[Any], mx.array]:
-    """A short linear rise to the peak, then a cosine down to zero at the last of `steps`."""
-    rise = max(1, round(steps * _WARM_UP_SHARE))
-    parts = [optim.linear_schedule(peak / (rise + 1), peak, rise), optim.cosine_decay(peak, max(1, steps - rise))]
-    schedule: Callable[[Any], mx.array] = optim.join_schedules(parts, [rise])
-    return schedule
 
 
 def _norm(gradients: Any) -> mx.array:

@@ -16,7 +16,7 @@ class TrainingProgress:
     """One step, or the validation before the first (step 0, no loss).
 
     Losses are in nats a token; `validation_loss` is the latest; `tokens_per_s` counts ids of training examples
-    without padding, prompts included, in the time that training steps took.
+    without padding, prompts included, in the time that training steps took. `remaining_s` is 0 while it is not known.
     """
 
     step: int

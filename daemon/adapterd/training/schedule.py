@@ -1,0 +1,42 @@
+"""How long a training takes, where in it the adapter is judged, and how fast it learns."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.optimizers as optim
+
+from adapterd.config import TrainingSettings
+
+_VALIDATIONS_PER_EPOCH = 4
+_WARM_UP_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All `steps` of a training, and after how many of them each the adapter is judged."""
+
+    steps: int
+    judge_every: int
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, examples: int) -> "Plan":
+        """For so many training examples: every one in every epoch, judged about four times in each."""
+        per_epoch = math.ceil(examples / settings.batch_size)
+        return cls(per_epoch * settings.epochs, math.ceil(per_epoch / _VALIDATIONS_PER_EPOCH))
+
+    def judged_after(self, step: int) -> bool:
+        """Whether the adapter is judged after this step, 1 being the first; always after the last."""
+        return step % self.judge_every == 0 or step == self.steps
+
+    def learning_rate(self, peak: float) -> Callable[[Any], mx.array]:
+        """A short linear rise to the peak, then a cosine down to zero, as a function of the steps done."""
+        rise = max(1, round(self.steps * _WARM_UP_SHARE))
+        parts = [
+            optim.linear_schedule(peak / (rise + 1), peak, rise),
+            optim.cosine_decay(peak, max(1, self.steps - rise)),
+        ]
+        schedule: Callable[[Any], mx.array] = optim.join_schedules(parts, [rise])
+        return schedule

@@ -1,0 +1,129 @@
+"""The few fakes: scripted, in memory, and held to the same contract as what they stand for."""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapterd.base.modelfile import Modelfile
+from adapterd.chat import Answer, ChatOptions, Message
+from adapterd.errors import NotFoundError
+from adapterd.serving.runtime import Progress, ServedModel
+from adapterd.serving.tags import full_name
+
+
+class Crash(BaseException):
+    """The process is killed: nothing may catch this."""
+
+
+class FakeRuntime:
+    """The tag part of a runtime in memory. Answers are not its business.
+
+    `crash_at` is the number of the call (from 1) at which the process dies: before the call takes effect, or `after`.
+    `seen` is asked for the tags after every call, so that a test can watch what an application would have met.
+    """
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.made: dict[str, tuple[str, Modelfile]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.seen: list[dict[str, str]] = []
+        self.crash_at: int | None = None
+        self.crash_after = False
+        self.overlaps = 0
+        self._changing = threading.Lock()
+
+    def plan_crash(self, at: int | None, *, after: bool = False) -> None:
+        """Count calls from now on, and die at this one."""
+        self.calls.clear()
+        self.crash_at, self.crash_after = at, after
+
+    def version(self) -> str:
+        return "fake 1.0"
+
+    def tags(self) -> dict[str, str]:
+        with self._call("tags"):
+            return self._digests()
+
+    def show(self, tag: str) -> ServedModel:
+        with self._call("show", tag):
+            blob, modelfile = self._made(tag)
+            return ServedModel(full_name(tag), self._digests()[full_name(tag)], Path(blob), modelfile, "F32")
+
+    def create(
+        self,
+        tag: str,
+        gguf: Path,
+        digest: str,
+        modelfile: Modelfile,
+        *,
+        may_link: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> str:
+        with self._call("create", tag), self._change():
+            how = "present" if digest in self.blobs else "upload"
+            self.blobs.setdefault(digest, gguf.read_bytes())
+            self.made[full_name(tag)] = (digest, modelfile)
+            progress(1.0)
+            return how
+
+    def copy(self, source: str, target: str) -> None:
+        with self._call("copy", source, target), self._change():
+            self.made[full_name(target)] = self._made(source)
+
+    def delete(self, tag: str) -> None:
+        with self._call("delete", tag), self._change():
+            digest, _ = self._made(tag)
+            del self.made[full_name(tag)]
+            if all(digest != other for other, _ in self.made.values()):
+                del self.blobs[digest]
+
+    def load(self, tag: str) -> None:
+        with self._call("load", tag):
+            self._made(tag)
+
+    def render(self, tag: str, messages: Sequence[Message]) -> str:
+        raise NotImplementedError
+
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
+        raise NotImplementedError
+
+    def add(self, *tags: str) -> None:
+        """Tags that are simply there, each with a file of its own."""
+        for tag in tags:
+            self.blobs[tag] = tag.encode()
+            self.made[tag] = (tag, Modelfile())
+
+    def _made(self, tag: str) -> tuple[str, Modelfile]:
+        try:
+            return self.made[full_name(tag)]
+        except KeyError:
+            raise NotFoundError(f"the fake has no {tag}") from None
+
+    def _digests(self) -> dict[str, str]:
+        return {tag: hashlib.sha256(repr(made).encode()).hexdigest() for tag, made in self.made.items()}
+
+    @contextmanager
+    def _call(self, *call: str) -> Iterator[None]:
+        self.calls.append(call)
+        dies = len(self.calls) == self.crash_at
+        if dies and not self.crash_after:
+            raise Crash(call)
+        yield
+        self.seen.append(self._digests())
+        if dies:
+            raise Crash(call)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Count changes that go on at the same time: Ollama would tear a manifest."""
+        alone = self._changing.acquire(blocking=False)
+        self.overlaps += not alone
+        try:
+            yield
+        finally:
+            if alone:
+                self._changing.release()

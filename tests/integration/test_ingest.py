@@ -1,0 +1,479 @@
+"""Taking feedback in, with a real store: nothing is lost, nothing is doubled, and every count adds up."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapterd.errors import InputError, StoreError
+from adapterd.feedback.inbox import drop
+from adapterd.home import Home
+from adapterd.lifecycle import ingest as room
+from adapterd.lifecycle.ingest import IngestReport, ingest
+from adapterd.record import FeedbackRecord
+from adapterd.store import Store
+from adapterd.store.feedback import Quarantined
+
+MODEL = "newsbrief-synth"
+
+
+class Place:
+    """A home, a store and an inbox."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root / "home")
+        self.home.create()
+        self.inbox = root / "inbox"
+        self.inbox.mkdir()
+        self.store = Store(self.home.database)
+
+    def put(self, name: str, content: bytes) -> Path:
+        path = self.inbox / name
+        path.write_bytes(content)
+        return path
+
+    def ingest(self, *, model: str = MODEL, settle_s: float = 0.0, **options: Any) -> IngestReport:
+        return ingest(self.store, self.home, model, self.inbox, settle_s=settle_s, **options)
+
+    def prompts(self) -> list[str]:
+        rows = self.store.feedback.all(MODEL)
+        return [FeedbackRecord.from_json(row.record).messages[-1].content for row in rows]
+
+    def notes(self) -> list[tuple[int, str]]:
+        return [(note.line, note.reason) for note in self.store.feedback.quarantined(MODEL)]
+
+    def kept(self, note: Quarantined) -> bytes:
+        return (self.home.quarantine / note.kept).read_bytes()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.store.close()
+
+
+def line(prompt: str, **fields: Any) -> bytes:
+    return json.dumps({"prompt": prompt, "output": "x", "created_at": "2026-01-01", **fields}).encode() + b"\n"
+
+
+def lines(count: int) -> bytes:
+    return b"".join(line(f"prompt {number}") for number in range(count))
+
+
+def counts(report: IngestReport) -> dict[str, int]:
+    return {name: value for name, value in vars(report).items() if name != "unsettled"}
+
+
+def taken(files: int, *, accepted: int = 0, duplicates: int = 0, quarantined: int = 0) -> dict[str, int]:
+    return {
+        "files": files,
+        "lines": accepted + duplicates + quarantined,
+        "accepted": accepted,
+        "duplicates": duplicates,
+        "quarantined": quarantined,
+    }
+
+
+def test_records_are_stored_with_what_lists_search_by(place: Place) -> None:
+    path = place.put(
+        "a.jsonl", b"\n" + line("Who?", rating=2, failure_tags=["truncation"], source_id="s", output_type="t")
+    )
+    assert counts(place.ingest()) == taken(1, accepted=1)
+    (row,) = place.store.feedback.all(MODEL)
+    record = FeedbackRecord.from_json(row.record)
+    assert (row.file, row.line) == (str(path), 2)
+    assert (row.rating, row.failure_tags, row.source_id, row.output_type) == (2, ("truncation",), "s", "t")
+    assert (row.content_hash, row.prompt_hash, row.created_at) == (
+        record.content_hash,
+        record.prompt_hash,
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_record_without_a_time_is_as_old_as_its_file(place: Place) -> None:
+    path = place.put("a.jsonl", b'{"prompt": "Who?", "output": "x"}')
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    place.ingest()
+    assert place.store.feedback.all(MODEL)[0].created_at == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_a_second_ingest_takes_nothing(place: Place) -> None:
+    place.put("a.jsonl", lines(3))
+    place.ingest()
+    assert counts(place.ingest()) == taken(0)
+    assert place.prompts() == ["prompt 0", "prompt 1", "prompt 2"]
+
+
+def test_a_file_that_is_read_again_doubles_nothing(place: Place) -> None:
+    path = place.put("a.jsonl", lines(3))
+    place.ingest()
+    os.utime(path, (1, 1))
+    assert counts(place.ingest()) == taken(1, duplicates=3)
+    assert len(place.prompts()) == 3
+
+
+def test_an_appended_file_gives_its_new_lines(place: Place) -> None:
+    path = place.put("a.jsonl", lines(2))
+    place.ingest()
+    path.write_bytes(lines(4))
+    assert counts(place.ingest()) == taken(1, accepted=2, duplicates=2)
+    assert place.prompts() == [f"prompt {number}" for number in range(4)]
+
+
+def test_the_same_record_twice_is_a_duplicate_within_a_file_and_between_files(place: Place) -> None:
+    place.put("a.jsonl", line("Who?") + line("Who?", created_at="2026-02-02"))
+    place.put("b.json", b"[" + line("Who?") + b"]")
+    assert counts(place.ingest()) == taken(2, accepted=1, duplicates=2)
+
+
+def test_each_model_has_its_own_feedback(place: Place) -> None:
+    place.put("a.jsonl", lines(2))
+    place.ingest(model="other")
+    assert counts(place.ingest()) == taken(1, accepted=2)
+
+
+def test_what_cannot_be_used_is_kept_with_the_reason(place: Place) -> None:
+    path = place.put("a.jsonl", line("Who?") + b'{"prompt": "Who?", "rating": 9, "output": ""}\r\n\xff{\n')
+    assert counts(place.ingest()) == taken(1, accepted=1, quarantined=2)
+    unrated, garbled = place.store.feedback.quarantined(MODEL)
+    assert (unrated.file, unrated.line) == (str(path), 2)
+    assert unrated.reason == "rating must be a whole number from 1 to 5, not 9"
+    assert unrated.excerpt == '{"prompt": "Who?", "rating": 9, "output": ""}'
+    assert place.kept(unrated) == b'{"prompt": "Who?", "rating": 9, "output": ""}'
+    assert (garbled.line, garbled.reason) == (3, "the line is not UTF-8 at its byte 1")
+    assert place.kept(garbled) == b"\xff{"
+    assert garbled.kept == f"{MODEL}/b26f99543485cab0.raw"
+
+
+def test_what_is_kept_is_private(place: Place) -> None:
+    place.put("a.jsonl", b"{")
+    place.put("b.json", b"{")
+    place.ingest()
+    kept = [place.home.quarantine / note.kept for note in place.store.feedback.quarantined(MODEL)]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    assert stat.S_IMODE(kept[0].parent.stat().st_mode) == 0o700
+
+
+def test_an_element_of_an_array_is_kept_by_itself(place: Place) -> None:
+    place.put("a.json", b"[" + line("Who?") + b', {"prompt":  ""} ]')
+    place.ingest()
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert (note.line, note.reason, place.kept(note)) == (2, "prompt is empty", b'{"prompt":  ""}')
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.jsonl", "{}".encode("utf-16"), "the file is not text in UTF-8: it has NUL bytes or is UTF-16"),
+        ("a.json", b'{"prompt": ', "the file is not JSON: expecting value at column 12"),
+        ("a.json", b"[" * 100_000, "the file is not JSON that can be used: it is nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_kept_as_a_whole(place: Place, name: str, content: bytes, reason: str) -> None:
+    place.put(name, content)
+    assert counts(place.ingest()) == taken(1, quarantined=1)
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert (note.line, note.reason) == (0, reason)
+    assert place.kept(note) == content
+    assert len(note.excerpt) <= 200
+    assert note.excerpt.isprintable()
+    assert counts(place.ingest()) == taken(0)
+
+
+def test_a_line_that_is_too_long_to_be_held_is_kept_with_its_file(place: Place) -> None:
+    content = line("before") + b"x" * (5 << 20) + b"\n" + line("after")
+    place.put("a.jsonl", content)
+    assert counts(place.ingest()) == taken(1, accepted=2, quarantined=1)
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert (note.line, note.reason) == (2, "the line is longer than 4 MiB")
+    assert place.kept(note) == content
+
+
+def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PIECES_KEPT_APART", 3)
+    content = b"".join(b"broken %d\n" % number for number in range(2500))
+    place.put("a.jsonl", content)
+    assert counts(place.ingest()) == taken(1, quarantined=2500)
+    notes = place.store.feedback.quarantined(MODEL)
+    assert [place.kept(note) for note in notes[:4]] == [b"broken 0", b"broken 1", b"broken 2", content]
+    assert len(notes) == 2500
+    assert len({note.kept for note in notes}) == 4
+    assert notes[-1].excerpt == "broken 2499"
+
+
+def test_notes_that_no_longer_hold_are_forgotten_when_the_file_is_corrected(place: Place) -> None:
+    path = place.put("a.jsonl", line("one") + b"{\n" + b"[]\n")
+    place.put("b.jsonl", b"{\n")
+    place.ingest()
+    path.write_bytes(line("one") + line("two") + b"[]\n")
+    assert counts(place.ingest()) == taken(1, accepted=1, duplicates=1, quarantined=1)
+    assert place.notes() == [
+        (3, "a record must be a JSON object, not a list"),
+        (1, "the line is not JSON: expecting property name enclosed in double quotes at column 2"),
+    ]
+
+
+def test_a_half_written_file_is_taken_when_it_is_whole(place: Place) -> None:
+    path = place.put("a.json", b"[" + line("one") + b"," + line("two")[:20])
+    assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
+    path.write_bytes(b"[" + line("one") + b"," + line("two") + b"]")
+    assert counts(place.ingest()) == taken(1, accepted=1, duplicates=1)
+    assert (place.prompts(), place.notes()) == (["one", "two"], [])
+
+
+def test_an_empty_file_is_read_once_and_is_no_event(place: Place) -> None:
+    place.put("a.jsonl", b"")
+    assert [counts(place.ingest()), counts(place.ingest())] == [taken(1), taken(0)]
+    assert place.store.events.latest() == []
+
+
+def test_a_file_that_is_still_being_written_is_reported_and_left(place: Place) -> None:
+    path = place.put("a.jsonl", lines(1))
+    now = path.stat().st_mtime
+    report = place.ingest(settle_s=1.0, clock=lambda: now + 0.9)
+    assert (counts(report), report.unsettled) == (taken(0), (path,))
+    report = place.ingest(settle_s=1.0, clock=lambda: now + 1.1)
+    assert (counts(report), report.unsettled) == (taken(1, accepted=1), ())
+
+
+def test_a_dropped_file_is_taken(place: Place) -> None:
+    drop(place.inbox, lines(2))
+    assert counts(place.ingest()) == taken(1, accepted=2)
+
+
+def test_a_link_out_of_the_inbox_is_not_followed(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "secret.jsonl").write_bytes(lines(1))
+    (place.inbox / "a.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    assert counts(place.ingest()) == taken(0)
+
+
+def test_a_missing_inbox_is_named(place: Place) -> None:
+    place.inbox.rmdir()
+    with pytest.raises(InputError, match=r"the feedback folder .*/inbox does not exist"):
+        place.ingest()
+
+
+def test_the_inbox_may_be_given_as_a_relative_path(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.put("a.jsonl", lines(1))
+    monkeypatch.chdir(place.inbox.parent)
+    ingest(place.store, place.home, MODEL, Path("inbox"), settle_s=0)
+    assert [file.path for file in place.store.feedback.files(MODEL)] == [str(path)]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has only names in UTF-8")
+def test_a_file_whose_name_is_not_utf8_is_taken_once(place: Place) -> None:
+    place.put(os.fsdecode(b"\xff.jsonl"), lines(1) + b"{\n")
+    assert [counts(place.ingest()), counts(place.ingest())] == [taken(1, accepted=1, quarantined=1), taken(0)]
+
+
+def refuse_to_open(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
+    open_path = Path.open
+
+    def open_unless_refused(self: Path, *args: Any, **options: Any) -> Any:
+        if self == refused:
+            raise PermissionError(13, "Permission denied")
+        return open_path(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", open_unless_refused)
+
+
+def test_a_file_that_may_not_be_read_is_noted_and_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.put("a.jsonl", line("one"))
+    place.put("b.jsonl", line("two"))
+    with monkeypatch.context() as patched:
+        refuse_to_open(patched, path)
+        assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
+        assert counts(place.ingest()) == taken(0, quarantined=1)
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert (note.line, note.reason, note.kept) == (0, f"{path} cannot be read: Permission denied", "")
+    assert len(place.store.events.latest()) == 1
+    assert counts(place.ingest()) == taken(1, accepted=1)
+    assert place.notes() == []
+
+
+def after_the_look(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
+    """Do something between the moment the inbox is listed and the moment its files are read."""
+    pending = room.pending
+
+    def pending_then_action(*args: Any, **options: Any) -> Any:
+        found = pending(*args, **options)
+        action()
+        return found
+
+    monkeypatch.setattr(room, "pending", pending_then_action)
+
+
+def test_a_file_that_goes_before_it_is_read_is_passed_over(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.put("a.jsonl", line("one"))
+    place.put("b.jsonl", line("two"))
+    after_the_look(monkeypatch, path.unlink)
+    assert counts(place.ingest()) == taken(1, accepted=1)
+    assert place.notes() == []
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.put("a.jsonl", line("one"))
+    with monkeypatch.context() as patched:
+        after_the_look(patched, lambda: path.write_bytes(line("one") + line("two")))
+        assert counts(place.ingest()) == taken(1, accepted=2)
+    assert counts(place.ingest()) == taken(1, duplicates=2)
+    assert counts(place.ingest()) == taken(0)
+
+
+class KilledError(Exception):
+    """What stands for the end of the process."""
+
+
+def die(*_: int) -> None:
+    raise KilledError
+
+
+def test_an_ingest_that_dies_between_batches_is_taken_up_again(place: Place) -> None:
+    place.put("a.jsonl", lines(2500) + b"{\n")
+    with pytest.raises(KilledError):
+        place.ingest(on_progress=die)
+    assert len(place.prompts()) == 1000
+    assert place.store.feedback.files(MODEL) == []
+    assert counts(place.ingest()) == taken(1, accepted=1500, duplicates=1000, quarantined=1)
+    assert place.prompts() == [f"prompt {number}" for number in range(2500)]
+    assert len(place.notes()) == 1
+
+
+def test_an_ingest_that_dies_within_a_transaction_leaves_nothing_of_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("a.jsonl", lines(10))
+    with monkeypatch.context() as patched:
+        patched.setattr(place.store.feedback, "record_file", die)
+        with pytest.raises(KilledError):
+            place.ingest()
+    assert place.prompts() == []
+    assert counts(place.ingest()) == taken(1, accepted=10)
+
+
+def test_kill_9_loses_nothing(place: Place) -> None:
+    place.put("a.jsonl", lines(2500))
+    program = f"""
+import os, pathlib
+from adapterd.home import Home
+from adapterd.lifecycle.ingest import ingest
+from adapterd.store import Store
+home = Home(pathlib.Path({str(place.home.root)!r}))
+kill = lambda done, total: os.kill(os.getpid(), 9)
+ingest(Store(home.database), home, {MODEL!r}, pathlib.Path({str(place.inbox)!r}), settle_s=0, on_progress=kill)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert counts(place.ingest()) == taken(1, accepted=1500, duplicates=1000)
+    assert len(place.prompts()) == 2500
+
+
+def test_no_transaction_holds_more_than_a_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, count in enumerate((999, 2, 1000, 2001, 1)):
+        path = place.put(f"{number}.jsonl", b"".join(line(f"{number}/{index}") for index in range(count)))
+        os.utime(path, (number, number))
+    stored: list[int] = []
+    place.ingest(on_progress=lambda *_: stored.append(len(place.prompts())))
+    sizes = [after - before for before, after in zip([0, *stored], stored, strict=False)]
+    assert (sum(sizes), max(sizes)) == (4003, 1000)
+
+
+def test_many_small_files_share_a_transaction(place: Place) -> None:
+    for number in range(50):
+        place.put(f"{number}.jsonl", line(str(number)))
+    calls: list[tuple[int, int]] = []
+    assert counts(place.ingest(on_progress=lambda *done: calls.append(done))) == taken(50, accepted=50)
+    total = sum(path.stat().st_size for path in place.inbox.iterdir())
+    assert calls == [(total, total)]
+
+
+def test_progress_rises_to_the_size_of_all_files(place: Place) -> None:
+    place.put("a.jsonl", b"\n\n  \n" + lines(2500).removesuffix(b"\n"))
+    place.put("b.json", b"[" + line("x") + b"]")
+    calls: list[tuple[int, int]] = []
+    place.ingest(on_progress=lambda *done: calls.append(done))
+    total = sum(path.stat().st_size for path in place.inbox.iterdir())
+    assert calls == sorted(set(calls))
+    assert calls[-1] == (total, total)
+    assert len(calls) == 3
+
+
+def test_a_large_file_is_taken_completely(place: Place) -> None:
+    record = [line(f"{number} " + "x" * 1000) for number in range(20_000)]
+    path = place.put("a.jsonl", b"".join(record))
+    assert path.stat().st_size > 19 << 20
+    assert counts(place.ingest()) == taken(1, accepted=20_000)
+    assert place.store.feedback.all(MODEL)[-1].line == 20_000
+
+
+def test_large_records_are_stored_in_smaller_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "BATCH_BYTES", 10_000)
+    place.put("a.jsonl", b"".join(line(str(number) + "x" * 3000) for number in range(12)))
+    calls: list[tuple[int, int]] = []
+    assert counts(place.ingest(on_progress=lambda *done: calls.append(done))) == taken(1, accepted=12)
+    assert len(calls) >= 3
+
+
+def test_what_was_taken_is_an_event(place: Place) -> None:
+    place.put("a.jsonl", line("one") + line("one") + b"{\n")
+    place.ingest()
+    place.ingest()
+    (event,) = place.store.events.latest(model=MODEL)
+    assert event.kind == "feedback.ingested"
+    assert event.text == "took in feedback: 1 new, 1 known already, 1 in quarantine (files: 1)"
+    assert event.detail == taken(1, accepted=1, duplicates=1, quarantined=1)
+
+
+def test_the_account_of_a_file_is_kept(place: Place) -> None:
+    path = place.put("a.jsonl", line("one") + line("one") + b"{\n")
+    place.ingest()
+    (file,) = place.store.feedback.files(MODEL)
+    status = path.stat()
+    assert (file.path, file.size_bytes, file.mtime_ns) == (str(path), status.st_size, status.st_mtime_ns)
+    assert (file.lines, file.accepted, file.duplicates, file.quarantined) == (3, 1, 1, 1)
+
+
+def test_a_quarantine_that_cannot_be_written_stops_the_ingest_and_loses_nothing(place: Place) -> None:
+    place.put("a.jsonl", line("one") + b"{\n")
+    (place.home.quarantine / MODEL).touch()
+    with pytest.raises(StoreError, match="cannot be written"):
+        place.ingest()
+    (place.home.quarantine / MODEL).unlink()
+    assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
+
+
+pieces = st.sampled_from([line("one"), line("two"), line("one", rating=9), b"{\n", b"\n", b"\xff\n", b"[1, 2]\n"])
+contents = st.lists(pieces, max_size=8).map(b"".join) | st.binary(max_size=40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(["a.json", "b.jsonl", "c.ndjson"]), contents), min_size=1, max_size=5))
+def test_whatever_comes_in_is_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, states: list[tuple[str, bytes]]
+) -> None:
+    place = Place(tmp_path_factory.mktemp("any"))
+    for age, (name, content) in enumerate(states):
+        os.utime(place.put(name, content), (age, age))
+        report = place.ingest()
+        assert report.lines == report.accepted + report.duplicates + report.quarantined
+        assert report.files == 1
+    files = place.store.feedback.files(MODEL)
+    assert sum(file.quarantined for file in files) == len(place.notes())
+    assert all(
+        place.kept(note) in (place.inbox / Path(note.file).name).read_bytes()
+        for note in place.store.feedback.quarantined(MODEL)
+    )
+    place.store.close()

@@ -1,0 +1,197 @@
+"""The dataset stage: records in, a folder of encoded sets out."""
+
+import json
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from letter_tokenizer import END, LetterTokenizer, letters, render
+
+from adapterd.chat import Message, Role, from_dicts
+from adapterd.config import DatasetSettings
+from adapterd.dataset.build import DatasetResult, build_dataset
+from adapterd.dataset.split import EvaluationCase, content_hash
+from adapterd.errors import NotEnoughDataError
+from adapterd.record import FeedbackRecord
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TOKENIZER = LetterTokenizer()
+FILES = ["train.jsonl", "validation.jsonl", "pairs.jsonl"]
+
+
+def record(number: int, **more: Any) -> FeedbackRecord:
+    """The newer the higher its number; a correction unless said otherwise."""
+    fields = {"correction": f"answer {number}", **more}
+    prompt = (Message(Role.USER, f"prompt {number}"),)
+    return FeedbackRecord(prompt, created_at=START + timedelta(hours=number), **fields)
+
+
+RECORDS = [record(number, output="bad") for number in range(50)]
+
+
+def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> DatasetResult:
+    options: dict[str, Any] = {"frozen": (), "judged": set(), "report": lambda _: None, "max_tokens": 100, **more}
+    settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
+    out.mkdir(exist_ok=True)
+    return build_dataset(records, settings, render=render, tokenizer=TOKENIZER, out=out, **options)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_sets_are_written_and_counted(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    assert [len(lines(tmp_path / name)) for name in FILES] == [36, 4, 40]
+    assert (made.train.examples, made.validation.examples, made.pairs) == (36, 4, 40)
+    assert (made.records, len(made.evaluation_cases)) == (50, 10)
+    assert (made.duplicates, made.held_out, made.end_of_turn) == (0, 0, END)
+
+
+def test_only_the_sets_are_written_each_for_its_owner_alone(tmp_path: Path) -> None:
+    build(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_line_is_an_example_as_it_is_served(tmp_path: Path) -> None:
+    build(tmp_path)
+    newest = RECORDS[35]
+    prompt = TOKENIZER.encode_prompt(render(newest.messages))
+    assert lines(tmp_path / "train.jsonl")[0] == {
+        "ids": [*prompt, *letters("answer 35"), END],
+        "prompt_tokens": len(prompt),
+        "record": newest.content_hash,
+    }
+
+
+def test_a_pair_is_written_as_text(tmp_path: Path) -> None:
+    build(tmp_path, [*RECORDS, record(-1, correction="größer", output="kleiner")])
+    pair = lines(tmp_path / "pairs.jsonl")[-1]
+    assert (pair["chosen"], pair["rejected"]) == ("größer", "kleiner")
+    assert from_dicts(pair["messages"]) == record(-1).messages
+
+
+def test_the_newest_prompts_are_to_be_frozen(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    cases = [EvaluationCase.from_dict(case) for case in made.evaluation_cases]
+    assert [case.record for case in cases] == [each.content_hash for each in reversed(RECORDS[40:])]
+    assert made.evaluation_hash == content_hash(cases)
+    assert json.loads(json.dumps(made.evaluation_cases)) == made.evaluation_cases
+
+
+def test_what_judges_is_in_no_file(tmp_path: Path) -> None:
+    build(tmp_path)
+    written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
+    assert written == {each.content_hash for each in RECORDS[:40]}
+
+
+def test_what_a_frozen_set_judges_stays_out_when_more_arrives(tmp_path: Path) -> None:
+    first = build(tmp_path / "first")
+    frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
+    more = [*RECORDS, *(record(number, output="bad") for number in range(50, 60)), record(49, correction="late")]
+    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen})
+    assert (again.evaluation_cases, again.evaluation_hash) == (first.evaluation_cases, first.evaluation_hash)
+    assert again.held_out == 10
+    written = {line["record"] for name in FILES for line in lines(tmp_path / "again" / name)}
+    assert written == {each.content_hash for each in [*RECORDS[:40], *more[50:60]]}
+
+
+def test_prompts_of_any_earlier_set_are_in_no_file(tmp_path: Path) -> None:
+    judged = {RECORDS[0].prompt_hash, RECORDS[49].prompt_hash}
+    made = build(tmp_path, judged=judged)
+    written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
+    assert not written & {RECORDS[0].content_hash, RECORDS[49].content_hash}
+    assert not judged & {case["id"] for case in made.evaluation_cases}
+    assert made.held_out == 2
+
+
+def test_the_same_records_give_the_same_bytes_and_hash(tmp_path: Path) -> None:
+    one, other = build(tmp_path / "one"), build(tmp_path / "other")
+    assert one == other
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes() for name in FILES)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        record(0, output="bad", correction="another answer"),
+        record(36, output="bad", correction="another answer"),
+        record(0, output="bad in another way"),
+    ],
+    ids=["an answer to train on", "an answer to validate with", "a rejected answer"],
+)
+def test_another_record_gives_another_hash(tmp_path: Path, changed: FeedbackRecord) -> None:
+    other = [changed if changed.messages == each.messages else each for each in RECORDS]
+    assert build(tmp_path / "one").content_hash != build(tmp_path / "other", other).content_hash
+
+
+def test_what_judges_is_not_part_of_the_hash_of_what_is_trained_on(tmp_path: Path) -> None:
+    other = [*RECORDS[:49], replace(RECORDS[49], correction="another answer")]
+    one, changed = build(tmp_path / "one"), build(tmp_path / "other", other)
+    assert one.content_hash == changed.content_hash
+    assert one.evaluation_hash != changed.evaluation_hash
+
+
+def test_an_example_that_is_too_long_is_left_out_and_counted(tmp_path: Path) -> None:
+    records = [
+        replace(each, correction="x" * 200) if number in (0, 1, 36) else each for number, each in enumerate(RECORDS)
+    ]
+    made = build(tmp_path, records)
+    assert (made.train.examples, made.train.too_long) == (34, 2)
+    assert (made.validation.examples, made.validation.too_long) == (3, 1)
+    assert [len(lines(tmp_path / name)) for name in FILES[:2]] == [34, 3]
+
+
+def test_an_example_of_just_the_greatest_length_is_kept(tmp_path: Path) -> None:
+    longest = max(len(line["ids"]) for line in lines_of_all(tmp_path))
+    assert build(tmp_path, max_tokens=longest).train.too_long == 0
+    assert build(tmp_path, max_tokens=longest - 1).train.too_long > 0
+
+
+def lines_of_all(out: Path) -> list[dict[str, Any]]:
+    build(out)
+    return lines(out / "train.jsonl")
+
+
+def test_if_every_example_is_too_long_nothing_can_be_learned(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughDataError, match="longer than 16 tokens") as caught:
+        build(tmp_path, max_tokens=16)
+    assert "max_tokens" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_examples_are_an_error_and_no_files(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
+        build(tmp_path, RECORDS[:9])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_that_teach_nothing_do_not_count(tmp_path: Path) -> None:
+    unjudged = [record(number, correction=None, output="meh", rating=2) for number in range(100, 200)]
+    with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
+        build(tmp_path, RECORDS[:9] + unjudged)
+
+
+def test_a_record_given_again_counts_as_a_duplicate(tmp_path: Path) -> None:
+    made = build(tmp_path, [*RECORDS, record(0, correction="changed my mind")])
+    assert (made.records, made.duplicates) == (51, 1)
+    assert made.train.examples + made.validation.examples == 40
+
+
+def test_the_share_done_rises_to_one(tmp_path: Path) -> None:
+    shares: list[float] = []
+    build(tmp_path, report=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) == 40
+    assert shares[-1] == 1.0
+
+
+def test_the_statistics_are_those_of_the_files(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    written = lines(tmp_path / "train.jsonl")
+    assert made.train.total == sum(len(line["ids"]) for line in written)
+    assert made.train.prompt_max == max(line["prompt_tokens"] for line in written)

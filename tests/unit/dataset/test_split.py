@@ -1,0 +1,229 @@
+"""Who learns, who chooses, who judges: properties that hold for any feedback."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from adapterd.chat import Message, Role
+from adapterd.config import DatasetSettings
+from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Split, content_hash, split
+from adapterd.dataset.teaching import Example
+from adapterd.errors import NotEnoughDataError
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DEFAULTS = DatasetSettings()
+
+
+def example(prompt: int, minute: int, completion: str = "a") -> Example:
+    return Example(
+        messages=(Message(Role.USER, f"prompt {prompt}"),),
+        completion=completion,
+        record=f"record {prompt} {minute}",
+        prompt_hash=f"p{prompt}",
+        created_at=START + timedelta(minutes=minute),
+        source_id=f"article {prompt}",
+    )
+
+
+def distinct(count: int, first: int = 0) -> list[Example]:
+    return [example(number, number) for number in range(first, first + count)]
+
+
+def divide(examples: Sequence[Example], chosen: DatasetSettings = DEFAULTS) -> Split:
+    """The first split, before anything is frozen."""
+    return split(examples, chosen, frozen=(), judged=set())
+
+
+def divide_again(examples: Sequence[Example], sets: Split, chosen: DatasetSettings = DEFAULTS) -> Split:
+    """A later split, when the evaluation set of an earlier one is in force."""
+    return split(examples, chosen, frozen=sets.evaluation, judged=judged_by(sets))
+
+
+def judged_by(sets: Split) -> set[str]:
+    return {case.id for case in sets.evaluation}
+
+
+def prompts(examples: Sequence[Example]) -> set[str]:
+    return {each.prompt_hash for each in examples}
+
+
+SETTINGS = st.builds(
+    DatasetSettings,
+    evaluation_share=st.floats(0, 0.9),
+    evaluation_max=st.integers(1, 30),
+    validation_share=st.floats(0, 0.9),
+)
+FEEDBACK = st.lists(  # some prompts get several answers, no two of them at the same time
+    st.builds(example, st.integers(0, 25), st.integers(0, 10_000), st.sampled_from("abc")),
+    unique_by=lambda each: each.created_at,
+    max_size=60,
+)
+ENOUGH = FEEDBACK.map(lambda some: distinct(MIN_EXAMPLES, first=20_000) + some)
+
+
+@given(ENOUGH, SETTINGS)
+def test_no_prompt_is_in_two_sets_and_none_is_lost(examples: list[Example], chosen: DatasetSettings) -> None:
+    sets = divide(examples, chosen)
+    used = [*(each.prompt_hash for each in sets.train + sets.validation), *(case.id for case in sets.evaluation)]
+    assert len(used) == len(set(used))
+    assert set(used) == prompts(examples)
+
+
+@given(ENOUGH, SETTINGS)
+def test_no_set_is_empty(examples: list[Example], chosen: DatasetSettings) -> None:
+    sets = divide(examples, chosen)
+    assert sets.train
+    assert sets.validation
+    assert 1 <= len(sets.evaluation) <= chosen.evaluation_max
+
+
+@given(ENOUGH, SETTINGS)
+def test_the_newest_prompts_judge_and_the_next_ones_choose(examples: list[Example], chosen: DatasetSettings) -> None:
+    sets = divide(examples, chosen)
+    newest = {each.prompt_hash: each.created_at for each in sorted(examples, key=lambda each: each.created_at)}
+    judging = min(newest[case.id] for case in sets.evaluation)
+    choosing = [newest[each.prompt_hash] for each in sets.validation]
+    learning = max(newest[each.prompt_hash] for each in sets.train)
+    assert judging > max(choosing)
+    assert min(choosing) > learning
+
+
+@given(ENOUGH, SETTINGS)
+def test_of_contradicting_answers_the_later_one_counts(examples: list[Example], chosen: DatasetSettings) -> None:
+    last = {each.prompt_hash: each for each in sorted(examples, key=lambda each: each.created_at)}
+    sets = divide(examples, chosen)
+    assert all(each == last[each.prompt_hash] for each in sets.train + sets.validation)
+    assert all(
+        (case.reference, case.record) == (last[case.id].completion, last[case.id].record) for case in sets.evaluation
+    )
+
+
+@given(ENOUGH, SETTINGS)
+def test_every_example_is_accounted_for(examples: list[Example], chosen: DatasetSettings) -> None:
+    sets = divide(examples, chosen)
+    assert sets.held_out == 0
+    assert len(sets.train) + len(sets.validation) + len(sets.evaluation) + sets.duplicates == len(examples)
+
+
+@given(ENOUGH, SETTINGS, st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_matter(examples: list[Example], chosen: DatasetSettings, random) -> None:
+    shuffled = list(examples)
+    random.shuffle(shuffled)
+    assert divide(shuffled, chosen) == divide(examples, chosen)
+
+
+@given(ENOUGH, ENOUGH, SETTINGS, SETTINGS)
+def test_a_frozen_set_stays_as_it_is_when_more_arrives(
+    examples: list[Example], more: list[Example], chosen: DatasetSettings, later: DatasetSettings
+) -> None:
+    sets = divide(examples, chosen)
+    judged = judged_by(sets)
+    assume(len(prompts(examples + more) - judged) >= MIN_EXAMPLES)
+    again = divide_again(examples + more, sets, later)
+    assert again.evaluation == sets.evaluation
+    assert prompts(again.train + again.validation) == prompts(examples + more) - judged
+    assert again.train
+    assert again.validation
+    assert again.held_out == len(judged)
+    total = len(again.train) + len(again.validation) + again.duplicates + again.held_out
+    assert total == len(examples) + len(more)
+
+
+@given(ENOUGH, st.sets(st.integers(0, 25), max_size=20), SETTINGS)
+def test_what_any_earlier_set_judged_is_in_no_new_set(
+    examples: list[Example], earlier: set[int], chosen: DatasetSettings
+) -> None:
+    judged = {f"p{number}" for number in earlier}
+    sets = split(examples, chosen, frozen=(), judged=judged)
+    assert not judged & (prompts(sets.train + sets.validation) | judged_by(sets))
+    assert sets.held_out == len(judged & prompts(examples))
+
+
+def test_a_later_answer_to_a_judged_prompt_changes_nothing() -> None:
+    sets = divide(distinct(50))
+    late = [example(49, 1000, "a better answer"), example(48, 1001, "another one")]
+    again = divide_again(distinct(50) + late, sets)
+    assert again.evaluation == sets.evaluation
+    assert not prompts(again.train + again.validation) & {"p48", "p49"}
+
+
+def test_of_answers_of_the_same_moment_the_one_that_arrived_last_counts() -> None:
+    sets = divide([*distinct(20), example(0, 0, "first"), example(0, 0, "second")])
+    assert [each.completion for each in sets.train if each.prompt_hash == "p0"] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen", "sizes"),
+    [
+        (50, DEFAULTS, (36, 4, 10)),
+        (2000, DEFAULTS, (1620, 180, 200)),
+        (50, DatasetSettings(evaluation_max=3), (42, 5, 3)),
+        (50, DatasetSettings(evaluation_share=0.0, validation_share=0.0), (48, 1, 1)),
+        (10, DEFAULTS, (7, 1, 2)),
+        (10, DatasetSettings(evaluation_share=0.9, validation_share=0.9), (1, 1, 8)),
+        (12, DatasetSettings(evaluation_share=0.5, validation_share=0.9), (1, 5, 6)),
+    ],
+)
+def test_sets_are_of_the_sizes_that_the_settings_say(
+    count: int, chosen: DatasetSettings, sizes: tuple[int, int, int]
+) -> None:
+    sets = divide(distinct(count), chosen)
+    assert (len(sets.train), len(sets.validation), len(sets.evaluation)) == sizes
+
+
+def test_a_case_has_all_that_judging_needs() -> None:
+    newest = divide(distinct(10)).evaluation[0]
+    assert newest == EvaluationCase(
+        id="p9", messages=(Message(Role.USER, "prompt 9"),), reference="a", record="record 9 9", source_id="article 9"
+    )
+
+
+@pytest.mark.parametrize(
+    "examples", [[], distinct(MIN_EXAMPLES - 1), [example(0, minute) for minute in range(100)]], ids=len
+)
+def test_too_few_distinct_prompts_are_an_error_that_counts_them(examples: list[Example]) -> None:
+    found = len(prompts(examples))
+    with pytest.raises(NotEnoughDataError, match=f"^there are {found} examples with distinct prompts .* 10 are needed"):
+        divide(examples)
+
+
+def test_just_enough_are_enough() -> None:
+    assert divide(distinct(MIN_EXAMPLES)).train
+
+
+def test_judged_prompts_do_not_count_as_enough() -> None:
+    with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
+        split(distinct(MIN_EXAMPLES), DEFAULTS, frozen=(), judged={"p3"})
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+CASES = st.lists(
+    st.builds(
+        EvaluationCase,
+        id=TEXT,
+        messages=st.lists(st.builds(Message, st.sampled_from(Role), TEXT), max_size=3).map(tuple),
+        reference=TEXT,
+        record=TEXT,
+        source_id=st.none() | TEXT,
+    ),
+    max_size=3,
+)
+
+
+@given(CASES)
+def test_cases_survive_the_store(cases: list[EvaluationCase]) -> None:
+    stored = json.loads(json.dumps([case.as_dict() for case in cases]))
+    again = [EvaluationCase.from_dict(case) for case in stored]
+    assert again == cases
+    assert content_hash(again) == content_hash(cases)
+
+
+@settings(max_examples=300)
+@given(CASES, CASES)
+def test_the_hash_identifies_the_cases_and_their_order(one: list[EvaluationCase], other: list[EvaluationCase]) -> None:
+    assert (content_hash(one) == content_hash(other)) == (one == other)
+    assert content_hash(one) != content_hash([*one, *one]) or not one

@@ -1,0 +1,188 @@
+"""Which files of a folder are to be read, and how files get into it."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adapterd.errors import InputError
+from adapterd.feedback.inbox import InboxFile, Pending, adopt, drop, pending
+
+NOW = 1_000_000.0
+
+
+def nothing_known(_: str) -> None:
+    return None
+
+
+def look(folder: Path, known: Callable[[str], tuple[int, int] | None] = nothing_known) -> Pending:
+    return pending(folder, known, now=NOW, settle_s=1.0)
+
+
+def names(found: Pending) -> list[str]:
+    return [file.path.name for file in found.ready]
+
+
+def put(path: Path, content: bytes = b"{}\n", *, age_s: float = 60.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    at_ns = int((NOW - age_s) * 1e9)
+    os.utime(path, ns=(at_ns, at_ns))
+    return path
+
+
+def test_files_of_every_ending_are_found_in_every_subfolder(tmp_path: Path) -> None:
+    for name in ("a.json", "b.jsonl", "c.NDJSON", "deep/er/d.jsonl"):
+        put(tmp_path / name)
+    assert sorted(names(look(tmp_path))) == ["a.json", "b.jsonl", "c.NDJSON", "d.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "name", [".a.jsonl", "a.jsonl.tmp", "a.partial", ".a.jsonl.x.partial", "a.csv", "jsonl", ".git/a.jsonl"]
+)
+def test_hidden_temporary_and_other_files_are_left_alone(tmp_path: Path, name: str) -> None:
+    put(tmp_path / name)
+    assert look(tmp_path) == Pending((), ())
+
+
+def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").mkdir()
+    os.mkfifo(tmp_path / "b.jsonl")
+    assert look(tmp_path) == Pending((), ())
+
+
+def test_the_file_that_is_unchanged_for_longest_comes_first(tmp_path: Path) -> None:
+    for name, age_s in (("b.jsonl", 10), ("a.jsonl", 30), ("c.jsonl", 20), ("d.jsonl", 20)):
+        put(tmp_path / name, age_s=age_s)
+    assert names(look(tmp_path)) == ["a.jsonl", "c.jsonl", "d.jsonl", "b.jsonl"]
+
+
+def test_a_file_is_described_as_it_is_now(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", b"12345", age_s=60)
+    assert look(tmp_path).ready == (InboxFile(path, 5, int((NOW - 60) * 1e9)),)
+
+
+def test_a_file_that_was_changed_just_now_is_not_settled(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", age_s=0.5)
+    assert look(tmp_path) == Pending((), (path,))
+
+
+def test_a_file_from_the_future_is_not_hidden_for_ever(tmp_path: Path) -> None:
+    put(tmp_path / "a.jsonl", age_s=-3600)
+    assert names(look(tmp_path)) == ["a.jsonl"]
+
+
+def test_a_file_is_settled_at_once_if_nothing_is_to_be_waited_for(tmp_path: Path) -> None:
+    put(tmp_path / "a.jsonl", age_s=0)
+    assert names(pending(tmp_path, nothing_known, now=NOW, settle_s=0)) == ["a.jsonl"]
+
+
+def test_a_file_that_is_known_is_not_pending_until_it_changes(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", b"1")
+    known = {file.name: file.stamp for file in look(tmp_path).ready}
+    assert look(tmp_path, known.get) == Pending((), ())
+    put(path, b"12")
+    assert names(look(tmp_path, known.get)) == ["a.jsonl"]
+    put(path, b"1", age_s=59)
+    assert names(look(tmp_path, known.get)) == ["a.jsonl"]
+
+
+def test_a_known_file_is_not_unsettled(tmp_path: Path) -> None:
+    put(tmp_path / "a.jsonl", age_s=0)
+    known = {file.name: file.stamp for file in pending(tmp_path, nothing_known, now=NOW, settle_s=0).ready}
+    assert look(tmp_path, known.get) == Pending((), ())
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    put(tmp_path / "secret" / "a.jsonl")
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "file.jsonl").symlink_to(tmp_path / "secret" / "a.jsonl")
+    (inbox / "folder").symlink_to(tmp_path / "secret", target_is_directory=True)
+    assert look(inbox) == Pending((), ())
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    target = put(tmp_path / "store" / "data.txt")
+    (tmp_path / "link.jsonl").symlink_to(target)
+    assert names(look(tmp_path)) == ["link.jsonl"]
+
+
+def test_links_to_nowhere_and_to_themselves_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    assert look(tmp_path) == Pending((), ())
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    put(tmp_path / "real" / "a.jsonl")
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    assert [file.path for file in look(tmp_path / "link").ready] == [tmp_path / "link" / "a.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has only names in UTF-8")
+def test_a_name_that_is_not_utf8_is_told_in_utf8(tmp_path: Path) -> None:
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")))
+    (file,) = look(tmp_path).ready
+    assert file.name == f"{tmp_path}/\\xff.jsonl"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the feedback folder .*/nowhere does not exist"):
+        look(tmp_path / "nowhere")
+
+
+def test_a_subfolder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"folder .*/closed cannot be read: Permission denied"):
+        look(tmp_path)
+
+
+def test_dropped_records_are_a_new_private_file_each_time(tmp_path: Path) -> None:
+    one, two = drop(tmp_path, b"1\n"), drop(tmp_path, b"2\n")
+    assert (one.read_bytes(), two.read_bytes()) == (b"1\n", b"2\n")
+    assert stat.S_IMODE(one.stat().st_mode) == 0o600
+    assert set(tmp_path.iterdir()) == {one, two}
+
+
+def test_a_dropped_file_is_found_by_the_next_look(tmp_path: Path) -> None:
+    dropped = drop(tmp_path, b"{}", suffix=".json")
+    found = pending(tmp_path, nothing_known, now=dropped.stat().st_mtime + 2)
+    assert [file.path for file in found.ready] == [dropped]
+
+
+def test_dropping_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere cannot be written: No such file or directory"):
+        drop(tmp_path / "nowhere", b"")
+
+
+def test_an_adopted_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
+    source = put(tmp_path / "records.jsonl", b'{"a": 1}\n')
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    adopted = adopt(inbox, source)
+    assert adopt(inbox, source) == adopted
+    assert adopted.read_bytes() == b'{"a": 1}\n'
+    assert stat.S_IMODE(adopted.stat().st_mode) == 0o600
+    assert list(inbox.iterdir()) == [adopted]
+
+
+def test_a_file_of_another_kind_is_not_adopted(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.csv is none of: \.json, \.jsonl, \.ndjson"):
+        adopt(tmp_path, put(tmp_path / "a.csv"))
+
+
+def test_a_file_that_has_gone_is_not_adopted(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.jsonl cannot be copied into .*: No such file or directory"):
+        adopt(tmp_path, tmp_path / "a.jsonl")

@@ -1,0 +1,78 @@
+"""What cannot be used is kept as it came."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapterd.errors import StoreError
+from adapterd.feedback import quarantine
+from adapterd.feedback.inbox import InboxFile
+
+
+def inbox_file(path: Path, content: bytes) -> InboxFile:
+    path.write_bytes(content)
+    return InboxFile(path, len(content), path.stat().st_mtime_ns)
+
+
+def test_bytes_are_kept_privately_under_a_name_made_of_them(tmp_path: Path) -> None:
+    name = quarantine.keep(tmp_path, b"\xff{")
+    assert name == "b26f99543485cab0.raw"
+    assert (tmp_path / name).read_bytes() == b"\xff{"
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_a_missing_folder_is_made_private(tmp_path: Path) -> None:
+    quarantine.keep(tmp_path / "model", b"x")
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o700
+
+
+def test_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
+    first = quarantine.keep(tmp_path, b"x")
+    kept_at = (tmp_path / first).stat().st_ino
+    assert quarantine.keep(tmp_path, b"x") == first
+    assert (tmp_path / first).stat().st_ino == kept_at
+
+
+def test_a_whole_file_is_kept_privately_with_its_ending(tmp_path: Path) -> None:
+    file = inbox_file(tmp_path / "a.json", b"\0" * 5000)
+    name = quarantine.keep_file(tmp_path, file)
+    assert name.endswith(".json")
+    assert len(name) == len("0123456789abcdef.json")
+    assert (tmp_path / name).read_bytes() == b"\0" * 5000
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_each_state_of_a_file_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    names = {quarantine.keep_file(tmp_path, inbox_file(path, content)) for content in (b"[", b"[1")}
+    assert {(tmp_path / name).read_bytes() for name in names} == {b"[", b"[1"}
+
+
+def test_a_file_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    assert quarantine.keep_file(tmp_path, InboxFile(tmp_path / "gone.json", 1, 1)) == ""
+    assert quarantine.excerpt_of_file(tmp_path / "gone.json") == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_quarantine_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"the quarantine .*/nowhere/model cannot be written: No such file"):
+        quarantine.keep(tmp_path / "nowhere" / "model", b"x")
+
+
+def test_an_excerpt_shows_the_beginning_on_one_line() -> None:
+    assert quarantine.excerpt(b'{"a":\n\t"\xc3\xa9"}' + b"x" * 1000) == ('{"a": "é"}' + "x" * 190)
+
+
+def test_an_excerpt_of_a_file_is_that_of_its_beginning(tmp_path: Path) -> None:
+    file = inbox_file(tmp_path / "a.json", b"ab\0" + b"c" * 5000)
+    assert quarantine.excerpt_of_file(file.path) == "ab�" + "c" * 197
+
+
+@given(st.binary(max_size=2000))
+def test_an_excerpt_is_always_short_and_printable(raw: bytes) -> None:
+    shown = quarantine.excerpt(raw)
+    assert len(shown) <= 200
+    assert shown.isprintable()

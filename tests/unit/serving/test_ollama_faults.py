@@ -1,0 +1,208 @@
+"""What becomes of a server that is not there, is not Ollama, or fails in the middle: a sentence, never a traceback."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.base.modelfile import Modelfile
+from adapterd.chat import ChatOptions, Message, Role
+from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
+from adapterd.serving.ollama import OllamaRuntime
+
+ASKED = (Message(Role.USER, "hello"),)
+DIGEST = "sha256:" + "0" * 64
+
+OPERATIONS: dict[str, Callable[[OllamaRuntime, Path], Any]] = {
+    "version": lambda runtime, _: runtime.version(),
+    "tags": lambda runtime, _: runtime.tags(),
+    "show": lambda runtime, _: runtime.show("m:1"),
+    "create": lambda runtime, file: runtime.create("m:1", file, DIGEST, Modelfile()),
+    "copy": lambda runtime, _: runtime.copy("m:1", "m:2"),
+    "delete": lambda runtime, _: runtime.delete("m:1"),
+    "load": lambda runtime, _: runtime.load("m:1"),
+    "render": lambda runtime, _: runtime.render("m:1", ASKED),
+    "chat": lambda runtime, _: runtime.chat("m:1", ASKED, ChatOptions()),
+}
+every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
+
+
+class Server:
+    """Answers every request in the same way, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.silent = 200, b"", threading.Event()
+        self.silent.set()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                server.asked.append((self.path, json.loads(sent) if sent[:1] == b"{" else {}))
+                server.silent.wait()
+                self.send_response(server.status)
+                self.send_header("Content-Length", str(len(server.body)))
+                self.end_headers()
+                self.wfile.write(b"" if self.command == "HEAD" else server.body)
+
+            do_GET = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        class QuietServer(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                """A client that did not wait is what some tests are about."""
+
+        self._http = QuietServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.host = f"http://127.0.0.1:{self._http.server_port}"
+
+    def says(self, body: str | bytes, status: int = 200) -> OllamaRuntime:
+        self.status, self.body = status, body.encode() if isinstance(body, str) else body
+        return OllamaRuntime(self.host, timeout_s=5)
+
+    def close(self) -> None:
+        self.silent.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    return path
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@every_operation
+def test_when_nobody_listens_it_says_where_and_how_to_start_ollama(
+    operation: Callable[..., Any], file: Path, free_port: int
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=f"127.0.0.1:{free_port}") as caught:
+        operation(OllamaRuntime(f"127.0.0.1:{free_port}"), file)
+    assert "ollama serve" in caught.value.hint
+
+
+@every_operation
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, "<html>my router</html>"), (200, "[1, 2]"), (404, "<html>no such page</html>"), (502, "Bad Gateway")],
+)
+def test_when_something_else_answers_it_says_that_this_is_not_ollama(
+    operation: Callable[..., Any], server: Server, file: Path, status: int, body: str
+) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="is not Ollama") as caught:
+        operation(server.says(body, status), file)
+    assert "ollama.host" in caught.value.hint
+    assert "<html>" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ['{"models": [{"id": "gpt"}]}', '{"models": "none"}', '{"data": []}'])
+def test_a_list_of_models_in_another_shape_is_not_ollamas(server: Server, body: str) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="is not Ollama"):
+        server.says(body).tags()
+
+
+@every_operation
+def test_a_server_that_keeps_silent_is_given_up_after_the_timeout(
+    operation: Callable[..., Any], server: Server, file: Path
+) -> None:
+    server.silent.clear()
+    with pytest.raises(RuntimeUnavailableError, match=r"within 0\.05 s") as caught:
+        operation(OllamaRuntime(server.host, timeout_s=0.05), file)
+    assert "timeout_s" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:port", "http://[::1", "http://a b", "ftp://127.0.0.1", ""])
+def test_an_address_that_is_none_is_a_sentence(host: str) -> None:
+    with pytest.raises(RuntimeUnavailableError):
+        OllamaRuntime(host).tags()
+
+
+@pytest.mark.parametrize("name", ["show", "copy", "delete", "load", "render", "chat"])
+def test_a_404_with_a_reason_is_a_missing_tag(server: Server, file: Path, name: str) -> None:
+    runtime = server.says('{"error": "model \'m:1\' not found"}', status=404)
+    with pytest.raises(NotFoundError, match="m:1"):
+        OPERATIONS[name](runtime, file)
+
+
+@every_operation
+def test_a_refusal_carries_ollamas_reason(operation: Callable[..., Any], server: Server, file: Path) -> None:
+    with pytest.raises(RuntimeRefusedError, match="unexpected EOF"):
+        operation(server.says('{"error": "unexpected EOF"}', status=500), file)
+
+
+@pytest.mark.parametrize("name", ["create", "chat"])
+def test_an_error_in_the_middle_of_a_stream_is_a_refusal(server: Server, file: Path, name: str) -> None:
+    runtime = server.says('{"status": "parsing GGUF", "message": {"content": "Pa"}}\n{"error": "disk is full"}\n')
+    with pytest.raises(RuntimeRefusedError, match="disk is full") as caught:
+        OPERATIONS[name](runtime, file)
+    assert "200" not in str(caught.value)
+
+
+def test_an_error_of_llama_server_is_told_without_its_wrapping(server: Server) -> None:
+    inner = json.dumps({"error": {"code": 400, "message": "request (530 tokens) exceeds the available context size"}})
+    runtime = server.says(json.dumps({"error": inner}), status=400)
+    with pytest.raises(RuntimeRefusedError) as caught:
+        runtime.chat("m:1", ASKED, ChatOptions())
+    assert str(caught.value) == (
+        "Ollama refused m:1: request (530 tokens) exceeds the available context size (status 400)"
+    )
+
+
+@pytest.mark.parametrize("body", ['{"message": {"content": "Par"}}\n', ""])
+def test_half_an_answer_is_never_taken_for_a_whole_one(server: Server, body: str) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="broke off"):
+        server.says(body).chat("m:1", ASKED, ChatOptions())
+
+
+def test_an_answer_may_hold_characters_that_python_takes_for_line_ends(server: Server) -> None:
+    parts = [{"message": {"content": "a\u0085b\u2028"}}, {"message": {"content": "c"}, "done": True}]
+    body = "\n".join(json.dumps(part, ensure_ascii=False) for part in parts)
+    assert server.says(body).chat("m:1", ASKED, ChatOptions()).text == "a\u0085b\u2028c"
+
+
+def test_every_option_is_sent_and_nothing_may_be_cut(server: Server) -> None:
+    server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(num_ctx=512, num_predict=7, seed=3))
+    (_, asked), *_ = server.asked
+    assert asked["options"] == {"num_ctx": 512, "num_predict": 7, "temperature": 0.0, "seed": 3, "repeat_penalty": 1.0}
+    assert (asked["truncate"], asked["shift"]) == (False, False)
+
+
+def test_an_ollama_that_does_not_render_is_too_old(server: Server) -> None:
+    runtime = server.says('{"version": "0.1.0", "done": true}')
+    with pytest.raises(RuntimeRefusedError, match=r"Ollama 0\.1\.0 does not say") as caught:
+        runtime.render("m:1", ASKED)
+    assert "newer" in caught.value.hint
+
+
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
+    server: Server, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert server.says('{"models": null}').tags() == {}

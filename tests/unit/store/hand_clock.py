@@ -1,0 +1,18 @@
+"""A clock for tests of what is stored when."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class HandClock:
+    """Stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move_on(self, seconds: float = 60) -> datetime:
+        """Some time passes; returns what the time is then."""
+        self.now += timedelta(seconds=seconds)
+        return self.now

@@ -1,0 +1,299 @@
+"""The connection: schema, transactions, two writers, and errors as sentences."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from adapterd.errors import StoreError
+from adapterd.store import Store, database
+from adapterd.store.migrations import MIGRATIONS
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def two_stores(path: Path) -> Iterator[tuple[Store, Store]]:
+    with Store(path) as one, Store(path) as other:
+        yield one, other
+
+
+def kinds(store: Store) -> list[str]:
+    return [event.kind for event in reversed(store.events.latest())]
+
+
+def user_version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+
+def set_user_version(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
+    with Store(path) as store:
+        tables = {row["name"] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {
+        "feedback", "feedback_files", "quarantine", "evaluation_sets", "runs", "stages", "versions", "deployments",
+        "intents", "run_requests", "next_runs", "events",
+    }  # fmt: skip
+    assert user_version(path) == len(MIGRATIONS)
+
+
+def test_a_new_file_is_its_owners_only(path: Path) -> None:
+    with Store(path) as store:
+        store.events.add("k", "t")
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == {0o600}
+
+
+def test_opening_again_changes_nothing(path: Path) -> None:
+    with Store(path) as store:
+        store.events.add("kept", "t")
+        schema = [row["sql"] for row in store.rows("SELECT sql FROM sqlite_master ORDER BY name")]
+    with Store(path) as store:
+        assert kinds(store) == ["kept"]
+        assert [row["sql"] for row in store.rows("SELECT sql FROM sqlite_master ORDER BY name")] == schema
+
+
+def test_an_older_file_gets_the_steps_that_it_lacks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(path) as store:
+        store.events.add("kept", "t")
+    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE one (a); CREATE TABLE two (a);"))
+    with Store(path) as store:
+        assert kinds(store) == ["kept"]
+        assert store.rows("SELECT * FROM one") == store.rows("SELECT * FROM two") == []
+    assert user_version(path) == len(MIGRATIONS) + 1
+
+
+def test_a_step_that_fails_is_undone_and_leaves_the_file_usable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(path):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE one (a); CREATE TABLE events (a);"))
+        with pytest.raises(StoreError, match="table events already exists"):
+            Store(path)
+    assert user_version(path) == len(MIGRATIONS)
+    with Store(path) as store:
+        assert store.row("SELECT 1 FROM sqlite_master WHERE name = 'one'") is None
+
+
+def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
+    with Store(path):
+        pass
+    set_user_version(path, 99)
+    with pytest.raises(StoreError, match=r"newer release of adapterd \(schema 99, this release knows") as caught:
+        Store(path)
+    assert "ADAPTERD_HOME" in caught.value.hint
+    assert user_version(path) == 99
+
+
+def test_a_damaged_file_is_a_store_error(path: Path) -> None:
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
+        Store(path)
+    assert str(path) in str(caught.value)
+    assert "doctor" in caught.value.hint
+    assert isinstance(caught.value.__cause__, sqlite3.DatabaseError)
+
+
+def test_a_damaged_page_is_a_store_error(path: Path) -> None:
+    with Store(path) as store:
+        for number in range(500):
+            store.events.add("k", "t" * 100, model=str(number))
+    data = bytearray(path.read_bytes())
+    data[8192:] = b"\xff" * len(data[8192:])
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="malformed"), Store(path) as store:
+        store.events.latest()
+
+
+def test_a_folder_that_is_missing_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file or directory"):
+        Store(tmp_path / "gone" / "state.db")
+
+
+def test_a_folder_in_place_of_the_file_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open"):
+        Store(tmp_path)
+
+
+def test_the_use_of_a_closed_store_is_a_store_error(path: Path) -> None:
+    with Store(path) as store:
+        pass
+    with pytest.raises(StoreError, match="closed database"):
+        store.events.latest()
+
+
+def test_a_broken_rule_of_the_schema_is_a_store_error(path: Path) -> None:
+    with Store(path) as store, pytest.raises(StoreError, match="FOREIGN KEY"):
+        store.runs.start_stage("no such run", "dataset", "key")
+
+
+def test_times_are_stored_in_utc(path: Path) -> None:
+    moment = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    with Store(path, clock=lambda: moment) as store:
+        assert store.now() == "2026-02-28T23:30:00.000+00:00"
+
+
+def test_the_clock_of_its_own_is_aware() -> None:
+    assert database.utc_now().tzinfo is UTC
+
+
+def test_a_transaction_is_seen_by_others_only_when_it_ends(two_stores: tuple[Store, Store]) -> None:
+    one, other = two_stores
+    with one.transaction():
+        one.events.add("first", "t")
+        one.events.add("second", "t")
+        assert kinds(other) == []
+    assert kinds(other) == ["first", "second"]
+
+
+class Stop(BaseException):
+    """Something that no `except Exception` catches."""
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, Stop])
+def test_a_transaction_that_raises_is_undone_as_a_whole(path: Path, stop: type[BaseException]) -> None:
+    with Store(path) as store:
+        with pytest.raises(stop), store.transaction():
+            _add_and_raise(store, stop)
+        assert kinds(store) == []
+        store.events.add("after", "t")
+        assert kinds(store) == ["after"]
+
+
+def _add_and_raise(store: Store, stop: type[BaseException]) -> None:
+    store.events.add("undone", "t")
+    raise stop
+
+
+def test_blocks_nest_and_the_outermost_one_commits(two_stores: tuple[Store, Store]) -> None:
+    one, other = two_stores
+    with one.transaction():
+        with one.transaction():
+            one.events.add("inner", "t")
+        assert kinds(other) == []
+        one.events.add("outer", "t")
+    assert kinds(other) == ["inner", "outer"]
+
+
+def test_an_error_after_an_inner_block_undoes_that_too(path: Path) -> None:
+    def inner_then_error(store: Store) -> None:
+        with store.transaction():
+            store.events.add("inner", "t")
+        raise ValueError("the outer block")
+
+    with Store(path) as store:
+        with pytest.raises(ValueError, match="the outer block"), store.transaction():
+            inner_then_error(store)
+        assert kinds(store) == []
+
+
+def test_an_error_of_the_caller_in_a_transaction_stays_what_it_is(path: Path) -> None:
+    with Store(path) as store, pytest.raises(FileNotFoundError), store.transaction():
+        (path.parent / "gone").read_text()
+
+
+def test_a_statement_that_fails_undoes_its_transaction(path: Path) -> None:
+    def add_and_break(store: Store) -> None:
+        with store.transaction():
+            store.events.add("undone", "t")
+            store.execute("INSERT INTO nowhere VALUES (1)")
+
+    with Store(path) as store:
+        with pytest.raises(StoreError, match="no such table: nowhere"):
+            add_and_break(store)
+        assert kinds(store) == []
+
+
+def test_the_reason_is_told_even_if_sqlite_rolled_back_by_itself(path: Path) -> None:
+    with Store(path) as store:
+        store.execute("CREATE TABLE strict (a UNIQUE ON CONFLICT ROLLBACK)")
+        store.execute("INSERT INTO strict VALUES (1)")
+        with pytest.raises(StoreError, match="UNIQUE constraint failed"), store.transaction():
+            store.execute("INSERT INTO strict VALUES (1)")
+        with store.transaction():
+            store.events.add("after", "t")
+        assert kinds(store) == ["after"]
+
+
+def test_a_commit_that_fails_leaves_the_store_usable(path: Path) -> None:
+    with Store(path) as store:
+        store.execute("CREATE TABLE later (run REFERENCES runs (id) DEFERRABLE INITIALLY DEFERRED)")
+        with pytest.raises(StoreError, match="FOREIGN KEY"), store.transaction():
+            store.execute("INSERT INTO later VALUES ('no such run')")
+        with store.transaction():
+            store.events.add("after", "t")
+        assert kinds(store) == ["after"]
+        assert store.rows("SELECT * FROM later") == []
+
+
+def test_a_writer_that_waits_too_long_gets_a_store_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
+    with Store(path) as one, Store(path) as other, one.transaction():
+        with pytest.raises(StoreError, match="locked"), other.transaction():
+            pass
+        with pytest.raises(StoreError, match="locked"):
+            other.events.add("k", "t")
+
+
+def test_readers_do_not_wait_for_a_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
+    with Store(path) as one, Store(path) as other, one.transaction():
+        one.events.add("k", "t")
+        assert kinds(other) == []
+
+
+def in_threads(count: int, work: Callable[[int], object]) -> list[BaseException]:
+    """Call `work(number)` in so many threads at the same moment; returns what they raised."""
+    raised: list[BaseException] = []
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            work(number)
+        except BaseException as exc:
+            raised.append(exc)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_writers_at_the_same_time_lose_nothing(path: Path) -> None:
+    def write(number: int) -> None:
+        with Store(path) as store:
+            for _ in range(20):
+                with store.transaction():
+                    store.events.add("k", "t", model=str(number))
+                    store.events.add("k", "t", model=str(number))
+
+    assert in_threads(4, write) == []
+    with Store(path) as store:
+        assert [len(store.events.latest(model=str(number), limit=100)) for number in range(4)] == [40] * 4
+
+
+def test_a_new_file_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    def use(number: int) -> None:
+        with Store(tmp_path / "fresh.db") as store:
+            store.events.add("k", str(number))
+
+    assert in_threads(8, use) == []
+    with Store(tmp_path / "fresh.db") as store:
+        assert sorted(event.text for event in store.events.latest()) == [str(number) for number in range(8)]

@@ -1,0 +1,208 @@
+"""Feedback in the store: records once, files, quarantine; every model for itself."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hand_clock import HandClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapterd.store import Store
+from adapterd.store.feedback import FileRead, NewFeedback, Quarantined, StoredFeedback
+
+RECORD = NewFeedback(
+    content_hash="c1",
+    prompt_hash="p1",
+    record='{"ü": 1}',
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    file="in/a.jsonl",
+    line=7,
+    output_type="summary",
+    source_id="article-1",
+    rating=2,
+    failure_tags=("wrong_entity", "truncation"),
+)
+BARE = NewFeedback("c2", "p2", "{}", datetime(2026, 1, 1, tzinfo=UTC), "in/b.jsonl", 1)
+FILE = FileRead("in/a.jsonl", size_bytes=10, mtime_ns=2**62, lines=4, accepted=1, duplicates=2, quarantined=1)
+
+
+def records(count: int) -> list[NewFeedback]:
+    return [replace(BARE, content_hash=f"c{number}") for number in range(count)]
+
+
+def put_aside(store: Store, line: int, kept: str = "k", *, model: str = "m", file: str = "f") -> None:
+    store.feedback.quarantine(model, file=file, line=line, reason="why", excerpt="…", kept=kept)
+
+
+def lines_put_aside(store: Store, model: str = "m") -> list[tuple[str, int, str]]:
+    return [(each.file, each.line, each.kept) for each in store.feedback.quarantined(model)]
+
+
+def test_a_record_comes_back_as_it_was_stored(store: Store, clock: HandClock) -> None:
+    assert store.feedback.add("m", RECORD)
+    assert store.feedback.all("m") == [
+        StoredFeedback(
+            id=1, content_hash="c1", prompt_hash="p1", record='{"ü": 1}', file="in/a.jsonl", line=7,
+            output_type="summary", source_id="article-1", rating=2, failure_tags=("wrong_entity", "truncation"),
+            created_at=RECORD.created_at, received_at=clock.now,
+        )
+    ]  # fmt: skip
+
+
+def test_what_a_record_does_not_say_stays_unsaid(store: Store) -> None:
+    store.feedback.add("m", BARE)
+    (stored,) = store.feedback.all("m")
+    assert (stored.output_type, stored.source_id, stored.rating, stored.failure_tags) == (None, None, None, ())
+
+
+def test_the_time_of_a_record_keeps_its_zone(store: Store) -> None:
+    moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    store.feedback.add("m", replace(BARE, created_at=moment))
+    assert store.feedback.all("m")[0].created_at.isoformat() == "2026-01-01T12:00:00+05:30"
+
+
+def test_the_same_content_is_stored_once(store: Store) -> None:
+    assert store.feedback.add("m", RECORD)
+    assert not store.feedback.add("m", replace(RECORD, file="elsewhere", line=1))
+    assert [each.file for each in store.feedback.all("m")] == ["in/a.jsonl"]
+
+
+def test_two_models_may_have_the_same_content(store: Store) -> None:
+    assert store.feedback.add("m", RECORD)
+    assert store.feedback.add("n", RECORD)
+    assert store.feedback.count("m") == store.feedback.count("n") == 1
+
+
+@pytest.mark.parametrize(("known", "given", "new"), [(0, 0, 0), (0, 3, 3), (2, 3, 1), (3, 3, 0)])
+def test_adding_many_counts_only_what_is_new(store: Store, known: int, given: int, new: int) -> None:
+    store.feedback.add_many("m", records(known))
+    with store.transaction():
+        assert store.feedback.add_many("m", records(given)) == new
+    assert store.feedback.count("m") == max(known, given)
+
+
+def test_content_that_is_twice_among_many_counts_once(store: Store) -> None:
+    with store.transaction():
+        assert store.feedback.add_many("m", [BARE, BARE]) == 1
+
+
+def test_records_come_in_the_order_of_arrival(store: Store) -> None:
+    for number in (3, 1, 2):
+        created_at = datetime(2026, 1, number, tzinfo=UTC)
+        store.feedback.add("m", replace(BARE, content_hash=str(number), created_at=created_at))
+    assert [each.content_hash for each in store.feedback.all("m")] == ["3", "1", "2"]
+
+
+def test_records_can_be_listed_up_to_an_id(store: Store) -> None:
+    store.feedback.add_many("m", records(3))
+    assert [each.id for each in store.feedback.all("m", up_to_id=2)] == [1, 2]
+    assert store.feedback.all("m", up_to_id=0) == []
+
+
+def test_records_after_an_id_are_counted(store: Store) -> None:
+    store.feedback.add_many("m", records(3))
+    assert store.feedback.count("m", after_id=1) == 2
+    assert store.feedback.count("m", after_id=3) == 0
+
+
+def test_the_last_id_is_that_of_the_model(store: Store) -> None:
+    assert store.feedback.last_id("m") == 0
+    store.feedback.add_many("m", records(2))
+    store.feedback.add("n", BARE)
+    assert (store.feedback.last_id("m"), store.feedback.last_id("n")) == (2, 3)
+
+
+def test_failure_tags_are_counted_most_frequent_first(store: Store) -> None:
+    for number, tags in enumerate([("b",), ("c", "b"), ("a",), ()]):
+        store.feedback.add("m", replace(BARE, content_hash=str(number), failure_tags=tags))
+    store.feedback.add("n", replace(BARE, failure_tags=("z",)))
+    assert list(store.feedback.failure_tag_counts("m").items()) == [("b", 2), ("a", 1), ("c", 1)]
+
+
+def test_without_records_there_are_no_failure_tags(store: Store) -> None:
+    assert store.feedback.failure_tag_counts("m") == {}
+
+
+def test_a_file_that_was_read_is_remembered(store: Store) -> None:
+    assert store.feedback.file_read("m", FILE.path) is None
+    store.feedback.record_file("m", FILE)
+    assert store.feedback.file_read("m", FILE.path) == FILE
+    assert store.feedback.file_read("n", FILE.path) is None
+
+
+def test_a_file_that_is_read_again_replaces_what_was_known(store: Store) -> None:
+    store.feedback.record_file("m", FILE)
+    changed = replace(FILE, size_bytes=11, accepted=2)
+    store.feedback.record_file("m", changed)
+    assert store.feedback.files("m") == [changed]
+
+
+def test_files_are_listed_by_path(store: Store) -> None:
+    for path in ("c", "a", "b"):
+        store.feedback.record_file("m", replace(FILE, path=path))
+    store.feedback.record_file("n", FILE)
+    assert [file.path for file in store.feedback.files("m")] == ["a", "b", "c"]
+
+
+def test_what_cannot_be_used_comes_back_with_its_reason(store: Store, clock: HandClock) -> None:
+    store.feedback.quarantine("m", file="f", line=3, reason="is no JSON", excerpt="{…", kept="m/abc")
+    assert store.feedback.quarantined("m") == [Quarantined(1, "f", 3, "is no JSON", "{…", "m/abc", clock.now)]
+    assert store.feedback.quarantined("n") == []
+
+
+def test_the_same_piece_is_noted_once_with_its_newest_reason(store: Store) -> None:
+    for reason in ("old", "new"):
+        store.feedback.quarantine("m", file="f", line=3, reason=reason, excerpt="…", kept="k")
+    assert [each.reason for each in store.feedback.quarantined("m")] == ["new"]
+
+
+def test_different_pieces_are_noted_each(store: Store) -> None:
+    put_aside(store, 1)
+    put_aside(store, 2)
+    put_aside(store, 1, "other bytes")
+    put_aside(store, 1, file="g")
+    put_aside(store, 1, model="n")
+    assert lines_put_aside(store) == [("f", 1, "k"), ("f", 2, "k"), ("f", 1, "other bytes"), ("g", 1, "k")]
+
+
+def test_notes_that_no_longer_hold_are_forgotten(store: Store) -> None:
+    put_aside(store, 1, "a")
+    put_aside(store, 1, "b")
+    put_aside(store, 2, "a")
+    store.feedback.forget_quarantine_except("m", file="f", lines_kept=[(1, "b")])
+    assert lines_put_aside(store) == [("f", 1, "b")]
+
+
+def test_a_file_without_faults_has_no_notes_left(store: Store) -> None:
+    put_aside(store, 1)
+    put_aside(store, 0, "")
+    store.feedback.forget_quarantine_except("m", file="f", lines_kept=[])
+    assert lines_put_aside(store) == []
+
+
+def test_forgetting_is_limited_to_the_file_and_the_model(store: Store) -> None:
+    put_aside(store, 1, file="g")
+    put_aside(store, 1, model="n")
+    store.feedback.forget_quarantine_except("m", file="f", lines_kept=[])
+    assert lines_put_aside(store) == [("g", 1, "k")]
+    assert lines_put_aside(store, "n") == [("f", 1, "k")]
+
+
+PIECES = st.lists(
+    st.tuples(
+        st.integers(0, 3), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3)
+    ),
+    max_size=6,
+)
+
+
+@given(noted=PIECES, kept=PIECES)
+def test_exactly_the_notes_that_hold_are_kept(
+    tmp_path_factory: pytest.TempPathFactory, noted: list[tuple[int, str]], kept: list[tuple[int, str]]
+) -> None:
+    with Store(tmp_path_factory.mktemp("store") / "state.db") as store:
+        for line, name in noted:
+            put_aside(store, line, name)
+        store.feedback.forget_quarantine_except("m", file="f", lines_kept=kept)
+        assert {(line, name) for _, line, name in lines_put_aside(store)} == set(noted) & set(kept)

@@ -1,0 +1,415 @@
+"""The configuration: what is accepted, and that every fault is named with its path."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapterd.config import (
+    MODEL_NAME,
+    DatasetSettings,
+    EvaluationSettings,
+    ModelSettings,
+    OllamaSettings,
+    RuntimeKind,
+    ScheduleSettings,
+    Settings,
+    Task,
+    TrainingSettings,
+    load,
+    parse,
+    parse_table,
+    to_table,
+    with_changes,
+)
+from adapterd.errors import ConfigError, NotFoundError
+from adapterd.home import Home
+
+MODEL = ModelSettings(base="tiny:1", base_digest="sha256:00")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PATHS = st.text("abc ü_-.", max_size=12).map(lambda name: Path("/p/" + name))
+
+
+def one_model(more: str) -> str:
+    """A configuration with one model, its required keys and `more` lines in its table."""
+    return f'[models.m]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n{more}\n'
+
+
+def faults(text: str) -> list[str]:
+    """The lines of the error that the configuration gives, without the one that names the source."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text, source="c.toml")
+    first, *lines = str(caught.value).split("\n  ")
+    assert first == "c.toml:"
+    assert caught.value.hint
+    return lines
+
+
+def fault(text: str) -> str:
+    (line,) = faults(text)
+    return line
+
+
+def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load(Home(tmp_path)) == Settings(RuntimeKind.OLLAMA, OllamaSettings(), {})
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    assert parse("") == Settings()
+
+
+def test_a_model_needs_no_more_than_its_base() -> None:
+    assert parse(one_model("")).models == {"m": MODEL}
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    training, schedule = MODEL.training, MODEL.schedule
+    assert (training.rank, training.alpha, training.layers, training.epochs) == (16, 32.0, 16, 3)
+    assert training.learning_rate == 1e-4
+    assert (schedule.cron, schedule.min_new_records) == ("0 3 * * *", 50)
+    assert Settings().ollama.host == "http://127.0.0.1:11434"
+
+
+def test_the_defaults_are_within_their_own_ranges() -> None:
+    assert parse_table(to_table(Settings(models={"m": MODEL})), source="c").models["m"] == MODEL
+
+
+def test_a_whole_file_is_read(tmp_path: Path) -> None:
+    Home(tmp_path).config_file.write_text(
+        """
+        runtime = "embedded"
+        [ollama]
+        host = "http://box:1"
+        timeout_s = 5
+        [models.newsbrief-synth]
+        base = "qwen2.5:7b"
+        base_digest = "sha256:aa"
+        feedback = "/in"
+        task = "json"
+        schema = "/s.json"
+        [models.newsbrief-synth.training]
+        rank = 8
+        [models.newsbrief-synth.schedule]
+        cron = "5 4 * * 0"
+        """,
+        encoding="utf-8",
+    )
+    read = load(Home(tmp_path))
+    assert read.runtime is RuntimeKind.EMBEDDED
+    assert read.ollama == OllamaSettings("http://box:1", 5.0)
+    assert read.models == {
+        "newsbrief-synth": ModelSettings(
+            base="qwen2.5:7b",
+            base_digest="sha256:aa",
+            feedback=Path("/in"),
+            task=Task.JSON,
+            schema=Path("/s.json"),
+            training=TrainingSettings(rank=8),
+            schedule=ScheduleSettings(cron="5 4 * * 0"),
+        )
+    }
+
+
+def test_all_faults_are_listed_at_once_with_their_paths() -> None:
+    lines = faults(
+        """
+        colour = "red"
+        runtime = "docker"
+        [ollama]
+        timeout_s = 0
+        [models.Bad]
+        base = "tiny:1"
+        task = "poetry"
+        [models.Bad.training]
+        rank = "8"
+        ranks = 8
+        """
+    )
+    assert {line.partition(":")[0] for line in lines} == {
+        "colour",
+        "runtime",
+        "ollama.timeout_s",
+        "models.Bad",
+        "models.Bad.base_digest",
+        "models.Bad.task",
+        "models.Bad.training.rank",
+        "models.Bad.training.ranks",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a = 1", "a: no such setting"),
+        ("[ollama]\nport = 1", "ollama.port: no such setting"),
+        (one_model("trainig = 1"), "models.m.trainig: no such setting"),
+        (one_model("[models.m.training]\nLR = 1"), "models.m.training.LR: no such setting"),
+    ],
+)
+def test_an_unknown_key_is_a_fault(text: str, line: str) -> None:
+    assert fault(text) == line
+
+
+def test_a_missing_key_is_a_fault() -> None:
+    assert faults("[models.m]") == ["models.m.base: is missing", "models.m.base_digest: is missing"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("training.rank = true", "models.m.training.rank: True is not a whole number"),
+        ("training.rank = 8.0", "models.m.training.rank: 8.0 is not a whole number"),
+        ("training.rank = '8'", "models.m.training.rank: '8' is not a whole number"),
+        ("training.alpha = true", "models.m.training.alpha: True is not a number"),
+        ("training.alpha = [1]", "models.m.training.alpha: [1] is not a number"),
+        ("schedule.cron = 3", "models.m.schedule.cron: 3 is not a string"),
+        ("feedback = 1", "models.m.feedback: 1 is not a path"),
+        ("feedback = ''", "models.m.feedback: '' is not a path"),
+        ('feedback = "a\\u0000b"', "models.m.feedback: 'a\\x00b' is not a path"),
+        ("training = 1", "models.m.training: must be a table"),
+        ("training = []", "models.m.training: must be a table"),
+    ],
+)
+def test_a_wrong_type_is_a_fault(line: str, said: str) -> None:
+    assert fault(one_model(line)) == said
+
+
+def test_a_whole_number_is_accepted_for_a_number() -> None:
+    alpha = parse(one_model("training.alpha = 8")).models["m"].training.alpha
+    assert (alpha, type(alpha)) == (8.0, float)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("training.rank = 0", "models.m.training.rank: 0 is not between 1 and 1024"),
+        ("training.rank = 1025", "models.m.training.rank: 1025 is not between 1 and 1024"),
+        ("training.alpha = nan", "models.m.training.alpha: nan is not between 0.001 and 10000"),
+        ("training.alpha = inf", "models.m.training.alpha: inf is not between 0.001 and 10000"),
+        ("dataset.evaluation_share = 0.91", "models.m.dataset.evaluation_share: 0.91 is not between 0 and 0.9"),
+        ("dataset.evaluation_share = -0.1", "models.m.dataset.evaluation_share: -0.1 is not between 0 and 0.9"),
+        ("schedule.min_new_records = 0", "models.m.schedule.min_new_records: 0 is not between 1 and 1e+06"),
+    ],
+)
+def test_a_number_out_of_its_range_is_a_fault(line: str, said: str) -> None:
+    assert fault(one_model(line)) == said
+
+
+@pytest.mark.parametrize("line", ["training.rank = 1", "training.rank = 1024", "dataset.evaluation_share = 0"])
+def test_the_bounds_themselves_are_allowed(line: str) -> None:
+    assert parse(one_model(line)).models
+
+
+@pytest.mark.parametrize("value", ["'poetry'", "'JSON'", "1", "[]"])
+def test_a_task_that_is_none_is_a_fault_that_names_the_choices(value: str) -> None:
+    said = fault(one_model(f"task = {value}"))
+    assert said.startswith("models.m.task: ")
+    assert said.endswith("is not one of: json, classification, generation, grounded_qa")
+
+
+@pytest.mark.parametrize("name", ["News", "a b", "-a", "ä", "a/b", "a:b", "", "a" * 65])
+def test_a_name_that_a_runtime_would_not_take_is_a_fault(name: str) -> None:
+    said = fault(tomli_w.dumps({"models": {name: {"base": "b", "base_digest": "d"}}}))
+    assert said.startswith(f"models.{name}: a model's name has ")
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "a" * 64])
+def test_a_good_name_is_no_fault(name: str) -> None:
+    assert parse(tomli_w.dumps({"models": {name: {"base": "b", "base_digest": "d"}}})).models
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("models = 1", "models"), ("models = []", "models"), ("[models]\nm = 1", "models.m"), ("ollama = 'x'", "ollama")],
+)
+def test_a_value_where_a_table_belongs_is_a_fault(text: str, path: str) -> None:
+    assert fault(text) == f"{path}: must be a table"
+
+
+def test_invalid_toml_is_a_fault_that_names_the_line() -> None:
+    with pytest.raises(ConfigError, match=r"^c\.toml is not valid TOML: .*line 2"):
+        parse("a = 1\nb = =\n", source="c.toml")
+
+
+def test_a_file_that_is_not_utf8_is_a_fault_that_names_it(tmp_path: Path) -> None:
+    Home(tmp_path).config_file.write_bytes(b'runtime = "\xff"')
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read"):
+        load(Home(tmp_path))
+
+
+@pytest.mark.parametrize("method", ["is_file", "read_text"])
+def test_a_file_that_may_not_be_read_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def refuse(path: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Home(tmp_path).config_file.touch()
+    monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read: .*Permission denied"):
+        load(Home(tmp_path))
+
+
+def test_a_fault_in_the_file_names_the_file(tmp_path: Path) -> None:
+    Home(tmp_path).config_file.write_text("a = 1")
+    with pytest.raises(ConfigError) as caught:
+        load(Home(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path / 'config.toml'}:\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("~/in", "/home/ada/in"),
+        ("$PLACE/in", "/some/place/in"),
+        ("${PLACE}/in", "/some/place/in"),
+        ("/in/~x", "/in/~x"),
+        ("$NO_SUCH_VARIABLE/in", "$NO_SUCH_VARIABLE/in"),
+    ],
+)
+def test_home_and_variables_in_paths_are_filled_in(monkeypatch: pytest.MonkeyPatch, written: str, read: str) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("PLACE", "/some/place")
+    assert parse(one_model(f"feedback = '{written}'")).models["m"].feedback == Path(read)
+
+
+def test_the_home_of_an_unknown_user_is_a_fault() -> None:
+    said = fault(one_model("feedback = '~nobody-of-that-name/in'"))
+    assert said.startswith("models.m.feedback: '~nobody-of-that-name/in' names the home of a user")
+
+
+def test_changes_are_laid_over_a_model() -> None:
+    changed = with_changes(
+        replace(MODEL, feedback=Path("/in")),
+        ["training.rank=8", "training.alpha = 4", "task=json", "schema=/s.json", "schedule.cron=0 4 * * *"],
+    )
+    assert changed.training == TrainingSettings(rank=8, alpha=4.0)
+    assert (changed.task, changed.schema, changed.feedback) == (Task.JSON, Path("/s.json"), Path("/in"))
+    assert changed.schedule.cron == "0 4 * * *"
+
+
+def test_no_changes_change_nothing() -> None:
+    assert with_changes(MODEL, []) == MODEL
+
+
+def test_the_value_of_a_change_may_hold_an_equals_sign() -> None:
+    assert with_changes(MODEL, ["base=a=b"]).base == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("training.rnk=8", r"models\.m\.training\.rnk: no such setting"),
+        ("nothing.at.all=8", r"models\.m\.nothing: no such setting"),
+        ("training.rank=many", r"training\.rank: 'many' is not a whole number"),
+        ("training.rank=0", r"training\.rank: 0 is not between"),
+        ("training=8", r"training: must be a table"),
+        ("training.rank", r"^'training\.rank' is not KEY=VALUE$"),
+        ("training.rank.x=8", r"^training\.rank\.x: no such setting$"),
+        ("=8", r"no such setting"),
+        ("", r"^'' is not KEY=VALUE$"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_a_fault(change: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        with_changes(MODEL, [change])
+
+
+def test_the_faults_of_several_changes_are_listed_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_changes(MODEL, ["training.rank=0", "task=poetry"])
+    assert "training.rank: 0" in str(caught.value)
+    assert "task: 'poetry'" in str(caught.value)
+
+
+def test_unset_paths_are_left_out_of_the_table() -> None:
+    table = to_table(MODEL)
+    assert "feedback" not in table
+    assert "schema" not in table
+
+
+MODELS = st.builds(
+    ModelSettings,
+    base=TEXT,
+    base_digest=TEXT,
+    feedback=st.none() | PATHS,
+    task=st.sampled_from(Task),
+    schema=st.none() | PATHS,
+    dataset=st.builds(
+        DatasetSettings,
+        evaluation_share=st.floats(0, 0.9),
+        evaluation_max=st.integers(1, 1_000_000),
+        validation_share=st.floats(0, 0.9),
+        max_tokens=st.integers(16, 1_000_000),
+    ),
+    training=st.builds(
+        TrainingSettings,
+        rank=st.integers(1, 1024),
+        alpha=st.floats(0.001, 10_000),
+        dropout=st.floats(0, 0.9),
+        layers=st.integers(1, 1000),
+        epochs=st.integers(1, 1000),
+        batch_size=st.integers(1, 1024),
+        learning_rate=st.floats(1e-8, 1.0),
+        patience=st.integers(1, 1000),
+        seed=st.integers(0, 2**31 - 1),
+    ),
+    schedule=st.builds(ScheduleSettings, cron=TEXT, min_new_records=st.integers(1, 1_000_000)),
+    evaluation=st.builds(EvaluationSettings, num_ctx=st.integers(16, 1_000_000), num_predict=st.integers(1, 100_000)),
+)
+SETTINGS = st.builds(
+    Settings,
+    runtime=st.sampled_from(RuntimeKind),
+    ollama=st.builds(OllamaSettings, host=TEXT, timeout_s=st.floats(1, 86_400)),
+    models=st.dictionaries(st.from_regex(MODEL_NAME, fullmatch=True), MODELS, max_size=2),
+)
+
+
+@settings(deadline=None)
+@given(SETTINGS)
+def test_settings_written_as_toml_read_back_equal(chosen: Settings) -> None:
+    assert parse(tomli_w.dumps(to_table(chosen))) == chosen
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["models", "m", "ollama", "base", "training", "rank", "task"]), inner)
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_table_gives_settings_or_a_config_error(value: object) -> None:
+    try:
+        assert isinstance(parse_table({"models": value, "ollama": {}}, source="c"), Settings)
+    except ConfigError as exc:
+        assert "\n  models" in str(exc)  # noqa: PT017 (either outcome is right)
+
+
+def test_the_only_model_need_not_be_named() -> None:
+    assert Settings(models={"m": MODEL}).model_name(None) == "m"
+
+
+def test_a_model_is_found_by_its_name() -> None:
+    assert Settings(models={"a": MODEL, "b": MODEL}).model_name("b") == "b"
+
+
+def test_which_of_several_models_has_to_be_said() -> None:
+    with pytest.raises(NotFoundError, match="configured are: a, b") as caught:
+        Settings(models={"b": MODEL, "a": MODEL}).model_name(None)
+    assert caught.value.hint == "name one of them"
+
+
+def test_without_any_model_the_hint_is_init() -> None:
+    with pytest.raises(NotFoundError, match="configured are: none") as caught:
+        Settings().model_name(None)
+    assert caught.value.hint.startswith("adapterctl init")
+
+
+def test_a_model_that_is_not_configured_is_not_found() -> None:
+    with pytest.raises(NotFoundError, match="no model named 'x' is configured; configured are: m"):
+        Settings(models={"m": MODEL}).model_name("x")

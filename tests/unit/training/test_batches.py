@@ -1,0 +1,87 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_llama import random_examples
+
+from adapterd.errors import InputError, NotEnoughDataError
+from adapterd.training.data import Batch, Dataset, Example, training_batches, validation_batches
+
+
+@given(count=st.integers(1, 150), size=st.integers(1, 9), seed=st.integers(0, 99), epoch=st.integers(1, 5))
+def test_an_epoch_has_every_example_once(count: int, size: int, seed: int, epoch: int) -> None:
+    examples = random_examples(count, seed=1)
+    batches = list(training_batches(examples, size, seed=seed, epoch=epoch))
+    seen = Counter(record for batch in batches for record in batch.records)
+    assert seen == Counter(example.record for example in examples)
+    assert len(batches) == -(-count // size)
+    assert sum(batch.tokens for batch in batches) == sum(len(example.ids) for example in examples)
+
+
+def test_validation_has_every_example_once() -> None:
+    examples = random_examples(10, seed=1)
+    batches = list(validation_batches(examples, 4))
+    assert [len(batch.records) for batch in batches] == [4, 4, 2]
+    assert {record for batch in batches for record in batch.records} == {example.record for example in examples}
+
+
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    examples = random_examples(40, seed=1)
+
+    def order(seed: int, epoch: int) -> list[tuple[str, ...]]:
+        return [batch.records for batch in training_batches(examples, 4, seed=seed, epoch=epoch)]
+
+    assert order(3, 1) == order(3, 1)
+    assert order(3, 1) != order(3, 2)
+    assert order(3, 1) != order(4, 1)
+
+
+def test_a_batch_learns_completions_and_nothing_else() -> None:
+    batch = Batch.of([Example((1, 2, 3, 4), 2, "a"), Example((5, 6, 7, 8, 9, 10), 5, "b")])
+    np.testing.assert_array_equal(batch.inputs, [[1, 2, 3, 0, 0], [5, 6, 7, 8, 9]])
+    assert batch.targets.tolist() == [3, 4, 10]
+    assert np.array(batch.inputs).reshape(-1)[batch.positions.tolist()].tolist() == [2, 3, 9]
+    assert (batch.tokens, batch.records) == (10, ("a", "b"))
+
+
+def write(folder: Path, train: str, validation: str = "") -> Path:
+    (folder / "train.jsonl").write_text(train)
+    (folder / "validation.jsonl").write_text(validation)
+    return folder
+
+
+def test_a_dataset_is_read_from_its_folder(tmp_path: Path) -> None:
+    line = json.dumps({"ids": [1, 2, 3], "prompt_tokens": 2, "record": "abc"}) + "\n"
+    data = Dataset.load(write(tmp_path, line * 2, line))
+    assert data == Dataset((Example((1, 2, 3), 2, "abc"),) * 2, (Example((1, 2, 3), 2, "abc"),))
+
+
+def test_no_training_examples_are_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughDataError, match="has no examples"):
+        Dataset.load(write(tmp_path, ""))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"ids": [1, 2], "record": "a"}',
+        '{"ids": [1, 2], "prompt_tokens": 2, "record": "a"}',
+        '{"ids": [1, 2], "prompt_tokens": 0, "record": "a"}',
+        '{"ids": 3, "prompt_tokens": 1, "record": "a"}',
+    ],
+)
+def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
+    good = '{"ids": [1, 2], "prompt_tokens": 1, "record": "a"}\n'
+    with pytest.raises(InputError, match=r"train\.jsonl line 2 is not an example"):
+        Dataset.load(write(tmp_path, good + line))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.jsonl cannot be read"):
+        Dataset.load(tmp_path)

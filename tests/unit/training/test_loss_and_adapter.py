@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import pytest
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import load_adapters
+from tiny_llama import adapted, random_examples, tiny_llama
+
+from adapterd.config import TrainingSettings
+from adapterd.training.adapter import attach_adapter, save_adapter
+from adapterd.training.data import Batch, Example
+from adapterd.training.loss import completion_loss
+
+SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
+
+
+def naive_sum(model: nn.Module, example: Example) -> mx.array:
+    """All logits of one unpadded example, then the losses of its completion."""
+    ids = mx.array([example.ids])
+    losses = nn.losses.cross_entropy(model(ids[:, :-1]), ids[:, 1:])[0]
+    return losses[example.prompt_tokens - 1 :].sum()
+
+
+def test_the_loss_is_the_full_computations_at_completions() -> None:
+    model, examples = tiny_llama(), random_examples(5, seed=2)
+    batch = Batch.of(examples)
+    expected = sum(naive_sum(model, example).item() for example in examples) / batch.targets.size
+    loss = completion_loss(model, batch.inputs, batch.positions, batch.targets).item()
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_so_is_its_gradient() -> None:
+    model, examples = adapted(SETTINGS), random_examples(5, seed=2)
+    model.model.layers[-1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
+    batch = Batch.of(examples)
+    arguments = (batch.inputs, batch.positions, batch.targets)
+    _, gradient = nn.value_and_grad(model, completion_loss)(model, *arguments)
+    _, expected = nn.value_and_grad(
+        model, lambda model: sum(naive_sum(model, example) for example in examples) / batch.targets.size
+    )(model)
+    for (name, mine), (_, theirs) in zip(tree_flatten(gradient), tree_flatten(expected), strict=True):
+        assert mx.allclose(mine, theirs, rtol=1e-3, atol=1e-6).item(), name
+
+
+def test_a_new_adapter_changes_nothing() -> None:
+    ids = mx.array([[1, 2, 3]])
+    assert mx.array_equal(adapted(SETTINGS)(ids), tiny_llama()(ids)).item()
+
+
+@pytest.mark.parametrize(("layers", "blocks"), [(1, {"1"}), (2, {"0", "1"}), (99, {"0", "1"})])
+def test_the_top_blocks_learn_in_all_projections(layers: int, blocks: set[str]) -> None:
+    model = adapted(TrainingSettings(rank=4, layers=layers))
+    names = [name.split(".") for name, _ in tree_flatten(model.trainable_parameters())]
+    assert {name[2] for name in names} == blocks
+    projections = {f"{p}_proj" for p in ("q", "k", "v", "o", "gate", "up", "down")}
+    assert {name[4] for name in names} == projections
+    assert {name[5] for name in names} == {"lora_a", "lora_b"}
+
+
+def test_the_seed_decides_where_it_starts() -> None:
+    def start(seed: int) -> mx.array:
+        return adapted(TrainingSettings(rank=4, seed=seed)).model.layers[1].mlp.up_proj.lora_a
+
+    assert mx.array_equal(start(1), start(1)).item()
+    assert not mx.array_equal(start(1), start(2)).item()
+
+
+def test_mlx_lm_loads_what_was_saved(tmp_path: Path) -> None:
+    settings = TrainingSettings(rank=4, alpha=6.0, layers=99)
+    model = adapted(settings)
+    for layer in model.layers:
+        layer.mlp.down_proj.lora_b = mx.random.normal((4, 32))
+    save_adapter(model, settings, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"adapters.safetensors", "adapter_config.json"}
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (config["fine_tune_type"], config["num_layers"]) == ("lora", 2)
+    assert config["lora_parameters"] == {"rank": 4, "alpha": 6.0, "scale": 1.5, "dropout": 0.0}
+    loaded = load_adapters(tiny_llama(), str(tmp_path))
+    ids = mx.array([[1, 2, 3]])
+    assert mx.array_equal(loaded(ids), model(ids)).item()
+    assert not mx.array_equal(loaded(ids), tiny_llama()(ids)).item()
+
+
+def test_a_failing_save_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_llama()
+    attach_adapter(model, SETTINGS)
+    save_adapter(model, SETTINGS, tmp_path)
+    before = (tmp_path / "adapters.safetensors").read_bytes()
+
+    def fail(file: object, weights: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError("no space left")
+
+    monkeypatch.setattr(mx, "save_safetensors", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_adapter(model, SETTINGS, tmp_path)
+    assert (tmp_path / "adapters.safetensors").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,132 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm.tuner.utils import load_adapters
+from tiny_llama import adapted, random_examples, tiny_llama
+
+from adapterd.config import TrainingSettings
+from adapterd.errors import StageError
+from adapterd.training.data import Batch, Dataset, Example
+from adapterd.training.loop import Trainer
+from adapterd.training.loss import completion_loss
+from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
+from adapterd.training.schedule import Plan
+
+LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
+
+
+def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
+    settings = TrainingSettings(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
+    told: list[TrainingProgress] = []
+    return Trainer(adapted(settings), data, settings, out, told.append).run(), told
+
+
+def loss_with(folder: Path, examples: tuple[Example, ...]) -> float:
+    batch = Batch.of(examples)
+    model = load_adapters(tiny_llama(), str(folder))
+    return completion_loss(model, batch.inputs, batch.positions, batch.targets).item()
+
+
+def test_training_lowers_the_validation_loss(tmp_path: Path) -> None:
+    result, told = trained(tmp_path)
+    assert (result.steps, result.criterion) == (18, Criterion.VALIDATION_LOSS)
+    assert result.best_validation_loss < result.first_validation_loss - 0.2
+    assert result.train_tokens == 3 * sum(len(example.ids) for example in LEARNABLE.train)
+    assert [progress.step for progress in told] == list(range(19))
+    assert [progress.epoch for progress in told] == [1] + [1] * 6 + [2] * 6 + [3] * 6
+    assert told[-1].remaining_s == 0
+    assert all(progress.tokens_per_s > 0 and progress.peak_memory_bytes > 0 for progress in told[1:])
+
+
+def test_validation_comes_first_and_last_and_about_four_times_an_epoch(tmp_path: Path) -> None:
+    result, _ = trained(tmp_path)
+    measured = [point.step for point in result.curve if point.validation_loss is not None]
+    assert measured == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+
+
+def test_the_best_adapter_is_kept_not_the_last(tmp_path: Path) -> None:
+    """Few random examples are first learned (which ids occur at all), then learned by heart."""
+    data = Dataset(LEARNABLE.train[:4], LEARNABLE.validation)
+    result, _ = trained(tmp_path, data, epochs=40, batch_size=2, learning_rate=3e-2)
+    losses = {p.step: p.validation_loss for p in result.curve if p.validation_loss is not None}
+    assert 0 < result.best_step < result.steps
+    assert losses[result.best_step] == min(losses.values()) == result.best_validation_loss
+    assert losses[result.steps] > result.best_validation_loss + 0.1
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=1e-4)
+
+
+def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
+    """Then the untrained one remains, and training ends as soon as patience does."""
+    data = Dataset(random_examples(20, seed=1, low=0, high=8), random_examples(6, seed=2, low=40, high=64))
+    result, _ = trained(tmp_path, data, patience=2)
+    assert (result.best_step, result.steps) == (0, 4)
+    assert result.best_validation_loss == result.first_validation_loss
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=1e-5)
+
+
+def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path: Path) -> None:
+    result, told = trained(tmp_path, Dataset(LEARNABLE.train, ()))
+    assert result.criterion == Criterion.TRAINING_LOSS
+    assert (result.first_validation_loss, result.best_validation_loss) == (None, None)
+    assert result.best_step > 0
+    assert told[0].step == 1
+    assert math.isfinite(loss_with(tmp_path, LEARNABLE.train))
+
+
+def test_the_same_seed_gives_the_same_losses(tmp_path: Path) -> None:
+    first, _ = trained(tmp_path, dropout=0.1, seed=5)
+    again, _ = trained(tmp_path, dropout=0.1, seed=5)
+    other, _ = trained(tmp_path, dropout=0.1, seed=6)
+    assert first.curve == again.curve
+    assert first.curve != other.curve
+
+
+def broken(token: int) -> Any:
+    model = adapted(TrainingSettings(rank=4, layers=2))
+    weight = model.model.embed_tokens.weight
+    weight[token] = math.nan
+    model.model.embed_tokens.weight = weight
+    return model
+
+
+def test_a_loss_that_is_not_finite_names_step_and_records(tmp_path: Path) -> None:
+    poisoned = Example((7, 7, 7), 2, "poisoned")
+    data = Dataset((*(Example((1, 2, 3), 2, f"good-{i}") for i in range(4)), poisoned), ())
+    model = broken(7)
+    # The head is the embedding, so that every logit row would be poisoned; here only the input is to be.
+    model.args.tie_word_embeddings = False
+    model.lm_head = lambda hidden: hidden
+    settings = TrainingSettings(rank=4, layers=2, batch_size=1, epochs=1)
+    with pytest.raises(StageError, match=r"at step \d the loss is nan .* records of that batch are poisoned"):
+        Trainer(model, data, settings, tmp_path, lambda _: None).run()
+
+
+def test_a_validation_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"after step 0 the validation loss is nan for the records record-2"):
+        Trainer(broken(7), LEARNABLE, TrainingSettings(rank=4), tmp_path, lambda _: None).run()
+
+
+def test_metrics_are_written_line_by_line(tmp_path: Path) -> None:
+    result, _ = trained(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(19))
+    assert [line["loss"] for line in lines] == [point.loss for point in result.curve]
+    assert [line["validation_loss"] for line in lines] == [point.validation_loss for point in result.curve]
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [float(Plan(100, 1).learning_rate(1.0)(mx.array(step))) for step in range(100)]
+    assert rates[0] > 0
+    assert max(rates) == pytest.approx(1.0)
+    assert rates.index(max(rates)) == 5
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[-1] < 0.01
+
+
+def test_one_step_is_a_plan_too(tmp_path: Path) -> None:
+    result, _ = trained(tmp_path, Dataset(LEARNABLE.train[:1], LEARNABLE.validation), epochs=1)
+    assert result.steps == 1

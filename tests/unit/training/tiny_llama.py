@@ -1,0 +1,51 @@
+"""A random llama of two blocks that trains in milliseconds, and examples for it."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx_lm.models import llama
+
+from adapterd.config import TrainingSettings
+from adapterd.training.adapter import attach_adapter
+from adapterd.training.data import Example
+
+VOCABULARY = 64
+
+
+def tiny_llama(seed: int = 0) -> nn.Module:
+    """Frozen, as `load_mlx_model` gives a model."""
+    mx.random.seed(seed)
+    arguments = llama.ModelArgs(
+        model_type="llama",
+        hidden_size=32,
+        num_hidden_layers=2,
+        intermediate_size=48,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        rms_norm_eps=1e-5,
+        vocab_size=VOCABULARY,
+        rope_traditional=True,
+    )
+    model = llama.Model(arguments)
+    mx.eval(model.parameters())
+    model.freeze()
+    return model
+
+
+def adapted(settings: TrainingSettings) -> nn.Module:
+    """A tiny llama with an adapter attached."""
+    model = tiny_llama()
+    attach_adapter(model, settings)
+    return model
+
+
+def random_examples(count: int, seed: int, *, low: int = 0, high: int = VOCABULARY) -> tuple[Example, ...]:
+    """Random prompts of differing lengths; completions take their ids from `low` to `high`."""
+    random = np.random.default_rng(seed)
+
+    def example(index: int) -> Example:
+        prompt = random.integers(VOCABULARY, size=random.integers(1, 12))
+        completion = random.integers(low, high, size=random.integers(1, 6))
+        return Example((*prompt.tolist(), *completion.tolist()), len(prompt), f"record-{seed}-{index}")
+
+    return tuple(example(index) for index in range(count))
