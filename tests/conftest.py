@@ -46,10 +46,21 @@ def ollama_server(ollama_binary: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module", params=["embedded", OLLAMA])
 def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
     """Each real runtime in turn."""
-    if request.param == "ollama":
-        from adapterd.serving.ollama import OllamaRuntime
+    return _runtime(request, tmp_path_factory.mktemp("runtime"))
 
-        return OllamaRuntime(request.getfixturevalue("ollama_server").host, timeout_s=120)
+
+@pytest.fixture(scope="module", params=["fake", "embedded", OLLAMA])
+def tag_runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Runtime":
+    """Each runtime that keeps tags in turn, the fake included."""
+    return _runtime(request, tmp_path_factory.mktemp("runtime"))
+
+
+def _runtime(request: pytest.FixtureRequest, folder: Path) -> "Runtime":
+    from fakes import FakeRuntime
+
     from adapterd.serving.embedded import EmbeddedRuntime
+    from adapterd.serving.ollama import OllamaRuntime
 
-    return EmbeddedRuntime(tmp_path_factory.mktemp("embedded"))
+    if request.param == "ollama":
+        return OllamaRuntime(request.getfixturevalue("ollama_server").host, timeout_s=120)
+    return FakeRuntime() if request.param == "fake" else EmbeddedRuntime(folder)

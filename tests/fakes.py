@@ -20,8 +20,8 @@ class Crash(BaseException):
 class FakeRuntime:
     """The tag part of a runtime in memory. Answers are not its business.
 
-    `crash_at` is the number of the call (from 1) at which the process dies: before the call takes effect, or `after`.
-    `seen` is asked for the tags after every call, so that a test can watch what an application would have met.
+    `plan_crash` says at which call the process dies. `seen` are the tags after every call: what an application would
+    have met. `overlaps` counts changes of tags that went on at the same time.
     """
 
     name = "fake"
@@ -31,15 +31,16 @@ class FakeRuntime:
         self.blobs: dict[str, bytes] = {}
         self.calls: list[tuple[str, ...]] = []
         self.seen: list[dict[str, str]] = []
-        self.crash_at: int | None = None
-        self.crash_after = False
         self.overlaps = 0
+        self._crash_at: int | tuple[str, ...] | None = None
+        self._crash_after = False
         self._changing = threading.Lock()
 
-    def plan_crash(self, at: int | None, *, after: bool = False) -> None:
-        """Count calls from now on, and die at this one."""
+    def plan_crash(self, at: int | tuple[str, ...] | None, *, after: bool = False) -> None:
+        """Die at the call of that number, counted from now on from 1, or at that very call: before it takes effect, or
+        after it."""
         self.calls.clear()
-        self.crash_at, self.crash_after = at, after
+        self._crash_at, self._crash_after = at, after
 
     def version(self) -> str:
         return "fake 1.0"
@@ -109,8 +110,8 @@ class FakeRuntime:
     @contextmanager
     def _call(self, *call: str) -> Iterator[None]:
         self.calls.append(call)
-        dies = len(self.calls) == self.crash_at
-        if dies and not self.crash_after:
+        dies = self._crash_at in (len(self.calls), call)
+        if dies and not self._crash_after:
             raise Crash(call)
         yield
         self.seen.append(self._digests())
@@ -119,7 +120,7 @@ class FakeRuntime:
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Count changes that go on at the same time: Ollama would tear a manifest."""
+        """Notice changes at the same time: Ollama has no lock around its manifests."""
         alone = self._changing.acquire(blocking=False)
         self.overlaps += not alone
         try:

@@ -63,7 +63,6 @@ class FolderWatch:
 
         self.stop()
         self.join()
-        self._watches.clear()
         self._polling = True
         self._observe(lambda: PollingObserver(timeout=POLL_EVERY_S))
 

@@ -108,9 +108,15 @@ def training(job: Job) -> Any:
 
 def merging(job: Job) -> Any:
     """Base + adapter → the candidate file."""
-    from adapterd.merging.merge import merge
+    from adapterd.merging.merge import calibration_examples, merge
 
-    return merge(job.plan.base.gguf, job.adapter, job.folder / CANDIDATE, report=job.report)
+    return merge(
+        job.plan.base.gguf,
+        job.adapter,
+        job.folder / CANDIDATE,
+        examples=calibration_examples(job.dataset / "train.jsonl"),
+        report=job.report,
+    )
 
 
 @dataclass(frozen=True)

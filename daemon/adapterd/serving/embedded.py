@@ -129,8 +129,9 @@ class EmbeddedRuntime:
     ) -> tuple[list[str], str, float]:
         stop = served.parameters.get("stop", ())
         stream = model.create_completion(
-            ids, stream=True, max_tokens=options.num_predict, temperature=options.temperature, seed=options.seed,
-            repeat_penalty=options.repeat_penalty, stop=list(stop) if isinstance(stop, tuple) else [str(stop)],
+            ids, stream=True, max_tokens=min(options.num_predict, options.num_ctx - len(ids)),
+            temperature=options.temperature, seed=options.seed, repeat_penalty=options.repeat_penalty,
+            stop=list(stop) if isinstance(stop, tuple) else [str(stop)],
         )  # fmt: skip
         pieces: list[str] = []
         done_reason, first_token_s = "stop", 0.0

@@ -8,6 +8,7 @@ answers at U+0085, and costs 0.2 s to import where a rollback takes milliseconds
 import ipaddress
 import json
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -46,6 +47,7 @@ class OllamaRuntime:
             )
         except (httpx.InvalidURL, ValueError) as exc:
             raise RuntimeUnavailableError(f"{host!r} is not an address: {exc}", hint=_CORRECT_HOST) from exc
+        weakref.finalize(self, self._http.close)
 
     def version(self) -> str:
         return str(self._get("/api/version", "version"))

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.config import Task
@@ -78,6 +78,7 @@ def test_no_answer_makes_a_metric_crash(answer: str) -> None:
         assert 0.0 <= metric.score(answer, '{"topic": "war"}') <= 1.0
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_scores_are_within_bounds_for_any_text(answer: str, reference: str) -> None:
     for metric in metrics_for(Task.JSON, SCHEMA) + metrics_for(Task.GENERATION):

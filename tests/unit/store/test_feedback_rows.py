@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hand_clock import HandClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.store import Store
@@ -197,6 +197,7 @@ PIECES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(noted=PIECES, kept=PIECES)
 def test_exactly_the_notes_that_hold_are_kept(
     tmp_path_factory: pytest.TempPathFactory, noted: list[tuple[int, str]], kept: list[tuple[int, str]]

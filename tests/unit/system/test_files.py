@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.system import files
@@ -248,6 +248,7 @@ def test_a_clone_that_fails_for_lack_of_space_is_no_copy(
     assert names(tmp_path) == {"source.gguf"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100), st.integers(1, 40))
 def test_the_digest_is_that_of_hashlib_whatever_the_chunks(data: bytes, chunk_bytes: int) -> None:
     import tempfile

@@ -1,0 +1,261 @@
+"""The child process of a stage: what it says is passed on, and however it dies is an ordinary error."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.errors import InputError, NotEnoughDataError, StageError
+from adapterd.home import HOME_VARIABLE, Home
+from adapterd.lifecycle import workers
+from adapterd.lifecycle.locks import exclusive, is_held
+from adapterd.lifecycle.workers import run_stage
+
+PYTHON = sys.executable
+MAX_WAIT_S = 30
+Script = Callable[[str], None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "run"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture(autouse=True)
+def no_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scripted child needs none, and starts faster without."""
+    monkeypatch.setenv("ADAPTERD_BLAS", "")
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Makes a small script stand in for the worker; `say` sends a message."""
+    script = tmp_path / "child"
+    script.touch(mode=0o700)
+
+    def write(body: str) -> None:
+        head = f"#!{PYTHON}\nimport json, os, sys, time\n"
+        say = "def say(**message): print(json.dumps(message), flush=True)\n"
+        script.write_text(head + say + textwrap.dedent(body))
+        monkeypatch.setattr(workers.sys, "executable", str(script))
+
+    return write
+
+
+def failure(folder: Path, home: Home, stage: str = "training") -> StageError:
+    with pytest.raises(StageError) as caught:
+        run_stage(stage, folder, home)
+    return caught.value
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_progress_is_passed_on_and_the_result_comes_back(folder: Path, home: Home, child: Script) -> None:
+    child("""
+        for share in (0.0, 0.5, 1.0):
+            say(progress={"share": share, "loss": "ü"})
+        say(result={"examples": 3})
+    """)
+    heard: list[dict[str, Any]] = []
+    assert run_stage("training", folder, home, report=heard.append) == {"examples": 3}
+    assert heard == [{"share": share, "loss": "ü"} for share in (0.0, 0.5, 1.0)]
+
+
+def test_progress_comes_while_the_child_works(folder: Path, home: Home, child: Script) -> None:
+    child("""
+        say(progress={"share": 0.5})
+        while not os.path.exists(sys.argv[4] + "/heard"):
+            time.sleep(0.01)
+        say(result={})
+    """)
+    assert run_stage("training", folder, home, report=lambda _: (folder / "heard").touch()) == {}
+
+
+def test_the_child_is_told_stage_folder_and_home(folder: Path, home: Home, child: Script) -> None:
+    child(f'say(result={{"argv": sys.argv[1:], "home": os.environ["{HOME_VARIABLE}"]}})')
+    result = run_stage("training", folder, home)
+    assert result == {"argv": ["-m", "adapterd.worker", "training", str(folder)], "home": str(home.root)}
+
+
+def test_what_the_child_raised_is_raised_again(folder: Path, home: Home, child: Script) -> None:
+    child('say(error={"kind": "InputError", "message": "the value is wrong", "hint": "correct it"})')
+    with pytest.raises(InputError, match=r"^the value is wrong$") as caught:
+        run_stage("training", folder, home)
+    assert caught.value.hint == "correct it"
+
+
+def test_the_kind_of_an_error_survives(folder: Path, home: Home, child: Script) -> None:
+    child('say(error={"kind": "NotEnoughDataError", "message": "m", "hint": ""})')
+    assert type(failure(folder, home)) is NotEnoughDataError
+
+
+def test_an_error_of_an_unknown_kind_is_a_stage_error(folder: Path, home: Home, child: Script) -> None:
+    child('say(error={"kind": "NoSuchError", "message": "odd", "hint": ""})')
+    assert str(failure(folder, home)) == "odd"
+
+
+def test_an_error_counts_whatever_the_exit_status(folder: Path, home: Home, child: Script) -> None:
+    child('say(error={"kind": "StageError", "message": "m", "hint": ""}); sys.exit(5)')
+    assert str(failure(folder, home)) == "m"
+
+
+def test_a_child_that_is_killed_is_a_stage_error_that_names_the_signal(folder: Path, home: Home, child: Script) -> None:
+    child('say(progress={"share": 0.5}); os.kill(os.getpid(), 9)')
+    error = failure(folder, home)
+    assert str(error) == "the training worker was killed by signal 9"
+    assert str(folder / "training.log") in error.hint
+    assert "adapterctl retrain" in error.hint
+
+
+def test_a_child_that_ends_without_a_word_is_a_stage_error_that_names_the_status(
+    folder: Path, home: Home, child: Script
+) -> None:
+    child("sys.exit(4)")
+    assert str(failure(folder, home)) == "the training worker ended with status 4"
+
+
+def test_a_child_that_succeeds_without_a_result_is_a_stage_error(folder: Path, home: Home, child: Script) -> None:
+    child('say(progress={"share": 1.0})')
+    assert str(failure(folder, home)) == "the training worker ended with status 0"
+
+
+def test_the_last_words_of_a_child_are_told_and_all_are_in_the_log(folder: Path, home: Home, child: Script) -> None:
+    child(r"""
+        print("first", file=sys.stderr)
+        os.write(2, b"ill \xff bytes\n" * 1000 + b"GPU on fire\n\n")
+        sys.exit(1)
+    """)
+    assert str(failure(folder, home)) == "the training worker ended with status 1; its last words: GPU on fire"
+    assert (folder / "training.log").read_bytes().startswith(b"first\nill \xff bytes\n")
+
+
+def test_the_log_is_added_to_when_the_stage_is_done_again(folder: Path, home: Home, child: Script) -> None:
+    for word in ("one", "two"):
+        child(f'print("{word}", file=sys.stderr); say(result={{}})')
+        run_stage("training", folder, home)
+    assert (folder / "training.log").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["hello", '{"progress": ', "null", "5", '["progress"]', '"progress"', "NaN", r"\xff\xfe", "[" * 100_000],
+    ids=lambda text: text[:12],
+)
+def test_words_that_are_no_message_are_a_stage_error_that_quotes_them(
+    folder: Path, home: Home, child: Script, garbage: str
+) -> None:
+    child(f"os.write(1, b'{garbage}\\n')")
+    error = failure(folder, home)
+    assert str(error).startswith("the training worker ended with status 0; its last words: ")
+    assert (folder / "training.log").read_bytes() == garbage.encode().decode("unicode_escape").encode("latin-1") + b"\n"
+
+
+def test_words_among_the_messages_do_no_harm(folder: Path, home: Home, child: Script) -> None:
+    child("""
+        print("a library says hello", flush=True)
+        say(progress={"share": 0.5})
+        print(flush=True)
+        say(result={"fine": True})
+        print("bye", flush=True)
+    """)
+    heard: list[dict[str, Any]] = []
+    assert run_stage("training", folder, home, report=heard.append) == {"fine": True}
+    assert heard == [{"share": 0.5}]
+
+
+def test_a_message_that_is_cut_short_by_death_is_no_result(folder: Path, home: Home, child: Script) -> None:
+    child('os.write(1, b\'{"result": {"examples"\'); os.kill(os.getpid(), 15)')
+    assert "was killed by signal 15" in str(failure(folder, home))
+
+
+def test_a_child_does_not_outlive_a_listener_that_fails(folder: Path, home: Home, child: Script) -> None:
+    child('say(progress={"pid": os.getpid()}); time.sleep(600)')
+    pids: list[int] = []
+
+    def fail(progress: dict[str, Any]) -> None:
+        pids.append(progress["pid"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("training", folder, home, report=fail)
+    assert not is_alive(pids[0])
+
+
+def test_a_child_that_will_not_go_is_killed(
+    folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GRACE_S", 0.05)
+    child("""
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say(progress={"pid": os.getpid()})
+        time.sleep(600)
+    """)
+    pids: list[int] = []
+
+    def fail(progress: dict[str, Any]) -> None:
+        pids.append(progress["pid"])
+        raise ValueError("the store is full")
+
+    with pytest.raises(ValueError, match="the store is full"):
+        run_stage("training", folder, home, report=fail)
+    assert not is_alive(pids[0])
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from adapterd.home import Home
+from adapterd.lifecycle import workers
+
+workers.sys.executable, folder = sys.argv[1], Path(sys.argv[2])
+workers.run_stage("training", folder, Home(folder), report=lambda progress: print(progress, flush=True))
+"""
+
+WORKER = """
+import fcntl, threading
+from adapterd import worker
+
+alive = open(sys.argv[4] + "/alive", "w")
+fcntl.flock(alive, fcntl.LOCK_EX)
+threading.Thread(target=worker._end_with_parent, daemon=True).start()
+say(progress={"share": 0.0})
+time.sleep(600)
+"""
+
+
+def test_the_worker_ends_when_its_parent_is_killed(folder: Path, child: Script) -> None:
+    child(WORKER)
+    command = [PYTHON, "-c", PARENT, workers.sys.executable, folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        assert is_held(folder / "alive")
+        parent.kill()
+    with exclusive(folder / "alive", timeout_s=MAX_WAIT_S, busy="the worker lives on"):
+        pass
+
+
+def test_the_real_worker_tells_of_a_failure_that_nobody_foresaw(folder: Path, home: Home) -> None:
+    error = failure(folder, home, "dataset")
+    assert str(error).startswith("the dataset stage failed unexpectedly (FileNotFoundError: ")
+    assert str(folder / "dataset.log") in error.hint
+    assert "Traceback" in (folder / "dataset.log").read_text()
