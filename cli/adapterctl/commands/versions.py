@@ -72,7 +72,8 @@ def show(version: str, model: str | None, as_json: bool) -> None:
 
 def _made(stages: dict[str, Any]) -> list[tuple[str, object]]:
     train, merged = stages["training"], stages["merging"]
-    losses = f"{train['first_validation_loss']:.3f} → {train['best_validation_loss']:.3f}"
+    first, best = train["first_validation_loss"], train["best_validation_loss"]
+    losses = f"{first:.3f} → {best:.3f}" if first is not None and best is not None else "not measured"
     return [
         ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
         ("validation loss", f"{losses} (step {train['best_step']})"),

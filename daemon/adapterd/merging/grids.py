@@ -22,7 +22,7 @@ Scales = tuple[FloatArray, FloatArray]
 class Grid:
     """The values a tensor can take: `scale` and `minimum` (rows, groups) in float32, codes from `low` to `high`.
 
-    `group` is the number of columns that share a scale. Either may be negative or zero, as the file has it.
+    `group` is the number of columns that share a scale, which may be negative or zero.
     """
 
     scale: FloatArray
@@ -40,7 +40,7 @@ class Grid:
     def values(self, codes: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """What codes (rows, columns) stand for, float32, to the bit what gguf dequantises.
 
-        Raises ValueError for codes of another shape.
+        Raises ValueError for codes of another shape, or not integers.
         """
         _require_codes(codes, self.shape)
         grouped = codes.reshape(*self.scale.shape, self.group)
@@ -59,8 +59,6 @@ def unpack(raw: ByteArray, type_name: str) -> tuple[Grid, CodeArray]:
     rows, columns = _shape(raw, type_name)
     blocks = _blocks(np.ascontiguousarray(raw), type_name)
     scale, minimum = (part.reshape(rows, columns // layout.group) for part in layout.scales(blocks))
-    if not (np.isfinite(scale).all() and np.isfinite(minimum).all()):
-        raise InputError(f"the tensor holds a {type_name} scale that is not a finite number: is the file damaged?")
     return Grid(scale, minimum, layout.low, layout.high, layout.group), layout.codes(blocks).reshape(rows, columns)
 
 
@@ -143,7 +141,7 @@ class _Layout:
         return codes
 
     def put(self, blocks: ByteArray, codes: CodeArray) -> None:
-        """Store codes, which are in range, in blocks that may be written to."""
+        """Store codes, all in range, in blocks that may be written to."""
         stored = (codes - np.int16(self.low)).astype(np.uint8)
         stored ^= np.uint8(self.flip)
         for plane in self.planes:
@@ -151,7 +149,11 @@ class _Layout:
 
 
 def _half(blocks: ByteArray, start: int) -> FloatArray:
-    return blocks[:, start : start + 2].view("<f2").astype(np.float32)
+    """The float16 at this offset of each block, (blocks, 1); raises InputError unless all are finite."""
+    half = blocks[:, start : start + 2].view("<f2")
+    if not np.isfinite(half).all():
+        raise InputError("a tensor has a scale that is not a finite number")
+    return half.astype(np.float32)
 
 
 def _without_minimum(scale: FloatArray) -> Scales:

@@ -18,6 +18,9 @@ from adapterd.merging.grids import GRID_TYPES, pack, unpack
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SPARE_BYTES = 64 << 20
 HESSIAN_BYTES = 2 << 30
 CALIBRATION_EXAMPLES = 24
@@ -67,7 +70,7 @@ def merge(
         partial.chmod(files.PRIVATE_FILE)
         rounded = _rounded(base, updates, calibration)
         written = _overwrite(partial, base, rounded, lambda count: report(WRITING_SHARE * count / len(updates)))
-        tensors = compare(base_path, partial, {update.tensor for update in updates})
+        tensors = compare(base, partial, {update.tensor for update in updates})
         if not tensors.matches:
             raise StageError(f"the merged file does not match the base tensor by tensor: {tensors}")
         digest = files.sha256_file(partial, lambda share: report(WRITING_SHARE + (1 - WRITING_SHARE) * share))
@@ -99,14 +102,20 @@ def _rounded(base: GgufFile, updates: Sequence[Update], calibration: Calibration
         by_name = {update.tensor: update for update in calibrated}
         if calibration is not None and calibrated:
             for name, hessian in calibration.hessians(by_name.keys()):
-                grid, codes = unpack(base.raw(name), base.tensors[name].type_name)
-                target = base.values(name) + by_name[name].delta()
-                chosen = round_with_feedback(target, grid, codes, hessian)
-                yield name, pack(base.raw(name), chosen, base.tensors[name].type_name).tobytes()
+                yield name, _on_own_grid(base, by_name[name], hessian)
         for update in batch:
             if update.tensor not in by_name:
                 values = base.values(update.tensor) + update.delta()
                 yield update.tensor, quantize(values, base.tensors[update.tensor].type_name).tobytes()
+
+
+def _on_own_grid(base: GgufFile, update: Update, hessian: "np.ndarray[Any, Any]") -> bytes:
+    """The tensor's bytes with new codes, its scales and minimums as they are."""
+    tensor = base.tensors[update.tensor]
+    raw = base.raw(tensor.name).reshape(tensor.shape[0], -1)
+    grid, codes = unpack(raw, tensor.type_name)
+    chosen = round_with_feedback(grid.values(codes) + update.delta(), grid, codes, hessian)
+    return pack(raw, chosen, tensor.type_name).tobytes()
 
 
 def _batches(base: GgufFile, updates: Sequence[Update]) -> Iterator[list[Update]]:

@@ -29,9 +29,9 @@ class TensorReport:
         )
 
 
-def compare(base: Path, candidate: Path, touched: Collection[str]) -> TensorReport:
+def compare(base: GgufFile, candidate: Path, touched: Collection[str]) -> TensorReport:
     """Compare two files tensor by tensor; raises InputError if the candidate is no GGUF at all."""
-    ours, theirs = GgufFile.open(base), GgufFile.open(candidate)
+    ours, theirs = base, GgufFile.open(candidate)
     pairs = list(zip(ours.tensors.values(), theirs.tensors.values(), strict=False))
     untouched = [name for name in ours.tensors if name not in touched]
     return TensorReport(
@@ -41,11 +41,11 @@ def compare(base: Path, candidate: Path, touched: Collection[str]) -> TensorRepo
         untouched_identical=sum(
             name in theirs.tensors and ours.raw(name).tobytes() == theirs.raw(name).tobytes() for name in untouched
         ),
-        header_identical=_header(base, ours) == _header(candidate, theirs),
-        size_equal=base.stat().st_size == candidate.stat().st_size,
+        header_identical=_header(ours) == _header(theirs),
+        size_equal=ours.path.stat().st_size == candidate.stat().st_size,
     )
 
 
-def _header(path: Path, file: GgufFile) -> bytes:
-    with path.open("rb") as handle:
+def _header(file: GgufFile) -> bytes:
+    with file.path.open("rb") as handle:
         return handle.read(min(tensor.offset_bytes for tensor in file.tensors.values()))

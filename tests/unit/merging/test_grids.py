@@ -45,6 +45,11 @@ BITS_OF_A_COLUMN = [
 """By ggml's own loops (dequantize_row_* in ggml-quants.c): the bits of a block that a column's code takes."""
 
 
+@pytest.fixture(scope="module")
+def smollm2(smollm2_path: Path) -> GgufFile:
+    return GgufFile.open(smollm2_path)
+
+
 def dequantized(raw: np.ndarray, type_name: str) -> np.ndarray:
     return np.asarray(gguf.dequantize(raw, gguf.GGMLQuantizationType[type_name]), np.float32)
 
@@ -151,11 +156,10 @@ def test_what_ggml_quantised_comes_back(type_name: str) -> None:
         ("token_embd.weight", "Q8_0"),
     ],
 )
-def test_a_real_model_comes_back(smollm2_path: Path, name: str, type_name: str) -> None:
-    file = GgufFile.open(smollm2_path)
-    tensor = file.tensors[name]
+def test_a_real_model_comes_back(smollm2: GgufFile, name: str, type_name: str) -> None:
+    tensor = smollm2.tensors[name]
     assert tensor.type_name == type_name
-    raw = file.raw(name).reshape(tensor.shape[0], -1)[:4096]
+    raw = smollm2.raw(name).reshape(tensor.shape[0], -1)[:4096]
     grid, codes = assert_round_trip(raw, type_name)
     assert grid.shape == codes.shape == (len(raw), tensor.shape[1])
 
@@ -278,7 +282,7 @@ def test_other_types_are_refused(type_name: str) -> None:
 @every_type
 @pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan])
 def test_a_scale_that_is_no_number_is_refused(type_name: str, scale: float) -> None:
-    with pytest.raises(InputError, match=f"{type_name} scale that is not a finite number"):
+    with pytest.raises(InputError, match="scale that is not a finite number"):
         unpack(with_scale(random_bytes(type_name), type_name, scale), type_name)
 
 
