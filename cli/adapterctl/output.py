@@ -3,17 +3,17 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-F = TypeVar("F", bound=Callable[..., Any])
+LINE_EVERY = 0.25
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 model_option = click.option("-m", "--model", metavar="NAME", help="Which model; needed if several are configured.")
@@ -85,7 +85,8 @@ class StageProgress:
         self._quiet = quiet
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._said: dict[str, float] = {}
+        self._next_line: dict[str, float] = {}
+        self._done: set[str] = set()
         self._started: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -122,15 +123,12 @@ class StageProgress:
     def _say(self, stage: str, share: float, note: str) -> None:
         """A line at the start, at every quarter, and at the end."""
         started = self._started.setdefault(stage, time.monotonic())
-        if share < self._said.get(stage, 0.0) and share < 1:
-            return
-        if share >= 1:
-            if self._said.get(stage, 0.0) <= 1:
-                click.echo(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
-            self._said[stage] = 2.0
-            return
-        click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
-        self._said[stage] = share + 0.25
+        if share >= 1 and stage not in self._done:
+            self._done.add(stage)
+            click.echo(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
+        elif share < 1 and share >= self._next_line.get(stage, 0.0):
+            self._next_line[stage] = share + LINE_EVERY
+            click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
 
 
 def _aside(note: str) -> str:

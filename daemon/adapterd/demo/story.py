@@ -22,13 +22,13 @@ from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 220, 60
+FIRST, SECOND = 300, 80
 UNSEEN = 40
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
 RECIPE = {
     "training.layers": 8,
-    "training.epochs": 2,
-    "training.learning_rate": 5e-4,
+    "training.epochs": 1,
+    "training.learning_rate": 1e-3,
     "dataset.evaluation_max": 40,
     "evaluation.num_ctx": 2048,
     "evaluation.num_predict": 80,

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
@@ -17,9 +20,6 @@ from adapterd.merging.error_feedback import round_with_feedback
 from adapterd.merging.grids import GRID_TYPES, pack, unpack
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SPARE_BYTES = 64 << 20
 HESSIAN_BYTES = 2 << 30
@@ -109,7 +109,7 @@ def _rounded(base: GgufFile, updates: Sequence[Update], calibration: Calibration
                 yield update.tensor, quantize(values, base.tensors[update.tensor].type_name).tobytes()
 
 
-def _on_own_grid(base: GgufFile, update: Update, hessian: "np.ndarray[Any, Any]") -> bytes:
+def _on_own_grid(base: GgufFile, update: Update, hessian: np.ndarray[Any, Any]) -> bytes:
     """The tensor's bytes with new codes, its scales and minimums as they are."""
     tensor = base.tensors[update.tensor]
     raw = base.raw(tensor.name).reshape(tensor.shape[0], -1)

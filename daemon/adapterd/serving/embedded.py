@@ -159,6 +159,9 @@ class EmbeddedRuntime:
     def _llama(self) -> Any:
         from llama_cpp import Llama
 
+        from adapterd.base import llama_log
+
+        llama_log.silence()
         return Llama
 
     def _manifest(self, tag: str) -> dict[str, Any]:

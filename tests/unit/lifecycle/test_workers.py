@@ -199,6 +199,25 @@ def test_a_child_does_not_outlive_a_listener_that_fails(folder: Path, home: Home
     assert not is_alive(pids[0])
 
 
+def test_a_child_is_asked_to_go_before_it_is_killed(folder: Path, home: Home, child: Script) -> None:
+    child("""
+        import signal
+        def go(*_):
+            open(sys.argv[4] + "/went", "w").close()
+            sys.exit()
+        signal.signal(signal.SIGTERM, go)
+        say(progress={"share": 0.0})
+        time.sleep(600)
+    """)
+
+    def fail(progress: dict[str, Any]) -> None:
+        raise ValueError("the store is full")
+
+    with pytest.raises(ValueError, match="the store is full"):
+        run_stage("training", folder, home, report=fail)
+    assert (folder / "went").exists()
+
+
 def test_a_child_that_will_not_go_is_killed(
     folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

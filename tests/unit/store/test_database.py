@@ -82,11 +82,14 @@ def test_a_step_that_fails_is_undone_and_leaves_the_file_usable(path: Path, monk
         pass
     with monkeypatch.context() as patch:
         patch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE one (a); CREATE TABLE events (a);"))
-        with pytest.raises(StoreError, match="table events already exists"):
+        with pytest.raises(StoreError, match="table events already exists") as caught:
             Store(path)
     assert user_version(path) == len(MIGRATIONS)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
     with Store(path) as store:
         assert store.row("SELECT 1 FROM sqlite_master WHERE name = 'one'") is None
+        store.events.add("not locked", "t")
+    assert caught.value  # whoever keeps the error does not keep the file locked
 
 
 def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
@@ -247,6 +250,17 @@ def test_a_writer_that_waits_too_long_gets_a_store_error(path: Path, monkeypatch
             pass
         with pytest.raises(StoreError, match="locked"):
             other.events.add("k", "t")
+
+
+def test_a_writer_does_not_wait_for_readers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
+    with Store(path) as one, Store(path) as other:
+        for _ in range(2):
+            one.events.add("k", "t")
+        reading = other.execute("SELECT * FROM events")
+        next(reading)
+        one.events.add("k", "t")
+        assert len(list(reading)) == 1
 
 
 def test_readers_do_not_wait_for_a_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
