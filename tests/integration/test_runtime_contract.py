@@ -368,10 +368,13 @@ def test_a_file_that_the_server_does_not_see_is_uploaded(
 
 @pytest.mark.ollama
 def test_a_damaged_tag_of_somebody_else_is_no_obstacle(
-    ollama: OllamaRuntime, name: str, new_file: Callable[[], Path]
+    ollama: OllamaRuntime, models: Path, name: str, new_file: Callable[[], Path]
 ) -> None:
-    create(ollama, f"{name}:1", new_file())
-    blob_of(ollama, f"{name}:1").unlink()
+    damaged = new_file()
+    create(ollama, f"{name}:1", damaged)
+    (models / "blobs" / file_digest(damaged).replace(":", "-")).unlink()
+    with pytest.raises(RuntimeRefusedError, match="no such file"):
+        ollama.show(f"{name}:1")
     create(ollama, f"{name}:2", new_file())
     assert f"{name}:2" in ollama.tags()
 

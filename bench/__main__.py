@@ -1,0 +1,125 @@
+"""`make bench`: a few minutes; prints ratios and writes bench/results.json."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from adapterd.base.modelfile import Modelfile
+from adapterd.demo.stage import small_model
+from adapterd.home import Home
+from adapterd.lifecycle.deploy import Deployer
+from adapterd.lifecycle.runtimes import file_digest
+from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.server import PrivateOllama
+from adapterd.serving.tags import ModelTags
+from adapterd.store import Store
+from adapterd.system.blas import preload_environment
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "bench" / "results.json"
+SWAPS = 100
+MODEL = "bench"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    results: dict[str, Any] = {"machine": machine()}
+    for name, measure in (("start_up", start_up), ("training", training), ("rollback", rollback)):
+        print(f"{name} …", flush=True)
+        results[name] = measure()
+        print(f"  {json.dumps(results[name])}", flush=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {RESULTS.relative_to(ROOT)}")
+
+
+def machine() -> str:
+    """This machine in plain words."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+
+
+def start_up() -> dict[str, float]:
+    """Seconds until `adapterctl --help` and `status` are done, beside the interpreter alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"ADAPTERD_HOME": folder, "PATH": ""}
+        python = _median_s(lambda: subprocess.run([sys.executable, "-c", ""], env=environment, check=True))
+        commands = {name: [sys.executable, "-m", "adapterctl", name] for name in ("--help", "status")}
+        took = {
+            name.strip("-"): _median_s(
+                lambda command=command: subprocess.run(command, env=environment, check=True, capture_output=True)
+            )
+            for name, command in commands.items()
+        }
+    return {"python_s": python, "help_s": took["help"], "status_s": took["status"]}
+
+
+def training() -> dict[str, float]:
+    """Tokens per second of our loop and of mlx-lm's own trainer: same model, data, layers and steps."""
+    speeds = {}
+    for who in ("stock", "ours"):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.training", who],
+            cwd=ROOT, env={**os.environ, **preload_environment()}, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        speeds[who] = json.loads(done.stdout.splitlines()[-1])
+    return {
+        "stock_tok_s": speeds["stock"]["tokens_per_s"],
+        "ours_tok_s": speeds["ours"]["tokens_per_s"],
+        "ratio": round(speeds["ours"]["tokens_per_s"] / speeds["stock"]["tokens_per_s"], 2),
+        "stock_gb": speeds["stock"]["peak_gb"],
+        "ours_gb": speeds["ours"]["peak_gb"],
+    }
+
+
+def rollback() -> dict[str, float]:
+    """Milliseconds of swap and check by us, beside the bare API calls (copy, then list)."""
+    binary = Path(
+        subprocess.run([ROOT / "scripts" / "ensure-ollama"], check=True, capture_output=True, text=True).stdout.strip()
+    )
+    with tempfile.TemporaryDirectory() as folder, PrivateOllama(binary, Path(folder) / "ollama") as server:
+        runtime = OllamaRuntime(server.host)
+        tags = ModelTags(MODEL)
+        for tag, system in ((tags.base, "a"), (tags.version("1.0.0"), "b")):
+            runtime.create(tag, small_model(), file_digest(small_model()), Modelfile(system=system))
+        home = Home(Path(folder) / "home")
+        home.create()
+        with Store(home.database) as store:
+            deployer = Deployer(store, home, runtime)
+            deployer.start_with_base(MODEL)
+            store.versions.add(MODEL, "1.0.0", run_id="bench", digest="", base_digest="")
+            swaps = []
+            for _ in range(SWAPS):
+                deployer.promote(MODEL, "1.0.0", "bench")
+                swaps.append(deployer.rollback(MODEL).swap_ms)
+        bare = []
+        for turn in range(SWAPS):
+            started = time.perf_counter()
+            runtime.copy((tags.base, tags.version("1.0.0"))[turn % 2], tags.live)
+            runtime.tags()
+            bare.append((time.perf_counter() - started) * 1000)
+    return {
+        "swap_p50_ms": round(statistics.median(swaps), 2),
+        "swap_p99_ms": round(statistics.quantiles(swaps, n=100)[98], 2),
+        "bare_p50_ms": round(statistics.median(bare), 2),
+        "bare_p99_ms": round(statistics.quantiles(bare, n=100)[98], 2),
+    }
+
+
+def _median_s(action: Callable[[], object], times: int = 7) -> float:
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        action()
+        took.append(time.perf_counter() - started)
+    return round(statistics.median(took), 3)
+
+
+if __name__ == "__main__":
+    main()
