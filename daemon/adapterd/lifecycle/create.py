@@ -1,7 +1,7 @@
 """`init`: a model that applications can use by its name from now on, and that can be made better."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
-from adapterd.errors import InputError, NotFoundError, UnsupportedModelError
+from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.deploy import Deployer, tags_lock
 from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, served_base
@@ -82,27 +82,32 @@ def create_model(
     home.create()
     runtime = runtime_for(settings, home)
     tags = ModelTags(new.name)
-    _require_free(runtime, tags, new)
-    base = _register_base(home, runtime, tags, new, report)
-    known = settings.models.get(new.name)
+    known, present = settings.models.get(new.name), runtime.tags()
+    if not known:
+        _require_free(present, tags, new)
+    base = _find_base(runtime, new)
     if known and known.base_digest != base.digest:
         raise InputError(
             f"{new.name} is configured with another base ({known.base}, {known.base_digest[:19]}…)",
             hint="choose another name, or edit the configuration",
         )
-    with Store(home.database) as store:
-        if store.versions.deployment(new.name) is None:
-            Deployer(store, home, runtime).start_with_base(new.name)
     chosen = known or _settings_of(home, new, base)
+    if not known or tags.base not in present:
+        _register_base(home, runtime, tags.base, base, report)
+    with Store(home.database) as store:
+        deployer = Deployer(store, home, runtime)
+        if store.versions.deployment(new.name) is None:
+            deployer.start_with_base(new.name)
+        elif tags.live not in present:
+            deployer.restore(new.name)
     make_private(chosen.feedback or home.inbox(new.name))
     if not known:
         _write(home, settings, new.name, chosen)
     return chosen
 
 
-def _require_free(runtime: Runtime, tags: ModelTags, new: NewModel) -> None:
+def _require_free(present: Mapping[str, str], tags: ModelTags, new: NewModel) -> None:
     """Refuse a name whose tags are somebody else's: ours are there together, and `latest` was once the base."""
-    present = runtime.tags()
     if full_name(new.base).rpartition(":")[0] == tags.name:
         raise InputError(f"{new.base} cannot be the base of a model of the same name", hint="choose another name")
     if tags.live in present and tags.base not in present:
@@ -111,44 +116,48 @@ def _require_free(runtime: Runtime, tags: ModelTags, new: NewModel) -> None:
         )
 
 
-def _register_base(
-    home: Home, runtime: Runtime, tags: ModelTags, new: NewModel, report: Callable[[float], object]
-) -> BaseModel:
-    """Make `NAME:base` from the tag or the file; it keeps the base's file in the store whatever happens to its tag."""
+def _find_base(runtime: Runtime, new: NewModel) -> BaseModel:
+    """The tag or the file, checked; nothing is changed yet."""
     if is_file(new.base):
         path = Path(new.base).expanduser().absolute()
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist")
-        _require_supported(path)
-        digest = file_digest(path)
         modelfile = Modelfile(template=new.template, system=new.system)
-        with tags_lock(home):
-            runtime.create(tags.base, path, digest, modelfile, progress=report)
-        _require_template(runtime, tags.base)
-        return replace(served_base(runtime, tags.base, str(path)), digest=digest)
+        _require_usable(path, modelfile)
+        return BaseModel("", path, file_digest(path), modelfile)
     if full_name(new.base) not in runtime.tags():
         raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {new.base}")
-    base = served_base(runtime, new.base, new.base)
-    _require_supported(base.gguf)
-    with tags_lock(home):
-        runtime.copy(full_name(new.base), tags.base)
-    return replace(base, tag=tags.base)
+    base = served_base(runtime, full_name(new.base), new.base)
+    _require_usable(base.gguf, base.modelfile)
+    return base
 
 
-def _require_supported(gguf: Path) -> None:
+def _require_usable(gguf: Path, modelfile: Modelfile) -> None:
+    """A base without a chat template would be trained and served on a made-up one (Ollama takes ChatML), and talk
+    nonsense."""
     from adapterd.base.architectures import check_supported
     from adapterd.base.gguf_file import GgufFile
 
-    check_supported(GgufFile.open(gguf))
-
-
-def _require_template(runtime: Runtime, tag: str) -> None:
-    """A base without a chat template would be trained and served on bare text, and talk nonsense."""
-    if runtime.render(tag, (Message(Role.USER, _PROBE),)).strip() == _PROBE:
-        runtime.delete(tag)
+    file = GgufFile.open(gguf)
+    check_supported(file)
+    if not (modelfile.template or modelfile.renderer or file.value("tokenizer.chat_template")):
         raise UnsupportedModelError(
-            f"{runtime.name} finds no chat template in this file", hint="give one: --template FILE (as in a Modelfile)"
+            f"{gguf} has no chat template", hint="give one: --template FILE (as in a Modelfile)"
         )
+
+
+def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
+    """Make `NAME:base`, which keeps the base's file in the store whatever happens to its own tag."""
+    with tags_lock(home):
+        if base.tag:
+            runtime.copy(base.tag, tag)
+            return
+        runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
+        try:
+            runtime.render(tag, (Message(Role.USER, _PROBE),))
+        except RuntimeRefusedError:  # a template that cannot be used
+            runtime.delete(tag)
+            raise
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:

@@ -108,6 +108,12 @@ class Deployer:
         with self.exclusive():
             self._reconcile(model)
 
+    def restore(self, model: str) -> None:
+        """Make `latest` and `previous` again what is recorded, where somebody removed or changed them."""
+        with self.exclusive():
+            self._reconcile(model)
+            self._restore(model)
+
     def _reconcile(self, model: str) -> dict[str, Swap]:
         """Finish every begun change, or give it up if its target is gone for good; returns what was done by action."""
         finished = {}
@@ -119,17 +125,19 @@ class Deployer:
         return finished
 
     def _give_up(self, intent: Intent) -> None:
-        """Make the tags again what is recorded."""
-        recorded = self._deployment(intent.model)
-        tags = ModelTags(intent.model)
-        wanted = {tags.live: recorded.live, tags.previous: recorded.previous}
-        kept = {tag: name for tag, name in wanted.items() if name and self._keep_tag(intent.model, name)}
-        for tag, name in kept.items():
-            self.runtime.copy(tags.version(name), tag)
+        recorded = self._restore(intent.model)
         text = f"{intent.model}: {intent.action} of {intent.target} given up, its tag is gone; {recorded.live} is live"
         with self.store.transaction():
             self.store.versions.finish_intent(intent.id, "undone")
             self.store.events.add("version.given-up", text, model=intent.model)
+
+    def _restore(self, model: str) -> Deployment:
+        recorded, tags = self._deployment(model), ModelTags(model)
+        wanted = {tags.live: recorded.live, tags.previous: recorded.previous}
+        kept = {tag: name for tag, name in wanted.items() if name and self._keep_tag(model, name)}
+        for tag, name in kept.items():
+            self.runtime.copy(tags.version(name), tag)
+        return recorded
 
     def _begin(self, model: str, action: str, target: str, withdrawn: str = "") -> Intent:
         intent_id = self.store.versions.begin_intent(model, action, target, withdrawn)

@@ -64,4 +64,4 @@ class Runtime(Protocol):
         """The prompt text that the tag's template makes of the messages, exactly as it would be served."""
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
-        """Ask the tag."""
+        """Ask the tag. A prompt that does not fit into the context is refused, never cut."""
