@@ -1,19 +1,20 @@
-"""Ollama behind the Runtime interface; the only owner of its HTTP details.
+"""Ollama behind the Runtime interface; the only owner of its client and of its HTTP details.
 
-Plain HTTP rather than the official client (0.6.3): that lacks renderer and parser in create, HEAD on blobs, the
-render-only flag and chat that refuses a prompt instead of cutting it; it lets errors of other kinds through, splits
-answers at U+0085, and costs 0.2 s to import where a rollback takes milliseconds.
+The official client manages models: loading and deleting. The rest is plain HTTP, because the client (0.6.3) lacks
+renderer and parser in create, system in show, HEAD on blobs, the render-only flag and chat that refuses a prompt
+instead of cutting it, and costs 0.2 s to import where a rollback takes milliseconds (docs/decisions/0002).
 """
 
 import ipaddress
 import json
+import sys
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +25,9 @@ from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailab
 from adapterd.serving import handover
 from adapterd.serving.runtime import Progress, ServedModel
 from adapterd.serving.tags import full_name
+
+if TYPE_CHECKING:
+    from ollama import Client
 
 NANOSECONDS = 1e9
 UPLOAD_CHUNK_BYTES = 1 << 20
@@ -48,6 +52,16 @@ class OllamaRuntime:
         except (httpx.InvalidURL, ValueError) as exc:
             raise RuntimeUnavailableError(f"{host!r} is not an address: {exc}", hint=_CORRECT_HOST) from exc
         weakref.finalize(self, self._http.close)
+
+    @cached_property
+    def _client(self) -> "Client":
+        """The official client; it would not notice that something else answers, so that is found out first."""
+        from ollama import Client
+
+        self.version()
+        client = Client(host=self.host, timeout=self._timeout_s, trust_env=not self._is_local)
+        weakref.finalize(self, client.close)
+        return client
 
     def version(self) -> str:
         return str(self._get("/api/version", "version"))
@@ -91,10 +105,12 @@ class OllamaRuntime:
         self._post("/api/copy", {"source": source, "destination": target}, tag=source)
 
     def delete(self, tag: str) -> None:
-        self._send("DELETE", "/api/delete", {"model": tag}, tag=tag)
+        with self._translated(tag):
+            self._client.delete(tag)
 
     def load(self, tag: str) -> None:
-        self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)
+        with self._translated(tag):
+            self._client.generate(tag)
 
     def render(self, tag: str, messages: Sequence[Message]) -> str:
         request = {"model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True}
@@ -185,11 +201,8 @@ class OllamaRuntime:
         return answer[field]
 
     def _post(self, path: str, body: dict[str, Any], *, tag: str) -> dict[str, Any]:
-        return self._send("POST", path, body, tag=tag)
-
-    def _send(self, method: str, path: str, body: dict[str, Any], *, tag: str) -> dict[str, Any]:
         with self._translated(tag):
-            return self._decoded(self._http.request(method, path, json=body))
+            return self._decoded(self._http.post(path, json=body))
 
     def _stream(self, path: str, body: dict[str, Any], *, tag: str) -> Iterator[dict[str, Any]]:
         """The parts of an answer that comes piece by piece; one that tells of an error is raised."""
@@ -230,7 +243,7 @@ class OllamaRuntime:
 
     @contextmanager
     def _translated(self, tag: str) -> Iterator[None]:
-        """Turn the failures of HTTP into our own errors."""
+        """Turn the failures of HTTP and of the client into our own errors."""
         try:
             yield
         except _RefusedError as exc:
@@ -240,11 +253,23 @@ class OllamaRuntime:
                 f"Ollama at {self.host} did not answer within {self._timeout_s:g} s",
                 hint="see whether it is busy (`ollama ps`), or raise ollama.timeout_s in the configuration",
             ) from exc
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, ConnectionError) as exc:
             raise RuntimeUnavailableError(
                 f"Ollama does not answer at {self.host} ({exc})",
                 hint="start Ollama (open the app, or run `ollama serve`), then give the command again",
             ) from exc
+        except ValueError as exc:  # the client could not make sense of an answer
+            raise self._not_ollama() from exc
+        except Exception as exc:
+            if not _is_response_error(exc):
+                raise
+            raise _refusal(tag, str(exc.error), exc.status_code) from exc  # type: ignore[attr-defined]
+
+
+def _is_response_error(exc: Exception) -> bool:
+    """Whether this is `ollama.ResponseError`; if the client was never imported, it cannot be."""
+    client = sys.modules.get("ollama")
+    return client is not None and isinstance(exc, client.ResponseError)
 
 
 class _RefusedError(Exception):
