@@ -1,5 +1,6 @@
 """The command group, and the one boundary where errors become a red line, a hint and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -72,10 +73,19 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as exc:
+        complain(*_in_words(exc), as_json=as_json)
+        sys.exit(AdapterdError.exit_code)
     except Exception as exc:
         complain(f"unexpected fault: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
         sys.exit(UNEXPECTED)
     sys.exit(0)
+
+
+def _in_words(exc: OSError) -> tuple[str, str]:
+    """What the system said, and what to do."""
+    hint = "free some space, then give the command again" if exc.errno == errno.ENOSPC else ""
+    return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", hint
 
 
 def _keep_traceback() -> str:

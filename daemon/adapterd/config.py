@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -144,7 +144,17 @@ def load(home: Home) -> Settings:
         text = home.config_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
-    return parse(text, source=str(home.config_file))
+    settings = parse(text, source=str(home.config_file))
+    return replace(settings, models={name: _anchored(model, home) for name, model in settings.models.items()})
+
+
+def _anchored(model: ModelSettings, home: Home) -> ModelSettings:
+    """Relative paths are meant from the configuration's own folder, whatever folder a process works in."""
+    return replace(
+        model,
+        feedback=home.root / model.feedback if model.feedback else None,
+        schema=home.root / model.schema if model.schema else None,
+    )
 
 
 def parse(text: str, *, source: str = "config.toml") -> Settings:
@@ -272,7 +282,10 @@ def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
         if not found:
             raise ConfigError(f"{change!r} is not KEY=VALUE")
         place[name] = _toml_value(text.strip())
-    return parse_table({"models": {"m": table}}, source="--set").models["m"]
+    try:
+        return parse_table({"models": {"m": table}}, source="these changes").models["m"]
+    except ConfigError as exc:
+        raise ConfigError(str(exc).replace("models.m.", ""), hint=exc.hint) from exc
 
 
 def _toml_value(text: str) -> Any:

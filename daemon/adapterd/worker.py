@@ -1,5 +1,6 @@
 """The child process of a stage: `python -m adapterd.worker STAGE RUN_FOLDER` (see lifecycle/workers.py)."""
 
+import errno
 import json
 import os
 import sys
@@ -45,19 +46,30 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         result = _run(stage_name, folder, channel)
-    except AdapterdError as exc:
-        channel.send({"error": {"kind": type(exc).__name__, "message": str(exc), "hint": exc.hint}})
-    except MemoryError:
-        error = StageError("memory ran out", hint="lower training.batch_size or dataset.max_tokens")
-        channel.send({"error": {"kind": "StageError", "message": str(error), "hint": error.hint}})
     except Exception as exc:
-        traceback.print_exc()
-        hint = f"this is a fault of adapterd; the whole story is in {folder / stage_name}.log"
-        message = f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})"
-        channel.send({"error": {"kind": "StageError", "message": message, "hint": hint}})
+        error = _as_error(exc, stage_name, folder)
+        if error is not exc:
+            traceback.print_exc()
+        channel.send({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}})
     else:
         channel.send({"result": result})
     return 0
+
+
+def _as_error(exc: Exception, stage_name: str, folder: Path) -> AdapterdError:
+    """What a person is told; the traceback is for the log."""
+    if isinstance(exc, AdapterdError):
+        return exc
+    if isinstance(exc, MemoryError):
+        return StageError("memory ran out", hint="lower training.batch_size or dataset.max_tokens")
+    if isinstance(exc, OSError):
+        full = "free some space; `adapterctl retrain` goes on where this stopped" if exc.errno == errno.ENOSPC else ""
+        where = exc.filename or folder
+        return StageError(f"the {stage_name} stage could not go on: {exc.strerror or exc} ({where})", hint=full)
+    return StageError(
+        f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})",
+        hint=f"this is a fault of adapterd; the whole story is in {folder / stage_name}.log",
+    )
 
 
 def _run(stage_name: str, folder: Path, channel: Channel) -> Any:

@@ -11,9 +11,8 @@ MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL
 @json_option
 def doctor(as_json: bool) -> None:
     """Look at everything that is needed: what is installed, reachable, slow or missing, and what to do."""
-    from adapterd.lifecycle.doctor import examine
-
     from adapterd.home import Home
+    from adapterd.lifecycle.doctor import examine
 
     findings = examine(Home.locate())
     if as_json:

@@ -53,14 +53,14 @@ def encode(
 
 
 def end_of_turn(render: Render, tokenizer: Tokenizer) -> int:
-    """The id that ends an answer: the first one after an answer inside a rendered conversation, if it ends
+    """The id that ends an answer: the one right after an answer inside a rendered conversation, if it ends
     generation; else what the tokenizer's metadata name. Without it a model never stops (ollama #3759)."""
     ask = Message(Role.USER, "Yes?")
     text = render((ask, Message(Role.ASSISTANT, _MARK), ask))
     _, found, after = text.partition(_MARK)
-    ids = tokenizer.encode_prompt(after.lstrip()) if found else []
-    following = next((i for i in ids if tokenizer.is_end_of_generation(i)), None)
-    return following if following is not None else tokenizer.end_of_turn_id
+    beginning = len(tokenizer.encode_prompt(""))  # where the model wants a begin-of-sequence token
+    ids = tokenizer.encode_prompt(after.lstrip())[beginning:] if found else []
+    return ids[0] if ids and tokenizer.is_end_of_generation(ids[0]) else tokenizer.end_of_turn_id
 
 
 def statistics(kept: Sequence[EncodedExample], too_long: int) -> TokenStatistics:

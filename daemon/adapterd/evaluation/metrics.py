@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from adapterd.config import Task
+from adapterd.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,21 @@ class JsonSchema:
         """1 if the answer is JSON that the schema allows."""
         value = parse_json(answer)
         return float(value is not _INVALID and self._validator.is_valid(value))
+
+
+def read_schema(path: Path) -> dict[str, Any]:
+    """The JSON Schema in a file; raises InputError if there is none that makes sense."""
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        validator_for(schema).check_schema(schema)
+    except (OSError, ValueError, TypeError, AttributeError) as exc:
+        raise InputError(f"{path} is not a readable JSON Schema: {exc}") from exc
+    except SchemaError as exc:
+        raise InputError(f"{path} is not a valid JSON Schema: {exc.message}") from exc
+    return dict(schema)
 
 
 _INVALID: Any = object()

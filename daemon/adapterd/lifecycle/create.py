@@ -161,6 +161,10 @@ def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, repo
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
+    if new.schema:
+        from adapterd.evaluation.metrics import read_schema
+
+        read_schema(new.schema.expanduser())
     chosen = ModelSettings(
         base=str(Path(new.base).expanduser().absolute()) if is_file(new.base) else full_name(new.base),
         base_digest=base.digest,
@@ -195,7 +199,7 @@ def _general(settings: Settings) -> str:
 def _toml(table: dict[str, object]) -> str:
     import tomli_w
 
-    return "".join(_commented(line) + "\n" for line in tomli_w.dumps(table).splitlines())
+    return "".join(_commented(line) + "\n" for line in tomli_w.dumps(table).split("\n"))
 
 
 def _commented(line: str) -> str:

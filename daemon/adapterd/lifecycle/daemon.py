@@ -17,7 +17,7 @@ from adapterd.home import Home
 from adapterd.lifecycle.deploy import Deployer
 from adapterd.lifecycle.ingest import ingest
 from adapterd.lifecycle.locks import exclusive
-from adapterd.lifecycle.pipeline import Pipeline
+from adapterd.lifecycle.pipeline import LOCK_TIMEOUT_S, Pipeline
 from adapterd.lifecycle.runtimes import runtime_for
 from adapterd.lifecycle.schedule import Schedule
 from adapterd.store import Store
@@ -41,7 +41,9 @@ class Daemon:
     def run(self) -> None:
         """Work until told to stop; raises BusyError if another daemon works on this home."""
         self.home.create()
-        with exclusive(self.home.daemon_lock, timeout_s=0, busy=f"another adapterd works on {self.home.root}"):
+        with exclusive(
+            self.home.daemon_lock, timeout_s=LOCK_TIMEOUT_S, busy=f"another adapterd works on {self.home.root}"
+        ):
             session = _Session(self.home)
             session.start()
             log.info("watching %s", ", ".join(sorted(session.settings.models)) or "nothing: no model is configured")

@@ -68,6 +68,7 @@ class Deployer:
             if self._deployment(model).live == target:
                 raise InputError(f"{target} is live already")
             self._require_tag(model, target)
+            self._require_proven(model, target)
             self.runtime.load(ModelTags(model).version(target))
             intent = self._begin(model, PROMOTE, target)
             return self._carry_out(intent, reason)
@@ -233,6 +234,16 @@ class Deployer:
         if not self._keep_tag(model, name):
             raise NotFoundError(
                 f"{tag} is gone from the runtime", hint="adapterctl history shows which other versions there are"
+            )
+
+    def _require_proven(self, model: str, name: str) -> None:
+        """What is promoted must be what was registered and judged; a tag can be overwritten by anyone."""
+        tag = ModelTags(model).version(name)
+        known = self.store.versions.get(model, name)
+        if known and self.runtime.tags().get(tag) != known.digest:
+            raise InputError(
+                f"{tag} is not what was registered under this name, so nothing is known of it",
+                hint="`adapterctl retrain --now` makes a new version",
             )
 
     def _require(self, model: str, version: str) -> str:

@@ -23,6 +23,8 @@ from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
+LOCK_TIMEOUT_S = 1.0
+"""Long enough for one who only looks whether the lock is held."""
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -54,7 +56,7 @@ class Pipeline:
 
         Raises BusyError while another run goes on, and what a stage raised; the run can then be continued.
         """
-        with exclusive(self.home.run_lock, timeout_s=0, busy="another run is going on"):
+        with exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="another run is going on"):
             run, plan, continued = self._open(model, reason)
             self.begun(run.id)
             try:
@@ -149,7 +151,8 @@ class Pipeline:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
-            if stage.name == "dataset" and not plan.evaluation_cases:
+            frozen = {each.content_hash for each in self.store.evaluation_sets.all(plan.model)}
+            if stage.name == "dataset" and result["evaluation_hash"] not in frozen:
                 self._freeze(plan, result)
             if stage.name == "serving":
                 self.store.versions.add(
@@ -168,15 +171,15 @@ class Pipeline:
         outcome = Outcome(
             run.id, plan.version, judged["promote"], judged["reason"], judged["scores"], continued=continued
         )
-        state = VersionState.PROMOTED if outcome.promoted else VersionState.HELD
         metrics = {"scores": outcome.scores, "evaluation_hash": judged["evaluation_hash"]}
-        if outcome.promoted:
-            runtime = runtime_for(self.settings, self.home)
-            deployer = Deployer(self.store, self.home, runtime)
-            deployment = self.store.versions.deployment(plan.model)
-            if deployment is None or deployment.live != plan.version:
-                outcome = replace(outcome, swap=deployer.promote(plan.model, plan.version, outcome.reason))
+        candidate = self.store.versions.get(plan.model, plan.version)
+        state = candidate.state if candidate else VersionState.CANDIDATE
+        if outcome.promoted and state is VersionState.CANDIDATE:  # else it was, and may have been taken back since
+            deployer = Deployer(self.store, self.home, runtime_for(self.settings, self.home))
+            outcome = replace(outcome, swap=deployer.promote(plan.model, plan.version, outcome.reason))
+            state = VersionState.PROMOTED
         with self.store.transaction():
+            state = state if outcome.promoted else VersionState.HELD
             self.store.versions.set_state(plan.model, plan.version, state, outcome.reason, metrics)
             self.store.runs.set_state(run.id, RunState.PROMOTED if outcome.promoted else RunState.HELD)
             if not outcome.promoted:

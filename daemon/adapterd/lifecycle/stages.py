@@ -4,15 +4,16 @@ Stages run in a worker process, one after the other; each sees the plan, the run
 stages before it. What they import is heavy, so they import it themselves.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.errors import StageError
+from adapterd.errors import InputError, StageError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import from_plain, to_plain
 from adapterd.lifecycle.plan import RECORDS, Plan
@@ -79,9 +80,8 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.split import EvaluationCase
     from adapterd.record import FeedbackRecord
 
-    lines = (job.folder / RECORDS).read_text(encoding="utf-8").splitlines()
     return build_dataset(
-        [FeedbackRecord.from_json(line) for line in lines],
+        map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
         job.plan.settings.dataset,
         frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
         judged=set(job.plan.judged),
@@ -163,9 +163,9 @@ def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     from adapterd.record import FeedbackRecord
 
     tokenizer = Tokenizer.open(gguf)
-    lines = (job.folder / RECORDS).read_text(encoding="utf-8").splitlines()
-    prompts = {record.content_hash: record.messages for record in map(FeedbackRecord.from_json, lines)}
-    trained = [json.loads(line) for line in (job.dataset / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = map(FeedbackRecord.from_json, _lines(job.folder / RECORDS))
+    prompts = {record.content_hash: record.messages for record in records}
+    trained = [json.loads(line) for line in _lines(job.dataset / "train.jsonl")]
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
     equal = sum(
         tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]]))
@@ -173,6 +173,12 @@ def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
         for example in sample
     )
     return len(sample), equal
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file of JSON lines. Not `splitlines`, which also splits at characters that a text may hold."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
 
 
 def _keep(job: Job, gguf_digest: str) -> None:
@@ -186,7 +192,8 @@ def _keep(job: Job, gguf_digest: str) -> None:
         shutil.copyfile(job.adapter / name, folder / name)
     title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
     source = f"{job.plan.model}:{job.plan.version}"
-    write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
+    with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
+        write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
     lineage = {
         "adapterd": __version__,
         "run": job.plan.run_id,
@@ -237,11 +244,11 @@ def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str,
     from adapterd.dataset.split import EvaluationCase
     from adapterd.evaluation.answers import cached
     from adapterd.evaluation.evaluate import Question, evaluate
-    from adapterd.evaluation.metrics import metrics_for
+    from adapterd.evaluation.metrics import metrics_for, read_schema
 
     settings = job.plan.settings
     options = ChatOptions(num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict)
-    schema = json.loads(settings.schema.read_text(encoding="utf-8")) if settings.schema else None
+    schema = read_schema(settings.schema) if settings.schema else None
     frozen = [EvaluationCase.from_dict(dict(case)) for case in cases]
     questions = [Question(case.id, case.messages, case.reference) for case in frozen]
     tokenizer = Tokenizer.open(job.plan.base.gguf)

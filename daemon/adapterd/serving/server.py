@@ -4,6 +4,7 @@ A person's own Ollama is never touched by it: own address, own HOME, no cloud.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -44,8 +45,9 @@ class PrivateOllama:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         with (self.folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.binary, "serve"], env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+                [self.binary, "serve"], env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
@@ -70,9 +72,9 @@ class PrivateOllama:
         self._process = None
 
     def kill(self) -> None:
-        """End the server without a chance to tidy up (for fault tests)."""
+        """End the server and its runners without a chance to tidy up (for fault tests)."""
         if self._process is not None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 

@@ -8,6 +8,6 @@
 The rows are plain values; what they mean is decided by the rooms above.
 """
 
-from adapterd.store.database import Store
+from adapterd.store.store import Store
 
 __all__ = ["Store"]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +19,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Store:
-    """All state. Open one per thread; every write that belongs together goes into one `transaction`.
-
-    Raises StoreError when the file cannot be opened, is damaged, or comes from a newer release.
-    """
+class Database:
+    """Statements and transactions on one file. Raises StoreError when it cannot be opened, is damaged, or comes from
+    a newer release."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        from adapterd.store.evaluation_sets import EvaluationSets
-        from adapterd.store.events import Events
-        from adapterd.store.feedback import Feedback
-        from adapterd.store.runs import Runs
-        from adapterd.store.versions import Versions
-
         self.path = path
         self.clock = clock
         self._depth = 0
@@ -42,11 +34,6 @@ class Store:
             except BaseException:
                 self.close()
                 raise
-        self.feedback = Feedback(self)
-        self.evaluation_sets = EvaluationSets(self)
-        self.runs = Runs(self)
-        self.versions = Versions(self)
-        self.events = Events(self)
 
     def __enter__(self) -> Self:
         return self
@@ -64,12 +51,9 @@ class Store:
         """The present moment as stored: ISO 8601 in UTC."""
         return self.clock().astimezone(UTC).isoformat(timespec="milliseconds")
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All writes inside the block happen, or none. Blocks may be nested; the outermost one commits."""
-        return self._transaction()
-
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All writes inside the block happen, or none. Blocks may be nested; the outermost one commits."""
         if self._depth:
             yield
             return

@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from adapterd.store.database import Store
+from adapterd.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -23,16 +22,16 @@ class EvaluationSet:
 class EvaluationSets:
     """The evaluation_sets table."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def freeze(self, model: str, content_hash: str, cases: Sequence[dict[str, Any]]) -> EvaluationSet:
         """Add a set as the newest of the model."""
         newest = self.newest(model)
         number = newest.number + 1 if newest else 1
-        self._store.execute(
+        self._database.execute(
             "INSERT INTO evaluation_sets VALUES (?, ?, ?, ?, ?)",
-            (model, number, content_hash, json.dumps(list(cases), ensure_ascii=False), self._store.now()),
+            (model, number, content_hash, json.dumps(list(cases), ensure_ascii=False), self._database.now()),
         )
         return self.all(model)[-1]
 
@@ -43,7 +42,7 @@ class EvaluationSets:
 
     def all(self, model: str) -> list[EvaluationSet]:
         """Every frozen set of the model, oldest first: none of their prompts may be trained on."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             """SELECT number, content_hash, cases, created_at FROM evaluation_sets
                WHERE model = ? ORDER BY number""",
             (model,),

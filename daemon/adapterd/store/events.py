@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from adapterd.store.database import Store
+from adapterd.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -24,19 +23,19 @@ class Event:
 class Events:
     """The events table."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, kind: str, text: str, *, model: str | None = None, detail: Mapping[str, Any] | None = None) -> None:
         """Append one event."""
-        self._store.execute(
+        self._database.execute(
             "INSERT INTO events (at, model, kind, text, detail) VALUES (?, ?, ?, ?, ?)",
-            (self._store.now(), model, kind, text, json.dumps(detail or {})),
+            (self._database.now(), model, kind, text, json.dumps(detail or {})),
         )
 
     def latest(self, *, model: str | None = None, limit: int = 50) -> list[Event]:
         """The newest events, newest first; of one model, or of all."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             "SELECT * FROM events WHERE ?1 IS NULL OR model = ?1 ORDER BY id DESC LIMIT ?2", (model, limit)
         )
         return [Event(**{**dict(row), "detail": json.loads(row["detail"])}) for row in rows]

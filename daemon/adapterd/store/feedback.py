@@ -4,10 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from adapterd.store.database import Store
+from adapterd.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,8 @@ class Quarantined:
 class Feedback:
     """The feedback tables of all models."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, model: str, record: NewFeedback) -> bool:
         """Store the record once; False if the same content is already there."""
@@ -82,8 +80,8 @@ class Feedback:
 
     def add_many(self, model: str, records: Iterable[NewFeedback]) -> int:
         """Store each record once; returns how many were not there already."""
-        received_at = self._store.now()
-        cursor = self._store.execute_many(
+        received_at = self._database.now()
+        cursor = self._database.execute_many(
             """INSERT INTO feedback (model, content_hash, prompt_hash, output_type, source_id, rating, failure_tags,
                                      record, file, line, created_at, received_at)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
@@ -100,7 +98,7 @@ class Feedback:
 
     def all(self, model: str, *, up_to_id: int | None = None) -> list[StoredFeedback]:
         """Every record of the model in the order of arrival, up to an id if one is given."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             "SELECT * FROM feedback WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id", (model, up_to_id)
         )
         return [
@@ -124,7 +122,7 @@ class Feedback:
 
     def failure_tag_counts(self, model: str) -> dict[str, int]:
         """How often each failure tag occurs, most frequent first."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             """SELECT tag.value AS tag, count(*) AS n FROM feedback, json_each(feedback.failure_tags) AS tag
                WHERE model = ? GROUP BY tag.value ORDER BY n DESC, tag""",
             (model,),
@@ -133,7 +131,7 @@ class Feedback:
 
     def file_read(self, model: str, path: str) -> FileRead | None:
         """What is known of a file, if it was read before."""
-        row = self._store.row(
+        row = self._database.row(
             """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
                FROM feedback_files WHERE model = ? AND path = ?""",
             (model, path),
@@ -142,15 +140,15 @@ class Feedback:
 
     def record_file(self, model: str, file: FileRead) -> None:
         """Remember what became of a file, so that it is not read again until it changes."""
-        self._store.execute(
+        self._database.execute(
             "INSERT OR REPLACE INTO feedback_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (model, file.path, file.size_bytes, file.mtime_ns, file.lines, file.accepted, file.duplicates,
-             file.quarantined, self._store.now()),
+             file.quarantined, self._database.now()),
         )  # fmt: skip
 
     def files(self, model: str) -> list[FileRead]:
         """Every file that was read, by path."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
                FROM feedback_files WHERE model = ? ORDER BY path""",
             (model,),
@@ -159,15 +157,15 @@ class Feedback:
 
     def quarantine(self, model: str, *, file: str, line: int, reason: str, excerpt: str, kept: str) -> None:
         """Note one unusable piece; the same piece of the same file is noted once."""
-        self._store.execute(
+        self._database.execute(
             """INSERT INTO quarantine (model, file, line, reason, excerpt, kept, received_at)
                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason""",
-            (model, file, line, reason, excerpt, kept, self._store.now()),
+            (model, file, line, reason, excerpt, kept, self._database.now()),
         )
 
     def forget_quarantine_except(self, model: str, *, file: str, lines_kept: Sequence[tuple[int, str]]) -> None:
         """Drop notes about a file that no longer hold after it was corrected; `lines_kept` are (line, kept) pairs."""
-        self._store.execute(
+        self._database.execute(
             """DELETE FROM quarantine WHERE model = ? AND file = ?
                AND json_array(line, kept) NOT IN (SELECT json_array(value ->> 0, value ->> 1) FROM json_each(?))""",
             (model, file, json.dumps(list(lines_kept))),
@@ -175,12 +173,12 @@ class Feedback:
 
     def quarantined(self, model: str) -> list[Quarantined]:
         """Everything in quarantine, oldest first."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             """SELECT id, file, line, reason, excerpt, kept, received_at FROM quarantine WHERE model = ? ORDER BY id""",
             (model,),
         )
         return [Quarantined(**{**dict(row), "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
 
     def _one(self, sql: str, *values: object) -> int:
-        row = self._store.row(sql, values)
+        row = self._database.row(sql, values)
         return int(row[0]) if row else 0

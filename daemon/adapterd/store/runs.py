@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from adapterd.store.database import Store
+from adapterd.store.database import Database
 
 
 class RunState(StrEnum):
@@ -72,45 +71,47 @@ class StageRow:
 class Runs:
     """The runs, stages, run_requests and next_runs tables."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def start(self, run_id: str, model: str, *, reason: str, fingerprint: str, last_feedback_id: int) -> Run:
         """Open a new run."""
-        self._store.execute(
+        self._database.execute(
             """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, created_at)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, self._store.now()),
+            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, self._database.now()),
         )
         return self.get(run_id)
 
     def get(self, run_id: str) -> Run:
         """The run of that id; raises KeyError when there is none."""
-        row = self._store.row("SELECT * FROM runs WHERE id = ?", (run_id,))
+        row = self._database.row("SELECT * FROM runs WHERE id = ?", (run_id,))
         if row is None:
             raise KeyError(run_id)
         return _run(row)
 
     def latest(self, model: str) -> Run | None:
         """The model's newest run."""
-        row = self._store.row("SELECT * FROM runs WHERE model = ? ORDER BY created_at DESC, id DESC LIMIT 1", (model,))
+        row = self._database.row(
+            "SELECT * FROM runs WHERE model = ? ORDER BY created_at DESC, id DESC LIMIT 1", (model,)
+        )
         return _run(row) if row else None
 
     def set_state(self, run_id: str, state: RunState, *, error: str | None = None, hint: str | None = None) -> None:
         """Move a run on; reaching any state but RUNNING notes the time."""
-        finished = None if state is RunState.RUNNING else self._store.now()
-        self._store.execute(
+        finished = None if state is RunState.RUNNING else self._database.now()
+        self._database.execute(
             "UPDATE runs SET state = ?, error = ?, hint = ?, finished_at = ? WHERE id = ?",
             (state, error, hint, finished, run_id),
         )
 
     def set_version(self, run_id: str, version: str) -> None:
         """Remember which version the run makes."""
-        self._store.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
+        self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
 
     def last_learned_id(self, model: str) -> int:
         """The newest feedback id that a finished run has taken into account, 0 if none has."""
-        row = self._store.row(
+        row = self._database.row(
             "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?)",
             (model, RunState.PROMOTED, RunState.HELD),
         )
@@ -118,14 +119,14 @@ class Runs:
 
     def start_stage(self, run_id: str, name: str, key: str) -> None:
         """Note that a stage begins, forgetting an earlier attempt at it."""
-        self._store.execute(
+        self._database.execute(
             "INSERT OR REPLACE INTO stages (run_id, name, state, key, started_at) VALUES (?, ?, ?, ?, ?)",
-            (run_id, name, StageState.RUNNING, key, self._store.now()),
+            (run_id, name, StageState.RUNNING, key, self._database.now()),
         )
 
     def report_stage(self, run_id: str, name: str, progress: dict[str, Any]) -> None:
         """Overwrite what a running stage last said of its progress."""
-        self._store.execute(
+        self._database.execute(
             "UPDATE stages SET progress = ? WHERE run_id = ? AND name = ?", (json.dumps(progress), run_id, name)
         )
 
@@ -134,14 +135,14 @@ class Runs:
     ) -> None:
         """Close a stage with its result, or with the error that stopped it."""
         state = StageState.FAILED if result is None else StageState.DONE
-        self._store.execute(
+        self._database.execute(
             "UPDATE stages SET state = ?, result = ?, error = ?, finished_at = ? WHERE run_id = ? AND name = ?",
-            (state, None if result is None else json.dumps(result), error, self._store.now(), run_id, name),
+            (state, None if result is None else json.dumps(result), error, self._database.now(), run_id, name),
         )
 
     def stages(self, run_id: str) -> list[StageRow]:
         """The run's stages in the order in which they began."""
-        rows = self._store.rows("SELECT * FROM stages WHERE run_id = ? ORDER BY started_at, rowid", (run_id,))
+        rows = self._database.rows("SELECT * FROM stages WHERE run_id = ? ORDER BY started_at, rowid", (run_id,))
         return [
             StageRow(
                 name=row["name"],
@@ -158,43 +159,43 @@ class Runs:
 
     def request(self, model: str, reason: str) -> int:
         """Ask the daemon for a run; returns the request's id. A request that still waits is not made twice."""
-        with self._store.transaction():
-            row = self._store.row(
+        with self._database.transaction():
+            row = self._database.row(
                 "SELECT id FROM run_requests WHERE model = ? AND run_id IS NULL AND error IS NULL", (model,)
             )
             if row:
                 return int(row["id"])
-            cursor = self._store.execute(
+            cursor = self._database.execute(
                 "INSERT INTO run_requests (model, reason, created_at) VALUES (?, ?, ?)",
-                (model, reason, self._store.now()),
+                (model, reason, self._database.now()),
             )
             return int(cursor.lastrowid or 0)
 
     def waiting_requests(self) -> list[tuple[int, str, str]]:
         """Requests that nothing answers yet: (id, model, reason), oldest first."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             "SELECT id, model, reason FROM run_requests WHERE run_id IS NULL AND error IS NULL ORDER BY id"
         )
         return [(row["id"], row["model"], row["reason"]) for row in rows]
 
     def answer_request(self, request_id: int, *, run_id: str | None = None, error: str | None = None) -> None:
         """Note which run a request led to, or why none began; a run that began and failed says so itself."""
-        self._store.execute(
+        self._database.execute(
             "UPDATE run_requests SET run_id = coalesce(run_id, ?), error = ? WHERE id = ?", (run_id, error, request_id)
         )
 
     def request_answer(self, request_id: int) -> tuple[str | None, str | None]:
         """(run id, error) of a request; both are None while it waits."""
-        row = self._store.row("SELECT run_id, error FROM run_requests WHERE id = ?", (request_id,))
+        row = self._database.row("SELECT run_id, error FROM run_requests WHERE id = ?", (request_id,))
         return (row["run_id"], row["error"]) if row else (None, None)
 
     def set_next(self, model: str, at: datetime) -> None:
         """Remember when the daemon will look at the model again."""
-        self._store.execute("INSERT OR REPLACE INTO next_runs VALUES (?, ?)", (model, at.isoformat()))
+        self._database.execute("INSERT OR REPLACE INTO next_runs VALUES (?, ?)", (model, at.isoformat()))
 
     def next(self, model: str) -> datetime | None:
         """When the daemon said it would look at the model again."""
-        row = self._store.row("SELECT at FROM next_runs WHERE model = ?", (model,))
+        row = self._database.row("SELECT at FROM next_runs WHERE model = ?", (model,))
         return datetime.fromisoformat(row["at"]) if row else None
 
 

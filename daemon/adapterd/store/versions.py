@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from adapterd.store.database import Store
+from adapterd.store.database import Database
 
 
 class VersionState(StrEnum):
@@ -63,21 +62,21 @@ class Intent:
 class Versions:
     """The versions, deployments and intents tables."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, model: str, version: str, *, run_id: str, digest: str, base_digest: str) -> None:
         """Note a registered candidate; registering the same version again replaces it."""
-        self._store.execute(
+        self._database.execute(
             "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, '', '{}', ?)",
-            (model, version, run_id, digest, base_digest, VersionState.CANDIDATE, self._store.now()),
+            (model, version, run_id, digest, base_digest, VersionState.CANDIDATE, self._database.now()),
         )
 
     def set_state(
         self, model: str, version: str, state: VersionState, reason: str, metrics: Mapping[str, Any] | None = None
     ) -> None:
         """Say what became of a version and why; metrics are replaced if given."""
-        self._store.execute(
+        self._database.execute(
             """UPDATE versions SET state = ?, reason = ?, metrics = coalesce(?, metrics)
                WHERE model = ? AND version = ?""",
             (state, reason, None if metrics is None else json.dumps(metrics), model, version),
@@ -85,12 +84,12 @@ class Versions:
 
     def get(self, model: str, version: str) -> Version | None:
         """The version, if it exists."""
-        row = self._store.row("SELECT * FROM versions WHERE model = ? AND version = ?", (model, version))
+        row = self._database.row("SELECT * FROM versions WHERE model = ? AND version = ?", (model, version))
         return _version(row) if row else None
 
     def all(self, model: str) -> list[Version]:
         """Every version of the model in the order of their creation."""
-        rows = self._store.rows("SELECT * FROM versions WHERE model = ? ORDER BY created_at, rowid", (model,))
+        rows = self._database.rows("SELECT * FROM versions WHERE model = ? ORDER BY created_at, rowid", (model,))
         return [_version(row) for row in rows]
 
     def deployment(self, model: str) -> Deployment | None:
@@ -100,7 +99,7 @@ class Versions:
 
     def deployments(self, model: str) -> list[Deployment]:
         """Everything that was ever live, oldest first."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             """SELECT model, action, live, live_digest, previous, previous_digest, since
                FROM deployments WHERE model = ? ORDER BY id""",
             (model,),
@@ -118,29 +117,29 @@ class Versions:
         previous_digest: str | None = None,
     ) -> None:
         """Record what the tags now point to."""
-        self._store.execute(
+        self._database.execute(
             """INSERT INTO deployments (model, action, live, live_digest, previous, previous_digest, since)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (model, action, live, live_digest, previous, previous_digest, self._store.now()),
+            (model, action, live, live_digest, previous, previous_digest, self._database.now()),
         )
 
     def begin_intent(self, model: str, action: str, target: str, withdrawn: str = "") -> int:
         """Write down a change of tags before it is begun; returns its id."""
-        cursor = self._store.execute(
+        cursor = self._database.execute(
             "INSERT INTO intents (model, action, target, withdrawn, state, created_at) VALUES (?, ?, ?, ?, 'begun', ?)",
-            (model, action, target, withdrawn, self._store.now()),
+            (model, action, target, withdrawn, self._database.now()),
         )
         return int(cursor.lastrowid or 0)
 
     def finish_intent(self, intent_id: int, state: str = "done") -> None:
         """Note that a change is finished (`done`) or was given up (`undone`)."""
-        self._store.execute(
-            "UPDATE intents SET state = ?, finished_at = ? WHERE id = ?", (state, self._store.now(), intent_id)
+        self._database.execute(
+            "UPDATE intents SET state = ?, finished_at = ? WHERE id = ?", (state, self._database.now(), intent_id)
         )
 
     def begun_intents(self, model: str) -> list[Intent]:
         """Changes that were begun and never finished, oldest first."""
-        rows = self._store.rows(
+        rows = self._database.rows(
             "SELECT id, model, action, target, withdrawn FROM intents WHERE model = ? AND state = 'begun' ORDER BY id",
             (model,),
         )

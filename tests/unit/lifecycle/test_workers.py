@@ -274,7 +274,13 @@ def test_the_worker_ends_when_its_parent_is_killed(folder: Path, child: Script) 
 
 
 def test_the_real_worker_tells_of_a_failure_that_nobody_foresaw(folder: Path, home: Home) -> None:
+    (folder / "plan.json").write_text("not a plan")
     error = failure(folder, home, "dataset")
-    assert str(error).startswith("the dataset stage failed unexpectedly (FileNotFoundError: ")
+    assert str(error).startswith("the dataset stage failed unexpectedly (JSONDecodeError: ")
     assert str(folder / "dataset.log") in error.hint
     assert "Traceback" in (folder / "dataset.log").read_text()
+
+
+def test_the_real_worker_names_the_file_that_the_system_refused(folder: Path, home: Home) -> None:
+    error = failure(folder, home, "dataset")
+    assert str(error) == f"the dataset stage could not go on: No such file or directory ({folder / 'plan.json'})"
