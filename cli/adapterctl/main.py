@@ -21,7 +21,7 @@ from adapterctl.commands.versions import history, promote, rollback, show
 from adapterctl.output import complain
 from adapterd import __version__
 from adapterd.errors import AdapterdError
-from adapterd.home import HOME_VARIABLE, Home, make_private
+from adapterd.home import HOME_VARIABLE, PRIVATE_UMASK, Home, make_private
 
 INTERRUPTED = 130
 UNEXPECTED = 70
@@ -57,35 +57,38 @@ for command in (init, feedback, retrain, status, history, show, promote, rollbac
 def main() -> NoReturn:
     """Run the command line; a person never sees a traceback."""
     as_json = "--json" in sys.argv
+    os.umask(PRIVATE_UMASK)
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        sys.exit(exc.exit_code)
+        sys.exit(cli.main(prog_name="adapterctl", standalone_mode=False))
     except (click.Abort, KeyboardInterrupt):
         complain("stopped", "", as_json=as_json)
         sys.exit(INTERRUPTED)
-    except click.ClickException as exc:
+    except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        complain(exc.format_message().rstrip("."), _usage(exc), as_json=as_json)
         sys.exit(exc.exit_code)
     except AdapterdError as exc:
         complain(str(exc), exc.hint, as_json=as_json)
         sys.exit(exc.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as exc:
         complain(*_in_words(exc), as_json=as_json)
         sys.exit(AdapterdError.exit_code)
     except Exception as exc:
         complain(f"unexpected fault: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
         sys.exit(UNEXPECTED)
-    sys.exit(0)
 
 
 def _in_words(exc: OSError) -> tuple[str, str]:
     """What the system said, and what to do."""
     hint = "free some space, then give the command again" if exc.errno == errno.ENOSPC else ""
     return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", hint
+
+
+def _usage(exc: click.ClickException) -> str:
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    return f"`{context.command_path} --help` shows how it is used" if context else ""
 
 
 def _keep_traceback() -> str:

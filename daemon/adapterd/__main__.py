@@ -1,18 +1,20 @@
 """`adapterd`: the daemon in the foreground; launchd or systemd keep it running (adapterctl service install)."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 
 from adapterd.errors import AdapterdError
-from adapterd.home import Home
+from adapterd.home import PRIVATE_UMASK, Home
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; a fault at the start is one sentence and a documented exit status."""
     from adapterd.lifecycle.daemon import Daemon
 
+    os.umask(PRIVATE_UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)

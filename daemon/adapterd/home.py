@@ -7,6 +7,8 @@ from pathlib import Path
 from adapterd.errors import ConfigError
 
 HOME_VARIABLE = "ADAPTERD_HOME"
+PRIVATE_UMASK = 0o077
+"""What our processes make, libraries of others included, is for its owner only."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from adapterd.errors import AdapterdError, StageError
-from adapterd.home import Home
+from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.lifecycle.plain import from_plain, to_plain
 from adapterd.lifecycle.plan import PLAN, RESULTS, Plan
 from adapterd.lifecycle.stages import STAGES, Job
@@ -42,6 +42,7 @@ class Channel:
 def main() -> int:
     """Run the stage named on the command line; the exit status only matters if no result was sent."""
     stage_name, folder = sys.argv[1], Path(sys.argv[2])
+    os.umask(PRIVATE_UMASK)
     channel = Channel()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -1,11 +1,11 @@
-"""A person at a terminal, with a home of their own: gives commands, reads what they say, and sees to their processes."""
+"""A person at a terminal, with a home of their own: gives commands, reads what they say, keeps an eye on processes."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -59,8 +59,7 @@ class Person:
 
     def run(self, *arguments: str | Path, given: str = "") -> Said:
         """`adapterctl ARGUMENTS`, with that on standard input."""
-        process = self._begin("adapterctl", arguments, stdin=subprocess.PIPE)
-        return self.wait(process, given)
+        return self.wait(self.start(*arguments), given)
 
     def json(self, *arguments: str | Path) -> Any:
         """What a command that must succeed prints with `--json`."""
@@ -77,7 +76,7 @@ class Person:
     @contextmanager
     def begun(self, *arguments: str | Path) -> "Iterator[subprocess.Popen[str]]":
         """`adapterctl ARGUMENTS` going on; its end comes with the block's at the latest."""
-        process = self._begin("adapterctl", arguments, stdin=subprocess.PIPE)
+        process = self.start(*arguments)
         try:
             yield process
         finally:
@@ -89,8 +88,8 @@ class Person:
     def daemon(self) -> "Iterator[Daemon]":
         """`adapterd` at work; it ends with the block."""
         log = self.home.root / "daemon.log"
-        with log.open("w") as stderr:
-            process = self._begin("adapterd", (), stdin=subprocess.DEVNULL, stderr=stderr)
+        with log.open("w") as output:
+            process = self.start(module="adapterd", output=output)
         daemon = Daemon(process, log)
         try:
             wait_until("the daemon watches", lambda: "watching" in daemon.said or process.poll() is not None)
@@ -98,13 +97,14 @@ class Person:
         finally:
             daemon.end()
 
-    def _begin(
-        self, module: str, arguments: Sequence[str | Path], *, stdin: int, stderr: "int | IO[str]" = subprocess.PIPE
+    def start(
+        self, *arguments: str | Path, module: str = "adapterctl", output: "int | IO[str]" = subprocess.PIPE
     ) -> "subprocess.Popen[str]":
+        """The command `adapterctl` or `adapterd`, not waited for."""
         environment = {**os.environ, **self.environment, HOME_VARIABLE: str(self.home.root), "COLUMNS": "200"}
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
-            env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, text=True,
         )  # fmt: skip
 
     @property
@@ -144,11 +144,12 @@ class Person:
             rows = store.runs.stages(run.id) if run else []
         return any(row.name == stage and row.state is StageState.DONE for row in rows)
 
-    def correct(self, old: str, new: str) -> None:
-        """Edit the configuration."""
+    def correct(self, old: str, new: str) -> str:
+        """Edit the configuration; returns what it was."""
         text = self.home.config_file.read_text(encoding="utf-8")
         assert old in text, text
         self.home.config_file.write_text(text.replace(old, new), encoding="utf-8")
+        return text
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,12 @@ class Daemon:
 
     def end(self) -> int:
         """Ask it to end, as launchd and systemd do; its exit status."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.communicate(timeout=15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.communicate()
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
         assert "Traceback" not in self.said, self.said
         return self.process.returncode
 

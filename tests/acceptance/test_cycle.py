@@ -4,11 +4,9 @@ With so little training either verdict is legal, so the tests do not ask for one
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import OLLAMA
@@ -215,13 +213,3 @@ def test_each_version_can_be_asked(person: Person) -> None:
 
 def test_doctor_finds_nothing_wrong(person: Person) -> None:
     assert [finding for finding in person.json("doctor") if finding["level"] == "fault"] == []
-
-
-def test_a_reader_that_goes_away_is_no_fault(person: Person) -> None:
-    with person.begun("history", "--json") as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        process.stdout = open(os.devnull)  # noqa: PTH123, SIM115
-        assert person.wait(process).stderr == ""
-
-

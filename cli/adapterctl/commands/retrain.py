@@ -10,6 +10,7 @@ from adapterctl.output import StageProgress, emit_json, examples, json_option, n
 if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.lifecycle.pipeline import Outcome
+    from adapterd.store.runs import Run
 
 POLL_S = 0.3
 
@@ -40,7 +41,7 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
     if not now:
         _require_something_new(app, name)
     if is_held(app.home.daemon_lock):
-        _ask_daemon(app, name, follow, as_json)
+        _ask_daemon(app, name, None if now else _going_on(app, name), follow, as_json)
         return
     _show(_run_here(app, name, as_json), name, as_json)
 
@@ -74,18 +75,29 @@ def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
         return Pipeline(app.store, app.home, app.settings, listen=progress).run(name, "asked for by hand")
 
 
-def _ask_daemon(app: "App", name: str, follow: bool, as_json: bool) -> None:
-    request = app.store.runs.request(name, "asked for by hand")
+def _going_on(app: "App", name: str) -> "Run | None":
+    """The run that somebody works on now, if nothing has come that it does not learn from."""
+    from adapterd.lifecycle.locks import is_held
+    from adapterd.store.runs import RunState
+
+    run = app.store.runs.latest(name)
+    is_at_it = run is not None and run.state is RunState.RUNNING and is_held(app.home.run_lock)
+    return run if run and is_at_it and run.last_feedback_id == app.store.feedback.last_id(name) else None
+
+
+def _ask_daemon(app: "App", name: str, going_on: "Run | None", follow: bool, as_json: bool) -> None:
+    run_id = going_on.id if going_on else None
+    request = None if going_on else app.store.runs.request(name, "asked for by hand")
     if not follow:
         if as_json:
-            emit_json({"model": name, "request": request})
+            emit_json({"model": name, "request": request, "run": run_id})
         else:
             click.echo("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
         return
-    _follow(app, name, request, as_json)
+    _follow(app, name, run_id, request, as_json)
 
 
-def _follow(app: "App", name: str, request: int, as_json: bool) -> None:
+def _follow(app: "App", name: str, run_id: str | None, request: int | None, as_json: bool) -> None:
     """Show what the daemon's run writes into the journal until it ends."""
     from adapterd.errors import StageError
     from adapterd.lifecycle.locks import is_held
@@ -93,7 +105,9 @@ def _follow(app: "App", name: str, request: int, as_json: bool) -> None:
 
     with StageProgress(quiet=as_json) as progress:
         while True:
-            run_id, error = app.store.runs.request_answer(request)
+            error = None
+            if request is not None:
+                run_id, error = app.store.runs.request_answer(request)
             if run_id:
                 for stage in app.store.runs.stages(run_id):
                     done = stage.state is StageState.DONE

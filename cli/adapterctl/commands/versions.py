@@ -1,11 +1,15 @@
 """adapterctl history | show | promote | rollback"""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adapterctl.output import ago, emit_json, examples, fields, json_option, model_option, name_argument, table
+
+if TYPE_CHECKING:
+    from adapterctl.app import App
+    from adapterd.store.versions import Version
 
 
 @click.command(epilog=examples("adapterctl history", "adapterctl history --limit 200 --json"))
@@ -38,14 +42,10 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     """Show what a version is made of, how it did, and why it is live or not."""
     from adapterctl.app import App
     from adapterctl.commands.retrain import table_of_scores
-    from adapterd.errors import NotFoundError
 
     app = App()
     name = app.model(model)
-    found = app.store.versions.get(name, version)
-    if found is None:
-        known = ", ".join(v.version for v in app.store.versions.all(name)) or "none yet"
-        raise NotFoundError(f"{name} has no version {version}; there are: {known}")
+    found = _known(app, name, version)
     folder = app.home.version(name, version)
     lineage_file = folder / "lineage.json"
     lineage = json.loads(lineage_file.read_text(encoding="utf-8")) if lineage_file.is_file() else None
@@ -89,17 +89,15 @@ def _made(stages: dict[str, Any]) -> list[tuple[str, object]]:
 def promote(version: str, yes: bool, model: str | None, as_json: bool) -> None:
     """Make a version live by hand. One that was held is only promoted after asking, and that is recorded."""
     from adapterctl.app import App
-    from adapterd.errors import NotFoundError
+    from adapterd.serving.tags import BASE
     from adapterd.store.versions import VersionState
 
     app = App()
     name = app.model(model)
-    found = app.store.versions.get(name, version)
-    if found is None and version != "base":
-        raise NotFoundError(f"{name} has no version {version}", hint="`adapterctl history` shows which there are")
+    found = None if version == BASE else _known(app, name, version)
     doubtful = found is not None and found.state in (VersionState.HELD, VersionState.WITHDRAWN)
     if doubtful and found and not yes:
-        click.confirm(f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True)
+        click.confirm(f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True, err=True)
     swap = app.deployer.promote(
         name, version, "promoted by hand" + (f" although {found.state}" if doubtful and found else "")
     )
@@ -120,9 +118,12 @@ def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> 
     The version taken back is marked and is not promoted again by itself; `adapterctl promote` can still do so.
     """
     from adapterctl.app import App
+    from adapterd.serving.tags import BASE
 
     app = App()
     name = app.model(name)
+    if to is not None and to != BASE:
+        _known(app, name, to)
     deployer = app.deployer
     swap = deployer.rollback(name, to)
     if as_json:
@@ -133,3 +134,14 @@ def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> 
         )
     if not no_warm:
         deployer.warm(name)
+
+
+def _known(app: "App", name: str, version: str) -> "Version":
+    """The version of that number; raises NotFoundError naming those that there are."""
+    from adapterd.errors import NotFoundError
+
+    found = app.store.versions.get(name, version)
+    if found is None:
+        known = ", ".join(v.version for v in app.store.versions.all(name)) or "none yet"
+        raise NotFoundError(f"{name} has no version {version}; there are: {known}")
+    return found

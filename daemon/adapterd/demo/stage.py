@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.base.modelfile import Modelfile
+from adapterd.base.modelfile import Modelfile, ParameterValue
 from adapterd.config import RuntimeKind
 from adapterd.errors import NotFoundError, RuntimeUnavailableError, StageError
 from adapterd.home import HOME_VARIABLE
@@ -21,6 +21,8 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.server import PrivateOllama
 
 MARK = ".adapterd-demo"
+PARAMETERS: dict[str, ParameterValue | tuple[ParameterValue, ...]] = {"temperature": 0, "num_predict": 128}
+"""Of the base, and so of every version: the same answer to everyone who watches, and no babbling without end."""
 
 
 def say(text: str = "") -> None:
@@ -54,11 +56,15 @@ class DemoStage:
         return self._run([sys.executable, "-m", "adapterctl", *arguments], f"adapterctl {arguments[0]}")
 
     def ask(self, model: str, prompt: str) -> str:
-        """Ask as an application would: `ollama run`, or `adapterctl run` with the embedded runtime."""
+        """Ask as an application would: `ollama run`, or `adapterctl run` with the embedded runtime. That an untrained
+        base is cut off by Ollama is part of the story."""
         if self.server is None:
             return self.adapterctl("run", prompt)
         say(f"\n$ ollama run {model} {_shown([prompt])}")
-        return self._run([str(self.server.binary), "run", "--nowordwrap", model, prompt], "ollama run", quiet=True)
+        done = self._start([str(self.server.binary), "run", "--nowordwrap", model, prompt], quiet=True)
+        if done.returncode:
+            say(f"({done.stderr.strip().splitlines()[-1]})")
+        return str(done.stdout.strip())
 
     def ollama(self, *arguments: str) -> str:
         """Run the ollama binary against the demo's server; nothing with the embedded runtime."""
@@ -67,18 +73,21 @@ class DemoStage:
         say(f"\n$ ollama {_shown(arguments)}")
         return self._run([str(self.server.binary), *arguments], f"ollama {arguments[0]}")
 
-    def _run(self, command: Sequence[str], name: str, *, quiet: bool = False) -> str:
-        """Run and show a command; `quiet` hides its standard error (spinners) unless it fails."""
-        stderr = subprocess.PIPE if quiet else None
+    def _run(self, command: Sequence[str], name: str) -> str:
+        """Run and show a command that has to succeed."""
+        done = self._start(command, quiet=False)
+        if done.returncode:
+            raise StageError(f"`{name}` ended with status {done.returncode}", hint="its message is above")
+        return str(done.stdout.strip())
+
+    def _start(self, command: Sequence[str], *, quiet: bool) -> subprocess.CompletedProcess[str]:
+        """Run a command and show what it prints; `quiet` keeps its standard error (spinners) back."""
         done = subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-            text=True, check=False,
+            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if quiet else None, text=True, check=False,
         )  # fmt: skip
         say(done.stdout.rstrip())
-        if done.returncode:
-            said = (done.stderr or "").strip()
-            raise StageError(f"`{name}` ended with status {done.returncode}", hint=said or "its message is above")
-        return done.stdout.strip()
+        return done
 
 
 def _shown(arguments: Sequence[str]) -> str:
@@ -123,6 +132,6 @@ def register_base(stage: DemoStage, tag: str) -> None:
     """Make the small model known to the runtime, as `ollama pull` would."""
     file = small_model()
     say(f"registering {file.name} as {tag}")
-    stage.runtime.create(tag, file, file_digest(file), Modelfile())
+    stage.runtime.create(tag, file, file_digest(file), Modelfile(parameters=PARAMETERS))
     if tag not in stage.runtime.tags():
         raise RuntimeUnavailableError(f"{tag} was registered and is not listed")

@@ -17,24 +17,27 @@ from adapterd.demo.stage import DemoStage, open_stage, register_base, say
 from adapterd.evaluation.evaluate import Question, evaluate
 from adapterd.evaluation.metrics import metrics_for
 from adapterd.home import Home
-from adapterd.serving.tags import BASE, ModelTags
+from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 300, 80
+FIRST, SECOND = 250, 60
 UNSEEN = 40
+NUM_CTX, NUM_PREDICT = 2048, 80
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
 RECIPE = {
     "training.layers": 8,
     "training.epochs": 1,
     "training.learning_rate": 1e-3,
     "dataset.evaluation_max": 40,
-    "evaluation.num_ctx": 2048,
-    "evaluation.num_predict": 80,
+    "evaluation.num_ctx": NUM_CTX,
+    "evaluation.num_predict": NUM_PREDICT,
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"
+SHOWN_METRICS = ("json_valid", "field_f1", "exact")
+TENSOR_KEYS = ("total", "same_name_shape_type_order", "untouched", "untouched_identical", "size_equal")
 STAGE_OF = {"train": "training", "merge": "merging", "register": "serving", "evaluate": "evaluation"}
 
 
@@ -64,11 +67,11 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
     with summary.timed("total_after_setup"), open_stage(folder, RuntimeKind(runtime), ollama) as stage:
         summary.values |= {"runtime": stage.runtime.name, "ollama_version": stage.runtime.version()}
         written = [_begin(stage)]
-        before = stage.ask(MODEL, unseen[0].prompt)
+        stage.ask(MODEL, unseen[0].prompt)
         say("\n— A night of feedback has arrived: train, merge, register, prove, promote.")
         stage.adapterctl("retrain")
         stage.adapterctl("feedback", "quarantine")
-        after = stage.ask(MODEL, unseen[0].prompt)
+        stage.ask(MODEL, unseen[0].prompt)
         say("\n— The next night: more feedback, a second version from the base with all of it.")
         written.append(_feedback(stage, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         stage.adapterctl("retrain")
@@ -79,11 +82,10 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
         say("\n— Somebody does not like it: back to the version before, at once.")
         with summary.timed("rollback"):
             stage.adapterctl("rollback")
-        back = stage.ask(MODEL, unseen[0].prompt)
+        stage.ask(MODEL, unseen[0].prompt)
         stage.ollama("list")
         summary.values["after_rollback"] = _measure(stage, ModelTags(MODEL).live, unseen)
         stage.adapterctl("status")
-        summary.values["answers"] = {"before": before, "after": after, "after_rollback": back}
         _read_journal(stage, summary, written)
     summary.write(folder / SUMMARY)
     _conclude(summary, folder / SUMMARY)
@@ -120,40 +122,30 @@ def _make_second_live(stage: DemoStage) -> None:
 
 def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
     """Ask a tag prompts that nobody has seen, through the runtime, without constrained decoding."""
-    options = ChatOptions(num_ctx=RECIPE["evaluation.num_ctx"], num_predict=RECIPE["evaluation.num_predict"])  # type: ignore[arg-type]
+    options = ChatOptions(num_ctx=NUM_CTX, num_predict=NUM_PREDICT)
     questions = [Question(item.source_id, (Message(Role.USER, item.prompt),), item.answer) for item in items]
     digest = stage.runtime.tags()[tag]
-    metrics = metrics_for(Task.JSON, newsroom.schema())
+    metrics = metrics_for(Task.JSON)
     scores, _ = evaluate(tag, digest, questions, metrics, lambda messages: stage.runtime.chat(tag, messages, options))
-    measured = {name: round(value, 4) for name, value in scores.metrics.items()}
+    measured = {name: round(scores.metrics[name], 4) for name in SHOWN_METRICS}
     say(f"  {tag:<28} " + "  ".join(f"{name} {value:.3f}" for name, value in measured.items()))
     return {"tag": tag, "digest": digest, "prompts": len(items), **measured}
 
 
 def _read_journal(stage: DemoStage, summary: Summary, written: Sequence[WrittenFeedback]) -> None:
-    """Fill in what the product itself recorded: stage times of the first version, files and tensors of the live one."""
+    """Fill in what the product recorded: stage times of the first version, file and tensors of the second, which was
+    live before the rollback."""
     home = Home(stage.home)
     with Store(home.database) as store:
-        versions = {version.version: version for version in store.versions.all(MODEL)}
-        deployment = store.versions.deployment(MODEL)
         files = store.feedback.files(MODEL)
-        live = deployment.live if deployment else BASE
-        first = {row.name: row for row in store.runs.stages(next(iter(versions.values())).run_id)}
-        made = {row.name: row.result or {} for row in store.runs.stages(versions[live].run_id)}
-    for name, stage_name in (
-        ("train", "training"),
-        ("merge", "merging"),
-        ("register", "serving"),
-        ("evaluate", "evaluation"),
-    ):
-        summary.seconds[name] = round(first[stage_name].seconds, 3)
-    tensors = made["merging"]["tensors"]
-    tags = ModelTags(MODEL)
-    served = {name: stage.runtime.show(tag).gguf for name, tag in (("base", tags.base), ("live", tags.live))}
-    summary.values["files"] = {name: str(path) for name, path in served.items()}
-    keys = ("total", "same_name_shape_type_order", "untouched", "untouched_identical", "size_equal")
-    summary.values["tensors"] = {key: tensors[key] for key in keys}
-    serving = made["serving"]
+        first, second = (store.runs.stages(version.run_id) for version in store.versions.all(MODEL)[:2])
+    took = {row.name: row.seconds for row in first}
+    made = {row.name: row.result or {} for row in second}
+    summary.seconds |= {name: round(took[stage_name], 3) for name, stage_name in STAGE_OF.items()}
+    base = stage.runtime.show(ModelTags(MODEL).base).gguf
+    tensors, serving = made["merging"]["tensors"], made["serving"]
+    summary.values["files"] = {"base": str(base), "live": serving["stored"]}
+    summary.values["tensors"] = {key: tensors[key] for key in TENSOR_KEYS}
     summary.values["prompts"] = {"checked": serving["prompts_checked"], "ids_equal": serving["ids_equal"]}
     lines = sum(batch.lines for batch in written)
     counts = {key: sum(getattr(file, key) for file in files) for key in ("accepted", "duplicates", "quarantined")}

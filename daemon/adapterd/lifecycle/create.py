@@ -14,6 +14,7 @@ from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, Unsu
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.deploy import Deployer, tags_lock
 from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, served_base
+from adapterd.lifecycle.schedule import cron_trigger
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags, full_name
 from adapterd.store import Store
@@ -172,7 +173,9 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
         task=new.task,
         schema=new.schema.expanduser().absolute() if new.schema else None,
     )
-    return config.with_changes(chosen, new.changes) if new.changes else chosen
+    changed = config.with_changes(chosen, new.changes) if new.changes else chosen
+    cron_trigger(new.name, changed.schedule.cron)
+    return changed
 
 
 def _write(home: Home, settings: Settings, name: str, model: ModelSettings) -> None:

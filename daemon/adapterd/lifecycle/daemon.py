@@ -72,13 +72,16 @@ class _Session:
         self._runner: threading.Thread | None = None
 
     def start(self) -> None:
+        self._watch_inboxes()
+        self.schedule.start(self.settings)
+        self._reconcile()
+        self._due |= {name for name in self.settings.models if self._was_interrupted(name)}
+
+    def _watch_inboxes(self) -> None:
         from adapterd.feedback.watch import FolderWatch
 
         self._watch = FolderWatch([self._inbox(name) for name in self.settings.models], self._on_hint)
         self._watch.start()
-        self.schedule.start(self.settings)
-        self._reconcile()
-        self._due |= {name for name in self.settings.models if self._was_interrupted(name)}
 
     def _reconcile(self) -> None:
         """Finish changes of tags that an earlier process began."""
@@ -164,16 +167,19 @@ class _Session:
         if stamp == self._config_seen:
             return
         self._config_seen = stamp
+        schedule = Schedule(self._on_due)
         try:
-            self.settings = config.load(self.home)
+            settings = config.load(self.home)
+            schedule.start(settings)
         except ConfigError as exc:
             log.error("the changed configuration is not used: %s", exc)
             return
         log.info("configuration read again")
         self._watch.stop()
         self.schedule.stop()
-        self.schedule = Schedule(self._on_due)
-        self.start()
+        self.settings, self.schedule = settings, schedule
+        self._watch_inboxes()
+        self._unsettled = True
 
     def _note_next(self, name: str, at: datetime) -> None:
         if self.store.runs.next(name) != at:
@@ -204,7 +210,8 @@ def _run(home: Home, settings: Settings, name: str, reason: str, request_id: int
         try:
             outcome = Pipeline(store, home, settings, begun=begun).run(name, reason)
             log.info("%s %s: %s", name, outcome.version, outcome.reason)
-        except AdapterdError as exc:
+        except Exception as exc:
             if request_id is not None:
                 store.runs.answer_request(request_id, error=str(exc))
-            log.error("%s: the run stopped: %s%s", name, exc, f" ({exc.hint})" if exc.hint else "")
+            hint = f" ({exc.hint})" if isinstance(exc, AdapterdError) and exc.hint else ""
+            log.error("%s: the run stopped: %s%s", name, exc, hint, exc_info=not isinstance(exc, AdapterdError))

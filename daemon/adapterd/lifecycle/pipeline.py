@@ -1,5 +1,6 @@
 """One run from feedback to verdict, journalled: an interrupted run goes on at its first unfinished stage (law 7)."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError, NotEnoughDataError
 from adapterd.home import Home
-from adapterd.lifecycle.deploy import Deployer, Swap
+from adapterd.lifecycle.deploy import Deployer, Swap, tags_lock
 from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.plain import dumps
 from adapterd.lifecycle.plan import PLAN, RESULTS, Plan, new_run_id, open_plan, plan_fingerprint, write_plan
@@ -17,7 +18,7 @@ from adapterd.lifecycle.runtimes import fingerprint, pinned_base, runtime_for
 from adapterd.lifecycle.stages import CANDIDATE, STAGES, Stage
 from adapterd.lifecycle.versions import next_version
 from adapterd.lifecycle.workers import run_stage
-from adapterd.serving.tags import BASE
+from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import VersionState
@@ -78,7 +79,7 @@ class Pipeline:
         if last and last.state.open:
             if last.fingerprint == wanted and (self.home.run(last.id) / PLAN).is_file():
                 return self._continue(last)
-            self.store.runs.set_state(last.id, RunState.ABANDONED, error="the settings or the base changed since")
+            self._abandon(last, "the settings or the base changed since")
         version = next_version(self.store.versions.all(model), base.digest)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
@@ -89,6 +90,12 @@ class Pipeline:
             judged=[case["id"] for each in sets for case in each.cases],
         )  # fmt: skip
         return self._begin(plan, reason, wanted), plan, False
+
+    def _abandon(self, run: Run, reason: str) -> None:
+        with self.store.transaction():
+            self.store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
+            self.store.events.add("run.abandoned", f"run {run.id} is given up: {reason}", model=run.model)
+        self._tidy(run)
 
     def _continue(self, run: Run) -> tuple[Run, Plan, bool]:
         """Take up a run where it stopped; how the runtime is reached and what is live may have changed meanwhile."""
@@ -196,6 +203,8 @@ class Pipeline:
             self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
 
     def _tidy(self, run: Run) -> None:
-        """The version is in the runtime's store now; a finished run needs no file of its own."""
+        """A version is in the runtime's store by now; a run that is over needs no large file of its own."""
         (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
         shutil.rmtree(self.home.run(run.id) / "dataset", ignore_errors=True)
+        with contextlib.suppress(AdapterdError), tags_lock(self.home):  # no longer under test
+            runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)

@@ -1,0 +1,89 @@
+"""What every command costs before it does anything, and what every command says of itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from acceptance.person import Person
+from adapterctl.main import cli
+from adapterd.home import HOME_VARIABLE
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"mlx", "mlx_lm", "llama_cpp", "numpy", "gguf", "transformers", "ollama"}
+NOT_FOR_PROGRAMS = {"adapterctl demo"}
+
+
+def imported(person: Person, *arguments: str) -> set[str]:
+    """The top-level packages that a Python process imports until it ends."""
+    environment = {**os.environ, HOME_VARIABLE: str(person.home.root)}
+    command = [sys.executable, "-X", "importtime", *arguments]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    lines = [line for line in told.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(f"{path} {name}", inner)
+
+
+EVERY_COMMAND = dict(commands("adapterctl", cli))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status"], ["status", "--json"], ["history"], ["feedback", "list"]], ids=" ".join
+)
+def test_commands_that_only_look_load_nothing_heavy(person: Person, arguments: list[str]) -> None:
+    found = imported(person, "-m", "adapterctl", *arguments)
+    assert "adapterctl" in found
+    assert found & HEAVY == set()
+
+
+def test_the_daemon_loads_nothing_heavy(person: Person) -> None:
+    found = imported(person, "-c", "import adapterd.lifecycle.daemon, adapterd.__main__")
+    assert "adapterd" in found
+    assert found & HEAVY == set()
+
+
+def test_the_help_of_a_command_loads_no_more_than_it_shows(person: Person) -> None:
+    assert imported(person, "-m", "adapterctl", "retrain", "--help") & {"httpx", "sqlite3", "cattrs", "rich"} == set()
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND)
+def test_every_command_says_what_it_is_for(path: str) -> None:
+    command = EVERY_COMMAND[path]
+    assert (command.help or "").strip()
+    undocumented = [
+        each.name for each in command.params if isinstance(each, click.Option) and not each.hidden and not each.help
+    ]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, command in EVERY_COMMAND.items() if not isinstance(command, click.Group)]
+)
+def test_every_command_but_the_demo_speaks_json(path: str) -> None:
+    has_json = any("--json" in option.opts for option in EVERY_COMMAND[path].params)
+    assert has_json is (path not in NOT_FOR_PROGRAMS)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    command = [sys.executable, ROOT / "scripts" / "cli_reference.py", "--check"]
+    assert subprocess.run(command, check=False).returncode == 0, "`make docs` writes docs/cli.md anew"
+
+
+def test_the_installed_commands_are_these(person: Person) -> None:
+    for name in ("adapterctl", "adapterd"):
+        script = Path(sys.executable).with_name(name)
+        assert script.is_file()
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("adapterctl"), "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == person.run("--version").stdout
