@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_EVERY = 0.25
+LONG_READ_BYTES = 8 << 20
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 model_option = click.option("-m", "--model", metavar="NAME", help="Which model; needed if several are configured.")
@@ -129,6 +130,16 @@ class StageProgress:
         elif share < 1 and share >= self._next_line.get(stage, 0.0):
             self._next_line[stage] = share + LINE_EVERY
             click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
+
+
+def bytes_read(progress: StageProgress) -> Callable[[int, int], None]:
+    """For `ingest`: shows how much feedback is read, if it is so much that it takes a while."""
+
+    def show(done_bytes: int, total_bytes: int) -> None:
+        if total_bytes >= LONG_READ_BYTES:
+            progress("feedback", {"share": done_bytes / total_bytes})
+
+    return show
 
 
 def _aside(note: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option, model_option, table
+from adapterctl.output import StageProgress, bytes_read, emit_json, examples, json_option, model_option, table
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -70,7 +70,7 @@ def add(source: str | None, model: str | None, as_json: bool, **given: Any) -> N
     name = app.model(model)
     data = sys.stdin.buffer.read() if source else json.dumps(record, ensure_ascii=False).encode()
     file = drop(app.inbox(name), data)
-    _report(app, name, _take(app, name, settle_s=0.0), as_json, only=file)
+    _report(app, name, _take(app, name, as_json), as_json, only=file)
 
 
 @feedback.command("import", epilog=examples("adapterctl feedback import corrections.jsonl more/*.json"))
@@ -89,7 +89,7 @@ def import_(files: tuple[Path, ...], model: str | None, as_json: bool) -> None:
     name = app.model(model)
     for file in files:
         adopt(app.inbox(name), file)
-    _report(app, name, _take(app, name, settle_s=0.0), as_json)
+    _report(app, name, _take(app, name, as_json), as_json)
 
 
 @feedback.command(
@@ -139,10 +139,12 @@ def quarantine(model: str | None, as_json: bool) -> None:
     )
 
 
-def _take(app: "App", name: str, *, settle_s: float) -> "IngestReport":
+def _take(app: "App", name: str, as_json: bool) -> "IngestReport":
+    """Take everything that is in the inbox at once: what was just put there is whole."""
     from adapterd.lifecycle.ingest import ingest
 
-    return ingest(app.store, app.home, name, app.inbox(name), settle_s=settle_s)
+    with StageProgress(quiet=as_json) as progress:
+        return ingest(app.store, app.home, name, app.inbox(name), settle_s=0.0, on_progress=bytes_read(progress))
 
 
 def _report(app: "App", name: str, report: "IngestReport", as_json: bool, only: Path | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import StageProgress, emit_json, examples, json_option, name_argument
+from adapterctl.output import StageProgress, bytes_read, emit_json, examples, json_option, name_argument
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -49,7 +49,8 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
 def _take_feedback(app: "App", name: str, as_json: bool) -> None:
     from adapterd.lifecycle.ingest import ingest
 
-    report = ingest(app.store, app.home, name, app.inbox(name))
+    with StageProgress(quiet=as_json) as progress:
+        report = ingest(app.store, app.home, name, app.inbox(name), on_progress=bytes_read(progress))
     if not as_json and report.lines:
         click.echo(f"feedback: {report.accepted} new records, {report.quarantined} in quarantine", err=True)
     for file in report.unsettled:

@@ -69,11 +69,13 @@ def clone(source: Path, target: Path) -> str:
 
 
 def clone_atomic(source: Path, target: Path) -> None:
-    """Clone a file in one step, 0600, replacing whatever the target was."""
+    """Clone a file in one step, 0600 and with its time of change, replacing whatever the target was."""
+    changed_ns = source.stat().st_mtime_ns
     with atomic_path(target) as partial:
         partial.unlink()
         clone(source, partial)
         partial.chmod(PRIVATE_FILE)
+        os.utime(partial, ns=(changed_ns, changed_ns))
 
 
 def _clone_blocks(source: Path, target: Path) -> bool:

@@ -186,3 +186,11 @@ def test_a_file_of_another_kind_is_not_adopted(tmp_path: Path) -> None:
 def test_a_file_that_has_gone_is_not_adopted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.jsonl cannot be copied into .*: No such file or directory"):
         adopt(tmp_path, tmp_path / "a.jsonl")
+
+
+def test_an_imported_file_keeps_its_time_which_dates_records_without_one(tmp_path: Path) -> None:
+    source = tmp_path / "corrections.jsonl"
+    source.write_text("{}\n")
+    os.utime(source, (1_700_000_000, 1_700_000_000))
+    (tmp_path / "inbox").mkdir()
+    assert adopt(tmp_path / "inbox", source).stat().st_mtime == 1_700_000_000
