@@ -1,6 +1,6 @@
 """People, and what they begin with."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,12 +8,12 @@ from tiny_gguf import write_tiny_gguf
 
 from acceptance.person import MODEL, SMALL, Person, settings, write_news
 from adapterd.home import Home
+from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.server import PrivateOllama
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
 )
-
-NewPerson = Callable[..., Person]
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,15 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that talks nonsense, and is trained and merged in a second or two."""
     metadata = {"tokenizer.chat_template": CHATML, "llama.context_length": 2048}
     return write_tiny_gguf(tmp_path_factory.mktemp("tiny") / "tiny.gguf", type_name="Q4_1", metadata=metadata)
+
+
+@pytest.fixture(scope="module")
+def ollama_host(ollama_server: PrivateOllama) -> Iterator[str]:
+    """Where the shared Ollama answers; the model that these tests leave there is removed."""
+    yield ollama_server.host
+    runtime = OllamaRuntime(ollama_server.host)
+    for tag in [tag for tag in runtime.tags() if tag.startswith(f"{MODEL}:")]:
+        runtime.delete(tag)
 
 
 @pytest.fixture
@@ -33,12 +42,6 @@ def stranger(tmp_path: Path) -> Person:
 def person(stranger: Person, tiny_path: Path) -> Person:
     """Somebody with a small model on the embedded runtime, and no feedback."""
     return begin(stranger, tiny_path, "--runtime", "embedded")
-
-
-@pytest.fixture
-def fed(person: Person, tmp_path: Path) -> Person:
-    """Somebody whose model has enough feedback to learn from."""
-    return feed(person, tmp_path / "application")
 
 
 def begin(person: Person, base: Path, *options: str, changes: tuple[str, ...] = ()) -> Person:

