@@ -139,6 +139,7 @@ def test_a_tag_without_a_label_is_latest(
 def test_the_configuration_says_the_same_and_explains_itself(
     home: Home, general: Settings, name: str, file: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "s.json").write_text('{"type": "object"}')
     new = NewModel(
         name, str(file), task=Task.JSON, feedback=tmp_path / "inbox", schema=tmp_path / "s.json",
         changes=("training.rank=8", "dataset.evaluation_max=50"),
@@ -370,3 +371,15 @@ def as_iq4(path: Path) -> Path:
     data[place : place + 4] = (20).to_bytes(4, "little")
     path.write_bytes(data)
     return path
+
+
+@pytest.mark.parametrize("text", [None, "not JSON", '{"type": "nonsense"}', "[]"])
+def test_a_schema_that_makes_no_sense_is_refused_before_any_tag_is_made(
+    home: Home, general: Settings, runtime: Runtime, name: str, file: Path, tmp_path: Path, text: str | None
+) -> None:
+    schema = tmp_path / "schema.json"
+    if text is not None:
+        schema.write_text(text)
+    with pytest.raises(InputError, match=str(schema)):
+        create_model(home, general, NewModel(name, str(file), task=Task.JSON, schema=schema))
+    assert not any(tag.startswith(f"{name}:") for tag in runtime.tags())

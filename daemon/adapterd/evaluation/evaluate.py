@@ -87,7 +87,11 @@ class Verdict:
 
 
 def judge(candidate: Scores, others: Mapping[str, Scores], critical: Sequence[str]) -> Verdict:
-    """Promote only if no critical metric falls below that of live or base (`others`, by what they are)."""
+    """Promote only if no critical metric falls below that of live or base (`others`, by what they are), and if the
+    candidate is another file at all: an adapter may be too small to leave a trace."""
+    same = next((name for name, scores in others.items() if scores.digest == candidate.digest), None)
+    if same:
+        return Verdict(False, f"held: the candidate is the same as {same}, byte for byte; the adapter left no trace")
     falls = [
         f"{metric} falls from {scores.metrics[metric]:.3f} ({name}) to {candidate.metrics[metric]:.3f}"
         for name, scores in others.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,9 @@ SCORES = Scores(
     latency_s=1.0, first_token_s=0.1,
 )  # fmt: skip
 
+FILES = count()
+"""Every tag here is made of another file."""
+
 
 class ScriptedModel:
     """Gives its answers one after the other, and remembers what it was asked."""
@@ -33,7 +37,7 @@ class ScriptedModel:
 
 
 def scored(**metrics: float) -> Scores:
-    return replace(SCORES, metrics=metrics)
+    return replace(SCORES, metrics=metrics, digest=f"d{next(FILES)}")
 
 
 def test_every_question_is_asked_once_in_its_order() -> None:
@@ -134,3 +138,11 @@ def test_only_what_falls_nowhere_is_promoted(
     verdict = judge(scored(**candidate), {"live": scored(**live), "base": scored(**base)}, ["a", "b"])
     assert verdict.promote == all(candidate[name] >= max(live[name], base[name]) for name in "ab")
     assert verdict.reason.startswith("promoted: " if verdict.promote else "held: ")
+
+
+@pytest.mark.parametrize("other", ["live", "base"])
+def test_a_candidate_that_is_the_very_file_of_another_is_held(other: str) -> None:
+    scores = {"live": scored(exact=0.5), "base": scored(exact=0.5)}
+    verdict = judge(scores[other], scores, ["exact"])
+    assert not verdict.promote
+    assert f"the same as {other}" in verdict.reason
