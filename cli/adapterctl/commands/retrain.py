@@ -1,6 +1,5 @@
 """adapterctl retrain"""
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +9,6 @@ from adapterctl.output import StageProgress, bytes_read, emit_json, examples, js
 if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.lifecycle.pipeline import Outcome
-    from adapterd.store.runs import Run
-
-POLL_S = 0.3
 
 
 @click.command(
@@ -34,14 +30,15 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
     """
     from adapterctl.app import App
     from adapterd.lifecycle.locks import is_held
+    from adapterd.lifecycle.requests import require_something_new
 
     app = App()
     name = app.model(name)
     _take_feedback(app, name, as_json)
     if not now:
-        _require_something_new(app, name)
+        require_something_new(app.store, name)
     if is_held(app.home.daemon_lock):
-        _ask_daemon(app, name, None if now else _going_on(app, name), follow, as_json)
+        _hand_over(app, name, now, follow, as_json)
         return
     _show(_run_here(app, name, as_json), name, as_json)
 
@@ -57,18 +54,6 @@ def _take_feedback(app: "App", name: str, as_json: bool) -> None:
         click.echo(f"{file.name} is still being written and is taken next time", err=True)
 
 
-def _require_something_new(app: "App", name: str) -> None:
-    from adapterd.errors import NotEnoughDataError
-
-    last = app.store.runs.latest(name)
-    if last and last.state.open:
-        return
-    if app.store.feedback.count(name, after_id=app.store.runs.last_learned_id(name)) == 0:
-        raise NotEnoughDataError(
-            f"{name} has no feedback that is new since its last version", hint="--now trains all the same"
-        )
-
-
 def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
     from adapterd.lifecycle.pipeline import Pipeline
 
@@ -76,54 +61,20 @@ def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
         return Pipeline(app.store, app.home, app.settings, listen=progress).run(name, "asked for by hand")
 
 
-def _going_on(app: "App", name: str) -> "Run | None":
-    """The run that somebody works on now, if nothing has come that it does not learn from."""
-    from adapterd.lifecycle.locks import is_held
-    from adapterd.store.runs import RunState
+def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:
+    """Let the daemon do it, and watch if that is wanted."""
+    from adapterd.lifecycle import requests
 
-    run = app.store.runs.latest(name)
-    is_at_it = run is not None and run.state is RunState.RUNNING and is_held(app.home.run_lock)
-    return run if run and is_at_it and run.last_feedback_id == app.store.feedback.last_id(name) else None
-
-
-def _ask_daemon(app: "App", name: str, going_on: "Run | None", follow: bool, as_json: bool) -> None:
-    run_id = going_on.id if going_on else None
-    request = None if going_on else app.store.runs.request(name, "asked for by hand")
-    if not follow:
-        if as_json:
-            emit_json({"model": name, "request": request, "run": run_id})
-        else:
-            click.echo("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
-        return
-    _follow(app, name, run_id, request, as_json)
-
-
-def _follow(app: "App", name: str, run_id: str | None, request: int | None, as_json: bool) -> None:
-    """Show what the daemon's run writes into the journal until it ends."""
-    from adapterd.errors import StageError
-    from adapterd.lifecycle.locks import is_held
-    from adapterd.store.runs import StageState
-
-    with StageProgress(quiet=as_json) as progress:
-        while True:
-            error = None
-            if request is not None:
-                run_id, error = app.store.runs.request_answer(request)
-            if run_id:
-                for stage in app.store.runs.stages(run_id):
-                    done = stage.state is StageState.DONE
-                    progress(stage.name, {**(stage.progress or {}), **({"share": 1.0} if done else {})})
-                run = app.store.runs.get(run_id)
-                if not run.state.open:
-                    break
-                error = run.error if run.state != "running" else error
-            if error:
-                raise StageError(error, hint="`adapterctl retrain` goes on where it stopped")
-            if not is_held(app.home.daemon_lock):
-                raise StageError("the daemon ended", hint="`adapterctl retrain` goes on where it stopped")
-            time.sleep(POLL_S)
-    version = app.store.versions.get(name, run.version or "")
-    _show_version(name, vars(version) if version else {}, as_json)
+    asked = requests.ask_daemon(app.store, app.home, name, afresh=now)
+    if follow:
+        with StageProgress(quiet=as_json) as progress:
+            run = requests.follow(app.store, app.home, asked, progress)
+        version = app.store.versions.get(name, run.version or "")
+        _show_version(name, vars(version) if version else {}, as_json)
+    elif as_json:
+        emit_json({"model": name, **vars(asked)})
+    else:
+        click.echo("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
 
 
 def _show_version(name: str, version: dict[str, Any], as_json: bool) -> None:
