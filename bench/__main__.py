@@ -93,7 +93,8 @@ def rollback() -> dict[str, float]:
         with Store(home.database) as store:
             deployer = Deployer(store, home, runtime)
             deployer.start_with_base(MODEL)
-            store.versions.add(MODEL, "1.0.0", run_id="bench", digest="", base_digest="")
+            digest = runtime.tags()[tags.version("1.0.0")]
+            store.versions.add(MODEL, "1.0.0", run_id="bench", digest=digest, base_digest="")
             swaps = []
             for _ in range(SWAPS):
                 deployer.promote(MODEL, "1.0.0", "bench")
