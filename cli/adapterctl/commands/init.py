@@ -1,6 +1,7 @@
 """adapterctl init"""
 
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -39,7 +40,19 @@ EPILOG = examples(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any setting of the model, e.g. training.epochs=2."
 )
 @json_option
-def init(name, base, task, feedback, schema, template, system, host, runtime, changes, as_json) -> None:  # type: ignore[no-untyped-def]
+def init(
+    name: str,
+    base: str,
+    task: str,
+    feedback: Path | None,
+    schema: Path | None,
+    template: TextIO | None,
+    system: str | None,
+    host: str | None,
+    runtime: str | None,
+    changes: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make a model that can be trained: pin its base, serve it under NAME, write the configuration.
 
     Applications can use NAME at once; until a version is better, it is the base. Giving the command again for a

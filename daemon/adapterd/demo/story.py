@@ -1,6 +1,8 @@
 """The demo's story: a base that answers in prose, a night of feedback, a better model, one more, and back again."""
 
 import json
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +38,7 @@ RECIPE = {
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"
+TERMINATED = 128 + signal.SIGTERM
 SHOWN_METRICS = ("json_valid", "field_f1", "exact")
 TENSOR_KEYS = ("total", "same_name_shape_type_order", "untouched", "untouched_identical", "size_equal")
 STAGE_OF = {"train": "training", "merge": "merging", "register": "serving", "evaluate": "evaluation"}
@@ -62,6 +65,7 @@ class Summary:
 
 def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: float) -> None:
     """Play the whole cycle in `folder` and write `summary.json` there; raises AdapterdError where it goes wrong."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the server is stopped then, too
     summary = Summary(seconds={"setup": setup_seconds})
     unseen = newsroom.items(UNSEEN, UNSEEN_SEED)
     with summary.timed("total_after_setup"), open_stage(folder, RuntimeKind(runtime), ollama) as stage:
