@@ -52,7 +52,7 @@ class FakeRuntime:
     def show(self, tag: str) -> ServedModel:
         with self._call("show", tag):
             blob, modelfile = self._made(tag)
-            return ServedModel(full_name(tag), self._digests()[full_name(tag)], Path(blob), modelfile, "F32")
+            return ServedModel(full_name(tag), self._digests()[full_name(tag)], Path(blob), modelfile)
 
     def create(
         self,

@@ -22,7 +22,6 @@ class Metric:
 
     name: str
     score: Callable[[str, str], float]
-    describes: str
 
     def over(self, answers: Sequence[str], references: Sequence[str]) -> float:
         """The mean score; 0 for an empty set."""
@@ -147,18 +146,16 @@ def token_f1(answer: str, reference: str) -> float:
     return 2 * right / (given.total() + expected.total()) if right else 0.0
 
 
-JSON_VALID = Metric("json_valid", json_valid, "share of answers that are one JSON value")
-FIELD_F1 = Metric("field_f1", field_f1, "F1 over the fields of the JSON object, mean over the answers")
-EXACT = Metric("exact", exact, "share of answers equal to the reference")
-TOKEN_F1 = Metric("token_f1", token_f1, "F1 over the words of the answer, mean over the answers")
+JSON_VALID = Metric("json_valid", json_valid)
+FIELD_F1 = Metric("field_f1", field_f1)
+EXACT = Metric("exact", exact)
+TOKEN_F1 = Metric("token_f1", token_f1)
 
 
 def metrics_for(task: Task, schema: Mapping[str, Any] | None = None) -> tuple[Metric, ...]:
     """The metrics that make sense for a task; higher is better for all of them."""
     if task is Task.JSON:
-        following = (
-            (Metric("schema_valid", JsonSchema(schema).score, "share that the schema allows"),) if schema else ()
-        )
+        following = (Metric("schema_valid", JsonSchema(schema).score),) if schema else ()
         return (JSON_VALID, *following, FIELD_F1, EXACT)
     return (EXACT,) if task is Task.CLASSIFICATION else (TOKEN_F1, EXACT)
 

@@ -146,7 +146,10 @@ def serving(job: Job) -> ServingResult:
         job.runtime.copy(tag, job.tags.candidate)
     served = job.runtime.show(tag)
     if served.gguf is not None and file_digest(served.gguf) != merged.digest:
-        raise StageError(f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given")
+        raise StageError(
+            f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given",
+            hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
+        )
     checked, equal = _parity(job, tag, served.gguf or merged.candidate)
     if equal < checked:
         raise StageError(
@@ -211,14 +214,12 @@ def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Scores by what was asked (`candidate`, `live`, `base`), and the verdict. `prompts_cut` counts prompts of which
-    the runtime read another number of tokens than there are."""
+    """Scores by what was asked (`candidate`, `live`, `base`), and the verdict."""
 
     scores: dict[str, dict[str, Any]]
     promote: bool
     reason: str
     evaluation_hash: str
-    prompts_cut: int
 
 
 def evaluation(job: Job) -> EvaluationResult:
@@ -236,7 +237,7 @@ def evaluation(job: Job) -> EvaluationResult:
     others = {name: value for name, value in scores.items() if name != "candidate"}
     verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task))
     plain = {name: to_plain(value) for name, value in scores.items()}
-    return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash, cut)
+    return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash)
 
 
 def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], int]:

@@ -50,7 +50,6 @@ class EmbeddedRuntime:
             digest=_digest(self._tag_file(tag).read_bytes()),
             gguf=self._blob(manifest["file"]),
             modelfile=_modelfile(manifest),
-            quantization="",
         )
 
     def create(

@@ -82,7 +82,6 @@ class OllamaRuntime:
             digest=self.tags().get(full_name(tag), ""),
             gguf=blob,
             modelfile=Modelfile.from_show(shown),
-            quantization=(shown.get("details") or {}).get("quantization_level", ""),
         )
 
     def create(

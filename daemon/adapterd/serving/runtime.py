@@ -19,7 +19,6 @@ class ServedModel:
     digest: str
     gguf: Path | None
     modelfile: Modelfile
-    quantization: str
 
 
 class Runtime(Protocol):

@@ -120,24 +120,6 @@ class Feedback:
         """The id of the newest record, 0 if there is none."""
         return self._one("SELECT coalesce(max(id), 0) FROM feedback WHERE model = ?", model)
 
-    def failure_tag_counts(self, model: str) -> dict[str, int]:
-        """How often each failure tag occurs, most frequent first."""
-        rows = self._database.rows(
-            """SELECT tag.value AS tag, count(*) AS n FROM feedback, json_each(feedback.failure_tags) AS tag
-               WHERE model = ? GROUP BY tag.value ORDER BY n DESC, tag""",
-            (model,),
-        )
-        return {row["tag"]: row["n"] for row in rows}
-
-    def file_read(self, model: str, path: str) -> FileRead | None:
-        """What is known of a file, if it was read before."""
-        row = self._database.row(
-            """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
-               FROM feedback_files WHERE model = ? AND path = ?""",
-            (model, path),
-        )
-        return FileRead(**dict(row)) if row else None
-
     def record_file(self, model: str, file: FileRead) -> None:
         """Remember what became of a file, so that it is not read again until it changes."""
         self._database.execute(

@@ -286,6 +286,5 @@ def test_what_is_critical_is_measured(task: Task) -> None:
     assert critical_for(task)
 
 
-def test_metrics_are_told_apart_and_described() -> None:
-    metrics = [JSON_VALID, FIELD_F1, EXACT, TOKEN_F1]
-    assert len({metric.name for metric in metrics}) == len({metric.describes for metric in metrics}) == 4
+def test_metrics_are_told_apart() -> None:
+    assert len({metric.name for metric in (JSON_VALID, FIELD_F1, EXACT, TOKEN_F1)}) == 4

@@ -113,22 +113,11 @@ def test_the_last_id_is_that_of_the_model(store: Store) -> None:
     assert (store.feedback.last_id("m"), store.feedback.last_id("n")) == (2, 3)
 
 
-def test_failure_tags_are_counted_most_frequent_first(store: Store) -> None:
-    for number, tags in enumerate([("b",), ("c", "b"), ("a",), ()]):
-        store.feedback.add("m", replace(BARE, content_hash=str(number), failure_tags=tags))
-    store.feedback.add("n", replace(BARE, failure_tags=("z",)))
-    assert list(store.feedback.failure_tag_counts("m").items()) == [("b", 2), ("a", 1), ("c", 1)]
-
-
-def test_without_records_there_are_no_failure_tags(store: Store) -> None:
-    assert store.feedback.failure_tag_counts("m") == {}
-
-
 def test_a_file_that_was_read_is_remembered(store: Store) -> None:
-    assert store.feedback.file_read("m", FILE.path) is None
+    assert store.feedback.files("m") == []
     store.feedback.record_file("m", FILE)
-    assert store.feedback.file_read("m", FILE.path) == FILE
-    assert store.feedback.file_read("n", FILE.path) is None
+    assert store.feedback.files("m") == [FILE]
+    assert store.feedback.files("n") == []
 
 
 def test_a_file_that_is_read_again_replaces_what_was_known(store: Store) -> None:
