@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import mlx.core as mx
 import numpy as np
 import pytest
 from mlx_lm.models.cache import make_prompt_cache
-from tiny_gguf import write_tiny_gguf
+from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
-from adapterd.base import llama_log
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import default_dtype, hidden_states, load_mlx_model, project
@@ -41,22 +39,6 @@ TEMPLATE = (
     "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 IDS = np.random.default_rng(1).integers(20, 500, size=24).tolist()
-
-
-def mlx_logits(path: Path, ids: list[int]) -> np.ndarray:
-    model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
-    return np.array(project(model, hidden_states(model, mx.array([ids])))[0])
-
-
-def llama_cpp_logits(path: Path, ids: list[int]) -> np.ndarray:
-    """With keys and values kept in fp32, as F16, llama.cpp's default, would be the largest difference."""
-    llama_log.silence()
-    fp32 = llama_cpp.GGML_TYPE_F32
-    model = llama_cpp.Llama(str(path), n_ctx=64, logits_all=True, type_k=fp32, type_v=fp32, n_threads=2, verbose=False)
-    model.eval(ids)
-    logits = np.array(model.scores[: len(ids)])
-    model.close()
-    return logits
 
 
 def difference(path: Path, ids: list[int] = IDS) -> float:
@@ -107,7 +89,7 @@ def test_k_quants_too(tmp_path: Path) -> None:
             },
             id="rope factors, scaled",
         ),
-        pytest.param({"metadata": {"llama.attention.sliding_window": 4}}, id="a sliding window, which is ignored"),
+        pytest.param({"metadata": {"llama.attention.sliding_window": 4}}, id="Mistral's window, which is ignored"),
         pytest.param(
             {"architecture": "qwen2", "metadata": {"qwen2.attention.sliding_window": 4}}, id="the same in qwen2"
         ),

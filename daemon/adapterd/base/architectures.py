@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapterd.base.gguf_file import SUPPORTED_TYPES, GgufFile
-from adapterd.base.hyperparameters import ROPE_FACTORS, llama_arguments, number, qwen2_arguments
+from adapterd.base.hyperparameters import (
+    LONG_FACTORS,
+    ROPE_FACTORS,
+    SHORT_FACTORS,
+    gemma2_arguments,
+    gemma3_arguments,
+    llama_arguments,
+    number,
+    phi3_arguments,
+    qwen2_arguments,
+    qwen3_arguments,
+)
 from adapterd.errors import InputError, UnsupportedModelError
 
 _WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
@@ -21,31 +32,57 @@ _BLOCK = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_HEAD_NORMS = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
+_GEMMA_NORMS = {
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+_PHI3_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_qkv": "self_attn.qkv_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_up": "mlp.gate_up_proj",
+    "ffn_down": "mlp.down_proj",
+}
 _QKV = frozenset(("attn_q", "attn_k", "attn_v"))
 _PROJECTIONS = frozenset(stem for stem in _BLOCK if not stem.endswith("_norm"))
+_IMAGE_TENSORS = ("v.", "mm.")
 _IN_BLOCK = re.compile(r"blk\.(\d+)\.(\w+)")
 _IN_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One architecture: mlx-lm's module for it and its arguments, and the tensors of a block.
+    """One architecture: mlx-lm's module for it and its arguments, the tensors of a block, and where the two differ.
 
     Weights go over unpermuted. `rope_traditional` tells MLX that queries and keys are in interleaved order, as
     llama.cpp's converter leaves them for llama; other architectures keep their halves apart.
+
+    `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `idle` are tensors that it may
+    have and that change nothing in training. `has_head`: a file may have an `output.weight`. `norm_shift`: a norm's
+    gain in the GGUF is mlx-lm's plus this. `leaves_out_windows`, `rounds_embedding_scale`: faults of mlx-lm's class,
+    which `load_mlx_model` makes good.
     """
 
     name: str
     mlx_module: str
-    rope_traditional: bool
     sizes: Callable[[GgufFile], dict[str, Any]]
     block: Mapping[str, str]
+    rope_traditional: bool = False
+    rope_factors: str | None = None
+    idle: frozenset[str] = frozenset()
     biases: frozenset[str] = frozenset()
     optional_biases: frozenset[str] = frozenset()
-    rope_factors: bool = False
+    norm_shift: float = 0.0
+    has_head: bool = True
+    leaves_out_windows: bool = False
+    rounds_embedding_scale: bool = False
 
     def arguments(self, gguf: GgufFile) -> dict[str, Any]:
-        """The arguments of mlx-lm's model; raises InputError or UnsupportedModelError by the metadata's fault."""
+        """The arguments of mlx-lm's model, and what it lacks; raises InputError or UnsupportedModelError by the
+        metadata's fault."""
         return {"model_type": self.mlx_module, "rope_traditional": self.rope_traditional, **self.sizes(gguf)}
 
     def mlx_name(self, tensor: str) -> str | None:
@@ -54,7 +91,7 @@ class Architecture:
         `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`
         """
         stem, _, kind = tensor.rpartition(".")
-        if stem in _WHOLE and kind == "weight":
+        if stem in _WHOLE and kind == "weight" and (self.has_head or stem != "output"):
             return f"{_WHOLE[stem]}.weight"
         match = _IN_BLOCK.fullmatch(stem)
         if match is None or match[2] not in self.block:
@@ -82,24 +119,61 @@ class Architecture:
 
     def has(self, tensor: str) -> bool:
         """Whether a tensor of this name belongs to the architecture."""
-        return self.mlx_name(tensor) is not None or (tensor == ROPE_FACTORS and self.rope_factors)
+        return self.mlx_name(tensor) is not None or tensor == self.rope_factors or tensor in self.idle
+
+    def norms(self, block: int) -> Iterator[tuple[str, str]]:
+        """(tensor, mlx-lm module) of each norm in a block."""
+        for stem, module in self.block.items():
+            if stem.endswith("_norm"):
+                yield f"blk.{block}.{stem}.weight", f"model.layers.{block}.{module}"
+
+    def shift(self, tensor: str) -> float:
+        """What the GGUF has added to mlx-lm's values in this tensor: `norm_shift` for a norm's gain, else nothing."""
+        return self.norm_shift if tensor.endswith("_norm.weight") else 0.0
 
 
 _LLAMA = Architecture(
     "llama",
     mlx_module="llama",
-    rope_traditional=True,
     sizes=llama_arguments,
     block=_BLOCK,
+    rope_traditional=True,
+    rope_factors=ROPE_FACTORS,
     optional_biases=_PROJECTIONS,
-    rope_factors=True,
 )
-_QWEN2 = Architecture(
-    "qwen2", mlx_module="qwen2", rope_traditional=False, sizes=qwen2_arguments, block=_BLOCK, biases=_QKV
+_QWEN2 = Architecture("qwen2", mlx_module="qwen2", sizes=qwen2_arguments, block=_BLOCK, biases=_QKV)
+_QWEN3 = Architecture("qwen3", mlx_module="qwen3", sizes=qwen3_arguments, block=_BLOCK | _HEAD_NORMS)
+_GEMMA2 = Architecture(
+    "gemma2",
+    mlx_module="gemma2",
+    sizes=gemma2_arguments,
+    block=_BLOCK | _GEMMA_NORMS,
+    norm_shift=1.0,
+    has_head=False,
+    leaves_out_windows=True,
 )
-ARCHITECTURES = {entry.name: entry for entry in (_LLAMA, _QWEN2)}
-"""Mistral and SmolLM files are `llama` too. A sliding window in the metadata of these two changes nothing, as
-llama.cpp does not apply it to them either."""
+_GEMMA3 = Architecture(
+    "gemma3",
+    mlx_module="gemma3_text",
+    sizes=gemma3_arguments,
+    block=_BLOCK | _GEMMA_NORMS | _HEAD_NORMS,
+    norm_shift=1.0,
+    rounds_embedding_scale=True,
+)
+_PHI3 = Architecture(
+    "phi3",
+    mlx_module="phi3",
+    sizes=phi3_arguments,
+    block=_PHI3_BLOCK,
+    rope_factors=SHORT_FACTORS,
+    idle=frozenset((LONG_FACTORS,)),
+)
+ARCHITECTURES = {entry.name: entry for entry in (_LLAMA, _QWEN2, _QWEN3, _GEMMA2, _GEMMA3, _PHI3)}
+"""Mistral and SmolLM files are `llama` too, Phi-4's are `phi3`. A sliding window in the metadata changes nothing but in
+Gemma, as llama.cpp does not apply it to the others either.
+
+Phi's short rotary factors are those that llama.cpp takes when it serves a context of at most the original length,
+which training examples have; in a longer context it takes the long ones from the first token on."""
 
 
 def architecture_of(gguf: GgufFile) -> Architecture:
@@ -118,6 +192,8 @@ def check_supported(gguf: GgufFile) -> None:
     if number(gguf, "expert_count", 0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
     for name, tensor in gguf.tensors.items():
+        if name.startswith(_IMAGE_TENSORS):
+            raise UnsupportedModelError(f"{gguf.path} reads images (it has {name}), which cannot be trained here")
         if not architecture.has(name):
             raise UnsupportedModelError(f"{gguf.path} has a tensor {name}, which {architecture.name} models have not")
         if tensor.type_name not in SUPPORTED_TYPES:

@@ -6,33 +6,47 @@ from typing import Any
 from adapterd.base.gguf_file import GgufFile
 from adapterd.errors import UnsupportedModelError
 
-ROPE_FACTORS = "rope_freqs.weight"
+ROPE_FACTORS, SHORT_FACTORS, LONG_FACTORS = "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"
+_GEMMA2_27B_BLOCKS, _GEMMA3_27B_BLOCKS = 46, 62
+_OLLAMA_GEMMA3_KEYS = (
+    "gemma3.rope.global.freq_base",
+    "gemma3.rope.local.freq_base",
+    "gemma3.mm.tokens_per_image",
+    "tokenizer.ggml.add_padding_token",
+    "tokenizer.ggml.add_unknown_token",
+)
+"""By these, or by the lack of a norm epsilon, Ollama's loader knows a file that its own converter wrote."""
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Attention's shape: how many query heads, how many key/value heads, and the size of each."""
+    """Attention's shape: how many query heads, how many key/value heads, the size of each, and how much of it turns."""
 
     query: int
     key_value: int
     size: int
+    rotated: int
 
     @classmethod
-    def of(cls, gguf: GgufFile) -> "Heads":
-        """From the metadata; raises UnsupportedModelError for keys, values or rotations of differing sizes."""
+    def of(cls, gguf: GgufFile, *, partly_rotated: bool = False) -> "Heads":
+        """From the metadata; raises UnsupportedModelError for keys, values, layers or rotations of differing sizes."""
         query = number(gguf, "attention.head_count")
         size = number(gguf, "attention.key_length", number(gguf, "embedding_length") // query)
-        for key in ("attention.value_length", "rope.dimension_count"):
-            if number(gguf, key, size) != size:
+        rotated = number(gguf, "rope.dimension_count", size) if partly_rotated else size
+        expected = dict.fromkeys(
+            ("attention.value_length", "attention.key_length_swa", "attention.value_length_swa"), size
+        )
+        expected |= dict.fromkeys(("rope.dimension_count", "rope.dimension_count_swa"), rotated)
+        for key, value in expected.items():
+            if number(gguf, key, value) != value:
                 raise UnsupportedModelError(f"{gguf.path} has heads of {size} values, but another {key}")
-        return cls(query, number(gguf, "attention.head_count_kv", query), size)
+        return cls(query, number(gguf, "attention.head_count_kv", query), size, rotated)
 
 
 def llama_arguments(gguf: GgufFile) -> dict[str, Any]:
     """For `mlx_lm.models.llama`, whose heads may have any size and whose projections may have biases."""
     biased = {name.split(".")[2] for name in gguf.tensors if name.endswith(".bias")}
-    return common_arguments(gguf) | {
-        "head_dim": Heads.of(gguf).size,
+    return qwen3_arguments(gguf) | {
         "attention_bias": any(stem.startswith("attn_") for stem in biased),
         "mlp_bias": any(stem.startswith("ffn_") for stem in biased),
     }
@@ -41,27 +55,67 @@ def llama_arguments(gguf: GgufFile) -> dict[str, Any]:
 def qwen2_arguments(gguf: GgufFile) -> dict[str, Any]:
     """For `mlx_lm.models.qwen2`, whose heads divide the width."""
     heads = Heads.of(gguf)
-    if heads.query * heads.size != number(gguf, "embedding_length"):
-        raise UnsupportedModelError(f"{gguf.path} has heads of {heads.size} values, which do not divide its width")
-    return common_arguments(gguf)
+    _require_heads_to_divide_the_width(gguf, heads)
+    return _common(gguf, heads) | {"rope_scaling": _rope_scaling(gguf)}
 
 
-def common_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """What all of mlx-lm's llama-like classes take; raises InputError for a key that is missing."""
-    architecture = gguf.architecture
+def qwen3_arguments(gguf: GgufFile) -> dict[str, Any]:
+    """For `mlx_lm.models.qwen3`, whose heads may have any size."""
     heads = Heads.of(gguf)
-    return {
-        "hidden_size": number(gguf, "embedding_length"),
-        "num_hidden_layers": number(gguf, "block_count"),
-        "intermediate_size": number(gguf, "feed_forward_length"),
-        "num_attention_heads": heads.query,
-        "num_key_value_heads": heads.key_value,
-        "max_position_embeddings": number(gguf, "context_length"),
-        "rms_norm_eps": float(gguf.required(f"{architecture}.attention.layer_norm_rms_epsilon")),
-        "vocab_size": gguf.tensors["token_embd.weight"].shape[0],
-        "rope_theta": float(gguf.value(f"{architecture}.rope.freq_base", 10_000.0)),
+    return _common(gguf, heads) | {"head_dim": heads.size, "rope_scaling": _rope_scaling(gguf)}
+
+
+def gemma2_arguments(gguf: GgufFile) -> dict[str, Any]:
+    """For `mlx_lm.models.gemma2`, which knows no rotary scaling; with the windows that it leaves to its user."""
+    _require_unscaled_rope(gguf)
+    heads, base = Heads.of(gguf), gguf.value("gemma2.rope.freq_base", 10_000.0)
+    if gguf.value("gemma2.rope.freq_base_swa", base) != base:
+        raise UnsupportedModelError(f"{gguf.path} has another rotary base in layers with a sliding window")
+    return _common(gguf, heads) | {
+        "head_dim": heads.size,
+        "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA2_27B_BLOCKS),
+        "attn_logit_softcapping": float(gguf.value("gemma2.attn_logit_softcapping", 50.0)),
+        "final_logit_softcapping": float(gguf.value("gemma2.final_logit_softcapping", 30.0)),
+        "sliding_window": number(gguf, "attention.sliding_window", 4096),
+        "sliding_window_pattern": _window_period(gguf, 2),
+    }
+
+
+def gemma3_arguments(gguf: GgufFile) -> dict[str, Any]:
+    """For `mlx_lm.models.gemma3_text`. A file that names no window has none, and one rotary base for all layers.
+
+    mlx-lm knows no softcapping of this one's logits; a few models of the architecture have one.
+    """
+    _require_llama_cpp_gemma3(gguf)
+    heads, window = Heads.of(gguf), number(gguf, "attention.sliding_window", 0)
+    period = _window_period(gguf, 6) if window else 1
+    if period > number(gguf, "block_count"):
+        raise UnsupportedModelError(f"{gguf.path} has no layer without a sliding window, which mlx-lm cannot compute")
+    return _common(gguf, heads) | {
+        "head_dim": heads.size,
+        "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA3_27B_BLOCKS),
+        "final_logit_softcapping": float(gguf.value("gemma3.final_logit_softcapping", 0.0)),
+        "sliding_window": window,
+        "sliding_window_pattern": period,
+        "rope_local_base_freq": float(gguf.value("gemma3.rope.freq_base_swa", 10_000.0)),
         "rope_scaling": _rope_scaling(gguf),
-        "tie_word_embeddings": "output.weight" not in gguf.tensors,
+    }
+
+
+def phi3_arguments(gguf: GgufFile) -> dict[str, Any]:
+    """For `mlx_lm.models.phi3`, whose heads divide the width, and may turn in part.
+
+    `rope_magnitude`, which mlx-lm does not read, is what turned queries and keys are multiplied by. The half in the
+    share of rotated values is against rounding: mlx-lm cuts size · share down to a whole number.
+    """
+    _require_unscaled_rope(gguf, harmless="longrope")
+    heads, magnitude = Heads.of(gguf, partly_rotated=True), float(gguf.value("phi3.rope.scaling.attn_factor", 1.0))
+    _require_heads_to_divide_the_width(gguf, heads)
+    if magnitude != 1.0 and SHORT_FACTORS not in gguf.tensors:
+        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {SHORT_FACTORS}")
+    return _common(gguf, heads) | {
+        "partial_rotary_factor": (heads.rotated + 0.5) / heads.size,
+        "rope_magnitude": magnitude,
     }
 
 
@@ -75,29 +129,95 @@ def number(gguf: GgufFile, key: str, default: int | None = None) -> int:
     return int(distinct.pop())
 
 
+def _common(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
+    """What most of mlx-lm's classes take; raises InputError for a key that is missing."""
+    architecture = gguf.architecture
+    return {
+        "hidden_size": number(gguf, "embedding_length"),
+        "num_hidden_layers": number(gguf, "block_count"),
+        "intermediate_size": number(gguf, "feed_forward_length"),
+        "num_attention_heads": heads.query,
+        "num_key_value_heads": heads.key_value,
+        "max_position_embeddings": number(gguf, "context_length"),
+        "rms_norm_eps": float(gguf.required(f"{architecture}.attention.layer_norm_rms_epsilon")),
+        "vocab_size": gguf.tensors["token_embd.weight"].shape[0],
+        "rope_theta": float(gguf.value(f"{architecture}.rope.freq_base", 10_000.0)),
+        "rope_scaling": None,
+        "tie_word_embeddings": "output.weight" not in gguf.tensors,
+    }
+
+
+def _query_scalar(gguf: GgufFile, heads: Heads, largest_blocks: int) -> int:
+    """Gemma divides scores by its root: the heads' size, but in the largest of a generation, which has other heads.
+
+    No metadata say it; llama.cpp too goes by the number of blocks.
+    """
+    largest = number(gguf, "block_count") == largest_blocks
+    return number(gguf, "embedding_length") // heads.query if largest else heads.size
+
+
+def _window_period(gguf: GgufFile, default: int) -> int:
+    """Every how many layers there is one without a window, the first such being the last of its period.
+
+    Raises UnsupportedModelError for layers in another order, which mlx-lm's classes cannot follow.
+    """
+    pattern = gguf.value(f"{gguf.architecture}.attention.sliding_window_pattern", default)
+    if isinstance(pattern, list):
+        layers = [bool(windowed) for windowed in pattern[: number(gguf, "block_count")]]
+        pattern = layers.index(False) + 1 if False in layers else len(layers) + 1
+        if layers != [bool((index + 1) % pattern) for index in range(len(layers))]:
+            raise UnsupportedModelError(f"{gguf.path} has layers with a sliding window in no regular order")
+    if pattern < 1:
+        raise UnsupportedModelError(f"{gguf.path} has a sliding window every {pattern} layers")
+    return int(pattern)
+
+
+def _require_heads_to_divide_the_width(gguf: GgufFile, heads: Heads) -> None:
+    if heads.query * heads.size != number(gguf, "embedding_length"):
+        raise UnsupportedModelError(f"{gguf.path} has heads of {heads.size} values, which do not divide its width")
+
+
+def _require_llama_cpp_gemma3(gguf: GgufFile) -> None:
+    """What Ollama's own converter wrote is completed by Ollama's loader alone; llama.cpp would take other defaults."""
+    foreign = [key for key in _OLLAMA_GEMMA3_KEYS if gguf.value(key) is not None]
+    if foreign or gguf.value("gemma3.attention.layer_norm_rms_epsilon") is None:
+        raise UnsupportedModelError(
+            f"{gguf.path} has Gemma 3 metadata of Ollama's own kind ({', '.join(foreign) or 'no norm epsilon'})",
+            hint="use a file that llama.cpp's converter made, such as hf.co/ggml-org/gemma-3-1b-it-GGUF",
+        )
+
+
+def _scaling_factor(gguf: GgufFile) -> float:
+    """0 where the file gives none."""
+    older = gguf.value(f"{gguf.architecture}.rope.scale_linear", 0.0)
+    return float(gguf.value(f"{gguf.architecture}.rope.scaling.factor", older))
+
+
+def _require_unscaled_rope(gguf: GgufFile, *, harmless: str = "none") -> None:
+    """`harmless` is one more type of scaling that does nothing by itself."""
+    kind = gguf.value(f"{gguf.architecture}.rope.scaling.type", "linear")
+    if kind not in ("none", "linear", harmless) or (kind != "none" and _scaling_factor(gguf) not in (0.0, 1.0)):
+        raise UnsupportedModelError(f"{gguf.path} scales rotary positions by {kind!r}, which mlx-lm's class does not")
+
+
 def _rope_scaling(gguf: GgufFile) -> dict[str, Any] | None:
     """None where positions are not scaled. llama.cpp takes a factor without a type as linear."""
-    prefix = f"{gguf.architecture}.rope.scaling"
-    kind = gguf.value(f"{prefix}.type", "linear")
-    factor = float(gguf.value(f"{prefix}.factor", gguf.value(f"{gguf.architecture}.rope.scale_linear", 0.0)))
+    kind, factor = gguf.value(f"{gguf.architecture}.rope.scaling.type", "linear"), _scaling_factor(gguf)
+    if gguf.value(f"{gguf.architecture}.rope.scaling.attn_factor", 1.0) != 1.0:
+        raise UnsupportedModelError(f"{gguf.path} has rotary positions with an attention factor of its own")
     if kind == "yarn":
-        return _yarn(gguf, prefix, factor or 1.0)
+        return _yarn(gguf, factor or 1.0)
     if kind not in ("none", "linear"):
         raise UnsupportedModelError(f"{gguf.path} scales rotary positions by {kind!r}; supported are: linear, yarn")
     return {"type": "linear", "factor": factor} if kind == "linear" and factor else None
 
 
-def _yarn(gguf: GgufFile, prefix: str, factor: float) -> dict[str, Any]:
-    if gguf.value(f"{prefix}.attn_factor", 1.0) != 1.0 or gguf.value(f"{prefix}.yarn_log_multiplier", 0.0) != 0.0:
+def _yarn(gguf: GgufFile, factor: float) -> dict[str, Any]:
+    """The file's own beta_fast and beta_slow are left alone, as llama.cpp reads them for other architectures only."""
+    prefix = f"{gguf.architecture}.rope.scaling"
+    if gguf.value(f"{prefix}.yarn_log_multiplier", 0.0) != 0.0:
         raise UnsupportedModelError(f"{gguf.path} has a yarn scaling with an attention factor of its own")
     if ROPE_FACTORS in gguf.tensors:
         raise UnsupportedModelError(f"{gguf.path} has both a yarn scaling and {ROPE_FACTORS}")
-    return {
-        "type": "yarn",
-        "factor": factor,
-        "original_max_position_embeddings": gguf.value(
-            f"{prefix}.original_context_length", number(gguf, "context_length")
-        ),
-        "beta_fast": gguf.value(f"{prefix}.yarn_beta_fast", 32.0),
-        "beta_slow": gguf.value(f"{prefix}.yarn_beta_slow", 1.0),
-    }
+    original = gguf.value(f"{prefix}.original_context_length", number(gguf, "context_length"))
+    return {"type": "yarn", "factor": factor, "original_max_position_embeddings": original}

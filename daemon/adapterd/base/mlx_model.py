@@ -7,11 +7,13 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_flatten
+from mlx_lm.models.base import create_causal_mask
 
-from adapterd.base.architectures import architecture_of, check_supported
+from adapterd.base.architectures import Architecture, architecture_of, check_supported
 from adapterd.base.gguf_file import FloatArray, GgufFile
-from adapterd.base.hyperparameters import ROPE_FACTORS, Heads
+from adapterd.base.hyperparameters import Heads
 from adapterd.errors import InputError
 
 
@@ -32,12 +34,15 @@ def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype) -> nn.Module:
     architecture = architecture_of(gguf)
     arguments = architecture.arguments(gguf)
     module = importlib.import_module(f"mlx_lm.models.{architecture.mlx_module}")
-    model = module.Model(module.ModelArgs(**arguments))
+    model = module.Model(module.ModelArgs.from_dict(arguments))
+    _make_good(model, architecture, arguments)
     weights = dict(_weights(gguf, dtype))
+    if hasattr(model, "sanitize"):  # which drops the head of a model that has none
+        weights = model.sanitize(weights)
     try:
         model.load_weights([*weights.items(), *_zero_biases(model, weights, dtype)], strict=True)
-        if ROPE_FACTORS in gguf.tensors:
-            _factor_ropes(model, gguf, arguments)
+        if architecture.rope_factors in gguf.tensors:
+            _factor_ropes(model, gguf, architecture.rope_factors, arguments)
     except ValueError as exc:
         raise InputError(f"{gguf.path} has a tensor whose shape contradicts the metadata: {exc}") from exc
     mx.eval(model.parameters())
@@ -52,37 +57,46 @@ def hidden_states(model: nn.Module, ids: mx.array) -> mx.array:
 
 
 def project(model: nn.Module, hidden: mx.array) -> mx.array:
-    """Hidden states (…, width) to logits (…, vocabulary), by the head or the embedding that stands in for it."""
-    tied = model.args.tie_word_embeddings
-    logits: mx.array = model.model.embed_tokens.as_linear(hidden) if tied else model.lm_head(hidden)
-    return logits
+    """Hidden states (…, width) to logits (…, vocabulary), by the head or the embedding that stands in for it.
+
+    Where the model has a softcapping c of its logits, they are c · tanh(logits / c).
+    """
+    head = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens.as_linear
+    logits: mx.array = head(hidden)
+    cap = getattr(model, "final_logit_softcapping", 0.0)
+    return cap * mx.tanh(logits / cap) if cap else logits
 
 
 @dataclass(frozen=True)
 class FactoredRope:
-    """Rotary positions with a divisor for each frequency, as Llama 3.1 and later have them in `rope_freqs.weight`.
+    """Rotary positions with a divisor for each frequency, as Llama 3.1 and later and Phi 3 and later have them.
 
-    Stands in for an mlx-lm attention's `rope`: takes and gives (batch, heads, positions, head size).
+    Stands in for an mlx-lm attention's `rope`: takes and gives (batch, heads, positions, head size), of which the first
+    `rotated` values turn and are multiplied by `magnitude`.
     """
 
-    head_size: int
+    rotated: int
     traditional: bool
     frequencies: mx.array
     scale: float
+    magnitude: float
 
     @classmethod
-    def build(cls, arguments: dict[str, Any], head_size: int, factors: FloatArray) -> "FactoredRope":
-        """`arguments` are those of the mlx-lm model; `factors` are `head_size / 2` divisors."""
-        exponents = mx.arange(0, head_size, 2, dtype=mx.float32) / head_size
+    def build(cls, arguments: dict[str, Any], rotated: int, factors: FloatArray) -> "FactoredRope":
+        """`arguments` are those of the mlx-lm model; `factors` are `rotated / 2` divisors."""
+        exponents = mx.arange(0, rotated, 2, dtype=mx.float32) / rotated
         frequencies = arguments["rope_theta"] ** exponents * mx.array(factors)
-        scaling = arguments["rope_scaling"] or {"factor": 1.0}
-        return cls(head_size, arguments["rope_traditional"], frequencies, 1.0 / scaling["factor"])
+        scale = 1.0 / (arguments["rope_scaling"] or {"factor": 1.0})["factor"]
+        magnitude = arguments.get("rope_magnitude", 1.0)
+        return cls(rotated, arguments["rope_traditional"], frequencies, scale, magnitude)
 
     def __call__(self, x: mx.array, offset: int = 0) -> mx.array:
         """Turn `x`, whose first position is `offset`."""
+        if self.magnitude != 1.0:
+            x = x.at[..., : self.rotated].multiply(self.magnitude)
         return mx.fast.rope(
             x,
-            self.head_size,
+            self.rotated,
             traditional=self.traditional,
             base=None,
             scale=self.scale,
@@ -91,13 +105,57 @@ class FactoredRope:
         )
 
 
+class ScaledEmbedding(nn.Embedding):  # type: ignore[misc]
+    """An embedding whose looked-up rows are multiplied by `factor`, while as a head it is what it was."""
+
+    def __init__(self, rows: int, width: int, factor: float) -> None:
+        super().__init__(rows, width)
+        self.factor = factor
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        rows: mx.array = super().__call__(ids)
+        return rows * self.factor
+
+
+def windowed(attention: type[nn.Module]) -> type[nn.Module]:
+    """The class of an mlx-lm attention, seeing no more than the last `window` positions, its own one included."""
+
+    class Windowed(attention):  # type: ignore[misc]
+        def __init__(self, arguments: Any, window: int) -> None:
+            super().__init__(arguments)
+            self.window = window
+
+        def __call__(self, x: mx.array, mask: mx.array | None = None, cache: Any = None) -> mx.array:
+            past, new = cache.offset if cache is not None else 0, x.shape[1]
+            if past + new > self.window:
+                mask = create_causal_mask(new, past, window_size=self.window)
+            states: mx.array = super().__call__(x, mask, cache)
+            return states
+
+    return Windowed
+
+
+def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str, Any]) -> None:
+    """Put right, before there are weights, what mlx-lm's class does otherwise than llama.cpp."""
+    model.final_logit_softcapping = arguments.get("final_logit_softcapping", 0.0)
+    if architecture.leaves_out_windows:
+        for index, layer in enumerate(model.layers, start=1):
+            if index % arguments["sliding_window_pattern"]:
+                layer.self_attn = windowed(type(layer.self_attn))(model.args, arguments["sliding_window"])
+    if architecture.rounds_embedding_scale:
+        exact = arguments["hidden_size"] ** 0.5
+        factor: Any = exact / mx.array(exact, mx.bfloat16).item()
+        model.model.embed_tokens = ScaledEmbedding(model.args.vocab_size, model.args.hidden_size, factor)
+
+
 def _weights(gguf: GgufFile, dtype: mx.Dtype) -> Iterator[tuple[str, mx.array]]:
     """Each parameter, converted at once, so that no more than one tensor is in memory as fp32."""
     architecture = architecture_of(gguf)
     for tensor in gguf.tensors:
         name = architecture.mlx_name(tensor)
         if name is not None:
-            weight = mx.array(gguf.values(tensor)).astype(dtype)
+            values, shift = gguf.values(tensor), architecture.shift(tensor)
+            weight = mx.array(values - np.float32(shift) if shift else values).astype(dtype)
             mx.eval(weight)
             yield name, weight
 
@@ -108,7 +166,8 @@ def _zero_biases(model: nn.Module, weights: dict[str, mx.array], dtype: mx.Dtype
     return [(k, mx.zeros(v.shape, dtype)) for k, v in parameters if k.endswith(".bias") and k not in weights]
 
 
-def _factor_ropes(model: nn.Module, gguf: GgufFile, arguments: dict[str, Any]) -> None:
-    rope = FactoredRope.build(arguments, Heads.of(gguf).size, gguf.values(ROPE_FACTORS))
+def _factor_ropes(model: nn.Module, gguf: GgufFile, factors: str, arguments: dict[str, Any]) -> None:
+    rotated = Heads.of(gguf, partly_rotated=True).rotated
+    rope = FactoredRope.build(arguments, rotated, gguf.values(factors))
     for layer in model.layers:
         layer.self_attn.rope = rope

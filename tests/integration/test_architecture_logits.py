@@ -1,0 +1,197 @@
+"""Every supported architecture: MLX computes what llama.cpp computes, before an adapter and after it is merged."""
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
+
+from adapterd.base.architectures import ARCHITECTURES
+from adapterd.base.gguf_file import GgufFile
+from adapterd.base.mlx_model import load_mlx_model
+from adapterd.config import TrainingSettings
+from adapterd.merging.merge import MergeResult, merge
+from adapterd.training.adapter import attach_adapter, save_adapter
+
+EXACT = 1e-5
+"""Root mean square of the difference of logits, in standard deviations of the logits. Both compute in fp32."""
+ROUNDED_GELU = 1e-4
+"""Gemma: where a value lies next to a step of ggml's table, it may fall to either side."""
+DEEP = 1e-3
+"""The same, through tens of blocks."""
+EIGHT_BITS = 0.1
+"""llama.cpp rounds each matmul's input to 8 bits with a scale for each 32."""
+
+IDS = np.random.default_rng(1).integers(20, 500, size=40).tolist()
+EXAMPLES = np.random.default_rng(5).integers(20, 500, (8, 40)).tolist()
+HEADS = [(name, tied) for name in ARCHITECTURES for tied in (True, False) if tied or ARCHITECTURES[name].has_head]
+GEMMA_ROOT = {"hidden": 96}
+"""√96 is no bfloat16, to which mlx-lm's gemma3 rounds it."""
+
+
+@pytest.fixture(autouse=True)
+def _ggml_gelu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ggml's GELU on a CPU looks values up in a table of 16-bit floats; MLX's is exact. Compare like with like."""
+    exact = nn.gelu_approx
+
+    def from_table(x: mx.array) -> mx.array:
+        entry = exact(x.astype(mx.float16).astype(mx.float32)).astype(mx.float16).astype(mx.float32)
+        return mx.where(x <= -10, 0.0, mx.where(x >= 10, x, entry))
+
+    monkeypatch.setattr(nn, "gelu_approx", from_table)
+
+
+def tiny(folder: Path, architecture: str, **options: Any) -> Path:
+    sizes = GEMMA_ROOT if architecture.startswith("gemma") else {}
+    return write_tiny_gguf(folder / "tiny.gguf", architecture=architecture, **(sizes | options))
+
+
+def difference(logits: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((logits - expected) ** 2)) / expected.std())
+
+
+def tolerance(architecture: str) -> float:
+    return ROUNDED_GELU if architecture.startswith("gemma") else EXACT
+
+
+@pytest.mark.parametrize("length", [1, 7, 40])
+@pytest.mark.parametrize(("architecture", "tied"), HEADS)
+def test_mlx_computes_what_llama_cpp_computes(tmp_path: Path, architecture: str, tied: bool, length: int) -> None:
+    """At 40 tokens, Gemma's windows of 8 have been left by most, and Phi's has to make no difference."""
+    path = tiny(tmp_path, architecture, tied=tied)
+    ours, expected = mlx_logits(path, IDS[:length]), llama_cpp_logits(path, IDS[:length])
+    assert difference(ours, expected) < tolerance(architecture)
+    np.testing.assert_array_equal(ours.argmax(-1), expected.argmax(-1))
+
+
+def scaling(architecture: str, **values: Any) -> dict[str, Any]:
+    return {f"{architecture}.rope.scaling.{key}": value for key, value in values.items()}
+
+
+YARN = {"type": "yarn", "factor": 4.0, "original_context_length": 16}
+PARTLY = {"phi3.rope.dimension_count": 12}
+LONG_ROPE = PARTLY | scaling("phi3", attn_factor=1.19, original_context_length=256)
+FACTORS = {"rope_factors_short.weight": np.linspace(1, 2, 6), "rope_factors_long.weight": np.linspace(2, 9, 6)}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        pytest.param("qwen3", {"metadata": scaling("qwen3", type="linear", factor=4.0)}, id="qwen3, linear scaling"),
+        pytest.param("qwen3", {"metadata": scaling("qwen3", **YARN)}, id="qwen3, yarn"),
+        pytest.param(
+            "qwen3",
+            {"metadata": scaling("qwen3", **YARN, yarn_beta_fast=8.0, yarn_attn_factor=1.3)},
+            id="qwen3, yarn with betas, which llama.cpp does not read",
+        ),
+        pytest.param("gemma2", {"metadata": {"gemma2.attention.sliding_window": None}}, id="gemma2, the usual window"),
+        pytest.param(
+            "gemma2",
+            {"metadata": {"gemma2.attn_logit_softcapping": None, "gemma2.final_logit_softcapping": None}},
+            id="gemma2, the usual caps",
+        ),
+        pytest.param(
+            "gemma2",
+            {"metadata": {"gemma2.attention.sliding_window_pattern": 3}, "layers": 4},
+            id="gemma2, every third layer without a window",
+        ),
+        pytest.param(
+            "gemma3",
+            {"metadata": {"gemma3.attention.sliding_window_pattern": None}, "layers": 7},
+            id="gemma3, every sixth layer without a window, which no metadata say",
+        ),
+        pytest.param(
+            "gemma3",
+            {"metadata": {"gemma3.attention.sliding_window_pattern": [True, True, False, True]}, "layers": 4},
+            id="gemma3, layers named one by one",
+        ),
+        pytest.param("gemma3", {"metadata": {"gemma3.attention.sliding_window": None}}, id="gemma3, no window"),
+        pytest.param("gemma3", {"metadata": {"gemma3.rope.freq_base_swa": 500.0}}, id="gemma3, another local base"),
+        pytest.param("gemma3", {"metadata": {"gemma3.final_logit_softcapping": 3.0}}, id="gemma3, capped logits"),
+        pytest.param("gemma3", {"metadata": scaling("gemma3", type="linear", factor=8.0)}, id="gemma3, linear scaling"),
+        pytest.param("gemma3", {"metadata": scaling("gemma3", **YARN)}, id="gemma3, yarn"),
+        pytest.param("phi3", {"metadata": PARTLY}, id="phi3, heads that turn in part"),
+        pytest.param("phi3", {"metadata": LONG_ROPE, "tensors": FACTORS}, id="phi3, short factors"),
+        pytest.param(
+            "phi3",
+            {"metadata": LONG_ROPE | scaling("phi3", type="longrope"), "tensors": FACTORS},
+            id="phi3, short factors, typed",
+        ),
+    ],
+)
+def test_details_agree(tmp_path: Path, architecture: str, options: dict[str, Any]) -> None:
+    path = tiny(tmp_path, architecture, **options)
+    assert difference(mlx_logits(path, IDS), llama_cpp_logits(path, IDS)) < tolerance(architecture)
+
+
+@pytest.mark.parametrize(("architecture", "blocks"), [("gemma2", 46), ("gemma3", 62)])
+def test_the_largest_gemma_divides_scores_by_another_root(tmp_path: Path, architecture: str, blocks: int) -> None:
+    path = tiny(tmp_path, architecture, layers=blocks, heads=2)
+    assert difference(mlx_logits(path, IDS), llama_cpp_logits(path, IDS)) < DEEP
+
+
+def test_a_context_beyond_phis_original_length_takes_other_factors(tmp_path: Path) -> None:
+    """So it is the short ones only that training can be said to agree with."""
+    path = tiny(tmp_path, "phi3", metadata=LONG_ROPE, tensors=FACTORS)
+    assert difference(mlx_logits(path, IDS), llama_cpp_logits(path, IDS, context=512)) > 0.5
+
+
+@pytest.mark.parametrize("architecture", ["gemma2", "gemma3"])
+def test_token_by_token_gives_the_same(tmp_path: Path, architecture: str) -> None:
+    from mlx_lm.models.cache import make_prompt_cache
+
+    path = tiny(tmp_path, architecture)
+    model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
+    cache = make_prompt_cache(model)
+    stepwise = np.array(mx.concatenate([model(mx.array([[token]]), cache=cache)[0] for token in IDS]))
+    assert difference(stepwise, mlx_logits(path, IDS)) < ROUNDED_GELU
+
+
+@pytest.fixture(params=list(ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def trained(base: Path, folder: Path) -> Path:
+    """An adapter on the top block, as a training leaves it, but with random second factors."""
+    settings = TrainingSettings(rank=4, alpha=8.0, layers=1)
+    model = load_mlx_model(GgufFile.open(base), dtype=mx.float32)
+    attach_adapter(model, settings)
+    factors = [
+        (name, 0.1 * mx.random.normal(value.shape))
+        for name, value in tree_flatten(model.trainable_parameters())
+        if name.endswith("lora_b")
+    ]
+    model.load_weights(factors, strict=False)
+    folder.mkdir()
+    save_adapter(model, settings, folder)
+    return folder
+
+
+def merged(tmp_path: Path, architecture: str, type_name: str) -> MergeResult:
+    base = tiny(tmp_path, architecture, type_name=type_name)
+    return merge(base, trained(base, tmp_path / "adapter"), tmp_path / "candidate.gguf", examples=EXAMPLES)
+
+
+def test_an_adapter_is_on_every_projection_of_the_top_block(tmp_path: Path, architecture: str) -> None:
+    base = tiny(tmp_path, architecture)
+    weights: Any = mx.load(str(trained(base, tmp_path / "adapter") / "adapters.safetensors"))
+    touched = {ARCHITECTURES[architecture].gguf_name(name.rpartition(".")[0]) for name in weights}
+    tensors = GgufFile.open(base).tensors.values()
+    assert touched == {info.name for info in tensors if info.name.startswith("blk.1.") and len(info.shape) > 1}
+
+
+@pytest.mark.parametrize(("type_name", "loss"), [("F32", None), ("Q8_0", EIGHT_BITS)])
+def test_the_merged_file_says_what_base_and_adapter_say(
+    tmp_path: Path, architecture: str, type_name: str, loss: float | None
+) -> None:
+    result = merged(tmp_path, architecture, type_name)
+    base, adapter = tmp_path / "tiny.gguf", tmp_path / "adapter"
+    wanted, served = mlx_logits(base, IDS, adapter), llama_cpp_logits(result.candidate, IDS)
+    assert difference(served, wanted) < (loss or tolerance(architecture))
+    assert difference(served, wanted) < difference(mlx_logits(base, IDS), wanted) / 3
+    assert result.tensors.matches
