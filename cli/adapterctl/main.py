@@ -13,6 +13,7 @@ from adapterctl.commands.demo import demo
 from adapterctl.commands.doctor import doctor
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.init import init
+from adapterctl.commands.register import register
 from adapterctl.commands.retrain import retrain
 from adapterctl.commands.run import run
 from adapterctl.commands.service import service
@@ -30,7 +31,7 @@ EPILOG = """\b
 Exit codes:
   0  done                          5  the runtime (Ollama) does not answer or refuses
   1  failed                        6  unusable input or unsupported base
-  2  wrong usage                   7  a stage failed; `adapterctl retrain` goes on
+  2  wrong usage                   7  a stage failed; the same command goes on
   3  wrong configuration           8  busy: another process is at it
   4  no such model or version      9  the state database cannot be used
 """
@@ -50,7 +51,21 @@ def cli() -> None:
     """
 
 
-for command in (init, feedback, retrain, status, history, show, promote, rollback, run, service, doctor, demo):
+for command in (
+    init,
+    feedback,
+    retrain,
+    register,
+    status,
+    history,
+    show,
+    promote,
+    rollback,
+    run,
+    service,
+    doctor,
+    demo,
+):
     cli.add_command(command)
 
 

@@ -8,7 +8,7 @@ from adapterctl.output import StageProgress, bytes_read, emit_json, examples, js
 
 if TYPE_CHECKING:
     from adapterctl.app import App
-    from adapterd.lifecycle.pipeline import Outcome
+    from adapterd.lifecycle.pipeline import Outcome, Pipeline
 
 
 @click.command(
@@ -34,16 +34,17 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
 
     app = App()
     name = app.model(name)
-    _take_feedback(app, name, as_json)
+    take_feedback(app, name, as_json)
     if not now:
         require_something_new(app.store, name)
     if is_held(app.home.daemon_lock):
         _hand_over(app, name, now, follow, as_json)
         return
-    _show(_run_here(app, name, as_json), name, as_json)
+    show_outcome(_run_here(app, name, as_json), name, as_json)
 
 
-def _take_feedback(app: "App", name: str, as_json: bool) -> None:
+def take_feedback(app: "App", name: str, as_json: bool) -> None:
+    """Take in what is in the model's feedback folder before a run, and tell how much it is."""
     from adapterd.lifecycle.ingest import ingest
 
     with StageProgress(quiet=as_json) as progress:
@@ -55,10 +56,19 @@ def _take_feedback(app: "App", name: str, as_json: bool) -> None:
 
 
 def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
+    with StageProgress(quiet=as_json) as progress:
+        return pipeline(app, progress, as_json).run(name, "asked for by hand")
+
+
+def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
+    """What makes versions, showing its progress and telling a person what it gives up."""
     from adapterd.lifecycle.pipeline import Pipeline
 
-    with StageProgress(quiet=as_json) as progress:
-        return Pipeline(app.store, app.home, app.settings, listen=progress).run(name, "asked for by hand")
+    def tell(sentence: str) -> None:
+        if not as_json:
+            click.echo(sentence, err=True)
+
+    return Pipeline(app.store, app.home, app.settings, listen=progress, tell=tell)
 
 
 def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:
@@ -84,7 +94,8 @@ def _show_version(name: str, version: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{name} {version['version']} {version['reason']}")
 
 
-def _show(outcome: "Outcome", name: str, as_json: bool) -> None:
+def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
+    """How a run ended: the scores, the verdict, and what can be done now."""
     if as_json:
         emit_json(outcome)
         return

@@ -65,19 +65,34 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         ]
     )
     if lineage:
-        fields(_made(lineage["stages"]))
+        fields(_made(lineage))
     click.echo()
     table_of_scores(found.metrics.get("scores", {}))
 
 
-def _made(stages: dict[str, Any]) -> list[tuple[str, object]]:
-    train, merged = stages["training"], stages["merging"]
+def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:
+    merged = lineage["stages"]["merging"]
+    return [
+        *(_given(lineage) if lineage.get("given") else _trained(lineage["stages"])),
+        ("merged", f"{merged['touched']} of {merged['tensors']['total']} tensors, types unchanged"),
+    ]
+
+
+def _given(lineage: dict[str, Any]) -> list[tuple[str, object]]:
+    given, imported = lineage["given"], lineage["stages"]["importing"]
+    return [
+        ("registered from", f"{given['source']} ({given['format']}, {given['digest'][:19]}…)"),
+        ("adapter", f"rank {imported['rank']} on {imported['modules']} modules"),
+    ]
+
+
+def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
+    train = stages["training"]
     first, best = train["first_validation_loss"], train["best_validation_loss"]
     losses = f"{first:.3f} → {best:.3f}" if first is not None and best is not None else "not measured"
     return [
         ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
         ("validation loss", f"{losses} (step {train['best_step']})"),
-        ("merged", f"{merged['touched']} of {merged['tensors']['total']} tensors, types unchanged"),
     ]
 
 

@@ -33,7 +33,7 @@ COMMENTS = {
     "cron": "when to train: minute hour day month weekday",
     "min_new_records": "and only if so many records are new",
 }
-QUIET = ("dataset", "evaluation")
+QUIET = ("dataset", "merging", "evaluation")
 """Sections that are only written if something in them was chosen."""
 _PROBE = "What is the capital of France?"
 

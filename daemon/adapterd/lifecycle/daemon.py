@@ -6,17 +6,18 @@ their own. File events are hints that a look is worth while; the look itself is 
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from adapterd import config
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError, ConfigError
+from adapterd.errors import AdapterdError, BusyError, ConfigError
 from adapterd.home import Home
 from adapterd.lifecycle.deploy import Deployer
 from adapterd.lifecycle.ingest import ingest
-from adapterd.lifecycle.locks import exclusive
+from adapterd.lifecycle.locks import exclusive, is_held
 from adapterd.lifecycle.pipeline import LOCK_TIMEOUT_S, Pipeline
 from adapterd.lifecycle.runtimes import runtime_for
 from adapterd.lifecycle.schedule import Schedule
@@ -123,10 +124,13 @@ class _Session:
         return bool(report.unsettled)
 
     def _start_next(self) -> None:
-        """Start one run if none goes on and one is asked for or due."""
+        """Start one run if none goes on and one is asked for or due; while a command does one itself, these wait."""
         if self._runner is not None and self._runner.is_alive():
             return
-        for request_id, name, reason in self.store.runs.waiting_requests():
+        requests = self.store.runs.waiting_requests()
+        if not (requests or self._due) or is_held(self.home.run_lock):
+            return
+        for request_id, name, reason in requests:
             if name in self.settings.models:
                 self._launch(name, reason, request_id)
                 return
@@ -152,14 +156,18 @@ class _Session:
     def _launch(self, name: str, reason: str, request_id: int | None) -> None:
         log.info("%s: run begins (%s)", name, reason)
         self._runner = threading.Thread(
-            target=_run, args=(self.home, self.settings, name, reason, request_id), name=f"run-{name}", daemon=True
+            target=_run,
+            args=(self.home, self.settings, name, reason, request_id, self._due.add),
+            name=f"run-{name}",
+            daemon=True,
         )
         self._runner.start()
 
     def _was_interrupted(self, name: str) -> bool:
-        """Only this process runs the pipeline now, or the run lock says otherwise."""
+        """Whether a training was; one that registers an adapter goes on when a person says so. To be asked while no
+        run goes on."""
         last = self.store.runs.latest(name)
-        return last is not None and last.state is RunState.RUNNING
+        return last is not None and last.state is RunState.RUNNING and last.given is None
 
     def _reload(self) -> None:
         """Take up a changed configuration; a broken one is reported, and the old one stays in force."""
@@ -199,8 +207,18 @@ class _Session:
         self.hint.set()
 
 
-def _run(home: Home, settings: Settings, name: str, reason: str, request_id: int | None) -> None:
-    """One run in its own thread, with its own connection to the store; whoever asked for it is told its id."""
+def _run(
+    home: Home,
+    settings: Settings,
+    name: str,
+    reason: str,
+    request_id: int | None,
+    later: Callable[[str], object],
+) -> None:
+    """One run in its own thread, with its own connection to the store; whoever asked for it is told its id.
+
+    Where a command was quicker to begin a run, a request goes on waiting, and a run that was due is due `later`.
+    """
     with Store(home.database) as store:
 
         def begun(run_id: str) -> None:
@@ -210,6 +228,10 @@ def _run(home: Home, settings: Settings, name: str, reason: str, request_id: int
         try:
             outcome = Pipeline(store, home, settings, begun=begun).run(name, reason)
             log.info("%s %s: %s", name, outcome.version, outcome.reason)
+        except BusyError as exc:
+            log.info("%s: the run waits: %s", name, exc)
+            if request_id is None:
+                later(name)
         except Exception as exc:
             if request_id is not None:
                 store.runs.answer_request(request_id, error=str(exc))

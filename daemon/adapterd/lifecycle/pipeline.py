@@ -13,10 +13,20 @@ from adapterd.home import Home
 from adapterd.lifecycle.deploy import Deployer, Swap, tags_lock
 from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.plain import dumps
-from adapterd.lifecycle.plan import PLAN, RESULTS, Plan, new_run_id, open_plan, plan_fingerprint, write_plan
+from adapterd.lifecycle.plan import (
+    GIVEN,
+    PLAN,
+    RESULTS,
+    GivenAdapter,
+    Plan,
+    new_run_id,
+    open_plan,
+    plan_fingerprint,
+    write_plan,
+)
 from adapterd.lifecycle.runtimes import fingerprint, pinned_base, runtime_for
 from adapterd.lifecycle.stages import CANDIDATE, STAGES, Stage
-from adapterd.lifecycle.versions import next_version
+from adapterd.lifecycle.versions import Increment, next_version
 from adapterd.lifecycle.workers import run_stage
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
@@ -44,57 +54,78 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on."""
+    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on, `tell` a sentence
+    that a person should read."""
 
     store: Store
     home: Home
     settings: Settings
     listen: Listener = lambda _stage, _progress: None
     begun: Callable[[str], None] = lambda _run_id: None
+    tell: Callable[[str], object] = lambda _sentence: None
 
-    def run(self, model: str, reason: str) -> Outcome:
+    def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> Outcome:
         """Continue the model's unfinished run, or begin one; returns when its version is live or held.
 
-        Raises BusyError while another run goes on, and what a stage raised; the run can then be continued.
+        With a given adapter, that one is registered, else one is trained; an unfinished run of the other kind is given
+        up. Raises BusyError while another run goes on, and what a stage raised; the run can then be continued.
         """
         with exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="another run is going on"):
-            run, plan, continued = self._open(model, reason)
+            run, plan, continued = self._open(model, reason, given)
             self.begun(run.id)
             try:
                 results = self._carry_out(run, plan)
                 outcome = self._decide(run, plan, results["evaluation"], continued)
             except BaseException as exc:
+                _name_the_command(exc, plan)
                 self._fail(run, exc)
                 raise
             self._tidy(run)
             return outcome
 
-    def _open(self, model: str, reason: str) -> tuple[Run, Plan, bool]:
+    def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, Plan, bool]:
         runtime = runtime_for(self.settings, self.home)
         Deployer(self.store, self.home, runtime).reconcile(model)
         settings = self.settings.models[model]
         base = pinned_base(runtime, model, settings)
-        wanted = plan_fingerprint(model, settings, base)
+        wanted = plan_fingerprint(model, settings, base, given)
         last = self.store.runs.latest(model)
         if last and last.state.open:
-            if last.fingerprint == wanted and (self.home.run(last.id) / PLAN).is_file():
+            outdated = self._outdated(last, wanted, given)
+            if not outdated:
                 return self._continue(last)
-            self._abandon(last, "the settings or the base changed since")
-        version = next_version(self.store.versions.all(model), base.digest)
+            self._abandon(last, outdated)
+        increment = given.increment if given else Increment.MINOR
+        version = next_version(self.store.versions.all(model), base.digest, increment)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
         plan = Plan(
             run_id=new_run_id(self.store.clock()), model=model, version=version, base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
-            judged=[case["id"] for each in sets for case in each.cases],
+            judged=[case["id"] for each in sets for case in each.cases], given=given,
         )  # fmt: skip
         return self._begin(plan, reason, wanted), plan, False
 
+    def _outdated(self, run: Run, wanted: str, given: GivenAdapter | None) -> str:
+        """Why an unfinished run cannot be continued; empty if it can."""
+        if run.given and given is None:
+            return f"a training was asked for, and not that {run.given} be registered"
+        if given and run.given is None:
+            return f"{given.source} is registered instead"
+        if run.fingerprint != wanted or not (self.home.run(run.id) / PLAN).is_file():
+            return f"{'the adapter, ' if given else ''}the settings or the base changed since"
+        divided = any(row.name == "dataset" and row.state is StageState.DONE for row in self.store.runs.stages(run.id))
+        if not divided and run.last_feedback_id < self.store.feedback.last_id(run.model):
+            return "feedback came that it does not know"
+        return ""
+
     def _abandon(self, run: Run, reason: str) -> None:
+        text = f"run {run.id} is given up: {reason}"
         with self.store.transaction():
             self.store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
-            self.store.events.add("run.abandoned", f"run {run.id} is given up: {reason}", model=run.model)
+            self.store.events.add("run.abandoned", text, model=run.model)
+        self.tell(text)
         self._tidy(run)
 
     def _continue(self, run: Run) -> tuple[Run, Plan, bool]:
@@ -111,8 +142,9 @@ class Pipeline:
         write_plan(self.home.run(plan.run_id), plan, self.store, last_id)
         with self.store.transaction():
             run = self.store.runs.start(
-                plan.run_id, plan.model, reason=reason, fingerprint=wanted, last_feedback_id=last_id
-            )
+                plan.run_id, plan.model, reason=reason, fingerprint=wanted, last_feedback_id=last_id,
+                given=str(plan.given.source) if plan.given else None,
+            )  # fmt: skip
             self.store.runs.set_version(plan.run_id, plan.version)
             text = f"run {plan.run_id} makes {plan.model} {plan.version} ({reason})"
             self.store.events.add("run.started", text, model=plan.model)
@@ -122,7 +154,7 @@ class Pipeline:
         """Run every stage that is not done yet; returns all results by stage."""
         finished = {row.name: row for row in self.store.runs.stages(run.id) if row.state is StageState.DONE}
         results: dict[str, dict[str, Any]] = {}
-        for stage in STAGES:
+        for stage in (stage for stage in STAGES if stage.only_if(plan)):
             key = fingerprint(dumps([run.fingerprint, stage.name, results, plan.live if stage.against_live else ""]))
             row = finished.get(stage.name)
             kept = stage.artifact is None or (self.home.run(run.id) / stage.artifact).exists()
@@ -205,6 +237,13 @@ class Pipeline:
     def _tidy(self, run: Run) -> None:
         """A version is in the runtime's store by now; a run that is over needs no large file of its own."""
         (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
-        shutil.rmtree(self.home.run(run.id) / "dataset", ignore_errors=True)
+        for folder in ("dataset", GIVEN):
+            shutil.rmtree(self.home.run(run.id) / folder, ignore_errors=True)
         with contextlib.suppress(AdapterdError), tags_lock(self.home):  # no longer under test
             runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)
+
+
+def _name_the_command(exc: BaseException, plan: Plan) -> None:
+    """Stages say that `adapterctl retrain` goes on; a run that registers an adapter goes on by another command."""
+    if plan.given and isinstance(exc, AdapterdError):
+        exc.hint = exc.hint.replace("adapterctl retrain", plan.given.command(plan.model))

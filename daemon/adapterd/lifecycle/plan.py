@@ -1,6 +1,8 @@
 """What a run will do, written down before it begins, so that every process and every continuation sees the same."""
 
 import secrets
+import shlex
+import shutil
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -8,20 +10,48 @@ from typing import Any
 
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, Settings
+from adapterd.errors import InputError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import dumps, from_plain
 from adapterd.lifecycle.runtimes import fingerprint
+from adapterd.lifecycle.versions import Increment
+from adapterd.merging.sources import find_adapter
 from adapterd.store import Store
 from adapterd.store.runs import Run
 from adapterd.system.files import write_atomic
 
-PLAN, RECORDS, RESULTS = "plan.json", "records.jsonl", "results.json"
+PLAN, RECORDS, RESULTS, GIVEN = "plan.json", "records.jsonl", "results.json", "given"
+
+
+@dataclass(frozen=True)
+class GivenAdapter:
+    """An adapter that was made elsewhere: the folder it is in, `sha256:<hex>` of its files, how its version counts."""
+
+    source: Path
+    digest: str
+    increment: Increment
+
+    def command(self, model: str) -> str:
+        """What a person gives to begin its run, or to go on with it."""
+        count = "" if self.increment is Increment.PATCH else f" --as {self.increment}"
+        return f"adapterctl register {shlex.quote(str(self.source))} --model {model}{count}"
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the adapter's files; raises InputError if they are no longer what the digest is of."""
+        try:
+            find_adapter(self.source).copy_to(make_private(folder))
+            if find_adapter(folder).digest() != self.digest:
+                raise InputError(f"{self.source} changed while it was read", hint="give the command again")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
-    `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets."""
+    `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
+    `given` adapter is taken instead of training one."""
 
     run_id: str
     model: str
@@ -32,11 +62,13 @@ class Plan:
     live: str
     evaluation_cases: list[dict[str, Any]] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
+    given: GivenAdapter | None = None
 
 
-def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel) -> str:
+def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
     """The identity of what a run is made with: a failed run goes on only if this has not changed since."""
-    return fingerprint(dumps([model, settings, base.digest]))
+    adapter = [given.digest, given.increment] if given else []
+    return fingerprint(dumps([model, settings, base.digest, *adapter]))
 
 
 def new_run_id(now: datetime) -> str:
@@ -52,8 +84,10 @@ def open_plan(home: Home, run: Run) -> Plan:
 
 
 def write_plan(folder: Path, plan: Plan, store: Store, last_feedback_id: int) -> None:
-    """Keep the plan, and a snapshot of the records it is made for, in the run's folder."""
+    """Keep the plan, a copy of a given adapter, and a snapshot of the records it is made for, in the run's folder."""
     make_private(folder)
+    if plan.given:
+        plan.given.copy_to(folder / GIVEN)
     rows = store.feedback.all(plan.model, up_to_id=last_feedback_id)
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / PLAN, dumps(plan))

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.errors import InputError, StageError
+from adapterd.errors import InputError, NotEnoughDataError, StageError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import from_plain, to_plain
-from adapterd.lifecycle.plan import RECORDS, Plan
+from adapterd.lifecycle.plan import GIVEN, RECORDS, Plan
 from adapterd.lifecycle.runtimes import file_digest, runtime_for
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags
@@ -63,7 +63,7 @@ class Stage:
     """A step of the pipeline: its name in the journal, what it does, and a word for people.
 
     `artifact` is what it leaves in the run's folder; if that is gone, the stage is done again. A stage `against_live`
-    is done again when another version went live.
+    is done again when another version went live. One that is `only_if` is left out of other runs.
     """
 
     name: str
@@ -71,6 +71,15 @@ class Stage:
     doing: str
     artifact: str | None = None
     against_live: bool = False
+    only_if: Callable[[Plan], bool] = lambda _plan: True
+
+
+def importing(job: Job) -> Any:
+    """The adapter that was given → one of ours, if it fits the base."""
+    from adapterd.base.gguf_file import GgufFile
+    from adapterd.merging.external import import_adapter
+
+    return import_adapter(job.folder / GIVEN, GgufFile.open(job.plan.base.gguf), make_private(job.adapter))
 
 
 def dataset(job: Job) -> Any:
@@ -80,16 +89,31 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.split import EvaluationCase
     from adapterd.record import FeedbackRecord
 
-    return build_dataset(
-        map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
-        job.plan.settings.dataset,
-        frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
-        judged=set(job.plan.judged),
-        render=lambda messages: job.runtime.render(job.plan.base.tag, messages),
-        tokenizer=Tokenizer.open(job.plan.base.gguf),
-        out=make_private(job.dataset),
-        report=job.report,
-    )
+    with _words_for_a_given_adapter(job.plan):
+        return build_dataset(
+            map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
+            job.plan.settings.dataset,
+            frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
+            judged=set(job.plan.judged),
+            render=lambda messages: job.runtime.render(job.plan.base.tag, messages),
+            tokenizer=Tokenizer.open(job.plan.base.gguf),
+            out=make_private(job.dataset),
+            report=job.report,
+        )
+
+
+@contextlib.contextmanager
+def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
+    """Say what a want of records means for an adapter that is not trained on them."""
+    try:
+        yield
+    except NotEnoughDataError as exc:
+        if plan.given is None:
+            raise
+        raise NotEnoughDataError(
+            f"there is too little feedback to judge the adapter by: {exc}",
+            hint=f"give more (`adapterctl feedback import FILE`), then `{plan.given.command(plan.model)}`",
+        ) from exc
 
 
 def training(job: Job) -> Any:
@@ -108,13 +132,18 @@ def training(job: Job) -> Any:
 
 def merging(job: Job) -> Any:
     """Base + adapter → the candidate file."""
-    from adapterd.merging.merge import calibration_examples, merge
+    from adapterd.merging.examples import Samples, read_examples
+    from adapterd.merging.merge import merge
 
+    settings = job.plan.settings.merging
+    train, validation = (read_examples(job.dataset / f"{name}.jsonl") for name in ("train", "validation"))
     return merge(
         job.plan.base.gguf,
         job.adapter,
         job.folder / CANDIDATE,
-        examples=calibration_examples(job.dataset / "train.jsonl"),
+        samples=Samples(train, validation) if validation else Samples.divided(train),
+        min_retention=settings.min_retention,
+        steps=settings.steps,
         report=job.report,
     )
 
@@ -190,7 +219,7 @@ def _keep(job: Job, gguf_digest: str) -> None:
 
     from adapterd import __version__
 
-    folder = make_private(job.home.version(job.plan.model, job.plan.version))
+    folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
     for name in ("adapters.safetensors", "adapter_config.json"):
         shutil.copyfile(job.adapter / name, folder / name)
     title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
@@ -201,6 +230,7 @@ def _keep(job: Job, gguf_digest: str) -> None:
         "adapterd": __version__,
         "run": job.plan.run_id,
         "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
+        "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
         "gguf_digest": gguf_digest,
         "settings": to_plain(job.plan.settings),
         "stages": {name: _without_cases(result) for name, result in job.results.items()},
@@ -225,17 +255,19 @@ class EvaluationResult:
 def evaluation(job: Job) -> EvaluationResult:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
     from adapterd.dataset.build import DatasetResult
-    from adapterd.evaluation.evaluate import judge
+    from adapterd.evaluation.evaluate import Kept, judge
     from adapterd.evaluation.metrics import critical_for
+    from adapterd.merging.merge import MergeResult
 
-    made = job.result("dataset", DatasetResult)
+    made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
     subjects = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
     subjects["base"] = job.tags.base
     scores, cut = _ask_all(job, subjects, made.evaluation_cases)
     if cut:
         raise StageError(f"{cut} evaluation prompts were cut by the runtime", hint="raise evaluation.num_ctx")
     others = {name: value for name, value in scores.items() if name != "candidate"}
-    verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task))
+    kept = Kept(merged.retention.kept if merged.retention else None, job.plan.settings.merging.min_retention)
+    verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task), kept)
     plain = {name: to_plain(value) for name, value in scores.items()}
     return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash)
 
@@ -274,9 +306,20 @@ def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str,
     return scores, cut
 
 
+def trains(plan: Plan) -> bool:
+    """Whether the run makes an adapter of its own."""
+    return plan.given is None
+
+
+def registers(plan: Plan) -> bool:
+    """Whether the run takes an adapter that was given."""
+    return plan.given is not None
+
+
 STAGES: tuple[Stage, ...] = (
+    Stage("importing", importing, "importing the adapter", artifact="adapter/adapters.safetensors", only_if=registers),
     Stage("dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl"),
-    Stage("training", training, "training the adapter", artifact="adapter/adapters.safetensors"),
+    Stage("training", training, "training the adapter", artifact="adapter/adapters.safetensors", only_if=trains),
     Stage("merging", merging, "merging the adapter into the base's file", artifact=CANDIDATE),
     Stage("serving", serving, "registering the candidate"),
     Stage("evaluation", evaluation, "asking candidate, live and base", against_live=True),

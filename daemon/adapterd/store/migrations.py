@@ -131,4 +131,5 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX events_by_model ON events (model, id);
     CREATE INDEX runs_by_model ON runs (model, created_at);
     """,
+    "ALTER TABLE runs ADD COLUMN given TEXT;",
 )

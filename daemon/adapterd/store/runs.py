@@ -34,7 +34,10 @@ class StageState(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One passage of the pipeline for one model; `fingerprint` tells which settings and base it was planned with."""
+    """One passage of the pipeline for one model; `fingerprint` tells which settings and base it was planned with.
+
+    `given` is the folder of the adapter that it registers, None for a run that trains one.
+    """
 
     id: str
     model: str
@@ -47,6 +50,7 @@ class Run:
     hint: str | None
     created_at: datetime
     finished_at: datetime | None
+    given: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,14 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def start(self, run_id: str, model: str, *, reason: str, fingerprint: str, last_feedback_id: int) -> Run:
+    def start(
+        self, run_id: str, model: str, *, reason: str, fingerprint: str, last_feedback_id: int, given: str | None = None
+    ) -> Run:
         """Open a new run."""
         self._database.execute(
-            """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, created_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, self._database.now()),
+            """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, given, created_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, given, self._database.now()),
         )
         return self.get(run_id)
 
@@ -110,9 +116,9 @@ class Runs:
         self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
 
     def last_learned_id(self, model: str) -> int:
-        """The newest feedback id that a finished run has taken into account, 0 if none has."""
+        """The newest feedback id that a finished training has taken into account, 0 if none has."""
         row = self._database.row(
-            "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?)",
+            "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?) AND given IS NULL",
             (model, RunState.PROMOTED, RunState.HELD),
         )
         return int(row[0] or 0) if row else 0

@@ -33,6 +33,7 @@ def save_adapter(model: nn.Module, settings: TrainingSettings, folder: Path) -> 
         "fine_tune_type": "lora",
         "num_layers": min(settings.layers, len(model.layers)),
         "lora_parameters": _lora_parameters(settings),
+        "row_order": "gguf",  # for `register`: trained on the GGUF's own rows, not on Hugging Face's
     }
     write_atomic(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 

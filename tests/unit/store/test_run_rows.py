@@ -109,6 +109,13 @@ def test_the_newest_feedback_of_all_runs_counts_as_learned(store: Store) -> None
     assert store.runs.last_learned_id("m") == 8
 
 
+def test_a_registration_learns_nothing(store: Store) -> None:
+    store.runs.start("r1", "m", reason="by hand", fingerprint="ff", last_feedback_id=5, given="/adapters/m")
+    store.runs.set_state("r1", RunState.PROMOTED)
+    assert store.runs.get("r1").given == "/adapters/m"
+    assert store.runs.last_learned_id("m") == 0
+
+
 def test_a_stage_begins_running(store: Store, clock: HandClock) -> None:
     start(store, "r1")
     store.runs.start_stage("r1", "dataset", "k1")

@@ -1,0 +1,123 @@
+"""What an adapter made elsewhere is on disk: its format and its two files. Loads nothing heavy."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from adapterd.errors import InputError, NotFoundError, StageError
+from adapterd.system.files import clone_atomic, sha256_file
+
+CONFIG = "adapter_config.json"
+ROW_ORDER, GGUF_ORDER = "row_order", "gguf"
+"""The mark in an adapter's configuration that its rows are in the order of the GGUF, not of Hugging Face's weights."""
+MAX_CONFIG_BYTES = 1 << 20
+MAX_WEIGHTS_BYTES = 16 << 30
+SPARE_BYTES = 64 << 20
+_EXPECTED = "an adapter's folder has adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors"
+_CONVERT = "convert the weights to safetensors: load the adapter where it was made, and save it again from there"
+
+
+class Format(StrEnum):
+    """Who wrote the adapter. Ours are mlx-lm's files, with `row_order` as a mark."""
+
+    ADAPTERD = "adapterd"
+    MLX_LM = "mlx-lm"
+    PEFT = "peft"
+
+    @property
+    def weights_name(self) -> str:
+        """What the file of the weights is called."""
+        return "adapter_model.safetensors" if self is Format.PEFT else "adapters.safetensors"
+
+
+@dataclass(frozen=True)
+class AdapterFiles:
+    """The two files of an adapter."""
+
+    format: Format
+    weights: Path
+    config: Path
+
+    def digest(self) -> str:
+        """`sha256:<hex>` of both files' digests, the configuration's first."""
+        both = f"{sha256_file(self.config)} {sha256_file(self.weights)}"
+        return f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the files, and what they link to, into a folder; raises StageError for want of disk space."""
+        needed, free = self.weights.stat().st_size + SPARE_BYTES, shutil.disk_usage(folder).free
+        if free < needed:
+            raise StageError(
+                f"{folder} has {free / 1e9:.1f} GB free and the adapter needs {needed / 1e9:.1f} GB",
+                hint="free some space, then give the command again",
+            )
+        for file in (self.config, self.weights):
+            clone_atomic(file.resolve(), folder / file.name)
+
+
+def find_adapter(folder: Path) -> AdapterFiles:
+    """The adapter in a folder. Links are followed, for a folder of Hugging Face's cache has nothing else.
+
+    Raises NotFoundError if there is no such folder, InputError if it holds no adapter that can be read here.
+    """
+    if not folder.exists():
+        raise NotFoundError(f"{folder} is not there")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; an adapter is given by its folder", hint=_EXPECTED)
+    config = folder / CONFIG
+    _require_file(config, MAX_CONFIG_BYTES)
+    kind = _format(config)
+    weights = folder / kind.weights_name
+    if not weights.exists():
+        _refuse_other_weights(folder)
+    _require_file(weights, MAX_WEIGHTS_BYTES)
+    return AdapterFiles(kind, weights, config)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """An adapter's configuration; raises InputError unless it is a JSON object."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise InputError(f"{path} is not JSON: {exc}") from exc
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is not a JSON object")
+    return config
+
+
+def _format(path: Path) -> Format:
+    config = read_config(path)
+    if "peft_type" in config:
+        return Format.PEFT
+    order = config.get(ROW_ORDER)
+    if order not in (None, GGUF_ORDER):
+        raise InputError(f"{path} says that its rows are in the order {order!r}, which is not known here")
+    if order == GGUF_ORDER:
+        return Format.ADAPTERD
+    if "lora_parameters" in config or "fine_tune_type" in config:
+        return Format.MLX_LM
+    raise InputError(f"{path} is neither mlx-lm's (lora_parameters) nor PEFT's (peft_type)", hint=_EXPECTED)
+
+
+def _require_file(path: Path, max_bytes: int) -> None:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no file {path.name}", hint=_EXPECTED)
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise InputError(f"{path} is empty")
+    if size_bytes > max_bytes:
+        raise InputError(f"{path} has {size_bytes} bytes, and {max_bytes} are the most that is read")
+
+
+def _refuse_other_weights(folder: Path) -> None:
+    """Raise InputError if the weights are there in a form that is not read."""
+    for suffix, what in (("bin", "a pickle, which can run code when it is read"), ("npz", "an old format")):
+        found = sorted(folder.glob(f"adapter*.{suffix}"))
+        if found:
+            raise InputError(f"{found[0]} is {what}", hint=_CONVERT)
