@@ -4,6 +4,7 @@
 
 BUILD_CACHE="${ADAPTERD_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/adapterd-build}"
 LLAMA_CPP_PYTHON_VERSION="$(sed -n 's/^llama-cpp-python==//p' "$ROOT/constraints.txt")"
+LLAMA_CPP_BUILD="$BUILD_CACHE/llama.cpp-$LLAMA_CPP_PYTHON_VERSION"
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -42,4 +43,51 @@ with_progress() {
         return 1
     fi
     say "  done in $((SECONDS - started)) s"
+}
+
+# Only one build at a time; the lock goes with the process.
+lock_build() { mkdir -p "$BUILD_CACHE"; if have flock; then exec 9>"$BUILD_CACHE/ollama.lock"; flock 9; fi; }
+
+# The Python that fetches what a build needs: $PYTHON, else the checkout's own, else the machine's.
+find_build_python() {
+    PYTHON="${PYTHON:-$ROOT/.venv/bin/python}"
+    [ -x "$PYTHON" ] || PYTHON="$(command -v python3)"
+}
+
+# Some tools are published on PyPI as wheels; $1 gets a virtual environment of its own in the build cache.
+in_own_venv() {
+    local venv="$BUILD_CACHE/$1"
+    [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv" >&2 || return 1
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
+}
+
+# CMake from PATH, else the wheel.
+find_cmake() {
+    have cmake && return
+    in_own_venv cmake && PATH="$BUILD_CACHE/cmake/bin:$PATH"
+}
+
+# llama.cpp's source travels inside the llama-cpp-python source archive; print the folder.
+llama_cpp_source() {
+    local dir="$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION"
+    if [ ! -d "$dir/vendor/llama.cpp" ]; then
+        say "Fetching the llama.cpp source (llama-cpp-python $LLAMA_CPP_PYTHON_VERSION)"
+        mkdir -p "$BUILD_CACHE/src"
+        "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
+            --dest "$BUILD_CACHE/src" "llama-cpp-python==$LLAMA_CPP_PYTHON_VERSION" >&2 || return 1
+        tar -xzf "$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION.tar.gz" -C "$BUILD_CACHE/src" || return 1
+    fi
+    echo "$dir/vendor/llama.cpp"
+}
+
+# Build llama.cpp's programs into $LLAMA_CPP_BUILD/bin. Arguments: the source, then the programs.
+build_llama_cpp() {
+    local source="$1" flags; shift
+    read -r -a flags <<<"$(ggml_flags)"
+    cmake -S "$source" -B "$LLAMA_CPP_BUILD" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+        ${flags[@]+"${flags[@]}"} -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+        -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF \
+        >"$BUILD_CACHE/logs/cmake.log" 2>&1 || return 1
+    with_progress "Building $*" "$BUILD_CACHE/logs/$1.log" \
+        cmake --build "$LLAMA_CPP_BUILD" --target "$@" --parallel
 }
