@@ -80,6 +80,15 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class MergingSettings:
+    """The merge: `min_retention` is the share of the adapter's effect that has to be left in the merged file, else the
+    version is held; `steps` are those of the distillation, 0 for none."""
+
+    min_retention: Annotated[float, Range(0.0, 1.0)] = 0.95
+    steps: Annotated[int, Range(0, 100_000)] = 64
+
+
+@dataclass(frozen=True)
 class ScheduleSettings:
     """When a run starts by itself: at the cron time, if at least `min_new_records` usable records are new."""
 
@@ -106,6 +115,7 @@ class ModelSettings:
     schema: Path | None = None
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    merging: MergingSettings = field(default_factory=MergingSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 

@@ -86,12 +86,37 @@ class Verdict:
     reason: str
 
 
-def judge(candidate: Scores, others: Mapping[str, Scores], critical: Sequence[str]) -> Verdict:
-    """Promote only if no critical metric falls below that of live or base (`others`, by what they are), and if the
-    candidate is another file at all: an adapter may be too small to leave a trace."""
+@dataclass(frozen=True)
+class Kept:
+    """How much of the adapter is left in the candidate's file, of what has to be; None where there is no measure."""
+
+    retention: float | None
+    least: float
+
+    @property
+    def fault(self) -> str | None:
+        """The sentence why the candidate is held, if it is."""
+        if self.retention is None or self.retention >= self.least:
+            return None
+        return (
+            f"held: the merged file keeps {self.retention:.1%} of what the adapter does, "
+            f"and merging.min_retention asks for {self.least:.1%}"
+        )
+
+
+NOT_MEASURED = Kept(None, 0.0)
+
+
+def judge(
+    candidate: Scores, others: Mapping[str, Scores], critical: Sequence[str], kept: Kept = NOT_MEASURED
+) -> Verdict:
+    """Promote only if no critical metric falls below that of live or base (`others`, by what they are), if enough of
+    the adapter is left, and if the candidate is another file at all: an adapter may be too small to leave a trace."""
     same = next((name for name, scores in others.items() if scores.digest == candidate.digest), None)
     if same:
         return Verdict(False, f"held: the candidate is the same as {same}, byte for byte; the adapter left no trace")
+    if kept.fault:
+        return Verdict(False, kept.fault)
     falls = [
         f"{metric} falls from {scores.metrics[metric]:.3f} ({name}) to {candidate.metrics[metric]:.3f}"
         for name, scores in others.items()

@@ -1,38 +1,50 @@
-"""What the touched layers meet: second moments of their inputs, over training examples run through base + adapter."""
+"""Base + adapter, run block by block over examples: what the touched modules meet, and what comes out at the top."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_unflatten
-from mlx_lm.tuner.utils import load_adapters
+from mlx_lm.tuner.lora import LoRALinear
 
-from adapterd.base.architectures import Architecture, architecture_of
+from adapterd.base.architectures import architecture_of
 from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import default_dtype, hidden_states, load_mlx_model
+from adapterd.merging.adapter import Update
+from adapterd.merging.blocks import Blocks
+from adapterd.merging.examples import Batch
 
 
 @dataclass
 class Moments:
-    """XᵀX by module. Modules that are given the very same input (q, k, v; gate, up) share one matrix."""
+    """XᵀX by module, each position weighted by `weights` (examples, positions).
 
+    Modules that are given the very same input (q, k, v; gate, up) share one matrix.
+    """
+
+    weights: mx.array | None = None
     sums: dict[str, mx.array] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
     _last: tuple[str, mx.array] | None = None
 
     def note(self, module: str, inputs: mx.array) -> None:
-        """Take in the inputs (…, columns) of one call."""
+        """Take in the inputs (examples, positions, columns) of one call."""
         if self._last is not None and self._last[1] is inputs:
             self.shared[module] = self._last[0]
             return
         self._last = (module, inputs)
-        flat = inputs.reshape(-1, inputs.shape[-1]).astype(mx.float32)
+        weighted = inputs.astype(mx.float32)
+        if self.weights is not None:
+            weighted = weighted * mx.sqrt(self.weights)[..., None]
+        flat = weighted.reshape(-1, inputs.shape[-1])
         self.sums[module] = self.sums.get(module, mx.array(0.0)) + flat.T @ flat
+
+    def groups(self) -> dict[str, list[str]]:
+        """The modules that share a matrix, by the one that it is noted under."""
+        return {name: [name, *(other for other, of in self.shared.items() if of == name)] for name in self.sums}
 
     def of(self, module: str) -> "np.ndarray[Any, Any]":
         """The matrix of a module, (columns, columns) float32."""
@@ -55,34 +67,77 @@ class Recorder(nn.Module):  # type: ignore[misc]
 
 
 class Calibration:
-    """Base + adapter as a model that examples can be run through."""
+    """One pass of batches through base + adapter. `modules` are the touched ones, tensor by module name.
 
-    def __init__(self, base: GgufFile, adapter: Path, examples: Sequence[Sequence[int]]) -> None:
-        self._architecture: Architecture = architecture_of(base)
-        self._model = load_adapters(load_mlx_model(base, dtype=default_dtype()), str(adapter))
-        self._model.eval()
-        self._examples = examples
+    After the pass `entering` has the states before block `first`, the lowest that is touched, and `said` the states
+    behind the final norm at completion positions, both by batch.
+    """
 
-    def hessians(self, tensors: Collection[str]) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
-        """(tensor, XᵀX) for each of the tensors, from one pass over the examples."""
-        modules = {
-            name: module
-            for name, module in self._model.named_modules()
-            if hasattr(module, "lora_a") and self._architecture.gguf_name(name) in tensors
+    def __init__(self, model: nn.Module, base: GgufFile, updates: Sequence[Update], batches: Sequence[Batch]) -> None:
+        architecture = architecture_of(base)
+        self.model = model
+        self.batches = batches
+        self.modules = {architecture.mlx_name(u.tensor).removesuffix(".weight"): u.tensor for u in updates}  # type: ignore[union-attr]
+        self.first = min(map(block_of, self.modules))
+        self.entering: list[mx.array | None] = []
+        self.said: list[mx.array] = []
+        plain = dict(model.named_modules())
+        self._adapted = {
+            name: _with_update(plain[name], update) for name, update in zip(self.modules, updates, strict=True)
         }
-        with self._recorded(modules) as moments:
-            for ids in self._examples:
-                hidden_states(self._model, mx.array([list(ids)]))
-                mx.eval(moments.sums)
-        for name in modules:
-            yield self._architecture.gguf_name(name), moments.of(name)
+
+    def moments(self) -> Iterator[Moments]:
+        """Go through all batches, block after block; gives what the modules of each touched block have met."""
+        states: list[Any] = [None] * len(self.batches)
+        for start, end in _stretches(self.first, len(self.model.model.layers)):
+            if start == self.first:
+                self.entering = states
+            with self._recorded(start, end) as moments, Blocks.only(self.model, start, end) as blocks:
+                states = list(self._through(blocks, states, moments))
+            if moments.sums:
+                yield moments
+        self.said = [batch.of_completion(each) for batch, each in zip(self.batches, states, strict=True)]
+        mx.eval(self.said)
+
+    def _through(self, blocks: Blocks, states: Sequence[Any], moments: Moments) -> Iterator[mx.array]:
+        for batch, before in zip(self.batches, states, strict=True):
+            moments.weights = batch.weights
+            after = blocks.run(batch.ids, before)
+            mx.eval(after, moments.sums)
+            yield after
 
     @contextmanager
-    def _recorded(self, modules: dict[str, nn.Module]) -> Iterator[Moments]:
+    def _recorded(self, start: int, end: int) -> Iterator[Moments]:
+        """Within, the touched modules of these blocks have the adapter, and what they meet is noted."""
         moments = Moments()
-        recorders = [(name, Recorder(module, name, moments)) for name, module in modules.items()]
-        self._model.update_modules(tree_unflatten(recorders))
+        chosen = {name: module for name, module in self._adapted.items() if start <= block_of(name) < end}
+        own = {name: module for name, module in self.model.named_modules() if name in chosen}
+        put(self.model, {name: Recorder(module, name, moments) for name, module in chosen.items()})
         try:
             yield moments
         finally:
-            self._model.update_modules(tree_unflatten(list(modules.items())))
+            put(self.model, own)
+
+
+def block_of(module: str) -> int:
+    """The block's number in `model.layers.22.self_attn.q_proj`."""
+    return int(module.split(".")[2])
+
+
+def put(model: nn.Module, modules: dict[str, nn.Module]) -> None:
+    """Put modules in the places of the given names."""
+    model.update_modules(tree_unflatten(list(modules.items())))
+
+
+def _with_update(plain: nn.Module, update: Update) -> nn.Module:
+    adapted = LoRALinear.from_base(plain, r=update.a.shape[1], scale=update.scale, dropout=0.0)
+    adapted.lora_a, adapted.lora_b = mx.array(update.a), mx.array(update.b)
+    return adapted
+
+
+def _stretches(first: int, end: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of the blocks that are run at once: all untouched ones, then one at a time."""
+    if first:
+        yield 0, first
+    for index in range(first, end):
+        yield index, index + 1

@@ -4,7 +4,7 @@ value = scale · code + minimum, with one scale and one minimum for each group o
 ever exchanged here. Rows stand alone, so a tensor too large for memory can go through in slices of rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,30 @@ def pack(raw: ByteArray, codes: npt.NDArray[np.integer[Any]], type_name: str) ->
     return packed
 
 
+def has_minimums(type_name: str) -> bool:
+    """Whether groups of this type have a minimum beside their scale; raises InputError for a type without a grid."""
+    return len(_layout(type_name).halves) > 1
+
+
+def rescale(raw: ByteArray, factors: Sequence[FloatArray], type_name: str) -> ByteArray:
+    """The tensor's bytes (rows, bytes of a row) with the float16 numbers of its blocks multiplied.
+
+    `factors` are one (rows, blocks) for the blocks' scales, and for the types that have minimums one for these; of a
+    K-quant's block, they multiply what all its 6-bit scales and minimums are multiples of. A number whose product a
+    float16 cannot hold stays. So does every other bit. Raises InputError for a type without such a grid, ValueError
+    for factors of another number or shape.
+    """
+    layout = _layout(type_name)
+    changed: ByteArray = np.array(raw, order="C")
+    blocks = _blocks(changed, type_name)
+    for start, factor in zip(layout.halves, factors, strict=True):
+        half = blocks[:, start : start + 2].view("<f2")
+        with np.errstate(over="ignore"):
+            product = (half.reshape(len(raw), -1) * factor.astype(np.float32)).astype("<f2").reshape(half.shape)
+        np.copyto(half, product, where=np.isfinite(product))
+    return changed
+
+
 @dataclass(frozen=True)
 class _Plane:
     """`bits` bits of every code of a block, in `size_bytes` bytes from `start`; they are the code's from bit `lift` up.
@@ -121,12 +145,16 @@ class _Plane:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a block stores its codes and scales: stored = (code - low) XOR `flip`, cut into `planes`."""
+    """How a block stores its codes and scales: stored = (code - low) XOR `flip`, cut into `planes`.
+
+    `halves` are the offsets of the float16 numbers that the scales, and the minimums, are multiples of.
+    """
 
     group: int
     low: int
     high: int
     scales: Callable[[ByteArray], Scales]
+    halves: tuple[int, ...]
     planes: tuple[_Plane, ...]
     flip: int = 0
 
@@ -185,14 +213,20 @@ def _scales_of_8_bits(blocks: ByteArray) -> Scales:
 
 
 _LAYOUTS = {
-    "Q4_0": _Layout(32, -8, 7, _scale, (_Plane(2, 16, 16, bits=4),)),
-    "Q4_1": _Layout(32, 0, 15, _scale_and_minimum, (_Plane(4, 16, 16, bits=4),)),
-    "Q5_0": _Layout(32, -16, 15, _scale, (_Plane(6, 16, 16, bits=4), _Plane(2, 4, 1, bits=1, lift=4))),
-    "Q5_1": _Layout(32, 0, 31, _scale_and_minimum, (_Plane(8, 16, 16, bits=4), _Plane(4, 4, 1, bits=1, lift=4))),
-    "Q8_0": _Layout(32, -128, 127, _scale, (_Plane(2, 32, 32, bits=8),), flip=0x80),
-    "Q4_K": _Layout(32, 0, 15, _scales_of_6_bits, (_Plane(16, 128, 32, bits=4),)),
-    "Q5_K": _Layout(32, 0, 31, _scales_of_6_bits, (_Plane(48, 128, 32, bits=4), _Plane(16, 32, 32, bits=1, lift=4))),
-    "Q6_K": _Layout(16, -32, 31, _scales_of_8_bits, (_Plane(0, 128, 64, bits=4), _Plane(128, 64, 32, bits=2, lift=4))),
+    "Q4_0": _Layout(32, -8, 7, _scale, (0,), (_Plane(2, 16, 16, bits=4),)),
+    "Q4_1": _Layout(32, 0, 15, _scale_and_minimum, (0, 2), (_Plane(4, 16, 16, bits=4),)),
+    "Q5_0": _Layout(32, -16, 15, _scale, (0,), (_Plane(6, 16, 16, bits=4), _Plane(2, 4, 1, bits=1, lift=4))),
+    "Q5_1": _Layout(
+        32, 0, 31, _scale_and_minimum, (0, 2), (_Plane(8, 16, 16, bits=4), _Plane(4, 4, 1, bits=1, lift=4))
+    ),
+    "Q8_0": _Layout(32, -128, 127, _scale, (0,), (_Plane(2, 32, 32, bits=8),), flip=0x80),
+    "Q4_K": _Layout(32, 0, 15, _scales_of_6_bits, (0, 2), (_Plane(16, 128, 32, bits=4),)),
+    "Q5_K": _Layout(
+        32, 0, 31, _scales_of_6_bits, (0, 2), (_Plane(48, 128, 32, bits=4), _Plane(16, 32, 32, bits=1, lift=4))
+    ),
+    "Q6_K": _Layout(
+        16, -32, 31, _scales_of_8_bits, (208,), (_Plane(0, 128, 64, bits=4), _Plane(128, 64, 32, bits=2, lift=4))
+    ),
 }
 """ggml's blocks (block_q4_0 … block_q6_K in ggml-common.h), by the offset of each field in bytes:
 

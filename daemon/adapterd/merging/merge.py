@@ -1,30 +1,31 @@
 """The merging stage: clone the base's file, overwrite the tensors that the adapter touches, change nothing else."""
 
-import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
 from adapterd.errors import StageError
 from adapterd.merging.adapter import Update, read_adapter
-from adapterd.merging.calibration import Calibration
-from adapterd.merging.error_feedback import round_with_feedback
-from adapterd.merging.grids import GRID_TYPES, pack, unpack
+from adapterd.merging.calibrated import calibrate
+from adapterd.merging.distil import Distillation
+from adapterd.merging.draft import Draft
+from adapterd.merging.examples import Samples, spread
+from adapterd.merging.retention import Retention, measure
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
 
 SPARE_BYTES = 64 << 20
-HESSIAN_BYTES = 2 << 30
-CALIBRATION_EXAMPLES = 24
-WRITING_SHARE = 0.9
+CALIBRATION_TOKENS = 16_384
+LEAST_EXAMPLES = 24
+STEPS = 64
+HELD_OUT_TOKENS = 8_192
+LEAST_HELD_OUT = 16
+
+Report = Callable[..., object]
+"""Takes the share done, 0…1, and `doing`, what is being done."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class MergeResult:
     """The candidate file: its digest (`sha256:…`), how the base was copied (`clone` or `copy`), what was rewritten.
 
     `touched` counts tensors; of these, `with_feedback` were rounded with error feedback on the base's own grid.
-    """
+    `attempts` are more than one if the first kept too little."""
 
     candidate: Path
     digest: str
@@ -42,6 +43,9 @@ class MergeResult:
     with_feedback: int
     written_bytes: int
     tensors: TensorReport
+    retention: Retention | None = None
+    attempts: int = 1
+    distillation: Distillation | None = None
 
 
 def merge(
@@ -49,14 +53,18 @@ def merge(
     adapter: Path,
     candidate: Path,
     *,
-    examples: Sequence[Sequence[int]] = (),
-    report: Callable[[float], object] = lambda _: None,
+    samples: Samples | None = None,
+    min_retention: float = 0.0,
+    steps: int = STEPS,
+    report: Report = lambda _share, **_more: None,
 ) -> MergeResult:
-    """Write base + adapter to `candidate`, each tensor in the type it has; `report` gets the share done, 0…1.
+    """Write base + adapter to `candidate`, each tensor in the type it has.
 
-    `examples` are token ids of training examples, to calibrate the error feedback with; without any, and for types
-    that have no grid of their own, rounding is ggml's. Raises StageError for want of disk space or when the result is
-    not matched to the base, InputError when the adapter does not fit. On any failure no candidate is left behind.
+    Calibrated with `samples.train`, tensors with a grid are rounded with error feedback, then scales, minimums and
+    norm gains are distilled for up to `steps` steps; without samples, and for types that have no grid of their own,
+    rounding is ggml's. Where `samples.held_out` show a retention below `min_retention`, it is done once more with
+    twice the calibration. Raises StageError for want of disk space or when the result is not matched to the base,
+    InputError when the adapter does not fit. On any failure no candidate is left behind.
     """
     base = GgufFile.open(base_path)
     updates = read_adapter(adapter, base)
@@ -64,16 +72,16 @@ def merge(
     candidate.unlink(missing_ok=True)
     partial = candidate.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    calibration = Calibration(base, adapter, examples) if examples else None
+    merging = _Merging(Draft(base, partial), updates, samples or Samples(), report)
     try:
         copied_by = files.clone(base_path, partial)
         partial.chmod(files.PRIVATE_FILE)
-        rounded = _rounded(base, updates, calibration)
-        written = _overwrite(partial, base, rounded, lambda count: report(WRITING_SHARE * count / len(updates)))
-        tensors = compare(base, partial, {update.tensor for update in updates})
+        merging.carry_out(min_retention, steps)
+        merging.draft.sync()
+        tensors = compare(base, partial, merging.draft.changed)
         if not tensors.matches:
             raise StageError(f"the merged file does not match the base tensor by tensor: {tensors}")
-        digest = files.sha256_file(partial, lambda share: report(WRITING_SHARE + (1 - WRITING_SHARE) * share))
+        digest = files.sha256_file(partial, merging.part(0.95, 1.0, "checking the file"))
         partial.replace(candidate)
     finally:
         partial.unlink(missing_ok=True)
@@ -83,77 +91,63 @@ def merge(
         size_bytes=candidate.stat().st_size,
         copied_by=copied_by,
         touched=len(updates),
-        with_feedback=sum(_has_grid(base, update) for update in updates) if calibration else 0,
-        written_bytes=written,
+        with_feedback=len(merging.on_grid),
+        written_bytes=merging.draft.written_bytes,
         tensors=tensors,
+        retention=merging.retention,
+        attempts=merging.attempts,
+        distillation=merging.distillation,
     )
 
 
-def calibration_examples(train: Path, count: int = CALIBRATION_EXAMPLES) -> list[list[int]]:
-    """Token ids of `count` examples spread evenly over a training set's JSON lines."""
-    lines = train.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["ids"] for line in lines[:: max(1, len(lines) // count)][:count]]
+@dataclass
+class _Merging:
+    """One merge on its way: attempts at a draft, until it keeps enough of the adapter."""
 
+    draft: Draft
+    updates: Sequence[Update]
+    samples: Samples
+    report: Report
+    attempts: int = 0
+    retention: Retention | None = None
+    distillation: Distillation | None = None
 
-def _rounded(base: GgufFile, updates: Sequence[Update], calibration: Calibration | None) -> Iterator[tuple[str, bytes]]:
-    """(tensor, its new bytes), block after block of the model; the inputs' moments of a few blocks are held at once."""
-    for batch in _batches(base, updates):
-        calibrated = [update for update in batch if calibration is not None and _has_grid(base, update)]
-        by_name = {update.tensor: update for update in calibrated}
-        if calibration is not None and calibrated:
-            for name, hessian in calibration.hessians(by_name.keys()):
-                yield name, _on_own_grid(base, by_name[name], hessian)
-        for update in batch:
-            if update.tensor not in by_name:
-                values = base.values(update.tensor) + update.delta()
-                yield update.tensor, quantize(values, base.tensors[update.tensor].type_name).tobytes()
+    def __post_init__(self) -> None:
+        self.on_grid = [update for update in self.updates if self.samples.train and self.draft.has_grid(update.tensor)]
 
+    def carry_out(self, min_retention: float, steps: int) -> None:
+        """Round, calibrate, distil and measure; once more with twice of everything where too little is kept."""
+        self._round_plainly()
+        for effort in (1, 2):
+            self.attempts = effort
+            if self.on_grid:
+                train = spread(self.samples.train, tokens=effort * CALIBRATION_TOKENS, at_least=effort * LEAST_EXAMPLES)
+                self.distillation = calibrate(
+                    self.draft, self.updates, train, steps=effort * steps, report=self.part(0.05, 0.85)
+                )
+            self._measure()
+            kept = self.retention.kept if self.retention else None
+            if not self.on_grid or kept is None or kept >= min_retention:
+                return
 
-def _on_own_grid(base: GgufFile, update: Update, hessian: np.ndarray[Any, Any]) -> bytes:
-    """The tensor's bytes with new codes, its scales and minimums as they are."""
-    tensor = base.tensors[update.tensor]
-    raw = base.raw(tensor.name).reshape(tensor.shape[0], -1)
-    grid, codes = unpack(raw, tensor.type_name)
-    chosen = round_with_feedback(grid.values(codes) + update.delta(), grid, codes, hessian)
-    return pack(raw, chosen, tensor.type_name).tobytes()
+    def part(self, start: float, end: float, doing: str = "") -> Report:
+        """A listener for the part of the work between two shares of the whole."""
+        return lambda share, doing=doing: self.report(start + (end - start) * share, doing=doing)
 
+    def _round_plainly(self) -> None:
+        """The tensors without a grid; without samples, all."""
+        tensors = {update.tensor for update in self.on_grid}
+        plain = [update for update in self.updates if update.tensor not in tensors]
+        say = self.part(0.0, 0.05 if self.on_grid else 0.85, "rounding")
+        for count, update in enumerate(plain, start=1):
+            values = self.draft.base.values(update.tensor) + update.delta()
+            self.draft.replace(update.tensor, quantize(values, self.draft.type_of(update.tensor)).tobytes())
+            say(count / len(plain))
 
-def _batches(base: GgufFile, updates: Sequence[Update]) -> Iterator[list[Update]]:
-    """Consecutive blocks of the model whose moments fit into HESSIAN_BYTES together; at least one block each."""
-    batch: list[Update] = []
-    held_bytes = 0
-    for _, members in groupby(updates, key=lambda update: update.tensor.split(".")[:2]):
-        block = list(members)
-        needed_bytes = sum(4 * base.tensors[update.tensor].shape[-1] ** 2 for update in block)
-        if batch and held_bytes + needed_bytes > HESSIAN_BYTES:
-            yield batch
-            batch, held_bytes = [], 0
-        batch += block
-        held_bytes += needed_bytes
-    if batch:
-        yield batch
-
-
-def _has_grid(base: GgufFile, update: Update) -> bool:
-    return base.tensors[update.tensor].type_name in GRID_TYPES
-
-
-def _overwrite(
-    target: Path, base: GgufFile, rounded: Iterator[tuple[str, bytes]], report: Callable[[int], object]
-) -> int:
-    """Put the updated tensors in place; returns the bytes written. `report` gets how many tensors are done."""
-    written = 0
-    with target.open("r+b") as file:
-        for count, (name, data) in enumerate(rounded, start=1):
-            tensor = base.tensors[name]
-            if len(data) != tensor.size_bytes:
-                raise StageError(f"{name} would change from {tensor.size_bytes} to {len(data)} bytes")
-            file.seek(tensor.offset_bytes)
-            written += file.write(data)
-            report(count)
-        file.flush()
-        os.fsync(file.fileno())
-    return written
+    def _measure(self) -> None:
+        held_out = spread(self.samples.held_out, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
+        if held_out:
+            self.retention = measure(self.draft, self.updates, held_out, self.part(0.85, 0.95, "measuring retention"))
 
 
 def _require_space(base: Path, folder: Path) -> None:

@@ -1,0 +1,82 @@
+"""Running only some of a model's blocks, so that what lies below is computed once and what lies above not at all.
+
+Any of mlx-lm's models will do: the blocks that are not to run are replaced for the time, and the model's own code goes
+on preparing masks and positions as its architecture needs them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from adapterd.base.mlx_model import hidden_states
+
+
+class _Idle(nn.Module):  # type: ignore[misc]
+    """Stands in for a block and does nothing."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.use_sliding = getattr(block, "use_sliding", False)  # what the models themselves look at
+
+    def __call__(self, states: mx.array, *_: object, **__: object) -> mx.array:
+        return states
+
+
+class _Source(_Idle):
+    """Stands in for the block below the first that runs: whatever it is given, it gives what it was told to."""
+
+    def give(self, states: mx.array) -> None:
+        self._given = states
+
+    def __call__(self, *_: object, **__: object) -> mx.array:
+        return self._given
+
+
+class _Sink(_Idle):
+    """Stands in for the block above the last that runs, and keeps what that gave."""
+
+    def __call__(self, states: mx.array, *_: object, **__: object) -> mx.array:
+        self._kept = states
+        return states
+
+    def take(self) -> mx.array:
+        return self._kept
+
+
+class Blocks:
+    """The blocks `first` up to but not including `end` of a model, while `only` is entered."""
+
+    def __init__(self, model: nn.Module, first: int, end: int) -> None:
+        self._model = model
+        own = list(model.model.layers)
+        self._source = _Source(own[first - 1]) if first else None
+        self._sink = _Sink(own[end]) if end < len(own) else None
+        self._layers = [_Idle(block) for block in own]
+        self._layers[first:end] = own[first:end]
+        if self._source is not None:
+            self._layers[first - 1] = self._source
+        if self._sink is not None:
+            self._layers[end] = self._sink
+
+    @classmethod
+    @contextmanager
+    def only(cls, model: nn.Module, first: int, end: int | None = None) -> "Iterator[Blocks]":
+        """Within, the model consists of these blocks (to the top without `end`)."""
+        own = model.model.layers
+        blocks = cls(model, first, len(own) if end is None else end)
+        model.model.layers = blocks._layers
+        try:
+            yield blocks
+        finally:
+            model.model.layers = own
+
+    def run(self, ids: mx.array, states: mx.array | None) -> mx.array:
+        """States (batch, positions, width) before block `first` (None for block 0) to those after the last block;
+        with the final norm, if that is the model's topmost.
+        """
+        if self._source is not None and states is not None:
+            self._source.give(states)
+        out = hidden_states(self._model, ids)
+        return out if self._sink is None else self._sink.take()

@@ -1,0 +1,57 @@
+"""Rounding with knowledge of the task: error feedback block by block, then distillation of the whole."""
+
+from collections.abc import Callable, Sequence
+
+import mlx.core as mx
+
+from adapterd.base.architectures import architecture_of
+from adapterd.base.mlx_model import load_mlx_model
+from adapterd.merging.adapter import Update
+from adapterd.merging.calibration import Calibration, Moments
+from adapterd.merging.distil import Distillation, distil
+from adapterd.merging.draft import Draft
+from adapterd.merging.error_feedback import Feedback, round_with_feedback
+from adapterd.merging.examples import Example, batches
+
+WATCHED_EVERY = 8
+BATCH_TOKENS = 512
+Report = Callable[..., object]
+
+
+def calibrate(
+    draft: Draft, updates: Sequence[Update], examples: Sequence[Example], *, steps: int, report: Report
+) -> Distillation | None:
+    """Write base + adapter into the draft, for all updated tensors with a grid; tensors without stay as they are.
+
+    Each eighth example is kept back from learning, to stop in time. Computes in fp32 everywhere: what is at stake is
+    far below what a 16-bit float resolves. With 0 `steps` nothing is distilled. `report` takes the share done, 0…1, and
+    `doing`.
+    """
+    watched = examples[::WATCHED_EVERY]
+    learned = [each for number, each in enumerate(examples) if number % WATCHED_EVERY] or watched
+    to_learn, to_watch = (list(batches(each, tokens=BATCH_TOKENS)) for each in (learned, watched))
+    model = load_mlx_model(draft.base, dtype=mx.float32)
+    calibration = Calibration(model, draft.base, updates, [*to_learn, *to_watch])
+    by_tensor = {update.tensor: update for update in updates}
+    done = 0
+    for moments in calibration.moments():
+        done += _round_block(draft, by_tensor, calibration.modules, moments)
+        report(0.4 * done / len(updates), doing="error feedback")
+    if not steps:
+        return None
+    return distil(
+        draft, architecture_of(draft.base), calibration, len(to_watch), steps=steps,
+        report=lambda share: report(0.4 + 0.6 * share, doing="distilling"),
+    )  # fmt: skip
+
+
+def _round_block(draft: Draft, updates: dict[str, Update], tensors: dict[str, str], moments: Moments) -> int:
+    """Choose the codes of one block's tensors, which are named by module in `tensors`; returns how many had moments."""
+    groups = moments.groups()
+    for name, modules in groups.items():
+        feedback = Feedback.of(moments.of(name))
+        for tensor in filter(draft.has_grid, (tensors[module] for module in modules)):
+            grid, codes = draft.base_grid(tensor)
+            target = grid.values(codes) + updates[tensor].delta()
+            draft.choose(tensor, round_with_feedback(target, grid, codes, feedback))
+    return sum(map(len, groups.values()))

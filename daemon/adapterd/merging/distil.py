@@ -1,0 +1,221 @@
+"""The second step of a merge: tune what the format leaves continuous, codes fixed, towards base + adapter.
+
+Error feedback makes each layer's output right for itself; what errors do together shows only at the top. So the scales
+and minimums of the touched tensors (float16 in the file) and the norm gains of the touched blocks (float32) are trained
+for a few dozen steps to bring what the candidate says nearer to what base + adapter says (Hinton et al. 2015,
+arXiv:1503.02531). They are trained relative to themselves, as their sizes differ by orders of magnitude.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+import numpy as np
+from mlx.utils import tree_map
+
+from adapterd.base.architectures import Architecture
+from adapterd.base.mlx_model import project
+from adapterd.merging.blocks import Blocks
+from adapterd.merging.calibration import Calibration, block_of, put
+from adapterd.merging.draft import Draft
+
+SCALE_RATE = 2e-4
+GAIN_RATE = 1e-5
+JUDGE_EVERY = 16
+PATIENCE = 2
+SEED = 0
+
+Report = Callable[[float], object]
+
+
+@dataclass
+class Distillation:
+    """How it went: `curve` has (step, KL(base + adapter ‖ candidate) over the watched batches) from step 0 on.
+
+    This is MLX's, in fp32, and serves to stop in time; what a merge is judged by is llama.cpp's.
+    """
+
+    curve: list[tuple[int, float]]
+    kept_step: int = 0
+    misses: int = 0
+
+    def judge(self, step: int, distance: float) -> bool:
+        """Note the distance after a step; whether it is the least so far."""
+        least = min(value for _, value in self.curve)
+        self.curve.append((step, distance))
+        self.kept_step, self.misses = (step, 0) if distance < least else (self.kept_step, self.misses + 1)
+        return distance < least
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it did not get nearer for so long that it will not."""
+        return self.misses >= PATIENCE
+
+
+def distil(
+    draft: Draft,
+    architecture: Architecture,
+    calibration: Calibration,
+    watched: int,
+    *,
+    steps: int,
+    report: Report = lambda _: None,
+) -> Distillation:
+    """Tune the draft's scales, minimums and gains, and write them into it; `report` gets the share done, 0…1.
+
+    The last `watched` batches of the calibration are not learned from: they tell when to stop. The same arguments give
+    the same file on a CPU.
+    """
+    student = _Student(draft, architecture, calibration, watched)
+    with student.in_place() as blocks:
+        outcome = _train(student, blocks, steps, report)
+    student.write(draft)
+    return outcome
+
+
+class GridLinear(nn.Module):  # type: ignore[misc]
+    """A linear layer whose codes are fixed and whose scales and minimums may change, each by a share of itself.
+
+    `scale` and `minimum` are these shares, (rows, blocks, 1, 1), one for each float16 of the file.
+    """
+
+    def __init__(self, draft: Draft, tensor: str, bias: mx.array | None) -> None:
+        super().__init__()
+        grid, codes = draft.unpack(tensor)
+        rows, groups = grid.scale.shape
+        shape = (rows, draft.blocks_in_a_row(tensor), -1)
+        self._shape = codes.shape
+        self._bias = bias
+        self._codes = mx.array(codes.astype(np.int8)).reshape(*shape[:2], groups // shape[1], grid.group)
+        self._scale = mx.array(grid.scale).reshape(*shape, 1)
+        self.scale = mx.zeros((*shape[:2], 1, 1))
+        if draft.has_minimums(tensor):
+            self._minimum = mx.array(grid.minimum).reshape(*shape, 1)
+            self.minimum = mx.zeros((*shape[:2], 1, 1))
+
+    def weight(self) -> mx.array:
+        """The values of the tensor, (rows, columns) fp32."""
+        values = self._scale * (1 + self.scale) * self._codes.astype(mx.float32)
+        if "minimum" in self:
+            values = values + self._minimum * (1 + self.minimum)
+        return values.reshape(self._shape)
+
+    def __call__(self, inputs: mx.array) -> mx.array:
+        outputs = inputs @ self.weight().astype(inputs.dtype).T
+        return outputs if self._bias is None else outputs + self._bias
+
+    def factors(self) -> list["np.ndarray[Any, Any]"]:
+        """What the file's float16 numbers are to be multiplied by: one (rows, blocks) for scales, one for minimums."""
+        shares = [self[name] for name in ("scale", "minimum") if name in self]
+        return [np.array(1 + share.reshape(share.shape[:2])) for share in shares]
+
+
+class Gain(nn.Module):  # type: ignore[misc]
+    """A norm whose gains change, each by a share of itself."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self._norm = norm
+        self.gain = mx.zeros(norm.weight.shape)
+
+    def __call__(self, inputs: mx.array) -> mx.array:
+        # In fp32, where a share of 1e-5 is not rounded away.
+        normed: mx.array = self._norm(inputs.astype(mx.float32)) * (1 + self.gain)
+        return normed.astype(inputs.dtype)
+
+
+class _Student:
+    """The candidate as a model that can be trained from its first touched block on."""
+
+    def __init__(self, draft: Draft, architecture: Architecture, calibration: Calibration, watched: int) -> None:
+        self.model = calibration.model
+        self.calibration = calibration
+        own = dict(self.model.named_modules())
+        grids = {module: tensor for module, tensor in calibration.modules.items() if draft.has_grid(tensor)}
+        self.linears = {
+            tensor: (module, GridLinear(draft, tensor, own[module].get("bias"))) for module, tensor in grids.items()
+        }
+        touched = sorted(set(map(block_of, calibration.modules)))
+        norms = [pair for block in touched for pair in architecture.norms(block)]
+        self.gains = {tensor: (module, Gain(own[module])) for tensor, module in norms}
+        count = len(calibration.batches)
+        self.learned, self.watched = range(count - watched), range(count - watched, count)
+
+    @contextmanager
+    def in_place(self) -> Iterator[Blocks]:
+        """Within, the model has the candidate's layers, only these can be trained, and only touched blocks run."""
+        own = dict(self.model.named_modules())
+        layers = dict([*self.linears.values(), *self.gains.values()])
+        put(self.model, layers)
+        try:
+            with Blocks.only(self.model, self.calibration.first) as blocks:
+                yield blocks
+        finally:
+            put(self.model, {name: own[name] for name in layers})
+
+    def loss(self, blocks: Blocks, batch: int) -> mx.array:
+        """Mean KL(base + adapter ‖ candidate) over the completion positions of a batch, in nats."""
+        given, calibration = self.calibration.batches[batch], self.calibration
+        states = blocks.run(given.ids, calibration.entering[batch])
+        distances = divergence(self.model, calibration.said[batch], given.of_completion(states))
+        mean: mx.array = distances.mean()
+        return mean
+
+    def distance(self, blocks: Blocks) -> float:
+        """The loss over all tokens of the watched batches."""
+        sizes = [self.calibration.batches[batch].completion.size for batch in self.watched]
+        losses = [float(self.loss(blocks, batch)) for batch in self.watched]
+        return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+
+    def parameters(self) -> Any:
+        """A copy of what is trained."""
+        return tree_map(lambda each: mx.array(each), self.model.trainable_parameters())
+
+    def write(self, draft: Draft) -> None:
+        """Put what was learned into the draft."""
+        for tensor, (_, linear) in self.linears.items():
+            draft.rescale(tensor, linear.factors())
+        for tensor, (_, gain) in self.gains.items():
+            draft.replace(tensor, (draft.base.values(tensor) * np.array(1 + gain.gain)).astype("<f4").tobytes())
+
+
+def _train(student: _Student, blocks: Blocks, steps: int, report: Report) -> Distillation:
+    """Adam with a cosine to zero, judged every few steps; leaves the student as it was at its best."""
+    rates = (optim.cosine_decay(rate, steps) for rate in (GAIN_RATE, SCALE_RATE))
+    optimizer = optim.MultiOptimizer(
+        [optim.Adam(rate, bias_correction=True) for rate in rates], [lambda name, _: name.endswith("gain")]
+    )
+    step_of = nn.value_and_grad(student.model, lambda _, batch: student.loss(blocks, batch))
+    outcome = Distillation([(0, student.distance(blocks))])
+    best = student.parameters()
+    random = np.random.default_rng(SEED)
+    order: list[int] = []
+    for step in range(1, steps + 1):
+        order = order or random.permutation(student.learned).tolist()
+        _, gradients = step_of(student.model, order.pop())
+        optimizer.update(student.model, gradients)
+        mx.eval(student.model.trainable_parameters(), optimizer.state)
+        mx.clear_cache()
+        if step % JUDGE_EVERY == 0 or step == steps:
+            if outcome.judge(step, student.distance(blocks)):
+                best = student.parameters()
+            elif outcome.hopeless:
+                break
+        report(step / steps)
+    student.model.update(best)
+    return outcome
+
+
+def divergence(model: nn.Module, wanted: mx.array, found: mx.array) -> mx.array:
+    """KL(wanted ‖ found) in nats of two sets of states (tokens, width) behind the final norm: (tokens,).
+
+    Written so that few passes go over the vocabulary: Σ p·(wanted - found) - log Σ exp wanted + log Σ exp found.
+    """
+    wanted, found = (project(model, states).astype(mx.float32) for states in (wanted, found))
+    crossed = (mx.softmax(wanted, axis=-1) * (wanted - found)).sum(-1)
+    distances: mx.array = crossed - mx.logsumexp(wanted, axis=-1) + mx.logsumexp(found, axis=-1)
+    return distances

@@ -1,0 +1,83 @@
+"""The candidate in the making: a clone of the base's file whose tensors are replaced in place."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from adapterd.base.gguf_file import ByteArray, FloatArray, GgufFile, TensorType
+from adapterd.errors import StageError
+from adapterd.merging.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
+
+
+@dataclass(frozen=True)
+class Draft:
+    """`path` is the clone, `changed` the tensors that were written to."""
+
+    base: GgufFile
+    path: Path
+    changed: set[str] = field(default_factory=set)
+
+    @property
+    def written_bytes(self) -> int:
+        """The size of the changed tensors, which is what a copy-on-write file system has to store."""
+        return sum(self.base.tensors[name].size_bytes for name in self.changed)
+
+    def type_of(self, tensor: str) -> str:
+        """The name of the tensor's type."""
+        return self.base.tensors[tensor].type_name
+
+    def has_grid(self, tensor: str) -> bool:
+        """Whether the tensor's type has scales and codes."""
+        return self.type_of(tensor) in GRID_TYPES
+
+    def has_minimums(self, tensor: str) -> bool:
+        """Whether the groups of the tensor, which must have a grid, have minimums beside their scales."""
+        return has_minimums(self.type_of(tensor))
+
+    def blocks_in_a_row(self, tensor: str) -> int:
+        """How many blocks, each with float16 numbers of its own, a row of the tensor has."""
+        return self.base.tensors[tensor].shape[-1] // TensorType.named(self.type_of(tensor)).block_values
+
+    def unpack(self, tensor: str) -> tuple[Grid, CodeArray]:
+        """Grid and codes as they now are; the tensor must have a grid."""
+        return unpack(self._raw(tensor), self.type_of(tensor))
+
+    def base_grid(self, tensor: str) -> tuple[Grid, CodeArray]:
+        """Grid and codes as the base has them."""
+        return unpack(self._base_raw(tensor), self.type_of(tensor))
+
+    def choose(self, tensor: str, codes: CodeArray) -> None:
+        """Write new codes (rows, columns) on the base's own grid."""
+        self.replace(tensor, pack(self._base_raw(tensor), codes, self.type_of(tensor)).tobytes())
+
+    def replace(self, tensor: str, data: bytes) -> None:
+        """Write the tensor's new bytes; raises StageError unless they are as many as before."""
+        info = self.base.tensors[tensor]
+        if len(data) != info.size_bytes:
+            raise StageError(f"{tensor} would change from {info.size_bytes} to {len(data)} bytes")
+        with self.path.open("r+b") as file:
+            file.seek(info.offset_bytes)
+            file.write(data)
+        self.changed.add(tensor)
+
+    def rescale(self, tensor: str, factors: Sequence[FloatArray]) -> None:
+        """Multiply the scales and minimums of the tensor, (rows, blocks) each."""
+        self.replace(tensor, rescale(self._raw(tensor), factors, self.type_of(tensor)).tobytes())
+
+    def sync(self) -> None:
+        """Have the file on the disk."""
+        with self.path.open("r+b") as file:
+            os.fsync(file.fileno())
+
+    def _raw(self, tensor: str) -> ByteArray:
+        info = self.base.tensors[tensor]
+        with self.path.open("rb") as file:
+            file.seek(info.offset_bytes)
+            data = np.fromfile(file, np.uint8, info.size_bytes)
+        return data.reshape(info.shape[0], -1)
+
+    def _base_raw(self, tensor: str) -> ByteArray:
+        return self.base.raw(tensor).reshape(self.base.tensors[tensor].shape[0], -1)

@@ -1,0 +1,91 @@
+"""How much of the adapter is left in the merged file, as llama.cpp computes it: what a merge is judged by."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapterd.base.llama_model import LlamaModel
+from adapterd.base.lora_gguf import write_lora
+from adapterd.merging.adapter import Update
+from adapterd.merging.draft import Draft
+from adapterd.merging.examples import Example
+
+NO_EFFECT = 1e-6
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Means over the completion tokens of held-out examples.
+
+    `kl_base` and `kl_candidate` are KL(base + adapter ‖ base) and KL(base + adapter ‖ candidate) in nats, `top1` the
+    share of tokens where base + adapter and candidate have the same first choice. `kept` is 1 - kl_candidate / kl_base:
+    1 if nothing of the adapter is lost, 0 if all is, None if there was nothing to lose.
+    """
+
+    examples: int
+    tokens: int
+    kl_base: float
+    kl_candidate: float
+    kept: float | None
+    top1: float
+
+
+def measure(
+    draft: Draft,
+    updates: Sequence[Update],
+    examples: Sequence[Example],
+    report: Callable[[float], object] = lambda _: None,
+) -> Retention:
+    """Ask base + adapter, base and draft for the same completions; `report` gets the share done, 0…1.
+
+    The adapter is applied to the base by llama.cpp itself, as it stands; so nothing of MLX is part of the measure.
+    Raises InputError if llama.cpp cannot read a file.
+    """
+    context = max(len(example.ids) for example in examples)
+    to_base, to_candidate, agree = [], [], []
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=draft.path.parent))
+        lora = Path(folder) / "adapter.gguf"
+        write_lora(lora, draft.base.architecture, (_factors(update) for update in updates))
+        served = stack.enter_context(LlamaModel.open(draft.base.path, context_tokens=context, lora=lora))
+        merged = stack.enter_context(LlamaModel.open(draft.path, context_tokens=context))
+        for number, example in enumerate(examples, start=1):
+            ids, first = example.ids[:-1], example.completion.start
+            wanted = _log_probabilities(served.logits(ids, first, adapted=True))
+            to_base.append(_divergence(wanted, _log_probabilities(served.logits(ids, first))))
+            found = _log_probabilities(merged.logits(ids, first))
+            to_candidate.append(_divergence(wanted, found))
+            agree.append(wanted.argmax(-1) == found.argmax(-1))
+            report(number / len(examples))
+    kl_base, kl_candidate = (float(np.concatenate(each).mean()) for each in (to_base, to_candidate))
+    return Retention(
+        examples=len(examples),
+        tokens=sum(map(len, agree)),
+        kl_base=kl_base,
+        kl_candidate=kl_candidate,
+        kept=1 - kl_candidate / kl_base if kl_base > NO_EFFECT else None,
+        top1=float(np.concatenate(agree).mean()),
+    )
+
+
+def _factors(update: Update) -> tuple[str, Array, Array]:
+    """As llama.cpp wants them: a (rank, in), and b (out, rank) with the scale in it."""
+    return update.tensor, np.ascontiguousarray(update.a.T), np.ascontiguousarray(update.scale * update.b.T)
+
+
+def _log_probabilities(logits: Array) -> Array:
+    shifted: Array = logits - logits.max(-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True, dtype=np.float64)).astype(np.float32)
+    return shifted
+
+
+def _divergence(of: Array, to: Array) -> Array:
+    """Kullback-Leibler divergence at each position, (positions,)."""
+    distances: Array = (np.exp(of) * (of - to)).sum(-1, dtype=np.float64)
+    return distances
