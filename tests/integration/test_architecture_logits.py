@@ -14,6 +14,7 @@ from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import load_mlx_model
 from adapterd.config import TrainingSettings
+from adapterd.merging.examples import Example, Samples
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.training.adapter import attach_adapter, save_adapter
 
@@ -28,6 +29,7 @@ EIGHT_BITS = 0.1
 
 IDS = np.random.default_rng(1).integers(20, 500, size=40).tolist()
 EXAMPLES = np.random.default_rng(5).integers(20, 500, (8, 40)).tolist()
+SAMPLES = Samples([Example(ids, 1) for ids in EXAMPLES])
 HEADS = [(name, tied) for name in ARCHITECTURES for tied in (True, False) if tied or ARCHITECTURES[name].has_head]
 GEMMA_ROOT = {"hidden": 96}
 """√96 is no bfloat16, to which mlx-lm's gemma3 rounds it."""
@@ -174,7 +176,7 @@ def trained(base: Path, folder: Path) -> Path:
 
 def merged(tmp_path: Path, architecture: str, type_name: str) -> MergeResult:
     base = tiny(tmp_path, architecture, type_name=type_name)
-    return merge(base, trained(base, tmp_path / "adapter"), tmp_path / "candidate.gguf", examples=EXAMPLES)
+    return merge(base, trained(base, tmp_path / "adapter"), tmp_path / "candidate.gguf", samples=SAMPLES)
 
 
 def test_an_adapter_is_on_every_projection_of_the_top_block(tmp_path: Path, architecture: str) -> None:

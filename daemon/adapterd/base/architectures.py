@@ -100,6 +100,16 @@ class Architecture:
             return f"model.layers.{match[1]}.{self.block[match[2]]}.{kind}"
         return None
 
+    def module(self, tensor: str) -> str:
+        """The mlx-lm module whose weight a tensor is; raises KeyError for a tensor that the architecture has not.
+
+        `blk.22.attn_q.weight` → `model.layers.22.self_attn.q_proj`
+        """
+        parameter = self.mlx_name(tensor)
+        if parameter is None:
+            raise KeyError(tensor)
+        return parameter.rpartition(".")[0]
+
     def gguf_name(self, module: str) -> str:
         """The tensor behind an mlx-lm module; raises KeyError for a module that has none.
 

@@ -1,14 +1,15 @@
 """The weights of a GGUF as an MLX model: the same values, dequantised, so that training sees what is served."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.base import create_causal_mask
 
 from adapterd.base.architectures import Architecture, architecture_of, check_supported
@@ -30,24 +31,32 @@ def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype) -> nn.Module:
 
     Raises UnsupportedModelError by architecture, tensor or type, InputError for a file that contradicts itself.
     """
-    check_supported(gguf)
-    architecture = architecture_of(gguf)
-    arguments = architecture.arguments(gguf)
-    module = importlib.import_module(f"mlx_lm.models.{architecture.mlx_module}")
-    model = module.Model(module.ModelArgs.from_dict(arguments))
-    _make_good(model, architecture, arguments)
-    weights = dict(_weights(gguf, dtype))
-    if hasattr(model, "sanitize"):  # which drops the head of a model that has none
-        weights = model.sanitize(weights)
-    try:
-        model.load_weights([*weights.items(), *_zero_biases(model, weights, dtype)], strict=True)
-        if architecture.rope_factors in gguf.tensors:
-            _factor_ropes(model, gguf, architecture.rope_factors, arguments)
-    except ValueError as exc:
-        raise InputError(f"{gguf.path} has a tensor whose shape contradicts the metadata: {exc}") from exc
-    mx.eval(model.parameters())
-    model.freeze()
-    return model
+    source = _Source(gguf, dtype)
+    source.fill(source.names)
+    mx.eval(source.model.parameters())
+    return source.model
+
+
+class BlockwiseModel:
+    """A frozen model whose blocks have weights only while they are `loaded`, for machines it does not fit into whole.
+
+    Embedding, final norm and head are in memory always. Raises as `load_mlx_model` does.
+    """
+
+    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype) -> None:
+        self._source = _Source(gguf, dtype)
+        self.model = self._source.model
+        self._source.fill(name for name in self._source.names if _block_of(name) is None)
+
+    @contextmanager
+    def loaded(self, start: int, end: int, *, without: Collection[str] = ()) -> Iterator[nn.Module]:
+        """Within, the blocks `start` up to but not including `end` have their weights, but for the parameters named."""
+        chosen = [name for name in self._source.names if _block_of(name) in range(start, end) and name not in without]
+        self._source.fill(chosen)
+        try:
+            yield self.model
+        finally:
+            self._source.empty(chosen)
 
 
 def hidden_states(model: nn.Module, ids: mx.array) -> mx.array:
@@ -148,26 +157,66 @@ def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str
         model.model.embed_tokens = ScaledEmbedding(model.args.vocab_size, model.args.hidden_size, factor)
 
 
-def _weights(gguf: GgufFile, dtype: mx.Dtype) -> Iterator[tuple[str, mx.array]]:
-    """Each parameter, converted at once, so that no more than one tensor is in memory as fp32."""
-    architecture = architecture_of(gguf)
-    for tensor in gguf.tensors:
-        name = architecture.mlx_name(tensor)
-        if name is not None:
-            values, shift = gguf.values(tensor), architecture.shift(tensor)
-            weight = mx.array(values - np.float32(shift) if shift else values).astype(dtype)
-            mx.eval(weight)
-            yield name, weight
+class _Source:
+    """A model without weights, and where they come from; `names` are those of its parameters."""
+
+    def __init__(self, gguf: GgufFile, dtype: mx.Dtype) -> None:
+        check_supported(gguf)
+        self._gguf, self._dtype = gguf, dtype
+        self._architecture = architecture_of(gguf)
+        arguments = self._architecture.arguments(gguf)
+        module = importlib.import_module(f"mlx_lm.models.{self._architecture.mlx_module}")
+        self.model = module.Model(module.ModelArgs.from_dict(arguments))
+        _make_good(self.model, self._architecture, arguments)
+        self._tensors = {name: tensor for tensor in gguf.tensors if (name := self._architecture.mlx_name(tensor))}
+        if hasattr(self.model, "sanitize"):  # which drops the head of a model that has none
+            kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.array(0.0)))
+            self._tensors = {name: self._tensors[name] for name in kept}
+        self._shapes = {name: value.shape for name, value in tree_flatten(self.model.parameters())}
+        self.names = tuple(self._shapes)
+        strays = self._tensors.keys() - self._shapes.keys()
+        if strays:
+            raise InputError(f"{gguf.path} has {self._tensors[min(strays)]}, which its metadata leave no place for")
+        self.empty(self.names)
+        if self._architecture.rope_factors in gguf.tensors:
+            self._factor_ropes(self._architecture.rope_factors, arguments)
+        self.model.freeze()
+
+    def fill(self, names: Iterable[str]) -> None:
+        """Read these parameters, converted one by one, so that no more than one tensor is in memory as fp32."""
+        self.model.update(tree_unflatten([(name, self._parameter(name)) for name in names]))
+
+    def empty(self, names: Iterable[str]) -> None:
+        """Give the memory of these parameters back: what is put in their place is never computed."""
+        self.model.update(tree_unflatten([(name, mx.zeros(self._shapes[name], self._dtype)) for name in names]))
+
+    def _parameter(self, name: str) -> mx.array:
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            if not name.endswith(".bias"):
+                raise InputError(f"{self._gguf.path} lacks what {name} of the model is made of")
+            # mlx-lm's llama has biases everywhere in attention or nowhere; a file may have some of them.
+            return mx.zeros(self._shapes[name], self._dtype)
+        values, shift = self._gguf.values(tensor), self._architecture.shift(tensor)
+        if values.shape != self._shapes[name]:
+            raise InputError(
+                f"{self._gguf.path} has a tensor whose shape contradicts the metadata: "
+                f"{tensor} is {values.shape}, not {self._shapes[name]}"
+            )
+        parameter = mx.array(values - np.float32(shift) if shift else values).astype(self._dtype)
+        mx.eval(parameter)
+        return parameter
+
+    def _factor_ropes(self, factors: str, arguments: dict[str, Any]) -> None:
+        rotated = Heads.of(self._gguf, partly_rotated=True).rotated
+        try:
+            rope = FactoredRope.build(arguments, rotated, self._gguf.values(factors))
+        except ValueError as exc:
+            raise InputError(f"{self._gguf.path} has a {factors} whose shape contradicts the metadata: {exc}") from exc
+        for layer in self.model.layers:
+            layer.self_attn.rope = rope
 
 
-def _zero_biases(model: nn.Module, weights: dict[str, mx.array], dtype: mx.Dtype) -> list[tuple[str, mx.array]]:
-    """mlx-lm's llama has biases everywhere in attention or nowhere; a file may have some of them."""
-    parameters = tree_flatten(model.parameters())
-    return [(k, mx.zeros(v.shape, dtype)) for k, v in parameters if k.endswith(".bias") and k not in weights]
-
-
-def _factor_ropes(model: nn.Module, gguf: GgufFile, factors: str, arguments: dict[str, Any]) -> None:
-    rotated = Heads.of(gguf, partly_rotated=True).rotated
-    rope = FactoredRope.build(arguments, rotated, gguf.values(factors))
-    for layer in model.layers:
-        layer.self_attn.rope = rope
+def _block_of(parameter: str) -> int | None:
+    parts = parameter.split(".")
+    return int(parts[2]) if parts[:2] == ["model", "layers"] else None

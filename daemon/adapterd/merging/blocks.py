@@ -45,16 +45,29 @@ class _Sink(_Idle):
         return self._kept
 
 
+class _Recomputed(_Idle):
+    """A block of which nothing is kept for its gradients but its input (Chen et al. 2016, arXiv:1604.06174)."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__(block)
+        self.block = block
+        self._run = nn.utils.checkpoint(block)
+
+    def __call__(self, states: mx.array, *given: object, **named: object) -> mx.array:
+        after: mx.array = self._run(states, *given, **named)
+        return after
+
+
 class Blocks:
     """The blocks `first` up to but not including `end` of a model, while `only` is entered."""
 
-    def __init__(self, model: nn.Module, first: int, end: int) -> None:
+    def __init__(self, model: nn.Module, first: int, end: int, *, sparing: bool) -> None:
         self._model = model
         own = list(model.model.layers)
         self._source = _Source(own[first - 1]) if first else None
         self._sink = _Sink(own[end]) if end < len(own) else None
         self._layers = [_Idle(block) for block in own]
-        self._layers[first:end] = own[first:end]
+        self._layers[first:end] = map(_Recomputed, own[first:end]) if sparing else own[first:end]
         if self._source is not None:
             self._layers[first - 1] = self._source
         if self._sink is not None:
@@ -62,10 +75,11 @@ class Blocks:
 
     @classmethod
     @contextmanager
-    def only(cls, model: nn.Module, first: int, end: int | None = None) -> "Iterator[Blocks]":
-        """Within, the model consists of these blocks (to the top without `end`)."""
+    def only(cls, model: nn.Module, first: int, end: int | None = None, *, sparing: bool = False) -> "Iterator[Blocks]":
+        """Within, the model consists of these blocks (to the top without `end`); `sparing` of memory, gradients are
+        had by computing each block once more."""
         own = model.model.layers
-        blocks = cls(model, first, len(own) if end is None else end)
+        blocks = cls(model, first, len(own) if end is None else end, sparing=sparing)
         model.model.layers = blocks._layers
         try:
             yield blocks

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 
 from adapterd.base.architectures import architecture_of
-from adapterd.base.mlx_model import load_mlx_model
+from adapterd.base.mlx_model import BlockwiseModel
 from adapterd.merging.adapter import Update
 from adapterd.merging.calibration import Calibration, Moments
 from adapterd.merging.distil import Distillation, distil
@@ -30,8 +30,8 @@ def calibrate(
     watched = examples[::WATCHED_EVERY]
     learned = [each for number, each in enumerate(examples) if number % WATCHED_EVERY] or watched
     to_learn, to_watch = (list(batches(each, tokens=BATCH_TOKENS)) for each in (learned, watched))
-    model = load_mlx_model(draft.base, dtype=mx.float32)
-    calibration = Calibration(model, draft.base, updates, [*to_learn, *to_watch])
+    source = BlockwiseModel(draft.base, dtype=mx.float32)
+    calibration = Calibration(source, draft.base, updates, [*to_learn, *to_watch])
     by_tensor = {update.tensor: update for update in updates}
     done = 0
     for moments in calibration.moments():

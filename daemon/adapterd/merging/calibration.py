@@ -13,6 +13,7 @@ from mlx_lm.tuner.lora import LoRALinear
 
 from adapterd.base.architectures import architecture_of
 from adapterd.base.gguf_file import GgufFile
+from adapterd.base.mlx_model import BlockwiseModel
 from adapterd.merging.adapter import Update
 from adapterd.merging.blocks import Blocks
 from adapterd.merging.examples import Batch
@@ -67,56 +68,61 @@ class Recorder(nn.Module):  # type: ignore[misc]
 
 
 class Calibration:
-    """One pass of batches through base + adapter. `modules` are the touched ones, tensor by module name.
+    """One pass of batches through base + adapter, one block in memory at a time.
 
-    After the pass `entering` has the states before block `first`, the lowest that is touched, and `said` the states
-    behind the final norm at completion positions, both by batch.
+    `modules` are the touched ones, tensor by module name; `first` is the lowest block with any. After the pass
+    `entering` has the states before that block, and `said` the states behind the final norm at completion positions,
+    both by batch.
     """
 
-    def __init__(self, model: nn.Module, base: GgufFile, updates: Sequence[Update], batches: Sequence[Batch]) -> None:
+    def __init__(self, source: BlockwiseModel, base: GgufFile, updates: Sequence[Update], batches: Sequence[Batch]):
         architecture = architecture_of(base)
-        self.model = model
+        self.source = source
         self.batches = batches
-        self.modules = {architecture.mlx_name(u.tensor).removesuffix(".weight"): u.tensor for u in updates}  # type: ignore[union-attr]
+        self._updates = {architecture.module(update.tensor): update for update in updates}
+        self.modules = {module: update.tensor for module, update in self._updates.items()}
         self.first = min(map(block_of, self.modules))
         self.entering: list[mx.array | None] = []
         self.said: list[mx.array] = []
-        plain = dict(model.named_modules())
-        self._adapted = {
-            name: _with_update(plain[name], update) for name, update in zip(self.modules, updates, strict=True)
-        }
 
     def moments(self) -> Iterator[Moments]:
         """Go through all batches, block after block; gives what the modules of each touched block have met."""
         states: list[Any] = [None] * len(self.batches)
-        for start, end in _stretches(self.first, len(self.model.model.layers)):
-            if start == self.first:
+        for index in range(len(self.source.model.layers)):
+            if index == self.first:
                 self.entering = states
-            with self._recorded(start, end) as moments, Blocks.only(self.model, start, end) as blocks:
-                states = list(self._through(blocks, states, moments))
+            with self._recorded(index) as moments, Blocks.only(self.source.model, index, index + 1) as block:
+                states = list(self._through(block, states, moments))
             if moments.sums:
                 yield moments
         self.said = [batch.of_completion(each) for batch, each in zip(self.batches, states, strict=True)]
         mx.eval(self.said)
 
-    def _through(self, blocks: Blocks, states: Sequence[Any], moments: Moments) -> Iterator[mx.array]:
+    def _through(self, block: Blocks, states: Sequence[Any], moments: Moments) -> Iterator[mx.array]:
         for batch, before in zip(self.batches, states, strict=True):
             moments.weights = batch.weights
-            after = blocks.run(batch.ids, before)
+            after = block.run(batch.ids, before)
             mx.eval(after, moments.sums)
             yield after
 
     @contextmanager
-    def _recorded(self, start: int, end: int) -> Iterator[Moments]:
-        """Within, the touched modules of these blocks have the adapter, and what they meet is noted."""
+    def _recorded(self, index: int) -> Iterator[Moments]:
+        """Within, the block has weights, its touched modules have the adapter, and what they meet is noted."""
         moments = Moments()
-        chosen = {name: module for name, module in self._adapted.items() if start <= block_of(name) < end}
-        own = {name: module for name, module in self.model.named_modules() if name in chosen}
-        put(self.model, {name: Recorder(module, name, moments) for name, module in chosen.items()})
-        try:
-            yield moments
-        finally:
-            put(self.model, own)
+        with self.source.loaded(index, index + 1) as model:
+            named = dict(model.named_modules())
+            own = {name: named[name] for name in self.modules if block_of(name) == index}
+            put(model, {name: Recorder(self._adapted(name, own[name]), name, moments) for name in own})
+            try:
+                yield moments
+            finally:
+                put(model, own)
+
+    def _adapted(self, name: str, plain: nn.Module) -> nn.Module:
+        update = self._updates[name]
+        adapted = LoRALinear.from_base(plain, r=update.a.shape[1], scale=update.scale, dropout=0.0)
+        adapted.lora_a, adapted.lora_b = mx.array(update.a), mx.array(update.b)
+        return adapted
 
 
 def block_of(module: str) -> int:
@@ -127,17 +133,3 @@ def block_of(module: str) -> int:
 def put(model: nn.Module, modules: dict[str, nn.Module]) -> None:
     """Put modules in the places of the given names."""
     model.update_modules(tree_unflatten(list(modules.items())))
-
-
-def _with_update(plain: nn.Module, update: Update) -> nn.Module:
-    adapted = LoRALinear.from_base(plain, r=update.a.shape[1], scale=update.scale, dropout=0.0)
-    adapted.lora_a, adapted.lora_b = mx.array(update.a), mx.array(update.b)
-    return adapted
-
-
-def _stretches(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of the blocks that are run at once: all untouched ones, then one at a time."""
-    if first:
-        yield 0, first
-    for index in range(first, end):
-        yield index, index + 1

@@ -6,6 +6,7 @@ for a few dozen steps to bring what the candidate says nearer to what base + ada
 arXiv:1503.02531). They are trained relative to themselves, as their sizes differ by orders of magnitude.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ GAIN_RATE = 1e-5
 JUDGE_EVERY = 16
 PATIENCE = 2
 SEED = 0
+SPARING_BYTES = 2 << 30
+"""Of weights as fp32: beyond, blocks are computed again for the gradients instead of keeping what they computed."""
 
 Report = Callable[[float], object]
 
@@ -80,16 +83,17 @@ def distil(
 class GridLinear(nn.Module):  # type: ignore[misc]
     """A linear layer whose codes are fixed and whose scales and minimums may change, each by a share of itself.
 
-    `scale` and `minimum` are these shares, (rows, blocks, 1, 1), one for each float16 of the file.
+    `scale` and `minimum` are these shares, (rows, blocks, 1, 1), one for each float16 of the file. It stands in for
+    `plain`, of which a bias is used.
     """
 
-    def __init__(self, draft: Draft, tensor: str, bias: mx.array | None) -> None:
+    def __init__(self, draft: Draft, tensor: str, plain: nn.Module) -> None:
         super().__init__()
         grid, codes = draft.unpack(tensor)
         rows, groups = grid.scale.shape
         shape = (rows, draft.blocks_in_a_row(tensor), -1)
         self._shape = codes.shape
-        self._bias = bias
+        self._plain = plain
         self._codes = mx.array(codes.astype(np.int8)).reshape(*shape[:2], groups // shape[1], grid.group)
         self._scale = mx.array(grid.scale).reshape(*shape, 1)
         self.scale = mx.zeros((*shape[:2], 1, 1))
@@ -106,7 +110,12 @@ class GridLinear(nn.Module):  # type: ignore[misc]
 
     def __call__(self, inputs: mx.array) -> mx.array:
         outputs = inputs @ self.weight().astype(inputs.dtype).T
-        return outputs if self._bias is None else outputs + self._bias
+        return outputs + self._plain.bias if "bias" in self._plain else outputs
+
+    @property
+    def size(self) -> int:
+        """How many values the tensor has."""
+        return math.prod(self._shape)
 
     def factors(self) -> list["np.ndarray[Any, Any]"]:
         """What the file's float16 numbers are to be multiplied by: one (rows, blocks) for scales, one for minimums."""
@@ -132,13 +141,11 @@ class _Student:
     """The candidate as a model that can be trained from its first touched block on."""
 
     def __init__(self, draft: Draft, architecture: Architecture, calibration: Calibration, watched: int) -> None:
-        self.model = calibration.model
+        self.model = calibration.source.model
         self.calibration = calibration
         own = dict(self.model.named_modules())
         grids = {module: tensor for module, tensor in calibration.modules.items() if draft.has_grid(tensor)}
-        self.linears = {
-            tensor: (module, GridLinear(draft, tensor, own[module].get("bias"))) for module, tensor in grids.items()
-        }
+        self.linears = {tensor: (module, GridLinear(draft, tensor, own[module])) for module, tensor in grids.items()}
         touched = sorted(set(map(block_of, calibration.modules)))
         norms = [pair for block in touched for pair in architecture.norms(block)]
         self.gains = {tensor: (module, Gain(own[module])) for tensor, module in norms}
@@ -147,15 +154,23 @@ class _Student:
 
     @contextmanager
     def in_place(self) -> Iterator[Blocks]:
-        """Within, the model has the candidate's layers, only these can be trained, and only touched blocks run."""
+        """Within, the model has the candidate's layers, only these can be trained, and only the upper blocks run."""
         own = dict(self.model.named_modules())
+        first, end = self.calibration.first, len(self.model.layers)
         layers = dict([*self.linears.values(), *self.gains.values()])
-        put(self.model, layers)
-        try:
-            with Blocks.only(self.model, self.calibration.first) as blocks:
-                yield blocks
-        finally:
-            put(self.model, {name: own[name] for name in layers})
+        replaced = {f"{module}.weight" for module, _ in self.linears.values()}
+        with self.calibration.source.loaded(first, end, without=replaced):
+            put(self.model, layers)
+            try:
+                with Blocks.only(self.model, first, sparing=self.weight_bytes > SPARING_BYTES) as blocks:
+                    yield blocks
+            finally:
+                put(self.model, {name: own[name] for name in layers})
+
+    @property
+    def weight_bytes(self) -> int:
+        """What all touched weights take as fp32."""
+        return sum(4 * linear.size for _, linear in self.linears.values())
 
     def loss(self, blocks: Blocks, batch: int) -> mx.array:
         """Mean KL(base + adapter ‖ candidate) over the completion positions of a batch, in nats."""

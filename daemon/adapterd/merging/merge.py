@@ -13,16 +13,19 @@ from adapterd.merging.calibrated import calibrate
 from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
-from adapterd.merging.retention import Retention, measure
+from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, measure
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
 
 SPARE_BYTES = 64 << 20
-CALIBRATION_TOKENS = 16_384
+CALIBRATION_TOKENS = 8_192
 LEAST_EXAMPLES = 24
 STEPS = 64
 HELD_OUT_TOKENS = 8_192
 LEAST_HELD_OUT = 16
+ATTEMPTS = ((0.05, 0.8, 0.85), (0.85, 0.93, 0.95))
+"""By attempt, the shares of the whole at which its calibration begins and ends, and its measuring ends. The second is
+seldom needed."""
 
 Report = Callable[..., object]
 """Takes the share done, 0…1, and `doing`, what is being done."""
@@ -69,9 +72,9 @@ def merge(
     base = GgufFile.open(base_path)
     updates = read_adapter(adapter, base)
     _require_space(base_path, candidate.parent)
-    candidate.unlink(missing_ok=True)
     partial = candidate.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
+    for left_over in (candidate, partial, candidate.with_suffix(ADAPTER_SUFFIX)):
+        left_over.unlink(missing_ok=True)
     merging = _Merging(Draft(base, partial), updates, samples or Samples(), report)
     try:
         copied_by = files.clone(base_path, partial)
@@ -118,14 +121,14 @@ class _Merging:
     def carry_out(self, min_retention: float, steps: int) -> None:
         """Round, calibrate, distil and measure; once more with twice of everything where too little is kept."""
         self._round_plainly()
-        for effort in (1, 2):
+        for effort, (start, calibrated, measured) in enumerate(ATTEMPTS, start=1):
             self.attempts = effort
             if self.on_grid:
                 train = spread(self.samples.train, tokens=effort * CALIBRATION_TOKENS, at_least=effort * LEAST_EXAMPLES)
                 self.distillation = calibrate(
-                    self.draft, self.updates, train, steps=effort * steps, report=self.part(0.05, 0.85)
+                    self.draft, self.updates, train, steps=effort * steps, report=self.part(start, calibrated)
                 )
-            self._measure()
+            self._measure(self.part(calibrated, measured, "measuring retention"))
             kept = self.retention.kept if self.retention else None
             if not self.on_grid or kept is None or kept >= min_retention:
                 return
@@ -138,16 +141,17 @@ class _Merging:
         """The tensors without a grid; without samples, all."""
         tensors = {update.tensor for update in self.on_grid}
         plain = [update for update in self.updates if update.tensor not in tensors]
-        say = self.part(0.0, 0.05 if self.on_grid else 0.85, "rounding")
+        start, calibrated, _ = ATTEMPTS[0]
+        say = self.part(0.0, start if self.on_grid else calibrated, "rounding")
         for count, update in enumerate(plain, start=1):
             values = self.draft.base.values(update.tensor) + update.delta()
             self.draft.replace(update.tensor, quantize(values, self.draft.type_of(update.tensor)).tobytes())
             say(count / len(plain))
 
-    def _measure(self) -> None:
+    def _measure(self, report: Report) -> None:
         held_out = spread(self.samples.held_out, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
         if held_out:
-            self.retention = measure(self.draft, self.updates, held_out, self.part(0.85, 0.95, "measuring retention"))
+            self.retention = measure(self.draft, self.updates, held_out, report)
 
 
 def _require_space(base: Path, folder: Path) -> None:

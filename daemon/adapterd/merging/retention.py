@@ -1,8 +1,7 @@
 """How much of the adapter is left in the merged file, as llama.cpp computes it: what a merge is judged by."""
 
-import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,10 @@ from adapterd.base.lora_gguf import write_lora
 from adapterd.merging.adapter import Update
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example
+from adapterd.system.files import PRIVATE_FILE
 
+ADAPTER_SUFFIX = ".lora"
+"""Of the adapter's file, which lies beside the draft while it is measured."""
 NO_EFFECT = 1e-6
 Array = np.ndarray[Any, Any]
 
@@ -50,9 +52,7 @@ def measure(
     context = max(len(example.ids) for example in examples)
     to_base, to_candidate, agree = [], [], []
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=draft.path.parent))
-        lora = Path(folder) / "adapter.gguf"
-        write_lora(lora, draft.base.architecture, (_factors(update) for update in updates))
+        lora = stack.enter_context(_adapter_file(draft, updates))
         served = stack.enter_context(LlamaModel.open(draft.base.path, context_tokens=context, lora=lora))
         merged = stack.enter_context(LlamaModel.open(draft.path, context_tokens=context))
         for number, example in enumerate(examples, start=1):
@@ -72,6 +72,18 @@ def measure(
         kept=1 - kl_candidate / kl_base if kl_base > NO_EFFECT else None,
         top1=float(np.concatenate(agree).mean()),
     )
+
+
+@contextmanager
+def _adapter_file(draft: Draft, updates: Sequence[Update]) -> Iterator[Path]:
+    """The adapter as llama.cpp reads it, while that is needed."""
+    path = draft.path.with_suffix(ADAPTER_SUFFIX)
+    try:
+        path.touch(PRIVATE_FILE)
+        write_lora(path, draft.base.architecture, map(_factors, updates))
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _factors(update: Update) -> tuple[str, Array, Array]:
