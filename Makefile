@@ -2,7 +2,7 @@
 RUNTIME ?= ollama
 PYTEST ?= .venv/bin/python -m pytest
 
-.PHONY: setup demo test test-quick check docs bench clean
+.PHONY: setup demo test test-quick check docs bench bench-full clean
 
 setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
 	scripts/setup
@@ -28,6 +28,9 @@ docs: setup ## the generated pages
 
 bench: setup ## measurements, as ratios against the peer on this machine
 	.venv/bin/python -m bench
+
+bench-full: setup ## every quantisation and size; goes on where it was interrupted, takes hours
+	.venv/bin/python -m bench --full
 
 clean: ## what the checkout accumulated; builds outside it stay
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,5 +1,9 @@
-"""`make bench`: a few minutes; prints ratios and writes bench/results.json."""
+"""`make bench`: some minutes; `make bench-full` (`--full`): hours. Both print, and write bench/results.json.
 
+Short or full, a key of results.json is replaced as a whole, but for the tables of retention, to which cells are added.
+"""
+
+import argparse
 import json
 import os
 import platform
@@ -22,22 +26,50 @@ from adapterd.serving.server import PrivateOllama
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.system.blas import preload_environment
+from bench import results, tables
+from bench.architectures import architectures
+from bench.grids import grids
+from bench.merging import merge_growth, merge_speed
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "bench" / "results.json"
 SWAPS = 100
 MODEL = "bench"
 
 
 def main() -> None:
-    """Measure, print, write."""
-    results: dict[str, Any] = {"machine": machine()}
-    for name, measure in (("start_up", start_up), ("training", training), ("rollback", rollback)):
+    """Measure, print, write, and put the tables into the docs."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="every quantisation, every size")
+    full = parser.parse_args().full
+    results.write({"machine": machine()})
+    for name, measure in measurements(full).items():
         print(f"{name} …", flush=True)
-        results[name] = measure()
-        print(f"  {json.dumps(results[name])}", flush=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {RESULTS.relative_to(ROOT)}")
+        results.write({name: measure()})
+        print(f"  {json.dumps(results.read()[name])}", flush=True)
+    tables.render()
+    print(f"written to {results.FILE.relative_to(ROOT)} and the docs")
+
+
+def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What to measure, by its key in results.json."""
+    return {
+        "start_up": start_up,
+        "training": training,
+        "rollback": rollback,
+        "grids": grids,
+        "architectures": architectures,
+        "merge_speed": merge_speed if full else lambda: results.read().get("merge_speed", {}) | merge_speed(["0.1B"]),
+        "merge_growth": merge_growth if full else lambda: results.read().get("merge_growth", {}),
+        "retention": lambda: retention([] if full else ["Q4_1", "--scales", "0.25"]),
+    }
+
+
+def retention(chosen: list[str]) -> dict[str, Any]:
+    """Measured by a child, which has the fast BLAS."""
+    command = [sys.executable, "-m", "bench.retention", *chosen]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **preload_environment()}, check=True)
+    tables_by_kind: dict[str, Any] = results.read()["retention"]
+    return tables_by_kind
 
 
 def machine() -> str:

@@ -31,7 +31,8 @@ F16_MODELS: dict[str, Callable[[], Path]] = {
 """SmolLM2 widened (30 layers), and a model of TinyLlama's shape with SmolLM2's vocabulary."""
 GROWTH_LAYERS, GROWTH_WIDTH = (1, 2, 4, 8, 16), 512
 GROWTH_WIDTHS, GROWTH_DEPTH = (512, 1024, 2048), 2
-GROWTH_STEPS = 1
+DISTILLED = ("0.1B",)
+"""Sizes that are distilled, too: on two cores, the larger one would take half an hour."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,17 @@ class Inputs:
 
 
 def merge_speed(sizes: Iterable[str] = tuple(F16_MODELS), sides: Iterable[str] = ("ours", "peers")) -> dict[str, Any]:
-    """For each size what `ours_plain` (rounding), `ours` (with calibration) and `peers` cost, the latter by stage too.
+    """For each size what ours and the `peers` cost, the latter by stage too: `ours_plain` rounds, `ours` has error
+    feedback, `ours_distilled` distillation as well.
 
     `written_mb` counts our clone of the base as well; on a copy-on-write file system (APFS, Btrfs, XFS) that is free,
     and only the touched tensors are written.
     """
-    return {size: _of_both(Inputs.of(size), frozenset(sides)) for size in sizes}
+    return {size: _of_both(Inputs.of(size), frozenset(sides), distilled=size in DISTILLED) for size in sizes}
 
 
 def merge_growth() -> dict[str, dict[int, float]]:
-    """Seconds of our merge with error feedback and next to no distillation, by touched layers (of 16, 512 wide) and by
+    """Seconds of our merge with error feedback alone, by touched layers (of 16, 512 wide) and by
     width (2 layers); start-up and calibration included."""
     deep = _random_llama(max(GROWTH_LAYERS), GROWTH_WIDTH)
     return {
@@ -78,15 +80,16 @@ def _seconds_of_ours(f16: Path, layers: int) -> float:
     base, adapter = quantised_file(f16, KIND), random_adapter(f16, layers)
     _read_once([base])
     with _work_folder() as work:
-        return _cost_of_ours(base, adapter, work, EXAMPLES, GROWTH_STEPS).seconds
+        return _cost_of_ours(base, adapter, work, EXAMPLES, 0).seconds
 
 
-def _of_both(inputs: Inputs, sides: frozenset[str]) -> dict[str, Any]:
+def _of_both(inputs: Inputs, sides: frozenset[str], *, distilled: bool) -> dict[str, Any]:
     costs: dict[str, Any] = {}
     with _work_folder() as work:
         if "ours" in sides:
-            for name, examples in (("ours_plain", 0), ("ours", EXAMPLES)):
-                costs[name] = asdict(_cost_of_ours(inputs.base, inputs.adapter, work, examples))
+            for name, how in (("ours_plain", (0,)), ("ours", (EXAMPLES, 0)), ("ours_distilled", (EXAMPLES,))):
+                if name != "ours_distilled" or distilled:
+                    costs[name] = asdict(_cost_of_ours(inputs.base, inputs.adapter, work, *how))
         if "peers" in sides:
             stages = merge_as_peers(inputs.hugging_face, inputs.adapter, KIND, work, _environment())
             by_stage = {stage: asdict(cost) for stage, cost in stages.items()}

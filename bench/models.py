@@ -5,6 +5,7 @@ at 768, padded with zeros so that it computes the same; llama-quantize gives it 
 """
 
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gguf
+import mlx.core as mx
 import numpy as np
 
 from adapterd.base.gguf_file import FloatArray, GgufFile
@@ -21,6 +23,7 @@ from adapterd.system.files import atomic_path, sha256_file
 ROOT = Path(__file__).parent.parent
 Kind = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_0", "Q5_1", "Q4_K_M", "Q4_0", "Q4_1"]
 
+QUANTIZE, IMATRIX = "llama-quantize", "llama-imatrix"
 NARROW, WIDE = 576, 768
 WIDER = {NARROW: WIDE, 192: 256}
 """What each size of a tensor becomes: the width and the 9 query heads of 64, the 3 key/value heads of 64."""
@@ -33,9 +36,12 @@ Tensors = Iterable[tuple[str, FloatArray]]
 
 
 @cache
-def tools() -> Path:
-    """The folder of llama-quantize and llama-imatrix, built on first use; raises RuntimeError if they cannot be had."""
-    return Path(run_tool(ROOT / "scripts" / "ensure-llama-tools").strip())
+def tools(*names: str) -> Path:
+    """The folder of llama-quantize and llama-imatrix, built on first use; raises RuntimeError if they cannot be had.
+
+    If some of them are named, only these.
+    """
+    return Path(run_tool(ROOT / "scripts" / "ensure-llama-tools", *names).strip())
 
 
 def run_tool(*command: object) -> str:
@@ -48,7 +54,7 @@ def run_tool(*command: object) -> str:
 
 def cache_folder() -> Path:
     """Where everything that the benches make is kept: beside the builds, outside the checkout."""
-    folder = tools().parents[1] / "bench-models"
+    folder = tools(QUANTIZE).parents[1] / "bench-models"
     folder.mkdir(exist_ok=True)
     return folder
 
@@ -75,6 +81,19 @@ def wide_f16() -> Path:
         }
         write_f16(path, metadata, ((name, _widened(base.values(name))) for name in base.tensors))
     return path
+
+
+def widen_adapter(narrow: Path, wide: Path) -> Path:
+    """An mlx-lm adapter of the narrow model as one of the wide model, which it changes in the same way.
+
+    The wide model's layers meet and give what the narrow one's do, and zeros behind it; so zeros fill the factors up.
+    """
+    wide.mkdir()
+    stored: Any = mx.load(str(narrow / "adapters.safetensors"))
+    weights = {name: mx.array(_padded(np.array(factor.astype(mx.float32)))) for name, factor in stored.items()}
+    mx.save_safetensors(str(wide / "adapters.safetensors"), weights)
+    shutil.copyfile(narrow / "adapter_config.json", wide / "adapter_config.json")
+    return wide
 
 
 def random_f16(*, layers: int, width: int, ffn: int, heads: int, kv_heads: int) -> Path:
@@ -113,7 +132,7 @@ def quantised_file(f16: Path, kind: Kind, *, importance: Path | None = None) -> 
     if not path.exists():
         weighed = ["--imatrix", importance] if importance else []
         with atomic_path(path) as partial:
-            run_tool(tools() / "llama-quantize", *weighed, f16, partial, kind)
+            run_tool(tools(QUANTIZE) / QUANTIZE, *weighed, f16, partial, kind)
     return path
 
 
@@ -129,7 +148,7 @@ def importance_matrix(model: Path, texts: Sequence[str]) -> Path:
         with atomic_path(path) as partial, atomic_path(path.with_suffix(".txt")) as source:
             source.write_text(text, encoding="utf-8")
             run_tool(
-                tools() / "llama-imatrix", "-m", model, "-f", source, "-o", partial, "--output-format", "gguf",
+                tools(IMATRIX) / IMATRIX, "-m", model, "-f", source, "-o", partial, "--output-format", "gguf",
                 "-c", IMATRIX_CONTEXT, "-b", IMATRIX_CONTEXT, "--no-ppl", "--parse-special",
             )  # fmt: skip
     return path
@@ -157,8 +176,12 @@ def _widened(values: FloatArray) -> FloatArray:
 
     The zeros make the mean square of a hidden state smaller by 576/768; gains and epsilon make up for it.
     """
-    wider = np.pad(values, [(0, WIDER.get(size, size) - size) for size in values.shape])
+    wider = _padded(values)
     return wider * np.float32((NARROW / WIDE) ** 0.5) if values.ndim == 1 else wider
+
+
+def _padded(values: FloatArray) -> FloatArray:
+    return np.pad(values, [(0, WIDER.get(size, size) - size) for size in values.shape])
 
 
 def _random_tensors(layers: int, width: int, ffn: int, kv_width: int) -> Iterator[tuple[str, FloatArray]]:

@@ -80,6 +80,7 @@ def write_tiny_gguf(
     architecture: str = "llama",
     tied: bool = True,
     type_name: str = "F32",
+    types: Mapping[str, str] | None = None,
     seed: int = 0,
     layers: int = 2,
     hidden: int = 64,
@@ -95,6 +96,7 @@ def write_tiny_gguf(
 ) -> Path:
     """Write a model that computes nonsense, but always the same for a seed; matrices are `type_name`, the rest F32.
 
+    `types` are those of matrices that have another, by stem (`attn_q`).
     `biases` are the stems in a block that have one (by default those of the architecture), `metadata` is more of it
     under full keys, in place of the architecture's own; None takes a key away. `tensors` are more of them, F32.
     K-quants need `hidden` and `ffn` in multiples of 256. `tokenizer` is "gpt2" (SmolLM2's own, cut to `vocab`) or
@@ -123,14 +125,15 @@ def write_tiny_gguf(
     _TOKENIZERS[tokenizer](writer, vocab)
 
     random = np.random.default_rng(seed)
-    number = gguf.GGMLQuantizationType[type_name]
     shapes = dict(_matrices(family, layers, hidden, size, heads, kv_heads, ffn))
     embeddings = {"token_embd": (vocab, hidden)} | ({} if tied else {"output": (vocab, hidden)})
     for name, (rows, columns) in (embeddings | shapes).items():
         # Larger than a trained model's, so that attention and rotary positions make a visible difference.
         values = (random.standard_normal((rows, columns)) * 2 / np.sqrt(columns)).astype(np.float32)
-        writer.add_tensor(f"{name}.weight", quantize(values, type_name), raw_dtype=number)
-        if name.rpartition(".")[2] in (family.biases if biases is None else biases):
+        stem = name.rpartition(".")[2]
+        kind = (types or {}).get(stem, type_name)
+        writer.add_tensor(f"{name}.weight", quantize(values, kind), raw_dtype=gguf.GGMLQuantizationType[kind])
+        if stem in (family.biases if biases is None else biases):
             writer.add_tensor(f"{name}.bias", random.standard_normal(rows).astype(np.float32))
     for name, length in _norms(family, layers, hidden, size):
         writer.add_tensor(f"{name}.weight", (1 + random.standard_normal(length) / 10).astype(np.float32))

@@ -85,7 +85,7 @@ class MergingSettings:
     version is held; `steps` are those of the distillation, 0 for none."""
 
     min_retention: Annotated[float, Range(0.0, 1.0)] = 0.95
-    steps: Annotated[int, Range(0, 100_000)] = 64
+    steps: Annotated[int, Range(0, 100_000)] = 48
 
 
 @dataclass(frozen=True)

@@ -1,145 +1,287 @@
 """Merging a real file: matched to the base tensor by tensor, and nothing left behind when it fails."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import llama_cpp
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx_lm.tuner.utils import load_adapters
+from tiny_adapter import SAMPLES, few_words, save_factors, touched_tensors, write_adapter
 from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import load_mlx_model
 from adapterd.errors import InputError, StageError
 from adapterd.merging import merge as merging
+from adapterd.merging.draft import Draft
+from adapterd.merging.examples import Example, Samples
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.merging.verify import compare
 
-PROJECTIONS = {
-    "self_attn.q_proj": (64, 64), "self_attn.k_proj": (64, 32), "self_attn.v_proj": (64, 32),
-    "self_attn.o_proj": (64, 64), "mlp.gate_proj": (64, 96), "mlp.up_proj": (64, 96), "mlp.down_proj": (96, 64),
-}  # fmt: skip
-FEW_WORDS = np.random.default_rng(5).integers(30, 38, (25, 40)).tolist()
-EXAMPLES, UNSEEN = FEW_WORDS[:-1], FEW_WORDS[-1]
-"""Of few words, so that what the layers meet has few directions, as it has in a real model."""
+PROJECTIONS, NORMS = 7, 2
+"""Of a block of llama's."""
+STEPS = 4
+Q = "model.layers.1.self_attn.q_proj"
+K_QUANTS = {"Q4_K", "Q5_K", "Q6_K"}
 
 
-def write_adapter(folder: Path, *, block: int = 1, size: float = 0.02, rank: int = 4, **other: Any) -> Path:
-    """An adapter of random factors on every projection of one block of the tiny model (in, out as listed)."""
-    random = np.random.default_rng(3)
-    weights = {}
-    for name, (inputs, outputs) in (PROJECTIONS | other).items():
-        weights[f"model.layers.{block}.{name}.lora_a"] = size * random.standard_normal((inputs, rank))
-        weights[f"model.layers.{block}.{name}.lora_b"] = size * random.standard_normal((rank, outputs))
-    folder.mkdir(exist_ok=True)
-    arrays = {name: mx.array(value.astype(np.float32)) for name, value in weights.items()}
-    mx.save_safetensors(str(folder / "adapters.safetensors"), arrays)
-    config = {"fine_tune_type": "lora", "num_layers": 2 - block}
-    config["lora_parameters"] = {"rank": rank, "scale": 2.0, "dropout": 0.0}  # type: ignore[assignment]
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    return folder
+def tiny(folder: Path, type_name: str = "Q4_0", **options: Any) -> Path:
+    sizes = {"hidden": 256, "ffn": 256, "layers": 1} if type_name in K_QUANTS else {}
+    return write_tiny_gguf(folder / "base.gguf", type_name=type_name, **(sizes | options))
 
 
-def merged(tmp_path: Path, type_name: str, examples: list[list[int]] = EXAMPLES, **adapter: Any) -> MergeResult:
-    base = write_tiny_gguf(tmp_path / "base.gguf", type_name=type_name)
-    return merge(base, write_adapter(tmp_path / "adapter", **adapter), tmp_path / "candidate.gguf", examples=examples)
+def merged(
+    base: Path,
+    *,
+    samples: Samples | None = SAMPLES,
+    steps: int = STEPS,
+    name: str = "candidate.gguf",
+    more: dict[str, Any] | None = None,
+    **adapter: Any,
+) -> MergeResult:
+    """Merge a random adapter, by default on the top one of two blocks; `more` goes to `merge`."""
+    folder = write_adapter(base.parent / "adapter", base, **adapter)
+    return merge(base, folder, base.parent / name, samples=samples, steps=steps, **(more or {}))
 
 
-def logits(path: Path, adapter: Path | None = None) -> np.ndarray[Any, Any]:
-    """What the file says to one prompt, with or without an adapter, log-probabilities (positions, vocabulary)."""
-    model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
-    if adapter:
-        model = load_adapters(model, str(adapter))
-    model.eval()
-    out = model(mx.array([UNSEEN]))[0]
-    return np.array(out - mx.logsumexp(out, axis=-1, keepdims=True))
+def kept(result: MergeResult) -> float:
+    assert result.retention is not None
+    assert result.retention.kept is not None
+    return result.retention.kept
 
 
-def distance(of: np.ndarray[Any, Any], to: np.ndarray[Any, Any]) -> float:
-    """Kullback-Leibler divergence, mean over positions."""
-    return float((np.exp(of) * (of - to)).sum(-1).mean())
+def changed(base: Path, candidate: Path) -> set[str]:
+    ours, theirs = GgufFile.open(base), GgufFile.open(candidate)
+    return {name for name in ours.tensors if ours.raw(name).tobytes() != theirs.raw(name).tobytes()}
 
 
-@pytest.mark.parametrize("type_name", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
-def test_the_candidate_has_the_tensors_of_the_base(tmp_path: Path, type_name: str) -> None:
-    result = merged(tmp_path, type_name)
+def only_the_arguments_are_in(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} == {"base.gguf", "adapter"}
+
+
+@pytest.mark.parametrize("type_name", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", *sorted(K_QUANTS)])
+def test_a_file_on_a_grid_is_matched_to_the_base(tmp_path: Path, type_name: str) -> None:
+    base = tiny(tmp_path, type_name)
+    result = merged(base, blocks=(0,))
     assert result.tensors.matches
-    assert result.touched == len(PROJECTIONS)
-    assert result.tensors.untouched == result.tensors.total - len(PROJECTIONS)
-    assert result.size_bytes == (tmp_path / "base.gguf").stat().st_size
-    assert result.candidate.stat().st_mode & 0o777 == 0o600
-    assert not (tmp_path / "candidate.partial").exists()
+    assert (result.touched, result.with_feedback) == (PROJECTIONS, PROJECTIONS)
+    assert result.tensors.untouched == result.tensors.total - PROJECTIONS - NORMS
+    assert changed(base, result.candidate) <= {
+        *touched_tensors(base, [0]), "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight",
+    }  # fmt: skip
+    assert result.distillation is not None
+    assert result.attempts == 1
+    assert kept(result) > 0
+
+
+@pytest.mark.parametrize(("type_name", "loss"), [("F32", 1e-4), ("F16", 1e-3), ("BF16", 0.03)])
+def test_without_a_grid_nothing_is_distilled_and_nearly_all_is_kept(
+    tmp_path: Path, type_name: str, loss: float
+) -> None:
+    base = tiny(tmp_path, type_name)
+    result = merged(base)
+    assert result.tensors.matches
+    assert changed(base, result.candidate) == set(touched_tensors(base, [1]))
+    assert (result.touched, result.with_feedback, result.distillation) == (PROJECTIONS, 0, None)
+    assert kept(result) == pytest.approx(1, abs=loss)
 
 
 @pytest.mark.parametrize(("type_name", "tolerance"), [("F32", 1e-6), ("F16", 2e-3), ("BF16", 2e-2)])
 def test_without_a_grid_the_tensors_are_base_plus_update(tmp_path: Path, type_name: str, tolerance: float) -> None:
-    result = merged(tmp_path, type_name)
+    base = tiny(tmp_path, type_name)
+    candidate = GgufFile.open(merged(base, samples=None).candidate)
     weights: Any = mx.load(str(tmp_path / "adapter" / "adapters.safetensors"))
     name = "model.layers.1.mlp.down_proj"
     update = 2.0 * (np.array(weights[f"{name}.lora_a"]) @ np.array(weights[f"{name}.lora_b"])).T
-    base, candidate = (
-        GgufFile.open(path).values("blk.1.ffn_down.weight") for path in (tmp_path / "base.gguf", result.candidate)
+    wanted = GgufFile.open(base).values("blk.1.ffn_down.weight") + update
+    assert np.abs(candidate.values("blk.1.ffn_down.weight") - wanted).max() < tolerance
+
+
+def test_the_file_is_private_and_as_large_as_the_base(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    result = merged(base)
+    assert result.size_bytes == result.candidate.stat().st_size == base.stat().st_size
+    assert result.candidate.stat().st_mode & 0o777 == 0o600
+    tensors = GgufFile.open(base).tensors
+    norms = [tensors[f"blk.1.{name}_norm.weight"] for name in ("attn", "ffn")]
+    touched = [tensors[name] for name in touched_tensors(base, [1])]
+    assert result.written_bytes == sum(tensor.size_bytes for tensor in [*touched, *norms])
+    assert {path.name for path in tmp_path.iterdir()} == {"base.gguf", "adapter", "candidate.gguf"}
+
+
+def test_error_feedback_keeps_what_plain_rounding_loses_and_distillation_keeps_more(tmp_path: Path) -> None:
+    base = tiny(tmp_path, "Q4_1")
+    samples = Samples(few_words(24), few_words(8, seed=6))
+    plain, fed_back, distilled = (
+        merged(base, samples=given, steps=steps, blocks=(0, 1))
+        for given, steps in ((replace(samples, train=()), 0), (samples, 0), (samples, 32))
     )
-    assert np.abs(candidate - (base + update)).max() < tolerance
-    assert result.with_feedback == 0
+    assert (plain.with_feedback, fed_back.with_feedback) == (0, 2 * PROJECTIONS)
+    assert fed_back.distillation is None
+    assert kept(fed_back) > kept(plain) + 0.2
+    assert kept(distilled) > kept(fed_back) + 0.02
 
 
-def test_a_small_adapter_survives_where_plain_rounding_loses_it(tmp_path: Path) -> None:
-    result = merged(tmp_path, "Q4_0", size=0.06, block=0)
-    wanted, base = logits(tmp_path / "base.gguf", tmp_path / "adapter"), logits(tmp_path / "base.gguf")
-    kept = 1 - distance(wanted, logits(result.candidate)) / distance(wanted, base)
-    plain = merge(tmp_path / "base.gguf", tmp_path / "adapter", tmp_path / "plain.gguf")
-    kept_plainly = 1 - distance(wanted, logits(plain.candidate)) / distance(wanted, base)
-    assert (result.with_feedback, plain.with_feedback) == (len(PROJECTIONS), 0)
-    assert kept > kept_plainly + 0.2, (kept, kept_plainly)
+def test_without_steps_norms_and_scales_are_the_bases(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    result = merged(base, steps=0)
+    assert changed(base, result.candidate) == set(touched_tensors(base, [1]))
+    ours, theirs = (Draft(GgufFile.open(base), path) for path in (base, result.candidate))
+    for tensor in touched_tensors(base, [1]):
+        np.testing.assert_array_equal(ours.unpack(tensor)[0].scale, theirs.unpack(tensor)[0].scale)
+
+
+def test_too_little_kept_is_tried_once_more_with_twice_of_everything(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    result = merged(base, more={"min_retention": 1.0})
+    assert result.attempts == 2
+    assert kept(result) < 1.0
+    assert result.distillation is not None
+    assert result.distillation.curve[-1][0] == 2 * STEPS
+    assert result.tensors.matches
+
+
+def test_a_second_attempt_begins_with_the_base_again(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    twice = merged(base, more={"min_retention": 1.0})
+    assert merged(base, steps=2 * STEPS, name="once.gguf").digest == twice.digest
+
+
+def test_what_no_second_attempt_could_better_is_tried_once(tmp_path: Path) -> None:
+    assert merged(tiny(tmp_path, "F16"), more={"min_retention": 1.0}).attempts == 1
+
+
+def test_without_held_out_examples_there_is_no_retention(tmp_path: Path) -> None:
+    result = merged(tiny(tmp_path), samples=Samples(SAMPLES.train), more={"min_retention": 1.0})
+    assert (result.retention, result.attempts) == (None, 1)
+    assert result.distillation is not None
+
+
+def test_without_training_examples_rounding_is_plain_but_measured(tmp_path: Path) -> None:
+    result = merged(tiny(tmp_path), samples=Samples(held_out=SAMPLES.held_out))
+    assert (result.with_feedback, result.distillation) == (0, None)
+    assert result.retention is not None
+    assert result.retention.tokens == sum(len(example.completion) for example in SAMPLES.held_out)
 
 
 def test_merging_twice_gives_the_same_file(tmp_path: Path) -> None:
-    assert merged(tmp_path, "Q4_1").digest == merged(tmp_path, "Q4_1").digest
+    base = tiny(tmp_path, "Q4_1")
+    assert merged(base).digest == merged(base).digest
 
 
-def test_progress_rises_to_one(tmp_path: Path) -> None:
-    shares: list[float] = []
-    base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q4_0")
-    merge(base, write_adapter(tmp_path / "adapter"), tmp_path / "c.gguf", examples=EXAMPLES, report=shares.append)
+@pytest.mark.parametrize("min_retention", [0.0, 1.0])
+@pytest.mark.parametrize("type_name", ["Q4_0", "F16"])
+def test_progress_rises_to_one(tmp_path: Path, type_name: str, min_retention: float) -> None:
+    shares, doing = [], []
+
+    def report(share: float, **more: Any) -> None:
+        shares.append(share)
+        doing.append(more["doing"])
+
+    merged(tiny(tmp_path, type_name), more={"report": report, "min_retention": min_retention})
     assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    assert (shares[0] > 0, shares[-1]) == (True, 1.0)
+    wanted = {"measuring retention", "checking the file"}
+    assert set(doing) == wanted | ({"rounding"} if type_name == "F16" else {"error feedback", "distilling"})
 
 
-def test_few_blocks_at_a_time_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q4_0")
-    adapter = write_adapter(tmp_path / "adapter", block=0)
-    at_once = merge(base, adapter, tmp_path / "a.gguf", examples=EXAMPLES)
-    monkeypatch.setattr(merging, "HESSIAN_BYTES", 1)
-    assert merge(base, adapter, tmp_path / "b.gguf", examples=EXAMPLES).digest == at_once.digest
+@pytest.mark.parametrize(
+    ("blocks", "only"),
+    [
+        pytest.param((0,), (), id="the lowest block"),
+        pytest.param((2,), (), id="the top block"),
+        pytest.param((0, 2), (), id="blocks that are not adjacent"),
+        pytest.param((0, 1, 2), (), id="all blocks"),
+        pytest.param((1,), ("attn_q",), id="one projection"),
+        pytest.param((0, 1), ("attn_v", "ffn_down"), id="projections with inputs of their own"),
+    ],
+)
+def test_an_adapter_may_touch_any_part(tmp_path: Path, blocks: tuple[int, ...], only: tuple[str, ...]) -> None:
+    base = tiny(tmp_path, "Q8_0", layers=3)
+    result = merged(base, blocks=blocks, only=only)
+    touched = touched_tensors(base, blocks, only)
+    assert (result.touched, result.with_feedback) == (len(touched), len(touched))
+    assert result.tensors.untouched == result.tensors.total - len(touched) - NORMS * len(blocks)
+    assert result.tensors.matches
+    assert kept(result) > 0.5
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "gemma2", "gemma3", "phi3"])
+def test_every_architecture_can_be_calibrated_and_distilled(tmp_path: Path, architecture: str) -> None:
+    base = tiny(tmp_path, "Q8_0", architecture=architecture)
+    result = merged(base)
+    assert result.tensors.matches
+    assert result.distillation is not None
+    assert kept(result) > 0.5
+    touched = {*touched_tensors(base, [1]), *(name for name in norms(base) if name.startswith("blk.1."))}
+    assert changed(base, result.candidate) <= touched
+
+
+def norms(base: Path) -> list[str]:
+    return [name for name in GgufFile.open(base).tensors if name.endswith("_norm.weight")]
+
+
+def test_biases_are_part_of_what_is_distilled(tmp_path: Path) -> None:
+    """Were they left out, the student would say something else from the start."""
+    base = tiny(tmp_path, "Q8_0", architecture="qwen2", biases=("attn_q", "attn_k", "attn_v"))
+    distillation = merged(base, steps=1).distillation
+    assert distillation is not None
+    assert distillation.curve[0][1] < 0.002
+
+
+def test_tensors_without_a_grid_among_others_are_distilled_as_merged(tmp_path: Path) -> None:
+    """Were they the base's, the student would say something else from the start."""
+    result = merged(tiny(tmp_path, "Q8_0", types={"attn_v": "F16", "ffn_down": "F16"}), steps=1)
+    assert (result.touched, result.with_feedback) == (PROJECTIONS, PROJECTIONS - 2)
+    assert result.distillation is not None
+    assert result.distillation.curve[0][1] < 0.002
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        pytest.param(few_words(1), id="a single example"),
+        pytest.param([few_words(1, length=length)[0] for length in (30, 7, 12, 40, 8)], id="differing lengths"),
+        pytest.param(few_words(3, prompt_tokens=1), id="a prompt of one token"),
+        pytest.param(few_words(3, prompt_tokens=15), id="a completion of one token"),
+        pytest.param(few_words(2, length=2, prompt_tokens=1), id="the shortest there are"),
+    ],
+)
+def test_examples_may_have_any_length(tmp_path: Path, train: list[Example]) -> None:
+    result = merged(tiny(tmp_path, "Q8_0"), samples=Samples(train, train))
+    assert result.with_feedback == PROJECTIONS
+    assert kept(result) > 0.5
+    assert result.distillation is not None
+    assert all(np.isfinite(distance) for _, distance in result.distillation.curve)
 
 
 def test_the_base_is_not_touched(tmp_path: Path) -> None:
-    base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q4_0")
+    base = tiny(tmp_path)
     before = base.read_bytes()
-    merge(base, write_adapter(tmp_path / "adapter"), tmp_path / "candidate.gguf", examples=EXAMPLES)
+    merged(base)
     assert base.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("shapes", "said"),
     [
-        ({"self_attn.q_proj": (64, 96)}, "made for another base"),
-        ({"self_attn.sinks": (64, 64)}, "which the base does not have"),
+        ({Q: (96, 64)}, "made for another base"),
+        ({"model.layers.1.self_attn.sinks": (64, 64)}, "which the base does not have"),
+        ({"model.layers.7.self_attn.q_proj": (64, 64)}, "which the base does not have"),
     ],
 )
-def test_an_adapter_for_another_base_is_refused(tmp_path: Path, other: dict[str, Any], said: str) -> None:
+def test_an_adapter_for_another_base_is_refused(tmp_path: Path, shapes: dict[str, tuple[int, ...]], said: str) -> None:
+    base, adapter = tiny(tmp_path), save_factors(tmp_path / "adapter", shapes)
     with pytest.raises(InputError, match=said):
-        merged(tmp_path, "Q4_0", **other)
-    assert list(tmp_path.glob("candidate*")) == []
+        merge(base, adapter, tmp_path / "candidate.gguf", samples=SAMPLES)
+    assert only_the_arguments_are_in(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "not safetensors", "no scale"])
 def test_an_unreadable_adapter_is_refused_by_its_folder(tmp_path: Path, damage: str) -> None:
-    base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q4_0")
-    folder = write_adapter(tmp_path / "adapter")
+    base = tiny(tmp_path)
+    folder = write_adapter(tmp_path / "adapter", base)
     if damage == "missing":
         (folder / "adapters.safetensors").unlink()
     elif damage == "no scale":
@@ -153,27 +295,80 @@ def test_an_unreadable_adapter_is_refused_by_its_folder(tmp_path: Path, damage: 
 def test_too_little_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "SPARE_BYTES", 1 << 60)
     with pytest.raises(StageError, match="GB free"):
-        merged(tmp_path, "Q4_0")
-    assert list(tmp_path.glob("candidate*")) == []
+        merged(tiny(tmp_path))
+    assert only_the_arguments_are_in(tmp_path)
 
 
-def test_a_failure_half_way_leaves_no_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise OSError(28, "No space left on device")
+def disk_full(*_: Any, **__: Any) -> Any:
+    raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(merging, "compare", fail)
+
+@pytest.mark.parametrize(
+    "full",
+    ["adapterd.system.files.shutil.copyfile", "adapterd.merging.draft.Draft.replace",
+     "adapterd.merging.draft.Draft.rescale", "adapterd.merging.draft.Draft.sync",
+     "adapterd.base.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
+)  # fmt: skip
+def test_a_disk_that_fills_up_half_way_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    base = tiny(tmp_path)
+    monkeypatch.setattr("adapterd.system.files._clone_blocks", lambda *_: False)
+    monkeypatch.setattr(full, disk_full)
     with pytest.raises(OSError, match="No space"):
-        merged(tmp_path, "Q4_0")
-    assert list(tmp_path.glob("candidate*")) == []
+        merged(base)
+    assert only_the_arguments_are_in(tmp_path)
 
 
-def test_a_changed_byte_outside_the_touched_tensors_is_noticed(tmp_path: Path) -> None:
-    result = merged(tmp_path, "Q4_0")
-    base = GgufFile.open(tmp_path / "base.gguf")
-    with result.candidate.open("r+b") as file:
-        file.seek(base.tensors["blk.0.attn_q.weight"].offset_bytes)
-        file.write(b"\xff")
-    stems = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-    report = compare(base, result.candidate, {f"blk.1.{stem}.weight" for stem in stems})
+@pytest.mark.parametrize(
+    ("function", "answer", "error"),
+    [
+        ("llama_model_load_from_file", None, InputError),
+        ("llama_adapter_lora_init", None, InputError),
+        ("llama_init_from_model", None, StageError),
+        ("llama_set_adapters_lora", 1, StageError),
+        ("llama_decode", 1, StageError),
+    ],
+)
+def test_a_failure_of_llama_cpp_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, answer: Any, error: type[Exception]
+) -> None:
+    base = tiny(tmp_path)
+    monkeypatch.setattr(llama_cpp, function, lambda *_: answer)
+    with pytest.raises(error, match=r"llama\.cpp"):
+        merged(base)
+    assert only_the_arguments_are_in(tmp_path)
+
+
+@pytest.mark.parametrize("when", ["error feedback", "distilling", "measuring retention", "checking the file"])
+def test_an_interruption_leaves_nothing(tmp_path: Path, when: str) -> None:
+    def interrupt(_: float, doing: str) -> None:
+        if doing == when:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        merged(tiny(tmp_path), more={"report": interrupt})
+    assert only_the_arguments_are_in(tmp_path)
+
+
+def test_what_a_killed_merge_left_is_removed(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    for name in ("candidate.gguf", "candidate.partial", "candidate.lora"):
+        (tmp_path / name).write_text("half")
+    result = merged(base)
+    assert {path.name for path in tmp_path.iterdir()} == {"base.gguf", "adapter", "candidate.gguf"}
+    assert result.tensors.matches
+
+
+@pytest.mark.parametrize("tensor", ["blk.0.attn_q.weight", "blk.0.attn_norm.weight", "output_norm.weight"])
+def test_a_changed_byte_outside_the_touched_tensors_is_noticed(tmp_path: Path, tensor: str) -> None:
+    base = tiny(tmp_path)
+    result, file = merged(base), GgufFile.open(base)
+    touched = [*touched_tensors(base, [1]), *(name for name in norms(base) if name.startswith("blk.1."))]
+    assert compare(file, result.candidate, touched).matches
+    with result.candidate.open("r+b") as candidate:
+        candidate.seek(file.tensors[tensor].offset_bytes)
+        candidate.write(b"\xff")
+    report = compare(file, result.candidate, touched)
     assert report.untouched - report.untouched_identical == 1
     assert not report.matches

@@ -103,8 +103,7 @@ class GgufFile:
         type_name = tensor.tensor_type.name
         if type_name not in SUPPORTED_TYPES:
             raise UnsupportedModelError(f"{name} is stored as {type_name}, which cannot be trained or merged")
-        values: FloatArray = np.asarray(gguf.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
-        return values
+        return dequantize(tensor.data, type_name)
 
     def raw(self, name: str) -> ByteArray:
         """A tensor's own bytes, flat, without a copy."""
@@ -120,6 +119,12 @@ class GgufFile:
     @cached_property
     def _by_name(self) -> dict[str, Any]:
         return {tensor.name: tensor for tensor in self._reader.tensors}
+
+
+def dequantize(data: npt.NDArray[Any], type_name: str) -> FloatArray:
+    """A tensor's values, float32, of its data: bytes (rows, bytes of a row), or numbers of the type."""
+    values: FloatArray = np.asarray(gguf.dequantize(data, gguf.GGMLQuantizationType[type_name]), dtype=np.float32)
+    return values
 
 
 def _info(tensor: Any) -> TensorInfo:

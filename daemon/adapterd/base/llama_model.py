@@ -106,6 +106,6 @@ def _new_context(model: Any, tokens: int) -> Any:
 
 def _load_lora(model: Any, lora: Path) -> Any:
     adapter = llama_cpp.llama_adapter_lora_init(model, str(lora).encode())
-    if adapter is None:
+    if not adapter:  # a null pointer
         raise InputError(f"{lora} cannot be applied by llama.cpp: {llama_log.take_error()}")
     return adapter  # freed with its model

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adapterd.base.gguf_file import ByteArray, FloatArray, GgufFile, TensorType
+from adapterd.base.gguf_file import ByteArray, FloatArray, GgufFile, TensorType, dequantize
 from adapterd.errors import StageError
 from adapterd.merging.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
 
@@ -44,6 +44,10 @@ class Draft:
     def unpack(self, tensor: str) -> tuple[Grid, CodeArray]:
         """Grid and codes as they now are; the tensor must have a grid."""
         return unpack(self._raw(tensor), self.type_of(tensor))
+
+    def values(self, tensor: str) -> FloatArray:
+        """The values as they now are."""
+        return dequantize(self._raw(tensor), self.type_of(tensor))
 
     def base_grid(self, tensor: str) -> tuple[Grid, CodeArray]:
         """Grid and codes as the base has them."""

@@ -25,6 +25,10 @@ class Example:
     ids: Sequence[int]
     prompt_tokens: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.prompt_tokens < len(self.ids):
+            raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave no completion")
+
     @property
     def completion(self) -> range:
         """The positions whose next id is the model's to say."""
@@ -65,7 +69,7 @@ def read_examples(file: Path) -> list[Example]:
     """All examples of a file of JSON lines; raises InputError unless they are what the dataset stage writes."""
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return [Example(tuple(row["ids"]), row["prompt_tokens"]) for row in rows]
+        return [Example(tuple(map(int, row["ids"])), int(row["prompt_tokens"])) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise InputError(f"{file} does not hold encoded examples: {exc}") from exc
 

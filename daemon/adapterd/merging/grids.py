@@ -89,15 +89,19 @@ def rescale(raw: ByteArray, factors: Sequence[FloatArray], type_name: str) -> By
     `factors` are one (rows, blocks) for the blocks' scales, and for the types that have minimums one for these; of a
     K-quant's block, they multiply what all its 6-bit scales and minimums are multiples of. A number whose product a
     float16 cannot hold stays. So does every other bit. Raises InputError for a type without such a grid, ValueError
-    for factors of another number or shape.
+    for bytes that are not whole blocks and factors of another number or shape.
     """
     layout = _layout(type_name)
+    rows, columns = _shape(raw, type_name)
+    shape = (rows, columns // TensorType.named(type_name).block_values)
+    if [factor.shape for factor in factors] != [shape] * len(layout.halves):
+        raise ValueError(f"{type_name} takes {len(layout.halves)} factors of the shape {shape}")
     changed: ByteArray = np.array(raw, order="C")
     blocks = _blocks(changed, type_name)
     for start, factor in zip(layout.halves, factors, strict=True):
         half = blocks[:, start : start + 2].view("<f2")
         with np.errstate(over="ignore"):
-            product = (half.reshape(len(raw), -1) * factor.astype(np.float32)).astype("<f2").reshape(half.shape)
+            product = (half * factor.reshape(half.shape).astype(np.float32)).astype("<f2")
         np.copyto(half, product, where=np.isfinite(product))
     return changed
 

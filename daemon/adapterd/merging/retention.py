@@ -57,10 +57,10 @@ def measure(
         merged = stack.enter_context(LlamaModel.open(draft.path, context_tokens=context))
         for number, example in enumerate(examples, start=1):
             ids, first = example.ids[:-1], example.completion.start
-            wanted = _log_probabilities(served.logits(ids, first, adapted=True))
-            to_base.append(_divergence(wanted, _log_probabilities(served.logits(ids, first))))
-            found = _log_probabilities(merged.logits(ids, first))
-            to_candidate.append(_divergence(wanted, found))
+            wanted = log_probabilities(served.logits(ids, first, adapted=True))
+            to_base.append(divergence(wanted, log_probabilities(served.logits(ids, first))))
+            found = log_probabilities(merged.logits(ids, first))
+            to_candidate.append(divergence(wanted, found))
             agree.append(wanted.argmax(-1) == found.argmax(-1))
             report(number / len(examples))
     kl_base, kl_candidate = (float(np.concatenate(each).mean()) for each in (to_base, to_candidate))
@@ -91,13 +91,14 @@ def _factors(update: Update) -> tuple[str, Array, Array]:
     return update.tensor, np.ascontiguousarray(update.a.T), np.ascontiguousarray(update.scale * update.b.T)
 
 
-def _log_probabilities(logits: Array) -> Array:
+def log_probabilities(logits: Array) -> Array:
+    """Of logits (positions, vocabulary), in their own type."""
     shifted: Array = logits - logits.max(-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True, dtype=np.float64)).astype(np.float32)
     return shifted
 
 
-def _divergence(of: Array, to: Array) -> Array:
+def divergence(of: Array, to: Array) -> Array:
     """Kullback-Leibler divergence at each position, (positions,)."""
     distances: Array = (np.exp(of) * (of - to)).sum(-1, dtype=np.float64)
     return distances

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapterd.chat import Answer, Message, Role
 from adapterd.errors import StageError
-from adapterd.evaluation.evaluate import CaseResult, Question, Scores, evaluate, judge
+from adapterd.evaluation.evaluate import NOT_MEASURED, CaseResult, Kept, Question, Scores, evaluate, judge
 from adapterd.evaluation.metrics import EXACT, JSON_VALID, TOKEN_F1
 
 ANSWER = Answer(text="", done_reason="stop", prompt_tokens=3, answer_tokens=2, total_s=1.0, first_token_s=0.25)
@@ -146,3 +146,28 @@ def test_a_candidate_that_is_the_very_file_of_another_is_held(other: str) -> Non
     verdict = judge(scores[other], scores, ["exact"])
     assert not verdict.promote
     assert f"the same as {other}" in verdict.reason
+
+
+def test_a_candidate_that_keeps_too_little_of_the_adapter_is_held() -> None:
+    candidate, live = scored(exact=0.9), scored(exact=0.1)
+    verdict = judge(candidate, {"live": live}, ["exact"], Kept(0.4567, 0.9))
+    assert not verdict.promote
+    assert verdict.reason == (
+        "held: the merged file keeps 45.7% of what the adapter does, and merging.min_retention asks for 90.0%"
+    )
+
+
+@pytest.mark.parametrize("kept", [Kept(0.9, 0.9), Kept(1.0, 0.9), Kept(None, 0.9), Kept(0.0, 0.0), NOT_MEASURED])
+def test_what_keeps_enough_or_was_not_measured_is_judged_by_its_answers(kept: Kept) -> None:
+    assert kept.fault is None
+    assert judge(scored(exact=0.5), {"live": scored(exact=0.5)}, ["exact"], kept).promote
+    assert not judge(scored(exact=0.4), {"live": scored(exact=0.5)}, ["exact"], kept).promote
+
+
+def test_less_than_nothing_kept_is_told_as_it_is() -> None:
+    assert "keeps -12.0% of" in str(Kept(-0.12, 0.5).fault)
+
+
+def test_the_very_file_of_another_is_told_before_what_it_keeps() -> None:
+    live = scored(exact=0.5)
+    assert "the same as live" in judge(live, {"live": live}, ["exact"], Kept(0.0, 0.9)).reason

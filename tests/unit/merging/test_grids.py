@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile, TensorType
 from adapterd.errors import InputError
-from adapterd.merging.grids import GRID_TYPES, Grid, pack, unpack
+from adapterd.merging.grids import GRID_TYPES, Grid, has_minimums, pack, rescale, unpack
 
 TYPES = sorted(GRID_TYPES)
 every_type = pytest.mark.parametrize("type_name", TYPES)
@@ -292,3 +292,92 @@ def test_a_tensor_of_no_rows_is_a_tensor(type_name: str) -> None:
     grid, codes = unpack(raw, type_name)
     assert grid.shape == codes.shape == (0, 512)
     assert pack(raw, codes, type_name).shape == raw.shape
+
+
+def factors_for(raw: np.ndarray, type_name: str, seed: int = 1) -> list[np.ndarray]:
+    """Some near one, for each number of each block."""
+    shape = (len(raw), raw.shape[1] // TensorType.named(type_name).block_bytes)
+    random = np.random.default_rng(seed)
+    return [random.uniform(0.9, 1.1, shape).astype(np.float32) for _ in range(1 + has_minimums(type_name))]
+
+
+def without_float16(raw: np.ndarray, type_name: str) -> np.ndarray:
+    blocks = raw.reshape(-1, TensorType.named(type_name).block_bytes)
+    return np.delete(blocks, [at + byte for at in FLOAT16_AT.get(type_name, (0,)) for byte in (0, 1)], axis=1)
+
+
+def test_types_with_minimums_are_known() -> None:
+    assert {name for name in TYPES if has_minimums(name)} == {"Q4_1", "Q5_1", "Q4_K", "Q5_K"}
+    with pytest.raises(InputError, match="F16 has no grid"):
+        has_minimums("F16")
+
+
+@every_type
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_factors_of_one_change_nothing(type_name: str, data: st.DataObject) -> None:
+    raw = data.draw(tensors(type_name))
+    ones = [np.ones_like(factor) for factor in factors_for(raw, type_name)]
+    np.testing.assert_array_equal(rescale(raw, ones, type_name), raw)
+
+
+@every_type
+def test_rescaling_multiplies_scales_and_minimums_and_leaves_codes(type_name: str) -> None:
+    raw = random_tensor(type_name)
+    factors = factors_for(raw, type_name)
+    (before, codes), (after, same) = unpack(raw, type_name), unpack(rescale(raw, factors, type_name), type_name)
+    np.testing.assert_array_equal(same, codes)
+    groups_of_a_block = before.scale.shape[1] // factors[0].shape[1]
+    for ours, theirs, factor in zip(
+        (before.scale, before.minimum), (after.scale, after.minimum), factors, strict=False
+    ):
+        np.testing.assert_allclose(theirs, ours * np.repeat(factor, groups_of_a_block, axis=1), rtol=1e-3)
+    if not has_minimums(type_name):
+        np.testing.assert_array_equal(after.minimum, before.minimum)
+
+
+@every_type
+def test_rescaling_changes_the_float16_numbers_only(type_name: str) -> None:
+    raw = random_bytes(type_name)
+    rescaled = rescale(raw, factors_for(raw, type_name), type_name)
+    assert (rescaled != raw).any()
+    np.testing.assert_array_equal(without_float16(rescaled, type_name), without_float16(raw, type_name))
+
+
+@every_type
+@pytest.mark.parametrize("factor", [2.0, -2.0, np.inf, np.nan])
+def test_a_product_that_is_no_float16_leaves_the_number(type_name: str, factor: float) -> None:
+    raw = with_scale(random_bytes(type_name), type_name, 60_000.0)
+    factors = [np.full_like(each, factor) for each in factors_for(raw, type_name)]
+    np.testing.assert_array_equal(rescale(raw, factors, type_name), raw)
+
+
+def test_scales_and_minimums_have_factors_of_their_own() -> None:
+    raw = random_tensor("Q4_1")
+    doubled, same = np.full((4, 16), 2, np.float32), np.ones((4, 16), np.float32)
+    before, after = unpack(raw, "Q4_1")[0], unpack(rescale(raw, [same, doubled], "Q4_1"), "Q4_1")[0]
+    np.testing.assert_array_equal(after.scale, before.scale)
+    np.testing.assert_array_equal(after.minimum, 2 * before.minimum)
+
+
+@every_type
+def test_rescaling_leaves_its_arguments_alone(type_name: str) -> None:
+    raw = random_tensor(type_name)
+    factors = factors_for(raw, type_name)
+    for each in (raw, *factors):
+        each.flags.writeable = False
+    assert not np.shares_memory(rescale(raw, factors, type_name), raw)
+
+
+@every_type
+def test_factors_of_another_shape_or_number_are_refused(type_name: str) -> None:
+    raw = random_tensor(type_name)
+    factors = factors_for(raw, type_name)
+    wrong = [[], [*factors, factors[0]], [each[:2] for each in factors], [each[:, :1] for each in factors]]
+    for each in (*wrong, [factor.reshape(-1) for factor in factors]):
+        with pytest.raises(ValueError, match=f"{type_name} takes {len(factors)} factors of the shape"):
+            rescale(raw, each, type_name)
+    with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):
+        rescale(raw[:, :-1], factors, type_name)
+    with pytest.raises(InputError, match="F32 has no grid"):
+        rescale(raw, factors, "F32")

@@ -1,0 +1,196 @@
+"""How much of an adapter is left after merging: `python -m bench.retention [KIND …] [--scales 1 0.25]`.
+
+For every quantisation an adapter is trained on that base by the product, then weakened to imitate gentler training, and
+merged. Everything is read from the written files by llama.cpp. A cell that results.json has is not measured again.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adapterd.base.gguf_file import FloatArray, GgufFile
+from adapterd.base.llama_model import LlamaModel
+from adapterd.base.tokenizer import Tokenizer
+from adapterd.config import TrainingSettings
+from adapterd.demo.newsroom import NewsItem, items
+from adapterd.demo.stage import small_model
+from adapterd.merging.examples import Example, Samples, read_examples
+from adapterd.merging.merge import STEPS, MergeResult, merge
+from adapterd.merging.retention import divergence, log_probabilities
+from adapterd.system.files import write_atomic
+from adapterd.training.adapter import CONFIG
+from adapterd.training.loop import train
+from bench import results
+from bench.models import (
+    QUANTIZE,
+    Kind,
+    cache_folder,
+    importance_matrix,
+    narrow_f16,
+    quantised,
+    run_tool,
+    tools,
+    wide_f16,
+)
+
+KINDS: tuple[Kind, ...] = ("Q4_1", "Q4_0", "Q4_K_M", "Q5_K_M", "Q8_0")
+SCALES = (1.0, 0.5, 0.25, 0.125)
+TRAIN, VALIDATION, HELD_OUT = 240, 24, 24
+SETTINGS = TrainingSettings(layers=8, epochs=1, batch_size=4, learning_rate=1e-3, patience=1000)
+PROMPT = (
+    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+Cell = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A base, its 16-bit counterpart, and the adapter that was trained on it; `training_seconds` without loading."""
+
+    kind: Kind
+    base: Path
+    f16: Path
+    adapter: Path
+    training_seconds: float
+
+
+def retention(
+    kinds: Sequence[Kind] = KINDS,
+    scales: Sequence[float] = SCALES,
+    *,
+    known: dict[str, dict[str, Cell]] | None = None,
+    listen: Callable[[dict[str, dict[str, Cell]]], object] = lambda _: None,
+) -> dict[str, dict[str, Cell]]:
+    """The tables by kind and scale; `listen` gets them after every new cell, and `known` cells are kept."""
+    tables = {kind: dict((known or {}).get(kind, {})) for kind in kinds}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for kind in kinds:
+            missing = [scale for scale in scales if f"{scale:g}" not in tables[kind]]
+            subject = _subject(kind) if missing else None
+            for scale in missing:
+                assert subject is not None
+                tables[kind][f"{scale:g}"] = _cell(subject, scale, folder)
+                listen(tables)
+    return tables
+
+
+def _subject(kind: Kind) -> Subject:
+    """The base and its adapter, which is trained once and kept."""
+    wide = kind != "Q4_1"
+    base = quantised(kind, wide=wide)
+    kept = cache_folder() / "adapters" / kind
+    if not (kept / "seconds").exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        _write_data(kept)
+        result = train(GgufFile.open(base), kept, SETTINGS, kept, lambda _: None)
+        write_atomic(kept / "seconds", f"{result.seconds:.1f}")
+    return Subject(kind, base, wide_f16() if wide else narrow_f16(), kept, float((kept / "seconds").read_text()))
+
+
+def _cell(subject: Subject, scale: float, folder: Path) -> Cell:
+    """One row of the table: shares kept by naive rounding, error feedback alone, and the whole method."""
+    adapter = _scaled(subject.adapter, scale, folder / "adapter")
+    train_examples, held_out = (read_examples(subject.adapter / f"{name}.jsonl") for name in ("train", "held_out"))
+    candidate = folder / "candidate.gguf"
+
+    def merged(examples: Sequence[Example], steps: int) -> tuple[MergeResult, float]:
+        started = time.perf_counter()
+        result = merge(subject.base, adapter, candidate, samples=Samples(examples, held_out), steps=steps)
+        return result, time.perf_counter() - started
+
+    kept = {}
+    for name, examples, steps in (("naive", (), 0), ("error_feedback", train_examples, 0)):
+        kept[name] = merged(examples, steps)[0].retention
+    final, seconds = merged(train_examples, STEPS)
+    assert final.retention is not None
+    return {
+        "kl_base": round(final.retention.kl_base, 5),
+        **{name: round(each.kept or 0.0, 4) for name, each in kept.items() if each},
+        "final": round(final.retention.kept or 0.0, 4),
+        "top1": round(final.retention.top1, 4),
+        "seconds": round(seconds, 1),
+        "training_seconds": subject.training_seconds,
+        **_against_16_bit(subject, adapter, candidate, held_out, folder),
+    }
+
+
+def _against_16_bit(subject: Subject, adapter: Path, ours: Path, held_out: Sequence[Example], folder: Path) -> Cell:
+    """KL to 16-bit + adapter of our file, and of what those get who merge at 16 bits and quantise that, plainly and
+    weighed by an importance matrix of the training prompts and answers."""
+    tuned = merge(subject.f16, adapter, folder / "tuned-F16.gguf").candidate
+    matrix = importance_matrix(subject.f16, [PROMPT.format(item.prompt) + item.answer for item in _items()[:TRAIN]])
+    wanted = list(_answers(tuned, held_out))
+    distances = {"final_kl16": _distance(wanted, ours, held_out)}
+    for name, weighed in (("peers16_kl", []), ("peers16_imatrix_kl", ["--imatrix", matrix])):
+        theirs = folder / "peers.gguf"
+        run_tool(tools(QUANTIZE) / QUANTIZE, *weighed, tuned, theirs, subject.kind)
+        distances[name] = _distance(wanted, theirs, held_out)
+    return distances
+
+
+def _answers(model: Path, examples: Sequence[Example]) -> Iterator[FloatArray]:
+    """Log-probabilities at the completion positions of each example."""
+    context = max(len(example.ids) for example in examples)
+    with LlamaModel.open(model, context_tokens=context) as loaded:
+        for example in examples:
+            yield log_probabilities(loaded.logits(example.ids[:-1], example.completion.start))
+
+
+def _distance(wanted: Sequence[FloatArray], model: Path, examples: Sequence[Example]) -> float:
+    pairs = zip(wanted, _answers(model, examples), strict=True)
+    return round(float(np.concatenate([divergence(*pair) for pair in pairs]).mean()), 5)
+
+
+def _scaled(adapter: Path, scale: float, folder: Path) -> Path:
+    """The adapter, weaker."""
+    shutil.copytree(adapter, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.jsonl"))
+    config = json.loads((folder / CONFIG).read_text())
+    config["lora_parameters"]["scale"] *= scale
+    (folder / CONFIG).write_text(json.dumps(config))
+    return folder
+
+
+def _items() -> list[NewsItem]:
+    return items(TRAIN + VALIDATION + HELD_OUT, seed=1)
+
+
+def _write_data(folder: Path) -> None:
+    """Training, validation and held-out examples, as the dataset stage encodes them."""
+    tokenizer = Tokenizer.open(small_model())
+    lines = []
+    for number, item in enumerate(_items()):
+        prompt = tokenizer.encode_prompt(PROMPT.format(item.prompt))
+        ids = prompt + tokenizer.encode_continuation(item.answer) + [tokenizer.end_of_turn_id]
+        lines.append(json.dumps({"ids": ids, "prompt_tokens": len(prompt), "record": str(number)}) + "\n")
+    bounds = {"train": (0, TRAIN), "validation": (TRAIN, TRAIN + VALIDATION), "held_out": (TRAIN + VALIDATION, None)}
+    for name, (start, end) in bounds.items():
+        (folder / f"{name}.jsonl").write_text("".join(lines[start:end]))
+
+
+def main() -> None:
+    """Measure and print; the cells of results.json stay, new ones are added to it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", default=KINDS, help=", ".join(KINDS))
+    parser.add_argument("--scales", nargs="+", type=float, default=SCALES)
+    chosen = parser.parse_args()
+    measured = results.read().get("retention", {})
+
+    def keep(tables: dict[str, dict[str, Cell]]) -> None:
+        results.write({"retention": {**measured, **tables}})
+        kind, cells = list(tables.items())[-1]
+        print(kind, *list(cells.items())[-1], flush=True)
+
+    retention(chosen.kinds, chosen.scales, known=measured, listen=keep)
+
+
+if __name__ == "__main__":
+    main()

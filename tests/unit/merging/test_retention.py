@@ -1,0 +1,140 @@
+"""How much of an adapter a file keeps, as llama.cpp says."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_adapter import few_words, save_factors, write_adapter
+from tiny_gguf import mlx_logits, write_tiny_gguf
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.base.llama_model import LlamaModel
+from adapterd.base.lora_gguf import write_lora
+from adapterd.errors import InputError
+from adapterd.merging.adapter import read_adapter
+from adapterd.merging.draft import Draft
+from adapterd.merging.examples import Example
+from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, _factors, measure
+
+EXAMPLES = few_words(3)
+ROUNDED_KEYS = 5e-3
+"""llama.cpp keeps keys and values as 16-bit floats here: of the logits' standard deviation."""
+
+
+@pytest.fixture(params=["llama", "qwen2", "gemma3", "phi3"])
+def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return write_tiny_gguf(tmp_path / "base.gguf", architecture=request.param)
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    return write_tiny_gguf(tmp_path / "base.gguf")
+
+
+def draft_of(base: Path) -> Draft:
+    shutil.copyfile(base, base.with_name("draft.partial"))
+    return Draft(GgufFile.open(base), base.with_name("draft.partial"))
+
+
+def merged_exactly(base: Path, adapter: Path, share: float = 1.0) -> Draft:
+    """With so large a share of the adapter."""
+    draft = draft_of(base)
+    for update in read_adapter(adapter, draft.base):
+        values = draft.base.values(update.tensor) + share * update.delta()
+        draft.replace(update.tensor, values.astype("<f4").tobytes())
+    return draft
+
+
+def measured(draft: Draft, adapter: Path) -> Retention:
+    return measure(draft, read_adapter(adapter, draft.base), EXAMPLES)
+
+
+def test_the_base_itself_keeps_nothing(base: Path, tmp_path: Path) -> None:
+    retention = measured(draft_of(base), write_adapter(tmp_path / "adapter", base))
+    assert retention.kept == pytest.approx(0, abs=1e-6)
+    assert retention.kl_base == pytest.approx(retention.kl_candidate)
+    assert retention.kl_base > 1e-3
+    assert (retention.examples, retention.tokens) == (3, 30)
+
+
+def test_an_exact_merge_keeps_everything(base: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", base, blocks=(0, 1))
+    retention = measured(merged_exactly(base, adapter), adapter)
+    assert retention.kept is not None
+    assert retention.kept == pytest.approx(1, abs=1e-3)
+    assert retention.top1 == 1
+
+
+def test_half_of_an_adapter_keeps_more_than_nothing_and_less_than_all(llama: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", llama)
+    kept = measured(merged_exactly(llama, adapter, 0.5), adapter).kept
+    assert kept is not None
+    assert 0.5 < kept < 0.9
+
+
+def test_the_opposite_of_an_adapter_is_less_than_nothing(llama: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", llama)
+    kept = measured(merged_exactly(llama, adapter, -1.0), adapter).kept
+    assert kept is not None
+    assert kept < -1
+
+
+def test_an_adapter_without_effect_has_nothing_to_keep(llama: Path, tmp_path: Path) -> None:
+    retention = measured(draft_of(llama), write_adapter(tmp_path / "adapter", llama, size=0.0))
+    assert (retention.kept, retention.top1) == (None, 1.0)
+
+
+def test_only_completions_count(llama: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+    updates = read_adapter(adapter, draft.base)
+    (example,) = few_words(1, length=12, prompt_tokens=11)
+    short, long = (measure(draft, updates, [replace(example, prompt_tokens=count)]) for count in (11, 1))
+    assert (short.tokens, long.tokens) == (1, 11)
+    assert short.kl_base != pytest.approx(long.kl_base)
+
+
+def test_the_share_done_rises_to_one(llama: Path, tmp_path: Path) -> None:
+    shares: list[float] = []
+    draft = draft_of(llama)
+    measure(draft, read_adapter(write_adapter(tmp_path / "adapter", llama), draft.base), EXAMPLES, shares.append)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1.0])
+
+
+def test_llama_cpp_applies_the_adapter_as_mlx_does(base: Path, tmp_path: Path) -> None:
+    """So what the merge is measured by is the adapter that was trained."""
+    adapter = write_adapter(tmp_path / "adapter", base, blocks=(0, 1), size=0.15)
+    file, ids = GgufFile.open(base), EXAMPLES[0].ids
+    write_lora(tmp_path / "adapter.lora", file.architecture, map(_factors, read_adapter(adapter, file)))
+    with LlamaModel.open(base, context_tokens=len(ids), lora=tmp_path / "adapter.lora") as model:
+        found = {adapted: model.logits(ids, 0, adapted=adapted) for adapted in (True, False)}
+    for adapted, wanted in ((True, mlx_logits(base, ids, adapter)), (False, mlx_logits(base, ids))):
+        assert np.sqrt(np.mean((found[adapted] - wanted) ** 2)) / wanted.std() < ROUNDED_KEYS
+    assert np.sqrt(np.mean((found[True] - found[False]) ** 2)) / found[False].std() > 20 * ROUNDED_KEYS
+
+
+def test_the_adapters_file_is_private_and_gone_afterwards(llama: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+    file, modes = draft.path.with_suffix(ADAPTER_SUFFIX), []
+    updates = read_adapter(adapter, draft.base)
+    measure(draft, updates, EXAMPLES, lambda _: modes.append(file.stat().st_mode & 0o777))
+    assert set(modes) == {0o600}
+    assert not file.exists()
+
+
+def test_a_draft_that_llama_cpp_cannot_read_is_told_by_its_name(llama: Path, tmp_path: Path) -> None:
+    draft = draft_of(llama)
+    draft.path.write_bytes(b"GGUF, or not")
+    updates = read_adapter(write_adapter(tmp_path / "adapter", llama), draft.base)
+    with pytest.raises(InputError, match=f"{draft.path} cannot be loaded by llama.cpp"):
+        measure(draft, updates, EXAMPLES)
+    assert not draft.path.with_suffix(ADAPTER_SUFFIX).exists()
+
+
+def test_one_module_and_one_token_are_enough(llama: Path, tmp_path: Path) -> None:
+    adapter = save_factors(tmp_path / "adapter", {"model.layers.0.self_attn.v_proj": (32, 64)}, size=0.2)
+    draft = merged_exactly(llama, adapter)
+    retention = measure(draft, read_adapter(adapter, draft.base), [Example((30, 31), 1)])
+    assert retention.tokens == 1
+    assert retention.kept == pytest.approx(1, abs=1e-3)

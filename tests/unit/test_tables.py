@@ -1,0 +1,100 @@
+"""The tables of the documentation say what was measured, and only that."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench import results, tables
+
+CELL = {
+    "kl_base": 0.34812, "naive": 0.124, "error_feedback": 0.8276, "final": 0.99712, "top1": 1.0, "seconds": 86.6,
+    "training_seconds": 301.2, "peers16_kl": 0.2, "peers16_imatrix_kl": 0.15, "final_kl16": 0.0014,
+}  # fmt: skip
+MEASURED: dict[str, Any] = {
+    "machine": "two cores",
+    "retention": {"Q4_K_M": {"0.25": CELL}, "Q8_0": {"0.25": {"kl_base": 0.1, "naive": 0.927}}},
+    "merge_speed": {
+        "1.1B": {
+            "ours_plain": {"seconds": 12.34, "rss_mb": 900.4, "written_mb": 650.2},
+            "peers": {"seconds": 83.2, "rss_mb": 2900.0, "written_mb": 5400.0, "stages": {}},
+        }
+    },
+    "grids": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
+    "architectures": {"qwen3": {"max_logit_diff": 0.00021, "top1": 1.0}},
+}
+
+
+def page(*names: str) -> str:
+    return "# Head\n\n" + "".join(f"Before {n}.\n\n<!-- table: {n} -->\n<!-- end -->\n\nAfter.\n" for n in names)
+
+
+def table(name: str, measured: dict[str, Any] = MEASURED) -> list[list[str]]:
+    """The cells of the rows that are written for a name, the header first."""
+    lines = [line for line in tables.fill(page(name), measured).splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def test_a_row_for_every_quantisation_and_scale() -> None:
+    header, mixed, eight = table("retention")
+    assert header[:2] == ["base", "adapter's scale"]
+    assert mixed == ["Q4_K_M", "0.25", "0.348", "12.4 %", "82.8 %", "99.7 %", "100.0 %", "87 s", "301 s"]
+    assert eight == ["Q8_0", "0.25", "0.1", "92.7 %", *["–"] * 5]
+
+
+def test_only_what_was_compared_stands_beside_the_peers() -> None:
+    assert table("peers")[1:] == [["Q4_K_M", "0.25", "0.2", "0.15", "0.0014"]]
+
+
+def test_costs_by_size_and_side() -> None:
+    assert table("merge_speed")[1:] == [
+        ["1.1B", "ours, rounding only", "12", "900", "650"],
+        ["1.1B", "mlx-lm and llama.cpp", "83", "2 900", "5 400"],
+    ]
+
+
+def test_grids_and_architectures() -> None:
+    assert table("grids")[1:] == [["Q4_K", "1 234", "1 234", "1 234"]]
+    assert table("architectures")[1:] == [["qwen3", "0.00021", "100.0 %"]]
+
+
+def test_writing_twice_changes_nothing_more() -> None:
+    once = tables.fill(page(*tables.TABLES), MEASURED)
+    assert tables.fill(once, MEASURED) == once
+    assert re.sub(r"\|.*\n", "", once) == page(*tables.TABLES), "nothing but rows was added"
+
+
+def test_new_numbers_replace_the_old() -> None:
+    newer = {"grids": {"Q8_0": {"tensors": 7, "byte_identical": 7, "values_identical": 7}}}
+    assert tables.fill(tables.fill(page("grids"), MEASURED), newer) == tables.fill(page("grids"), newer)
+
+
+def test_what_was_not_measured_stays_as_it_is() -> None:
+    written = tables.fill(page(*tables.TABLES), MEASURED)
+    assert tables.fill(written, {"machine": "two cores"}) == written
+
+
+def test_a_table_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match="there is no table 'sped'"):
+        tables.fill(page("sped"), MEASURED)
+
+
+def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    monkeypatch.setattr(tables, "PAGE", tmp_path / "merging.md")
+    results.write(MEASURED)
+    tables.PAGE.write_text(page(*tables.TABLES))
+    tables.main()
+    assert tables.PAGE.read_text() == tables.fill(page(*tables.TABLES), MEASURED)
+
+
+def test_the_documentation_has_a_place_for_every_table() -> None:
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"<!-- table: (\w+) -->\n", text) == [
+        "retention",
+        "peers",
+        "grids",
+        "architectures",
+        "merge_speed",
+    ]
+    assert text.count("<!-- end -->") == len(tables.TABLES)
