@@ -46,7 +46,7 @@ def main() -> None:
         print(f"{name} …", flush=True)
         results.write({name: measure()})
         print(f"  {json.dumps(results.read()[name])}", flush=True)
-    tables.render()
+    tables.main()
     print(f"written to {results.FILE.relative_to(ROOT)} and the docs")
 
 

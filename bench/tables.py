@@ -10,7 +10,8 @@ from bench import results
 PAGE = Path(__file__).parent.parent / "docs" / "merging.md"
 WHO = {
     "ours_plain": "ours, rounding only",
-    "ours": "ours",
+    "ours": "ours, error feedback",
+    "ours_distilled": "ours, distilled",
     "peers": "mlx-lm and llama.cpp",
 }
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -13,6 +13,7 @@ import numpy as np
 
 from adapterd.base.gguf_file import ByteArray, FloatArray, TensorType
 from adapterd.errors import StageError
+from adapterd.system.processors import processors
 
 _LIBRARIES = ("ggml-base", "ggml", "llama")
 _SUFFIXES = (".so", ".dylib")
@@ -37,13 +38,9 @@ def quantize(values: FloatArray, type_name: str) -> ByteArray:
         count = min(_ROWS_AT_A_TIME, rows - first)
         quantize_chunk(tensor_type.number, source.ctypes.data, out.ctypes.data, first * columns, count, columns, None)
 
-    with ThreadPoolExecutor(_processors()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         list(pool.map(quantize_rows, range(0, rows, _ROWS_AT_A_TIME)))
     return out
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

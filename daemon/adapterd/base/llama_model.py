@@ -1,7 +1,6 @@
 """A GGUF in llama.cpp, in this process, for its logits: what the file says when it is served."""
 
 import ctypes
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from adapterd.base import llama_log
 from adapterd.base.gguf_file import FloatArray
 from adapterd.errors import InputError, StageError
+from adapterd.system.processors import processors
 
 _BATCH_TOKENS = 512
 
@@ -97,7 +97,7 @@ def _new_context(model: Any, tokens: int) -> Any:
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = tokens
     parameters.n_batch = parameters.n_ubatch = min(tokens, _BATCH_TOKENS)
-    parameters.n_threads = parameters.n_threads_batch = os.cpu_count() or 1
+    parameters.n_threads = parameters.n_threads_batch = processors()
     context = llama_cpp.llama_init_from_model(model, parameters)
     if context is None:
         raise StageError(f"llama.cpp has no memory for a context of {tokens} tokens: {llama_log.take_error()}")

@@ -26,7 +26,7 @@ class Update:
 
     def delta(self) -> "np.ndarray[Any, Any]":
         """The update in the tensor's own shape (out, in), float32."""
-        product: np.ndarray[Any, Any] = (self.scale * (self.a @ self.b)).T
+        product: np.ndarray[Any, Any] = (self.scale * self.b.T) @ self.a.T
         return product
 
 

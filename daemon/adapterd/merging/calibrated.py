@@ -10,8 +10,8 @@ from adapterd.merging.adapter import Update
 from adapterd.merging.calibration import Calibration, Moments
 from adapterd.merging.distil import Distillation, distil
 from adapterd.merging.draft import Draft
-from adapterd.merging.error_feedback import Feedback, round_with_feedback
 from adapterd.merging.examples import Example, batches
+from adapterd.merging.rounding import Feedback, round_with_feedback
 
 WATCHED_EVERY = 8
 BATCH_TOKENS = 512

@@ -11,6 +11,8 @@ from adapterd.base.gguf_file import ByteArray, FloatArray, GgufFile, TensorType,
 from adapterd.errors import StageError
 from adapterd.merging.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
 
+ALL_ROWS = slice(None)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -49,9 +51,9 @@ class Draft:
         """The values as they now are."""
         return dequantize(self._raw(tensor), self.type_of(tensor))
 
-    def base_grid(self, tensor: str) -> tuple[Grid, CodeArray]:
-        """Grid and codes as the base has them."""
-        return unpack(self._base_raw(tensor), self.type_of(tensor))
+    def base_grid(self, tensor: str, rows: slice = ALL_ROWS) -> tuple[Grid, CodeArray]:
+        """Grid and codes of these rows as the base has them."""
+        return unpack(self._base_raw(tensor)[rows], self.type_of(tensor))
 
     def choose(self, tensor: str, codes: CodeArray) -> None:
         """Write new codes (rows, columns) on the base's own grid."""

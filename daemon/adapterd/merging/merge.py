@@ -2,8 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
@@ -13,11 +16,15 @@ from adapterd.merging.calibrated import calibrate
 from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
+from adapterd.merging.grids import CodeArray
 from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, measure
+from adapterd.merging.rounding import round_plainly
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
+from adapterd.system.processors import processors
 
 SPARE_BYTES = 64 << 20
+ROWS_AT_A_TIME = 256
 CALIBRATION_TOKENS = 8_192
 LEAST_EXAMPLES = 24
 STEPS = 48
@@ -144,14 +151,29 @@ class _Merging:
         start, calibrated, _ = ATTEMPTS[0]
         say = self.part(0.0, start if self.on_grid else calibrated, "rounding")
         for count, update in enumerate(plain, start=1):
-            values = self.draft.base.values(update.tensor) + update.delta()
-            self.draft.replace(update.tensor, quantize(values, self.draft.type_of(update.tensor)).tobytes())
+            _add(self.draft, update)
             say(count / len(plain))
 
     def _measure(self, report: Report) -> None:
         held_out = spread(self.samples.held_out, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
         if held_out:
             self.retention = measure(self.draft, self.updates, held_out, report)
+
+
+def _add(draft: Draft, update: Update) -> None:
+    """Add the update and round each value by itself: on the base's own grid, or as ggml does for types without one."""
+    tensor, delta = update.tensor, update.delta()
+    if not draft.has_grid(tensor):
+        draft.replace(tensor, quantize(draft.base.values(tensor) + delta, draft.type_of(tensor)).tobytes())
+        return
+
+    def codes_of(start: int) -> CodeArray:
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        grid, codes = draft.base_grid(tensor, rows)
+        return round_plainly(grid.values(codes) + delta[rows], grid, codes)
+
+    with ThreadPoolExecutor(processors()) as pool:
+        draft.choose(tensor, np.concatenate(list(pool.map(codes_of, range(0, len(delta), ROWS_AT_A_TIME)))))
 
 
 def _require_space(base: Path, folder: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf_file import GgufFile, TensorInfo
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,39 @@ class TensorReport:
 
 
 def compare(base: GgufFile, candidate: Path, touched: Collection[str]) -> TensorReport:
-    """Compare two files tensor by tensor; raises InputError if the candidate is no GGUF at all."""
-    ours, theirs = base, GgufFile.open(candidate)
-    pairs = list(zip(ours.tensors.values(), theirs.tensors.values(), strict=False))
-    untouched = [name for name in ours.tensors if name not in touched]
+    """Compare two files tensor by tensor; raises InputError if the candidate is no GGUF at all.
+
+    Files with the same header have the same tensors in the same places; only another header has to be read.
+    """
+    header_identical = _header(base.path, base) == _header(candidate, base)
+    theirs = base.tensors if header_identical else GgufFile.open(candidate).tensors
+    pairs = list(zip(base.tensors.values(), theirs.values(), strict=False))
+    untouched = [name for name in base.tensors if name not in touched]
     return TensorReport(
-        total=len(ours.tensors),
-        same_name_shape_type_order=sum(a == b for a, b in pairs) if len(ours.tensors) == len(theirs.tensors) else 0,
+        total=len(base.tensors),
+        same_name_shape_type_order=sum(a == b for a, b in pairs) if len(base.tensors) == len(theirs) else 0,
         untouched=len(untouched),
         untouched_identical=sum(
-            name in theirs.tensors and ours.raw(name).tobytes() == theirs.raw(name).tobytes() for name in untouched
+            name in theirs and _same_bytes((base.path, base.tensors[name]), (candidate, theirs[name]))
+            for name in untouched
         ),
-        header_identical=_header(ours) == _header(theirs),
-        size_equal=ours.path.stat().st_size == candidate.stat().st_size,
+        header_identical=header_identical,
+        size_equal=base.path.stat().st_size == candidate.stat().st_size,
     )
 
 
-def _header(file: GgufFile) -> bytes:
-    with file.path.open("rb") as handle:
-        return handle.read(min(tensor.offset_bytes for tensor in file.tensors.values()))
+def _same_bytes(ours: tuple[Path, TensorInfo], theirs: tuple[Path, TensorInfo]) -> bool:
+    return _bytes(*ours) == _bytes(*theirs)
+
+
+def _bytes(path: Path, tensor: TensorInfo) -> bytes:
+    """The tensor's bytes, or what of them there is."""
+    with path.open("rb") as handle:
+        handle.seek(tensor.offset_bytes)
+        return handle.read(tensor.size_bytes)
+
+
+def _header(path: Path, base: GgufFile) -> bytes:
+    """As many bytes as the base has before its first tensor."""
+    with path.open("rb") as handle:
+        return handle.read(min(tensor.offset_bytes for tensor in base.tensors.values()))

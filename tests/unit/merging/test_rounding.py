@@ -8,7 +8,7 @@ import pytest
 
 from adapterd.base.ggml import quantize
 from adapterd.errors import StageError
-from adapterd.merging.error_feedback import DAMPING, Feedback, round_with_feedback
+from adapterd.merging.rounding import DAMPING, Feedback, round_with_feedback
 from adapterd.merging.grids import Grid, unpack
 
 Array = np.ndarray[Any, Any]

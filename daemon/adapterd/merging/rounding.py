@@ -53,6 +53,18 @@ class Feedback:
         raise StageError("the inputs of a layer do not allow error feedback: their second moments are not positive")
 
 
+def round_plainly(target: Array, grid: Grid, base_codes: Array) -> Array:
+    """The codes nearest to `target` (rows, columns), each by itself, int16 of the same shape."""
+    rows, groups = grid.scale.shape
+    codes = target.reshape(rows, groups, grid.group) - grid.minimum[..., None]
+    codes *= np.divide(1.0, grid.scale, out=np.zeros_like(grid.scale), where=grid.scale != 0)[..., None]
+    np.rint(codes, out=codes)
+    np.clip(codes, grid.low, grid.high, out=codes)
+    chosen = codes.astype(np.int16)
+    np.copyto(chosen, base_codes.reshape(chosen.shape), where=(grid.scale == 0)[..., None])
+    return chosen.reshape(target.shape)
+
+
 def round_with_feedback(target: Array, grid: Grid, base_codes: Array, feedback: Feedback) -> Array:
     """Codes for `target` (rows, columns) on the grid of the base; (rows, columns) int16.
 
