@@ -25,6 +25,7 @@ check: setup ## formatting, lint, types, import rules, then all tests
 
 docs: setup ## the generated pages
 	.venv/bin/python scripts/cli_reference.py
+	.venv/bin/python -m bench.tables
 
 bench: setup ## measurements, as ratios against the peer on this machine
 	.venv/bin/python -m bench

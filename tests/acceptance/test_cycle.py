@@ -69,7 +69,7 @@ def files_of(person: Person) -> tuple[Path, Path]:
 def test_a_run_ends_with_a_verdict(trained: tuple[Person, Said]) -> None:
     _, said = trained
     assert said.code == 0, said
-    assert any(f"{MODEL} {FIRST} {verdict}: on " in said.stdout for verdict in VERDICTS), said.stdout
+    assert any(f"{MODEL} {FIRST} {verdict}: " in said.stdout for verdict in VERDICTS), said.stdout
     assert "CANDIDATE" in said.stdout
     assert [line.split()[0] for line in said.stderr.splitlines() if " done in " in line] == STAGES
 

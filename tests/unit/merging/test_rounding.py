@@ -8,8 +8,8 @@ import pytest
 
 from adapterd.base.ggml import quantize
 from adapterd.errors import StageError
-from adapterd.merging.rounding import DAMPING, Feedback, round_with_feedback
 from adapterd.merging.grids import Grid, unpack
+from adapterd.merging.rounding import DAMPING, Feedback, round_with_feedback
 
 Array = np.ndarray[Any, Any]
 ROWS, COLUMNS = 24, 64
