@@ -75,7 +75,15 @@ def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         *(_given(lineage) if lineage.get("given") else _trained(lineage["stages"])),
         ("merged", f"{merged['touched']} of {merged['tensors']['total']} tensors, types unchanged"),
+        ("adapter kept", _kept(merged.get("retention"))),
     ]
+
+
+def _kept(retention: dict[str, Any] | None) -> str:
+    """How much of the adapter is left in the file, by llama.cpp."""
+    if retention is None or retention["kept"] is None:
+        return "not measured, or there was nothing to keep"
+    return f"{retention['kept']:.1%}; same first choice for {retention['top1']:.1%} of {retention['tokens']} tokens"
 
 
 def _given(lineage: dict[str, Any]) -> list[tuple[str, object]]:
