@@ -70,7 +70,7 @@ def retention(
     scales: Sequence[float] = SCALES,
     *,
     known: dict[str, dict[str, Cell]] | None = None,
-    listen: Callable[[dict[str, dict[str, Cell]]], object] = lambda _: None,
+    listen: Callable[[dict[str, dict[str, Cell]], Kind, float], object] = lambda *_: None,
 ) -> dict[str, dict[str, Cell]]:
     """The tables by kind and scale; `listen` gets them after every new cell, and `known` cells are kept."""
     tables = {kind: dict((known or {}).get(kind, {})) for kind in kinds}
@@ -82,7 +82,7 @@ def retention(
             for scale in missing:
                 assert subject is not None
                 tables[kind][f"{scale:g}"] = _cell(subject, scale, folder)
-                listen(tables)
+                listen(tables, kind, scale)
     return tables
 
 
@@ -195,10 +195,9 @@ def main() -> None:
     chosen = parser.parse_args()
     measured = results.read().get("retention", {})
 
-    def keep(tables: dict[str, dict[str, Cell]]) -> None:
-        results.write({"retention": {**measured, **tables}})
-        kind, cells = list(tables.items())[-1]
-        print(kind, *list(cells.items())[-1], flush=True)
+    def keep(tables: dict[str, dict[str, Cell]], kind: Kind, scale: float) -> None:
+        results.write({"retention": {**measured, **{name: cells for name, cells in tables.items() if cells}}})
+        print(kind, scale, tables[kind][f"{scale:g}"], flush=True)
 
     retention(chosen.kinds, chosen.scales, known=measured, listen=keep)
 
