@@ -59,7 +59,7 @@ def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
         "grids": grids,
         "architectures": architectures,
         "merge_speed": merge_speed if full else lambda: results.read().get("merge_speed", {}) | merge_speed(["0.1B"]),
-        "merge_growth": merge_growth if full else lambda: results.read().get("merge_growth", {}),
+        **({"merge_growth": merge_growth} if full else {}),
         "retention": lambda: retention([] if full else ["Q4_1", "--scales", "0.25"]),
     }
 

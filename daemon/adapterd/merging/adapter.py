@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from adapterd.base.architectures import Architecture, architecture_of
 from adapterd.base.gguf_file import GgufFile
 from adapterd.errors import InputError
+from adapterd.merging.sources import CONFIG
 
 if TYPE_CHECKING:
     import numpy as np
 
-WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
+WEIGHTS = "adapters.safetensors"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from adapterd.base.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads, number
 from adapterd.errors import InputError
 from adapterd.merging import peft
-from adapterd.merging.adapter import CONFIG, WEIGHTS
-from adapterd.merging.sources import GGUF_ORDER, ROW_ORDER, Format, find_adapter, read_config
+from adapterd.merging.adapter import WEIGHTS
+from adapterd.merging.sources import CONFIG, GGUF_ORDER, ROW_ORDER, Format, find_adapter, read_config
 from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)

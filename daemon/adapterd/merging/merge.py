@@ -43,7 +43,8 @@ class MergeResult:
     """The candidate file: its digest (`sha256:…`), how the base was copied (`clone` or `copy`), what was rewritten.
 
     `touched` counts tensors; of these, `with_feedback` were rounded with error feedback on the base's own grid.
-    `attempts` are more than one if the first kept too little."""
+    `attempts` are more than one if the first kept too little.
+    """
 
     candidate: Path
     digest: str
@@ -71,10 +72,10 @@ def merge(
     """Write base + adapter to `candidate`, each tensor in the type it has.
 
     Calibrated with `samples.train`, tensors with a grid are rounded with error feedback, then scales, minimums and
-    norm gains are distilled for up to `steps` steps; without samples, and for types that have no grid of their own,
-    rounding is ggml's. Where `samples.held_out` show a retention below `min_retention`, it is done once more with
-    twice the calibration. Raises StageError for want of disk space or when the result is not matched to the base,
-    InputError when the adapter does not fit. On any failure no candidate is left behind.
+    norm gains are distilled for up to `steps` steps; without samples each value goes to its nearest code. Types that
+    have no grid of their own are rounded by ggml. Where `samples.held_out` show a retention below `min_retention`, it
+    is done once more with twice the calibration. Raises StageError for want of disk space or when the result is not
+    matched to the base, InputError when the adapter does not fit. On any failure no candidate is left behind.
     """
     base = GgufFile.open(base_path)
     updates = read_adapter(adapter, base)
