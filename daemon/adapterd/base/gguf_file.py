@@ -97,6 +97,11 @@ class GgufFile:
             raise InputError(f"{self.path} has no metadata key {key}")
         return value
 
+    @property
+    def reader(self) -> Any:
+        """gguf's own reader, for this room."""
+        return self._reader
+
     def values(self, name: str) -> FloatArray:
         """A tensor's values, dequantised, in the shape of its `TensorInfo`; raises UnsupportedModelError."""
         tensor = self._tensor(name)

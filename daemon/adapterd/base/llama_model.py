@@ -93,6 +93,11 @@ class LlamaModel:
         return llama_cpp.llama_get_logits_ith(self._context, index)
 
 
+def rounds_activations() -> bool:
+    """Whether llama.cpp computes on a CPU here, where it rounds what quantised tensors are multiplied with."""
+    return not llama_cpp.llama_supports_gpu_offload()
+
+
 def _new_context(model: Any, tokens: int) -> Any:
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = tokens

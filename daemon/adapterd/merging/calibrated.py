@@ -23,9 +23,29 @@ def calibrate(
 ) -> Distillation | None:
     """Write base + adapter into the draft, for all updated tensors with a grid; tensors without stay as they are.
 
-    Each eighth example is kept back from learning, to stop in time. Computes in fp32 everywhere: what is at stake is
-    far below what a 16-bit float resolves. With 0 `steps` nothing is distilled. `report` takes the share done, 0…1, and
-    `doing`.
+    With 0 `steps` nothing is distilled. `report` takes the share done, 0…1, and `doing`.
+    """
+    calibration, watched = round_all(
+        draft, updates, examples, lambda share: report(0.4 * share, doing="error feedback")
+    )
+    if not steps:
+        return None
+    return distil(
+        draft, architecture_of(draft.base), calibration, watched, steps=steps,
+        report=lambda share: report(0.4 + 0.6 * share, doing="distilling"),
+    )  # fmt: skip
+
+
+def round_all(
+    draft: Draft,
+    updates: Sequence[Update],
+    examples: Sequence[Example],
+    report: Callable[[float], object] = lambda _: None,
+) -> tuple[Calibration, int]:
+    """The first step, error feedback; returns what the second needs: the calibration, and how many of its batches, the
+    last ones, are kept back from learning to stop in time (of each eighth example).
+
+    Computes in fp32 everywhere: what is at stake is far below what a 16-bit float resolves.
     """
     watched = examples[::WATCHED_EVERY]
     learned = [each for number, each in enumerate(examples) if number % WATCHED_EVERY] or watched
@@ -36,13 +56,8 @@ def calibrate(
     done = 0
     for moments in calibration.moments():
         done += _round_block(draft, by_tensor, calibration.modules, moments)
-        report(0.4 * done / len(updates), doing="error feedback")
-    if not steps:
-        return None
-    return distil(
-        draft, architecture_of(draft.base), calibration, len(to_watch), steps=steps,
-        report=lambda share: report(0.4 + 0.6 * share, doing="distilling"),
-    )  # fmt: skip
+        report(done / len(updates))
+    return calibration, len(to_watch)
 
 
 def _round_block(draft: Draft, updates: dict[str, Update], tensors: dict[str, str], moments: Moments) -> int:

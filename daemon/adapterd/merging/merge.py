@@ -17,7 +17,7 @@ from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
 from adapterd.merging.grids import CodeArray
-from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, measure
+from adapterd.merging.retention import SUFFIXES, Retention, measure
 from adapterd.merging.rounding import round_plainly
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
@@ -81,7 +81,7 @@ def merge(
     updates = read_adapter(adapter, base)
     _require_space(base_path, candidate.parent)
     partial = candidate.with_suffix(".partial")
-    for left_over in (candidate, partial, candidate.with_suffix(ADAPTER_SUFFIX)):
+    for left_over in (candidate, partial, *map(candidate.with_suffix, SUFFIXES)):
         left_over.unlink(missing_ok=True)
     merging = _Merging(Draft(base, partial), updates, samples or Samples(), report)
     try:

@@ -220,8 +220,18 @@ def test_factors_are_what_the_file_has_to_be_multiplied_with(merge: Merge) -> No
     assert scales.shape == minimums.shape == (64, 3)
     np.testing.assert_array_equal(rescale(raw, [scales, minimums], "Q4_1"), raw)
     linear.scale = linear.scale + 0.25
-    np.testing.assert_allclose(linear.factors()[0], 1.25)
+    assert len(set(linear.factors()[0].flat)) == 1
+    assert 1 < linear.factors()[0][0, 0] < 1.25
     np.testing.assert_array_equal(linear.factors()[1], 1.0)
+
+
+@pytest.mark.parametrize("name", ["scale", "minimum"])
+def test_a_share_is_counted_in_the_size_of_the_weights(merge: Merge, name: str) -> None:
+    linear = dict(grid_linears(merge))[DOWN]
+    before = np.array(linear.weight())
+    linear[name] = linear[name] + 0.25
+    change = np.array(linear.weight()) - before
+    assert np.sqrt(np.mean(change**2)) == pytest.approx(0.25 * np.sqrt(np.mean(before**2)), rel=1e-3)
 
 
 def test_only_shares_are_trained(merge: Merge) -> None:
