@@ -77,10 +77,13 @@ class Batch:
         )
 
 
-def training_batches(examples: Sequence[Example], size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+def training_batches(
+    examples: Sequence[Example], size: int, *, seed: int, epoch: int, skip: int = 0
+) -> Iterator[Batch]:
     """Each example once, in an order that depends on seed and epoch only; one batch may be short.
 
-    Within windows of some batches, examples of similar length go together, so that little is padding.
+    Within windows of some batches, examples of similar length go together, so that little is padding. The first `skip`
+    batches are left out.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(examples)).tolist()
@@ -89,7 +92,7 @@ def training_batches(examples: Sequence[Example], size: int, *, seed: int, epoch
     for start in range(0, len(order), window):
         near = sorted(order[start : start + window], key=lambda index: len(examples[index].ids))
         groups += _chunks(near, size)
-    for index in random.permutation(len(groups)):
+    for index in random.permutation(len(groups))[skip:]:
         yield Batch.of([examples[i] for i in groups[index]])
 
 

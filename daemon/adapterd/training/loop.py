@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,46 +17,46 @@ from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import default_dtype, load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
-from adapterd.training.adapter import attach_adapter, save_adapter
+from adapterd.system.files import sha256_file, write_atomic
+from adapterd.training.adapter import CONFIG, WEIGHTS, attach_adapter, save_adapter
+from adapterd.training.arrays import gather, put_back
+from adapterd.training.checkpoint import DEFAULT_PACE, Checkpoint, CheckpointFile, Pace, identity
 from adapterd.training.data import Batch, Dataset, training_batches, validation_batches
 from adapterd.training.loss import completion_loss
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
 from adapterd.training.schedule import Plan
+from adapterd.training.tally import Tally
 
 METRICS = "metrics.jsonl"
 
 Report = Callable[[TrainingProgress], object]
 
 
-def train(gguf: GgufFile, dataset: Path, settings: TrainingSettings, out: Path, report: Report) -> TrainingResult:
+def train(
+    gguf: GgufFile,
+    dataset: Path,
+    settings: TrainingSettings,
+    out: Path,
+    report: Report,
+    *,
+    base_digest: str | None = None,
+    pace: Pace = DEFAULT_PACE,
+) -> TrainingResult:
     """Train an adapter on the base model and leave the best one, by validation loss, in the folder `out`.
 
-    The same arguments give the same losses on a CPU. Raises NotEnoughDataError without training examples, InputError
-    and UnsupportedModelError by what is wrong with dataset or model, StageError where a loss is not finite.
+    The same arguments give the same losses on a CPU, and so does a training that was killed and goes on from the
+    checkpoint in `out`. `base_digest` is that of the file, which is read once to find it where it is not given. Raises
+    NotEnoughDataError without training examples, InputError and UnsupportedModelError by what is wrong with dataset or
+    model, StageError where a loss is not finite.
     """
     data = Dataset.load(dataset)
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_half_written(out)
+    checkpoints = CheckpointFile(out, identity(base_digest or sha256_file(gguf.path), dataset, settings), pace)
     mx.reset_peak_memory()
     model = load_mlx_model(gguf, dtype=default_dtype())
     attach_adapter(model, settings)
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Trainer(model, data, settings, out, report).run()
-
-
-@dataclass
-class Best:
-    """The lowest loss so far, and how many times in a row it was not beaten."""
-
-    step: int = 0
-    loss: float = math.inf
-    misses: int = 0
-
-    def beaten_by(self, step: int, loss: float) -> bool:
-        """Take the loss into account; whether it is the lowest."""
-        if loss < self.loss:
-            self.step, self.loss, self.misses = step, loss, 0
-            return True
-        self.misses += 1
-        return False
+    return Trainer(model, data, settings, out, report, checkpoints).run()
 
 
 @dataclass
@@ -68,10 +68,8 @@ class Trainer:
     settings: TrainingSettings
     out: Path
     report: Report
-    best: Best = field(default_factory=Best)
-    curve: list[CurvePoint] = field(default_factory=list)
-    train_tokens: int = 0
-    stepping_s: float = 0.0
+    checkpoints: CheckpointFile
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         self.plan = Plan.of(self.settings, len(self.data.train))
@@ -81,21 +79,34 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train to the end, or until validation has not improved `patience` times; raises StageError."""
         self.started = time.perf_counter()
+        kept = self.checkpoints.read()
+        if kept:
+            self._restore(kept)
+        else:
+            self._begin()
+        for batch in self._batches_left():
+            if self.tally.best.misses >= self.settings.patience:
+                break
+            self.tally.step += 1
+            loss = self._step(batch)
+            self._record(loss, judge=self.plan.judged_after(self.tally.step))
+        self.checkpoints.remove()
+        return self._result()
+
+    def _begin(self) -> None:
         (self.out / METRICS).write_bytes(b"")
         if self.data.validation:
-            self._record(0, None, epoch=1, judge=True)
-        step = 0
-        for epoch in range(1, self.settings.epochs + 1):
-            size, seed = self.settings.batch_size, self.settings.seed
-            for batch in training_batches(self.data.train, size, seed=seed, epoch=epoch):
-                step += 1
-                loss = self._step(step, batch)
-                self._record(step, loss, epoch, judge=self.plan.judged_after(step))
-                if self.best.misses >= self.settings.patience:
-                    return self._result(step)
-        return self._result(step)
+            self._record(None, judge=True)
 
-    def _step(self, step: int, batch: Batch) -> float:
+    def _batches_left(self) -> Iterator[Batch]:
+        """Those after the steps done, in the order that they have in a training without a break."""
+        done, skip = divmod(self.tally.step, self.plan.per_epoch)
+        size, seed = self.settings.batch_size, self.settings.seed
+        for epoch in range(done + 1, self.plan.epochs + 1):
+            yield from training_batches(self.data.train, size, seed=seed, epoch=epoch, skip=skip)
+            skip = 0
+
+    def _step(self, batch: Batch) -> float:
         """One update of the adapter; the loss before it."""
         before = time.perf_counter()
         self.model.train()
@@ -103,7 +114,7 @@ class Trainer:
         norm, loss = _number(_norm(gradients)), _number(lazy_loss)
         if not math.isfinite(loss + norm):
             raise StageError(
-                f"at step {step} the loss is {loss:g} and its gradient's norm {norm:g}; "
+                f"at step {self.tally.step} the loss is {loss:g} and its gradient's norm {norm:g}; "
                 f"the records of that batch are {', '.join(batch.records)}",
                 hint="lower training.learning_rate, or look at these records",
             )
@@ -111,22 +122,24 @@ class Trainer:
         mx.eval(self.model.trainable_parameters(), self.optimizer.state)
         # Batches differ in shape, and MLX would keep the buffers of each shape for a next time.
         mx.clear_cache()
-        self.train_tokens += batch.tokens
-        self.stepping_s += time.perf_counter() - before
+        self.tally.train_tokens += batch.tokens
+        self.tally.stepping_s += time.perf_counter() - before
         return loss
 
-    def _record(self, step: int, loss: float | None, epoch: int, *, judge: bool) -> None:
-        """Keep the point, judge the adapter if that is due, and tell."""
-        measured = self._validation_loss(step) if judge and self.data.validation else None
-        self.curve.append(CurvePoint(step, loss, measured))
-        if judge and self.best.beaten_by(step, self._recent_loss() if measured is None else measured):
+    def _record(self, loss: float | None, *, judge: bool) -> None:
+        """Keep the point, judge the adapter if that is due, tell, and keep everything if that is due."""
+        tally = self.tally
+        measured = self._validation_loss() if judge and self.data.validation else None
+        tally.curve.append(CurvePoint(tally.step, loss, measured))
+        if judge and tally.best.beaten_by(tally.step, self._recent_loss() if measured is None else measured):
             save_adapter(self.model, self.settings, self.out)
-        progress = self._progress(step, loss, epoch)
+        progress = self._progress()
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(progress) | {"validation_loss": measured}) + "\n")
         self.report(progress)
+        self.checkpoints.keep(self._snapshot, validated=judge)
 
-    def _validation_loss(self, step: int) -> float:
+    def _validation_loss(self) -> float:
         """Mean loss over all completion tokens of the validation set."""
         self.model.eval()
         total, tokens = 0.0, 0
@@ -134,7 +147,8 @@ class Trainer:
             loss = _number(completion_loss(self.model, batch.inputs, batch.positions, batch.targets))
             if not math.isfinite(loss):
                 raise StageError(
-                    f"after step {step} the validation loss is {loss:g} for the records {', '.join(batch.records)}"
+                    f"after step {self.tally.step} the validation loss is {loss:g} "
+                    f"for the records {', '.join(batch.records)}"
                 )
             total += loss * batch.targets.size
             tokens += batch.targets.size
@@ -142,43 +156,63 @@ class Trainer:
 
     def _recent_loss(self) -> float:
         """Mean training loss of the last steps, for want of a validation set."""
-        losses = [point.loss for point in self.curve[-self.plan.judge_every :] if point.loss is not None]
+        losses = [point.loss for point in self.tally.curve[-self.plan.judge_every :] if point.loss is not None]
         return sum(losses) / len(losses)
 
-    def _progress(self, step: int, loss: float | None, epoch: int) -> TrainingProgress:
-        validations = self._validation_losses()
-        elapsed_s = time.perf_counter() - self.started
+    def _snapshot(self) -> Checkpoint:
+        """Everything that `_restore` needs; the order of the examples follows from the step."""
+        names = (METRICS, WEIGHTS, CONFIG) if math.isfinite(self.tally.best.loss) else (METRICS,)
+        return Checkpoint(
+            tally=self.tally.numbers() | {"earlier_s": self._elapsed_s()},
+            arrays=gather(self.model, self.optimizer),
+            files={name: (self.out / name).read_bytes() for name in names},
+        )
+
+    def _restore(self, kept: Checkpoint) -> None:
+        """Be where the training was when the snapshot was taken, the files in its folder included."""
+        for name, data in kept.files.items():
+            write_atomic(self.out / name, data)
+        put_back(kept.arrays, self.model, self.optimizer)
+        self.tally = Tally.restored(kept.tally, kept.files[METRICS])
+        self.report(self._progress())
+
+    def _progress(self) -> TrainingProgress:
+        step, validations = self.tally.step, self.tally.validation_losses()
         return TrainingProgress(
             step=step,
             steps=self.plan.steps,
-            epoch=epoch,
-            loss=loss,
+            epoch=self.plan.epoch_of(step),
+            loss=self.tally.curve[-1].loss,
             validation_loss=validations[-1] if validations else None,
-            tokens_per_s=self._tokens_per_s(),
-            remaining_s=elapsed_s / step * (self.plan.steps - step) if step else 0.0,
+            tokens_per_s=self.tally.tokens_per_s(),
+            remaining_s=self._elapsed_s() / step * (self.plan.steps - step) if step else 0.0,
             peak_memory_bytes=mx.get_peak_memory(),
         )
 
-    def _result(self, step: int) -> TrainingResult:
-        validations = self._validation_losses()
+    def _elapsed_s(self) -> float:
+        """The time that went into the steps done, by whichever process."""
+        return self.tally.earlier_s + time.perf_counter() - self.started
+
+    def _result(self) -> TrainingResult:
+        tally, validations = self.tally, self.tally.validation_losses()
         return TrainingResult(
-            steps=step,
-            best_step=self.best.step,
+            steps=tally.step,
+            best_step=tally.best.step,
             criterion=Criterion.VALIDATION_LOSS if validations else Criterion.TRAINING_LOSS,
             first_validation_loss=validations[0] if validations else None,
-            best_validation_loss=self.best.loss if validations else None,
-            train_tokens=self.train_tokens,
-            tokens_per_s=self._tokens_per_s(),
-            seconds=time.perf_counter() - self.started,
+            best_validation_loss=tally.best.loss if validations else None,
+            train_tokens=tally.train_tokens,
+            tokens_per_s=tally.tokens_per_s(),
+            seconds=self._elapsed_s(),
             peak_memory_bytes=mx.get_peak_memory(),
-            curve=self.curve,
+            curve=tally.curve,
         )
 
-    def _validation_losses(self) -> list[float]:
-        return [point.validation_loss for point in self.curve if point.validation_loss is not None]
 
-    def _tokens_per_s(self) -> float:
-        return self.train_tokens / self.stepping_s if self.stepping_s else 0.0
+def _remove_half_written(folder: Path) -> None:
+    """What a process that was killed left of files that it was writing."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()
 
 
 def _norm(gradients: Any) -> mx.array:

@@ -16,16 +16,29 @@ _WARM_UP_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Plan:
-    """All `steps` of a training, and after how many of them each the adapter is judged."""
+    """So many steps `per_epoch`, and so many `epochs`."""
 
-    steps: int
-    judge_every: int
+    per_epoch: int
+    epochs: int
 
     @classmethod
     def of(cls, settings: TrainingSettings, examples: int) -> "Plan":
-        """For so many training examples: every one in every epoch, judged about four times in each."""
-        per_epoch = math.ceil(examples / settings.batch_size)
-        return cls(per_epoch * settings.epochs, math.ceil(per_epoch / _VALIDATIONS_PER_EPOCH))
+        """For so many training examples: every one in every epoch."""
+        return cls(math.ceil(examples / settings.batch_size), settings.epochs)
+
+    @property
+    def steps(self) -> int:
+        """All of them."""
+        return self.per_epoch * self.epochs
+
+    @property
+    def judge_every(self) -> int:
+        """After how many steps each the adapter is judged: about four times in an epoch."""
+        return math.ceil(self.per_epoch / _VALIDATIONS_PER_EPOCH)
+
+    def epoch_of(self, step: int) -> int:
+        """The epoch that a step belongs to; 1 is the first of both, and step 0 stands before it."""
+        return max(1, math.ceil(step / self.per_epoch))
 
     def judged_after(self, step: int) -> bool:
         """Whether the adapter is judged after this step, 1 being the first; always after the last."""

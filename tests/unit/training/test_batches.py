@@ -40,6 +40,15 @@ def test_the_order_depends_on_seed_and_epoch_only() -> None:
     assert order(3, 1) != order(4, 1)
 
 
+def test_skipped_batches_are_the_first_of_the_order() -> None:
+    examples = random_examples(40, seed=1)
+
+    def order(skip: int) -> list[tuple[str, ...]]:
+        return [batch.records for batch in training_batches(examples, 4, seed=3, epoch=1, skip=skip)]
+
+    assert [order(skip) for skip in range(11)] == [order(0)[skip:] for skip in range(11)]
+
+
 def test_a_batch_learns_completions_and_nothing_else() -> None:
     batch = Batch.of([Example((1, 2, 3, 4), 2, "a"), Example((5, 6, 7, 8, 9, 10), 5, "b")])
     np.testing.assert_array_equal(batch.inputs, [[1, 2, 3, 0, 0], [5, 6, 7, 8, 9]])

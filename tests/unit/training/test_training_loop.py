@@ -10,6 +10,7 @@ from tiny_llama import adapted, random_examples, tiny_llama
 
 from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
+from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import Batch, Dataset, Example
 from adapterd.training.loop import Trainer
 from adapterd.training.loss import completion_loss
@@ -22,7 +23,7 @@ LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(
 def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
     settings = TrainingSettings(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
-    return Trainer(adapted(settings), data, settings, out, told.append).run(), told
+    return Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {})).run(), told
 
 
 def loss_with(folder: Path, examples: tuple[Example, ...]) -> float:
@@ -102,12 +103,13 @@ def test_a_loss_that_is_not_finite_names_step_and_records(tmp_path: Path) -> Non
     model.lm_head = lambda hidden: hidden
     settings = TrainingSettings(rank=4, layers=2, batch_size=1, epochs=1)
     with pytest.raises(StageError, match=r"at step \d the loss is nan .* records of that batch are poisoned"):
-        Trainer(model, data, settings, tmp_path, lambda _: None).run()
+        Trainer(model, data, settings, tmp_path, lambda _: None, CheckpointFile(tmp_path, {})).run()
 
 
 def test_a_validation_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
+    settings = TrainingSettings(rank=4)
     with pytest.raises(StageError, match=r"after step 0 the validation loss is nan for the records record-2"):
-        Trainer(broken(7), LEARNABLE, TrainingSettings(rank=4), tmp_path, lambda _: None).run()
+        Trainer(broken(7), LEARNABLE, settings, tmp_path, lambda _: None, CheckpointFile(tmp_path, {})).run()
 
 
 def test_metrics_are_written_line_by_line(tmp_path: Path) -> None:

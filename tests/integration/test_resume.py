@@ -1,0 +1,191 @@
+"""A training that is killed at any moment, again and again, ends with the very adapter of one that was left alone."""
+
+import itertools
+import json
+import logging
+import math
+import multiprocessing
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_gguf import write_tiny_gguf
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.config import TrainingSettings
+from adapterd.training.checkpoint import CHECKPOINT, Pace
+from adapterd.training.loop import train
+from adapterd.training.progress import TrainingProgress, TrainingResult
+
+HANGS_S = 120.0
+KILLS = 7
+EVERY_STEP = Pace(0.0, math.inf, math.inf)
+VALIDATIONS = Pace(math.inf, math.inf, math.inf)
+SETTINGS = TrainingSettings(rank=4, layers=2, epochs=3, batch_size=4, learning_rate=3e-3, patience=99)
+LEFT = {"adapters.safetensors", "adapter_config.json", "metrics.jsonl"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with `base.gguf` and `dataset/`, in which one adapter after another is trained."""
+
+    folder: Path
+    settings: TrainingSettings = SETTINGS
+    pace: Pace = EVERY_STEP
+
+    def train(self, out: str, tell: Connection | None = None) -> TrainingResult:
+        """To the end, unless something happens; `tell` gets every step, then the result."""
+        base = GgufFile.open(self.folder / "base.gguf")
+
+        def report(progress: TrainingProgress) -> None:
+            if tell:
+                tell.send(progress.step)
+
+        result = train(base, self.folder / "dataset", self.settings, self.folder / out, report, pace=self.pace)
+        if tell:
+            tell.send(result)
+        return result
+
+    def left_in(self, out: str) -> tuple[bytes, list[tuple[Any, ...]]]:
+        """The adapter, and of the metrics what does not depend on time and memory."""
+        lines = [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
+        losses = [(line["step"], line["epoch"], line["loss"], line["validation_loss"]) for line in lines]
+        return (self.folder / out / "adapters.safetensors").read_bytes(), losses
+
+
+@dataclass
+class Life:
+    """The steps that a child told of, its result if it came that far, and how it ended."""
+
+    steps: list[int] = field(default_factory=list)
+    result: TrainingResult | None = None
+    exit_code: int | None = None
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    write_tiny_gguf(tmp_path / "base.gguf")
+    random = np.random.default_rng(5)
+    (tmp_path / "dataset").mkdir()
+    for name, count in (("train", 22), ("validation", 6)):
+        rows = [random.integers(0, 512, random.integers(8, 24)).tolist() for _ in range(count)]
+        lines = [json.dumps({"ids": row, "prompt_tokens": 4, "record": f"{name}-{i}"}) for i, row in enumerate(rows)]
+        (tmp_path / "dataset" / f"{name}.jsonl").write_text("\n".join(lines))
+    return Place(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def processes() -> BaseContext:
+    """Children of a process that has done its imports, and nothing else: so far, forking is safe on Linux."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["adapterd.training.loop", "mlx_lm.models.llama"])
+    return context
+
+
+def train_for(place: Place, out: str, processes: BaseContext, steps: int, seconds: float) -> Life:
+    """Train in a child that is killed so many seconds after it did so many steps, if it is not done before."""
+    said, tell = processes.Pipe(duplex=False)
+    child = processes.Process(target=place.train, args=(out, tell))
+    child.start()
+    tell.close()
+    life = Life()
+    for told in _heard(said, child, steps, seconds):
+        if isinstance(told, int):
+            life.steps.append(told)
+        else:
+            life.result = told
+    child.join()
+    said.close()
+    life.exit_code = child.exitcode
+    return life
+
+
+def _heard(said: Connection, child: BaseProcess, steps: int, seconds: float) -> Iterator[Any]:
+    """All that the child says before its end, which comes so many seconds after so many steps, or by itself."""
+    for heard in itertools.count():
+        if not said.poll(seconds if heard > steps else HANGS_S):
+            child.kill()
+        try:
+            yield said.recv()
+        except EOFError:
+            return
+
+
+def timeless(result: TrainingResult) -> TrainingResult:
+    return replace(result, seconds=0.0, tokens_per_s=0.0, peak_memory_bytes=0)
+
+
+@pytest.mark.parametrize("pace", [EVERY_STEP, VALIDATIONS], ids=["every step", "validations"])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_training_killed_again_and_again_gives_the_same_adapter(
+    place: Place, processes: BaseContext, dropout: float, pace: Pace
+) -> None:
+    place = replace(place, settings=replace(SETTINGS, dropout=dropout), pace=pace)
+    expected = place.train("straight")
+    random = np.random.default_rng(11)
+    lives: list[Life] = []
+    while not lives or lives[-1].result is None:
+        life = train_for(place, "broken", processes, int(random.integers(1, 4)), random.uniform(0, 0.004))
+        assert life.exit_code in (0, -signal.SIGKILL)
+        lives.append(life)
+    assert timeless(lives[-1].result) == timeless(expected)
+    assert place.left_in("broken") == place.left_in("straight")
+    assert {path.name for path in (place.folder / "broken").iterdir()} == LEFT
+    assert [life.exit_code for life in lives].count(-signal.SIGKILL) >= KILLS
+    for before, after in itertools.pairwise(lives):
+        lost = before.steps[-1] - after.steps[0]
+        assert 0 <= lost <= (1 if pace is EVERY_STEP else 2)
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """What a full disk does to a large file while small ones still fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_where_no_checkpoint_fits_training_goes_on_without(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    expected = place.train("straight")
+    adapter_bytes = len(place.left_in("straight")[0])
+    with no_file_larger_than(2 * adapter_bytes), caplog.at_level(logging.WARNING):
+        result = place.train("full")
+    assert timeless(result) == timeless(expected)
+    assert place.left_in("full") == place.left_in("straight")
+    assert {path.name for path in (place.folder / "full").iterdir()} == LEFT
+    (said,) = caplog.messages
+    assert f"{CHECKPOINT} cannot be written: " in said
+
+
+def test_what_a_killed_process_left_half_written_is_removed(place: Place) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    (out / f".{CHECKPOINT}.abc.partial").write_bytes(b"half")
+    place.train("out")
+    assert {path.name for path in out.iterdir()} == LEFT
+
+
+def test_with_other_examples_it_begins_anew(place: Place, processes: BaseContext) -> None:
+    life = train_for(place, "out", processes, 5, 0.0)
+    assert life.exit_code == -signal.SIGKILL
+    train_file = place.folder / "dataset" / "train.jsonl"
+    train_file.write_text("\n".join(train_file.read_text().splitlines()[::-1]))
+    life = train_for(place, "out", processes, 99, 0.0)
+    assert life.steps == list(range(19))
+    place.train("straight")
+    assert place.left_in("out") == place.left_in("straight")
