@@ -1,15 +1,23 @@
-"""adapterctl service install | uninstall | start | stop | status"""
+"""adapterctl service install | uninstall | start | stop | restart | status"""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from adapterctl.output import emit_json, examples, fields, json_option
 
+if TYPE_CHECKING:
+    from adapterd.system.service import ServiceStatus
+
 
 @click.group(epilog=examples("adapterctl service install", "adapterctl service status --json"))
 def service() -> None:
-    """Run the daemon in the background: a LaunchAgent on macOS, a systemd user unit on Linux. Never needs sudo."""
+    """Run the daemon in the background: a LaunchAgent on macOS, a systemd user unit on Linux.
+
+    It belongs to you and runs as you, while you are logged in; it never needs sudo, and refuses it. Each command may
+    be given twice. After an upgrade, `install` brings the service up to date.
+    """
 
 
 def _command(name: str, doing: str, done: str) -> None:
@@ -20,8 +28,7 @@ def _command(name: str, doing: str, done: str) -> None:
         from adapterd.system.service import ServiceSpec, service_for
 
         home = Home.locate()
-        home.create()
-        manager = service_for(ServiceSpec((sys.executable, "-m", "adapterd"), home.root, home.logs))
+        manager = service_for(ServiceSpec((sys.executable, "-m", "adapterd", "--service"), home.root, home.logs))
         if name != "status":
             getattr(manager, name)()
         found = manager.status()
@@ -30,18 +37,32 @@ def _command(name: str, doing: str, done: str) -> None:
             return
         if done:
             click.echo(done)
-        fields(
-            [
-                ("installed", "yes" if found.installed else "no (adapterctl service install)"),
-                ("running", f"yes, process {found.pid}" if found.running else "no"),
-                ("file", found.file),
-                ("details", found.detail),
-            ]
-        )
+        _show(found)
 
 
-_command("install", "Write the service definition and start the daemon now and at every login.", "installed")
+def _show(found: "ServiceStatus") -> None:
+    fields(
+        [
+            ("installed", _installed(found)),
+            ("loaded", "yes" if found.loaded else "no"),
+            ("running", f"yes, process {found.pid}" if found.running else "no"),
+            ("last exit", found.last_exit),
+            ("state", found.detail),
+            ("file", found.file),
+            ("log", found.log if found.installed else None),
+        ]
+    )
+
+
+def _installed(found: "ServiceStatus") -> str:
+    if not found.installed:
+        return "no (adapterctl service install)"
+    return "yes, by another version or for another home (adapterctl service install)" if found.outdated else "yes"
+
+
+_command("install", "Write the service definition and start the daemon, now and at every login.", "installed")
 _command("uninstall", "Stop the daemon and remove the service definition. Models and feedback stay.", "uninstalled")
-_command("start", "Start the installed daemon.", "started")
+_command("start", "Start the installed daemon, if it does not run.", "started")
 _command("stop", "Stop the daemon until the next login or start.", "stopped")
-_command("status", "Tell whether the daemon is installed and running.", "")
+_command("restart", "Start the installed daemon afresh; a run in progress goes on where it was.", "restarted")
+_command("status", "Tell whether the daemon is installed, up to date and running, and how it last ended.", "")
