@@ -1,0 +1,134 @@
+"""The application: three addresses, and what is looked at before a post is taken."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+
+from adapterd import __version__
+from adapterd.errors import AdapterdError, InputError
+from adapterd.feedback.checks import shown
+from adapterd.web import answers
+from adapterd.web.answers import Answer, Refusal, problem
+from adapterd.web.bucket import Bucket
+from adapterd.web.desk import Desk
+from adapterd.web.gate import Gate, token_refusal
+from adapterd.web.openapi import description
+
+BODIES_AT_ONCE = 8
+"""So many bodies are held in memory at a time; further posts wait."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """The addresses. `max_body_bytes` limits what one post may hold."""
+
+    desk: Desk
+    token: str
+    bucket: Bucket
+    max_body_bytes: int
+    port: int
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BODIES_AT_ONCE))
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route("/v1/feedback", self.feedback, methods=["POST"]),
+            Route("/healthz", self.health, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
+        ]
+        app = Starlette(
+            routes=routes,
+            middleware=[Middleware(Gate, port=self.port)],
+            exception_handlers={
+                Refusal: answers.of_refusal,
+                AdapterdError: answers.of_fault,
+                HTTPException: answers.of_route,
+                ClientDisconnect: answers.of_disconnection,
+                Exception: answers.of_mistake,
+            },
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def feedback(self, request: Request) -> Answer:
+        """Take a post."""
+        self._admit(request)
+        async with self._room:
+            posted = await self.desk.take(await self._body(request), _named(request))
+        return Answer(vars(posted), HTTPStatus.ACCEPTED)
+
+    async def health(self, _request: Request) -> Answer:
+        """Whether anybody is here."""
+        return Answer({"status": "ok", "version": __version__})
+
+    async def openapi(self, _request: Request) -> Answer:
+        """What can be asked for."""
+        return Answer(description(self.port))
+
+    def _admit(self, request: Request) -> None:
+        """Let the post be read, or raise Refusal."""
+        if refusal := token_refusal(request.headers, self.token):
+            raise Refusal(refusal)
+        if wait_s := self.bucket.take():
+            headers = {"Retry-After": str(wait_s)}
+            raise Refusal(
+                problem(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    "too many posts in too short a time",
+                    "wait as Retry-After says, or send several records in one post",
+                    headers=headers,
+                )
+            )
+        if not _is_json(request):
+            raise Refusal(
+                problem(
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                    "the body must be plain JSON in UTF-8",
+                    "send `Content-Type: application/json`",
+                )
+            )
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, of which no more is read than is allowed."""
+        if int(request.headers.get("content-length", "0")) > self.max_body_bytes:
+            raise Refusal(self._too_large())
+        body = bytearray()
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > self.max_body_bytes:
+                    raise Refusal(self._too_large())
+        return bytes(body)
+
+    def _too_large(self) -> Answer:
+        return problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body is larger than {self.max_body_bytes} bytes",
+            "send several posts, put a file into the inbox, or raise http.max_body_mb in the configuration",
+        )
+
+
+def _is_json(request: Request) -> bool:
+    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
+    if request.headers.get("content-encoding", "identity").lower() != "identity" or kind != "application/json":
+        return False
+    charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
+    return all(charset in ("utf-8", "utf8", "us-ascii") for charset in charsets)
+
+
+def _named(request: Request) -> str | None:
+    """The model that the query names; raises InputError if it names two, or says anything else."""
+    named = request.query_params.getlist("model")
+    others = request.query_params.keys() - {"model"}
+    if others:
+        raise InputError(f"the query has {shown(min(others))}; only model may stand there")
+    if len(set(named)) > 1:
+        raise InputError("the query names two different models")
+    return named[0] if named else None

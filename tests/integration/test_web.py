@@ -1,0 +1,516 @@
+"""Feedback over HTTP, with a real server, a real store and real sockets."""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode, openapi
+from schemathesis.openapi.checks import RejectedPositiveData
+from web_bodies import bodies
+
+from adapterd.config import HttpSettings
+from adapterd.errors import BusyError, ConfigError, StoreError
+from adapterd.home import HOME_VARIABLE, Home
+from adapterd.store import Store
+from adapterd.store.feedback import StoredFeedback
+from adapterd.web import FeedbackServer, desk
+from adapterd.web.protocol import MAX_CONNECTIONS, PatientProtocol
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "newsbrief-synth"
+JSON = {"Content-Type": "application/json"}
+UNLIMITED = 1_000_000
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+TASKS = Path("/proc/self/task")
+
+
+def record(number: int, **fields: Any) -> dict[str, Any]:
+    return {"prompt": f"prompt {number}", "output": "x", **fields}
+
+
+class Place:
+    """A home with a server that can be stopped and started again, and a client that has the token."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root / "home")
+        self.home.create()
+        self.models = [MODEL]
+        self._running = contextlib.ExitStack()
+
+    def start(self, **changes: Any) -> None:
+        self.server = FeedbackServer(self.home, HttpSettings(**{"port": 0, **changes}), lambda: self.models)
+        self.server.start()
+        self._running.callback(self.server.stop)
+        self.client = self._running.enter_context(httpx.Client(base_url=self.address, headers=self.token, timeout=30))
+
+    def stop(self) -> None:
+        self._running.close()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+    @property
+    def token(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {(self.home.root / 'http-token').read_text().strip()}"}
+
+    def post(self, value: Any, **query: str) -> httpx.Response:
+        return self.send(json.dumps(value).encode(), **query)
+
+    def send(self, body: Any, headers: dict[str, str] = JSON, **query: str) -> httpx.Response:
+        return self.client.post("/v1/feedback", content=body, params=query, headers=headers)
+
+    def rows(self, model: str = MODEL) -> list[StoredFeedback]:
+        with Store(self.home.database) as store:
+            return store.feedback.all(model)
+
+    def hashes(self) -> list[str]:
+        return [row.content_hash for row in self.rows()]
+
+    def connect(self) -> socket.socket:
+        return self._running.enter_context(socket.create_connection(("127.0.0.1", self.server.port), timeout=20))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    place.start()
+    yield place
+    place.stop()
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.stop()
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the other side closes."""
+    found = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(1 << 16):
+            found += piece
+    return found
+
+
+def head(place: Place, *more: str) -> bytes:
+    lines = ["POST /v1/feedback HTTP/1.1", "Host: localhost", f"Authorization: {place.token['Authorization']}"]
+    return "\r\n".join([*lines, "Content-Type: application/json", *more, "", ""]).encode()
+
+
+def assert_says_what_is_wrong(answer: httpx.Response, status: int, fault: str) -> None:
+    said = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert fault in said["error"]
+    assert isinstance(said["hint"], str)
+
+
+def test_one_record_is_stored_and_its_id_is_told(place: Place) -> None:
+    answer = place.post(record(1, rating=2))
+    (row,) = place.rows()
+    assert answer.status_code == 202
+    assert answer.json() == {"ids": [row.content_hash], "accepted": 1, "duplicates": 0}
+    assert (row.file, row.line, row.rating) == ("http", 1, 2)
+
+
+def test_many_records_are_stored_in_their_order(place: Place) -> None:
+    listed = place.post([record(1), record(2)]).json()
+    named = place.post({"model": MODEL, "records": [record(2), record(3)]}).json()
+    assert listed["ids"] + named["ids"][1:] == place.hashes()
+    assert (named["accepted"], named["duplicates"]) == (1, 1)
+
+
+def test_posting_again_changes_nothing_even_after_a_restart(place: Place) -> None:
+    first = place.post([record(1), record(2)]).json()
+    place.stop()
+    place.start()
+    again = place.post([record(1), record(2)]).json()
+    assert again == {"ids": first["ids"], "accepted": 0, "duplicates": 2}
+    assert len(place.rows()) == 2
+
+
+def test_a_faulty_record_keeps_the_whole_post_out(place: Place) -> None:
+    answer = place.post([record(1), record(2, rating=9), {"prompt": "\ud800"}])
+    assert_says_what_is_wrong(answer, 422, "2 of 3 records cannot be used; nothing was stored")
+    assert answer.json()["faults"] == [
+        {"index": 1, "reason": "rating must be a whole number from 1 to 5, not 9"},
+        {"index": 2, "reason": "prompt has half of a surrogate pair at position 1"},
+    ]
+    assert place.rows() == []
+
+
+def test_two_who_post_at_once_lose_and_double_nothing(place: Place) -> None:
+    def post(start: int) -> list[str]:
+        ids: list[str] = []
+        for number in range(start, start + 40):
+            ids += place.post([record(number), record(number + 1)]).json()["ids"]
+        return ids
+
+    with ThreadPoolExecutor(2) as two:
+        told = set().union(*two.map(post, (0, 20)))
+    assert sorted(told) == sorted(place.hashes())
+    assert len(told) == 61
+
+
+def test_the_model_is_named_by_the_query_the_body_or_nobody(place: Place) -> None:
+    assert place.post(record(1)).status_code == 202
+    place.models = [MODEL, "other"]
+    assert place.post(record(2), model="other").status_code == 202
+    assert place.post({"model": "other", "records": [record(3)]}).status_code == 202
+    assert len(place.rows("other")) == 2
+    assert_says_what_is_wrong(place.post(record(4)), 400, "which model?")
+    assert_says_what_is_wrong(place.post(record(4), model="none"), 404, "no model named 'none' is configured")
+    assert_says_what_is_wrong(place.send(b"[]", model="é\x00"), 404, "no model named")
+
+
+def test_a_query_that_says_something_else_is_refused(place: Place) -> None:
+    assert_says_what_is_wrong(place.post(record(1), modle=MODEL), 400, "the query has 'modle'")
+    assert_says_what_is_wrong(place.client.post("/v1/feedback?model=a&model=b", json=[]), 400, "two different models")
+
+
+def test_the_example_in_the_documentation_works(place: Place) -> None:
+    page = (ROOT / "docs/feedback-api.md").read_text()
+    example = page.partition("```python\n")[2].partition("```")[0].replace("11480", str(place.server.port))
+    environment = os.environ | {HOME_VARIABLE: str(place.home.root)}
+    ran = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(place.hashes())
+    assert len(example.strip().splitlines()) <= 10
+
+
+def test_what_is_no_json_is_refused(place: Place) -> None:
+    assert_says_what_is_wrong(place.send(b"{"), 400, "the body is not JSON")
+    assert_says_what_is_wrong(place.send(b"[1e999"), 400, "the body is not JSON")
+    assert_says_what_is_wrong(place.send(b"\xff"), 400, "not UTF-8")
+    assert_says_what_is_wrong(place.send(b"[" * 100_000), 400, "nested too deeply")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_another_kind_of_body_is_refused(place: Place, headers: dict[str, str]) -> None:
+    assert_says_what_is_wrong(place.send(b"{}", headers), 415, "plain JSON")
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(stopped: Place) -> None:
+    stopped.start(max_body_mb=0.01)
+    large = json.dumps(record(1, correction="x" * 10_000)).encode()
+    assert_says_what_is_wrong(stopped.send(large), 413, "larger than 10000 bytes")
+    assert_says_what_is_wrong(stopped.send(iter([large[:5000], large[5000:]])), 413, "larger than 10000 bytes")
+    assert stopped.send(b" " * 9_000 + b"[]").status_code == 202
+    assert stopped.rows() == []
+
+
+def test_a_length_that_is_too_large_is_refused_before_the_body_is_sent(place: Place) -> None:
+    connection = place.connect()
+    connection.sendall(head(place, "Content-Length: 99999999999", "Expect: 100-continue", "Connection: close"))
+    assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
+
+
+def test_too_many_records_are_refused(place: Place) -> None:
+    assert_says_what_is_wrong(place.send(b"[" + b"1," * 10_000 + b"1]"), 413, "may have 10000 records")
+
+
+def test_posts_are_limited_and_told_when_to_come_again(stopped: Place) -> None:
+    stopped.start(requests_per_minute=2)
+    answers = [stopped.post(record(number)) for number in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert_says_what_is_wrong(answers[2], 429, "too many posts")
+    assert 0 < int(answers[2].headers["retry-after"]) <= 30
+    assert len(stopped.rows()) == 2
+
+
+def test_who_has_no_token_neither_posts_nor_uses_up_what_others_may(stopped: Place) -> None:
+    stopped.start(requests_per_minute=1)
+    for shown in ({}, {"Authorization": "Bearer wrong"}):
+        answer = httpx.post(f"{stopped.address}/v1/feedback", json=record(1), headers=shown)
+        assert_says_what_is_wrong(answer, 401, "token")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert stopped.post(record(1)).status_code == 202
+
+
+def test_names_and_pages_from_elsewhere_are_refused(place: Place) -> None:
+    rebound = place.client.get("/healthz", headers={"Host": f"evil.example:{place.server.port}"})
+    assert_says_what_is_wrong(rebound, 421, "Host")
+    crossed = place.send(b"{}", {**JSON, "Origin": "https://evil.example"})
+    assert_says_what_is_wrong(crossed, 403, "not on this machine")
+
+
+def test_health_and_description_need_no_token(place: Place) -> None:
+    health = httpx.get(f"{place.address}/healthz")
+    assert (health.status_code, health.json()["status"]) == (200, "ok")
+    assert httpx.get(f"{place.address}/openapi.json").json()["openapi"] == "3.1.0"
+    assert "server" not in health.headers
+
+
+def test_other_addresses_and_methods_are_refused_in_json(place: Place) -> None:
+    assert_says_what_is_wrong(place.client.get("/"), 404, "nothing at this address")
+    assert_says_what_is_wrong(place.client.post("/v1/feedback/"), 404, "nothing at this address")
+    wrong = place.client.delete("/v1/feedback")
+    assert_says_what_is_wrong(wrong, 405, "DELETE cannot be done here")
+    assert wrong.headers["allow"] == "POST"
+
+
+def test_what_is_no_http_is_refused_in_json(place: Place) -> None:
+    connection = place.connect()
+    connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+    answer, _, body = everything(connection).partition(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"] == "the request is not HTTP as it should be"
+
+
+def test_a_body_that_goes_wrong_is_answered_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    connection = place.connect()
+    connection.sendall(head(place, "Transfer-Encoding: chunked", "Origin: https://evil.example") + b"zz\r\n")
+    assert everything(connection).count(b"HTTP/1.1 ") == 1
+    assert place.client.get("/healthz").status_code == 200
+    assert errors(caplog) == []
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_locked_store_is_told_and_what_is_posted_later_is_stored(
+    stopped: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "BUSY_TIMEOUT_MS", 50)
+    stopped.start()
+    with contextlib.closing(sqlite3.connect(stopped.home.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = stopped.post(record(1))
+        assert_says_what_is_wrong(answer, 503, "locked")
+        assert int(answer.headers["retry-after"]) > 0
+        assert stopped.client.get("/healthz").status_code == 200
+        other.execute("ROLLBACK")
+    assert stopped.post(record(1)).json()["accepted"] == 1
+
+
+def test_a_full_store_is_told_and_keeps_nothing_of_the_post(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nearly_full(database: Path) -> Store:
+        store = Store(database)
+        store.execute("PRAGMA max_page_count = 60")
+        return store
+
+    monkeypatch.setattr(desk, "_opened", nearly_full)
+    stopped.start()
+    answer = stopped.post([record(number, correction="x" * 1000) for number in range(200)])
+    assert_says_what_is_wrong(answer, 503, "full")
+    assert stopped.rows() == []
+    assert stopped.post(record(1)).status_code == 202
+
+
+def test_a_taken_port_is_an_error_of_ours(place: Place, tmp_path: Path) -> None:
+    second = FeedbackServer(place.home, HttpSettings(port=place.server.port), lambda: [MODEL])
+    with pytest.raises(BusyError, match=f"port {place.server.port} of 127.0.0.1 is taken") as caught:
+        second.start()
+    assert "http.port" in caught.value.hint
+    second.stop()
+
+
+def test_a_store_that_cannot_be_opened_is_an_error_of_ours(stopped: Place) -> None:
+    stopped.home.database.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError):
+        stopped.start()
+
+
+def test_a_bad_token_file_is_an_error_of_ours(stopped: Place) -> None:
+    (stopped.home.root / "http-token").write_text("short")
+    with pytest.raises(ConfigError, match="token"):
+        stopped.start()
+
+
+def test_it_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
+    port = place.server.port
+    assert place.post(record(1)).status_code == 202
+    place.stop()
+    place.start(port=port)
+    assert place.server.port == port
+    assert place.client.get("/healthz").status_code == 200
+
+
+def test_a_post_that_breaks_off_is_not_stored_and_harms_nobody(place: Place) -> None:
+    connection = place.connect()
+    connection.sendall(head(place, "Content-Length: 1000") + json.dumps(record(1)).encode())
+    connection.close()
+    assert place.post(record(2)).status_code == 202
+    assert len(place.rows()) == 1
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST /v1/feed",
+        HEALTH + b"GET /heal",
+        HEALTH + HEALTH.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n{"),
+    ],
+)
+def test_a_request_that_does_not_end_is_given_up(stopped: Place, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    stopped.start()
+    connection = stopped.connect()
+    connection.sendall(begun)
+    said = everything(connection)
+    assert (b"HTTP/1.1 408 " in said) == begun.endswith((b"POST /v1/feed", b"GET /heal"))
+
+
+def test_a_body_that_does_not_end_is_given_up(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    stopped.start()
+    for kind in ("Content-Length: 1000", "Transfer-Encoding: chunked"):
+        connection = stopped.connect()
+        connection.sendall(head(stopped, kind))
+        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+    assert stopped.client.get("/healthz").status_code == 200
+
+
+def test_a_client_that_does_not_read_is_cut_off(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    stopped.start()
+    connection = stopped.connect()
+
+    def ask_for_ever() -> None:
+        while True:
+            connection.sendall(HEALTH.replace(b"/healthz", b"/openapi.json") * 100)
+
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        ask_for_ever()
+
+
+def test_more_connections_than_are_served_are_told_so(place: Place) -> None:
+    with contextlib.ExitStack() as idle:
+        address = ("127.0.0.1", place.server.port)
+        for _ in range(MAX_CONNECTIONS):
+            idle.enter_context(socket.create_connection(address))
+        answer = httpx.get(f"{place.address}/healthz")
+        assert_says_what_is_wrong(answer, 503, "too many connections")
+        for _ in range(2 * MAX_CONNECTIONS):
+            last = idle.enter_context(socket.create_connection(address, timeout=20))
+        assert everything(last) == b""
+    assert place.post(record(1)).status_code == 202
+
+
+def test_it_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
+    others = set(threading.enumerate())
+    stopped.start()
+    begun = stopped.connect()
+    begun.sendall(head(stopped, "Content-Length: 1000"))
+    stopped.client.get("/healthz")
+    stopped.server.stop()
+    assert everything(begun) == b""
+    assert set(threading.enumerate()) <= others
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="counts the wake-ups of single threads, which /proc tells")
+def test_nothing_of_it_wakes_up_while_nobody_connects(stopped: Place) -> None:
+    others = set(threading.enumerate())
+    stopped.start()
+    assert [stopped.post(value).status_code for value in (record(1), 3)] == [202, 422]
+    stopped.client.close()
+    threads = set(threading.enumerate()) - others
+    assert {thread.name for thread in threads} == {"http", "http-store_0"}
+    before = sum(map(wakeups, threads))
+    threading.Event().wait(1.0)
+    assert sum(map(wakeups, threads)) - before <= 2
+
+
+def wakeups(thread: threading.Thread) -> int:
+    lines = (TASKS / str(thread.native_id) / "status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+
+@pytest.fixture(scope="module")
+def busy_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place(tmp_path_factory.mktemp("web"))
+    place.start(requests_per_minute=UNLIMITED)
+    yield place
+    place.stop()
+
+
+@given(body=bodies())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_body_gets_an_answer_and_is_stored_as_it_says(busy_place: Place, body: bytes) -> None:
+    with Store(busy_place.home.database) as store:
+        before = store.feedback.last_id(MODEL)
+        answer = busy_place.send(body)
+        said = answer.json()
+        assert answer.status_code in (202, 400, 404, 422), said
+        assert store.feedback.count(MODEL, after_id=before) == said.get("accepted", 0)
+        stored = {row["content_hash"] for row in store.rows("SELECT content_hash FROM feedback")}
+        assert set(said.get("ids", [])) <= stored
+
+
+def pieces() -> st.SearchStrategy[bytes]:
+    """Requests, good ones and others, and what is none."""
+    post = b"POST /v1/feedback HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]"
+    framing = [
+        b"Content-Length: -1",
+        b"Content-Length: 2, 3",
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip",
+    ]
+    asked = [HEALTH.replace(b"GET", method) for method in (b"GET", b"HEAD", b"TRACE", b"CONNECT", b"g\x00t")]
+    aimed = [
+        HEALTH.replace(b"/healthz", path) for path in (b"*", b"//", b"/%ff%00", b"http://evil.example/", b"/?" * 99)
+    ]
+    upgraded = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    framed = [post.replace(b"Content-Length: 2", line) for line in framing]
+    whole = [
+        HEALTH.replace(b"1.1", b"1.0"),
+        HEALTH.replace(b"Host", b"Hast"),
+        b"A" * 20_000,
+        b"\r\n",
+        b"2\r\n[]\r\n0\r\n",
+    ]
+    return st.sampled_from([post, upgraded, *asked, *aimed, *framed, *whole]) | st.binary(max_size=20)
+
+
+@given(sent=st.lists(pieces(), min_size=1, max_size=4).map(b"".join), more=st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_on_the_wire_leave_the_server_well(
+    busy_place: Place, caplog: pytest.LogCaptureFixture, sent: bytes, more: st.DataObject
+) -> None:
+    with socket.create_connection(("127.0.0.1", busy_place.server.port), timeout=20) as connection:
+        connection.sendall(sent[: more.draw(st.integers(0, len(sent)))])
+        connection.shutdown(socket.SHUT_WR)
+        assert b"HTTP/1.1 5" not in everything(connection)
+    assert busy_place.client.get("/healthz").status_code == 200
+    assert errors(caplog) == []
+
+
+@pytest.mark.parametrize("sort", GenerationMode)
+def test_the_interface_keeps_to_its_own_description(busy_place: Place, sort: GenerationMode) -> None:
+    described = openapi.from_url(f"{busy_place.address}/openapi.json")
+
+    @given(described["/v1/feedback"]["POST"].as_strategy(generation_mode=sort))
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    def call(case: Case) -> None:
+        answer = case.call(headers=busy_place.token)
+        try:
+            case.validate_response(answer)
+        except* RejectedPositiveData:
+            pass
+
+    call()
