@@ -2,7 +2,7 @@
 
 Every change is written down as an intent first. Both actions only copy version tags, which never change, so an
 interrupted one is simply done again: `reconcile` does that before anything else touches the tags. A version tag that
-somebody removed is restored from `latest` or `previous` where one of them is the same.
+is gone or damaged is put back first (kept.py), where something in the runtime is the same.
 """
 
 import time
@@ -12,14 +12,17 @@ from dataclasses import dataclass
 
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
+from adapterd.lifecycle.kept import KeptTags
 from adapterd.lifecycle.locks import exclusive
+from adapterd.lifecycle.retention import ROLLBACK, pile
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Intent, VersionState
 
 LOCK_TIMEOUT_S = 20.0
-PROMOTE, ROLLBACK, INIT = "promote", "rollback", "init"
+PROMOTE, INIT = "promote", "init"
+WHAT_WAS_THERE = "what was there instead"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Deployer:
         """Make the previous version live again, or one that was live before; call `warm` afterwards.
 
         The version that is taken back is marked, so that it is not promoted again by itself. A rollback that was
-        interrupted is finished by giving it again, and does not go back twice.
+        interrupted is finished by giving it again, and does not go back twice. A live tag that somebody else changed is
+        put back by going back to the live version itself.
         """
         with self.exclusive():
             finished = self._reconcile(model).get(ROLLBACK)
@@ -85,6 +89,8 @@ class Deployer:
                 return finished
             current = self._deployment(model)
             target = to or current.previous
+            if to == current.live and self._is_changed(current):
+                return self._serve_again(current)
             if target is None or target == current.live:
                 raise InputError(
                     f"{model} has nothing to go back to: {current.live} is live, and nothing was live before it"
@@ -104,10 +110,30 @@ class Deployer:
         """Load what is live."""
         self.runtime.load(ModelTags(model).live)
 
-    def reconcile(self, model: str) -> None:
-        """Finish what an earlier process began and could not finish."""
+    def reconcile(self, model: str) -> list[str]:
+        """Finish what an earlier process began and could not finish; returns sentences on what was done."""
         with self.exclusive():
-            self._reconcile(model)
+            begun = self.store.versions.begun_intents(model)
+            finished = self._reconcile(model)
+        return [
+            f"{model}: the {intent.action} of {intent.target} was interrupted, and is "
+            + ("finished" if intent.action in finished else "given up: its tag is gone")
+            for intent in begun
+        ]
+
+    def fall_back(self, model: str, lost: str) -> Swap | None:
+        """Where the live version is `lost` for good, serve what was live before it; None if nothing of that is left, or
+        if another version went live meanwhile."""
+        with self.exclusive():
+            live, kept = self._deployment(model).live, self._kept(model)
+            if live != lost:
+                return None
+            left = (name for name in [*self._below(model), BASE] if kept.keep(name))
+            target = next((name for name in left if not kept.file_is_lost(name)), None)
+            if target is None:
+                return None
+            intent = self._begin(model, ROLLBACK, target, withdrawn=live)
+            return self._carry_out(intent, "nothing in the runtime is the same as what was live")
 
     def restore(self, model: str) -> None:
         """Make `latest` and `previous` again what is recorded, where somebody removed or changed them."""
@@ -119,7 +145,7 @@ class Deployer:
         """Finish every begun change, or give it up if its target is gone for good; returns what was done by action."""
         finished = {}
         for intent in self.store.versions.begun_intents(model):
-            if self._keep_tag(model, intent.target):
+            if self._kept(model).keep(intent.target):
                 finished[intent.action] = self._carry_out(intent, "finished after an interruption")
             else:
                 self._give_up(intent)
@@ -135,7 +161,7 @@ class Deployer:
     def _restore(self, model: str) -> Deployment:
         recorded, tags = self._deployment(model), ModelTags(model)
         wanted = {tags.live: recorded.live, tags.previous: recorded.previous}
-        kept = {tag: name for tag, name in wanted.items() if name and self._keep_tag(model, name)}
+        kept = {tag: name for tag, name in wanted.items() if name and self._kept(model).keep(name)}
         for tag, name in kept.items():
             self.runtime.copy(tags.version(name), tag)
         return recorded
@@ -147,9 +173,10 @@ class Deployer:
     def _carry_out(self, intent: Intent, reason: str) -> Swap:
         before = self._deployment(intent.model)
         tags = ModelTags(intent.model)
-        previous = before.live if intent.action == PROMOTE else self._live_before(intent.model, intent.target)
-        if previous and not self._keep_tag(intent.model, previous):
-            previous = None
+        below = self._below(intent.model, intent.target if intent.action == ROLLBACK else None)
+        ways_back = [before.live, *below] if intent.action == PROMOTE else below
+        kept = self._kept(intent.model)
+        previous = next((name for name in ways_back if name != intent.target and kept.keep(name)), None)
         if intent.action == PROMOTE and previous:
             self.runtime.copy(tags.version(previous), tags.previous)
         source = tags.version(intent.target)
@@ -162,22 +189,26 @@ class Deployer:
         self._record(intent, before, previous, digest, reason)
         return Swap(intent.model, live=intent.target, replaced=before.live, swap_ms=swap_ms)
 
-    def _keep_tag(self, model: str, name: str) -> bool:
-        """Whether the version's own tag is there; one that somebody removed is restored from a tag that is the same."""
-        tags, present = ModelTags(model), self.runtime.tags()
-        if tags.version(name) in present:
-            return True
-        digest = self._digest(model, name)
-        same = next((tag for tag in (tags.live, tags.previous) if digest and present.get(tag) == digest), None)
-        if same:
-            self.runtime.copy(same, tags.version(name))
-        return same is not None
+    def _kept(self, model: str) -> KeptTags:
+        return KeptTags(self.store, self.home, self.runtime, model)
 
-    def _digest(self, model: str, name: str) -> str | None:
-        if version := self.store.versions.get(model, name):
-            return version.digest
-        history = reversed(self.store.versions.deployments(model))
-        return next((past.live_digest for past in history if past.live == name), None)
+    def _below(self, model: str, rolled_back_to: str | None = None) -> list[str]:
+        """What was live before, the latest first; after one more rollback, if one is given."""
+        return pile(self.store.versions.deployments(model), rolled_back_to)[-2::-1]
+
+    def _is_changed(self, recorded: Deployment) -> bool:
+        return self.runtime.tags().get(ModelTags(recorded.model).live) != recorded.live_digest
+
+    def _serve_again(self, recorded: Deployment) -> Swap:
+        """Put the live tag back to what is recorded."""
+        started, tags = time.perf_counter(), ModelTags(recorded.model)
+        self._require_tag(recorded.model, recorded.live)
+        self.runtime.copy(tags.version(recorded.live), tags.live)
+        self._verify(tags.live, tags.version(recorded.live))
+        swap_ms = (time.perf_counter() - started) * 1000
+        text = f"{tags.live} is {recorded.live} again as recorded"
+        self.store.events.add("version.restored", text, model=recorded.model)
+        return Swap(recorded.model, live=recorded.live, replaced=WHAT_WAS_THERE, swap_ms=swap_ms)
 
     def _record(self, intent: Intent, before: Deployment, previous: str | None, digest: str, reason: str) -> None:
         tags = ModelTags(intent.model)
@@ -202,21 +233,6 @@ class Deployer:
                 model=intent.model,
             )
 
-    def _live_before(self, model: str, target: str) -> str | None:
-        """What was live before the target, once a rollback to it is done: where a second one would go.
-
-        Promotions put a version on a pile, rollbacks take off what lies above their target; so they end at the base.
-        """
-        pile: list[str] = []
-        history = [(past.action, past.live) for past in self.store.versions.deployments(model)]
-        for action, live in [*history, (ROLLBACK, target)]:
-            if action == ROLLBACK and live in pile:
-                while pile[-1] != live:
-                    pile.pop()
-            else:
-                pile.append(live)
-        return pile[-2] if len(pile) > 1 else None
-
     def _verify(self, tag: str, same_as: str) -> str:
         digests = self.runtime.tags()
         if digests.get(tag) is None or digests.get(tag) != digests.get(same_as):
@@ -230,11 +246,13 @@ class Deployer:
         return deployment
 
     def _require_tag(self, model: str, name: str) -> None:
-        tag = ModelTags(model).version(name)
-        if not self._keep_tag(model, name):
-            raise NotFoundError(
-                f"{tag} is gone from the runtime", hint="adapterctl history shows which other versions there are"
-            )
+        if self._kept(model).keep(name):
+            return
+        tag, hint = ModelTags(model).version(name), self._kept(model).remedy(name)
+        known = self.store.versions.get(model, name)
+        if known and known.state is VersionState.COLLECTED:
+            raise NotFoundError(f"{tag} was collected: {known.reason}", hint=hint)
+        raise NotFoundError(f"{tag} is gone from the runtime", hint=hint)
 
     def _require_proven(self, model: str, name: str) -> None:
         """What is promoted must be what was registered and judged; a tag can be overwritten by anyone."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +18,8 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message, Role, as_dicts, from_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import make_private
-from adapterd.serving import handover
-from adapterd.serving.runtime import Progress, ServedModel
+from adapterd.serving import blobs, handover
+from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 from adapterd.system.files import write_atomic
 
@@ -38,10 +39,15 @@ class EmbeddedRuntime:
         return f"llama-cpp-python {version('llama-cpp-python')}"
 
     def tags(self) -> dict[str, str]:
-        return {
-            f"{file.parent.name.replace('%', '/')}:{file.stem}": _digest(file.read_bytes())
-            for file in sorted((self.folder / "tags").glob("*/*.json"))
-        }
+        found = {}
+        for tag in self._all_tags():
+            with suppress(NotFoundError, RuntimeRefusedError):  # gone meanwhile, or damaged
+                self._manifest(tag)
+                found[tag] = _digest(self._tag_file(tag).read_bytes())
+        return found
+
+    def loaded(self) -> dict[str, str]:
+        return {}  # it serves nobody but us
 
     def show(self, tag: str) -> ServedModel:
         manifest = self._manifest(tag)
@@ -79,6 +85,14 @@ class EmbeddedRuntime:
         self._tag_file(tag).unlink()
         if not any(self._manifest(other)["file"] == digest for other in self.tags()):
             self._blob(digest).unlink(missing_ok=True)
+
+    def files(self) -> list[StoredFile] | None:
+        try:
+            return blobs.stored_files(
+                self.folder / "blobs", {tag: {self._manifest(tag)["file"]} for tag in self._all_tags()}
+            )
+        except RuntimeRefusedError:
+            return None
 
     def load(self, tag: str) -> None:
         self._model(tag, LOAD_CONTEXT_TOKENS)
@@ -168,12 +182,19 @@ class EmbeddedRuntime:
             manifest: dict[str, Any] = json.loads(self._tag_file(tag).read_bytes())
         except FileNotFoundError as exc:
             raise NotFoundError(f"the embedded runtime has no {tag}") from exc
+        except ValueError as exc:
+            raise RuntimeRefusedError(f"the embedded runtime cannot read {tag}: {exc}") from exc
         return manifest
 
     def _write(self, tag: str, manifest: Mapping[str, Any]) -> None:
         file = self._tag_file(tag)
         make_private(file.parent)
         write_atomic(file, json.dumps(manifest, sort_keys=True))
+
+    def _all_tags(self) -> list[str]:
+        """Every tag, damaged ones included."""
+        files = sorted((self.folder / "tags").glob("*/[!.]*.json"))
+        return [f"{file.parent.name.replace('%', '/')}:{file.stem}" for file in files]
 
     def _tag_file(self, tag: str) -> Path:
         name, _, label = full_name(tag).rpartition(":")

@@ -4,9 +4,14 @@ import errno
 import os
 from pathlib import Path
 
-from adapterd.system import files
+from adapterd.errors import NoSpaceError
+from adapterd.system import files, machine
 
 READ_ONLY = 0o444
+SPARE_BYTES = 64 << 20
+"""Left over for the small files that belong to a model."""
+FREE_SPACE = "free some space (`adapterctl gc` gives back what is not needed), then give the command again"
+_PARTIAL = ".partial"
 _NO_LINK_HERE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
@@ -14,7 +19,8 @@ def place(source: Path, blob: Path, *, may_link: bool) -> str | None:
     """Put `source` at `blob`; returns how (`link`, `clone` or `copy`), or None where the folder is not ours.
 
     A link costs nothing, but both names are then the same file: only a source that is ours alone may be linked, and
-    it is made read-only, for it is never written to again.
+    it is made read-only, for it is never written to again. Raises NoSpaceError where a copy would not fit: that a clone
+    can be made is only known when it is there.
     """
     if not _ours(blob.parent):
         return None
@@ -27,11 +33,33 @@ def place(source: Path, blob: Path, *, may_link: bool) -> str | None:
                 raise
         else:
             return "link"
-    partial = blob.with_name(f".{blob.name}.partial")
-    partial.unlink(missing_ok=True)
-    how = files.clone(source, partial)
-    partial.replace(blob)
+    unfinished = blob.with_name(f".{blob.name}{_PARTIAL}")
+    unfinished.unlink(missing_ok=True)
+    require_space(blob.parent, source.stat().st_size)
+    how = files.clone(source, unfinished)
+    unfinished.replace(blob)
     return how
+
+
+def partials(folder: Path) -> list[tuple[str, Path]]:
+    """What hand-overs that broke off have left in a folder of blobs, each with the digest of what it was to be."""
+    found = sorted(folder.glob(f".sha256-*{_PARTIAL}"))
+    return [(path.name[1 : -len(_PARTIAL)].replace("-", ":"), path) for path in found]
+
+
+def require_space(store: Path, size_bytes: int) -> None:
+    """Raise NoSpaceError unless a file of that size fits on the file system of the runtime's store."""
+    needed, free = size_bytes + SPARE_BYTES, machine.free_bytes(store)
+    if free < needed:
+        raise NoSpaceError(
+            f"the file system {_mount_point(store)}, where the runtime keeps its models ({store}), "
+            f"has {free / 1e9:.2f} GB free, and {needed / 1e9:.2f} GB are needed",
+            hint=FREE_SPACE,
+        )
+
+
+def _mount_point(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if each.is_mount())
 
 
 def _ours(folder: Path) -> bool:

@@ -7,6 +7,7 @@ costs 0.2 s to import where a rollback takes milliseconds (docs/decisions/0002).
 
 import ipaddress
 import json
+import os
 import sys
 import time
 import weakref
@@ -21,9 +22,9 @@ import httpx
 
 from adapterd.base.modelfile import Modelfile, from_path
 from adapterd.chat import Answer, ChatOptions, Message, as_dicts
-from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
-from adapterd.serving import handover
-from adapterd.serving.runtime import Progress, ServedModel
+from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
+from adapterd.serving import blobs, handover
+from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ UPLOAD_CHUNK_BYTES = 1 << 20
 _UNCUT = {"truncate": False, "shift": False}
 """What does not fit into the context is refused. By default Ollama drops the beginning of a prompt without a word."""
 _CORRECT_HOST = "correct ollama.host in the configuration"
+_DISK_FULL = "no space left on device"
 
 
 class OllamaRuntime:
@@ -73,6 +75,13 @@ class OllamaRuntime:
         except (KeyError, TypeError) as exc:
             raise self._not_ollama() from exc
 
+    def loaded(self) -> dict[str, str]:
+        models = self._get("/api/ps", "models") or []
+        try:
+            return {model["name"]: str(model["expires_at"]) for model in models}
+        except (KeyError, TypeError) as exc:
+            raise self._not_ollama() from exc
+
     def show(self, tag: str) -> ServedModel:
         shown = self._post("/api/show", {"model": tag}, tag=tag)
         path = from_path(shown)
@@ -106,6 +115,13 @@ class OllamaRuntime:
     def delete(self, tag: str) -> None:
         with self._translated(tag):
             self._client.delete(tag)
+
+    def files(self) -> list[StoredFile] | None:
+        folder = self._blob_folder()
+        named = blobs.read_manifests(folder.parent / "manifests") if folder else None
+        if folder is None or named is None or not self.tags().keys() <= named.keys():
+            return None
+        return blobs.stored_files(folder, named)
 
     def load(self, tag: str) -> None:
         self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)  # the client would cost a rollback 0.2 s
@@ -143,7 +159,8 @@ class OllamaRuntime:
     def _hand_over(self, gguf: Path, digest: str, may_link: bool, progress: Progress) -> str:
         if self._has_blob(digest):
             return "present"
-        if folder := self._blob_folder():
+        folder = self._blob_folder()
+        if folder:
             blob = folder / digest.replace(":", "-")
             how = handover.place(gguf, blob, may_link=may_link)
             if how and self._has_blob(digest):
@@ -151,6 +168,8 @@ class OllamaRuntime:
                 return how
             if how:
                 blob.unlink(missing_ok=True)
+        if store := folder or self._expected_store():
+            handover.require_space(store, gguf.stat().st_size)
         self._upload(gguf, digest, progress)
         return "upload"
 
@@ -166,6 +185,11 @@ class OllamaRuntime:
             if gguf and gguf.parent.name == "blobs":
                 return gguf.parent
         return None
+
+    def _expected_store(self) -> Path | None:
+        """Where a server on this machine keeps models if nobody told it otherwise; it tells only once it has one."""
+        store = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
+        return store if self._is_local and store.is_dir() else None
 
     @cached_property
     def _is_local(self) -> bool:
@@ -276,7 +300,9 @@ class _RefusedError(Exception):
         self.status = status
 
 
-def _refusal(tag: str, reason: str, status: int) -> NotFoundError | RuntimeRefusedError:
+def _refusal(tag: str, reason: str, status: int) -> NotFoundError | NoSpaceError | RuntimeRefusedError:
+    if _DISK_FULL in reason:
+        return NoSpaceError(f"Ollama has no room for {tag}: {reason}", hint=handover.FREE_SPACE)
     if status == httpx.codes.NOT_FOUND:
         return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
     said = "" if status == httpx.codes.OK else f" (status {status})"

@@ -21,6 +21,17 @@ class ServedModel:
     modelfile: Modelfile
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in the runtime's store. `tags` are those that need it; `size_bytes` is what removing it would give back:
+    nothing while the file has another name elsewhere."""
+
+    path: Path
+    digest: str
+    size_bytes: int
+    tags: frozenset[str]
+
+
 class Runtime(Protocol):
     """Tags and answers. Every method raises RuntimeUnavailableError when nobody answers, RuntimeRefusedError when the
     runtime says no, NotFoundError for a tag that does not exist."""
@@ -31,7 +42,7 @@ class Runtime(Protocol):
         """The runtime's own version."""
 
     def tags(self) -> dict[str, str]:
-        """Every tag (full name) with its digest."""
+        """Every tag (full name) with its digest; one that is damaged is left out."""
 
     def show(self, tag: str) -> ServedModel:
         """What a tag is made of."""
@@ -55,6 +66,13 @@ class Runtime(Protocol):
 
     def delete(self, tag: str) -> None:
         """Remove a tag, and its file if no other tag names it."""
+
+    def files(self) -> list[StoredFile] | None:
+        """Every complete file in the store; None where that cannot be known: the store is on another machine, or a
+        tag is damaged, and what it needs is not known."""
+
+    def loaded(self) -> dict[str, str]:
+        """The tags in memory, each with the time until when it is kept there, which moves on with every use."""
 
     def load(self, tag: str) -> None:
         """Bring the tag into memory, so that the next request does not wait."""

@@ -282,8 +282,25 @@ def test_a_live_version_that_is_gone_altogether_does_not_stand_in_the_way(
     runtime.delete(TAGS.version("1.0.0"))
     runtime.delete(TAGS.live)
     deployer.promote(MODEL, "1.1.0", "")
-    assert live(deployer) == ("1.1.0", None)
-    assert deployer.rollback(MODEL, to=BASE).live == BASE
+    assert live(deployer) == ("1.1.0", BASE)
+    assert deployer.rollback(MODEL).live == BASE
+
+
+def test_a_way_back_that_is_gone_gives_its_place_to_the_next(deployer: Deployer, runtime: FakeRuntime) -> None:
+    for version in VERSIONS:
+        deployer.promote(MODEL, version, "")
+    runtime.delete(TAGS.version("1.0.0"))
+    assert deployer.rollback(MODEL).live == "1.1.0"
+    assert live(deployer) == ("1.1.0", BASE)
+
+
+def test_a_version_is_never_its_own_way_back(deployer: Deployer, runtime: FakeRuntime) -> None:
+    deployer.promote(MODEL, "1.0.0", "")
+    deployer.promote(MODEL, "1.1.0", "")
+    runtime.delete(TAGS.version("1.1.0"))
+    runtime.delete(TAGS.live)
+    deployer.promote(MODEL, "1.0.0", "")
+    assert live(deployer) == ("1.0.0", BASE)
 
 
 def test_a_rollback_to_what_is_gone_is_refused_before_anything_is_changed(
@@ -314,6 +331,34 @@ def test_a_begun_promotion_whose_version_is_gone_is_given_up(
     assert live(deployer) == ("1.0.0", BASE)
     assert "given up" in deployer.store.events.latest(model=MODEL)[0].text
     assert deployer.rollback(MODEL).live == BASE
+
+
+@pytest.mark.parametrize("act", ["changed", "removed", "torn"])
+def test_going_back_to_the_live_version_puts_a_changed_live_tag_back(
+    deployer: Deployer, runtime: FakeRuntime, act: str
+) -> None:
+    deployer.promote(MODEL, "1.0.0", "")
+    if act == "changed":
+        runtime.copy(TAGS.version("1.2.0"), TAGS.live)
+    (runtime.delete if act == "removed" else runtime.tear if act == "torn" else lambda _: None)(TAGS.live)
+    swap = deployer.rollback(MODEL, to="1.0.0")
+    assert (swap.live, swap.replaced) == ("1.0.0", "what was there instead")
+    assert live(deployer) == ("1.0.0", BASE)
+    assert state(deployer, "1.0.0")[0] is VersionState.PROMOTED
+    assert deployer.store.events.latest(model=MODEL)[0].kind == "version.restored"
+
+
+def test_a_damaged_tag_is_never_copied(deployer: Deployer, runtime: FakeRuntime) -> None:
+    """A copy of it would be just as damaged."""
+    deployer.promote(MODEL, "1.0.0", "")
+    deployer.promote(MODEL, "1.1.0", "")
+    runtime.tear(TAGS.version("1.0.0"), TAGS.version("1.1.0"))
+    deployer.rollback(MODEL)
+    assert live(deployer) == ("1.0.0", BASE)
+    runtime.tear(TAGS.version("1.2.0"))
+    with pytest.raises(NotFoundError, match=r"newsbrief:1\.2\.0 is gone"):
+        deployer.promote(MODEL, "1.2.0", "")
+    assert live(deployer) == ("1.0.0", BASE)
 
 
 # Crashes.

@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from adapterd.errors import NoSpaceError
 from adapterd.serving import handover
-from adapterd.system import files
+from adapterd.system import files, machine
 
 WEIGHTS = bytes(range(256)) * 100
 
@@ -90,3 +91,42 @@ def test_a_full_disk_leaves_no_blob(source: Path, blob: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="No space"):
         handover.place(source, blob, may_link=False)
     assert list(blob.parent.iterdir()) == []
+
+
+def nearly_full(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(machine, "free_bytes", lambda _: free)
+
+
+def test_a_copy_that_would_not_fit_is_refused_with_what_is_needed_and_free(
+    source: Path, blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nearly_full(monkeypatch, handover.SPARE_BYTES + len(WEIGHTS) - 1)
+    with pytest.raises(NoSpaceError) as caught:
+        handover.place(source, blob, may_link=False)
+    assert str(caught.value).endswith(f"({blob.parent}), has 0.07 GB free, and 0.07 GB are needed")
+    assert any(f"the file system {mount}, " in str(caught.value) for mount in blob.parents if mount.is_mount())
+    assert "adapterctl gc" in caught.value.hint
+    assert list(blob.parent.iterdir()) == []
+    nearly_full(monkeypatch, handover.SPARE_BYTES + len(WEIGHTS))
+    assert handover.place(source, blob, may_link=False)
+
+
+def test_a_link_needs_no_room(source: Path, blob: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nearly_full(monkeypatch, 0)
+    assert handover.place(source, blob, may_link=True) == "link"
+
+
+def test_where_no_link_can_be_made_there_has_to_be_room(
+    source: Path, blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nearly_full(monkeypatch, 0)
+    monkeypatch.setattr(os, "link", fails(errno.EXDEV))
+    with pytest.raises(NoSpaceError):
+        handover.place(source, blob, may_link=True)
+
+
+def test_what_a_crash_left_is_listed_with_the_digest_it_was_to_have(blob: Path) -> None:
+    left = blob.with_name(".sha256-00ff.partial")
+    left.write_bytes(b"half")
+    blob.with_name("sha256-00ff-partial").write_bytes(b"a pull of Ollama's own")
+    assert handover.partials(blob.parent) == [("sha256:00ff", left)]

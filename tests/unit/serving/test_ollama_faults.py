@@ -12,7 +12,7 @@ import pytest
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
-from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
+from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving.ollama import OllamaRuntime
 
 ASKED = (Message(Role.USER, "hello"),)
@@ -153,6 +153,17 @@ def test_a_404_with_a_reason_is_a_missing_tag(server: Server, file: Path, name: 
 def test_a_refusal_carries_ollamas_reason(operation: Callable[..., Any], server: Server, file: Path) -> None:
     with pytest.raises(RuntimeRefusedError, match="unexpected EOF"):
         operation(server.says('{"error": "unexpected EOF"}', status=500), file)
+
+
+@every_operation
+def test_a_full_disk_of_the_server_is_told_apart_for_it_may_pass(
+    operation: Callable[..., Any], server: Server, file: Path
+) -> None:
+    full = '{"error": "write /models/manifests/registry.ollama.ai/library/m/1: no space left on device"}'
+    with pytest.raises(NoSpaceError, match=r"Ollama has no room for .*no space left") as caught:
+        operation(server.says(full, status=500), file)
+    assert caught.value.passing
+    assert "adapterctl gc" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["create", "chat"])

@@ -1,0 +1,82 @@
+"""adapterctl gc | pin | unpin"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from adapterctl.output import emit_json, examples, json_option, model_option, name_argument, table
+
+if TYPE_CHECKING:
+    from adapterd.lifecycle.collect import Collection
+
+
+@click.command(
+    epilog=examples(
+        "adapterctl gc --dry-run              what would go, and how much that gives back",
+        "adapterctl gc newsbrief-synth        collect what one model does not need",
+    )
+)
+@name_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
+def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
+    """Give back the disk space of what is not needed: old versions, and what finished runs and crashes left.
+
+    The newest versions stay (versions.keep in the configuration), and whatever is live, previous, pinned, or needed to
+    go back further; the base always does. Of a collected version the adapter stays, so that it can be made anew. The
+    daemon collects by itself after every run.
+    """
+    from adapterctl.app import App
+    from adapterd.lifecycle.collect import carry_out, plan_collection
+    from adapterd.lifecycle.runtimes import runtime_for
+
+    app = App()
+    only = app.model(name) if name else None
+    act = plan_collection if dry_run else carry_out
+    collection = act(app.store, app.home, app.settings, runtime_for(app.settings, app.home), only=only)
+    if as_json:
+        emit_json({**vars(collection), "size_bytes": collection.size_bytes, "dry_run": dry_run})
+        return
+    _show(collection, dry_run=dry_run)
+
+
+def _show(collection: "Collection", *, dry_run: bool) -> None:
+    from adapterd.lifecycle.collect import in_words
+
+    rows = [(item.what, item.why, in_words(item.size_bytes)) for item in collection.items]
+    table(["WHAT", "WHY", "SIZE"], rows, empty="nothing to collect: everything that is there is needed")
+    if rows:
+        click.echo(f"{in_words(collection.size_bytes)} {'would be given back' if dry_run else 'given back'}")
+    for note in collection.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+@click.command(epilog=examples("adapterctl pin 1.2.0", "adapterctl pin 1.2.0 --model newsbrief-synth"))
+@click.argument("version")
+@model_option
+@json_option
+def pin(version: str, model: str | None, as_json: bool) -> None:
+    """Keep a version whatever its age: it is never collected."""
+    _pin(version, model, as_json, pinned=True)
+
+
+@click.command(epilog=examples("adapterctl unpin 1.2.0", "adapterctl unpin 1.2.0 --model newsbrief-synth"))
+@click.argument("version")
+@model_option
+@json_option
+def unpin(version: str, model: str | None, as_json: bool) -> None:
+    """Let a version that was pinned be collected again when its time has come."""
+    _pin(version, model, as_json, pinned=False)
+
+
+def _pin(version: str, model: str | None, as_json: bool, *, pinned: bool) -> None:
+    from adapterctl.app import App
+    from adapterd.lifecycle.retention import pin
+
+    app = App()
+    name = app.model(model)
+    found = pin(app.store, name, version, pinned=pinned)
+    if as_json:
+        emit_json(found)
+        return
+    click.echo(f"{name} {version} is {'kept whatever its age' if pinned else 'no longer pinned'}")

@@ -1,0 +1,56 @@
+"""A runtime's store as it lies on this machine: read only, to know which files nobody needs any more."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from adapterd.serving.runtime import StoredFile
+
+_BLOB = re.compile(r"sha256-[0-9a-f]{64}")
+_HOST, _NAMESPACE = "registry.ollama.ai", "library"
+"""What Ollama leaves out of the names that it lists."""
+
+
+def read_manifests(folder: Path) -> dict[str, set[str]] | None:
+    """What each tag in Ollama's folder of manifests (HOST/NAMESPACE/NAME/TAG) is made of: the digests of its files.
+
+    None if one of them cannot be read: what it names is not known then.
+    """
+    try:
+        files = [file for file in folder.glob("*/*/*/[!.]*") if file.is_file()]
+        return {_tag(file.relative_to(folder).parts): _digests(file.read_bytes()) for file in files}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def stored_files(folder: Path, named: Mapping[str, Collection[str]]) -> list[StoredFile] | None:
+    """The complete files in a folder of blobs, with the tags that name their digests; None if it cannot be read."""
+    tags: dict[str, set[str]] = {}
+    for tag, digests in named.items():
+        for digest in digests:
+            tags.setdefault(digest, set()).add(tag)
+    try:
+        return [_stored(path, tags) for path in sorted(folder.iterdir()) if _BLOB.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return None
+
+
+def _stored(path: Path, tags: Mapping[str, Collection[str]]) -> StoredFile:
+    digest, status = path.name.replace("-", ":"), path.stat()
+    only_name = status.st_nlink == 1
+    return StoredFile(path, digest, status.st_size if only_name else 0, frozenset(tags.get(digest, ())))
+
+
+def _digests(manifest: bytes) -> set[str]:
+    parsed = json.loads(manifest)
+    return {part["digest"] for part in (parsed["config"], *(parsed["layers"] or ()))}
+
+
+def _tag(parts: tuple[str, ...]) -> str:
+    """The name as Ollama lists it."""
+    host, namespace, name, label = parts
+    folders = (host, namespace) if host != _HOST else (namespace,) if namespace != _NAMESPACE else ()
+    return "/".join((*folders, f"{name}:{label}"))
