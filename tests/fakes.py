@@ -8,8 +8,8 @@ from pathlib import Path
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.errors import NotFoundError
-from adapterd.serving.runtime import Progress, ServedModel
+from adapterd.errors import NotFoundError, RuntimeRefusedError
+from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 
 
@@ -29,6 +29,8 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.made: dict[str, tuple[str, Modelfile]] = {}
         self.blobs: dict[str, bytes] = {}
+        self.torn: set[str] = set()
+        self.kept_until: dict[str, str] = {}
         self.calls: list[tuple[str, ...]] = []
         self.seen: list[dict[str, str]] = []
         self.overlaps = 0
@@ -49,6 +51,10 @@ class FakeRuntime:
         with self._call("tags"):
             return self._digests()
 
+    def loaded(self) -> dict[str, str]:
+        with self._call("loaded"):
+            return dict(self.kept_until)
+
     def show(self, tag: str) -> ServedModel:
         with self._call("show", tag):
             blob, modelfile = self._made(tag)
@@ -68,19 +74,28 @@ class FakeRuntime:
             how = "present" if digest in self.blobs else "upload"
             self.blobs.setdefault(digest, gguf.read_bytes())
             self.made[full_name(tag)] = (digest, modelfile)
+            self.torn.discard(full_name(tag))
             progress(1.0)
             return how
 
     def copy(self, source: str, target: str) -> None:
         with self._call("copy", source, target), self._change():
-            self.made[full_name(target)] = self._made(source)
+            self.made[full_name(target)] = self._there(source)
+            (self.torn.add if full_name(source) in self.torn else self.torn.discard)(full_name(target))
 
     def delete(self, tag: str) -> None:
         with self._call("delete", tag), self._change():
             digest, _ = self._made(tag)
             del self.made[full_name(tag)]
-            if all(digest != other for other, _ in self.made.values()):
-                del self.blobs[digest]
+            if all(digest != made[0] for other, made in self.made.items() if other not in self.torn):
+                self.blobs.pop(digest, None)
+
+    def files(self) -> list[StoredFile] | None:
+        with self._call("files"):
+            if self.torn:
+                return None
+            named = {blob: frozenset(tag for tag, made in self.made.items() if made[0] == blob) for blob in self.blobs}
+            return [StoredFile(Path(blob), blob, len(self.blobs[blob]), tags) for blob, tags in named.items()]
 
     def load(self, tag: str) -> None:
         with self._call("load", tag):
@@ -98,14 +113,24 @@ class FakeRuntime:
             self.blobs[tag] = tag.encode()
             self.made[tag] = (tag, Modelfile())
 
+    def tear(self, *tags: str) -> None:
+        """Damage tags as a crash of Ollama does: not listed, not shown, not deleted; copied with the damage."""
+        self.torn |= {full_name(tag) for tag in tags if self._there(tag)}
+
     def _made(self, tag: str) -> tuple[str, Modelfile]:
+        if full_name(tag) in self.torn:
+            raise RuntimeRefusedError(f"the fake refused {tag}: EOF")
+        return self._there(tag)
+
+    def _there(self, tag: str) -> tuple[str, Modelfile]:
         try:
             return self.made[full_name(tag)]
         except KeyError:
             raise NotFoundError(f"the fake has no {tag}") from None
 
     def _digests(self) -> dict[str, str]:
-        return {tag: hashlib.sha256(repr(made).encode()).hexdigest() for tag, made in self.made.items()}
+        sound = {tag: made for tag, made in self.made.items() if tag not in self.torn}
+        return {tag: hashlib.sha256(repr(made).encode()).hexdigest() for tag, made in sound.items()}
 
     @contextmanager
     def _call(self, *call: str) -> Iterator[None]:

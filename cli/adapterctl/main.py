@@ -12,7 +12,10 @@ import click
 from adapterctl.commands.demo import demo
 from adapterctl.commands.doctor import doctor
 from adapterctl.commands.feedback import feedback
+from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init
+from adapterctl.commands.logs import logs
+from adapterctl.commands.pause import cancel, pause, resume
 from adapterctl.commands.register import register
 from adapterctl.commands.retrain import retrain
 from adapterctl.commands.run import run
@@ -58,9 +61,16 @@ for command in (
     register,
     status,
     history,
+    logs,
     show,
     promote,
     rollback,
+    pause,
+    resume,
+    cancel,
+    pin,
+    unpin,
+    gc,
     run,
     service,
     doctor,

@@ -79,6 +79,16 @@ def ago(moment: datetime | None) -> str:
     return "just now"
 
 
+def time_left(seconds: float | None) -> str:
+    """A rough estimate in words, empty where there is none."""
+    if not seconds:
+        return ""
+    for size, word in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word} left"
+    return f"{seconds:.0f} s left"
+
+
 class StageProgress:
     """Shows the stages of a run as they go: moving bars in a terminal, plain lines elsewhere."""
 
@@ -156,8 +166,10 @@ def _note(progress: dict[str, Any]) -> str:
         parts.append(f"val {progress['validation_loss']:.3f}")
     if progress.get("tokens_per_s"):
         parts.append(f"{progress['tokens_per_s']:.0f} tok/s")
-    if progress.get("remaining_s"):
-        parts.append(f"{progress['remaining_s']:.0f} s left")
+    if left := time_left(progress.get("remaining_s")):
+        parts.append(left)
+    if progress.get("doing"):
+        parts.append(str(progress["doing"]))
     if progress.get("asking"):
         parts.append(str(progress["asking"]))
     return ", ".join(parts)

@@ -6,23 +6,52 @@ import signal
 import sys
 import threading
 
+import click
+
+from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import PRIVATE_UMASK, Home
 
 
-def main() -> int:
-    """Run until SIGTERM or SIGINT; a fault at the start is one sentence and a documented exit status."""
-    from adapterd.lifecycle.daemon import Daemon
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--service", is_flag=True, help="Log into the home's own files only, as launchd and systemd start it.")
+@click.version_option(__version__, prog_name="adapterd")
+def adapterd(service: bool) -> None:
+    """Watch feedback, train on schedule, prove and promote. Ends at SIGTERM or Ctrl-C; whatever was going on goes on
+    at the next start."""
+    from adapterd.daemon.loop import Daemon
 
-    os.umask(PRIVATE_UMASK)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    home = Home.locate()
+    home.create()
+    _log(home, service)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    Daemon(home, stop).run()
+
+
+def _log(home: Home, service: bool) -> None:
+    from adapterd.daemon.logs import log_to
+
+    handlers: list[logging.Handler] = [log_to(home.logs)]
+    if not service:
+        people = logging.StreamHandler(sys.stderr)
+        people.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(people)
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
+    logging.raiseExceptions = False  # a log that cannot be written must not end what it tells of
+    for library in ("apscheduler", "httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def main() -> int:
+    """Run until told to stop; a fault at the start is one sentence and a documented exit status."""
+    os.umask(PRIVATE_UMASK)
     try:
-        Daemon(Home.locate(), stop).run()
+        adapterd(standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
     except AdapterdError as exc:
         sys.stderr.write(f"error: {exc}\n" + (f"  {exc.hint}\n" if exc.hint else ""))
         return exc.exit_code

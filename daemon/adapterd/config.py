@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
+from adapterd.hours import Hours
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -88,12 +89,63 @@ class MergingSettings:
     steps: Annotated[int, Range(0, 100_000)] = 48
 
 
+class BaseChange(StrEnum):
+    """What to do when the base's own tag names another file than the pinned one."""
+
+    REPORT = "report"
+    RETRAIN = "retrain"
+
+
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """When a run starts by itself: at the cron time, if at least `min_new_records` usable records are new."""
+    """When a run starts by itself: at the cron time, or every so many hours, if at least `min_new_records` usable
+    records are new or the oldest of them has waited for `max_age_days`; and only when the machine is free for it.
+
+    `quiet_hours` (`08:00-18:00`, local time) are those in which none begins, `idle_minutes` how long the runtime must
+    not have been asked for anything. A run that somebody asks for waits for none of this.
+    """
 
     cron: str = "0 3 * * *"
+    every_hours: Annotated[float, Range(0.01, 8_784)] | None = None
     min_new_records: Count = 50
+    max_age_days: Annotated[float, Range(0.01, 3_660)] | None = None
+    on_base_change: BaseChange = BaseChange.REPORT
+    on_ac_power: bool = True
+    min_battery_percent: Annotated[float, Range(0, 100)] = 40.0
+    quiet_hours: Hours | None = None
+    idle_minutes: Annotated[float, Range(0, 1_440)] = 2.0
+
+
+@dataclass(frozen=True)
+class VersionsSettings:
+    """How many versions are kept beside the live, the previous and the pinned ones."""
+
+    keep: Annotated[int, Range(0, 10_000)] = 5
+
+
+@dataclass(frozen=True)
+class RunsSettings:
+    """How long a stage may take, and how often a run is tried again after a fault that may pass by itself."""
+
+    stage_timeout_hours: Annotated[float, Range(0.01, 8_784)] = 24.0
+    retries: Annotated[int, Range(0, 100)] = 5
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """The address, on loopback only, where applications may post feedback to the daemon."""
+
+    enabled: bool = False
+    port: Annotated[int, Range(0, 65_535)] = 11_480
+    max_body_mb: Annotated[float, Range(0.001, 1_024)] = 8.0
+    requests_per_minute: Count = 600
+
+
+@dataclass(frozen=True)
+class NotificationSettings:
+    """Whether the desktop is told when a version is promoted or held, and when a run fails."""
+
+    desktop: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +170,7 @@ class ModelSettings:
     merging: MergingSettings = field(default_factory=MergingSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    versions: VersionsSettings = field(default_factory=VersionsSettings)
 
 
 @dataclass(frozen=True)
@@ -126,6 +179,9 @@ class Settings:
 
     runtime: RuntimeKind = RuntimeKind.OLLAMA
     ollama: OllamaSettings = field(default_factory=OllamaSettings)
+    runs: RunsSettings = field(default_factory=RunsSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
     models: dict[str, ModelSettings] = field(default_factory=dict)
 
     def model_name(self, name: str | None) -> str:
@@ -210,9 +266,11 @@ def settings_converter() -> "Converter":
         lambda annotation: hasattr(annotation, "__metadata__"),
         lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
     )
-    for choice in (Task, RuntimeKind):
+    for choice in (Task, RuntimeKind, BaseChange):
         converter.register_structure_hook(choice, _one_of)
+    converter.register_structure_hook(Hours, lambda value, _: Hours.parse(_strict(str)(value, str)))
     converter.register_unstructure_hook(Path, str)
+    converter.register_unstructure_hook(Hours, str)
     return converter
 
 

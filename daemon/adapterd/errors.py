@@ -8,6 +8,8 @@ class AdapterdError(Exception):
     """Root of all errors of this product: `str(error)` is what is wrong, `hint` what to do, if there is more to say."""
 
     exit_code = 1
+    passing = False
+    """Whether the cause may pass by itself, so that trying again later makes sense."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -30,6 +32,7 @@ class RuntimeUnavailableError(AdapterdError):
     """The runtime (Ollama) does not answer, or answers with a failure of its own."""
 
     exit_code = 5
+    passing = True
 
 
 class RuntimeRefusedError(AdapterdError):
@@ -56,6 +59,22 @@ class StageError(AdapterdError):
     exit_code = 7
 
 
+class WorkerLostError(StageError):
+    """A stage's process ended without a word: killed, or out of memory."""
+
+    passing = True
+
+
+class NoSpaceError(StageError):
+    """A file system or the memory has less room than a stage needs."""
+
+    passing = True
+
+
+class CancelledError(StageError):
+    """Somebody asked the run to end."""
+
+
 class NotEnoughDataError(StageError):
     """There are too few usable records for the stage to make sense."""
 
@@ -64,9 +83,11 @@ class BusyError(AdapterdError):
     """Another process holds what is needed: a run in progress, or a change of tags."""
 
     exit_code = 8
+    passing = True
 
 
 class StoreError(AdapterdError):
     """The state database cannot be opened or written."""
 
     exit_code = 9
+    passing = True

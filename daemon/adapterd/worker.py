@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from adapterd.errors import AdapterdError, StageError
+from adapterd.errors import AdapterdError, NoSpaceError, StageError
 from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.lifecycle.plain import from_plain, to_plain
 from adapterd.lifecycle.plan import PLAN, RESULTS, Plan
@@ -62,11 +62,12 @@ def _as_error(exc: Exception, stage_name: str, folder: Path) -> AdapterdError:
     if isinstance(exc, AdapterdError):
         return exc
     if isinstance(exc, MemoryError):
-        return StageError("memory ran out", hint="lower training.batch_size or dataset.max_tokens")
+        return NoSpaceError("memory ran out", hint="lower training.batch_size or dataset.max_tokens")
     if isinstance(exc, OSError):
-        full = "free some space; `adapterctl retrain` goes on where this stopped" if exc.errno == errno.ENOSPC else ""
-        where = exc.filename or folder
-        return StageError(f"the {stage_name} stage could not go on: {exc.strerror or exc} ({where})", hint=full)
+        text = f"the {stage_name} stage could not go on: {exc.strerror or exc} ({exc.filename or folder})"
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            return NoSpaceError(text, hint="free some space; `adapterctl retrain` goes on where this stopped")
+        return StageError(text)
     return StageError(
         f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})",
         hint=f"this is a fault of adapterd; the whole story is in {folder / stage_name}.log",

@@ -76,18 +76,19 @@ def test_a_run_ends_with_a_verdict(trained: tuple[Person, Said]) -> None:
 
 def test_status_tells_where_things_stand(person: Person) -> None:
     found = person.json("status")
-    assert found.keys() == {"home", "daemon_running", "runtime", "models"}
+    assert found.keys() == {"home", "daemon_running", "runtime", "models", "faults"}
     assert found["runtime"].keys() == {"name", "version", "fault", "hint"}
     assert (found["daemon_running"], found["runtime"]["fault"]) == (False, None)
     [model] = found["models"]
     assert model.keys() == {
         "name", "base", "live", "live_since", "previous", "served_as_recorded", "newest", "newest_state",
-        "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "cron", "next_run",
+        "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "oldest_new", "schedule",
+        "next_run", "due", "due_since", "why_not", "paused", "base_drift",
     }  # fmt: skip
     assert (model["name"], model["newest"], model["served_as_recorded"]) == (MODEL, FIRST, True)
     assert (model["records"], model["new_records"], model["quarantined"]) == (RECORDS, 0, BROKEN)
     assert model["run"].keys() == {
-        "id", "version", "state", "stage", "share", "progress", "error", "hint", "since",
+        "id", "version", "state", "stage", "share", "progress", "error", "hint", "since", "attempts", "retry_at",
     }  # fmt: skip
     assert (model["run"]["version"], model["run"]["stage"], model["run"]["error"]) == (FIRST, None, None)
     assert model["run"]["state"] in VERDICTS

@@ -53,7 +53,7 @@ def test_asking_ollama_loads_nothing_heavy(stranger: Person) -> None:
 
 
 def test_the_daemon_loads_nothing_heavy(stranger: Person) -> None:
-    found = imported(stranger, "-c", "import adapterd.lifecycle.daemon, adapterd.__main__")
+    found = imported(stranger, "-c", "import adapterd.daemon.loop, adapterd.__main__")
     assert "adapterd" in found
     assert found & HEAVY == set()
 

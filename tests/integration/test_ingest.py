@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback.inbox import drop
+from adapterd.feedback.patience import Patience
 from adapterd.home import Home
 from adapterd.lifecycle import ingest as room
+from adapterd.lifecycle import intake
 from adapterd.lifecycle.ingest import IngestReport, ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
@@ -203,7 +205,7 @@ def test_a_line_that_is_too_long_to_be_held_is_kept_with_its_file(place: Place) 
 def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(intake, "PIECES_KEPT_APART", 3)
     content = b"".join(b"broken %d\n" % number for number in range(2500))
     place.put("a.jsonl", content)
     assert counts(place.ingest()) == taken(1, quarantined=2500)
@@ -212,6 +214,31 @@ def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
     assert len(notes) == 2500
     assert len({note.kept for note in notes}) == 4
     assert notes[-1].excerpt == "broken 2499"
+
+
+def test_faults_beyond_number_are_counted_in_one_note(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(intake, "MAX_NOTES", 5)
+    monkeypatch.setattr(intake, "BATCH_PIECES", 4)
+    content = b"broken\n" * 20 + line("one")
+    path = place.put("a.jsonl", content)
+    for _ in range(2):
+        report = place.ingest()
+        assert (report.lines, report.quarantined, report.accepted + report.duplicates) == (21, 20, 1)
+        *single, rest = place.store.feedback.quarantined(MODEL)
+        assert [note.line for note in single] == [1, 2, 3, 4, 5]
+        assert (rest.line, rest.reason) == (6, "from here on 15 more cannot be used")
+        assert place.kept(rest) == content
+        os.utime(path, (0, 0))
+
+
+def test_a_file_that_grows_is_kept_once_however_often_it_is_read(place: Place) -> None:
+    for size in range(5):
+        place.put("a.json", b"[" * (size + 1))
+        place.ingest()
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert place.kept(note) == b"[" * 5
+    assert len(list((place.home.quarantine / MODEL).iterdir())) == 1
 
 
 def test_notes_that_no_longer_hold_are_forgotten_when_the_file_is_corrected(place: Place) -> None:
@@ -254,10 +281,125 @@ def test_a_dropped_file_is_taken(place: Place) -> None:
     assert counts(place.ingest()) == taken(1, accepted=2)
 
 
-def test_a_link_out_of_the_inbox_is_not_followed(place: Place, tmp_path: Path) -> None:
+def test_a_link_out_of_the_inbox_is_noted_once_and_never_followed(place: Place, tmp_path: Path) -> None:
     (tmp_path / "secret.jsonl").write_bytes(lines(1))
-    (place.inbox / "a.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    link = place.inbox / "a.jsonl"
+    link.symlink_to(tmp_path / "secret.jsonl")
+    assert [counts(place.ingest()), counts(place.ingest())] == [taken(0, quarantined=1), taken(0)]
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert (note.file, note.line, note.kept, note.excerpt) == (str(link), 0, "", "")
+    assert note.reason == (
+        f"the link leads out of the feedback folder, to {tmp_path}/secret.jsonl, and is not followed; put a copy there"
+    )
+    assert len(place.store.events.latest()) == 1
+
+
+def test_a_refusal_is_forgotten_when_its_cause_has_gone(place: Place, tmp_path: Path) -> None:
+    link = place.inbox / "a.jsonl"
+    link.symlink_to(tmp_path / "elsewhere.jsonl")
+    os.mkfifo(place.inbox / "b.jsonl")
+    place.ingest()
+    assert len(place.notes()) == 2
+    link.unlink()
     assert counts(place.ingest()) == taken(0)
+    assert place.notes() == [(0, "this is a pipe, not a file")]
+    (place.inbox / "b.jsonl").unlink()
+    place.put("b.jsonl", line("one") + b"{\n")
+    assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
+    assert [number for number, _ in place.notes()] == [2]
+
+
+def test_what_was_noted_of_a_files_lines_is_not_forgotten_with_the_file(place: Place) -> None:
+    place.put("a.jsonl", b"{\n")
+    place.ingest()
+    (place.inbox / "a.jsonl").unlink()
+    place.ingest()
+    assert len(place.notes()) == 1
+
+
+def test_a_look_that_finds_nothing_new_writes_nothing(place: Place, tmp_path: Path) -> None:
+    place.put("a.jsonl", lines(1) + b"{\n")
+    (place.inbox / "b.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    place.ingest()
+    before = place.store.row("PRAGMA data_version"), place.store.execute("SELECT total_changes()").fetchone()[0]
+    place.ingest()
+    after = place.store.row("PRAGMA data_version"), place.store.execute("SELECT total_changes()").fetchone()[0]
+    assert before == after
+
+
+def test_hard_links_are_read_each_and_stored_once(place: Place) -> None:
+    path = place.put("a.jsonl", lines(2))
+    os.link(path, place.inbox / "b.jsonl")
+    assert counts(place.ingest()) == taken(2, accepted=2, duplicates=2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_owner_is_taken(place: Place) -> None:
+    os.chown(place.put("a.jsonl", lines(1)), 12345, 12345)
+    assert counts(place.ingest()) == taken(1, accepted=1)
+
+
+@pytest.mark.parametrize("year", [1800, 2300, 2440])
+def test_a_file_of_any_time_is_taken_once(place: Place, year: int) -> None:
+    path = place.put("a.jsonl", b'{"prompt": "Who?", "output": "x"}')
+    at = (datetime(year, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    os.utime(path, (at, at))
+    assert [counts(place.ingest()), counts(place.ingest())] == [taken(1, accepted=1), taken(0)]
+
+
+@pytest.mark.parametrize("head", [b"", line("one")])
+def test_a_sparse_file_of_ten_gigabytes_takes_neither_memory_nor_disk(place: Place, head: bytes) -> None:
+    path = place.put("a.jsonl", head)
+    os.truncate(path, (10 if not head else 1) << 30)
+    place.ingest()
+    (note,) = place.store.feedback.quarantined(MODEL)
+    assert note.kept == ""
+    assert counts(place.ingest()) == taken(0)
+    assert sum(kept.stat().st_size for kept in place.home.quarantine.rglob("*")) < 1 << 20
+
+
+def test_names_of_every_kind_are_taken_once(place: Place) -> None:
+    for number, name in enumerate(("a\nb", "\x1b[2J", "ü" * 120, "x" * 240, "'; DROP TABLE feedback; --", "a b")):
+        place.put(f"{name}.jsonl", line(str(number)) + b"{\n")
+    assert counts(place.ingest()) == taken(6, accepted=6, quarantined=6)
+    assert counts(place.ingest()) == taken(0)
+
+
+class Growing:
+    """A file that is looked at just after every change, by someone who is patient."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._path = place.inbox / "a.jsonl"
+        self._passed_s = 0.0
+        self._patience = Patience(lambda: self._passed_s)
+
+    def look(self, content: bytes | None = None, *, after_s: float = 0.0) -> dict[str, int]:
+        """Let time pass, change the file, and take in what there is."""
+        self._passed_s += after_s
+        if content is not None:
+            self._path.write_bytes(content)
+        now = self._path.stat().st_mtime + 0.1
+        return counts(self._place.ingest(clock=lambda: now, settle_s=1.0, patience=self._patience))
+
+
+def test_a_file_that_grows_for_ever_is_taken_line_by_whole_line(place: Place) -> None:
+    growing = Growing(place)
+    assert growing.look(line("one")) == taken(0)
+    assert growing.look(line("one") + line("two")[:9], after_s=60) == taken(1, accepted=1)
+    assert growing.look(line("one") + line("two"), after_s=1) == taken(0)
+    assert growing.look(after_s=1) == taken(1, accepted=1, duplicates=1)
+    assert growing.look(after_s=100) == taken(0)
+    assert place.notes() == []
+
+
+def test_the_end_of_a_file_that_stopped_growing_is_read_even_if_nothing_changed_since(place: Place) -> None:
+    growing = Growing(place)
+    growing.look(line("one"))
+    assert growing.look(line("one") + line("two").removesuffix(b"\n"), after_s=60) == taken(1, accepted=1)
+    assert growing.look() == taken(0)
+    assert growing.look(after_s=1) == taken(1, accepted=1, duplicates=1)
+    assert growing.look(after_s=100) == taken(0)
 
 
 def test_a_missing_inbox_is_named(place: Place) -> None:
@@ -280,27 +422,38 @@ def test_a_file_whose_name_is_not_utf8_is_taken_once(place: Place) -> None:
 
 
 def refuse_to_open(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
-    open_path = Path.open
+    open_file = os.open
 
-    def open_unless_refused(self: Path, *args: Any, **options: Any) -> Any:
-        if self == refused:
+    def open_unless_refused(path: Any, *args: Any, **options: Any) -> int:
+        if path == refused:
             raise PermissionError(13, "Permission denied")
-        return open_path(self, *args, **options)
+        return open_file(path, *args, **options)
 
-    monkeypatch.setattr(Path, "open", open_unless_refused)
+    monkeypatch.setattr(os, "open", open_unless_refused)
 
 
-def test_a_file_that_may_not_be_read_is_noted_and_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_noted_once_and_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = place.put("a.jsonl", line("one"))
     place.put("b.jsonl", line("two"))
     with monkeypatch.context() as patched:
         refuse_to_open(patched, path)
         assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
-        assert counts(place.ingest()) == taken(0, quarantined=1)
+        assert counts(place.ingest()) == taken(0)
     (note,) = place.store.feedback.quarantined(MODEL)
     assert (note.line, note.reason, note.kept) == (0, f"{path} cannot be read: Permission denied", "")
     assert len(place.store.events.latest()) == 1
     assert counts(place.ingest()) == taken(1, accepted=1)
+    assert place.notes() == []
+
+
+def test_a_file_that_may_not_be_read_and_goes_is_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.put("a.jsonl", line("one"))
+    refuse_to_open(monkeypatch, path)
+    place.ingest()
+    path.unlink()
+    place.ingest()
     assert place.notes() == []
 
 
@@ -335,9 +488,29 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkey
     path = place.put("a.jsonl", line("one"))
     with monkeypatch.context() as patched:
         after_the_look(patched, lambda: path.write_bytes(line("one") + line("two")))
-        assert counts(place.ingest()) == taken(1, accepted=2)
-    assert counts(place.ingest()) == taken(1, duplicates=2)
+        assert counts(place.ingest()) == taken(1, accepted=1)
+    assert counts(place.ingest()) == taken(1, accepted=1, duplicates=1)
     assert counts(place.ingest()) == taken(0)
+
+
+@pytest.mark.parametrize("replaced_by", ["pipe", "link"])
+def test_a_file_that_something_else_takes_the_place_of_is_not_waited_for_nor_followed(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced_by: str
+) -> None:
+    path = place.put("a.jsonl", line("one"))
+    (tmp_path / "secret.jsonl").write_bytes(line("secret"))
+
+    def replace() -> None:
+        path.unlink()
+        os.mkfifo(path) if replaced_by == "pipe" else path.symlink_to(tmp_path / "secret.jsonl")
+
+    with monkeypatch.context() as patched:
+        after_the_look(patched, replace)
+        place.ingest()
+    place.ingest()
+    (reason,) = [reason for _, reason in place.notes()]
+    assert place.prompts() == []
+    assert ("pipe" if replaced_by == "pipe" else "link leads out") in reason
 
 
 class KilledError(Exception):
@@ -349,13 +522,13 @@ def die(*_: int) -> None:
 
 
 def test_an_ingest_that_dies_between_batches_is_taken_up_again(place: Place) -> None:
-    place.put("a.jsonl", lines(1500) + b"{\n")
+    place.put("a.jsonl", lines(2500) + b"{\n")
     with pytest.raises(KilledError):
         place.ingest(on_progress=die)
-    assert len(place.prompts()) == 1000
+    assert len(place.prompts()) == 2000
     assert place.store.feedback.files(MODEL) == []
-    assert counts(place.ingest()) == taken(1, accepted=500, duplicates=1000, quarantined=1)
-    assert place.prompts() == [f"prompt {number}" for number in range(1500)]
+    assert counts(place.ingest()) == taken(1, accepted=500, duplicates=2000, quarantined=1)
+    assert place.prompts() == [f"prompt {number}" for number in range(2500)]
     assert len(place.notes()) == 1
 
 
@@ -384,11 +557,12 @@ ingest(Store(home.database), home, {MODEL!r}, pathlib.Path({str(place.inbox)!r})
 """
     ended = subprocess.run([sys.executable, "-c", program], check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert counts(place.ingest()) == taken(1, accepted=1500, duplicates=1000)
+    assert counts(place.ingest()) == taken(1, accepted=500, duplicates=2000)
     assert len(place.prompts()) == 2500
 
 
 def test_no_transaction_holds_more_than_a_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BATCH_PIECES", 1000)
     for number, count in enumerate((999, 2, 1000, 2001, 1)):
         path = place.put(f"{number}.jsonl", b"".join(line(f"{number}/{index}") for index in range(count)))
         os.utime(path, (number, number))
@@ -407,7 +581,8 @@ def test_many_small_files_share_a_transaction(place: Place) -> None:
     assert calls == [(total, total)]
 
 
-def test_progress_rises_to_the_size_of_all_files(place: Place) -> None:
+def test_progress_rises_to_the_size_of_all_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BATCH_PIECES", 1000)
     place.put("a.jsonl", b"\n\n  \n" + lines(2500).removesuffix(b"\n"))
     place.put("b.json", b"[" + line("x") + b"]")
     calls: list[tuple[int, int]] = []
@@ -427,7 +602,7 @@ def test_a_large_file_is_taken_completely(place: Place) -> None:
 
 
 def test_large_records_are_stored_in_smaller_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "BATCH_BYTES", 10_000)
+    monkeypatch.setattr(intake, "BATCH_BYTES", 10_000)
     place.put("a.jsonl", b"".join(line(str(number) + "x" * 3000) for number in range(12)))
     calls: list[tuple[int, int]] = []
     assert counts(place.ingest(on_progress=lambda *done: calls.append(done))) == taken(1, accepted=12)

@@ -148,6 +148,17 @@ def test_a_second_attempt_begins_with_the_base_again(tmp_path: Path) -> None:
     assert merged(base, steps=2 * STEPS, name="once.gguf").digest == twice.digest
 
 
+def test_the_better_attempt_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tiny(tmp_path)
+    once = merged(base, name="once.gguf")
+    measure_truly, kept_by_attempt = merging.measure, iter((0.9, 0.8))
+    monkeypatch.setattr(merging, "measure", lambda *given: replace(measure_truly(*given), kept=next(kept_by_attempt)))
+    result = merged(base, more={"min_retention": 1.0})
+    assert (result.attempts, kept(result)) == (2, 0.9)
+    assert result.digest == once.digest
+    assert result.distillation == once.distillation
+
+
 def test_what_no_second_attempt_could_better_is_tried_once(tmp_path: Path) -> None:
     assert merged(tiny(tmp_path, "F16"), more={"min_retention": 1.0}).attempts == 1
 

@@ -1,6 +1,7 @@
 """The configuration: what is accepted, and that every fault is named with its path."""
 
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,20 @@ from hypothesis import strategies as st
 
 from adapterd.config import (
     MODEL_NAME,
+    BaseChange,
     DatasetSettings,
     EvaluationSettings,
+    HttpSettings,
     ModelSettings,
+    NotificationSettings,
     OllamaSettings,
+    RunsSettings,
     RuntimeKind,
     ScheduleSettings,
     Settings,
     Task,
     TrainingSettings,
+    VersionsSettings,
     load,
     parse,
     parse_table,
@@ -27,10 +33,13 @@ from adapterd.config import (
 )
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
+from adapterd.hours import Hours
 
 MODEL = ModelSettings(base="tiny:1", base_digest="sha256:00")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PATHS = st.text("abc ü_-.", max_size=12).map(lambda name: Path("/p/" + name))
+TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0))
+SPANS = st.lists(TIMES, min_size=2, max_size=2, unique=True).map(lambda ends: Hours(*ends))
 
 
 def one_model(more: str) -> str:
@@ -54,7 +63,7 @@ def fault(text: str) -> str:
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
-    assert load(Home(tmp_path)) == Settings(RuntimeKind.OLLAMA, OllamaSettings(), {})
+    assert load(Home(tmp_path)) == Settings(RuntimeKind.OLLAMA, OllamaSettings(), models={})
 
 
 def test_an_empty_file_means_the_defaults() -> None:
@@ -71,6 +80,24 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert training.learning_rate == 1e-4
     assert (schedule.cron, schedule.min_new_records) == ("0 3 * * *", 50)
     assert Settings().ollama.host == "http://127.0.0.1:11434"
+
+
+def test_what_costs_or_discloses_something_is_off_until_somebody_wants_it() -> None:
+    defaults = Settings()
+    assert not defaults.http.enabled
+    assert not defaults.notifications.desktop
+    assert MODEL.schedule.on_base_change is BaseChange.REPORT
+
+
+def test_a_laptop_is_spared_by_default() -> None:
+    schedule = MODEL.schedule
+    assert (schedule.on_ac_power, schedule.min_battery_percent, schedule.idle_minutes) == (True, 40.0, 2.0)
+    assert (schedule.every_hours, schedule.max_age_days, schedule.quiet_hours) == (None, None, None)
+
+
+def test_a_few_versions_and_attempts_are_kept_by_default() -> None:
+    assert MODEL.versions.keep == 5
+    assert Settings().runs == RunsSettings(stage_timeout_hours=24.0, retries=5)
 
 
 def test_the_defaults_are_within_their_own_ranges() -> None:
@@ -113,6 +140,55 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     }
 
 
+def test_what_the_daemon_needs_to_be_left_alone_is_read() -> None:
+    read = parse(
+        """
+        [runs]
+        stage_timeout_hours = 2
+        retries = 0
+        [http]
+        enabled = true
+        port = 0
+        max_body_mb = 0.5
+        requests_per_minute = 60
+        [notifications]
+        desktop = true
+        """
+        + one_model(
+            """
+            [models.m.schedule]
+            every_hours = 6
+            max_age_days = 7
+            on_base_change = "retrain"
+            on_ac_power = false
+            min_battery_percent = 60
+            quiet_hours = "22:00-6:30"
+            idle_minutes = 0
+            [models.m.versions]
+            keep = 0
+            """
+        )
+    )
+    assert read.runs == RunsSettings(stage_timeout_hours=2.0, retries=0)
+    assert read.http == HttpSettings(enabled=True, port=0, max_body_mb=0.5, requests_per_minute=60)
+    assert read.notifications == NotificationSettings(desktop=True)
+    assert read.models["m"].versions == VersionsSettings(keep=0)
+    assert read.models["m"].schedule == ScheduleSettings(
+        every_hours=6.0, max_age_days=7.0, on_base_change=BaseChange.RETRAIN, on_ac_power=False,
+        min_battery_percent=60.0, quiet_hours=Hours(time(22), time(6, 30)), idle_minutes=0.0,
+    )  # fmt: skip
+
+
+def test_hours_stand_in_the_table_as_people_write_them() -> None:
+    model = replace(MODEL, schedule=ScheduleSettings(quiet_hours=Hours(time(8), time(18))))
+    assert to_table(model)["schedule"]["quiet_hours"] == "08:00-18:00"
+
+
+def test_hours_that_are_not_set_are_left_out_of_the_table() -> None:
+    unset = {"quiet_hours", "every_hours", "max_age_days"}
+    assert not unset & to_table(MODEL)["schedule"].keys()
+
+
 def test_all_faults_are_listed_at_once_with_their_paths() -> None:
     lines = faults(
         """
@@ -147,6 +223,11 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
         ("[ollama]\nport = 1", "ollama.port: no such setting"),
         (one_model("trainig = 1"), "models.m.trainig: no such setting"),
         (one_model("[models.m.training]\nLR = 1"), "models.m.training.LR: no such setting"),
+        (one_model("schedule.quiet = '08:00-18:00'"), "models.m.schedule.quiet: no such setting"),
+        (one_model("versions.kept = 1"), "models.m.versions.kept: no such setting"),
+        ("runs.timeout = 1", "runs.timeout: no such setting"),
+        ("http.host = '0.0.0.0'", "http.host: no such setting"),
+        ("notifications.mail = true", "notifications.mail: no such setting"),
     ],
 )
 def test_an_unknown_key_is_a_fault(text: str, line: str) -> None:
@@ -166,6 +247,13 @@ def test_a_missing_key_is_a_fault() -> None:
         ("training.alpha = true", "models.m.training.alpha: True is not a number"),
         ("training.alpha = [1]", "models.m.training.alpha: [1] is not a number"),
         ("schedule.cron = 3", "models.m.schedule.cron: 3 is not a string"),
+        ("schedule.quiet_hours = 8", "models.m.schedule.quiet_hours: 8 is not a string"),
+        ("schedule.quiet_hours = 08:00:00", "models.m.schedule.quiet_hours: datetime.time(8, 0) is not a string"),
+        ("schedule.every_hours = '6'", "models.m.schedule.every_hours: '6' is not a number"),
+        ("schedule.max_age_days = true", "models.m.schedule.max_age_days: True is not a number"),
+        ("schedule.on_ac_power = 1", "models.m.schedule.on_ac_power: 1 is not a boolean (true or false)"),
+        ("versions.keep = 2.5", "models.m.versions.keep: 2.5 is not a whole number"),
+        ("versions = 3", "models.m.versions: must be a table"),
         ("feedback = 1", "models.m.feedback: 1 is not a path"),
         ("feedback = ''", "models.m.feedback: '' is not a path"),
         ('feedback = "a\\u0000b"', "models.m.feedback: 'a\\x00b' is not a path"),
@@ -196,6 +284,49 @@ def test_a_whole_number_is_accepted_for_a_number() -> None:
 )
 def test_a_number_out_of_its_range_is_a_fault(line: str, said: str) -> None:
     assert fault(one_model(line)) == said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("every_hours = 0", "every_hours: 0.0 is not between 0.01 and 8784"),
+        ("every_hours = 8785", "every_hours: 8785.0 is not between 0.01 and 8784"),
+        ("every_hours = inf", "every_hours: inf is not between 0.01 and 8784"),
+        ("max_age_days = -1", "max_age_days: -1.0 is not between 0.01 and 3660"),
+        ("min_battery_percent = 101", "min_battery_percent: 101.0 is not between 0 and 100"),
+        ("idle_minutes = nan", "idle_minutes: nan is not between 0 and 1440"),
+    ],
+)
+def test_a_time_or_level_out_of_its_range_is_a_fault(line: str, said: str) -> None:
+    assert fault(one_model(f"[models.m.schedule]\n{line}")) == f"models.m.schedule.{said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("runs.stage_timeout_hours = 0", "runs.stage_timeout_hours: 0.0 is not between 0.01 and 8784"),
+        ("runs.retries = -1", "runs.retries: -1 is not between 0 and 100"),
+        ("http.port = 65536", "http.port: 65536 is not between 0 and 65535"),
+        ("http.max_body_mb = 0", "http.max_body_mb: 0.0 is not between 0.001 and 1024"),
+        ("http.requests_per_minute = 0", "http.requests_per_minute: 0 is not between 1 and 1e+06"),
+        ("http.enabled = 'yes'", "http.enabled: 'yes' is not a boolean (true or false)"),
+        ("notifications.desktop = 1", "notifications.desktop: 1 is not a boolean (true or false)"),
+    ],
+)
+def test_a_fault_in_what_holds_for_all_models_has_its_path(text: str, said: str) -> None:
+    assert fault(text) == said
+
+
+@pytest.mark.parametrize("text", ["8-18", "24:00-06:00", "at night", "", "22:00-22:00"])
+def test_quiet_hours_that_make_no_sense_are_a_fault_that_quotes_them(text: str) -> None:
+    assert fault(one_model(f"schedule.quiet_hours = '{text}'")).startswith(f"models.m.schedule.quiet_hours: {text!r} ")
+
+
+@pytest.mark.parametrize("value", ["'follow'", "'RETRAIN'", "true", "[]"])
+def test_a_choice_that_is_none_is_a_fault_that_names_the_others(value: str) -> None:
+    said = fault(one_model(f"schedule.on_base_change = {value}"))
+    assert said.startswith("models.m.schedule.on_base_change: ")
+    assert said.endswith("is not one of: report, retrain")
 
 
 @pytest.mark.parametrize("line", ["training.rank = 1", "training.rank = 1024", "dataset.evaluation_share = 0"])
@@ -289,6 +420,12 @@ def test_changes_are_laid_over_a_model() -> None:
     assert changed.schedule.cron == "0 4 * * *"
 
 
+@pytest.mark.parametrize("written", ["08:00-18:00", "'08:00-18:00'", '"8:00-18:00"'])
+def test_hours_are_given_with_or_without_quotes(written: str) -> None:
+    changed = with_changes(MODEL, [f"schedule.quiet_hours={written}"])
+    assert changed.schedule.quiet_hours == Hours(time(8), time(18))
+
+
 def test_no_changes_change_nothing() -> None:
     assert with_changes(MODEL, []) == MODEL
 
@@ -355,13 +492,34 @@ MODELS = st.builds(
         patience=st.integers(1, 1000),
         seed=st.integers(0, 2**31 - 1),
     ),
-    schedule=st.builds(ScheduleSettings, cron=TEXT, min_new_records=st.integers(1, 1_000_000)),
+    schedule=st.builds(
+        ScheduleSettings,
+        cron=TEXT,
+        every_hours=st.none() | st.floats(0.01, 8_784),
+        min_new_records=st.integers(1, 1_000_000),
+        max_age_days=st.none() | st.floats(0.01, 3_660),
+        on_base_change=st.sampled_from(BaseChange),
+        on_ac_power=st.booleans(),
+        min_battery_percent=st.floats(0, 100),
+        quiet_hours=st.none() | SPANS,
+        idle_minutes=st.floats(0, 1_440),
+    ),
     evaluation=st.builds(EvaluationSettings, num_ctx=st.integers(16, 1_000_000), num_predict=st.integers(1, 100_000)),
+    versions=st.builds(VersionsSettings, keep=st.integers(0, 10_000)),
 )
 SETTINGS = st.builds(
     Settings,
     runtime=st.sampled_from(RuntimeKind),
     ollama=st.builds(OllamaSettings, host=TEXT, timeout_s=st.floats(1, 86_400)),
+    runs=st.builds(RunsSettings, stage_timeout_hours=st.floats(0.01, 8_784), retries=st.integers(0, 100)),
+    http=st.builds(
+        HttpSettings,
+        enabled=st.booleans(),
+        port=st.integers(0, 65_535),
+        max_body_mb=st.floats(0.001, 1_024),
+        requests_per_minute=st.integers(1, 1_000_000),
+    ),
+    notifications=st.builds(NotificationSettings, desktop=st.booleans()),
     models=st.dictionaries(st.from_regex(MODEL_NAME, fullmatch=True), MODELS, max_size=2),
 )
 

@@ -1,19 +1,30 @@
 """adapterctl status"""
 
+import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import ago, emit_json, examples, fields, json_option, name_argument
+from adapterctl.output import ago, emit_json, examples, fields, json_option, name_argument, time_left
 
 if TYPE_CHECKING:
-    from adapterd.lifecycle.status import ModelStatus, RunStatus
+    from adapterd.lifecycle.status import ModelStatus, RunStatus, Status
+
+NEEDS_ATTENTION = 10
 
 
-@click.command(epilog=examples("adapterctl status", "adapterctl status newsbrief-synth --json"))
+@click.command(
+    epilog=examples(
+        "adapterctl status",
+        "adapterctl status newsbrief-synth --json",
+        "adapterctl status --check           for monitors: exit code 10 and a line for each thing to look at",
+    )
+)
 @name_argument
+@click.option("--check", is_flag=True, help="Print only what needs attention; exit code 10 if anything does.")
 @json_option
-def status(name: str | None, as_json: bool) -> None:
+def status(name: str | None, check: bool, as_json: bool) -> None:
     """Show what is live, what is going on, and what comes next, on one screen."""
     from adapterctl.app import App
     from adapterd.lifecycle.status import status as look
@@ -21,8 +32,16 @@ def status(name: str | None, as_json: bool) -> None:
     app = App()
     found = look(app.home, app.settings, only=app.model(name) if name else None)
     if as_json:
-        emit_json(found)
-        return
+        emit_json({**vars(found), "faults": found.faults})
+    elif check:
+        click.echo("\n".join(found.faults) or "nothing needs attention")
+    else:
+        _show_all(found)
+    if check and found.faults:
+        sys.exit(NEEDS_ATTENTION)
+
+
+def _show_all(found: "Status") -> None:
     daemon = "running" if found.daemon_running else "not running (adapterctl service install, or run `adapterd`)"
     runtime = f"{found.runtime.name} {found.runtime.version}" if found.runtime.version else None
     fields([("daemon", daemon), ("runtime", runtime), ("home", found.home)])
@@ -41,6 +60,7 @@ def _show(model: "ModelStatus") -> None:
     live = f"{model.live} ({ago(model.live_since)})" if model.live else "nothing"
     if model.served_as_recorded is False:
         live += click.style("  but the runtime serves something else under this name", fg="red")
+    paused = f"{model.paused} (adapterctl resume)" if model.paused else None
     fields(
         [
             ("  live", live),
@@ -49,7 +69,8 @@ def _show(model: "ModelStatus") -> None:
             ("  run", _run(model.run) if model.run else None),
             ("  feedback", _feedback(model)),
             ("  next run", _next(model)),
-            ("  base", model.base),
+            ("  paused", click.style(paused, fg="yellow") if paused else None),
+            ("  base", f"{model.base}{_drift(model)}"),
         ]
     )
 
@@ -59,18 +80,44 @@ def _run(run: "RunStatus") -> str:
     if run.stage:
         text += f" at {run.stage}"
     if run.share is not None:
-        text += f" ({run.share:.0%})"
+        text += f" ({run.share:.0%}{_more(run)})"
     if run.error:
         text += click.style(f": {run.error}", fg="red") + (f"\n            {run.hint}" if run.hint else "")
+    if run.retry_at:
+        text += f"\n            tried again at {_clock(run.retry_at)} ({run.attempts} failed so far)"
     return text
+
+
+def _more(run: "RunStatus") -> str:
+    """What else the stage says of its progress."""
+    said = [str(run.progress["doing"])] if run.progress.get("doing") else []
+    if run.progress.get("steps"):
+        said.append(f"step {run.progress.get('step')} of {run.progress['steps']}")
+    if left := time_left(run.progress.get("remaining_s")):
+        said.append(left)
+    return "".join(f", {each}" for each in said)
 
 
 def _feedback(model: "ModelStatus") -> str:
     text = f"{model.records} records, {model.new_records} new"
+    if model.new_records and model.oldest_new:
+        text += f" (since {ago(model.oldest_new)})"
     return f"{text}, {model.quarantined} in quarantine" if model.quarantined else text
 
 
 def _next(model: "ModelStatus") -> str:
-    when = f"{model.next_run.astimezone():%a %d %b %H:%M}" if model.next_run else f'at "{model.cron}" (cron)'
+    if model.due:
+        waits = click.style(f"\n            waits: {model.why_not}", fg="yellow") if model.why_not else ""
+        since = f" since {_clock(model.due_since)}" if model.due_since else ""
+        return f"due{since} ({model.due}){waits}"
+    when = _clock(model.next_run) if model.next_run else model.schedule
     missing = model.min_new_records - model.new_records
     return f"{when}, if {missing} more records arrive" if missing > 0 else when
+
+
+def _drift(model: "ModelStatus") -> str:
+    return click.style("  was pulled anew; the one of init stays in use", fg="yellow") if model.base_drift else ""
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone():%a %d %b %H:%M}"

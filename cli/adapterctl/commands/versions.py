@@ -83,7 +83,9 @@ def _kept(retention: dict[str, Any] | None) -> str:
     """How much of the adapter is left in the file, by llama.cpp."""
     if retention is None or retention["kept"] is None:
         return "not measured, or there was nothing to keep"
-    return f"{retention['kept']:.1%}; same first choice for {retention['top1']:.1%} of {retention['tokens']} tokens"
+    text = f"{retention['kept']:.1%}; same first choice for {retention['top1']:.1%} of {retention['tokens']} tokens"
+    by_type = ", ".join(f"{name} {kept:.1%}" for name, kept in retention.get("by_type", {}).items())
+    return f"{text} ({by_type})" if by_type else text
 
 
 def _given(lineage: dict[str, Any]) -> list[tuple[str, object]]:

@@ -17,11 +17,13 @@ _MARK = "MARKED-ANSWER"
 
 @dataclass(frozen=True)
 class EncodedExample:
-    """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss."""
+    """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss. `output_type` is
+    the task within the model's task, if the feedback names one."""
 
     ids: list[int]
     prompt_tokens: int
     record: str
+    output_type: str | None = None
 
     @property
     def completion_tokens(self) -> int:
@@ -49,7 +51,7 @@ def encode(
     for example in examples:
         prompt = tokenizer.encode_prompt(render(example.messages))
         ids = [*prompt, *tokenizer.encode_continuation(example.completion), end_of_turn]
-        yield EncodedExample(ids, len(prompt), example.record)
+        yield EncodedExample(ids, len(prompt), example.record, example.output_type)
 
 
 def end_of_turn(render: Render, tokenizer: Tokenizer) -> int:

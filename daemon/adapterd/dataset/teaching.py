@@ -27,6 +27,7 @@ class Example:
     prompt_hash: str
     created_at: datetime
     source_id: str | None = None
+    output_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def example_of(record: FeedbackRecord) -> Example | None:
         prompt_hash=record.prompt_hash,
         created_at=record.created_at,
         source_id=record.source_id,
+        output_type=record.output_type,
     )
 
 

@@ -25,9 +25,10 @@ def shown(value: object) -> str:
 
 def text(name: str, value: object) -> str:
     """The value if it is a string that says something; raises InputError."""
-    if not any_text(name, value).strip():
+    said = any_text(name, value)
+    if not said or said.isspace():
         raise InputError(f"{name} is empty")
-    return str(value)
+    return said
 
 
 def any_text(name: str, value: object) -> str:
@@ -36,11 +37,16 @@ def any_text(name: str, value: object) -> str:
         raise InputError(f"{name} must be text, not {shown(value)}")
     if "\0" in value:
         raise InputError(f"{name} has a NUL character at position {value.index(chr(0)) + 1}")
+    if not value.isascii():
+        _check_encodable(name, value)
+    return value
+
+
+def _check_encodable(name: str, value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as exc:
         raise InputError(f"{name} has half of a surrogate pair at position {exc.start + 1}") from exc
-    return value
 
 
 def answer(name: str, value: object) -> str:
@@ -85,7 +91,7 @@ def rating(value: object) -> int:
 def failure_tags(value: object) -> tuple[FailureTag, ...]:
     """Known failure tags, each once, from a list or a single tag; raises InputError."""
     tags = value if isinstance(value, list) else [value]
-    return tuple(dict.fromkeys(_failure_tag(tag) for tag in tags))
+    return tuple(dict.fromkeys([_failure_tag(tag) for tag in tags]))
 
 
 def _failure_tag(value: object) -> FailureTag:
@@ -105,6 +111,8 @@ def moment(name: str, value: object) -> datetime:
     """A time in ISO 8601, UTC where it names no zone; raises InputError."""
     try:
         time = datetime.fromisoformat(text(name, value))
+        if time.tzinfo is UTC:
+            return time
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InputError(f"{name} must be a time in ISO 8601, not {shown(value)}") from None

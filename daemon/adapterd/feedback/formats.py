@@ -44,25 +44,25 @@ def parse(value: object, *, received_at: datetime) -> FeedbackRecord:
     return FeedbackRecord(
         prompt,
         output=output,
-        rating=_optional(fields, "rating", checks.rating),
-        failure_tags=_optional(fields, "failure_tags", checks.failure_tags) or (),
+        rating=checks.rating(fields["rating"]) if "rating" in fields else None,
+        failure_tags=checks.failure_tags(fields["failure_tags"]) if "failure_tags" in fields else (),
         correction=correction,
-        correction_notes=_optional(fields, "correction_notes", lambda v: checks.any_text("correction_notes", v)),
+        correction_notes=_named(fields, "correction_notes", checks.any_text),
         rejected_output=rejected,
-        source_id=_optional(fields, "source_id", lambda v: checks.label("source_id", v)),
-        output_type=_optional(fields, "output_type", lambda v: checks.label("output_type", v)),
-        created_at=_optional(fields, "created_at", lambda v: checks.moment("created_at", v)) or received_at,
+        source_id=_named(fields, "source_id", checks.label),
+        output_type=_named(fields, "output_type", checks.label),
+        created_at=_named(fields, "created_at", checks.moment) or received_at,
     )
 
 
 def _present(value: object) -> Fields:
     if not isinstance(value, dict):
         raise InputError(f"a record must be a JSON object, not {checks.shown(value)}")
-    return {name: field for name, field in value.items() if field is not None}
+    return {name: field for name, field in value.items() if field is not None} if None in value.values() else value
 
 
-def _optional(fields: Fields, name: str, read: Callable[[object], T]) -> T | None:
-    return read(fields[name]) if name in fields else None
+def _named(fields: Fields, name: str, read: Callable[[str, object], T]) -> T | None:
+    return read(name, fields[name]) if name in fields else None
 
 
 def _output_and_correction(fields: Fields, said: str | None) -> tuple[str | None, str | None]:
@@ -79,10 +79,13 @@ def _output_and_correction(fields: Fields, said: str | None) -> tuple[str | None
 
 def _answer(fields: Fields, names: tuple[str, ...]) -> str | None:
     """The answer given under one of several names; raises InputError if it is given twice."""
-    given = [name for name in names if name in fields]
-    if len(given) > 1:
-        raise InputError(f"{given[0]} and {given[1]} are both given; they mean the same")
-    return checks.answer(given[0], fields[given[0]]) if given else None
+    found: str | None = None
+    for name in names:
+        if name in fields:
+            if found:
+                raise InputError(f"{found} and {name} are both given; they mean the same")
+            found = name
+    return checks.answer(found, fields[found]) if found else None
 
 
 def _prompt_and_answer(fields: Fields) -> tuple[Prompt, str | None]:
@@ -146,6 +149,5 @@ def _with_system(fields: Fields, name: str, turns: list[Message]) -> list[Messag
 
 def _append(turns: list[Message], fields: Fields, name: str) -> None:
     """Put what the prompt is about below the last user turn."""
-    added = checks.answer(name, fields.get(name, ""))
-    if added.strip():
+    if name in fields and (added := checks.answer(name, fields[name])).strip():
         turns[-1] = Message(Role.USER, f"{turns[-1].content}\n\n{added}")

@@ -1,59 +1,78 @@
 """The inbox: a folder into which applications put files, whenever and however they like."""
 
 import os
-import stat
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adapterd.errors import InputError
-from adapterd.feedback.reader import ENDINGS
+from adapterd.feedback.listing import ENDINGS, InboxFile, inbox_file, name_of, stamp_of, walk
+from adapterd.feedback.patience import LONGEST_WAIT_S, Patience, reread_s
 from adapterd.system.files import clone_atomic, sha256_file, write_atomic
 
+MAX_NAME_BYTES = 128  # of an imported file's own name: file systems take 255, and temporary names are longer
 
-@dataclass(frozen=True)
-class InboxFile:
-    """A file to be read, as it was before it is read: should it change meanwhile, it is read once more."""
-
-    path: Path
-    size_bytes: int
-    mtime_ns: int
-
-    @property
-    def name(self) -> str:
-        """The path as text that a database takes, even where the file system's names are not UTF-8."""
-        return os.fsencode(self.path).decode(errors="backslashreplace")
-
-    @property
-    def stamp(self) -> tuple[int, int]:
-        """Size in bytes and time of change in nanoseconds: what tells that a file is not what it was."""
-        return self.size_bytes, self.mtime_ns
+Known = Callable[[str], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
 class Pending:
-    """New and changed files, longest unchanged first; those in `unsettled` may still be being written."""
+    """New and changed files, longest unchanged first; those in `unsettled` may still be being written.
+
+    `refused` has by name the reasons why something is not read: it is a link out of the inbox, a pipe, or the like.
+    """
 
     ready: tuple[InboxFile, ...]
     unsettled: tuple[Path, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def pending(
-    folder: Path, known: Callable[[str], tuple[int, int] | None], *, now: float, settle_s: float = 1.0
+    folder: Path, known: Known, *, now: float, settle_s: float = 1.0, patience: Patience | None = None
 ) -> Pending:
     """The files in the folder and below it whose stamp is not the one that is known for their name.
 
     `now` is in seconds since the epoch. A file is settled when its time of change is `settle_s` seconds from now,
-    on either side: a clock that is ahead must not hide it for ever. Raises InputError if there is no such folder.
+    on either side: a clock that is ahead must not hide it for ever. With `patience`, a file of lines that never
+    settles is given after a while, too, and a large one that is known is given less often. Raises InputError if there
+    is no such folder.
     """
-    changed = [file for file in _files(folder) if known(file.name) != file.stamp]
-    changed.sort(key=lambda file: (file.mtime_ns, file.path))
-    settled = [abs(now - file.mtime_ns / 1e9) >= settle_s for file in changed]
+    changed, refused = _changed(folder, known)
+    if patience is None:
+        states = [file if abs(now - file.mtime_ns / 1e9) >= settle_s else None for file in changed]
+    else:
+        patience.look(folder, changed)
+        states = [_after_patience(patience, folder, file, known, now=now, settle_s=settle_s) for file in changed]
     return Pending(
-        ready=tuple(file for file, is_settled in zip(changed, settled, strict=True) if is_settled),
-        unsettled=tuple(file.path for file, is_settled in zip(changed, settled, strict=True) if not is_settled),
+        ready=tuple(file for file in states if file),
+        unsettled=tuple(file.path for file, state in zip(changed, states, strict=True) if not state),
+        refused=refused,
     )
+
+
+def _changed(folder: Path, known: Known) -> tuple[list[InboxFile], dict[str, str]]:
+    changed: list[InboxFile] = []
+    refused: dict[str, str] = {}
+    for path, found in walk(folder):
+        name = name_of(path)
+        if isinstance(found, str):
+            refused[name] = found
+        elif known(name) != stamp_of(found):
+            changed.append(inbox_file(path, found))
+    return sorted(changed, key=lambda file: (file.mtime_ns, file.path)), refused
+
+
+def _after_patience(
+    patience: Patience, folder: Path, file: InboxFile, known: Known, *, now: float, settle_s: float
+) -> InboxFile | None:
+    """The file if it is to be read now: it is at rest, or has been waited for long enough."""
+    needed_s = max(settle_s, min(reread_s(file), LONGEST_WAIT_S)) if known(file.name) else settle_s
+    is_quiet = patience.is_quiet(folder, file, age_s=now - file.mtime_ns / 1e9, needed_s=needed_s)
+    if not is_quiet and not (file.has_lines and patience.is_at_its_end(folder, file)):
+        return None
+    patience.forget(folder, file)
+    return file if is_quiet else replace(file, is_growing=True)
 
 
 def drop(folder: Path, records: bytes, *, suffix: str = ".jsonl") -> Path:
@@ -74,7 +93,7 @@ def adopt(folder: Path, source: Path) -> Path:
     if source.suffix.lower() not in ENDINGS:
         raise InputError(f"{source} is none of: {', '.join(ENDINGS)}", hint="feedback is JSON or JSON Lines")
     try:
-        target = folder / f"import-{sha256_file(source)[:16]}-{source.name.lstrip('.')}"
+        target = folder / f"import-{sha256_file(source)[:16]}-{_short(source.name).lstrip('.')}"
         if not target.exists():
             clone_atomic(source, target)
     except OSError as exc:
@@ -82,27 +101,6 @@ def adopt(folder: Path, source: Path) -> Path:
     return target
 
 
-def _files(folder: Path) -> Iterator[InboxFile]:
-    if not folder.is_dir():
-        raise InputError(f"the feedback folder {folder} does not exist", hint="create it, or correct the configuration")
-    inside = folder.resolve()
-    for parent, subfolders, names in os.walk(folder, onerror=_refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS:
-                yield from _file(Path(parent, name), inside)
-
-
-def _refuse(exc: OSError) -> None:
-    if not isinstance(exc, FileNotFoundError):
-        raise InputError(f"the feedback folder {exc.filename} cannot be read: {exc.strerror}") from exc
-
-
-def _file(path: Path, inside: Path) -> Iterator[InboxFile]:
-    """The file, unless it is not a regular one, has gone, or is a link to somewhere outside."""
-    try:
-        status = path.stat()
-    except OSError:
-        return
-    if stat.S_ISREG(status.st_mode) and (not path.is_symlink() or path.resolve().is_relative_to(inside)):
-        yield InboxFile(path, status.st_size, status.st_mtime_ns)
+def _short(name: str) -> str:
+    """The end of a name, with the ending that tells what it is."""
+    return os.fsencode(name)[-MAX_NAME_BYTES:].decode(errors="ignore")

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapterd.errors import StoreError
-from adapterd.feedback.inbox import InboxFile
+from adapterd.feedback.listing import InboxFile, stamp_of
 from adapterd.system.files import clone_atomic, write_atomic
 
 MAX_EXCERPT = 200
+MAX_KEPT_BYTES = 256 << 20
+"""Larger files are not copied: they stay where they are, and a copy could fill the disk."""
 
 
 def keep(folder: Path, raw: bytes) -> str:
@@ -27,14 +29,15 @@ def keep(folder: Path, raw: bytes) -> str:
 def keep_file(folder: Path, file: InboxFile) -> str:
     """Keep the whole file as it is now (0600), without using up space where the file system can share it.
 
-    Returns the name in the folder, empty if the file itself cannot be read; raises StoreError if it cannot be kept.
+    A later state of the file replaces the earlier one, of which nothing is told any more, so that a file that grows
+    from day to day does not fill the disk. Returns the name in the folder, empty if the file cannot be read or is too
+    large to be kept twice; raises StoreError if it cannot be kept.
     """
-    identity = f"{file.name}\n{file.size_bytes}\n{file.mtime_ns}"
-    name = f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}{file.path.suffix}"
-    if not _readable(file.path):
+    name = f"{hashlib.sha256(file.name.encode()).hexdigest()[:16]}{file.path.suffix}"
+    if file.size_bytes > MAX_KEPT_BYTES or not _is_readable(file):
         return ""
     with _made(folder):
-        if not (folder / name).exists():
+        if _stamp(folder / name) != file.stamp:
             clone_atomic(file.path, folder / name)
     return name
 
@@ -45,21 +48,28 @@ def excerpt(raw: bytes) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def excerpt_of_file(path: Path) -> str:
+def excerpt_of_file(file: InboxFile) -> str:
     """The same of a whole file; empty if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return excerpt(file.read(4 * MAX_EXCERPT))
+        with file.open() as stream:
+            return excerpt(stream.read(4 * MAX_EXCERPT))
     except OSError:
         return ""
 
 
-def _readable(path: Path) -> bool:
+def _is_readable(file: InboxFile) -> bool:
     try:
-        path.open("rb").close()
+        file.open().close()
     except OSError:
         return False
     return True
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        return stamp_of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

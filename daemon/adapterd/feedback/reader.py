@@ -5,13 +5,12 @@ JSON Lines may be of any size. A single document (`.json`) is held in memory and
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from adapterd.errors import InputError
 from adapterd.feedback import strict_json
+from adapterd.feedback.listing import BUFFER_BYTES, InboxFile
 
-ENDINGS = (".json", ".jsonl", ".ndjson")
 MAX_LINE_BYTES = 4 << 20
 MAX_DOCUMENT_BYTES = 32 << 20
 
@@ -19,7 +18,6 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _WHITE_SPACE = b" \t\r\n"
 _SNIFFED_BYTES = 8000  # as much as git looks at to tell text from binary
-_BUFFER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,61 +38,72 @@ class Bad:
     raw: bytes | None
 
 
-def read_file(path: Path) -> Iterator[Good | Bad]:
-    """The pieces of a `.jsonl`, `.ndjson` or `.json` file in their order; raises InputError if it cannot be read."""
+def read_file(file: InboxFile) -> Iterator[Good | Bad]:
+    """The pieces of a `.jsonl`, `.ndjson` or `.json` file in their order; raises InputError if it cannot be read.
+
+    Of lines no more are read than the file had when it was listed, but for the rest of the last one: a file may grow
+    as quickly as it is read. Of one that is growing a line without an end is left for the next time.
+    """
     try:
-        with path.open("rb", _BUFFER_BYTES) as file:
-            yield from _pieces(file, single=path.suffix.lower() == ".json")
+        with file.open() as stream:
+            yield from _pieces(stream, file)
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"{file.path} cannot be read: {exc.strerror}") from exc
 
 
-def _pieces(file: BinaryIO, *, single: bool) -> Iterator[Good | Bad]:
-    head = file.read(_SNIFFED_BYTES)
-    file.seek(0)
+def _pieces(stream: BinaryIO, file: InboxFile) -> Iterator[Good | Bad]:
+    head = stream.read(_SNIFFED_BYTES)
+    stream.seek(0)
     if head.startswith(_UTF16_BOMS) or b"\0" in head:
         yield Bad(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
-    elif single and not _begins_with_an_object_line(file):
-        yield from _document(file.read(MAX_DOCUMENT_BYTES + 1))
+    elif not file.has_lines and not _begins_with_an_object_line(stream):
+        yield from _document(stream.read(MAX_DOCUMENT_BYTES + 1))
     else:
-        yield from _lines(file)
+        yield from _lines(stream, file)
 
 
-def _begins_with_an_object_line(file: BinaryIO) -> bool:
+def _begins_with_an_object_line(stream: BinaryIO) -> bool:
     """Whether the first line is a whole object, as in JSON Lines; the file is left at its start."""
     try:
-        first = next(raw for _, raw in _raw_lines(file))
-        return first is not None and isinstance(strict_json.decode(first.decode()), dict)
+        first = next(raw for raw in iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b"") if _stripped(raw))
+        return not _is_cut(first) and isinstance(strict_json.decode(_stripped(first).decode()), dict)
     except (StopIteration, UnicodeDecodeError, InputError):
         return False
     finally:
-        file.seek(0)
+        stream.seek(0)
 
 
-def _raw_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """The lines that are not blank with their numbers; None stands for one that is too long to be held."""
-    number = 0
-    while raw := file.readline(MAX_LINE_BYTES + 1):
+def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[Good | Bad]:
+    """The lines that are not blank, of which those that are too long are not held."""
+    number = done_bytes = 0
+    while done_bytes < file.size_bytes and (raw := stream.readline(MAX_LINE_BYTES + 1)):
         number += 1
-        if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
-            _skip_line(file)
-            yield number, None
-        elif stripped := raw.removeprefix(_BOM).strip(_WHITE_SPACE):
-            yield number, stripped
+        done_bytes += len(raw)
+        if _is_cut(raw):
+            done_bytes += _skip_line(stream, file.size_bytes - done_bytes)
+            yield Bad(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB", None)
+        elif file.is_growing and not raw.endswith(b"\n"):
+            return
+        elif stripped := _stripped(raw):
+            yield _line(number, stripped)
 
 
-def _skip_line(file: BinaryIO) -> None:
-    while (chunk := file.readline(_BUFFER_BYTES)) and not chunk.endswith(b"\n"):
-        pass
+def _is_cut(raw: bytes) -> bool:
+    return len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n")
 
 
-def _lines(file: BinaryIO) -> Iterator[Good | Bad]:
-    for number, raw in _raw_lines(file):
-        yield _too_long(number) if raw is None else _line(number, raw)
+def _stripped(raw: bytes) -> bytes:
+    return raw.removeprefix(_BOM).strip(_WHITE_SPACE)
 
 
-def _too_long(number: int) -> Bad:
-    return Bad(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB", None)
+def _skip_line(stream: BinaryIO, left_bytes: int) -> int:
+    """Go to the end of the line, or of what is left; returns how many bytes that were."""
+    skipped = 0
+    while skipped < left_bytes and (chunk := stream.readline(BUFFER_BYTES)):
+        skipped += len(chunk)
+        if chunk.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _line(number: int, raw: bytes) -> Good | Bad:

@@ -16,7 +16,8 @@ class JsonSyntaxError(InputError):
 def decode(text: str) -> object:
     """The one value that the text is; raises InputError with a sentence that begins with 'is not JSON' or 'has'."""
     value, end = decode_at(text, skip_white_space(text, 0))
-    expect_end(text, end)
+    if end != len(text):
+        expect_end(text, end)
     return value
 
 
@@ -32,6 +33,8 @@ def end_of_value(text: str, start: int) -> int:
 
 def skip_white_space(text: str, start: int) -> int:
     """The first position from `start` on that is no white space."""
+    if text[start : start + 1] not in " \t\r\n":
+        return start  # as nearly always
     found = _WHITE_SPACE.match(text, start)
     return found.end() if found else start
 

@@ -1,54 +1,63 @@
-"""Hints that a feedback folder has changed. They may come late, twice or never: a rescan of the inbox is the truth."""
+"""Hints that a feedback folder has changed. They may come late, twice or never: a rescan of the inbox is the truth.
+
+Nothing is polled here, for the rescan is a poll already. Where events cannot tell everything, the folder is `blind`.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from adapterd.system import mounts
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-POLL_EVERY_S = 5.0
+
+@dataclass(frozen=True)
+class _Followed:
+    watch: "ObservedWatch"
+    identity: tuple[int, int]
+    is_shared: bool
 
 
 class FolderWatch:
     """Calls `on_hint` soon after something was written in one of the folders or below them.
 
     `on_hint` runs in a thread of the watch; it should only set a flag. A folder that is missing, or was removed and
-    made again, is picked up by `refresh`. Where the system has no more watches to give, the folders are polled.
+    made again, is picked up by `refresh`.
     """
 
     def __init__(self, folders: Sequence[Path], on_hint: Callable[[], None]) -> None:
         self._folders = tuple(dict.fromkeys(folders))
         self._on_hint = on_hint
+        self._is_on = False
         self._observer: BaseObserver | None = None
-        self._polling = False
-        self._watches: dict[Path, tuple[ObservedWatch, tuple[int, int]]] = {}
+        self._followed: dict[Path, _Followed] = {}
 
     def start(self) -> None:
         """Begin to watch the folders that exist."""
-        from watchdog.observers import Observer
-
-        try:
-            self._observe(Observer)
-        except OSError:
-            self._poll()
+        self._is_on = True
+        self._follow_all()
 
     def refresh(self) -> None:
         """Watch the folders that have appeared since, and hint at them: files may have come before the watch."""
-        if self._observer is None:
-            return
-        try:
-            appeared = self._follow_all()
-        except OSError:
-            self._poll()
-            appeared = True
-        if appeared:
+        if self._follow_all():
             self._on_hint()
+
+    @property
+    def blind(self) -> tuple[Path, ...]:
+        """The folders that only a rescan can tell all about.
+
+        They are missing, or on a share to which other machines write, or the system has no more watches to give.
+        """
+        return tuple(each for each in self._folders if each not in self._followed or self._followed[each].is_shared)
 
     def stop(self) -> None:
         """Ask the watch to end; `join` waits until it has."""
+        self._is_on = False
         if self._observer is not None:
             self._observer.stop()
 
@@ -58,56 +67,51 @@ class FolderWatch:
             self._observer.join(timeout_s)
         self._observer = None
 
-    def _poll(self) -> None:
-        from watchdog.observers.polling import PollingObserver
-
-        self.stop()
-        self.join()
-        self._polling = True
-        self._observe(lambda: PollingObserver(timeout=POLL_EVERY_S))
-
-    def _observe(self, make: "Callable[[], BaseObserver]") -> None:
-        self._observer = make()
-        self._observer.start()
-        self._follow_all()
-
     def _follow_all(self) -> bool:
-        """Whether any folder is watched that was not before; raises OSError if it should be polled instead."""
-        followed = [self._follow(folder) for folder in self._folders]
+        """Whether any folder is watched that was not before."""
+        if self._is_on and self._observer is None:
+            self._observer = _started_observer()
+        if not self._is_on or self._observer is None:
+            return False
+        followed = [self._follow(self._observer, folder) for folder in self._folders]
         return any(followed)
 
-    def _follow(self, folder: Path) -> bool:
+    def _follow(self, observer: "BaseObserver", folder: Path) -> bool:
         identity = _identity(folder)
-        if folder in self._watches:
-            watch, watched = self._watches[folder]
-            if watched == identity and self._is_alive(watch):
+        followed = self._followed.get(folder)
+        if followed:
+            if followed.identity == identity and _is_alive(observer, followed.watch):
                 return False
-            self._unfollow(folder)
-        return identity is not None and self._schedule(folder, identity)
+            del self._followed[folder]
+            with suppress(KeyError):  # two names of one folder share a watch
+                observer.unschedule(followed.watch)
+        return identity is not None and self._schedule(observer, folder, identity)
 
-    def _is_alive(self, watch: "ObservedWatch") -> bool:
-        """Whether the watch still works: it ends by itself when its folder is removed."""
-        emitters = self._observer.emitters if self._observer else ()
-        return any(emitter.watch == watch and emitter.is_alive() for emitter in emitters)
-
-    def _unfollow(self, folder: Path) -> None:
-        watch, _ = self._watches.pop(folder)
-        with suppress(KeyError):  # two names of one folder share a watch
-            if self._observer is not None:
-                self._observer.unschedule(watch)
-
-    def _schedule(self, folder: Path, identity: tuple[int, int]) -> bool:
-        if self._observer is None:
-            return False
+    def _schedule(self, observer: "BaseObserver", folder: Path, identity: tuple[int, int]) -> bool:
+        handler, kinds = _handler(self._on_hint)
         try:
-            handler, kinds = _handler(self._on_hint)
-            watch = self._observer.schedule(handler, str(folder.resolve()), recursive=True, event_filter=kinds)
-        except OSError as exc:
-            if self._polling or isinstance(exc, FileNotFoundError):
-                return False
-            raise
-        self._watches[folder] = (watch, identity)
+            watch = observer.schedule(handler, str(folder.resolve()), recursive=True, event_filter=kinds)
+        except OSError:  # it went away, or the system has no more watches: the next refresh tries again
+            return False
+        self._followed[folder] = _Followed(watch, identity, mounts.is_shared(folder))
         return True
+
+
+def _started_observer() -> "BaseObserver | None":
+    """None if the system has no more observers to give."""
+    from watchdog.observers import Observer
+
+    try:
+        observer = Observer()
+        observer.start()
+    except OSError:
+        return None
+    return observer
+
+
+def _is_alive(observer: "BaseObserver", watch: "ObservedWatch") -> bool:
+    """Whether the watch still works: it ends by itself when its folder is removed."""
+    return any(emitter.watch == watch and emitter.is_alive() for emitter in observer.emitters)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
@@ -120,7 +124,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _handler(on_hint: Callable[[], None]) -> "tuple[FileSystemEventHandler, list[type[FileSystemEvent]]]":
-    """A handler that hints at every event, and the kinds of event that mean that something was written."""
+    """A handler that hints at every event, and the kinds of event after which there may be something to do."""
     from watchdog import events
 
     class Hint(events.FileSystemEventHandler):
@@ -128,4 +132,4 @@ def _handler(on_hint: Callable[[], None]) -> "tuple[FileSystemEventHandler, list
             on_hint()
 
     written = [events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent, events.FileClosedEvent]
-    return Hint(), [*written, events.DirCreatedEvent, events.DirMovedEvent]
+    return Hint(), [*written, events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent]

@@ -14,7 +14,7 @@ from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, Unsu
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.deploy import Deployer, tags_lock
 from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, served_base
-from adapterd.lifecycle.schedule import cron_trigger
+from adapterd.lifecycle.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags, full_name
 from adapterd.store import Store
@@ -33,7 +33,7 @@ COMMENTS = {
     "cron": "when to train: minute hour day month weekday",
     "min_new_records": "and only if so many records are new",
 }
-QUIET = ("dataset", "merging", "evaluation")
+QUIET = ("dataset", "merging", "evaluation", "versions")
 """Sections that are only written if something in them was chosen."""
 _PROBE = "What is the capital of France?"
 
@@ -124,16 +124,16 @@ def _find_base(runtime: Runtime, new: NewModel) -> BaseModel:
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist")
         modelfile = Modelfile(template=new.template, system=new.system)
-        _require_usable(path, modelfile)
+        require_usable(path, modelfile)
         return BaseModel("", path, file_digest(path), modelfile)
     if full_name(new.base) not in runtime.tags():
         raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {new.base}")
     base = served_base(runtime, full_name(new.base), new.base)
-    _require_usable(base.gguf, base.modelfile)
+    require_usable(base.gguf, base.modelfile)
     return base
 
 
-def _require_usable(gguf: Path, modelfile: Modelfile) -> None:
+def require_usable(gguf: Path, modelfile: Modelfile) -> None:
     """A base without a chat template would be trained and served on a made-up one (Ollama takes ChatML), and talk
     nonsense."""
     from adapterd.base.architectures import check_supported
@@ -174,7 +174,7 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
         schema=new.schema.expanduser().absolute() if new.schema else None,
     )
     changed = config.with_changes(chosen, new.changes) if new.changes else chosen
-    cron_trigger(new.name, changed.schedule.cron)
+    cron_times(new.name, changed.schedule.cron)
     return changed
 
 

@@ -15,7 +15,7 @@ from adapterd.errors import AdapterdError
 from adapterd.home import Home
 from adapterd.lifecycle.locks import is_held
 from adapterd.lifecycle.runtimes import pinned_base, runtime_for
-from adapterd.lifecycle.schedule import cron_trigger
+from adapterd.lifecycle.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags, full_name
 from adapterd.store import Store
@@ -118,7 +118,7 @@ def _daemon(home: Home) -> Finding:
 
 def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, asked: bool) -> Iterator[Finding]:
     try:
-        cron_trigger(name, model.schedule.cron)
+        cron_times(name, model.schedule.cron)
     except AdapterdError as exc:
         yield Finding("fault", name, str(exc), f"correct it in {home.config_file}")
     inbox = model.feedback or home.inbox(name)

@@ -1,14 +1,17 @@
 """One run from feedback to verdict, journalled: an interrupted run goes on at its first unfinished stage (law 7)."""
 
 import contextlib
+import errno
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError, NotEnoughDataError
+from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
 from adapterd.home import Home
 from adapterd.lifecycle.deploy import Deployer, Swap, tags_lock
 from adapterd.lifecycle.locks import exclusive
@@ -24,10 +27,11 @@ from adapterd.lifecycle.plan import (
     plan_fingerprint,
     write_plan,
 )
+from adapterd.lifecycle.reconcile import reconcile
 from adapterd.lifecycle.runtimes import fingerprint, pinned_base, runtime_for
 from adapterd.lifecycle.stages import CANDIDATE, STAGES, Stage
 from adapterd.lifecycle.versions import Increment, next_version
-from adapterd.lifecycle.workers import run_stage
+from adapterd.lifecycle.workers import Limits, run_stage
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
@@ -36,6 +40,10 @@ from adapterd.system.files import write_atomic
 
 LOCK_TIMEOUT_S = 1.0
 """Long enough for one who only looks whether the lock is held."""
+RETRY_AFTER_S = (10, 60, 300, 900, 3600)
+"""How long the daemon waits after the first, second, … failure that may pass by itself; the last for all later ones."""
+ENOUGH_DONE = 0.05
+"""Of a stage, to tell from it how long the rest takes."""
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -85,7 +93,8 @@ class Pipeline:
 
     def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, Plan, bool]:
         runtime = runtime_for(self.settings, self.home)
-        Deployer(self.store, self.home, runtime).reconcile(model)
+        for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
+            self.tell(sentence)
         settings = self.settings.models[model]
         base = pinned_base(runtime, model, settings)
         wanted = plan_fingerprint(model, settings, base, given)
@@ -109,6 +118,8 @@ class Pipeline:
 
     def _outdated(self, run: Run, wanted: str, given: GivenAdapter | None) -> str:
         """Why an unfinished run cannot be continued; empty if it can."""
+        if run.cancelled:
+            return run.cancelled
         if run.given and given is None:
             return f"a training was asked for, and not that {run.given} be registered"
         if given and run.given is None:
@@ -129,9 +140,16 @@ class Pipeline:
         self._tidy(run)
 
     def _continue(self, run: Run) -> tuple[Run, Plan, bool]:
-        """Take up a run where it stopped; how the runtime is reached and what is live may have changed meanwhile."""
+        """Take up a run where it stopped; how the runtime is reached and what is live may have changed meanwhile.
+
+        If its own version is live by now (its promotion was interrupted, and finished before), it was judged already,
+        against what was live then.
+        """
         deployment = self.store.versions.deployment(run.model)
-        plan = replace(open_plan(self.home, run), general=self.settings, live=deployment.live if deployment else BASE)
+        plan = replace(open_plan(self.home, run), general=self.settings)
+        live = deployment.live if deployment else BASE
+        if live != plan.version:
+            plan = replace(plan, live=live)
         write_atomic(self.home.run(run.id) / PLAN, dumps(plan))
         self.store.runs.set_state(run.id, RunState.RUNNING)
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
@@ -173,12 +191,19 @@ class Pipeline:
         self.store.runs.start_stage(run.id, stage.name, key)
         self.listen(stage.name, {"share": 0.0})
 
+        started = time.monotonic()
+
         def report(progress: dict[str, Any]) -> None:
+            progress = with_time_left(progress, time.monotonic() - started)
             self.store.runs.report_stage(run.id, stage.name, progress)
             self.listen(stage.name, progress)
 
+        limits = Limits(
+            timeout_s=self.settings.runs.stage_timeout_hours * 3600,
+            asked_to_end=lambda: self.store.runs.asked_to_end(run.id),
+        )
         try:
-            result = run_stage(stage.name, folder, self.home, report=report)
+            result = run_stage(stage.name, folder, self.home, report=report, limits=limits)
         except AdapterdError as exc:
             self.store.runs.finish_stage(run.id, stage.name, error=str(exc))
             raise
@@ -190,6 +215,7 @@ class Pipeline:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
+            self.store.runs.forgive(run.id)
             frozen = {each.content_hash for each in self.store.evaluation_sets.all(plan.model)}
             if stage.name == "dataset" and result["evaluation_hash"] not in frozen:
                 self._freeze(plan, result)
@@ -227,12 +253,23 @@ class Pipeline:
         return outcome
 
     def _fail(self, run: Run, exc: BaseException) -> None:
+        if isinstance(exc, CancelledError):
+            self._abandon(run, str(exc))
+            return
         hint = exc.hint if isinstance(exc, AdapterdError) else ""
         message = str(exc) or ("interrupted" if isinstance(exc, KeyboardInterrupt) else type(exc).__name__)
         with self.store.transaction():
             self.store.runs.set_state(run.id, RunState.FAILED, error=message, hint=hint)
             kind = "run.waiting" if isinstance(exc, NotEnoughDataError) else "run.failed"
             self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
+            if _may_pass(exc):
+                self._try_again_later(run)
+
+    def _try_again_later(self, run: Run) -> None:
+        attempts = self.store.runs.get(run.id).attempts
+        if attempts < self.settings.runs.retries:
+            wait_s = RETRY_AFTER_S[min(attempts, len(RETRY_AFTER_S) - 1)]
+            self.store.runs.retry_later(run.id, self.store.clock() + timedelta(seconds=wait_s))
 
     def _tidy(self, run: Run) -> None:
         """A version is in the runtime's store by now; a run that is over needs no large file of its own."""
@@ -241,6 +278,21 @@ class Pipeline:
             shutil.rmtree(self.home.run(run.id) / folder, ignore_errors=True)
         with contextlib.suppress(AdapterdError), tags_lock(self.home):  # no longer under test
             runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)
+
+
+def _may_pass(exc: BaseException) -> bool:
+    """Whether trying again later makes sense."""
+    if isinstance(exc, AdapterdError):
+        return exc.passing
+    return isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
+    """The progress with `remaining_s`, in proportion, where the stage has no better estimate and there is a base."""
+    share = float(progress.get("share") or 0.0)
+    if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
+        return progress
+    return {**progress, "remaining_s": elapsed_s * (1 - share) / share}
 
 
 def _name_the_command(exc: BaseException, plan: Plan) -> None:

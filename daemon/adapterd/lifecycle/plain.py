@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.base.modelfile import ParameterValue
+from adapterd.hours import Hours
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -22,6 +23,8 @@ def _converter() -> "Converter":
     converter = Converter()
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(Path, str)
+    converter.register_structure_hook(Hours, lambda value, _: Hours.parse(value))
+    converter.register_unstructure_hook(Hours, str)
     converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(

@@ -3,13 +3,13 @@
 import secrets
 import shlex
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from adapterd.base.model import BaseModel
-from adapterd.config import ModelSettings, Settings
+from adapterd.config import ModelSettings, ScheduleSettings, Settings, VersionsSettings
 from adapterd.errors import InputError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import dumps, from_plain
@@ -66,9 +66,13 @@ class Plan:
 
 
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
-    """The identity of what a run is made with: a failed run goes on only if this has not changed since."""
+    """The identity of what a run is made with: a failed run goes on only if this has not changed since.
+
+    When it begins and what is kept later makes no difference to what it makes.
+    """
     adapter = [given.digest, given.increment] if given else []
-    return fingerprint(dumps([model, settings, base.digest, *adapter]))
+    making = replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
+    return fingerprint(dumps([model, making, base.digest, *adapter]))
 
 
 def new_run_id(now: datetime) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adapterd.errors import NotEnoughDataError, StageError
+from adapterd.errors import CancelledError, NotEnoughDataError, StageError
 from adapterd.home import Home
 from adapterd.lifecycle.locks import is_held
 from adapterd.store import Store
@@ -60,6 +60,8 @@ def follow(
         run = store.runs.get(run_id) if run_id else None
         if run:
             _tell(store, run, listen)
+            if run.state is RunState.ABANDONED:
+                raise CancelledError(run.error or "the run was given up")
             if not run.state.open:
                 return run
             error = run.error if run.state is not RunState.RUNNING else error

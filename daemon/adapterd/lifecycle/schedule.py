@@ -1,62 +1,152 @@
-"""When each model is due, by its cron expression; the only owner of APScheduler."""
+"""When each model is due: cron expressions and intervals; the only owner of APScheduler.
+
+Of APScheduler only the triggers are used, as functions from one moment to the next: the daemon looks anyway, and what
+is a function of the clock can be tested with any clock. Times that passed while the machine slept or the daemon was
+dead are made up for once, for the next time of each model is kept in the store.
+"""
 
 import re
-from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Protocol
 
-from adapterd.config import Settings
+from adapterd.config import ScheduleSettings, Settings
 from adapterd.errors import ConfigError
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
 
-MISSED_BY_S = 12 * 3600
-"""A time that passed while the machine slept is made up for on waking, once, if it is not older than this."""
+MOMENT, HOUR = timedelta(microseconds=1), timedelta(hours=1)
+TRUSTED = timedelta(days=1)
+"""A time that came is not repeated when the clock is set back by less; after more, the clock was wrong before."""
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _DAY = f"[0-7]|{'|'.join(_DAYS)}"
 _WEEKDAYS = re.compile(rf"(?:\*|(?P<first>{_DAY})(?:-(?P<last>{_DAY}))?)(?:/(?P<step>[1-9]))?", re.IGNORECASE)
 
 
 class Schedule:
-    """Calls `on_due(model)` at the model's cron times, in a thread of its own."""
+    """The next time of every model, in UTC. All moments are aware; `known` are next times that were noted earlier.
 
-    def __init__(self, on_due: Callable[[str], None]) -> None:
-        from apscheduler.schedulers.background import BackgroundScheduler
+    Raises ConfigError for a cron expression that makes no sense.
+    """
 
-        self._on_due = on_due
-        self._scheduler = BackgroundScheduler(
-            job_defaults={"coalesce": True, "misfire_grace_time": MISSED_BY_S, "max_instances": 1}
-        )
-
-    def start(self, settings: Settings) -> None:
-        """Begin; raises ConfigError for a cron expression that makes no sense."""
-        for name, model in settings.models.items():
-            self._scheduler.add_job(self._on_due, cron_trigger(name, model.schedule.cron), args=[name], id=name)
-        self._scheduler.start()
-
-    def stop(self) -> None:
-        """End at once."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+    def __init__(self, settings: Settings, now: datetime, known: Mapping[str, datetime | None]) -> None:
+        self._times = {
+            name: times_of(name, model.schedule, known.get(name) or now) for name, model in settings.models.items()
+        }
+        self._came: dict[str, datetime] = {}
+        self._looked = now
+        self._next = {name: self._first(name, now, known.get(name)) for name in self._times}
 
     def next(self, model: str) -> datetime | None:
-        """When the model is due next."""
-        job = self._scheduler.get_job(model)
-        return job.next_run_time if job else None
+        """When the model is due next; None for one that is not configured, or never."""
+        return self._next.get(model)
+
+    def look(self, now: datetime) -> list[str]:
+        """The models whose time has come since the last look, earliest first; each once, however often it came."""
+        if now < self._looked:
+            self._clock_was_set_back(now)
+        self._looked = now
+        times = sorted((at, name) for name, at in self._next.items() if at is not None and at <= now)
+        for _, name in times:
+            self._came[name] = now
+            self._next[name] = self._times[name].after(now)
+        return [name for _, name in times]
+
+    def _first(self, name: str, now: datetime, known: datetime | None) -> datetime | None:
+        """A noted time that has passed was missed, and is due at once."""
+        return known if known and known <= now else self._times[name].after(now)
+
+    def _clock_was_set_back(self, now: datetime) -> None:
+        for name in self._next:
+            came = self._came.get(name)
+            self._next[name] = self._times[name].after(came if came and now < came < now + TRUSTED else now)
 
 
-def cron_trigger(name: str, cron: str) -> "CronTrigger":
-    """The trigger of a cron expression (minute hour day month weekday) in local time; raises ConfigError.
+def times_of(name: str, schedule: ScheduleSettings, anchor: datetime) -> "Times":
+    """The times of a model's schedule; intervals are counted from `anchor`. Raises ConfigError as below."""
+    cron = cron_times(name, schedule.cron)
+    return cron if schedule.every_hours is None else IntervalTimes(timedelta(hours=schedule.every_hours), anchor)
+
+
+class Times(Protocol):
+    """Moments in a row."""
+
+    def after(self, now: datetime) -> datetime | None:
+        """The first after `now`, None if there is none any more."""
+
+
+@dataclass(frozen=True)
+class IntervalTimes:
+    """Every so often, counted from `anchor`."""
+
+    interval: timedelta
+    anchor: datetime
+
+    def after(self, now: datetime) -> datetime | None:
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        seconds = self.interval.total_seconds()
+        trigger = IntervalTrigger(seconds=seconds, start_date=self.anchor, timezone=self.anchor.tzinfo)
+        at: datetime | None = trigger.get_next_fire_time(None, now + MOMENT)
+        return at.astimezone(UTC) if at else None
+
+
+@dataclass(frozen=True)
+class CronTimes:
+    """The times of a cron expression on the clocks of `zone`.
+
+    APScheduler 3.11 computes with the zone's own offsets and loses the midnight after clocks went forward; so it is
+    given wall-clock times as if they were UTC, and what it finds is put into the zone here. A time that clocks skip
+    comes as much later; one that comes twice is due the first time, but for expressions that hold for any hour.
+    """
+
+    trigger: "CronTrigger"
+    zone: tzinfo
+    any_hour: bool
+
+    def after(self, now: datetime) -> datetime | None:
+        now = now.astimezone(UTC)  # moments of one zone are compared by their clocks, which go back in autumn
+        wall = now.astimezone(self.zone).replace(tzinfo=UTC, fold=0)
+        found = [self._first(wall, now, fold=0)]
+        if self.any_hour:
+            found.append(self._first(wall - HOUR, now, fold=1))
+        return min((at for at in found if at is not None), default=None)
+
+    def _first(self, wall: datetime, now: datetime, *, fold: int) -> datetime | None:
+        """The first time from `wall` on that is after `now`, read on the second round of an hour that comes twice."""
+        at = self.trigger.get_next_fire_time(None, wall + MOMENT)
+        while at is not None:
+            first, second = (at.replace(tzinfo=self.zone, fold=each) for each in (0, 1))
+            comes_twice = second.astimezone(UTC) > first.astimezone(UTC)
+            moment: datetime = (second if fold and comes_twice else first).astimezone(UTC)
+            if moment > now:
+                return moment
+            at = self.trigger.get_next_fire_time(None, at + MOMENT)
+        return None
+
+
+def local_zone() -> tzinfo:
+    """The zone of this machine as it is now, a traveller's laptop included."""
+    from tzlocal import reload_localzone
+
+    zone: tzinfo = reload_localzone()
+    return zone
+
+
+def cron_times(name: str, cron: str) -> CronTimes:
+    """The times of a cron expression (minute hour day month weekday) in local time; raises ConfigError.
 
     Weekdays count from Sunday (0 or 7), as in cron. Unlike there, a day has to match both day and weekday.
     """
     from apscheduler.triggers.cron import CronTrigger
 
     try:
-        return CronTrigger.from_crontab(_with_named_weekdays(cron))
+        trigger = CronTrigger.from_crontab(_with_named_weekdays(cron), timezone=UTC)
     except ValueError as exc:
         raise ConfigError(f"models.{name}.schedule.cron: {cron!r} is not a cron expression: {exc}") from exc
+    return CronTimes(trigger, local_zone(), any_hour=cron.split()[1].startswith("*"))
 
 
 def _with_named_weekdays(cron: str) -> str:

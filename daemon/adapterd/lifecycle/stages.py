@@ -127,6 +127,7 @@ def training(job: Job) -> Any:
         job.plan.settings.training,
         make_private(job.adapter),
         lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+        base_digest=job.plan.base.digest,
     )
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from adapterd.config import ModelSettings, Settings
+from adapterd.config import ModelSettings, ScheduleSettings, Settings
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
 from adapterd.lifecycle.locks import is_held
+from adapterd.lifecycle.need import Need
 from adapterd.lifecycle.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -29,11 +30,16 @@ class RunStatus:
     error: str | None
     hint: str | None
     since: datetime
+    attempts: int
+    retry_at: datetime | None
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One model. `served_as_recorded` is None when the runtime does not answer."""
+    """One model. `served_as_recorded` is None when the runtime does not answer.
+
+    `due` is why a run is due and has not begun, `why_not` what it waits for, or why none was made when it was time.
+    """
 
     name: str
     base: str
@@ -49,8 +55,24 @@ class ModelStatus:
     new_records: int
     min_new_records: int
     quarantined: int
-    cron: str
+    oldest_new: datetime | None
+    schedule: str
     next_run: datetime | None
+    due: str | None
+    due_since: datetime | None
+    why_not: str | None
+    paused: str | None
+    base_drift: str | None
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with this model, a sentence each."""
+        found = []
+        if self.served_as_recorded is False:
+            found.append(f"the runtime serves something else than {self.live} under its name")
+        if self.run and self.run.state == "failed" and self.run.retry_at is None:
+            found.append(f"its last run failed: {self.run.error}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,14 @@ class Status:
     daemon_running: bool
     runtime: RuntimeStatus
     models: list[ModelStatus]
+
+    @property
+    def faults(self) -> list[str]:
+        """What somebody should look at: a sentence each. Waiting and being held are no faults."""
+        found = [] if self.daemon_running else ["the daemon is not running"]
+        if self.runtime.fault:
+            found.append(self.runtime.fault)
+        return found + [f"{model.name}: {fault}" for model in self.models for fault in model.faults]
 
 
 def status(home: Home, settings: Settings, *, only: str | None = None) -> Status:
@@ -99,6 +129,7 @@ def _model(
     versions = store.versions.all(name)
     newest: Version | None = versions[-1] if versions else None
     run = store.runs.latest(name)
+    need, outlook, pause = Need.of(store, name), store.agenda.outlook(name), store.agenda.paused(name)
     return ModelStatus(
         name=name,
         base=settings.base,
@@ -111,12 +142,23 @@ def _model(
         newest_reason=newest.reason if newest else None,
         run=_run(run, store.runs.stages(run.id), working=is_held(home.run_lock)) if run else None,
         records=store.feedback.count(name),
-        new_records=store.feedback.count(name, after_id=store.runs.last_learned_id(name)),
+        new_records=need.new,
         min_new_records=settings.schedule.min_new_records,
         quarantined=len(store.feedback.quarantined(name)),
-        cron=settings.schedule.cron,
-        next_run=store.runs.next(name),
+        oldest_new=need.oldest,
+        schedule=describe(settings.schedule),
+        next_run=outlook.scheduled_at,
+        due=outlook.due,
+        due_since=outlook.due_since,
+        why_not=outlook.why_not,
+        paused=None if pause is None else pause.reason or "without a reason given",
+        base_drift=outlook.base_drift,
     )
+
+
+def describe(schedule: ScheduleSettings) -> str:
+    """When runs are due, in a few words."""
+    return f"every {schedule.every_hours:g} h" if schedule.every_hours else f'at "{schedule.cron}" (cron)'
 
 
 def _as_recorded(live: Deployment | None, served: Mapping[str, str] | None) -> bool | None:
@@ -139,4 +181,6 @@ def _run(run: Run, stages: list[StageRow], *, working: bool) -> RunStatus:
         error=run.error,
         hint=run.hint,
         since=run.created_at,
+        attempts=run.attempts,
+        retry_at=run.retry_at,
     )

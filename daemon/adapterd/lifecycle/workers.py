@@ -7,38 +7,59 @@ parent does: it watches its standard input, which closes then.
 
 import json
 import os
+import selectors
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from adapterd import errors
-from adapterd.errors import AdapterdError, StageError
+from adapterd.errors import AdapterdError, CancelledError, StageError, WorkerLostError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.system.blas import preload_environment
+from adapterd.system.priority import unthrottled
 
 TAIL_BYTES = 2000
 GRACE_S = 5.0
+LOOK_EVERY_S = 0.5
+_READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a stage from outside: its time is up, or `asked_to_end` gives a reason."""
+
+    timeout_s: float = float("inf")
+    asked_to_end: Callable[[], str | None] = lambda: None
 
 
 def run_stage(
-    stage: str, folder: Path, home: Home, *, report: Callable[[dict[str, Any]], None] = lambda _: None
+    stage: str,
+    folder: Path,
+    home: Home,
+    *,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
+    limits: Limits = Limits(),
 ) -> dict[str, Any]:
     """Run one stage in a child; returns its result as plain values, or raises what the child raised.
 
-    Raises StageError when the child dies without a word, naming the log.
+    Raises WorkerLostError when the child dies without a word, naming the log; CancelledError when it was asked to end;
+    StageError when it took too long.
     """
     log = folder / f"{stage}.log"
     with log.open("ab") as stderr:
         child = subprocess.Popen(
-            [sys.executable, "-m", "adapterd.worker", stage, str(folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=_environment(home),
+            unthrottled([sys.executable, "-m", "adapterd.worker", stage, str(folder)]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=_environment(home), bufsize=0,
         )  # fmt: skip
+    deadline = time.monotonic() + limits.timeout_s
     try:
         if child.stdout is None:
             raise AssertionError("the child was opened with a pipe")
-        outcome = _listen(child.stdout, report, log)
+        outcome = _listen(_lines(child.stdout, lambda: _keep_to(limits, stage, deadline)), report, log)
         status = child.wait()
     finally:
         _end(child)
@@ -54,17 +75,51 @@ def _environment(home: Home) -> dict[str, str]:
     return {**os.environ, **preload_environment(), HOME_VARIABLE: str(home.root), "PYTHONUNBUFFERED": "1"}
 
 
-def _listen(stdout: IO[bytes], report: Callable[[dict[str, Any]], None], log: Path) -> dict[str, Any]:
+def _keep_to(limits: Limits, stage: str, deadline: float) -> None:
+    if reason := limits.asked_to_end():
+        raise CancelledError(reason)
+    if time.monotonic() > deadline:
+        raise StageError(
+            f"the {stage} stage took longer than {limits.timeout_s / 3600:g} h",
+            hint="raise runs.stage_timeout_hours in the configuration; `adapterctl retrain` goes on where it stopped",
+        )
+
+
+def _lines(stdout: IO[bytes], look: Callable[[], None]) -> Iterator[bytes]:
+    """What the child writes, line by line, until it closes its output; `look` is called twice a second meanwhile."""
+    begun: list[bytes] = []
+    next_look = 0.0
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while True:
+            if time.monotonic() >= next_look:
+                look()
+                next_look = time.monotonic() + LOOK_EVERY_S
+            if not selector.select(LOOK_EVERY_S):
+                continue
+            chunk = stdout.read(_READ_BYTES)
+            *lines, rest = chunk.split(b"\n")
+            if lines:
+                yield from [b"".join([*begun, lines[0]]), *lines[1:]]
+                begun = []
+            begun.append(rest)
+            if not chunk:
+                break
+    if last := b"".join(begun):
+        yield last
+
+
+def _listen(lines: Iterator[bytes], report: Callable[[dict[str, Any]], None], log: Path) -> dict[str, Any]:
     """Pass progress on until the child closes its output; returns the last message that was no progress.
 
     What is no message (a line cut short by the child's death, words of a library) goes to the log.
     """
     outcome: dict[str, Any] = {}
-    for line in stdout:
+    for line in lines:
         message = _message(line)
         if message is None:
             with log.open("ab") as file:
-                file.write(line)
+                file.write(line + b"\n")
         elif "progress" in message:
             report(message["progress"])
         else:
@@ -99,12 +154,12 @@ def _rebuilt(error: dict[str, str]) -> AdapterdError:
     return rebuilt
 
 
-def _died(stage: str, status: int, log: Path) -> StageError:
+def _died(stage: str, status: int, log: Path) -> WorkerLostError:
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         tail = file.read().decode(errors="replace").strip().splitlines()[-1:]
     said = f"; its last words: {tail[0]}" if tail else ""
-    return StageError(
+    return WorkerLostError(
         f"the {stage} worker {how}{said}", hint=f"its log is {log}; `adapterctl retrain` goes on where it stopped"
     )

@@ -129,7 +129,8 @@ class GridLinear(nn.Module):  # type: ignore[misc]
         return values.reshape(self._shape)
 
     def _factor(self, name: str) -> mx.array:
-        return 1 + self._units[name] * self[name]
+        factor: mx.array = 1 + self._units[name] * self[name]
+        return factor
 
     def __call__(self, inputs: mx.array) -> mx.array:
         outputs = inputs @ self.weight().astype(inputs.dtype).T

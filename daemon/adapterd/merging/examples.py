@@ -20,10 +20,11 @@ Error feedback alone kept 43 % of a gentle adapter of SmolLM2-135M Q4_1 with wei
 
 @dataclass(frozen=True)
 class Example:
-    """The ids of a prompt and its completion, which begins after `prompt_tokens`."""
+    """The ids of a prompt and its completion, which begins after `prompt_tokens`; of an output type, if it has one."""
 
     ids: Sequence[int]
     prompt_tokens: int
+    output_type: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.prompt_tokens < len(self.ids):
@@ -69,7 +70,7 @@ def read_examples(file: Path) -> list[Example]:
     """All examples of a file of JSON lines; raises InputError unless they are what the dataset stage writes."""
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return [Example(tuple(map(int, row["ids"])), int(row["prompt_tokens"])) for row in rows]
+        return [Example(tuple(map(int, row["ids"])), int(row["prompt_tokens"]), row.get("output_type")) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise InputError(f"{file} does not hold encoded examples: {exc}") from exc
 

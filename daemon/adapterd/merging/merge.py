@@ -10,7 +10,7 @@ import numpy as np
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
-from adapterd.errors import StageError
+from adapterd.errors import NoSpaceError, StageError
 from adapterd.merging.adapter import Update, read_adapter
 from adapterd.merging.calibrated import calibrate
 from adapterd.merging.distil import Distillation
@@ -28,6 +28,8 @@ ROWS_AT_A_TIME = 256
 CALIBRATION_TOKENS = 8_192
 LEAST_EXAMPLES = 24
 STEPS = 48
+ASIDE_SUFFIX = ".first"
+"""Of the first attempt, while a second one is made."""
 HELD_OUT_TOKENS = 8_192
 LEAST_HELD_OUT = 16
 ATTEMPTS = ((0.05, 0.8, 0.85), (0.85, 0.93, 0.95))
@@ -81,7 +83,7 @@ def merge(
     updates = read_adapter(adapter, base)
     _require_space(base_path, candidate.parent)
     partial = candidate.with_suffix(".partial")
-    for left_over in (candidate, partial, *map(candidate.with_suffix, SUFFIXES)):
+    for left_over in (candidate, partial, *map(candidate.with_suffix, (*SUFFIXES, ASIDE_SUFFIX))):
         left_over.unlink(missing_ok=True)
     merging = _Merging(Draft(base, partial), updates, samples or Samples(), report)
     try:
@@ -127,19 +129,34 @@ class _Merging:
         self.on_grid = [update for update in self.updates if self.samples.train and self.draft.has_grid(update.tensor)]
 
     def carry_out(self, min_retention: float, steps: int) -> None:
-        """Round, calibrate, distil and measure; once more with twice of everything where too little is kept."""
+        """Round, calibrate, distil and measure; once more with twice of everything where too little is kept. The better
+        attempt stays."""
         self._round_plainly()
-        for effort, (start, calibrated, measured) in enumerate(ATTEMPTS, start=1):
-            self.attempts = effort
-            if self.on_grid:
-                train = spread(self.samples.train, tokens=effort * CALIBRATION_TOKENS, at_least=effort * LEAST_EXAMPLES)
-                self.distillation = calibrate(
-                    self.draft, self.updates, train, steps=effort * steps, report=self.part(start, calibrated)
-                )
-            self._measure(self.part(calibrated, measured, "measuring retention"))
-            kept = self.retention.kept if self.retention else None
-            if not self.on_grid or kept is None or kept >= min_retention:
-                return
+        self._attempt(1, steps)
+        first = self.retention
+        if first is None or first.kept is None or first.kept >= min_retention or not self.on_grid:
+            return
+        if not _has_space_for(self.draft.path, self.draft.path.parent):
+            return  # the first attempt is kept, and held for keeping too little
+        distillation, aside = self.distillation, self.draft.path.with_suffix(ASIDE_SUFFIX)
+        try:
+            files.clone_atomic(self.draft.path, aside)
+            self._attempt(2, steps)
+            if self.retention is not None and (self.retention.kept or 0.0) < first.kept:
+                aside.replace(self.draft.path)
+                self.retention, self.distillation = first, distillation
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _attempt(self, effort: int, steps: int) -> None:
+        start, calibrated, measured = ATTEMPTS[effort - 1]
+        self.attempts = effort
+        if self.on_grid:
+            train = spread(self.samples.train, tokens=effort * CALIBRATION_TOKENS, at_least=effort * LEAST_EXAMPLES)
+            self.distillation = calibrate(
+                self.draft, self.updates, train, steps=effort * steps, report=self.part(start, calibrated)
+            )
+        self._measure(self.part(calibrated, measured, "measuring retention"))
 
     def part(self, start: float, end: float, doing: str = "") -> Report:
         """A listener for the part of the work between two shares of the whole."""
@@ -177,10 +194,14 @@ def _add(draft: Draft, update: Update) -> None:
         draft.choose(tensor, np.concatenate(list(pool.map(codes_of, range(0, len(delta), ROWS_AT_A_TIME)))))
 
 
+def _has_space_for(file: Path, folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= file.stat().st_size + SPARE_BYTES
+
+
 def _require_space(base: Path, folder: Path) -> None:
-    needed, free = base.stat().st_size + SPARE_BYTES, shutil.disk_usage(folder).free
-    if free < needed:
-        raise StageError(
+    if not _has_space_for(base, folder):
+        needed, free = base.stat().st_size + SPARE_BYTES, shutil.disk_usage(folder).free
+        raise NoSpaceError(
             f"{folder} has {free / 1e9:.1f} GB free and merging may need {needed / 1e9:.1f} GB",
             hint="free some space, then run `adapterctl retrain` to go on where this stopped",
         )

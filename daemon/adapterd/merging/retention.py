@@ -4,7 +4,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class Retention:
 
     `kl_base` and `kl_candidate` are KL(base + adapter ‖ base) and KL(base + adapter ‖ candidate) in nats, `top1` the
     share of tokens where base + adapter and candidate have the same first choice. `kept` is 1 - kl_candidate / kl_base:
-    1 if nothing of the adapter is lost, 0 if all is, None if there was nothing to lose.
+    1 if nothing of the adapter is lost, 0 if all is, None if there was nothing to lose. `by_type` has what is kept by
+    output type, where there are several.
 
     `expanded`: both sides were read with the touched tensors as fp32, values unchanged. Without, on a CPU, a kl of
     0.004 to 0.007 is llama.cpp's rounding of activations and no loss.
@@ -47,6 +48,7 @@ class Retention:
     kept: float | None
     top1: float
     expanded: bool = False
+    by_type: dict[str, float] = field(default_factory=dict)
 
 
 def measure(
@@ -63,6 +65,8 @@ def measure(
     context = max(len(example.ids) for example in examples)
     to_base, to_candidate, agree = [], [], []
     with ExitStack() as stack:
+        with LlamaModel.open(draft.path, context_tokens=context):
+            pass  # the draft is read as it is, too: what cannot be loaded must not be measured by its values
         lora = stack.enter_context(adapter_file(draft, updates))
         base, candidate = stack.enter_context(comparable(draft, updates))
         served = stack.enter_context(LlamaModel.open(base, context_tokens=context, lora=lora))
@@ -76,15 +80,32 @@ def measure(
             agree.append(wanted.argmax(-1) == found.argmax(-1))
             report(number / len(examples))
     kl_base, kl_candidate = (float(np.concatenate(each).mean()) for each in (to_base, to_candidate))
+    types = [example.output_type or "" for example in examples]
     return Retention(
         examples=len(examples),
         tokens=sum(map(len, agree)),
         kl_base=kl_base,
         kl_candidate=kl_candidate,
-        kept=1 - kl_candidate / kl_base if kl_base > NO_EFFECT else None,
+        kept=_kept(to_base, to_candidate),
         top1=float(np.concatenate(agree).mean()),
         expanded=base != draft.base.path,
+        by_type=_kept_by_type(types, to_base, to_candidate) if len(set(types)) > 1 else {},
     )
+
+
+def _kept(to_base: Sequence[Array], to_candidate: Sequence[Array]) -> float | None:
+    kl_base, kl_candidate = (float(np.concatenate(each).mean()) for each in (to_base, to_candidate))
+    return 1 - kl_candidate / kl_base if kl_base > NO_EFFECT else None
+
+
+def _kept_by_type(types: Sequence[str], to_base: Sequence[Array], to_candidate: Sequence[Array]) -> dict[str, float]:
+    kept = {}
+    for name in sorted(set(types)):
+        mine = [index for index, each in enumerate(types) if each == name]
+        share = _kept([to_base[index] for index in mine], [to_candidate[index] for index in mine])
+        if share is not None:
+            kept[name or "other"] = share
+    return kept
 
 
 @contextmanager

@@ -4,8 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Self
 
+from adapterd.record import FeedbackRecord
 from adapterd.store.database import Database
+
+_as_json = lru_cache(maxsize=1024)(json.dumps)  # of failure tags, of which few sets are ever used
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,22 @@ class NewFeedback:
     source_id: str | None = None
     rating: int | None = None
     failure_tags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: FeedbackRecord, file: str, line: int) -> Self:
+        """The row of a record that came from a line of a file."""
+        return cls(
+            record.content_hash,
+            record.prompt_hash,
+            record.to_json(),
+            record.created_at,
+            file,
+            line,
+            record.output_type,
+            record.source_id,
+            record.rating,
+            record.failure_tags,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class Feedback:
             (
                 (
                     model, record.content_hash, record.prompt_hash, record.output_type, record.source_id,
-                    record.rating, json.dumps(record.failure_tags), record.record, record.file, record.line,
+                    record.rating, _as_json(record.failure_tags), record.record, record.file, record.line,
                     record.created_at.isoformat(), received_at,
                 )
                 for record in records
@@ -116,6 +137,13 @@ class Feedback:
         """How many records the model has, or has got since the given id."""
         return self._one("SELECT count(*) FROM feedback WHERE model = ? AND id > ?", model, after_id)
 
+    def oldest(self, model: str, *, after_id: int = 0) -> datetime | None:
+        """When the first of the records came that the model has got since the given id."""
+        row = self._database.row(
+            "SELECT received_at FROM feedback WHERE model = ? AND id > ? ORDER BY id LIMIT 1", (model, after_id)
+        )
+        return datetime.fromisoformat(row["received_at"]) if row else None
+
     def last_id(self, model: str) -> int:
         """The id of the newest record, 0 if there is none."""
         return self._one("SELECT coalesce(max(id), 0) FROM feedback WHERE model = ?", model)
@@ -137,6 +165,11 @@ class Feedback:
         )
         return [FileRead(**dict(row)) for row in rows]
 
+    def stamps(self, model: str) -> dict[str, tuple[int, int]]:
+        """Size in bytes and time of change in nanoseconds of every file that was read, by path."""
+        rows = self._database.rows("SELECT path, size_bytes, mtime_ns FROM feedback_files WHERE model = ?", (model,))
+        return {path: (size_bytes, mtime_ns) for path, size_bytes, mtime_ns in rows}
+
     def quarantine(self, model: str, *, file: str, line: int, reason: str, excerpt: str, kept: str) -> None:
         """Note one unusable piece; the same piece of the same file is noted once."""
         self._database.execute(
@@ -151,6 +184,22 @@ class Feedback:
             """DELETE FROM quarantine WHERE model = ? AND file = ?
                AND json_array(line, kept) NOT IN (SELECT json_array(value ->> 0, value ->> 1) FROM json_each(?))""",
             (model, file, json.dumps(list(lines_kept))),
+        )
+
+    def refusals(self, model: str) -> dict[str, str]:
+        """The reasons, by path, why files were not read that were never read since."""
+        rows = self._database.rows(
+            """SELECT file, reason FROM quarantine WHERE model = ? AND line = 0 AND kept = ''
+               AND file NOT IN (SELECT path FROM feedback_files WHERE model = ?)""",
+            (model, model),
+        )
+        return {row["file"]: row["reason"] for row in rows}
+
+    def forget_refusals(self, model: str, files: Iterable[str]) -> None:
+        """Drop these reasons, for they no longer hold."""
+        self._database.execute_many(
+            "DELETE FROM quarantine WHERE model = ? AND file = ? AND line = 0 AND kept = ''",
+            [(model, file) for file in files],
         )
 
     def quarantined(self, model: str) -> list[Quarantined]:

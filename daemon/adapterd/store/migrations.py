@@ -132,4 +132,25 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX runs_by_model ON runs (model, created_at);
     """,
     "ALTER TABLE runs ADD COLUMN given TEXT;",
+    """
+    ALTER TABLE versions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN retry_at TEXT;
+    ALTER TABLE runs ADD COLUMN cancelled TEXT;
+    CREATE TABLE outlooks (
+        model TEXT PRIMARY KEY,
+        scheduled_at TEXT,
+        due TEXT,
+        due_since TEXT,
+        why_not TEXT,
+        base_drift TEXT
+    );
+    INSERT INTO outlooks (model, scheduled_at) SELECT model, at FROM next_runs;
+    DROP TABLE next_runs;
+    CREATE TABLE pauses (
+        model TEXT PRIMARY KEY,
+        reason TEXT NOT NULL,
+        since TEXT NOT NULL
+    );
+    """,
 )

@@ -36,7 +36,8 @@ class StageState(StrEnum):
 class Run:
     """One passage of the pipeline for one model; `fingerprint` tells which settings and base it was planned with.
 
-    `given` is the folder of the adapter that it registers, None for a run that trains one.
+    `given` is the folder of the adapter that it registers, None for a run that trains one. `attempts` counts failures
+    that may pass by themselves; at `retry_at` the daemon tries again. `cancelled` is why somebody asked it to end.
     """
 
     id: str
@@ -51,6 +52,9 @@ class Run:
     created_at: datetime
     finished_at: datetime | None
     given: str | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+    cancelled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class StageRow:
 
 
 class Runs:
-    """The runs, stages, run_requests and next_runs tables."""
+    """The runs, stages and run_requests tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -107,7 +111,7 @@ class Runs:
         """Move a run on; reaching any state but RUNNING notes the time."""
         finished = None if state is RunState.RUNNING else self._database.now()
         self._database.execute(
-            "UPDATE runs SET state = ?, error = ?, hint = ?, finished_at = ? WHERE id = ?",
+            "UPDATE runs SET state = ?, error = ?, hint = ?, finished_at = ?, retry_at = NULL WHERE id = ?",
             (state, error, hint, finished, run_id),
         )
 
@@ -195,19 +199,29 @@ class Runs:
         row = self._database.row("SELECT run_id, error FROM run_requests WHERE id = ?", (request_id,))
         return (row["run_id"], row["error"]) if row else (None, None)
 
-    def set_next(self, model: str, at: datetime) -> None:
-        """Remember when the daemon will look at the model again."""
-        self._database.execute("INSERT OR REPLACE INTO next_runs VALUES (?, ?)", (model, at.isoformat()))
+    def retry_later(self, run_id: str, at: datetime) -> None:
+        """Count a failure that may pass by itself, and try again at that time."""
+        self._database.execute(
+            "UPDATE runs SET attempts = attempts + 1, retry_at = ? WHERE id = ?", (at.isoformat(), run_id)
+        )
 
-    def next(self, model: str) -> datetime | None:
-        """When the daemon said it would look at the model again."""
-        row = self._database.row("SELECT at FROM next_runs WHERE model = ?", (model,))
-        return datetime.fromisoformat(row["at"]) if row else None
+    def forgive(self, run_id: str) -> None:
+        """Forget failures that were overcome: a stage succeeded since."""
+        self._database.execute("UPDATE runs SET attempts = 0 WHERE id = ? AND attempts > 0", (run_id,))
+
+    def ask_to_end(self, run_id: str, reason: str) -> None:
+        """Have whoever works on the run give it up."""
+        self._database.execute("UPDATE runs SET cancelled = ? WHERE id = ?", (reason, run_id))
+
+    def asked_to_end(self, run_id: str) -> str | None:
+        """Why the run is to be given up, None if it is not."""
+        row = self._database.row("SELECT cancelled FROM runs WHERE id = ?", (run_id,))
+        return row["cancelled"] if row else None
 
 
 def _run(row: Any) -> Run:
     values = dict(row)
     values["state"] = RunState(values["state"])
-    for name in ("created_at", "finished_at"):
+    for name in ("created_at", "finished_at", "retry_at"):
         values[name] = datetime.fromisoformat(values[name]) if values[name] else None
     return Run(**values)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from adapterd.store.agenda import Agenda
 from adapterd.store.database import Database, utc_now
 from adapterd.store.evaluation_sets import EvaluationSets
 from adapterd.store.events import Events
@@ -17,6 +18,7 @@ class Store(Database):
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__(path, clock=clock)
+        self.agenda = Agenda(self)
         self.feedback = Feedback(self)
         self.evaluation_sets = EvaluationSets(self)
         self.runs = Runs(self)

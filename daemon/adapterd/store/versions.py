@@ -17,12 +17,13 @@ class VersionState(StrEnum):
     HELD = "held"
     PROMOTED = "promoted"
     WITHDRAWN = "withdrawn"
+    COLLECTED = "collected"
 
 
 @dataclass(frozen=True)
 class Version:
     """One registered version; `digest` is that of its tag, `base_digest` that of the base's file, `reason` says why it
-    is in its state."""
+    is in its state. One that is `pinned` is never collected."""
 
     model: str
     version: str
@@ -33,6 +34,7 @@ class Version:
     reason: str
     metrics: dict[str, Any]
     created_at: datetime
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class Versions:
     def add(self, model: str, version: str, *, run_id: str, digest: str, base_digest: str) -> None:
         """Note a registered candidate; registering the same version again replaces it."""
         self._database.execute(
-            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, '', '{}', ?)",
+            """INSERT OR REPLACE INTO versions
+               (model, version, run_id, digest, base_digest, state, reason, metrics, created_at)
+               VALUES (?, ?, ?, ?, ?, ?, '', '{}', ?)""",
             (model, version, run_id, digest, base_digest, VersionState.CANDIDATE, self._database.now()),
         )
 
@@ -80,6 +84,12 @@ class Versions:
             """UPDATE versions SET state = ?, reason = ?, metrics = coalesce(?, metrics)
                WHERE model = ? AND version = ?""",
             (state, reason, None if metrics is None else json.dumps(metrics), model, version),
+        )
+
+    def pin(self, model: str, version: str, *, pinned: bool) -> None:
+        """Have a version kept whatever its age, or no longer."""
+        self._database.execute(
+            "UPDATE versions SET pinned = ? WHERE model = ? AND version = ?", (pinned, model, version)
         )
 
     def get(self, model: str, version: str) -> Version | None:
@@ -151,4 +161,5 @@ def _version(row: Any) -> Version:
     values["state"] = VersionState(values["state"])
     values["metrics"] = json.loads(values["metrics"])
     values["created_at"] = datetime.fromisoformat(values["created_at"])
+    values["pinned"] = bool(values["pinned"])
     return Version(**values)

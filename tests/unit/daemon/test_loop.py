@@ -2,48 +2,82 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapterd.errors import BusyError
+from adapterd.daemon import planner as planner_module
+from adapterd.daemon import runner as runner_module
+from adapterd.daemon.loop import _Session
+from adapterd.daemon.runner import AGAIN_AFTER
+from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError
 from adapterd.home import Home
-from adapterd.lifecycle import daemon as daemon_module
-from adapterd.lifecycle.daemon import _Session
 from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.pipeline import Outcome
+from adapterd.store import Store
+from adapterd.store.feedback import NewFeedback
+from adapterd.store.runs import RunState
 
-MODEL = "news"
+NEWS, MAIL = "news", "mail"
 CONFIG = """
 runtime = "embedded"
 
 [models.news]
 base = "base.gguf"
 base_digest = "sha256:aa"
+[models.news.schedule]
+min_new_records = 2
+
+[models.mail]
+base = "base.gguf"
+base_digest = "sha256:aa"
 """
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
 class Runs:
-    """Stands for the pipeline: notes what is asked of it, and says that another was quicker as often as it is told."""
+    """Stands for the pipeline: notes what is asked of it, and fails as it is told, before or after a run began."""
 
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-        self.busy = 0
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    refusals: list[AdapterdError] = field(default_factory=list)
+    failures: list[AdapterdError] = field(default_factory=list)
 
-    def __call__(self, store: Any, home: Home, settings: Any, *, begun: Any) -> Any:
+    def __call__(self, store: Store, home: Home, settings: Any, *, begun: Any) -> Any:
         @dataclass
         class Scripted:
             runs: Runs
 
             def run(self, model: str, reason: str) -> Outcome:
-                self.runs.reasons.append(reason)
-                if self.runs.busy:
-                    self.runs.busy -= 1
-                    raise BusyError("another run is going on")
-                begun("r")
-                return Outcome("r", "1.0.0", False, "held", {}, continued=False)
+                self.runs.reasons.append((model, reason))
+                if self.runs.refusals:
+                    raise self.runs.refusals.pop(0)
+                last = store.runs.latest(model)
+                run_id = last.id if last and last.state.open else f"{model}-{len(self.runs.reasons)}"
+                if last is None or not last.state.open:
+                    last_id = store.feedback.last_id(model)
+                    store.runs.start(run_id, model, reason=reason, fingerprint="f", last_feedback_id=last_id)
+                begun(run_id)
+                if self.runs.failures:
+                    exc = self.runs.failures.pop(0)
+                    store.runs.set_state(run_id, RunState.FAILED, error=str(exc), hint="")
+                    if exc.passing:
+                        store.runs.retry_later(run_id, store.clock() + 10 * SECOND)
+                    raise exc
+                store.runs.set_state(run_id, RunState.HELD)
+                return Outcome(run_id, "1.0.0", False, "held", {}, continued=False)
 
         return Scripted(self)
 
@@ -51,73 +85,297 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(daemon_module, "Pipeline", made)
+    monkeypatch.setattr(runner_module, "Pipeline", made)
     return made
 
 
 @pytest.fixture
-def session(tmp_path: Path, runs: Runs) -> Iterator[_Session]:
-    home = Home(tmp_path / "home")
-    home.create()
-    home.config_file.write_text(CONFIG)
-    session = _Session(home)
-    yield session
-    session.store.close()
+def clock() -> Clock:
+    return Clock()
 
 
-def look(session: _Session) -> None:
-    """One look at what is to be done, until the run that it may have begun is over."""
-    session._start_next()
-    for thread in threading.enumerate():
-        if thread.name == f"run-{MODEL}":
-            thread.join(10)
+@pytest.fixture
+def obstacles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What stands in the way of a run at the moment."""
+    made: list[str] = []
+    monkeypatch.setattr(planner_module.Planner, "look_around", lambda *_: list(made))
+    return made
 
 
-def interrupted(session: _Session, *, given: str | None = None) -> None:
-    session.store.runs.start("old", MODEL, reason="", fingerprint="f", last_feedback_id=0, given=given)
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.create()
+    made.config_file.write_text(CONFIG)
+    return made
+
+
+@pytest.fixture
+def session(
+    home: Home, runs: Runs, clock: Clock, obstacles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[_Session]:
+    made = started(home, clock, monkeypatch)
+    yield made
+    made.store.close()
+
+
+def started(home: Home, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> _Session:
+    """A daemon's session as it is when the daemon starts, by that clock in its thread and in that of its runner."""
+    monkeypatch.setattr("adapterd.store.database.utc_now", clock)
+    for module in ("adapterd.daemon.loop", "adapterd.daemon.runner"):
+        monkeypatch.setattr(f"{module}.Store", lambda path: Store(path, clock=clock))
+    return _Session(home)
+
+
+def look(session: _Session, times: int = 1) -> None:
+    """Look at what is to be done, until each run that this may have begun is over."""
+    for _ in range(times):
+        session.look()
+        for thread in threading.enumerate():
+            if thread.name.startswith("run-"):
+                thread.join(10)
+
+
+def give(session: _Session, count: int, model: str = NEWS) -> None:
+    first = session.store.feedback.last_id(model)
+    session.store.feedback.add_many(model, [record(first + number) for number in range(count)])
+
+
+def record(number: int) -> NewFeedback:
+    return NewFeedback(
+        content_hash=f"c{number}", prompt_hash=f"p{number}", record="{}", created_at=START, file="f",
+        line=number,
+    )  # fmt: skip
+
+
+def due(session: _Session, model: str = NEWS) -> str | None:
+    return session.store.agenda.outlook(model).due
+
+
+def why_not(session: _Session, model: str = NEWS) -> str | None:
+    return session.store.agenda.outlook(model).why_not
+
+
+def interrupted(session: _Session, model: str = NEWS, *, given: str | None = None) -> None:
+    session.store.runs.start("old", model, reason="", fingerprint="f", last_feedback_id=0, given=given)
 
 
 def test_a_request_waits_while_a_command_does_a_run(session: _Session, runs: Runs) -> None:
-    request = session.store.runs.request(MODEL, "asked")
+    request = session.store.runs.request(NEWS, "asked")
     with exclusive(session.home.run_lock, timeout_s=0, busy=""):
         look(session)
         assert runs.reasons == []
     look(session)
-    assert runs.reasons == ["asked"]
-    assert session.store.runs.request_answer(request) == ("r", None)
+    assert runs.reasons == [(NEWS, "asked")]
+    assert session.store.runs.request_answer(request) == ("news-1", None)
 
 
-def test_what_is_due_waits_too(session: _Session, runs: Runs) -> None:
-    interrupted(session)
-    session._due.add(MODEL)
-    with exclusive(session.home.run_lock, timeout_s=0, busy=""):
-        look(session)
-        assert runs.reasons == []
+def test_a_request_for_a_model_that_is_not_configured_is_answered(session: _Session, runs: Runs) -> None:
+    request = session.store.runs.request("gone", "asked")
     look(session)
-    assert runs.reasons == ["continued after an interruption"]
-    assert session._due == set()
+    assert session.store.runs.request_answer(request) == (None, "no model named 'gone' is configured")
 
 
 def test_a_request_is_kept_when_a_command_was_quicker(session: _Session, runs: Runs) -> None:
-    request, runs.busy = session.store.runs.request(MODEL, "asked"), 1
+    request = session.store.runs.request(NEWS, "asked")
+    runs.refusals = [BusyError("another run is going on")]
     look(session)
     assert session.store.runs.request_answer(request) == (None, None)
-    look(session)
-    assert session.store.runs.request_answer(request) == ("r", None)
+    look(session, 2)
+    assert session.store.runs.request_answer(request) == ("news-2", None)
 
 
-def test_what_was_due_is_due_again_when_a_command_was_quicker(session: _Session, runs: Runs) -> None:
+def test_a_request_that_cannot_begin_is_told_why(session: _Session, runs: Runs) -> None:
+    request = session.store.runs.request(NEWS, "asked")
+    runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
+    look(session, 3)
+    assert session.store.runs.request_answer(request) == (None, "Ollama does not answer")
+    assert len(runs.reasons) == 1
+
+
+def test_an_interrupted_run_goes_on(session: _Session, runs: Runs) -> None:
     interrupted(session)
-    session._due.add(MODEL)
-    runs.busy = 1
+    with exclusive(session.home.run_lock, timeout_s=0, busy=""):
+        look(session)
+        assert runs.reasons == []
+    look(session, 3)
+    assert runs.reasons == [(NEWS, "continued after an interruption")]
+    assert due(session) is None
+
+
+def test_a_run_that_a_command_finished_meanwhile_is_not_begun(
+    session: _Session, runs: Runs, obstacles: list[str]
+) -> None:
+    interrupted(session)
+    obstacles.append("on battery")
     look(session)
-    assert session._due == {MODEL}
+    assert due(session) == "continued after an interruption"
+    session.store.runs.set_state("old", RunState.PROMOTED)
+    obstacles.clear()
     look(session)
-    assert runs.reasons == ["continued after an interruption"] * 2
+    assert (runs.reasons, due(session)) == ([], None)
 
 
 def test_an_interrupted_registration_is_left_to_the_person(session: _Session, runs: Runs) -> None:
     interrupted(session, given="/adapters/news")
-    session._due.add(MODEL)
+    look(session, 2)
+    assert runs.reasons == []
+
+
+def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: _Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
     look(session)
     assert runs.reasons == []
+    clock.now += DAY
+    look(session, 3)
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_a_model_that_has_not_says_so(session: _Session, runs: Runs, clock: Clock) -> None:
+    give(session, 1)
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == []
+    assert why_not(session) == "1 of 2 new records"
+
+
+def test_what_is_due_waits_for_the_machine_and_says_for_what(
+    session: _Session, runs: Runs, clock: Clock, obstacles: list[str]
+) -> None:
+    give(session, 2)
+    obstacles += ["on battery", "quiet hours until 18:00"]
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == []
+    assert why_not(session) == "on battery; quiet hours until 18:00"
+    obstacles.clear()
+    look(session)
+    assert runs.reasons == [], "it is asked every few seconds only"
+    clock.now += 20 * SECOND
+    look(session)
+    assert len(runs.reasons) == 1
+    assert why_not(session) is None
+
+
+def test_what_is_due_is_still_due_for_the_next_daemon(
+    session: _Session, runs: Runs, clock: Clock, obstacles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(session, 2)
+    obstacles.append("on battery")
+    clock.now += DAY
+    look(session)
+    obstacles.clear()
+    another = started(session.home, clock, monkeypatch)
+    look(another)
+    another.store.close()
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_a_night_that_no_daemon_saw_is_made_up_for(
+    session: _Session, runs: Runs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(session, 2)
+    look(session)
+    clock.now += 5 * DAY
+    another = started(session.home, clock, monkeypatch)
+    look(another, 3)
+    another.store.close()
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_models_take_turns_and_the_longest_waiting_is_first(
+    session: _Session, runs: Runs, clock: Clock, obstacles: list[str]
+) -> None:
+    obstacles.append("on battery")
+    interrupted(session, MAIL)
+    look(session)
+    give(session, 2)
+    clock.now += DAY
+    look(session)
+    obstacles.clear()
+    clock.now += 20 * SECOND
+    look(session)
+    look(session)
+    assert [model for model, _ in runs.reasons] == [MAIL, NEWS]
+
+
+def test_a_pause_holds_until_it_is_taken_back(session: _Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    session.store.agenda.pause(None, "on holiday")
+    clock.now += DAY
+    look(session)
+    assert (runs.reasons, why_not(session)) == ([], "paused: on holiday")
+    session.store.agenda.resume(None)
+    look(session)
+    assert len(runs.reasons) == 1
+
+
+def test_somebody_who_asks_is_not_held_by_a_pause(session: _Session, runs: Runs) -> None:
+    session.store.agenda.pause(NEWS, "")
+    session.store.runs.request(NEWS, "asked")
+    look(session)
+    assert runs.reasons == [(NEWS, "asked")]
+
+
+def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: _Session, runs: Runs, clock: Clock) -> None:
+    session.store.runs.request(NEWS, "asked")
+    runs.failures = [RuntimeUnavailableError("Ollama does not answer")]
+    look(session, 3)
+    assert len(runs.reasons) == 1
+    clock.now += 10 * SECOND
+    look(session, 3)
+    assert runs.reasons[1:] == [(NEWS, "tried again after: Ollama does not answer")]
+
+
+def test_a_fault_that_will_not_pass_is_left_to_the_person(session: _Session, runs: Runs, clock: Clock) -> None:
+    session.store.runs.request(NEWS, "asked")
+    runs.failures = [InputError("the schema is not JSON")]
+    look(session)
+    clock.now += timedelta(hours=10)
+    look(session, 3)
+    assert len(runs.reasons) == 1
+
+
+def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: _Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
+    clock.now += DAY
+    look(session, 3)
+    assert len(runs.reasons) == 1
+    assert (due(session), why_not(session)) == ("scheduled, 2 new records", "Ollama does not answer")
+    clock.now += AGAIN_AFTER
+    look(session)
+    assert len(runs.reasons) == 2
+
+
+def test_what_can_never_begin_is_let_go_and_told(session: _Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    runs.refusals = [InputError("the base is not the pinned one")]
+    clock.now += DAY
+    look(session)
+    clock.now += AGAIN_AFTER
+    look(session)
+    assert len(runs.reasons) == 1
+    assert (due(session), why_not(session)) == (None, "the base is not the pinned one")
+    assert session.store.events.latest(model=NEWS)[0].kind == "run.refused"
+
+
+def test_a_changed_configuration_is_taken_up(session: _Session, runs: Runs, clock: Clock) -> None:
+    look(session)
+    give(session, 1)
+    session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 1"))
+    look(session)
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == [(NEWS, "scheduled, 1 new records")]
+    session._close()
+
+
+def test_a_broken_configuration_leaves_the_old_one_in_force(session: _Session, runs: Runs, clock: Clock) -> None:
+    look(session)
+    give(session, 2)
+    session.home.config_file.write_text(CONFIG.replace("[models.news.schedule]", '[models.news.schedule]\ncron = "x"'))
+    look(session)
+    clock.now += DAY
+    look(session)
+    assert len(runs.reasons) == 1

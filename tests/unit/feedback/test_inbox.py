@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError
-from adapterd.feedback.inbox import InboxFile, Pending, adopt, drop, pending
+from adapterd.feedback.inbox import MAX_NAME_BYTES, Pending, adopt, drop, pending
+from adapterd.feedback.listing import InboxFile
 
 NOW = 1_000_000.0
 
@@ -51,7 +52,7 @@ def test_hidden_temporary_and_other_files_are_left_alone(tmp_path: Path, name: s
 def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").mkdir()
     os.mkfifo(tmp_path / "b.jsonl")
-    assert look(tmp_path) == Pending((), ())
+    assert look(tmp_path) == Pending((), (), {f"{tmp_path}/b.jsonl": "this is a pipe, not a file"})
 
 
 def test_the_file_that_is_unchanged_for_longest_comes_first(tmp_path: Path) -> None:
@@ -96,13 +97,13 @@ def test_a_known_file_is_not_unsettled(tmp_path: Path) -> None:
     assert look(tmp_path, known.get) == Pending((), ())
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
-    put(tmp_path / "secret" / "a.jsonl")
+def test_a_link_out_of_the_folder_is_refused_by_name(tmp_path: Path) -> None:
+    target = put(tmp_path / "secret" / "a.jsonl")
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    (inbox / "file.jsonl").symlink_to(tmp_path / "secret" / "a.jsonl")
-    (inbox / "folder").symlink_to(tmp_path / "secret", target_is_directory=True)
-    assert look(inbox) == Pending((), ())
+    (inbox / "file.jsonl").symlink_to(target)
+    found = look(inbox)
+    assert (found.ready, found.unsettled, list(found.refused)) == ((), (), [f"{inbox}/file.jsonl"])
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
@@ -128,25 +129,6 @@ def test_a_name_that_is_not_utf8_is_told_in_utf8(tmp_path: Path) -> None:
     put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")))
     (file,) = look(tmp_path).ready
     assert file.name == f"{tmp_path}/\\xff.jsonl"
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the feedback folder .*/nowhere does not exist"):
-        look(tmp_path / "nowhere")
-
-
-def test_a_subfolder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    (tmp_path / "closed").mkdir()
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(InputError, match=r"folder .*/closed cannot be read: Permission denied"):
-        look(tmp_path)
 
 
 def test_dropped_records_are_a_new_private_file_each_time(tmp_path: Path) -> None:
@@ -194,3 +176,14 @@ def test_an_imported_file_keeps_its_time_which_dates_records_without_one(tmp_pat
     os.utime(source, (1_700_000_000, 1_700_000_000))
     (tmp_path / "inbox").mkdir()
     assert adopt(tmp_path / "inbox", source).stat().st_mtime == 1_700_000_000
+
+
+@pytest.mark.parametrize("name", ["ü" * 120 + ".jsonl", "x" * 249 + ".jsonl", ".jsonl" * 40, "x\n.json"])
+def test_a_file_is_adopted_whatever_its_name(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    source.touch()
+    (tmp_path / "inbox").mkdir()
+    adopted = adopt(tmp_path / "inbox", source)
+    assert adopted.suffix == source.suffix
+    assert len(os.fsencode(adopted.name)) <= len("import-0123456789abcdef-") + MAX_NAME_BYTES
+    assert [file.path for file in pending(tmp_path / "inbox", nothing_known, now=0).ready] == [adopted]

@@ -1,5 +1,6 @@
 """What cannot be used is kept as it came."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapterd.errors import StoreError
 from adapterd.feedback import quarantine
-from adapterd.feedback.inbox import InboxFile
+from adapterd.feedback.listing import InboxFile
 
 
 def inbox_file(path: Path, content: bytes) -> InboxFile:
@@ -45,15 +46,32 @@ def test_a_whole_file_is_kept_privately_with_its_ending(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
-def test_each_state_of_a_file_is_kept(tmp_path: Path) -> None:
+def test_a_later_state_of_a_file_replaces_the_earlier(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    names = {quarantine.keep_file(tmp_path, inbox_file(path, content)) for content in (b"[", b"[1")}
-    assert {(tmp_path / name).read_bytes() for name in names} == {b"[", b"[1"}
+    names = {quarantine.keep_file(tmp_path / "kept", inbox_file(path, content)) for content in (b"[", b"[1")}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == {names.pop(): b"[1"}
+    assert not names
+
+
+def test_the_same_state_of_a_file_is_kept_once(tmp_path: Path) -> None:
+    file = inbox_file(tmp_path / "a.json", b"[")
+    kept = tmp_path / quarantine.keep_file(tmp_path, file)
+    kept_at = kept.stat().st_ino
+    quarantine.keep_file(tmp_path, file)
+    assert kept.stat().st_ino == kept_at
+
+
+def test_a_file_that_would_fill_the_disk_is_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.touch()
+    os.truncate(path, 10 << 30)
+    assert quarantine.keep_file(tmp_path / "kept", InboxFile(path, 10 << 30, path.stat().st_mtime_ns)) == ""
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     assert quarantine.keep_file(tmp_path, InboxFile(tmp_path / "gone.json", 1, 1)) == ""
-    assert quarantine.excerpt_of_file(tmp_path / "gone.json") == ""
+    assert quarantine.excerpt_of_file(InboxFile(tmp_path / "gone.json", 1, 1)) == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -68,7 +86,7 @@ def test_an_excerpt_shows_the_beginning_on_one_line() -> None:
 
 def test_an_excerpt_of_a_file_is_that_of_its_beginning(tmp_path: Path) -> None:
     file = inbox_file(tmp_path / "a.json", b"ab\0" + b"c" * 5000)
-    assert quarantine.excerpt_of_file(file.path) == "ab�" + "c" * 197
+    assert quarantine.excerpt_of_file(file) == "ab�" + "c" * 197
 
 
 @given(st.binary(max_size=2000))

@@ -1,17 +1,20 @@
 """Files as they come: every piece of them is a value or a fault, and none is lost."""
 
 import json
+import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError
 from adapterd.feedback import reader
-from adapterd.feedback.reader import Bad, Good, read_file
+from adapterd.feedback.listing import InboxFile, inbox_file
+from adapterd.feedback.reader import Bad, Good
 
 Write = Callable[..., Path]
 
@@ -24,6 +27,10 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write
+
+
+def read_file(path: Path) -> Iterator[Good | Bad]:
+    return reader.read_file(inbox_file(str(path), path.stat()))
 
 
 def values(path: Path) -> list[tuple[int, object]]:
@@ -189,6 +196,11 @@ def test_json_lines_in_a_json_file_may_be_over_that_limit(write: Write, monkeypa
     assert len(values(write(b'{"a": 1}\n' * 100, "a.json"))) == 100
 
 
+def test_a_document_of_one_line_may_be_longer_than_a_line(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 50)
+    assert values(write(b'{"a": 1}' + b" " * 100, "a.json")) == [(1, {"a": 1})]
+
+
 def test_a_line_of_the_longest_length_is_read(write: Write) -> None:
     line = b'"' + b"x" * (reader.MAX_LINE_BYTES - 2) + b'"'
     assert [number for number, _ in values(write(line + b"\n" + line))] == [1, 2]
@@ -217,18 +229,61 @@ def test_a_large_file_is_read_with_little_memory(write: Write) -> None:
 
 def test_a_file_that_has_gone_raises(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.jsonl cannot be read: No such file"):
-        list(read_file(tmp_path / "gone.jsonl"))
+        list(reader.read_file(InboxFile(tmp_path / "gone.jsonl", 1, 1)))
 
 
-def test_a_file_that_may_not_be_read_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, *args: object) -> None:
+def test_a_file_that_may_not_be_read_raises(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    file = inbox_file(str(path := write(b"{}")), path.stat())
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InputError, match="cannot be read: Permission denied"):
-        list(read_file(tmp_path / "a.jsonl"))
+        list(reader.read_file(file))
 
 
+def test_no_more_lines_are_read_than_were_there_when_the_file_was_listed(write: Write) -> None:
+    path = write(b"1\n2\n")
+    file = inbox_file(str(path), path.stat())
+    path.write_bytes(b"1\n2\n3\n")
+    assert [piece.line for piece in reader.read_file(file)] == [1, 2]
+
+
+def test_a_line_that_was_cut_when_the_file_was_listed_is_read_to_its_end(write: Write) -> None:
+    path = write(b"1\n22")
+    file = inbox_file(str(path), path.stat())
+    path.write_bytes(b"1\n2222\n3\n")
+    assert list(reader.read_file(file))[1:] == [Good(2, 2222, b"2222")]
+
+
+def test_a_line_without_an_end_is_left_in_a_file_that_is_growing(write: Write) -> None:
+    path = write(b'{"a": 1}\n{"a": 2')
+    file = replace(inbox_file(str(path), path.stat()), is_growing=True)
+    assert list(reader.read_file(file)) == [Good(1, {"a": 1}, b'{"a": 1}')]
+
+
+def test_a_line_that_grows_for_ever_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 100)
+    path = write(b"x" * 1000)
+
+    class Endless:
+        """A file of which every reading finds more."""
+
+        def readline(self, limit: int) -> bytes:
+            return b"x" * limit
+
+    file = inbox_file(str(path), path.stat())
+    assert list(reader._lines(Endless(), file)) == [Bad(1, "the line is longer than 0 MiB", None)]  # type: ignore[arg-type]
+
+
+def test_a_sparse_file_of_ten_gigabytes_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    os.truncate(path, 10 << 30)
+    assert only_fault(path) == Bad(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
+
+
+@settings(deadline=None)
 @given(content=st.binary(), name=st.sampled_from(["a.json", "a.jsonl"]))
 def test_any_bytes_are_read_without_an_exception(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
@@ -246,6 +301,7 @@ lines = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(lines)
 def test_every_line_that_is_not_blank_is_one_piece(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
@@ -262,6 +318,7 @@ texts = st.text(max_size=10)
 objects = st.dictionaries(texts, st.recursive(st.none() | st.integers() | texts, st.lists, max_leaves=5), max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(objects, max_size=6), st.sampled_from([None, 2]), st.booleans())
 def test_an_array_gives_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, items: list[object], indent: int | None, ascii_only: bool

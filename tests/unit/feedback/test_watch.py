@@ -14,6 +14,7 @@ from watchdog.events import FileClosedNoWriteEvent, FileOpenedEvent
 
 from adapterd.feedback import watch
 from adapterd.feedback.watch import FolderWatch
+from adapterd.system import mounts
 
 WAIT_S = 20.0
 
@@ -147,34 +148,101 @@ def test_ending_a_watch_twice_or_before_it_began_is_harmless(inbox: Path) -> Non
     watching.end()
 
 
+def test_a_folder_that_was_deleted_and_made_again_is_watched_again(watching: Watching, inbox: Path) -> None:
+    for _ in range(3):
+        inbox.rmdir()
+        assert watching.hinted()
+        watching.watch.refresh()
+        assert watching.watch.blind == (inbox,)
+        inbox.mkdir()
+        watching.watch.refresh()
+        assert watching.hinted()
+        (inbox / "a.jsonl").write_bytes(b"{}")
+        assert watching.hinted()
+        (inbox / "a.jsonl").unlink()
+
+
+def test_a_folder_that_a_link_took_the_place_of_is_watched(watching: Watching, inbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    inbox.rmdir()
+    inbox.symlink_to(tmp_path / "elsewhere")
+    assert watching.hinted()
+    watching.watch.refresh()
+    assert watching.hinted()
+    (tmp_path / "elsewhere" / "a.jsonl").write_bytes(b"{}")
+    assert watching.hinted()
+
+
+def test_a_file_in_the_place_of_the_folder_is_blind_until_there_is_a_folder(inbox: Path) -> None:
+    inbox.rmdir()
+    inbox.touch()
+    watching = Watching(inbox)
+    watching.watch.start()
+    assert watching.watch.blind == (inbox,)
+    inbox.unlink()
+    inbox.mkdir()
+    watching.watch.refresh()
+    assert watching.hinted()
+    assert watching.watch.blind == ()
+    watching.end()
+
+
+def test_folders_of_every_name_are_watched(tmp_path: Path) -> None:
+    folders = [tmp_path / "new\nline", tmp_path / ("x" * 255), tmp_path / "ü"]
+    for folder in folders:
+        folder.mkdir()
+    watching = Watching(*folders)
+    watching.watch.start()
+    for folder in folders:
+        (folder / "a.jsonl").touch()
+        assert watching.hinted()
+    watching.end()
+
+
 def out_of_watches(*args: object, **kwargs: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_the_folders_are_polled_where_the_observer_cannot_start(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog.observers, "Observer", out_of_watches)
-    monkeypatch.setattr(watch, "POLL_EVERY_S", 0.01)
+def test_folders_are_blind_where_the_system_has_no_more_observers_and_watched_as_soon_as_it_has(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watching = Watching(inbox)
-    watching.watch.start()
-    (inbox / "a.jsonl").write_bytes(b"{}")
+    with monkeypatch.context() as scarce:
+        scarce.setattr(watchdog.observers, "Observer", out_of_watches)
+        watching.watch.start()
+        watching.watch.refresh()
+    assert watching.watch.blind == (inbox,)
+    watching.watch.refresh()
     assert watching.hinted()
+    assert watching.watch.blind == ()
     watching.end()
 
 
-def test_the_folders_are_polled_where_a_folder_cannot_be_watched(
-    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_is_blind_where_the_system_has_no_more_watches(
+    watching: Watching, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "POLL_EVERY_S", 0.01)
-    watching = Watching(inbox, tmp_path / "later")
-    watching.watch.start()
+    both = Watching(inbox, tmp_path / "later")
+    both.watch.start()
     (tmp_path / "later").mkdir()
     with monkeypatch.context() as scarce:
-        scarce.setattr(type(watching.watch._observer), "schedule", out_of_watches)
-        watching.watch.refresh()
+        scarce.setattr(type(both.watch._observer), "schedule", out_of_watches)
+        both.watch.refresh()
+        assert both.watch.blind == (tmp_path / "later",)
+    both.watch.refresh()
+    assert both.hinted()
+    assert both.watch.blind == ()
+    both.end()
+
+
+def test_a_folder_on_a_share_is_blind_and_yet_hints_at_what_is_written_here(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "_mounts", lambda: [("/", "nfs4")])
+    watching = Watching(inbox)
+    watching.watch.start()
+    assert watching.watch.blind == (inbox,)
+    (inbox / "a.jsonl").touch()
     assert watching.hinted()
-    for folder in (inbox, tmp_path / "later"):
-        (folder / "a.jsonl").write_bytes(b"{}")
-        assert watching.hinted()
     watching.end()
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import (
+    BaseChange,
     ModelSettings,
     OllamaSettings,
     RuntimeKind,
@@ -25,6 +26,7 @@ from adapterd.config import (
 from adapterd.dataset.build import DatasetResult
 from adapterd.dataset.encoding import TokenStatistics
 from adapterd.evaluation.evaluate import CaseResult, Scores
+from adapterd.hours import Hours
 from adapterd.lifecycle.plain import dumps, from_plain, to_plain
 from adapterd.lifecycle.plan import Plan
 from adapterd.lifecycle.stages import EvaluationResult, ServingResult
@@ -38,6 +40,7 @@ PLAIN = st.dictionaries(
     TEXT, st.recursive(st.none() | st.integers() | FLOATS | TEXT, st.lists, max_leaves=4), max_size=3
 )
 PARAMETERS = st.booleans() | st.integers() | FLOATS | TEXT
+SPANS = st.builds(Hours, start=st.sampled_from([time(0), time(22, 30)]), end=st.sampled_from([time(6), time(23, 59)]))
 TIMES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
 
 st.register_type_strategy(Path, PATHS)
@@ -57,7 +60,14 @@ MODELS = st.builds(
     task=st.sampled_from(Task),
     schema=st.none() | PATHS,
     training=st.builds(TrainingSettings, rank=st.integers(1, 64), alpha=st.floats(0.001, 100)),
-    schedule=st.builds(ScheduleSettings, cron=TEXT),
+    schedule=st.builds(
+        ScheduleSettings,
+        cron=TEXT,
+        every_hours=st.none() | st.floats(0.01, 8_784),
+        max_age_days=st.none() | st.floats(0.01, 3_660),
+        on_base_change=st.sampled_from(BaseChange),
+        quiet_hours=st.none() | SPANS,
+    ),
 )
 PLANS = st.builds(
     Plan,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeRuntime
+from scripted_workers import Workers
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
@@ -20,7 +21,6 @@ from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.pipeline import Outcome, Pipeline
 from adapterd.lifecycle.plan import GIVEN, GivenAdapter, open_plan
 from adapterd.lifecycle.register import register
-from adapterd.lifecycle.stages import CANDIDATE
 from adapterd.lifecycle.versions import Increment
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
@@ -29,36 +29,6 @@ from adapterd.store.runs import RunState
 MODEL = "news"
 TRAINING = ["dataset", "training", "merging", "serving", "evaluation"]
 REGISTERING = ["importing", "dataset", "merging", "serving", "evaluation"]
-FILES = {
-    "importing": "adapter/adapters.safetensors", "training": "adapter/adapters.safetensors",
-    "dataset": "dataset/train.jsonl", "merging": CANDIDATE,
-}  # fmt: skip
-
-
-@dataclass
-class Workers:
-    """Stands for the worker processes: does every stage at once, or fails at one of them."""
-
-    done: list[str] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
-    fault: tuple[str, Exception] | None = None
-
-    def __call__(self, stage: str, folder: Path, home: Home, *, report: Any) -> dict[str, Any]:
-        if self.fault and self.fault[0] == stage:
-            raise self.fault[1]
-        self.done.append(stage)
-        if stage == "importing":
-            self.given = sorted(file.name for file in (folder / GIVEN).iterdir())
-        if stage in FILES:
-            (folder / FILES[stage]).parent.mkdir(exist_ok=True)
-            (folder / FILES[stage]).touch()
-        verdict = {"promote": False, "reason": "held: no better", "scores": {}, "evaluation_hash": "h"}
-        return {"digest": "d", "evaluation_cases": [], **verdict}
-
-    def did(self) -> list[str]:
-        """The stages since the last time this was asked."""
-        done, self.done = self.done, []
-        return done
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """When a model is due: cron as people know it, in local time."""
 
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,79 +9,43 @@ from hypothesis import strategies as st
 
 from adapterd.config import ModelSettings, ScheduleSettings, Settings
 from adapterd.errors import ConfigError
-from adapterd.lifecycle.schedule import MISSED_BY_S, Schedule, cron_trigger
+from adapterd.lifecycle.schedule import Schedule, cron_times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-MAX_WAIT_S = 10
-
-
-class Calls:
-    """What was due, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._come = threading.Semaphore(0)
-
-    def __call__(self, name: str) -> None:
-        self.names.append(name)
-        self._come.release()
-
-    def wait(self) -> None:
-        assert self._come.acquire(timeout=MAX_WAIT_S), "nothing was due"
-
-
-@pytest.fixture
-def calls() -> Calls:
-    return Calls()
-
-
-@pytest.fixture
-def schedule(calls: Calls) -> Iterator[Schedule]:
-    made = Schedule(calls)
-    yield made
-    made.stop()
 
 
 @pytest.fixture
 def in_berlin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apscheduler.triggers.cron.get_localzone", lambda: BERLIN)
+    monkeypatch.setattr("adapterd.lifecycle.schedule.local_zone", lambda: BERLIN)
 
 
 def due(cron: str, after: datetime, count: int = 1) -> list[datetime]:
-    """The next times of an expression."""
-    trigger = cron_trigger("m", cron)
-    found: list[datetime] = []
+    """The next times of an expression, on the clocks of Berlin."""
+    times = cron_times("m", cron)
+    found = [after]
     for _ in range(count):
-        found.append(trigger.get_next_fire_time(found[-1] if found else None, found[-1] if found else after))
-    return found
+        at = times.after(found[-1])
+        assert at is not None
+        found.append(at)
+    return [at.astimezone(BERLIN) for at in found[1:]]
 
 
 def weekdays(field: str) -> set[str]:
     """On which days of a week an expression with that weekday field is due."""
     monday = datetime(2026, 6, 1, tzinfo=UTC)
-    trigger = cron_trigger("m", f"0 12 * * {field}")
-    starts = [monday + timedelta(days=day) for day in range(7)]
-    days = [trigger.get_next_fire_time(None, start.replace(tzinfo=trigger.timezone)) for start in starts]
+    days = [due(f"0 12 * * {field}", monday + timedelta(days=day))[0] for day in range(7)]
     return {day.strftime("%a").lower() for day in days}
 
 
-def settings_of(**crons: str) -> Settings:
-    models = {
-        name: ModelSettings(base="b", base_digest="d", schedule=ScheduleSettings(cron=cron))
-        for name, cron in crons.items()
+def settings_of(**schedules: str | ScheduleSettings) -> Settings:
+    chosen = {
+        name: given if isinstance(given, ScheduleSettings) else ScheduleSettings(cron=given)
+        for name, given in schedules.items()
     }
-    return Settings(models=models)
-
-
-def was_due(schedule: Schedule, name: str, *, ago: timedelta) -> None:
-    """As if the machine had slept through the time of the model."""
-    schedule._scheduler.get_job(name).modify(next_run_time=datetime.now(UTC) - ago)
-
-
-def let_finish(schedule: Schedule) -> None:
-    """Wait for everything that was begun."""
-    schedule._scheduler.shutdown(wait=True)
+    return Settings(
+        models={name: ModelSettings(base="b", base_digest="d", schedule=each) for name, each in chosen.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +55,7 @@ def let_finish(schedule: Schedule) -> None:
 )  # fmt: skip
 def test_what_is_no_cron_expression_is_a_fault_with_its_path(cron: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        cron_trigger("newsbrief", cron)
+        cron_times("newsbrief", cron)
     assert str(caught.value).startswith(f"models.newsbrief.schedule.cron: {cron!r} is not a cron expression: ")
 
 
@@ -152,57 +114,129 @@ def test_a_range_of_weekdays_goes_round_the_week(first: int, last: int, step: in
     assert weekdays(f"{NAMES[first]}-{NAMES[last]}/{step}") == expected
 
 
-def test_every_model_has_its_next_time(schedule: Schedule) -> None:
-    schedule.start(settings_of(m="0 3 * * *", n="30 4 * * *"))
-    for name, hour, minute in (("m", 3, 0), ("n", 4, 30)):
-        at = schedule.next(name)
-        assert at is not None
-        assert (at.hour, at.minute) == (hour, minute)
-        assert timedelta() < at - datetime.now(UTC) <= timedelta(days=1, hours=1)
+EVENING = datetime(2026, 6, 1, 22, tzinfo=BERLIN)
+NIGHT = datetime(2026, 6, 2, 3, tzinfo=BERLIN)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
-def test_a_model_that_is_not_scheduled_has_no_next_time(schedule: Schedule) -> None:
-    assert schedule.next("m") is None
-    schedule.start(settings_of(n="0 3 * * *"))
-    assert schedule.next("m") is None
+def nightly(*, known: datetime | None = None, now: datetime = EVENING) -> Schedule:
+    return Schedule(settings_of(m="0 3 * * *"), now, {"m": known})
 
 
-def test_a_cron_expression_that_makes_no_sense_starts_nothing(schedule: Schedule) -> None:
+@pytest.mark.usefixtures("in_berlin")
+def test_every_model_has_its_next_time() -> None:
+    schedule = Schedule(settings_of(m="0 3 * * *", n="30 4 * * *"), EVENING, {})
+    assert schedule.next("m") == NIGHT
+    assert schedule.next("n") == NIGHT + 90 * MINUTE
+    assert schedule.next("unknown") is None
+
+
+def test_a_cron_expression_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^models\.n\.schedule\.cron: "):
-        schedule.start(settings_of(m="0 3 * * *", n="sometimes"))
-    assert not schedule._scheduler.running
+        Schedule(settings_of(m="0 3 * * *", n="sometimes"), EVENING, {})
 
 
-def test_a_model_that_is_due_is_called_by_its_name(schedule: Schedule, calls: Calls) -> None:
-    schedule.start(settings_of(m="0 3 * * *", n="0 3 * * *"))
-    was_due(schedule, "m", ago=timedelta())
-    calls.wait()
-    let_finish(schedule)
-    assert calls.names == ["m"]
+def test_so_it_is_where_an_interval_is_used_instead() -> None:
+    with pytest.raises(ConfigError):
+        Schedule(settings_of(m=ScheduleSettings(cron="sometimes", every_hours=1)), EVENING, {})
 
 
-def test_times_that_were_slept_through_are_made_up_for_once(schedule: Schedule, calls: Calls) -> None:
-    schedule.start(settings_of(m="*/5 * * * *"))
-    was_due(schedule, "m", ago=timedelta(seconds=MISSED_BY_S) - timedelta(hours=1))
-    calls.wait()
-    let_finish(schedule)
-    assert calls.names == ["m"]
+@pytest.mark.usefixtures("in_berlin")
+def test_a_model_is_due_once_when_its_time_comes() -> None:
+    schedule = nightly()
+    assert schedule.look(NIGHT - timedelta(seconds=1)) == []
+    assert schedule.look(NIGHT) == ["m"]
+    assert schedule.look(NIGHT + timedelta(seconds=1)) == []
+    assert schedule.next("m") == NIGHT + DAY
 
 
-def test_a_time_that_was_missed_long_ago_is_let_go(schedule: Schedule, calls: Calls) -> None:
-    another_day = datetime.now(UTC) + timedelta(days=100)
-    once_a_year = f"0 3 {another_day.day} {another_day.month} *"
-    schedule.start(settings_of(m=once_a_year, n=once_a_year))
-    was_due(schedule, "m", ago=timedelta(seconds=MISSED_BY_S) + timedelta(minutes=1))
-    was_due(schedule, "n", ago=timedelta())
-    calls.wait()
-    let_finish(schedule)
-    assert calls.names == ["n"]
+@pytest.mark.usefixtures("in_berlin")
+def test_nights_that_were_slept_through_are_made_up_for_once() -> None:
+    schedule = nightly()
+    assert schedule.look(NIGHT + 5 * DAY + HOUR) == ["m"]
+    assert schedule.look(NIGHT + 5 * DAY + HOUR + MINUTE) == []
+    assert schedule.next("m") == NIGHT + 6 * DAY
 
 
-def test_a_schedule_can_be_stopped_twice_and_before_it_began(calls: Calls) -> None:
-    schedule = Schedule(calls)
-    schedule.stop()
-    schedule.start(settings_of(m="0 3 * * *"))
-    schedule.stop()
-    schedule.stop()
+@pytest.mark.usefixtures("in_berlin")
+def test_a_time_that_passed_while_the_daemon_was_dead_is_due_at_once() -> None:
+    schedule = nightly(known=NIGHT, now=NIGHT + 2 * DAY + HOUR)
+    assert schedule.look(NIGHT + 2 * DAY + HOUR) == ["m"]
+    assert schedule.next("m") == NIGHT + 3 * DAY
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_noted_time_in_the_future_gives_way_to_a_changed_expression() -> None:
+    schedule = Schedule(settings_of(m="0 23 * * *"), EVENING, {"m": NIGHT})
+    assert schedule.next("m") == EVENING + HOUR
+
+
+def test_an_interval_is_counted_from_when_it_was_noted() -> None:
+    every_six = ScheduleSettings(every_hours=6)
+    first = Schedule(settings_of(m=every_six), EVENING, {})
+    assert first.next("m") == EVENING + 6 * HOUR
+    again = Schedule(settings_of(m=every_six), EVENING + 5 * HOUR, {"m": first.next("m")})
+    assert again.next("m") == EVENING + 6 * HOUR
+    assert again.look(EVENING + 40 * HOUR) == ["m"]
+    assert again.next("m") == EVENING + 42 * HOUR
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_the_earlier_time_comes_first() -> None:
+    schedule = Schedule(settings_of(a="30 3 * * *", b="0 3 * * *"), EVENING, {})
+    assert schedule.look(NIGHT + HOUR) == ["b", "a"]
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_clock_that_is_set_back_a_little_does_not_repeat_the_night() -> None:
+    schedule = nightly()
+    assert schedule.look(NIGHT + MINUTE) == ["m"]
+    assert schedule.look(NIGHT - HOUR) == []
+    assert schedule.look(NIGHT + MINUTE) == []
+    assert schedule.look(NIGHT + DAY) == ["m"]
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_clock_that_was_years_ahead_does_not_stop_the_nights() -> None:
+    schedule = nightly()
+    assert schedule.look(NIGHT + 3000 * DAY) == ["m"]
+    assert schedule.look(EVENING) == []
+    assert schedule.next("m") == NIGHT
+    assert schedule.look(NIGHT) == ["m"]
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("cron", ["0 3 * * *", "30 2 * * *", "30 1 * * *", "0 0 * * *"])
+@pytest.mark.parametrize("eve", [datetime(2026, 3, 27, 12, tzinfo=UTC), datetime(2026, 10, 23, 12, tzinfo=UTC)])
+def test_looking_every_minute_while_clocks_change_every_day_is_due_once(cron: str, eve: datetime) -> None:
+    schedule = Schedule(settings_of(m=cron), eve, {})
+    days = [
+        (eve + minute * MINUTE).astimezone(BERLIN).date()
+        for minute in range(4 * 24 * 60)
+        if schedule.look(eve + minute * MINUTE)
+    ]
+    assert days == [(eve + day * DAY).astimezone(BERLIN).date() for day in range(1, 5)]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(-20, 3000), min_size=1, max_size=60))
+def test_however_the_clock_jumps_within_a_day_no_night_comes_twice(jumps_min: list[int]) -> None:
+    schedule, now, came = nightly(), EVENING, []
+    for jump in jumps_min:
+        now += jump * MINUTE
+        before = schedule.next("m")
+        if schedule.look(now):
+            came.append(before)
+    assert len(came) == len(set(came))
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_every_minute_means_every_minute_while_clocks_change() -> None:
+    for eve in (datetime(2026, 3, 29, 0, tzinfo=UTC), datetime(2026, 10, 25, 0, tzinfo=UTC)):
+        times = due("* * * * *", eve, count=180)
+        assert [at.astimezone(UTC) for at in times] == [eve + minute * MINUTE for minute in range(1, 181)]
+
+
+def test_the_machines_own_zone_is_used() -> None:
+    at = due("0 3 * * *", datetime(2026, 6, 1, 12, tzinfo=UTC))[0].astimezone()
+    assert (at.hour, at.minute) == (3, 0)

@@ -15,7 +15,7 @@ from adapterd.home import Home
 from adapterd.lifecycle import status as status_module
 from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.plain import dumps
-from adapterd.lifecycle.status import ModelStatus, RunStatus, RuntimeStatus, Status, status
+from adapterd.lifecycle.status import ModelStatus, RunStatus, RuntimeStatus, Status, describe, status
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
@@ -99,7 +99,8 @@ def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
             ModelStatus(
                 name="m", base="qwen2.5:7b", live=None, live_since=None, previous=None, served_as_recorded=None,
                 newest=None, newest_state=None, newest_reason=None, run=None, records=0, new_records=0,
-                min_new_records=5, quarantined=0, cron="0 3 * * *", next_run=None,
+                min_new_records=5, quarantined=0, oldest_new=None, schedule='at "0 3 * * *" (cron)', next_run=None,
+                due=None, due_since=None, why_not=None, paused=None, base_drift=None,
             )
         ],
     )  # fmt: skip
@@ -144,7 +145,7 @@ def test_records_are_counted_and_new_are_those_that_no_run_learned(
 
 def test_quarantine_and_the_next_time_are_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
     store.feedback.quarantine("m", file="f", line=1, reason="why", excerpt="", kept="")
-    store.runs.set_next("m", NOW)
+    store.agenda.update("m", scheduled_at=NOW)
     assert (look().quarantined, look().next_run) == (1, NOW)
 
 
@@ -158,7 +159,7 @@ def test_a_run_that_goes_on_is_shown_with_its_progress(
     with exclusive(home.run_lock, timeout_s=0, busy=""):
         assert look().run == RunStatus(
             id="r1", version="1.1.0", state="running", stage="training", share=0.25,
-            progress={"share": 0.25, "loss": 1.5}, error=None, hint=None, since=NOW,
+            progress={"share": 0.25, "loss": 1.5}, error=None, hint=None, since=NOW, attempts=0, retry_at=None,
         )  # fmt: skip
 
 
@@ -228,7 +229,43 @@ def test_a_runtime_that_is_away_is_part_of_the_picture(home: Home, store: Store)
 @pytest.mark.usefixtures("runtime")
 def test_the_picture_can_be_written_as_json(home: Home, store: Store) -> None:
     start_run(store)
-    store.runs.set_next("m", NOW)
+    store.agenda.update("m", scheduled_at=NOW)
     written: dict[str, Any] = json.loads(dumps(status(home, SETTINGS)))
     assert written["models"][0]["run"]["state"] == "interrupted"
     assert written["models"][0]["next_run"] == "2026-01-02T03:04:00+00:00"
+
+
+def test_what_is_due_and_what_it_waits_for_is_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
+    add_feedback(store, 7)
+    store.agenda.update("m", due="scheduled, 7 new records", due_since=NOW, why_not="on battery", base_drift="sha256:x")
+    store.agenda.pause(None, "on holiday")
+    seen = look()
+    assert (seen.due, seen.due_since, seen.why_not) == ("scheduled, 7 new records", NOW, "on battery")
+    assert (seen.paused, seen.base_drift, seen.oldest_new) == ("on holiday", "sha256:x", NOW)
+
+
+def test_an_interval_is_described_as_one() -> None:
+    assert describe(ScheduleSettings(every_hours=6)) == "every 6 h"
+
+
+@pytest.mark.usefixtures("runtime")
+def test_faults_are_what_somebody_should_look_at(home: Home, store: Store) -> None:
+    store.versions.deploy("m", "promote", live="1.0.0", live_digest="ours")
+    start_run(store)
+    store.runs.set_state("r1", RunState.FAILED, error="the schema is gone")
+    assert status(home, SETTINGS).faults == [
+        "the daemon is not running",
+        "m: the runtime serves something else than 1.0.0 under its name",
+        "m: its last run failed: the schema is gone",
+    ]
+
+
+@pytest.mark.usefixtures("runtime")
+def test_waiting_is_no_fault(home: Home, store: Store, runtime: FakeRuntime) -> None:
+    store.versions.deploy("m", "promote", live="1.0.0", live_digest=runtime.tags()["m:latest"])
+    start_run(store)
+    store.runs.set_state("r1", RunState.FAILED, error="Ollama does not answer")
+    store.runs.retry_later("r1", NOW)
+    store.agenda.update("m", due="scheduled", why_not="on battery")
+    with exclusive(home.daemon_lock, timeout_s=0, busy=""):
+        assert status(home, SETTINGS).faults == []

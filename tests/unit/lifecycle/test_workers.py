@@ -4,17 +4,25 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapterd.errors import InputError, NotEnoughDataError, StageError
+from adapterd.errors import (
+    AdapterdError,
+    CancelledError,
+    InputError,
+    NotEnoughDataError,
+    StageError,
+    StoreError,
+    WorkerLostError,
+)
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.lifecycle import workers
 from adapterd.lifecycle.locks import exclusive, is_held
-from adapterd.lifecycle.workers import run_stage
+from adapterd.lifecycle.workers import Limits, run_stage
 
 PYTHON = sys.executable
 MAX_WAIT_S = 30
@@ -237,6 +245,126 @@ def test_a_child_that_will_not_go_is_killed(
     with pytest.raises(ValueError, match="the store is full"):
         run_stage("training", folder, home, report=fail)
     assert not is_alive(pids[0])
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """The processes that were started; looked after more often than in earnest."""
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*args: Any, **kwargs: Any) -> "subprocess.Popen[bytes]":
+        started.append(popen(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(workers.subprocess, "Popen", start)
+    monkeypatch.setattr(workers, "LOOK_EVERY_S", 0.01)
+    yield started
+    assert [child.returncode is None for child in started] == [False] * len(started), "a child was left alone"
+
+
+def ended(folder: Path, home: Home, limits: Limits, report: Callable[[dict[str, Any]], None]) -> AdapterdError:
+    """What is raised when the limits are reached."""
+    with pytest.raises(AdapterdError) as caught:
+        run_stage("training", folder, home, limits=limits, report=report)
+    return caught.value
+
+
+SILENT = "time.sleep(600)"
+TALKING = """
+while True:
+    say(progress={"share": 0.5})
+"""
+BABBLING = """
+while True:
+    os.write(1, b"x" * 1000)
+"""
+
+
+@pytest.mark.parametrize("body", [SILENT, TALKING, BABBLING], ids=["silent", "talking", "babbling"])
+def test_a_child_that_is_asked_to_end_is_gone(
+    folder: Path, home: Home, child: Script, children: list["subprocess.Popen[bytes]"], body: str
+) -> None:
+    child(body)
+    answers = iter([None, None, "wrong settings"])
+    error = ended(folder, home, Limits(asked_to_end=lambda: next(answers)), lambda _: None)
+    assert (type(error), str(error), error.passing) == (CancelledError, "wrong settings", False)
+    assert [each.poll() is None for each in children] == [False]
+
+
+@pytest.mark.parametrize("body", [SILENT, TALKING, BABBLING], ids=["silent", "talking", "babbling"])
+def test_a_child_that_takes_too_long_is_gone(
+    folder: Path, home: Home, child: Script, children: list["subprocess.Popen[bytes]"], body: str
+) -> None:
+    child(body)
+    error = ended(folder, home, Limits(timeout_s=0.036), lambda _: None)
+    assert (type(error), error.passing) == (StageError, False)
+    assert str(error) == "the training stage took longer than 1e-05 h"
+    assert "runs.stage_timeout_hours" in error.hint
+    assert "adapterctl retrain" in error.hint
+    assert [each.poll() is None for each in children] == [False]
+
+
+def test_a_child_within_its_limits_is_left_alone(
+    folder: Path, home: Home, child: Script, children: list["subprocess.Popen[bytes]"]
+) -> None:
+    child("say(result={'fine': True})")
+    limits = Limits(timeout_s=600, asked_to_end=lambda: None)
+    assert run_stage("training", folder, home, limits=limits) == {"fine": True}
+    assert [each.returncode for each in children] == [0]
+
+
+def test_a_child_does_not_outlive_a_question_that_fails(
+    folder: Path, home: Home, child: Script, children: list["subprocess.Popen[bytes]"]
+) -> None:
+    def fail() -> str | None:
+        raise StoreError("the state database cannot be used")
+
+    child(SILENT)
+    assert type(ended(folder, home, Limits(asked_to_end=fail), lambda _: None)) is StoreError
+    assert [each.poll() is None for each in children] == [False]
+
+
+@pytest.mark.usefixtures("children")
+def test_a_child_that_writes_much_without_a_line_end_is_heard_to_the_end(
+    folder: Path, home: Home, child: Script
+) -> None:
+    size = 3_000_000
+    child(f"os.write(1, b'x' * {size}); print(flush=True); say(result={{'fine': True}})")
+    assert run_stage("training", folder, home) == {"fine": True}
+    assert (folder / "training.log").stat().st_size == size + 1
+
+
+@pytest.mark.usefixtures("children")
+def test_a_message_may_be_long_and_come_in_pieces(folder: Path, home: Home, child: Script) -> None:
+    child("""
+        message = json.dumps({"result": {"text": "ü" * 300_000}}, ensure_ascii=False).encode() + b"\\n"
+        for start in range(0, len(message), 99_999):
+            sys.stdout.buffer.write(message[start:start + 99_999])
+            sys.stdout.buffer.flush()
+    """)
+    assert run_stage("training", folder, home) == {"text": "ü" * 300_000}
+
+
+@pytest.mark.usefixtures("children")
+def test_several_messages_may_come_at_once(folder: Path, home: Home, child: Script) -> None:
+    child("""os.write(1, b'{"progress": {"share": 0.1}}\\n{"progress": {"share": 0.2}}\\n{"result": {"a": 1}}\\n')""")
+    heard: list[dict[str, Any]] = []
+    assert run_stage("training", folder, home, report=heard.append) == {"a": 1}
+    assert [progress["share"] for progress in heard] == [0.1, 0.2]
+
+
+@pytest.mark.usefixtures("children")
+def test_the_last_line_needs_no_end(folder: Path, home: Home, child: Script) -> None:
+    child("""os.write(1, b'{"progress": {"share": 0.1}}\\n{"result": {"fine": true}}')""")
+    assert run_stage("training", folder, home) == {"fine": True}
+
+
+@pytest.mark.usefixtures("children")
+def test_a_child_that_dies_without_a_word_may_do_better_next_time(folder: Path, home: Home, child: Script) -> None:
+    child("os.kill(os.getpid(), 9)")
+    error = failure(folder, home)
+    assert (type(error), error.passing) == (WorkerLostError, True)
 
 
 PARENT = """

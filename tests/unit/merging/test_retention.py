@@ -1,8 +1,10 @@
 """How much of an adapter a file keeps, as llama.cpp says."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +12,13 @@ from tiny_adapter import few_words, save_factors, write_adapter
 from tiny_gguf import mlx_logits, write_tiny_gguf
 
 from adapterd.base.gguf_file import GgufFile
-from adapterd.base.llama_model import LlamaModel
+from adapterd.base.llama_model import LlamaModel, rounds_activations
 from adapterd.base.lora_gguf import write_lora
 from adapterd.errors import InputError
 from adapterd.merging.adapter import read_adapter
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example
-from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, _factors, measure
+from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, _factors, comparable, measure
 
 EXAMPLES = few_words(3)
 ROUNDED_KEYS = 5e-3
@@ -137,4 +139,52 @@ def test_one_module_and_one_token_are_enough(llama: Path, tmp_path: Path) -> Non
     draft = merged_exactly(llama, adapter)
     retention = measure(draft, read_adapter(adapter, draft.base), [Example((30, 31), 1)])
     assert retention.tokens == 1
+    assert retention.kept == pytest.approx(1, abs=1e-3)
+
+
+def test_what_is_kept_is_told_by_output_type(llama: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+    updates = read_adapter(adapter, draft.base)
+    assert measure(draft, updates, EXAMPLES).by_type == {}
+    types = ("brief", None, "brief")
+    of_types = [replace(example, output_type=name) for example, name in zip(EXAMPLES, types, strict=True)]
+    found = measure(draft, updates, of_types).by_type
+    assert found.keys() == {"brief", "other"}
+    assert found["other"] == pytest.approx(measure(draft, updates, of_types[1:2]).kept or 0, abs=1e-6)
+
+
+@pytest.mark.skipif(not rounds_activations(), reason="llama.cpp computes on a GPU here")
+def test_activations_are_not_rounded_where_it_is_measured(tmp_path: Path) -> None:
+    """A file and its copy with fp32 tensors say the same; llama.cpp on a CPU says something else for them."""
+    base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q8_0")
+    adapter = write_adapter(tmp_path / "adapter", base, blocks=(0, 1))
+    draft = draft_of(base)
+    updates = read_adapter(adapter, draft.base)
+    with comparable(draft, updates) as (served, _):
+        found = {path: logits_of(path, EXAMPLES[0].ids) for path in (base, served)}
+    wanted = mlx_logits(base, EXAMPLES[0].ids)
+    errors = {path: float(np.abs(logits - wanted).max()) for path, logits in found.items()}
+    assert errors[served] < errors[base] / 3
+    assert measure(draft, updates, EXAMPLES).expanded
+
+
+def logits_of(path: Path, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+    with LlamaModel.open(path, context_tokens=len(ids)) as model:
+        return model.logits(ids, 0)
+
+
+def test_nothing_is_left_of_the_copies(llama: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+    before = set(tmp_path.iterdir())
+    measured(draft, adapter)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_without_room_for_copies_the_files_themselves_are_measured(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.merging.retention.EXPANDED_BYTES", 0)
+    adapter = write_adapter(tmp_path / "adapter", llama)
+    retention = measured(merged_exactly(llama, adapter), adapter)
+    assert not retention.expanded
     assert retention.kept == pytest.approx(1, abs=1e-3)

@@ -46,7 +46,7 @@ def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
         tables = {row["name"] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert tables == {
         "feedback", "feedback_files", "quarantine", "evaluation_sets", "runs", "stages", "versions", "deployments",
-        "intents", "run_requests", "next_runs", "events",
+        "intents", "run_requests", "outlooks", "pauses", "events",
     }  # fmt: skip
     assert user_version(path) == len(MIGRATIONS)
 

@@ -1,6 +1,6 @@
-"""The journal of runs and stages, requests for runs, and when each model is due."""
+"""The journal of runs and stages, requests for runs, and what is to become of a run that failed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hand_clock import HandClock
@@ -213,9 +213,75 @@ def test_a_request_that_is_not_there_has_no_answer(store: Store) -> None:
     assert store.runs.request_answer(99) == (None, None)
 
 
-def test_the_next_time_of_a_model_is_remembered(store: Store) -> None:
-    assert store.runs.next("m") is None
-    for day in (1, 2):
-        store.runs.set_next("m", datetime(2026, 1, day, 3, tzinfo=UTC))
-    assert store.runs.next("m") == datetime(2026, 1, 2, 3, tzinfo=UTC)
-    assert store.runs.next("n") is None
+LATER = datetime(2026, 1, 2, 3, 5, 15, tzinfo=UTC)
+
+
+def failed(store: Store, *, times: int = 1, run_id: str = "r1") -> Run:
+    """A run that failed so often for a reason that may pass."""
+    start(store, run_id)
+    for _ in range(times):
+        store.runs.set_state(run_id, RunState.FAILED, error="e")
+        store.runs.retry_later(run_id, LATER)
+    return store.runs.get(run_id)
+
+
+def test_a_new_run_has_not_failed_and_is_not_to_end(store: Store) -> None:
+    run = start(store, "r1")
+    assert (run.attempts, run.retry_at, run.cancelled) == (0, None, None)
+
+
+def test_failures_are_counted_and_the_newest_says_when_to_try_again(store: Store) -> None:
+    run = failed(store, times=3)
+    assert (run.state, run.attempts, run.retry_at) == (RunState.FAILED, 3, LATER)
+    store.runs.retry_later("r1", LATER + timedelta(minutes=1))
+    assert store.runs.get("r1").retry_at == LATER + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("state", list(RunState))
+def test_whatever_a_run_becomes_there_is_no_time_to_try_again(store: Store, state: RunState) -> None:
+    failed(store)
+    store.runs.set_state("r1", state)
+    run = store.runs.get("r1")
+    assert (run.retry_at, run.attempts) == (None, 1)
+
+
+def test_what_was_overcome_is_forgotten(store: Store) -> None:
+    failed(store, times=2)
+    failed(store, run_id="r2")
+    store.runs.forgive("r1")
+    assert store.runs.get("r1").attempts == 0
+    assert store.runs.get("r2").attempts == 1
+
+
+def test_where_nothing_is_to_be_forgotten_nothing_is_written(store: Store) -> None:
+    start(store, "r1")
+    before = store._connection.total_changes
+    store.runs.forgive("r1")
+    assert store._connection.total_changes == before
+
+
+def test_a_run_that_somebody_wants_to_end_hears_why(store: Store) -> None:
+    start(store, "r1")
+    start(store, "r2")
+    assert store.runs.asked_to_end("r1") is None
+    store.runs.ask_to_end("r1", "wrong settings")
+    assert store.runs.asked_to_end("r1") == store.runs.get("r1").cancelled == "wrong settings"
+    assert store.runs.asked_to_end("r2") is None
+
+
+def test_another_process_hears_it_at_once(store: Store) -> None:
+    start(store, "r1")
+    with Store(store.path) as other:
+        other.runs.ask_to_end("r1", "enough")
+    assert store.runs.asked_to_end("r1") == "enough"
+
+
+def test_it_is_still_known_when_the_run_has_ended(store: Store) -> None:
+    start(store, "r1")
+    store.runs.ask_to_end("r1", "enough")
+    store.runs.set_state("r1", RunState.ABANDONED, error="enough")
+    assert store.runs.get("r1").cancelled == "enough"
+
+
+def test_a_run_that_is_not_there_is_not_to_end(store: Store) -> None:
+    assert store.runs.asked_to_end("r1") is None

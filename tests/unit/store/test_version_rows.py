@@ -70,6 +70,27 @@ def test_empty_metrics_replace_those_there_are(store: Store) -> None:
     assert get(store, "1.0.0").metrics == {}
 
 
+def test_a_version_is_pinned_until_it_is_not(store: Store) -> None:
+    add(store, "1.0.0")
+    add(store, "1.1.0")
+    store.versions.add("n", "1.0.0", run_id="r1", digest="d", base_digest="b")
+    assert get(store, "1.0.0").pinned is False
+    store.versions.pin("m", "1.0.0", pinned=True)
+    other = store.versions.get("n", "1.0.0")
+    assert other is not None
+    assert (get(store, "1.0.0").pinned, get(store, "1.1.0").pinned, other.pinned) == (True, False, False)
+    store.versions.pin("m", "1.0.0", pinned=False)
+    assert get(store, "1.0.0").pinned is False
+
+
+def test_a_pin_outlives_what_becomes_of_the_version(store: Store) -> None:
+    add(store, "1.0.0")
+    store.versions.pin("m", "1.0.0", pinned=True)
+    store.versions.set_state("m", "1.0.0", VersionState.WITHDRAWN, "taken back", {"f1": 0.9})
+    assert get(store, "1.0.0").pinned
+    assert [each.pinned for each in store.versions.all("m")] == [True]
+
+
 def test_before_the_first_deployment_nothing_is_live(store: Store) -> None:
     store.versions.deploy("n", "init", live="base", live_digest="d")
     assert store.versions.deployment("m") is None

@@ -1,0 +1,103 @@
+"""How quickly feedback is taken in: `python -m bench.ingest [--records N --files N]` prints it as JSON.
+
+The records are the newsroom's, corrected, a hundred to a file. The intake is done by a child, whose memory and
+processor time are its own; seconds are on the wall, from the first look at the inbox to the last commit.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from adapterd.demo.newsroom import NewsItem, items
+from adapterd.home import Home
+from adapterd.lifecycle.ingest import ingest
+from adapterd.store import Store
+
+ROOT = Path(__file__).parent.parent
+MODEL = "bench"
+_RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def ingest_rate(records: int = 100_000, files: int = 1_000) -> dict[str, Any]:
+    """Records per second of so many new records in so many files, seconds of processor time, and peak memory.
+
+    The inbox is filled by a child, too: on Linux, the peak of a process is at least that of the one that started it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        counts = ["--records", str(records), "--files", str(files)]
+        _child("--fill", folder, *counts)
+        measured = json.loads(_child("--measure", folder))
+    if measured.pop("accepted") != records:
+        raise RuntimeError(f"of {records} records not all were accepted")
+    return {"records": records, "files": files, **measured}
+
+
+def _child(*arguments: str) -> str:
+    command = [sys.executable, "-m", "bench.ingest", *arguments]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def fill(inbox: Path, records: int, files: int) -> None:
+    """Fill a new folder with so many JSON Lines files of distinct records, of about the same size."""
+    inbox.mkdir()
+    made = [_line(item) for item in items(records, seed=5)]
+    for number in range(files):
+        inbox.joinpath(f"{number:05}.jsonl").write_bytes(b"".join(made[number::files]))
+
+
+def _line(item: NewsItem) -> bytes:
+    record = {
+        "prompt": item.prompt,
+        "output": item.answer[: len(item.answer) // 2],
+        "rating": 2,
+        "failure_tags": ["truncation"],
+        "correction": item.answer,
+        "source_id": item.source_id,
+        "created_at": "2026-03-01T08:00:00+00:00",
+    }
+    return json.dumps(record).encode() + b"\n"
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Take in the inbox within the folder, into a new home beside it."""
+    home = Home(folder / "home")
+    home.create()
+    with Store(home.database) as store:
+        began, spent = time.perf_counter(), _cpu_s()
+        report = ingest(store, home, MODEL, folder / "inbox", settle_s=0.0)
+        seconds, cpu_s = time.perf_counter() - began, _cpu_s() - spent
+    return {
+        "accepted": report.accepted,
+        "records_per_s": round(report.accepted / seconds),
+        "cpu_s": round(cpu_s, 2),
+        "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT_BYTES / 1e6, 1),
+    }
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    """Measure and print, or do the work of a child."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--files", type=int, default=1_000)
+    parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.fill:
+        fill(given.fill / "inbox", given.records, given.files)
+    else:
+        print(json.dumps(measure(given.measure) if given.measure else ingest_rate(given.records, given.files)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""adapterctl logs"""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from adapterctl.output import examples, json_option, name_argument
+
+if TYPE_CHECKING:
+    from adapterd.daemon.logs import Line
+
+COLOURS = {"warning": "yellow", "error": "red"}
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command(epilog=examples("adapterctl logs", "adapterctl logs -f", "adapterctl logs --level warning --json"))
+@name_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what is written, until Ctrl-C.")
+@click.option("-n", "--last", type=click.IntRange(0), default=50, show_default=True, help="How many lines.")
+@click.option("--level", type=click.Choice(LEVELS), default="info", show_default=True, help="Nothing less than this.")
+@json_option
+def logs(name: str | None, follow: bool, last: int, level: str, as_json: bool) -> None:
+    """Show what the daemon did and why, oldest first."""
+    from adapterd.daemon.logs import follow as follow_lines
+    from adapterd.daemon.logs import read
+    from adapterd.home import Home
+
+    folder = Home.locate().logs
+
+    def wanted(line: "Line") -> bool:
+        rank = LEVELS.index(line.level) if line.level in LEVELS else len(LEVELS)
+        return rank >= LEVELS.index(level) and name in (None, line.model)
+
+    for line in read(folder, last=last, wanted=wanted):
+        _show(line, as_json)
+    if follow:
+        for line in filter(wanted, follow_lines(folder)):
+            _show(line, as_json)
+
+
+def _show(line: "Line", as_json: bool) -> None:
+    click.echo(_as_json(line) if as_json else _for_people(line))
+
+
+def _as_json(line: "Line") -> str:
+    return json.dumps({**vars(line), "at": line.at.isoformat()}, ensure_ascii=False)
+
+
+def _for_people(line: "Line") -> str:
+    level = click.style(f"{line.level:<7}", fg=COLOURS.get(line.level))
+    trace = f"\n{line.trace}" if line.trace else ""
+    return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S}  {level}  {line.text}{trace}"

@@ -1,0 +1,62 @@
+"""adapterctl pause | resume | cancel"""
+
+import click
+
+from adapterctl.output import emit_json, examples, json_option, name_argument
+
+
+@click.command(epilog=examples("adapterctl pause", 'adapterctl pause newsbrief-synth --reason "on holiday"'))
+@name_argument
+@click.option("--reason", default="", metavar="TEXT", help="Shown by status, so that nobody wonders.")
+@json_option
+def pause(name: str | None, reason: str, as_json: bool) -> None:
+    """Let nothing begin by itself, for one model or for all, until `resume`.
+
+    A run that is going on is finished (`adapterctl cancel` ends it), and `adapterctl retrain` still works.
+    """
+    from adapterctl.app import App
+
+    app = App()
+    name = app.model(name) if name else None
+    app.store.agenda.pause(name, reason)
+    app.store.events.add("schedule.paused", f"paused{f': {reason}' if reason else ''}", model=name)
+    if as_json:
+        emit_json({"paused": name or "all", "reason": reason})
+        return
+    click.echo(f"{name or 'everything'} is paused; `adapterctl resume{f' {name}' if name else ''}` goes on")
+
+
+@click.command(epilog=examples("adapterctl resume", "adapterctl resume newsbrief-synth"))
+@name_argument
+@json_option
+def resume(name: str | None, as_json: bool) -> None:
+    """Take a pause back. Without NAME the pause of everything; one model's own pause ends by its name."""
+    from adapterctl.app import App
+
+    app = App()
+    name = app.model(name) if name else None
+    ended = app.store.agenda.resume(name)
+    if ended:
+        app.store.events.add("schedule.resumed", "goes on", model=name)
+    if as_json:
+        emit_json({"resumed": name or "all", "was_paused": ended})
+        return
+    click.echo(f"{name or 'everything'} goes on" if ended else f"{name or 'nothing'} was {'not ' if name else ''}paused")
+
+
+@click.command(epilog=examples("adapterctl cancel", 'adapterctl cancel --reason "wrong settings"'))
+@name_argument
+@click.option("--reason", default="cancelled by hand", show_default=True, metavar="TEXT", help="For the history.")
+@json_option
+def cancel(name: str | None, reason: str, as_json: bool) -> None:
+    """End the run that is going on, or give up one that waits to be continued. What is live stays live."""
+    from adapterctl.app import App
+    from adapterd.lifecycle.cancel import cancel as end
+
+    app = App()
+    name = app.model(name)
+    run_id = end(app.store, app.home, name, reason)
+    if as_json:
+        emit_json({"cancelled": run_id, "reason": reason})
+        return
+    click.echo(f"run {run_id} ends; its feedback stays new, and nothing that is live was touched")

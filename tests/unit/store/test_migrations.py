@@ -1,0 +1,112 @@
+"""A database of an earlier release is brought up to date, and everything in it is still there."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from adapterd.store import Store
+from adapterd.store.agenda import Outlook
+from adapterd.store.migrations import MIGRATIONS
+from adapterd.store.runs import Run, RunState
+from adapterd.store.versions import Deployment, Version, VersionState
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FILLED = {
+    1: """
+        INSERT INTO feedback VALUES (1, 'm', 'c', 'p', NULL, NULL, NULL, '[]', '{}', 'f', 1, '{at}', '{at}');
+        INSERT INTO quarantine VALUES (1, 'm', 'f', 2, 'why', '…', 'k', '{at}');
+        INSERT INTO runs VALUES ('r1', 'm', 'failed', 'by hand', 'ff', 1, '1.0.0', 'e', 'h', '{at}', '{at}');
+        INSERT INTO stages VALUES ('r1', 'dataset', 'done', 'k', '{}', NULL, NULL, '{at}', '{at}');
+        INSERT INTO versions VALUES ('m', '1.0.0', 'r1', 'd', 'b', 'promoted', 'better', '{}', '{at}');
+        INSERT INTO deployments VALUES (1, 'm', 'promote', '1.0.0', 'd', 'base', 'b', '{at}');
+        INSERT INTO intents VALUES (1, 'm', 'promote', '1.0.0', '', 'begun', '{at}', NULL);
+        INSERT INTO run_requests VALUES (1, 'm', 'asked', '{at}', NULL, NULL);
+        INSERT INTO next_runs VALUES ('m', '{at}');
+        INSERT INTO events VALUES (1, '{at}', 'm', 'kept', 't', '{}');
+    """,
+    2: "UPDATE runs SET given = '/adapters/m';",
+}
+Maker = Callable[[int], Path]
+
+
+@pytest.fixture
+def made_by(tmp_path: Path) -> Maker:
+    """Makes the database of a release that knew so many steps, with a row in every table."""
+
+    def make(steps: int) -> Path:
+        path = tmp_path / "state.db"
+        with closing(sqlite3.connect(path)) as connection:
+            for number, script in enumerate(MIGRATIONS[:steps], start=1):
+                connection.executescript(script)
+                connection.executescript(FILLED[number].replace("{at}", AT.isoformat()))
+            connection.execute(f"PRAGMA user_version = {steps}")
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(("steps", "given"), [(1, None), (2, "/adapters/m")])
+def test_a_run_of_an_earlier_release_has_never_been_retried_nor_cancelled(
+    made_by: Maker, steps: int, given: str | None
+) -> None:
+    with Store(made_by(steps)) as store:
+        assert store.runs.latest("m") == Run(
+            id="r1", model="m", state=RunState.FAILED, reason="by hand", fingerprint="ff", last_feedback_id=1,
+            version="1.0.0", error="e", hint="h", created_at=AT, finished_at=AT, given=given,
+            attempts=0, retry_at=None, cancelled=None,
+        )  # fmt: skip
+        assert [stage.name for stage in store.runs.stages("r1")] == ["dataset"]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_version_of_an_earlier_release_is_not_pinned(made_by: Maker, steps: int) -> None:
+    with Store(made_by(steps)) as store:
+        assert store.versions.all("m") == [
+            Version("m", "1.0.0", "r1", "d", "b", VersionState.PROMOTED, "better", {}, AT, pinned=False)
+        ]
+        assert store.versions.deployment("m") == Deployment("m", "promote", "1.0.0", "d", "base", "b", AT)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_feedback_history_and_what_was_begun_are_still_there(made_by: Maker, steps: int) -> None:
+    with Store(made_by(steps)) as store:
+        assert store.feedback.count("m") == 1
+        assert [each.reason for each in store.feedback.quarantined("m")] == ["why"]
+        assert [event.kind for event in store.events.latest()] == ["kept"]
+        assert [intent.target for intent in store.versions.begun_intents("m")] == ["1.0.0"]
+        assert store.runs.waiting_requests() == [(1, "m", "asked")]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_time_that_was_noted_is_still_made_up_for(made_by: Maker, steps: int) -> None:
+    with Store(made_by(steps)) as store:
+        assert store.agenda.outlook("m") == Outlook(scheduled_at=AT)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_the_schema_is_that_of_a_new_file(made_by: Maker, tmp_path: Path, steps: int) -> None:
+    def columns(store: Store) -> set[tuple[str, ...]]:
+        return {
+            (table["name"], *sorted(column["name"] for column in store.rows(f"PRAGMA table_info({table['name']})")))
+            for table in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+
+    with Store(made_by(steps)) as old, Store(tmp_path / "new.db") as new:
+        assert columns(old) == columns(new)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_what_is_new_can_be_used_at_once(made_by: Maker, steps: int) -> None:
+    with Store(made_by(steps)) as store:
+        store.runs.retry_later("r1", AT)
+        store.runs.ask_to_end("r1", "enough")
+        store.versions.pin("m", "1.0.0", pinned=True)
+        store.agenda.pause(None, "holiday")
+        run, version = store.runs.get("r1"), store.versions.get("m", "1.0.0")
+        assert (run.attempts, run.retry_at, run.cancelled) == (1, AT, "enough")
+        assert version is not None
+        assert version.pinned
