@@ -65,6 +65,7 @@ def test_a_line_is_an_example_as_it_is_served(tmp_path: Path) -> None:
         "ids": [*prompt, *letters("answer 35"), END],
         "prompt_tokens": len(prompt),
         "record": newest.content_hash,
+        "output_type": newest.output_type,
     }
 
 
