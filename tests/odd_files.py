@@ -65,7 +65,11 @@ def _document(draw: st.DrawFn) -> bytes:
     """One value in the whole file, mostly an array of records."""
     value = draw(st.lists(records(), max_size=5) | odd_values())
     text = json.dumps(value, indent=draw(st.sampled_from([None, 0, 2, "\t"])), ensure_ascii=draw(st.booleans()))
-    return draw(st.sampled_from(BEGINNINGS)) + text.encode(errors="surrogatepass") + draw(st.sampled_from([b"", b"]", b"{"]))
+    return (
+        draw(st.sampled_from(BEGINNINGS))
+        + text.encode(errors="surrogatepass")
+        + draw(st.sampled_from([b"", b"]", b"{"]))
+    )
 
 
 @st.composite

@@ -101,8 +101,8 @@ def test_status_tells_where_things_stand(person: Person) -> None:
 def test_show_tells_what_a_version_is_made_of(person: Person) -> None:
     found = person.json("show", FIRST)
     assert found.keys() == {
-        "model", "version", "run_id", "digest", "base_digest", "state", "reason", "metrics", "created_at", "live",
-        "lineage",
+        "model", "version", "run_id", "digest", "base_digest", "state", "reason", "metrics", "created_at", "pinned",
+        "live", "lineage",
     }  # fmt: skip
     assert (found["model"], found["version"]) == (MODEL, FIRST)
     assert found["digest"] == person.tags()[FIRST]

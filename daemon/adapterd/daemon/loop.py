@@ -29,7 +29,10 @@ from adapterd.web.server import FeedbackServer
 
 LOOK_EVERY_S = 1.0
 RESCAN_EVERY_LOOKS = 30
+RESCAN_WATCHED_EVERY_LOOKS = 300
+"""Where events tell of all that happens, and a rescan is for those that got lost."""
 DEBOUNCE_S = 0.2
+IN_VAIN_WAIT_S = 10.0
 
 log = logging.getLogger("adapterd")
 
@@ -52,11 +55,20 @@ class Daemon:
             session.start()
             try:
                 while not self.stop.is_set():
-                    session.look()
+                    self._look(session)
                     if session.hint.wait(self.look_every_s):
                         self.stop.wait(DEBOUNCE_S)
             finally:
                 session.end()
+
+
+    def _look(self, session: "_Session") -> None:
+        """A full disk or a locked database passes; a daemon that ended for it would only be started again."""
+        try:
+            session.look()
+        except (AdapterdError, OSError) as exc:
+            log.error("this look was in vain: %s", exc)
+            self.stop.wait(IN_VAIN_WAIT_S)
 
 
 class _Session:
@@ -117,7 +129,8 @@ class _Session:
         """Take in what is new, then start what is due."""
         self._looks += 1
         self._reload()
-        if self.hint.is_set() or self._unsettled or self._looks % RESCAN_EVERY_LOOKS == 0:
+        rescan_every = RESCAN_EVERY_LOOKS if self._watch.blind else RESCAN_WATCHED_EVERY_LOOKS
+        if self.hint.is_set() or self._unsettled or self._looks % rescan_every == 0:
             self.hint.clear()
             self._watch.refresh()
             unsettled = [self._ingest(name) for name in self.settings.models]

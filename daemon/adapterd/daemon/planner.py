@@ -13,7 +13,7 @@ from adapterd.config import BaseChange, ModelSettings, Settings
 from adapterd.daemon.activity import Activity
 from adapterd.daemon.admission import survey, why_not
 from adapterd.daemon.runner import Wanted
-from adapterd.errors import AdapterdError
+from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.lifecycle.drift import drifted_to, repin
 from adapterd.lifecycle.need import SCHEDULED, Need
@@ -93,6 +93,8 @@ class Planner:
                 return []  # of a runtime elsewhere nothing can be told; the run itself says what is missing
             idle_s = self._activity.idle_s(runtime, now)
             found = survey(now.astimezone(), idle_s, base, base.stat().st_size, self.home.root)
+        except (NotFoundError, RuntimeRefusedError):
+            return []  # the base's tag is gone or damaged: a run puts it back first, or says what is missing
         except (AdapterdError, OSError) as exc:
             return [str(exc)]
         return why_not(self.settings.models[name].schedule, found)

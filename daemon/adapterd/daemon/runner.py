@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError, BusyError
+from adapterd.errors import AdapterdError, BusyError, StoreError
 from adapterd.home import Home
 from adapterd.lifecycle.locks import is_held
 from adapterd.lifecycle.pipeline import Outcome, Pipeline
@@ -64,17 +64,22 @@ class Runner:
         self._thread.start()
 
     def _run(self, wanted: Wanted, settings: Settings) -> None:
-        with Store(self.home.database) as store:
-            attempt = _Attempt(store, wanted)
-            try:
-                self._tell(wanted, settings, Pipeline(store, self.home, settings, begun=attempt.begun).run(
-                    wanted.model, wanted.reason
-                ))  # fmt: skip
-            except BusyError as exc:
-                log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
-            except Exception as exc:
-                self._failed(attempt, exc, settings)
+        try:
+            with Store(self.home.database) as store:
+                self._carry_out(_Attempt(store, wanted), settings)
+        except StoreError as exc:  # the disk is full, say: the journal stands where it stood
+            log.error("%s: how the run ended is not noted: %s", wanted.model, exc, extra={"model": wanted.model})
         self.ended()
+
+    def _carry_out(self, attempt: "_Attempt", settings: Settings) -> None:
+        wanted = attempt.wanted
+        try:
+            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun)
+            self._tell(wanted, settings, pipeline.run(wanted.model, wanted.reason))
+        except BusyError as exc:
+            log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
+        except Exception as exc:
+            self._failed(attempt, exc, settings)
 
     def _tell(self, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
         log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
@@ -87,9 +92,9 @@ class Runner:
         hint = f" ({exc.hint})" if isinstance(exc, AdapterdError) and exc.hint else ""
         known = isinstance(exc, AdapterdError)
         log.error("%s: the run stopped: %s%s", name, exc, hint, exc_info=not known, extra={"model": name})
-        attempt.failed(exc)
         if not attempt.has_begun:
             self._not_before[name] = attempt.store.clock() + AGAIN_AFTER
+        attempt.failed(exc)
         if settings.notifications.desktop:
             notify(f"{name}: the run stopped", f"{exc}{hint}")
 

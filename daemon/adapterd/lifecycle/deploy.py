@@ -7,7 +7,7 @@ is gone or damaged is put back first (kept.py), where something in the runtime i
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
@@ -62,8 +62,13 @@ class Deployer:
                 )
 
     def promote(self, model: str, version: str, reason: str) -> Swap:
-        """Make a version live. It is loaded first, so that no request meets a cold model."""
+        """Make a version live. It is loaded first, so that no request meets a cold model.
+
+        Loading takes seconds, in which a rollback must not wait; so most of it is done before the lock is taken.
+        """
         target = self._require(model, version)
+        with suppress(NotFoundError, RuntimeRefusedError):  # what is wrong is told below
+            self.runtime.load(ModelTags(model).version(target))
         with self.exclusive():
             finished = self._reconcile(model).get(PROMOTE)
             if finished and finished.live == target:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adapterd.base.expanded import VALUE_BYTES, write_expanded
+from adapterd.base.gguf_file import GgufFile
 from adapterd.base.llama_model import LlamaModel, rounds_activations
 from adapterd.base.lora_gguf import write_lora
 from adapterd.merging.adapter import Update
@@ -24,6 +25,7 @@ SUFFIXES = (ADAPTER_SUFFIX, SERVED_SUFFIX, MERGED_SUFFIX)
 """Of files that lie beside the draft while it is measured."""
 EXPANDED_BYTES = 4 << 30
 SPARE_BYTES = 1 << 30
+HEAD, EMBEDDING = "output.weight", "token_embd.weight"
 NO_EFFECT = 1e-6
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +39,7 @@ class Retention:
     1 if nothing of the adapter is lost, 0 if all is, None if there was nothing to lose. `by_type` has what is kept by
     output type, where there are several.
 
-    `expanded`: both sides were read with the touched tensors as fp32, values unchanged. Without, on a CPU, a kl of
+    `expanded`: both sides were read with their tensors as fp32, values unchanged. Without, on a CPU, a kl of
     0.004 to 0.007 is llama.cpp's rounding of activations and no loss.
     """
 
@@ -108,14 +110,31 @@ def _kept_by_type(types: Sequence[str], to_base: Sequence[Array], to_candidate: 
     return kept
 
 
+def _from_first_touched(base: GgufFile, updates: Sequence[Update]) -> list[str]:
+    """The matrices that the states of the lowest touched block meet on their way up, the head included."""
+    first = min(block for update in updates if (block := _block(update.tensor)) is not None)
+    heads = {HEAD} if HEAD in base.tensors else {EMBEDDING}
+    return [
+        name
+        for name, info in base.tensors.items()
+        if len(info.shape) > 1 and (name in heads or ((block := _block(name)) is not None and block >= first))
+    ]
+
+
+def _block(tensor: str) -> int | None:
+    """The number in `blk.22.attn_q.weight`, None for a tensor of no block."""
+    prefix, _, rest = tensor.partition(".")
+    return int(rest.partition(".")[0]) if prefix == "blk" else None
+
+
 @contextmanager
 def comparable(draft: Draft, updates: Sequence[Update]) -> Iterator[tuple[Path, Path]]:
     """The base and the draft as files whose answers differ by nothing but their values.
 
-    Where llama.cpp rounds activations and there is room, these are copies with the touched tensors as fp32; else they
-    are the files themselves.
+    Where llama.cpp rounds activations and there is room, these are copies in which all matrices from the lowest touched
+    block up are fp32: what is below computes the same in both. Else they are the files themselves.
     """
-    tensors = [update.tensor for update in updates]
+    tensors = _from_first_touched(draft.base, updates)
     size_bytes = VALUE_BYTES * sum(math.prod(draft.base.tensors[name].shape) for name in tensors)
     free_bytes = shutil.disk_usage(draft.path.parent).free
     needed_bytes = 2 * (draft.path.stat().st_size + size_bytes) + SPARE_BYTES

@@ -153,4 +153,5 @@ MIGRATIONS: tuple[str, ...] = (
         since TEXT NOT NULL
     );
     """,
+    "CREATE INDEX feedback_by_model ON feedback (model, id);",
 )
