@@ -169,10 +169,9 @@ def serving(job: Job) -> ServingResult:
 
     merged = job.result("merging", MergeResult)
     tag = job.tags.version(job.plan.version)
+    how = job.runtime.hand_over(merged.candidate, merged.digest, may_link=True, progress=job.report)
     with tags_lock(job.home):
-        how = job.runtime.create(
-            tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True, progress=job.report
-        )
+        job.runtime.create(tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True)
         job.runtime.copy(tag, job.tags.candidate)
     served = job.runtime.show(tag)
     if served.gguf is not None and file_digest(served.gguf) != merged.digest:

@@ -58,6 +58,17 @@ class EmbeddedRuntime:
             modelfile=_modelfile(manifest),
         )
 
+    def hand_over(
+        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
+    ) -> str:
+        blob = self._blob(digest)
+        make_private(blob.parent)
+        how = "present" if blob.exists() else handover.place(gguf, blob, may_link=may_link)
+        if how is None:
+            raise RuntimeRefusedError(f"{gguf} cannot be linked or cloned into {blob.parent}")
+        progress(1.0)
+        return how
+
     def create(
         self,
         tag: str,
@@ -68,12 +79,7 @@ class EmbeddedRuntime:
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        blob = self._blob(digest)
-        make_private(blob.parent)
-        how = "present" if blob.exists() else handover.place(gguf, blob, may_link=may_link)
-        if how is None:
-            raise RuntimeRefusedError(f"{gguf} cannot be linked or cloned into {blob.parent}")
-        progress(1.0)
+        how = self.hand_over(gguf, digest, may_link=may_link, progress=progress)
         self._write(tag, {"file": digest, **modelfile.as_request()})
         return how
 

@@ -93,6 +93,25 @@ class OllamaRuntime:
             modelfile=Modelfile.from_show(shown),
         )
 
+    def hand_over(
+        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
+    ) -> str:
+        if self._has_blob(digest):
+            return "present"
+        folder = self._blob_folder()
+        if folder:
+            blob = folder / digest.replace(":", "-")
+            how = handover.place(gguf, blob, may_link=may_link)
+            if how and self._has_blob(digest):
+                progress(1.0)
+                return how
+            if how:
+                blob.unlink(missing_ok=True)
+        if store := folder or self._expected_store():
+            handover.require_space(store, gguf.stat().st_size)
+        self._upload(gguf, digest, progress)
+        return "upload"
+
     def create(
         self,
         tag: str,
@@ -103,7 +122,7 @@ class OllamaRuntime:
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        how = self._hand_over(gguf, digest, may_link, progress)
+        how = self.hand_over(gguf, digest, may_link=may_link, progress=progress)
         request = {"model": tag, "files": {"model.gguf": digest}, **modelfile.as_request()}
         for _ in self._stream("/api/create", request, tag=tag):
             pass  # how far it is
@@ -155,23 +174,6 @@ class OllamaRuntime:
             total_s=(part.get("total_duration") or 0) / NANOSECONDS,
             first_token_s=first_token_s,
         )
-
-    def _hand_over(self, gguf: Path, digest: str, may_link: bool, progress: Progress) -> str:
-        if self._has_blob(digest):
-            return "present"
-        folder = self._blob_folder()
-        if folder:
-            blob = folder / digest.replace(":", "-")
-            how = handover.place(gguf, blob, may_link=may_link)
-            if how and self._has_blob(digest):
-                progress(1.0)
-                return how
-            if how:
-                blob.unlink(missing_ok=True)
-        if store := folder or self._expected_store():
-            handover.require_space(store, gguf.stat().st_size)
-        self._upload(gguf, digest, progress)
-        return "upload"
 
     def _blob_folder(self) -> Path | None:
         """The server's blob folder, found through a model that it serves from there, if that is on this machine."""

@@ -47,6 +47,12 @@ class Runtime(Protocol):
     def show(self, tag: str) -> ServedModel:
         """What a tag is made of."""
 
+    def hand_over(
+        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
+    ) -> str:
+        """Put the file of that digest (`sha256:…`) into the store, where no tag names it yet; returns how: `present`,
+        `link`, `clone`, `copy` or `upload`. With `may_link` the file is ours and may become the stored one."""
+
     def create(
         self,
         tag: str,
@@ -57,9 +63,7 @@ class Runtime(Protocol):
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        """Register the file of that digest (`sha256:…`) under the tag; returns how the file was handed over:
-        `present`, `link`, `clone`, `copy` or `upload`. With `may_link` the file is ours and may become the stored one.
-        """
+        """Register the file of that digest under the tag; one that is not in the store yet is handed over as above."""
 
     def copy(self, source: str, target: str) -> None:
         """Make `target` the same as `source`."""
