@@ -1,8 +1,9 @@
 # Two commands on a fresh machine: `make demo` shows the main job, `make test` proves it. Both set up what they need.
 RUNTIME ?= ollama
 PYTEST ?= .venv/bin/python -m pytest
+VERSION ?= 0.34.2
 
-.PHONY: setup demo test test-quick check docs bench bench-full clean
+.PHONY: setup demo test test-quick test-ollama check docs bench bench-full clean
 
 setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
 	scripts/setup
@@ -15,6 +16,9 @@ test: setup ## all tests, with a real Ollama where it can be had
 
 test-quick: setup ## the tests that take milliseconds
 	$(PYTEST) tests/unit
+
+test-ollama: setup ## what talks to Ollama, against another release: make test-ollama VERSION=0.24.0
+	ADAPTERD_OLLAMA="$$(scripts/ensure-ollama $(VERSION))" $(PYTEST) -m ollama tests/integration tests/acceptance
 
 check: setup ## formatting, lint, types, import rules, then all tests
 	.venv/bin/ruff format --check .

@@ -60,9 +60,7 @@ class FakeRuntime:
             blob, modelfile = self._made(tag)
             return ServedModel(full_name(tag), self._digests()[full_name(tag)], Path(blob), modelfile)
 
-    def hand_over(
-        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
-    ) -> str:
+    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         with self._call("hand_over", digest):
             how = "present" if digest in self.blobs else "upload"
             self.blobs.setdefault(digest, gguf.read_bytes())

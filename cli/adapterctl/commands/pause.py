@@ -41,7 +41,9 @@ def resume(name: str | None, as_json: bool) -> None:
     if as_json:
         emit_json({"resumed": name or "all", "was_paused": ended})
         return
-    click.echo(f"{name or 'everything'} goes on" if ended else f"{name or 'nothing'} was {'not ' if name else ''}paused")
+    click.echo(
+        f"{name or 'everything'} goes on" if ended else f"{name or 'nothing'} was {'not ' if name else ''}paused"
+    )
 
 
 @click.command(epilog=examples("adapterctl cancel", 'adapterctl cancel --reason "wrong settings"'))

@@ -61,7 +61,6 @@ class Daemon:
             finally:
                 session.end()
 
-
     def _look(self, session: "_Session") -> None:
         """A full disk or a locked database passes; a daemon that ended for it would only be started again."""
         try:

@@ -58,9 +58,7 @@ class EmbeddedRuntime:
             modelfile=_modelfile(manifest),
         )
 
-    def hand_over(
-        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
-    ) -> str:
+    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         blob = self._blob(digest)
         make_private(blob.parent)
         how = "present" if blob.exists() else handover.place(gguf, blob, may_link=may_link)

@@ -93,9 +93,7 @@ class OllamaRuntime:
             modelfile=Modelfile.from_show(shown),
         )
 
-    def hand_over(
-        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
-    ) -> str:
+    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         if self._has_blob(digest):
             return "present"
         folder = self._blob_folder()

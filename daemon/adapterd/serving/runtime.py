@@ -47,9 +47,7 @@ class Runtime(Protocol):
     def show(self, tag: str) -> ServedModel:
         """What a tag is made of."""
 
-    def hand_over(
-        self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None
-    ) -> str:
+    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         """Put the file of that digest (`sha256:…`) into the store, where no tag names it yet; returns how: `present`,
         `link`, `clone`, `copy` or `upload`. With `may_link` the file is ours and may become the stored one."""
 
