@@ -25,6 +25,7 @@ from adapterd.lifecycle.pipeline import LOCK_TIMEOUT_S
 from adapterd.lifecycle.reconcile import reconcile
 from adapterd.lifecycle.runtimes import runtime_for
 from adapterd.store import Store
+from adapterd.store.database import Clock, utc_now
 from adapterd.web.server import FeedbackServer
 
 LOOK_EVERY_S = 1.0
@@ -39,11 +40,13 @@ log = logging.getLogger("adapterd")
 
 @dataclass
 class Daemon:
-    """Runs until `stop` is set. `look_every_s` is how often requests and settling files are looked at."""
+    """Runs until `stop` is set. `look_every_s` is how often requests and settling files are looked at, `clock` what
+    schedules go by."""
 
     home: Home
     stop: threading.Event = field(default_factory=threading.Event)
     look_every_s: float = LOOK_EVERY_S
+    clock: Clock = utc_now
 
     def run(self) -> None:
         """Work until told to stop; raises BusyError if another daemon works on this home."""
@@ -51,7 +54,7 @@ class Daemon:
         with exclusive(
             self.home.daemon_lock, timeout_s=LOCK_TIMEOUT_S, busy=f"another adapterd works on {self.home.root}"
         ):
-            session = _Session(self.home)
+            session = Session(self.home, self.clock)
             session.start()
             try:
                 while not self.stop.is_set():
@@ -61,7 +64,7 @@ class Daemon:
             finally:
                 session.end()
 
-    def _look(self, session: "_Session") -> None:
+    def _look(self, session: "Session") -> None:
         """A full disk or a locked database passes; a daemon that ended for it would only be started again."""
         try:
             session.look()
@@ -70,14 +73,14 @@ class Daemon:
             self.stop.wait(IN_VAIN_WAIT_S)
 
 
-class _Session:
+class Session:
     """What the daemon holds open while it runs."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, clock: Clock = utc_now) -> None:
         self.home = home
-        self.store = Store(home.database)
+        self.store = Store(home.database, clock=clock)
         self.hint = threading.Event()
-        self.runner = Runner(home, ended=self.hint.set)
+        self.runner = Runner(home, ended=self.hint.set, clock=clock)
         self.patience = Patience()
         self._seen = self._stamp()
         self._take_up(config.load(home))

@@ -12,6 +12,7 @@ from adapterd.home import Home
 from adapterd.lifecycle.locks import is_held
 from adapterd.lifecycle.pipeline import Outcome, Pipeline
 from adapterd.store import Store
+from adapterd.store.database import Clock, utc_now
 from adapterd.system.notify import notify
 
 AGAIN_AFTER = timedelta(minutes=1)
@@ -35,6 +36,7 @@ class Runner:
 
     home: Home
     ended: Callable[[], object] = lambda: None
+    clock: Clock = utc_now
     _thread: threading.Thread | None = None
     _not_before: dict[str, datetime] = field(default_factory=dict)
 
@@ -65,7 +67,7 @@ class Runner:
 
     def _run(self, wanted: Wanted, settings: Settings) -> None:
         try:
-            with Store(self.home.database) as store:
+            with Store(self.home.database, clock=self.clock) as store:
                 self._carry_out(_Attempt(store, wanted), settings)
         except StoreError as exc:  # the disk is full, say: the journal stands where it stood
             log.error("%s: how the run ended is not noted: %s", wanted.model, exc, extra={"model": wanted.model})

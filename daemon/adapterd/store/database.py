@@ -12,6 +12,7 @@ from adapterd.errors import StoreError
 from adapterd.store.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_S = 20.0
+Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
@@ -23,7 +24,7 @@ class Database:
     """Statements and transactions on one file. Raises StoreError when it cannot be opened, is damaged, or comes from
     a newer release."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
         self.path = path
         self.clock = clock
         self._depth = 0

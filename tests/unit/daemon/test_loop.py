@@ -11,7 +11,7 @@ import pytest
 
 from adapterd.daemon import planner as planner_module
 from adapterd.daemon import runner as runner_module
-from adapterd.daemon.loop import _Session
+from adapterd.daemon.loop import Session
 from adapterd.daemon.runner import AGAIN_AFTER
 from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError
 from adapterd.home import Home
@@ -111,23 +111,13 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def session(
-    home: Home, runs: Runs, clock: Clock, obstacles: list[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[_Session]:
-    made = started(home, clock, monkeypatch)
+def session(home: Home, runs: Runs, clock: Clock, obstacles: list[str]) -> Iterator[Session]:
+    made = Session(home, clock)
     yield made
     made.store.close()
 
 
-def started(home: Home, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> _Session:
-    """A daemon's session as it is when the daemon starts, by that clock in its thread and in that of its runner."""
-    monkeypatch.setattr("adapterd.store.database.utc_now", clock)
-    for module in ("adapterd.daemon.loop", "adapterd.daemon.runner"):
-        monkeypatch.setattr(f"{module}.Store", lambda path: Store(path, clock=clock))
-    return _Session(home)
-
-
-def look(session: _Session, times: int = 1) -> None:
+def look(session: Session, times: int = 1) -> None:
     """Look at what is to be done, until each run that this may have begun is over."""
     for _ in range(times):
         session.look()
@@ -136,7 +126,7 @@ def look(session: _Session, times: int = 1) -> None:
                 thread.join(10)
 
 
-def give(session: _Session, count: int, model: str = NEWS) -> None:
+def give(session: Session, count: int, model: str = NEWS) -> None:
     first = session.store.feedback.last_id(model)
     session.store.feedback.add_many(model, [record(first + number) for number in range(count)])
 
@@ -148,19 +138,19 @@ def record(number: int) -> NewFeedback:
     )  # fmt: skip
 
 
-def due(session: _Session, model: str = NEWS) -> str | None:
+def due(session: Session, model: str = NEWS) -> str | None:
     return session.store.agenda.outlook(model).due
 
 
-def why_not(session: _Session, model: str = NEWS) -> str | None:
+def why_not(session: Session, model: str = NEWS) -> str | None:
     return session.store.agenda.outlook(model).why_not
 
 
-def interrupted(session: _Session, model: str = NEWS, *, given: str | None = None) -> None:
+def interrupted(session: Session, model: str = NEWS, *, given: str | None = None) -> None:
     session.store.runs.start("old", model, reason="", fingerprint="f", last_feedback_id=0, given=given)
 
 
-def test_a_request_waits_while_a_command_does_a_run(session: _Session, runs: Runs) -> None:
+def test_a_request_waits_while_a_command_does_a_run(session: Session, runs: Runs) -> None:
     request = session.store.runs.request(NEWS, "asked")
     with exclusive(session.home.run_lock, timeout_s=0, busy=""):
         look(session)
@@ -170,13 +160,13 @@ def test_a_request_waits_while_a_command_does_a_run(session: _Session, runs: Run
     assert session.store.runs.request_answer(request) == ("news-1", None)
 
 
-def test_a_request_for_a_model_that_is_not_configured_is_answered(session: _Session, runs: Runs) -> None:
+def test_a_request_for_a_model_that_is_not_configured_is_answered(session: Session, runs: Runs) -> None:
     request = session.store.runs.request("gone", "asked")
     look(session)
     assert session.store.runs.request_answer(request) == (None, "no model named 'gone' is configured")
 
 
-def test_a_request_is_kept_when_a_command_was_quicker(session: _Session, runs: Runs) -> None:
+def test_a_request_is_kept_when_a_command_was_quicker(session: Session, runs: Runs) -> None:
     request = session.store.runs.request(NEWS, "asked")
     runs.refusals = [BusyError("another run is going on")]
     look(session)
@@ -185,7 +175,7 @@ def test_a_request_is_kept_when_a_command_was_quicker(session: _Session, runs: R
     assert session.store.runs.request_answer(request) == ("news-2", None)
 
 
-def test_a_request_that_cannot_begin_is_told_why(session: _Session, runs: Runs) -> None:
+def test_a_request_that_cannot_begin_is_told_why(session: Session, runs: Runs) -> None:
     request = session.store.runs.request(NEWS, "asked")
     runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
     look(session, 3)
@@ -193,7 +183,7 @@ def test_a_request_that_cannot_begin_is_told_why(session: _Session, runs: Runs) 
     assert len(runs.reasons) == 1
 
 
-def test_an_interrupted_run_goes_on(session: _Session, runs: Runs) -> None:
+def test_an_interrupted_run_goes_on(session: Session, runs: Runs) -> None:
     interrupted(session)
     with exclusive(session.home.run_lock, timeout_s=0, busy=""):
         look(session)
@@ -204,7 +194,7 @@ def test_an_interrupted_run_goes_on(session: _Session, runs: Runs) -> None:
 
 
 def test_a_run_that_a_command_finished_meanwhile_is_not_begun(
-    session: _Session, runs: Runs, obstacles: list[str]
+    session: Session, runs: Runs, obstacles: list[str]
 ) -> None:
     interrupted(session)
     obstacles.append("on battery")
@@ -216,13 +206,13 @@ def test_a_run_that_a_command_finished_meanwhile_is_not_begun(
     assert (runs.reasons, due(session)) == ([], None)
 
 
-def test_an_interrupted_registration_is_left_to_the_person(session: _Session, runs: Runs) -> None:
+def test_an_interrupted_registration_is_left_to_the_person(session: Session, runs: Runs) -> None:
     interrupted(session, given="/adapters/news")
     look(session, 2)
     assert runs.reasons == []
 
 
-def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     look(session)
     assert runs.reasons == []
@@ -231,7 +221,7 @@ def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: _Ses
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
-def test_a_model_that_has_not_says_so(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_model_that_has_not_says_so(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 1)
     clock.now += DAY
     look(session)
@@ -240,7 +230,7 @@ def test_a_model_that_has_not_says_so(session: _Session, runs: Runs, clock: Cloc
 
 
 def test_what_is_due_waits_for_the_machine_and_says_for_what(
-    session: _Session, runs: Runs, clock: Clock, obstacles: list[str]
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
 ) -> None:
     give(session, 2)
     obstacles += ["on battery", "quiet hours until 18:00"]
@@ -258,33 +248,31 @@ def test_what_is_due_waits_for_the_machine_and_says_for_what(
 
 
 def test_what_is_due_is_still_due_for_the_next_daemon(
-    session: _Session, runs: Runs, clock: Clock, obstacles: list[str], monkeypatch: pytest.MonkeyPatch
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
 ) -> None:
     give(session, 2)
     obstacles.append("on battery")
     clock.now += DAY
     look(session)
     obstacles.clear()
-    another = started(session.home, clock, monkeypatch)
+    another = Session(session.home, clock)
     look(another)
     another.store.close()
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
-def test_a_night_that_no_daemon_saw_is_made_up_for(
-    session: _Session, runs: Runs, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_night_that_no_daemon_saw_is_made_up_for(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     look(session)
     clock.now += 5 * DAY
-    another = started(session.home, clock, monkeypatch)
+    another = Session(session.home, clock)
     look(another, 3)
     another.store.close()
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
 def test_models_take_turns_and_the_longest_waiting_is_first(
-    session: _Session, runs: Runs, clock: Clock, obstacles: list[str]
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
 ) -> None:
     obstacles.append("on battery")
     interrupted(session, MAIL)
@@ -299,7 +287,7 @@ def test_models_take_turns_and_the_longest_waiting_is_first(
     assert [model for model, _ in runs.reasons] == [MAIL, NEWS]
 
 
-def test_a_pause_holds_until_it_is_taken_back(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_pause_holds_until_it_is_taken_back(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     session.store.agenda.pause(None, "on holiday")
     clock.now += DAY
@@ -310,14 +298,14 @@ def test_a_pause_holds_until_it_is_taken_back(session: _Session, runs: Runs, clo
     assert len(runs.reasons) == 1
 
 
-def test_somebody_who_asks_is_not_held_by_a_pause(session: _Session, runs: Runs) -> None:
+def test_somebody_who_asks_is_not_held_by_a_pause(session: Session, runs: Runs) -> None:
     session.store.agenda.pause(NEWS, "")
     session.store.runs.request(NEWS, "asked")
     look(session)
     assert runs.reasons == [(NEWS, "asked")]
 
 
-def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: Session, runs: Runs, clock: Clock) -> None:
     session.store.runs.request(NEWS, "asked")
     runs.failures = [RuntimeUnavailableError("Ollama does not answer")]
     look(session, 3)
@@ -327,7 +315,7 @@ def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: _Session,
     assert runs.reasons[1:] == [(NEWS, "tried again after: Ollama does not answer")]
 
 
-def test_a_fault_that_will_not_pass_is_left_to_the_person(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_fault_that_will_not_pass_is_left_to_the_person(session: Session, runs: Runs, clock: Clock) -> None:
     session.store.runs.request(NEWS, "asked")
     runs.failures = [InputError("the schema is not JSON")]
     look(session)
@@ -336,7 +324,7 @@ def test_a_fault_that_will_not_pass_is_left_to_the_person(session: _Session, run
     assert len(runs.reasons) == 1
 
 
-def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
     clock.now += DAY
@@ -348,7 +336,7 @@ def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: _Session,
     assert len(runs.reasons) == 2
 
 
-def test_what_can_never_begin_is_let_go_and_told(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_what_can_never_begin_is_let_go_and_told(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     runs.refusals = [InputError("the base is not the pinned one")]
     clock.now += DAY
@@ -360,7 +348,7 @@ def test_what_can_never_begin_is_let_go_and_told(session: _Session, runs: Runs, 
     assert session.store.events.latest(model=NEWS)[0].kind == "run.refused"
 
 
-def test_a_changed_configuration_is_taken_up(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_changed_configuration_is_taken_up(session: Session, runs: Runs, clock: Clock) -> None:
     look(session)
     give(session, 1)
     session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 1"))
@@ -371,7 +359,7 @@ def test_a_changed_configuration_is_taken_up(session: _Session, runs: Runs, cloc
     session._close()
 
 
-def test_a_broken_configuration_leaves_the_old_one_in_force(session: _Session, runs: Runs, clock: Clock) -> None:
+def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, runs: Runs, clock: Clock) -> None:
     look(session)
     give(session, 2)
     session.home.config_file.write_text(CONFIG.replace("[models.news.schedule]", '[models.news.schedule]\ncron = "x"'))
