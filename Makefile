@@ -3,7 +3,7 @@ RUNTIME ?= ollama
 PYTEST ?= .venv/bin/python -m pytest
 VERSION ?= 0.34.2
 
-.PHONY: setup demo test test-quick test-ollama check docs bench bench-full clean
+.PHONY: setup demo test test-quick test-ollama check docs bench bench-full torture clean
 
 setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
 	scripts/setup
@@ -36,6 +36,9 @@ bench: setup ## measurements, as ratios against the peer on this machine
 
 bench-full: setup ## every quantisation and size; goes on where it was interrupted, takes hours
 	.venv/bin/python -m bench --full
+
+torture: setup ## killed, torn, filled up and raced: takes hours (ARGS="kill --kills 20" for a part, ARGS=--help)
+	PYTHONPATH=tests .venv/bin/python -m torture $(ARGS)
 
 clean: ## what the checkout accumulated; builds outside it stay
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     names = list(takewhile(lambda argument: not argument.startswith("-"), arguments)) or list(SCENARIOS)
     _refuse_unknown(names)
     chosen = {name: _options(name, arguments) for name in names}
-    _refuse_options_of_none([rest for _, rest in chosen.values()])
+    _refuse_options_of_none(chosen)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that nothing is left behind
     faults = [fault for name, (options, _) in chosen.items() for fault in _carry_out(name, options)]
     for fault in faults:
@@ -68,16 +68,15 @@ def _options(name: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, l
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    """What all have in common, then the scenario's own, which may say the same otherwise."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m torture {name}", allow_abbrev=False, add_help=False, conflict_handler="resolve"
-    )
-    parser.add_argument("--seed", type=int, default=5, help="of every random choice (default: %(default)s)")
-    parser.add_argument(
+    """What all have in common, then the scenario's own."""
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, allow_abbrev=False, add_help=False)
+    common = parser.add_argument_group("all")
+    common.add_argument("--seed", type=int, default=5, help="of every random choice (default: %(default)s)")
+    common.add_argument(
         "--patience-s", type=float, default=300, help="how long to wait for anything (default: %(default)s)"
     )
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, and leave everything there")
-    _module(name).add_options(parser)
+    common.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, and leave everything there")
+    _module(name).add_options(parser.add_argument_group(name))
     return parser
 
 
@@ -91,18 +90,15 @@ def _refuse_unknown(names: Sequence[str]) -> None:
         sys.exit(f"no scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
 
 
-def _refuse_options_of_none(rests: Sequence[Sequence[str]]) -> None:
+def _refuse_options_of_none(chosen: Mapping[str, tuple[argparse.Namespace, list[str]]]) -> None:
     """An option that one of several chosen scenarios knows is for that one."""
-    unknown = set(rests[0]).intersection(*rests)
+    unknown = set.intersection(*(set(rest) for _, rest in chosen.values()))
     if unknown & {"-h", "--help"}:
-        sys.exit(_help())
+        helps = [_parser(name).format_help() for name in chosen]
+        report.say(f"{__doc__}\nScenarios: {', '.join(SCENARIOS)}\n\n" + "\n".join(helps))
+        sys.exit()
     if unknown:
         sys.exit(f"no option {', '.join(sorted(unknown))}; --help shows which there are")
-
-
-def _help() -> str:
-    usages = "\n".join(_parser(name).format_help() for name in SCENARIOS)
-    return f"{__doc__}\nScenarios: {', '.join(SCENARIOS)}\n\n{usages}"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from adapterd.serving.runtime import StoredFile
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
-_HOST, _NAMESPACE = "registry.ollama.ai", "library"
+HOST, NAMESPACE = "registry.ollama.ai", "library"
 """What Ollama leaves out of the names that it lists."""
 
 
@@ -19,7 +19,7 @@ def read_manifests(folder: Path) -> dict[str, set[str]] | None:
     """
     try:
         files = [file for file in folder.glob("*/*/*/[!.]*") if file.is_file()]
-        return {_tag(file.relative_to(folder).parts): _digests(file.read_bytes()) for file in files}
+        return {_tag(file.relative_to(folder).parts): digests_of(file.read_bytes()) for file in files}
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -44,7 +44,8 @@ def _stored(path: Path, tags: Mapping[str, Collection[str]]) -> StoredFile:
     return StoredFile(path, digest, status.st_size if only_name else 0, frozenset(tags.get(digest, ())))
 
 
-def _digests(manifest: bytes) -> set[str]:
+def digests_of(manifest: bytes) -> set[str]:
+    """The digests that a manifest names; raises ValueError, LookupError or TypeError if it is not a whole one."""
     parsed = json.loads(manifest)
     return {part["digest"] for part in (parsed["config"], *(parsed["layers"] or ()))}
 
@@ -52,5 +53,5 @@ def _digests(manifest: bytes) -> set[str]:
 def _tag(parts: tuple[str, ...]) -> str:
     """The name as Ollama lists it."""
     host, namespace, name, label = parts
-    folders = (host, namespace) if host != _HOST else (namespace,) if namespace != _NAMESPACE else ()
+    folders = (host, namespace) if host != HOST else (namespace,) if namespace != NAMESPACE else ()
     return "/".join((*folders, f"{name}:{label}"))

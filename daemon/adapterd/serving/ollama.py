@@ -23,7 +23,7 @@ import httpx
 from adapterd.base.modelfile import Modelfile, from_path
 from adapterd.chat import Answer, ChatOptions, Message, as_dicts
 from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
-from adapterd.serving import blobs, handover
+from adapterd.serving import blobs, handover, manifests
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 
@@ -53,6 +53,7 @@ class OllamaRuntime:
             )
         except (httpx.InvalidURL, ValueError) as exc:
             raise RuntimeUnavailableError(f"{host!r} is not an address: {exc}", hint=_CORRECT_HOST) from exc
+        self._known_blobs: Path | None = None
         weakref.finalize(self, self._http.close)
 
     @cached_property
@@ -127,7 +128,17 @@ class OllamaRuntime:
         return how
 
     def copy(self, source: str, target: str) -> None:
-        self._post("/api/copy", {"source": source, "destination": target}, tag=source)
+        source, target = full_name(source), full_name(target)
+        if not self._replaced(source, target):
+            self._post("/api/copy", {"source": source, "destination": target}, tag=source)
+
+    def _replaced(self, source: str, target: str) -> bool:
+        """Whether the tag could be replaced in the server's own store, and the server sees it."""
+        folder = self._known_blobs = self._known_blobs or self._blob_folder()
+        if folder is None or not manifests.replace(folder.parent, source, target):
+            return False
+        tags = self.tags()
+        return tags.get(source) is not None and tags.get(source) == tags.get(target)
 
     def delete(self, tag: str) -> None:
         with self._translated(tag):

@@ -1,0 +1,50 @@
+"""Ollama's manifests, replaced in one step where its store is on this machine and ours.
+
+Ollama writes a manifest in place: emptied, then filled. For some milliseconds a tag that is copied over is torn, and
+whoever asks it then gets an error 500 ("EOF"); a crash leaves it like that. A rename has no such moment.
+"""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from adapterd.serving.blobs import HOST, NAMESPACE, digests_of
+
+_PLAIN = re.compile(r"([a-z0-9][a-z0-9._-]*):([A-Za-z0-9][A-Za-z0-9._-]*)")
+"""Names without a host or a namespace, as all of ours are."""
+
+
+def replace(store: Path, source: str, target: str) -> bool:
+    """Make the tag `target` the same as `source` in the store (the folder of `manifests` and `blobs`).
+
+    False where that cannot be done: names with a host, a store of somebody else, a source that is missing or damaged.
+    It is not synced to the disk, for a rollback has to be quick: what a power cut tears, `reconcile` puts back.
+    """
+    wanted, place = _file(store, source), _file(store, target)
+    if wanted is None or place is None or not _ours(place.parent):
+        return False
+    unfinished = store / f".adapterd-{os.getpid()}.partial"  # among the manifests Ollama would take it for a tag
+    try:
+        manifest = wanted.read_bytes()
+        digests_of(manifest)
+        unfinished.write_bytes(manifest)
+        unfinished.chmod(wanted.stat().st_mode & 0o777)
+        unfinished.replace(place)
+    except (OSError, ValueError, LookupError, TypeError):
+        with suppress(OSError):
+            unfinished.unlink()
+        return False
+    return True
+
+
+def _file(store: Path, tag: str) -> Path | None:
+    plain = _PLAIN.fullmatch(tag)
+    return store / "manifests" / HOST / NAMESPACE / plain[1] / plain[2] if plain else None
+
+
+def _ours(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK)
+    except OSError:
+        return False

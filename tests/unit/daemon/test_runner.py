@@ -1,0 +1,57 @@
+"""A run in its thread: what goes wrong there ends the run, and nothing else."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.config import Settings
+from adapterd.daemon import runner as runner_module
+from adapterd.daemon.runner import Runner, Wanted
+from adapterd.errors import NoSpaceError, StoreError
+from adapterd.home import Home
+from adapterd.store.runs import Runs
+
+WAIT_S = 10
+WANTED = Wanted("news", "asked for by hand", request=1)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.create()
+    return made
+
+
+def refuse(fault: Exception) -> Any:
+    """Something that can only fail."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise fault
+
+    return fail
+
+
+def test_a_run_whose_end_cannot_be_noted_has_ended_all_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner_module, "Pipeline", refuse(NoSpaceError("the disk is full")))
+    monkeypatch.setattr(Runs, "answer_request", refuse(StoreError("the disk is full, too")))
+    ended = threading.Event()
+    runner = Runner(home, ended=ended.set)
+    runner.begin(WANTED, Settings())
+    assert ended.wait(WAIT_S)
+    assert "news: the run stopped: the disk is full" in caplog.text
+    assert "how the run ended is not noted: the disk is full, too" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_nor_does_a_store_that_cannot_be_opened_end_anything_else(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner_module, "Store", refuse(StoreError("the disk is full")))
+    ended = threading.Event()
+    Runner(home, ended=ended.set).begin(WANTED, Settings())
+    assert ended.wait(WAIT_S)
+    assert "how the run ended is not noted: the disk is full" in caplog.text
