@@ -312,7 +312,7 @@ def test_a_prompt_that_does_not_fit_is_refused_rather_than_cut(
     create(runtime, f"{name}:1", file)
     roles = itertools.cycle((Role.USER, Role.ASSISTANT))
     long = tuple(Message(next(roles), "word " * (600 // turns)) for _ in range(turns))
-    with pytest.raises(RuntimeRefusedError, match="tokens"):
+    with pytest.raises(RuntimeRefusedError, match=r"tokens|context length"):
         runtime.chat(f"{name}:1", long, SMALL)
 
 
@@ -320,7 +320,8 @@ def test_an_answer_that_fills_the_context_is_cut_and_the_prompt_is_kept(runtime:
     counting = (Message(Role.SYSTEM, "You know numbers. " * 45), Message(Role.USER, "Count from 1 to 1000."))
     answer = runtime.chat(smollm, counting, replace(SMALL, num_predict=400))
     assert answer.done_reason == "length"
-    assert answer.prompt_tokens + answer.answer_tokens == SMALL.num_ctx
+    last = 1  # which Ollama 0.24 says although it is not kept
+    assert answer.prompt_tokens + answer.answer_tokens in (SMALL.num_ctx, SMALL.num_ctx + last)
 
 
 def test_a_tag_that_is_not_there_cannot_be_asked(runtime: Runtime) -> None:
@@ -373,7 +374,7 @@ def test_a_damaged_tag_of_somebody_else_is_no_obstacle(
     damaged = new_file()
     create(ollama, f"{name}:1", damaged)
     (models / "blobs" / file_digest(damaged).replace(":", "-")).unlink()
-    with pytest.raises(RuntimeRefusedError, match="no such file"):
+    with pytest.raises((RuntimeRefusedError, NotFoundError), match=r"no such file|not found"):
         ollama.show(f"{name}:1")
     create(ollama, f"{name}:2", new_file())
     assert f"{name}:2" in ollama.tags()
@@ -383,7 +384,7 @@ def test_a_damaged_tag_of_somebody_else_is_no_obstacle(
 def test_a_file_that_is_no_gguf_is_refused(ollama: OllamaRuntime, name: str, tmp_path: Path) -> None:
     file = tmp_path / "letter.gguf"
     file.write_text("Dear Sir, " * 100)
-    with pytest.raises(RuntimeRefusedError, match="unsupported file type"):
+    with pytest.raises(RuntimeRefusedError, match=r"unsupported file type|not in GGUF format"):
         create(ollama, f"{name}:1", file)
     assert f"{name}:1" not in ollama.tags()
 

@@ -1,4 +1,4 @@
-"""Ollama killed while it creates a version, copies a tag or answers, and started again; or only one of its runners."""
+"""Ollama killed while it creates a version, copies a tag or answers, and started again; or only its runners."""
 
 import argparse
 import os
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             moment = held.random.choice(MOMENTS)
             _await(held, moment)
             if moment == "generate" and held.random.random() < 0.5:
-                _kill_runner(held)
+                _kill_runners(held)
             else:
                 _kill_server(held, moment)
         return held.end()
@@ -71,12 +71,11 @@ def _start(held: Siege) -> None:
             return
 
 
-def _kill_runner(held: Siege) -> None:
-    runner = held.world.runner()
-    with suppress(ProcessLookupError), held.asker.excused():
-        if runner is None:
-            return
-        os.kill(runner, signal.SIGKILL)
+def _kill_runners(held: Siege) -> None:
+    with held.asker.excused():
+        for runner in held.world.runners():
+            with suppress(ProcessLookupError):
+                os.kill(runner, signal.SIGKILL)
         began = time.monotonic()
         held.comes(lambda: not held.asker.ask(), within_s=held.patience_s)
-    held.recover("a runner of Ollama was killed", began, lambda: not held.asker.ask())
+    held.recover("the runners of Ollama were killed", began, lambda: not held.asker.ask())

@@ -132,21 +132,21 @@ class World:
     def worker(self) -> int | None:
         """The process id of the stage that is at work, if there is one."""
         pid = self.keeper.pid
-        return _child(pid, "adapterd.worker") if pid else None
+        return next(iter(_below(pid, "adapterd.worker")), None) if pid else None
 
-    def runner(self) -> int | None:
-        """The process id of one of Ollama's own processes that hold a model."""
-        pid = _child(os.getpid(), f"{self.ollama.binary} serve")
-        return _child(pid, "--model|runner") if pid else None
+    def runners(self) -> list[int]:
+        """The process ids of Ollama's own processes, each of which holds a model."""
+        servers = _below(os.getpid(), f"{self.ollama.binary} serve")
+        return [runner for server in servers for runner in _below(server, "--model|runner")]
 
 
-def _child(pid: int, pattern: str) -> int | None:
-    """A process below this one whose command line has the pattern."""
+def _below(pid: int, pattern: str) -> list[int]:
+    """The processes below this one whose command line has the pattern."""
     try:
         children = psutil.Process(pid).children(recursive=True)
-        return next((each.pid for each in children if re.search(pattern, " ".join(each.cmdline()))), None)
+        return [each.pid for each in children if re.search(pattern, " ".join(each.cmdline()))]
     except psutil.Error:
-        return None
+        return []
 
 
 @dataclass(frozen=True)
