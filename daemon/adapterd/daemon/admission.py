@@ -10,7 +10,7 @@ from datetime import datetime, time
 from pathlib import Path
 
 from adapterd.config import ScheduleSettings
-from adapterd.system.machine import Power, available_memory_bytes, file_system, free_bytes, power
+from adapterd.system.machine import Power, available_memory_bytes, file_system, free_bytes, memory_is_short, power
 
 RUN_FOLDER_BYTES = 256 << 20
 """What a run keeps beside the candidate: encoded data, the adapter, checkpoints, logs."""
@@ -38,6 +38,7 @@ class Situation:
     memory_needed_bytes: int
     disks: tuple[Disk, ...]
     idle_s: float
+    memory_is_short: bool = False
 
 
 def survey(now: datetime, idle_s: float, base: Path, base_bytes: int, home: Path) -> Situation:
@@ -49,6 +50,7 @@ def survey(now: datetime, idle_s: float, base: Path, base_bytes: int, home: Path
         memory_needed_bytes=MEMORY_FLOOR_BYTES + MEMORY_FACTOR * base_bytes,
         disks=disks([(home, base_bytes + RUN_FOLDER_BYTES), (base.parent, base_bytes)]),
         idle_s=idle_s,
+        memory_is_short=memory_is_short() is True,
     )
 
 
@@ -97,6 +99,8 @@ def _room(found: Situation) -> Sequence[str]:
     ]
     if found.memory_bytes < found.memory_needed_bytes:
         reasons.append(f"{_gb(found.memory_bytes)} of memory are free, a run may need {_gb(found.memory_needed_bytes)}")
+    elif found.memory_is_short:
+        reasons.append("other programs wait for memory")
     return reasons
 
 

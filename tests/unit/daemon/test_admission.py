@@ -114,6 +114,10 @@ def test_exactly_enough_room_is_enough() -> None:
     assert why_not(WANTED, replace(FREE, disks=exact, memory_bytes=7, memory_needed_bytes=7)) == []
 
 
+def test_memory_that_others_wait_for_is_a_reason() -> None:
+    assert why_not(WANTED, replace(FREE, memory_is_short=True)) == ["other programs wait for memory"]
+
+
 def test_too_little_memory_is_a_reason() -> None:
     found = replace(FREE, memory_bytes=4_000_000_000, memory_needed_bytes=20_500_000_000)
     assert why_not(WANTED, found) == ["4.0 GB of memory are free, a run may need 20.5 GB"]
