@@ -12,6 +12,7 @@ import numpy as np
 
 from adapterd.base import llama_log
 from adapterd.base.gguf_file import FloatArray
+from adapterd.base.llama_file import open_model
 from adapterd.errors import InputError, StageError
 from adapterd.system.processors import processors
 
@@ -32,15 +33,8 @@ class LlamaModel:
     @contextmanager
     def open(cls, path: Path, *, context_tokens: int, lora: Path | None = None) -> "Iterator[LlamaModel]":
         """Load for texts of up to `context_tokens`; raises InputError if llama.cpp cannot read the file or the LoRA."""
-        llama_log.silence()
-        llama_cpp.llama_backend_init()
-        parameters = llama_cpp.llama_model_default_params()
-        # On a CPU, weights would be copied into a layout of their own, which costs their size in memory.
-        parameters.use_extra_bufts = False
-        llama_log.take_error()
-        model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
-        if model is None:
-            raise InputError(f"{path} cannot be loaded by llama.cpp: {llama_log.take_error()}")
+        # On a CPU, extra buffers would hold all weights once more in a layout of their own.
+        model = open_model(path, "cannot be loaded by llama.cpp", use_extra_bufts=False)
         context = None
         try:
             adapter = _load_lora(model, lora) if lora else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import llama_cpp
 
-from adapterd.base import llama_log
+from adapterd.base.llama_file import open_model
 from adapterd.errors import InputError
 
 _ANCHOR = "\x01"
@@ -31,14 +31,7 @@ class Tokenizer:
         """Read the vocabulary; raises InputError if llama.cpp cannot."""
         if not path.is_file():
             raise InputError(f"{path} is not there, or not a file")
-        llama_log.silence()
-        llama_cpp.llama_backend_init()
-        parameters = llama_cpp.llama_model_default_params()
-        parameters.vocab_only = True
-        llama_log.take_error()
-        model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
-        if model is None:
-            raise InputError(f"{path} has no tokenizer that llama.cpp can read: {llama_log.take_error()}")
+        model = open_model(path, "has no tokenizer that llama.cpp can read", vocab_only=True)
         tokenizer = cls(path, model, llama_cpp.llama_model_get_vocab(model))
         weakref.finalize(tokenizer, llama_cpp.llama_model_free, model)
         return tokenizer
