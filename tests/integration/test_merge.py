@@ -1,5 +1,6 @@
 """Merging a real file: matched to the base tensor by tensor, and nothing left behind when it fails."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,31 +133,55 @@ def test_without_steps_norms_and_scales_are_the_bases(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours.unpack(tensor)[0].scale, theirs.unpack(tensor)[0].scale)
 
 
-def test_too_little_kept_is_tried_once_more_with_twice_of_everything(tmp_path: Path) -> None:
+@pytest.fixture
+def kept_by_attempt(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """Have the first and the second attempt keep so much, whatever they do."""
+    measure_truly = merging.measure
+
+    def say(*kept_each: float) -> None:
+        answers = iter(kept_each)
+        monkeypatch.setattr(merging, "measure", lambda *given: replace(measure_truly(*given), kept=next(answers)))
+
+    return say
+
+
+def test_too_little_kept_is_tried_once_more_with_twice_of_everything(
+    tmp_path: Path, kept_by_attempt: Callable[[float, float], None]
+) -> None:
     base = tiny(tmp_path)
+    kept_by_attempt(0.8, 0.9)
     result = merged(base, more={"min_retention": 1.0})
-    assert result.attempts == 2
-    assert kept(result) < 1.0
+    assert (result.attempts, kept(result)) == (2, 0.9)
     assert result.distillation is not None
     assert result.distillation.curve[-1][0] == 2 * STEPS
     assert result.tensors.matches
 
 
-def test_a_second_attempt_begins_with_the_base_again(tmp_path: Path) -> None:
+def test_a_second_attempt_begins_with_the_base_again(
+    tmp_path: Path, kept_by_attempt: Callable[[float, float], None]
+) -> None:
     base = tiny(tmp_path)
-    twice = merged(base, more={"min_retention": 1.0})
-    assert merged(base, steps=2 * STEPS, name="once.gguf").digest == twice.digest
+    once = merged(base, steps=2 * STEPS, name="once.gguf")
+    kept_by_attempt(0.8, 0.9)
+    assert merged(base, more={"min_retention": 1.0}).digest == once.digest
 
 
-def test_the_better_attempt_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_better_attempt_stays(tmp_path: Path, kept_by_attempt: Callable[[float, float], None]) -> None:
     base = tiny(tmp_path)
     once = merged(base, name="once.gguf")
-    measure_truly, kept_by_attempt = merging.measure, iter((0.9, 0.8))
-    monkeypatch.setattr(merging, "measure", lambda *given: replace(measure_truly(*given), kept=next(kept_by_attempt)))
+    kept_by_attempt(0.9, 0.8)
     result = merged(base, more={"min_retention": 1.0})
     assert (result.attempts, kept(result)) == (2, 0.9)
     assert result.digest == once.digest
     assert result.distillation == once.distillation
+
+
+def test_nothing_is_left_of_the_first_attempt(tmp_path: Path) -> None:
+    base = tiny(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    result = merged(base, more={"min_retention": 1.0})
+    assert result.attempts == 2
+    assert {path.suffix for path in set(tmp_path.rglob("*")) - before} <= {"", ".gguf", ".json", ".safetensors"}
 
 
 def test_what_no_second_attempt_could_better_is_tried_once(tmp_path: Path) -> None:

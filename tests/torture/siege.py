@@ -14,6 +14,7 @@ from typing import Any
 from acceptance.person import MODEL, write_news
 
 from adapterd.errors import StoreError
+from adapterd.store.runs import RunState
 from torture.application import Asker, Giver
 from torture.journal import Journal
 from torture.report import say
@@ -195,9 +196,14 @@ class Siege:
                     self.giver.give_one(teaches=True)
 
     def _should_ask(self) -> bool:
-        at = self.journal.waits_until()
-        waits_long = at is not None and at - datetime.now(UTC) > LONG_WAIT
-        return not self.journal.store.runs.waiting_requests() and (waits_long or self.journal.unfinished() is None)
+        if self.journal.store.runs.waiting_requests():
+            return False
+        run = self.journal.unfinished()
+        if run is None or run.state is not RunState.FAILED:
+            return run is None
+        if run.retry_at is None:
+            self.note(self.stuck, f"a run failed, and is not tried again: {run.error}")
+        return run.retry_at is None or run.retry_at - datetime.now(UTC) > LONG_WAIT
 
 
 @contextmanager
