@@ -41,6 +41,12 @@ class RuntimeRefusedError(AdapterdError):
     exit_code = 5
 
 
+class RuntimeFailedError(RuntimeRefusedError):
+    """The runtime took up what was asked, and failed at it: one of its own processes ended, say."""
+
+    passing = True
+
+
 class InputError(AdapterdError):
     """Something that was given (a file, a record, an argument) cannot be used."""
 

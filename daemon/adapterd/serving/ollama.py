@@ -22,7 +22,13 @@ import httpx
 
 from adapterd.base.modelfile import Modelfile, from_path
 from adapterd.chat import Answer, ChatOptions, Message, as_dicts
-from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
+from adapterd.errors import (
+    NoSpaceError,
+    NotFoundError,
+    RuntimeFailedError,
+    RuntimeRefusedError,
+    RuntimeUnavailableError,
+)
 from adapterd.serving import blobs, handover, manifests
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
@@ -35,6 +41,7 @@ UPLOAD_CHUNK_BYTES = 1 << 20
 _UNCUT = {"truncate": False, "shift": False}
 """What does not fit into the context is refused. By default Ollama drops the beginning of a prompt without a word."""
 _CORRECT_HOST = "correct ollama.host in the configuration"
+_CHAT = "/api/chat"
 _DISK_FULL = "no space left on device"
 
 
@@ -156,7 +163,7 @@ class OllamaRuntime:
 
     def render(self, tag: str, messages: Sequence[Message]) -> str:
         request = {"model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True}
-        answer = self._post("/api/chat", request | _UNCUT, tag=tag)
+        answer = self._post(_CHAT, request | _UNCUT, tag=tag)
         if "_debug_info" not in answer:
             raise RuntimeRefusedError(
                 f"Ollama {self.version()} does not say how it renders prompts (_debug_render_only)",
@@ -170,7 +177,7 @@ class OllamaRuntime:
         first_token_s = 0.0
         text: list[str] = []
         part: dict[str, Any] = {}
-        for part in self._stream("/api/chat", request | _UNCUT, tag=tag):
+        for part in self._stream(_CHAT, request | _UNCUT, tag=tag):
             first_token_s = first_token_s or time.monotonic() - started
             text.append((part.get("message") or {}).get("content") or "")
         if not part.get("done"):
@@ -244,7 +251,8 @@ class OllamaRuntime:
             for line in filter(None, _lines(response)):
                 part = self._object(line)
                 if "error" in part:
-                    raise _RefusedError(_reason(part["error"]), response.status_code)
+                    status = httpx.codes.INTERNAL_SERVER_ERROR if path == _CHAT else response.status_code
+                    raise _RefusedError(_reason(part["error"]), status)  # an answer that was begun was not refused
                 yield part
 
     def _decoded(self, response: httpx.Response) -> dict[str, Any]:
@@ -317,6 +325,8 @@ def _refusal(tag: str, reason: str, status: int) -> NotFoundError | NoSpaceError
     if status == httpx.codes.NOT_FOUND:
         return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
     said = "" if status == httpx.codes.OK else f" (status {status})"
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return RuntimeFailedError(f"Ollama failed at {tag}: {reason}{said}")
     return RuntimeRefusedError(f"Ollama refused {tag}: {reason}{said}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeRuntime
+from fakes import Crash, FakeRuntime
 from hand_clock import HandClock
 from scripted_workers import Workers
 
@@ -33,6 +33,7 @@ from adapterd.lifecycle.pipeline import RETRY_AFTER_S, Outcome, Pipeline
 from adapterd.lifecycle.stages import CANDIDATE
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
+from adapterd.store.versions import VersionState
 
 MODEL = "news"
 
@@ -196,6 +197,8 @@ def better(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> Nights:
 
     def do(stage: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         result = nights.workers(stage, *args, **kwargs)
+        if stage == "merging":
+            result |= {"digest": str(nights.home.database), "size_bytes": 1}  # a file that is there
         if stage == "serving":
             tag = f"{MODEL}:{nights.last.version}"
             nights.runtime.copy(f"{MODEL}:base", tag)
@@ -242,3 +245,15 @@ def test_not_if_somebody_wants_the_run_to_end_meanwhile(better: Nights, monkeypa
     deployment = better.store.versions.deployment(MODEL)
     assert deployment is not None
     assert deployment.live == "base"
+
+
+def test_a_run_whose_promotion_was_interrupted_and_is_finished_was_judged_already(better: Nights) -> None:
+    better.runtime.plan_crash(("copy", f"{MODEL}:1.0.0", f"{MODEL}:latest"), after=True)
+    with pytest.raises(Crash):
+        better.run()
+    better.runtime.plan_crash(None)
+    outcome = better.run()
+    assert (outcome.promoted, better.last.state, better.workers.did()) == (True, RunState.PROMOTED, [])
+    version = better.store.versions.get(MODEL, "1.0.0")
+    assert version is not None
+    assert version.state is VersionState.PROMOTED
