@@ -21,6 +21,10 @@ AGAIN_AFTER = timedelta(minutes=1)
 log = logging.getLogger("adapterd")
 
 
+def _warn(sentence: str) -> None:
+    log.warning("%s", sentence)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A run that is to begin; `request` is the id of what somebody asked for, None if the daemon decided itself."""
@@ -76,7 +80,7 @@ class Runner:
     def _carry_out(self, attempt: "_Attempt", settings: Settings) -> None:
         wanted = attempt.wanted
         try:
-            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun)
+            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, tell=_warn)
             self._tell(wanted, settings, pipeline.run(wanted.model, wanted.reason))
         except BusyError as exc:
             log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})

@@ -9,6 +9,7 @@ import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.errors import NotFoundError, RuntimeRefusedError
@@ -103,15 +104,30 @@ class KeptTags:
             return exc
         return None
 
+    def register_base(self, digest: str) -> str | None:
+        """Where the base's file of that digest is there and only its tag is lost, make the tag as the newest run found
+        it; returns what of, None if that is not possible."""
+        run = self.store.runs.latest(self.model)
+        plan, folder = self._planned_base(run.id) if run else None, self._blob_folder()
+        if plan is None or folder is None or plan["digest"] != digest:
+            return None
+        return self._register(BASE, folder / digest.replace(":", "-"), plan)
+
     def _register_again(self, name: str) -> str | None:
         """Where the file of a version is there and only its tag is lost, make the tag as the version's run did."""
         version, file = self.store.versions.get(self.model, name), self._file(name)
-        modelfile = self._modelfile(version.run_id) if version else None
-        if file is None or modelfile is None or not file.is_file():
-            return None
+        plan = self._planned_base(version.run_id) if version else None
+        return self._register(name, file, plan) if file and plan else None
+
+    def _register(self, name: str, file: Path, base: dict[str, Any]) -> str | None:
+        """Make a tag of a file, with what surrounds the base."""
+        from adapterd.lifecycle.plain import from_plain
+
         with suppress(NotFoundError, RuntimeRefusedError):
-            self.runtime.create(self.tags.version(name), file, file.name.replace("-", ":"), modelfile)
-            return file.name
+            if file.is_file():
+                modelfile = from_plain(base["modelfile"], Modelfile)
+                self.runtime.create(self.tags.version(name), file, file.name.replace("-", ":"), modelfile)
+                return file.name
         return None
 
     def _file(self, name: str) -> Path | None:
@@ -121,15 +137,15 @@ class KeptTags:
         folder = self._blob_folder() if merged else None
         return folder / merged.digest.replace(":", "-") if folder and merged else None
 
-    def _modelfile(self, run_id: str) -> Modelfile | None:
-        """What surrounds the file of a version, as its run planned it."""
-        from adapterd.lifecycle.plain import from_plain
+    def _planned_base(self, run_id: str) -> dict[str, Any] | None:
+        """The base as a run planned with it, in plain values."""
         from adapterd.lifecycle.plan import PLAN
 
         plan = self.home.run(run_id) / PLAN
         if not plan.is_file():
             return None
-        return from_plain(json.loads(plan.read_text(encoding="utf-8"))["base"]["modelfile"], Modelfile)
+        base: dict[str, Any] = json.loads(plan.read_text(encoding="utf-8"))["base"]
+        return base
 
     def _blob_folder(self) -> Path | None:
         """Where the runtime keeps the files of this model, if that is on this machine."""

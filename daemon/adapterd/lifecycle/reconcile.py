@@ -86,10 +86,11 @@ class _Recovery:
             return []
         word = self._what_happened(tag)
         source = next((other for other in self._same_as_base() if self._is_pinned(other)), None)
-        if source is None:
-            return [self._lost(tag, word, BASE)]
-        self.runtime.copy(source, tag)
-        return [self._repaired(tag, word, source)]
+        if source:
+            self.runtime.copy(source, tag)
+        else:
+            source = self.kept.register_base(self.settings.base_digest)
+        return [self._repaired(tag, word, source) if source else self._lost(tag, word, BASE)]
 
     def _same_as_base(self) -> Iterator[str]:
         """What may stand in for the base's tag: whatever is the same, else the base's own."""

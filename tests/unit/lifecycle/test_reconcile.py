@@ -198,11 +198,23 @@ def test_the_base_is_put_back_from_its_own_tag_only_if_that_has_the_pinned_file(
 ) -> None:
     newer = tmp_path / "newer.gguf"
     newer.write_text("pulled anew")
+    pinned = caretaker.blob(TAGS.base)
     caretaker.runtime.create(OWN, newer, file_digest(newer), Modelfile())
     caretaker.tear(TAGS.base)
+    pinned.unlink()
     lost = f"`adapterctl init {MODEL} --base {OWN}` puts it back"
     assert caretaker.reconcile() == [f"newsbrief:base is damaged, and nothing in the runtime is the same; {lost}"]
     assert TAGS.base not in caretaker.runtime.tags()
+
+
+def test_a_base_whose_file_is_there_is_registered_again(caretaker: Caretaker, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.gguf"
+    newer.write_text("pulled anew")
+    caretaker.runtime.create(OWN, newer, file_digest(newer), Modelfile())
+    pinned = caretaker.blob(TAGS.base)
+    caretaker.tear(TAGS.base)
+    assert caretaker.reconcile() == [f"newsbrief:base was damaged, and is the same as {pinned.name} again"]
+    assert caretaker.blob(TAGS.base) == pinned
 
 
 def test_the_base_is_put_back_from_its_own_tag_with_other_settings(caretaker: Caretaker) -> None:
