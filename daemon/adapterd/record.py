@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from adapterd.chat import Prompt, as_dicts, from_dicts
+import orjson
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+from adapterd.chat import Prompt, as_dicts, from_dicts
 
 
 class FailureTag(StrEnum):
@@ -51,18 +51,19 @@ class FeedbackRecord:
 
         The leak checks between training and evaluation compare it.
         """
-        return _sha256("\0".join(f"{m.role}\0{' '.join(m.content.casefold().split())}" for m in self.messages))
+        return _sha256("\0".join(f"{m.role}\0{' '.join(m.content.casefold().split())}" for m in self.messages).encode())
 
     @property
     def content_hash(self) -> str:
         """SHA-256 in hex of everything that teaches; the same feedback given twice, at any time, shares it."""
         messages = [(m.role, m.content) for m in self.messages]
         judgement = (self.output, self.rating, sorted(set(self.failure_tags)), self.correction, self.rejected_output)
-        return _sha256(_encode((messages, *judgement, self.source_id, self.output_type)))
+        return _sha256(orjson.dumps((messages, *judgement, self.source_id, self.output_type)))
 
     def to_json(self) -> str:
         """The record as one line of JSON, from which `from_json` makes an equal one."""
-        return _encode({**vars(self), "messages": as_dicts(self.messages), "created_at": self.created_at.isoformat()})
+        fields = {**vars(self), "messages": as_dicts(self.messages), "created_at": self.created_at.isoformat()}
+        return orjson.dumps(fields).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -78,5 +79,5 @@ class FeedbackRecord:
         )
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,5 +1,6 @@
 """The feedback record: its identity, and the way to the store and back."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -49,6 +50,12 @@ def test_a_record_survives_the_way_to_json_and_back(record: FeedbackRecord) -> N
 @given(records)
 def test_json_is_one_line_so_that_it_can_stand_in_json_lines(record: FeedbackRecord) -> None:
     assert "\n" not in record.to_json()
+
+
+@given(records)
+def test_it_is_written_as_python_s_own_encoder_writes_it(record: FeedbackRecord) -> None:
+    written = record.to_json()
+    assert json.dumps(json.loads(written), ensure_ascii=False, separators=(",", ":")) == written
 
 
 def test_the_content_hash_does_not_depend_on_when_or_why_feedback_was_given() -> None:
