@@ -12,7 +12,7 @@ from pathlib import Path
 
 from adapterd import config
 from adapterd.config import Settings
-from adapterd.daemon.housekeeping import keep_house
+from adapterd.daemon.housekeeping import keep_house, mend
 from adapterd.daemon.planner import Planner
 from adapterd.daemon.runner import Runner
 from adapterd.errors import AdapterdError, ConfigError
@@ -32,6 +32,7 @@ LOOK_EVERY_S = 1.0
 RESCAN_EVERY_LOOKS = 30
 RESCAN_WATCHED_EVERY_LOOKS = 300
 """Where events tell of all that happens, and a rescan is for those that got lost."""
+MEND_EVERY_LOOKS = 60
 DEBOUNCE_S = 0.2
 IN_VAIN_WAIT_S = 10.0
 
@@ -85,6 +86,7 @@ class Session:
         self._seen = self._stamp()
         self._take_up(config.load(home))
         self._looks = 0
+        self._mended: list[str] = []
 
     def _take_up(self, settings: Settings) -> None:
         """Work by these settings from now on; raises ConfigError, before anything changed, if they make no sense."""
@@ -139,10 +141,19 @@ class Session:
             self._unsettled = any(unsettled)
         self.planner.look(busy=self.runner.busy)
         self._reload()  # a base that was pinned anew is in the configuration now
+        if self._looks % MEND_EVERY_LOOKS == 0:
+            self._mend()
         if self.runner.finished():
             keep_house(self.store, self.home, self.settings)
         if not self.runner.busy and (wanted := self.planner.next(self.runner.may_try)):
             self.runner.begin(wanted, self.settings)
+
+    def _mend(self) -> None:
+        """What cannot be put right is said once, not every time it is tried."""
+        said = mend(self.store, self.home, self.settings)
+        for sentence in said if said != self._mended else []:
+            log.warning("%s", sentence)
+        self._mended = said
 
     def _ingest(self, name: str) -> bool:
         """Take in one model's feedback; tells whether files are still being written."""
