@@ -168,6 +168,17 @@ def test_with_everything_of_the_model_damaged_but_one_version_all_is_put_back(se
     assert served.answers()
 
 
+@every_share
+def test_a_damaged_base_is_named_and_what_is_advised_puts_it_back(served: Served, left: float) -> None:
+    settings = served.settings.models[served.name]
+    served.tear(served.tags.base, left)
+    with pytest.raises(RuntimeRefusedError, match=f"^{served.tags.base}, the pinned base") as caught:
+        pinned_base(served.runtime, served.name, settings)
+    assert caught.value.hint == f"adapterctl init {served.name} --base {served.own} puts it back"
+    create_model(served.home, served.settings, NewModel(served.name, served.own))
+    assert pinned_base(served.runtime, served.name, settings).digest == settings.base_digest
+
+
 def test_a_live_version_that_is_lost_gives_way_to_the_previous_one(served: Served) -> None:
     weights = served.runtime.show(served.tags.live).gguf
     assert weights is not None

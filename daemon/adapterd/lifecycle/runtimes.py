@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, RuntimeKind, Settings
-from adapterd.errors import InputError, NotFoundError, UnsupportedModelError
+from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime, ServedModel
 from adapterd.serving.tags import ModelTags
@@ -57,15 +57,15 @@ def _file_of(served: ServedModel, settings_base: str) -> Path:
 
 def pinned_base(runtime: Runtime, model: str, settings: ModelSettings) -> BaseModel:
     """The base of a configured model, through its own `NAME:base` tag; raises InputError if it is not what was
-    pinned at init, NotFoundError if it is gone."""
+    pinned at init, NotFoundError if it is gone, RuntimeRefusedError if it is damaged."""
     tag = ModelTags(model).base
+    what, hint = f"{tag}, the pinned base of {model},", f"adapterctl init {model} --base {settings.base} puts it back"
     try:
         base = served_base(runtime, tag, settings.base)
     except NotFoundError as exc:
-        raise NotFoundError(
-            f"{tag}, the pinned base of {model}, is gone from the runtime",
-            hint=f"adapterctl init {model} --base {settings.base} puts it back",
-        ) from exc
+        raise NotFoundError(f"{what} is gone from the runtime", hint=hint) from exc
+    except RuntimeRefusedError as exc:
+        raise type(exc)(f"{what} cannot be used: {exc}", hint=hint) from exc
     if base.digest != settings.base_digest:
         raise InputError(
             f"the base of {model} is {base.digest[:19]}…, but {settings.base_digest[:19]}… was pinned at init",
