@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime
     from adapterd.serving.server import PrivateOllama
-
-ROOT = Path(__file__).resolve().parents[1]
-CANNOT_BE_HAD = 3
-OLLAMA = pytest.param("ollama", marks=pytest.mark.ollama)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import OLLAMA
+from real_ollama import OLLAMA
 
 from acceptance.conftest import begin, feed
 from acceptance.person import MODEL, Person, Said

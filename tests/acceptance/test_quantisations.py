@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from bench.models import Kind, quantised, widen_adapter
-from conftest import CANNOT_BE_HAD, ROOT
+from real_ollama import CANNOT_BE_HAD, ROOT
 
 from acceptance.conftest import begin, feed
 from acceptance.person import MODEL, Person, wait_until

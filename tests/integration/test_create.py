@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OLLAMA
+from real_ollama import OLLAMA
 from tiny_gguf import write_tiny_gguf
 
 from adapterd import config

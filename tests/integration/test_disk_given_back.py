@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import OLLAMA
 from fakes import FakeRuntime
 from kept_model import add_version
+from real_ollama import OLLAMA
 from tiny_gguf import write_tiny_gguf
 
 from adapterd import config

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import OLLAMA
 from kept_model import add_version
+from real_ollama import OLLAMA
 from tiny_gguf import write_tiny_gguf
 
 from adapterd import config

@@ -1,7 +1,6 @@
 """A run in its thread: what goes wrong there ends the run, and nothing else."""
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from adapterd.store.runs import Runs
 
 WAIT_S = 10
 WANTED = Wanted("news", "asked for by hand", request=1)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
 
 
 def refuse(fault: Exception) -> Any:

@@ -1,8 +1,5 @@
 """Ending a run before it is over."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from adapterd.errors import NotFoundError
@@ -12,19 +9,6 @@ from adapterd.lifecycle.locks import exclusive
 from adapterd.store import Store
 from adapterd.store.agenda import Outlook
 from adapterd.store.runs import RunState
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    with Store(home.database) as opened:
-        yield opened
 
 
 def begin(store: Store, run_id: str = "r1", model: str = "m", state: RunState = RunState.RUNNING) -> None:

@@ -1,7 +1,6 @@
 """Collecting gives back what nobody needs, and nothing else."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,19 +113,6 @@ def blob_name(tag: str) -> str:
 
 def whats(collection: Collection) -> dict[str, str]:
     return {item.what: item.why for item in collection.items}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    with Store(home.database) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """After whatever happened, tags and record agree again, and a person is told what could not be put right."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -77,19 +77,6 @@ class Caretaker:
             assert digests[TAGS.previous] == recorded.previous_digest == digests[TAGS.version(previous)]
         assert self.store.versions.begun_intents(MODEL) == []
         assert self.blob(TAGS.live).is_file()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    with Store(home.database) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +15,6 @@ from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
 
 MODEL = "news"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.create()
-    return home
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    with Store(home.database) as store:
-        yield store
 
 
 def arrives(store: Store, content: str) -> None:

@@ -27,13 +27,6 @@ SETTINGS = Settings(models={"m": MODEL})
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
-
-
-@pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     with Store(home.database, clock=lambda: NOW) as opened:
         yield opened

@@ -1,6 +1,5 @@
 """Which versions stay: what is needed to go back always does, of the others the newest."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +17,6 @@ from adapterd.store.versions import Deployment, Version, VersionState
 
 MODEL = "newsbrief"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "state.db") as opened:
-        yield opened
 
 
 def add(store: Store, *versions: str, state: VersionState = VersionState.HELD) -> None:
