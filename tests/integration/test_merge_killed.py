@@ -1,8 +1,6 @@
 """A merge that is killed at any moment: no half file under the candidate's name, and the next merge is as any other."""
 
-import multiprocessing
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import quick_children
 from tiny_adapter import SAMPLES, write_adapter
 from tiny_gguf import write_tiny_gguf
 
@@ -81,12 +80,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def processes() -> BaseContext:
-    """Children of a process that has done its imports, and nothing else: so far, forking is safe on Linux."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["adapterd.merging.merge", "mlx_lm.models.llama"])
-    return context
+    return quick_children("adapterd.merging.merge", "mlx_lm.models.llama")
 
 
 def merge_for(place: Place, processes: BaseContext, phase: str | None = None, seconds: float = 0.0) -> Life:

@@ -4,10 +4,8 @@ import itertools
 import json
 import logging
 import math
-import multiprocessing
 import resource
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import quick_children
 from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.gguf_file import GgufFile
@@ -86,12 +85,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def processes() -> BaseContext:
-    """Children of a process that has done its imports, and nothing else: so far, forking is safe on Linux."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["adapterd.training.loop", "mlx_lm.models.llama"])
-    return context
+    return quick_children("adapterd.training.loop", "mlx_lm.models.llama")
 
 
 def train_for(place: Place, out: str, processes: BaseContext, steps: int, seconds: float) -> Life:
