@@ -341,7 +341,7 @@ def disk_full(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize(
     "full",
-    ["adapterd.system.files.shutil.copyfile", "adapterd.merging.draft.Draft.replace",
+    ["adapterd.system.files._copy", "adapterd.merging.draft.Draft.replace",
      "adapterd.merging.draft.Draft.rescale", "adapterd.merging.draft.Draft.sync",
      "adapterd.base.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
 )  # fmt: skip

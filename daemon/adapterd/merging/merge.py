@@ -87,7 +87,7 @@ def merge(
         left_over.unlink(missing_ok=True)
     merging = _Merging(Draft(base, partial), updates, samples or Samples(), report)
     try:
-        copied_by = files.clone(base_path, partial)
+        copied_by = files.clone(base_path, partial, without=_places(base, updates))
         partial.chmod(files.PRIVATE_FILE)
         merging.carry_out(min_retention, steps)
         merging.draft.sync()
@@ -176,6 +176,13 @@ class _Merging:
         held_out = spread(self.samples.held_out, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
         if held_out:
             self.retention = measure(self.draft, self.updates, held_out, report)
+
+
+def _places(base: GgufFile, updates: Sequence[Update]) -> list[range]:
+    """Where the updated tensors stand in the file."""
+    tensors = [base.tensors[update.tensor] for update in updates]
+    places = [range(each.offset_bytes, each.offset_bytes + each.size_bytes) for each in tensors]
+    return sorted(places, key=lambda place: place.start)
 
 
 def _add(draft: Draft, update: Update) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def clone(source: Path, target: Path) -> str:
+def clone(source: Path, target: Path, *, without: Sequence[range] = ()) -> str:
     """Copy a file, sharing its blocks where the file system can; returns how: `clone` or `copy`.
+
+    The bytes of `without` (ranges in order, none over another) are going to be written anew; a copy has holes there, so
+    that they are not written twice.
 
     APFS clones by clonefile(2), Btrfs and XFS by the FICLONE ioctl; elsewhere the bytes are copied, in the
     kernel where it offers that. `target` must not exist: else FileExistsError is raised, and it stays as it is. On
@@ -59,13 +62,29 @@ def clone(source: Path, target: Path) -> str:
     try:
         if _clone_blocks(source, target):
             return "clone"
-        shutil.copyfile(source, target)
+        _copy(source, target, without)
     except FileExistsError:
         raise
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return "copy"
+
+
+def _copy(source: Path, target: Path, without: Sequence[range]) -> None:
+    """Copy all bytes but those; there, the target has holes."""
+    if not without:
+        shutil.copyfile(source, target)
+        return
+    size = source.stat().st_size
+    starts, ends = [0, *(hole.stop for hole in without)], [*(hole.start for hole in without), size]
+    with source.open("rb") as reader, target.open("wb") as writer:
+        for start, end in zip(starts, ends, strict=True):
+            reader.seek(start)
+            writer.seek(start)
+            while data := reader.read(min(CHUNK_BYTES, end - start)):
+                start += writer.write(data)
+        writer.truncate(size)
 
 
 def clone_atomic(source: Path, target: Path) -> None:

@@ -222,6 +222,36 @@ def test_where_blocks_cannot_be_shared_they_are_copied(
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
 
 
+HOLES = [
+    [range(10)], [range(10, 20)], [range(90, 100)], [range(100)], [range(5, 5)], [range(10), range(10, 30)],
+    [range(3, 9), range(50, 77), range(80, 81)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk_bytes", [7, 1 << 22])
+@pytest.mark.parametrize("holes", HOLES, ids=str)
+def test_a_copy_has_holes_where_it_is_to_be_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holes: list[range], chunk_bytes: int
+) -> None:
+    monkeypatch.setattr(files, "_clone_blocks", lambda source, target: False)
+    monkeypatch.setattr(files, "CHUNK_BYTES", chunk_bytes)
+    content = bytes(range(1, 101))
+    (tmp_path / "source").write_bytes(content)
+    clone(tmp_path / "source", tmp_path / "target", without=holes)
+    left_out = {at for hole in holes for at in hole}
+    assert (tmp_path / "target").read_bytes() == bytes(0 if at in left_out else byte for at, byte in enumerate(content))
+
+
+@on_linux
+def test_holes_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_clone_blocks", lambda source, target: False)
+    (tmp_path / "source").write_bytes(b"x" * (8 << 20))
+    clone(tmp_path / "source", tmp_path / "target", without=[range(1 << 20, 7 << 20)])
+    status = (tmp_path / "target").stat()
+    assert status.st_size == 8 << 20
+    assert status.st_blocks * 512 < 3 << 20
+
+
 @on_linux
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS])
 def test_a_file_system_without_clones_gets_a_copy(
