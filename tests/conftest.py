@@ -8,9 +8,27 @@ from typing import TYPE_CHECKING
 import pytest
 from real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
+from adapterd.home import Home
+from adapterd.store import Store
+
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime
     from adapterd.serving.server import PrivateOllama
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home in which nothing was done yet."""
+    made = Home(tmp_path / "home")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    """The empty store of that home."""
+    with Store(home.database) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

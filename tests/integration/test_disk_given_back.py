@@ -50,13 +50,6 @@ def general(request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.create()
-    return made
-
-
-@pytest.fixture
 def runtime(general: Settings, home: Home) -> Runtime:
     return runtime_for(general, home)
 
