@@ -113,10 +113,6 @@ class CheckpointFile:
         self._written_s = self._clock()
         self._cost_s = self._written_s - began_s
 
-    def remove(self) -> None:
-        """Remove it, as the training is over."""
-        self.path.unlink(missing_ok=True)
-
     def _write(self, checkpoint: Checkpoint) -> None:
         files = {_FILE + name: mx.array(np.frombuffer(data, np.uint8)) for name, data in checkpoint.files.items()}
         metadata = {_IDENTITY: json.dumps(self._identity), _TALLY: json.dumps(checkpoint.tally)}

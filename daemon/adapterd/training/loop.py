@@ -45,9 +45,10 @@ def train(
     """Train an adapter on the base model and leave the best one, by validation loss, in the folder `out`.
 
     The same arguments give the same losses on a CPU, and so does a training that was killed and goes on from the
-    checkpoint in `out`. `base_digest` is that of the file, which is read once to find it where it is not given. Raises
-    NotEnoughDataError without training examples, InputError and UnsupportedModelError by what is wrong with dataset or
-    model, StageError where a loss is not finite.
+    checkpoint in `out`, which stays there, so that the end is not lost either where nobody heard the result.
+    `base_digest` is that of the file, which is read once to find it where it is not given. Raises NotEnoughDataError
+    without training examples, InputError and UnsupportedModelError by what is wrong with dataset or model, StageError
+    where a loss is not finite.
     """
     data = Dataset.load(dataset)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,7 +91,6 @@ class Trainer:
             self.tally.step += 1
             loss = self._step(batch)
             self._record(loss, judge=self.plan.judged_after(self.tally.step))
-        self.checkpoints.remove()
         return self._result()
 
     def _begin(self) -> None:
