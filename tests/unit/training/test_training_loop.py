@@ -79,11 +79,13 @@ def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path:
 
 
 def test_the_same_seed_gives_the_same_losses(tmp_path: Path) -> None:
-    first, _ = trained(tmp_path, dropout=0.1, seed=5)
-    again, _ = trained(tmp_path, dropout=0.1, seed=5)
-    other, _ = trained(tmp_path, dropout=0.1, seed=6)
-    assert first.curve == again.curve
-    assert first.curve != other.curve
+    curves = []
+    for number, seed in enumerate((5, 5, 6)):
+        (tmp_path / str(number)).mkdir()
+        curves.append(trained(tmp_path / str(number), dropout=0.1, seed=seed)[0].curve)
+    first, again, other = curves
+    assert first == again
+    assert first != other
 
 
 def broken(token: int) -> Any:
