@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.errors import InputError, NotEnoughDataError, StageError
+from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import from_plain, to_plain
 from adapterd.lifecycle.plan import GIVEN, RECORDS, Plan
@@ -262,7 +262,8 @@ def evaluation(job: Job) -> EvaluationResult:
     made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
     subjects = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
     subjects["base"] = job.tags.base
-    scores, cut = _ask_all(job, subjects, made.evaluation_cases)
+    with what_vanished_may_come_back():
+        scores, cut = _ask_all(job, subjects, made.evaluation_cases)
     if cut:
         raise StageError(f"{cut} evaluation prompts were cut by the runtime", hint="raise evaluation.num_ctx")
     others = {name: value for name, value in scores.items() if name != "candidate"}
@@ -270,6 +271,17 @@ def evaluation(job: Job) -> EvaluationResult:
     verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task), kept)
     plain = {name: to_plain(value) for name, value in scores.items()}
     return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash)
+
+
+@contextlib.contextmanager
+def what_vanished_may_come_back() -> Iterator[None]:
+    """A tag that is gone is put back as a run begins, so trying again makes sense."""
+    try:
+        yield
+    except NotFoundError as exc:
+        raise RuntimeFailedError(
+            f"{exc}, while it was to be asked", hint="`adapterctl retrain` goes on where it stopped"
+        ) from exc
 
 
 def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], int]:
@@ -286,6 +298,8 @@ def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str,
     questions = [Question(case.id, case.messages, case.reference) for case in frozen]
     tokenizer = Tokenizer.open(job.plan.base.gguf)
     digests = job.runtime.tags()
+    if gone := [tag for tag in subjects.values() if tag not in digests]:
+        raise NotFoundError(f"{gone[0]} is gone from the runtime")
     scores, cut = {}, 0
     for number, (name, tag) in enumerate(subjects.items()):
 
