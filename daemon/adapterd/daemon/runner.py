@@ -96,7 +96,7 @@ class Runner:
     def _failed(self, attempt: "_Attempt", exc: Exception, settings: Settings) -> None:
         name = attempt.wanted.model
         hint = f" ({exc.hint})" if isinstance(exc, AdapterdError) and exc.hint else ""
-        known = isinstance(exc, AdapterdError)
+        known = isinstance(exc, AdapterdError | OSError)  # a full disk, say: its sentence is the whole story
         log.error("%s: the run stopped: %s%s", name, exc, hint, exc_info=not known, extra={"model": name})
         if not attempt.has_begun:
             self._not_before[name] = attempt.store.clock() + AGAIN_AFTER

@@ -1,5 +1,6 @@
 """A run in its thread: what goes wrong there ends the run, and nothing else."""
 
+import errno
 import threading
 from typing import Any
 
@@ -37,6 +38,25 @@ def test_a_run_whose_end_cannot_be_noted_has_ended_all_the_same(
     assert "news: the run stopped: the disk is full" in caplog.text
     assert "how the run ended is not noted: the disk is full, too" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "whole_story"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/home/runs/1"), False),
+        (NoSpaceError("the disk is full"), False),
+        (ZeroDivisionError("nobody thought of this"), True),
+    ],
+)
+def test_only_what_nobody_thought_of_is_logged_with_its_trace(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception, whole_story: bool
+) -> None:
+    monkeypatch.setattr(runner_module, "Pipeline", refuse(fault))
+    ended = threading.Event()
+    Runner(home, ended=ended.set).begin(WANTED, Settings())
+    assert ended.wait(WAIT_S)
+    assert f"news: the run stopped: {fault}" in caplog.text
+    assert ("Traceback" in caplog.text) is whole_story
 
 
 def test_nor_does_a_store_that_cannot_be_opened_end_anything_else(
