@@ -111,7 +111,10 @@ class FakeRuntime:
     def render(self, tag: str, messages: Sequence[Message]) -> str:
         raise NotImplementedError
 
-    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
+        raise NotImplementedError
+
+    def embed(self, tag: str, text: str) -> list[float]:
         raise NotImplementedError
 
     def add(self, *tags: str) -> None:

@@ -41,7 +41,10 @@ class ChatOptions:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said, why it stopped (`stop`, `length`, …), and what it took."""
+    """What the model said, why it stopped (`stop`, `length`, …), and what it took.
+
+    `logprob` is the natural logarithm of the answer's probability; None where the runtime does not tell.
+    """
 
     text: str
     done_reason: str
@@ -49,6 +52,7 @@ class Answer:
     answer_tokens: int
     total_s: float
     first_token_s: float
+    logprob: float | None = None
 
     @property
     def truncated(self) -> bool:

@@ -275,6 +275,31 @@ def test_the_model_answers(runtime: Runtime, smollm: str) -> None:
     assert 0 < answer.answer_tokens < OPTIONS.num_predict
 
 
+def test_an_answer_has_its_probability_if_that_is_asked_for_and_the_runtime_can_tell(
+    runtime: Runtime, smollm: str
+) -> None:
+    asked = (Message(Role.USER, "Say hello."),)
+    plain, sure = (runtime.chat(smollm, asked, OPTIONS, logprobs=wanted) for wanted in (False, True))
+    assert plain.logprob is None
+    assert sure.text == plain.text
+    if runtime.name == "ollama":
+        assert sure.logprob is not None
+        assert -20 * sure.answer_tokens < sure.logprob < 0
+
+
+def test_a_model_that_is_none_for_embeddings_gives_none(runtime: Runtime, smollm: str) -> None:
+    with pytest.raises(RuntimeRefusedError, match="embeddings"):
+        runtime.embed(smollm, "hello")
+
+
+def test_an_embedding_model_gives_embeddings(ollama: OllamaRuntime, name: str, tmp_path: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "embedding.gguf", metadata={"llama.pooling_type": 1})
+    create(ollama, f"{name}:1", file)
+    one, same, other = (ollama.embed(f"{name}:1", text) for text in ("a cat sat", "a cat sat", "stock prices fell"))
+    assert len(one) == len(other) > 16
+    assert one == same != other
+
+
 def test_the_same_question_has_the_same_answer(runtime: Runtime, smollm: str) -> None:
     first, second = (runtime.chat(smollm, FRANCE, OPTIONS) for _ in range(2))
     untimed = {"total_s": 0.0, "first_token_s": 0.0}

@@ -122,7 +122,14 @@ class EmbeddedRuntime:
                 f"the chat template of {tag} cannot be used: {exc}", hint="the embedded runtime takes Jinja templates"
             ) from exc
 
-    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
+    def chat(
+        self,
+        tag: str,
+        messages: Sequence[Message],
+        options: ChatOptions,
+        *,
+        logprobs: bool = False,  # noqa: ARG002
+    ) -> Answer:
         started = time.monotonic()
         text = self.render(tag, messages)
         model = self._model(tag, options.num_ctx)
@@ -138,6 +145,12 @@ class EmbeddedRuntime:
             answer_tokens=len(model.tokenize(answer.encode(), add_bos=False)) if answer else 0,
             total_s=time.monotonic() - started,
             first_token_s=first_token_s,
+        )
+
+    def embed(self, tag: str, text: str) -> list[float]:  # noqa: ARG002
+        raise RuntimeRefusedError(
+            f"the embedded runtime gives no embeddings, so not by {tag} either",
+            hint='leave evaluation.embedding out, or serve by Ollama (runtime = "ollama")',
         )
 
     @staticmethod

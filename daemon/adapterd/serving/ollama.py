@@ -171,15 +171,17 @@ class OllamaRuntime:
             )
         return str(answer["_debug_info"]["rendered_template"])
 
-    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
-        request = {"model": tag, "messages": as_dicts(messages), "options": vars(options)}
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
+        request = {"model": tag, "messages": as_dicts(messages), "options": vars(options), "logprobs": logprobs}
         started = time.monotonic()
         first_token_s = 0.0
         text: list[str] = []
+        told: list[float] = []
         part: dict[str, Any] = {}
         for part in self._stream(_CHAT, request | _UNCUT, tag=tag):
             first_token_s = first_token_s or time.monotonic() - started
             text.append((part.get("message") or {}).get("content") or "")
+            told += [token["logprob"] for token in part.get("logprobs") or ()]
         if not part.get("done"):
             raise RuntimeUnavailableError(f"Ollama at {self.host} broke off in the middle of an answer of {tag}")
         return Answer(
@@ -189,7 +191,12 @@ class OllamaRuntime:
             answer_tokens=part.get("eval_count") or 0,
             total_s=(part.get("total_duration") or 0) / NANOSECONDS,
             first_token_s=first_token_s,
+            logprob=sum(told) if told else None,
         )
+
+    def embed(self, tag: str, text: str) -> list[float]:
+        found = self._post("/api/embed", {"model": tag, "input": text, "truncate": False}, tag=tag)
+        return [float(value) for value in found["embeddings"][0]]
 
     def _blob_folder(self) -> Path | None:
         """The server's blob folder, found through a model that it serves from there, if that is on this machine."""

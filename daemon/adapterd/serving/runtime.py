@@ -82,5 +82,9 @@ class Runtime(Protocol):
     def render(self, tag: str, messages: Sequence[Message]) -> str:
         """The prompt text that the tag's template makes of the messages, exactly as it would be served."""
 
-    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions) -> Answer:
-        """Ask the tag. A prompt that does not fit into the context is refused, never cut."""
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
+        """Ask the tag. A prompt that does not fit into the context is refused, never cut. With `logprobs` the answer
+        has its probability, where the runtime can tell."""
+
+    def embed(self, tag: str, text: str) -> list[float]:
+        """The embedding of a text by an embedding model; RuntimeRefusedError where the tag is none."""
