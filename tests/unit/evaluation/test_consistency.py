@@ -1,0 +1,21 @@
+"""Answers to one question that agree, and such that do not."""
+
+import pytest
+from asking import answer, question
+
+from adapterd.evaluation.consistency import consistency, together
+
+
+@pytest.mark.parametrize(
+    ("texts", "agreement"),
+    [
+        (["a b", "a b", "B, a"], 1.0),
+        (["a", "b"], 0.0),
+        (["a b", "a c"], 0.5),
+        (["a", "a", "b"], 1 / 3),
+        (["", ""], 0.0),
+    ],
+)
+def test_agreement_is_the_mean_overlap_of_all_pairs(texts: list[str], agreement: float) -> None:
+    said = together([answer(text) for text in texts])
+    assert consistency().over([question("x")], [said]) == pytest.approx(agreement)
