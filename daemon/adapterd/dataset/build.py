@@ -31,6 +31,7 @@ class DatasetResult:
     pairs: int
     duplicates: int
     held_out: int
+    near_duplicates: int
     end_of_turn: int
     content_hash: str
     evaluation_cases: list[dict[str, Any]]
@@ -87,6 +88,7 @@ def build_dataset(
         pairs=len(pairs),
         duplicates=sets.duplicates,
         held_out=sets.held_out,
+        near_duplicates=sets.near_duplicates,
         end_of_turn=stop,
         content_hash=digest.hexdigest(),
         evaluation_cases=[case.as_dict() for case in sets.evaluation],

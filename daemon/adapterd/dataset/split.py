@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 from adapterd.chat import Prompt, as_dicts, from_dicts
 from adapterd.config import DatasetSettings
+from adapterd.dataset.near_duplicates import nearly_among
 from adapterd.dataset.teaching import Example
 from adapterd.errors import NotEnoughDataError
 
 MIN_EXAMPLES = 10
+LEAST_EXAMPLES = 2
+"""One to learn from, and one to choose the best step by."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,15 @@ class EvaluationCase:
 
 @dataclass(frozen=True)
 class Split:
-    """The sets, and how many examples were left out as duplicates or because they belong to a frozen set."""
+    """The sets, and how many examples were left out: as duplicates, because they belong to a frozen set, or because
+    they are nearly the same as one that does."""
 
     train: list[Example]
     validation: list[Example]
     evaluation: list[EvaluationCase]
     duplicates: int
     held_out: int
+    near_duplicates: int
 
 
 def content_hash(cases: Sequence[EvaluationCase]) -> str:
@@ -65,7 +70,7 @@ def split(
     """Divide the examples. `frozen` is the set in force (empty: one is made now), `judged` the prompt hashes of all
     sets there ever were. Raises NotEnoughDataError when fewer than MIN_EXAMPLES distinct prompts are left."""
     everything = list(examples)
-    newest_first = sorted(_newest_of_each_prompt(everything), key=lambda e: (e.created_at, e.record), reverse=True)
+    newest_first = newest_of_each_prompt(everything)
     usable = [example for example in newest_first if example.prompt_hash not in judged]
     if len(usable) < MIN_EXAMPLES:
         raise NotEnoughDataError(
@@ -75,7 +80,8 @@ def split(
     cases = list(frozen)
     if not cases:
         count = min(settings.evaluation_max, max(1, round(len(usable) * settings.evaluation_share)), len(usable) - 2)
-        cases, usable = [_case(example) for example in usable[:count]], usable[count:]
+        cases, usable = [case_of(example) for example in usable[:count]], usable[count:]
+    usable, near_duplicates = _unlike(usable, cases)
     validating = min(max(1, round(len(usable) * settings.validation_share)), len(usable) - 1)
     return Split(
         train=usable[validating:],
@@ -83,18 +89,33 @@ def split(
         evaluation=cases,
         duplicates=len(everything) - len(newest_first),
         held_out=sum(example.prompt_hash in judged for example in newest_first),
+        near_duplicates=near_duplicates,
     )
 
 
-def _newest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
-    """One example per prompt; where two answers contradict each other, the later one was meant."""
+def _unlike(examples: Sequence[Example], cases: Sequence[EvaluationCase]) -> tuple[list[Example], int]:
+    """The examples whose prompts are not nearly that of a case, and how many are; raises NotEnoughDataError where
+    hardly any are left."""
+    near = nearly_among([example.messages for example in examples], [case.messages for case in cases])
+    unlike = [example for example, is_near in zip(examples, near, strict=True) if not is_near]
+    if len(unlike) < LEAST_EXAMPLES:
+        raise NotEnoughDataError(
+            f"all but {len(unlike)} of {len(examples)} prompts are nearly the same as one of the evaluation set",
+            hint="more varied feedback is needed; the set was made of the newest",
+        )
+    return unlike, len(examples) - len(unlike)
+
+
+def newest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
+    """One example per prompt, newest first; where two answers contradict each other, the later one was meant."""
     newest: dict[str, Example] = {}
     for example in sorted(examples, key=lambda e: e.created_at):
         newest[example.prompt_hash] = example
-    return list(newest.values())
+    return sorted(newest.values(), key=lambda example: (example.created_at, example.record), reverse=True)
 
 
-def _case(example: Example) -> EvaluationCase:
+def case_of(example: Example) -> EvaluationCase:
+    """The case that an example makes."""
     return EvaluationCase(
         id=example.prompt_hash,
         messages=example.messages,

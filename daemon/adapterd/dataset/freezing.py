@@ -1,0 +1,54 @@
+"""Choosing the cases of a frozen evaluation set by hand: the newest, or the newest of every kind."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, case_of, newest_of_each_prompt
+from adapterd.dataset.teaching import Example
+from adapterd.errors import NotEnoughDataError
+
+
+class Strategy(StrEnum):
+    """Which prompts judge: the newest of all, or the newest of each output type (of each answer, where answers are few)
+    in the measure in which they occur."""
+
+    TEMPORAL = "temporal"
+    STRATIFIED = "stratified"
+
+
+MOST_STRATA = 50
+"""Beyond as many different answers, an answer is no kind."""
+
+
+def choose_cases(examples: Iterable[Example], strategy: Strategy, size: int) -> list[EvaluationCase]:
+    """At most `size` cases, newest first; raises NotEnoughDataError for fewer than MIN_EXAMPLES prompts."""
+    distinct = newest_of_each_prompt(examples)
+    if len(distinct) < MIN_EXAMPLES:
+        raise NotEnoughDataError(
+            f"there are {len(distinct)} prompts that what is live was not trained on, and {MIN_EXAMPLES} are needed",
+            hint="give more feedback first: corrections and answers rated 4 or 5",
+        )
+    chosen = distinct[:size] if strategy is Strategy.TEMPORAL else _of_every_kind(distinct, size)
+    return [case_of(example) for example in chosen]
+
+
+def _of_every_kind(newest_first: Sequence[Example], size: int) -> list[Example]:
+    """Largest remainders: every kind gets its share of the places, rounded so that all are given away."""
+    kinds = _kinds(newest_first)
+    size = min(size, len(newest_first))
+    exact = {kind: size * len(members) / len(newest_first) for kind, members in kinds.items()}
+    places = {kind: int(share) for kind, share in exact.items()}
+    by_remainder = sorted(kinds, key=lambda kind: (places[kind] - exact[kind], kind))
+    for kind in by_remainder[: size - sum(places.values())]:
+        places[kind] += 1
+    chosen = [example for kind, members in kinds.items() for example in members[: places[kind]]]
+    return sorted(chosen, key=newest_first.index)
+
+
+def _kinds(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    answers = {example.completion for example in examples}
+    kinds: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        kinds[example.output_type or (example.completion if len(answers) <= MOST_STRATA else "")].append(example)
+    return kinds
