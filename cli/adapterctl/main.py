@@ -11,6 +11,7 @@ import click
 
 from adapterctl.commands.demo import demo
 from adapterctl.commands.doctor import doctor
+from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init
@@ -21,6 +22,7 @@ from adapterctl.commands.retrain import retrain
 from adapterctl.commands.run import run
 from adapterctl.commands.service import service
 from adapterctl.commands.status import status
+from adapterctl.commands.triage import triage
 from adapterctl.commands.versions import history, promote, rollback, show
 from adapterctl.output import complain
 from adapterd import __version__
@@ -60,9 +62,13 @@ for command in (
     retrain,
     register,
     status,
+    triage,
     history,
     logs,
     show,
+    compare,
+    report,
+    evaluation,
     promote,
     rollback,
     pause,

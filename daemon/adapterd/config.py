@@ -150,10 +150,33 @@ class NotificationSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How answers are asked for; both in tokens."""
+    """How answers are asked for, and what a candidate has to be.
+
+    `num_ctx` and `num_predict` are in tokens. `at_once` requests are under way at the same time; more than one says
+    nothing of latency any more. `guard` asks the set of plain tasks too. `embedding` is the tag of an embedding model
+    for similarity of meaning. With `consistency_seeds`, some questions are asked so often with chance, to see whether
+    the answers agree. Of the critical metrics, `require_improved` have to be proven better than live.
+    """
 
     num_ctx: Annotated[int, Range(16, 1_000_000)] = 4096
     num_predict: Annotated[int, Range(1, 100_000)] = 512
+    at_once: Annotated[int, Range(1, 64)] = 1
+    guard: bool = True
+    embedding: str | None = None
+    consistency_seeds: Annotated[int, Range(0, 100)] = 3
+    require_improved: Annotated[int, Range(0, 1000)] = 1
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """What is asked of one metric: `min` and `max` of the candidate itself, `min_gain` over the base, and `margin`, by
+    how much it may be worse than live and base. What is `critical` has to be proven."""
+
+    min: float | None = None
+    max: float | None = None
+    min_gain: float | None = None
+    margin: Annotated[float, Range(0.0, 1e9)] | None = None
+    critical: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +193,7 @@ class ModelSettings:
     merging: MergingSettings = field(default_factory=MergingSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    gates: dict[str, GateRule] = field(default_factory=dict)
     versions: VersionsSettings = field(default_factory=VersionsSettings)
 
 
@@ -341,7 +365,7 @@ def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
     table = to_table(model)
     for change in changes:
         key, found, text = change.partition("=")
-        *sections, name = key.strip().split(".")
+        *sections, name = _key_path(key.strip())
         place = table
         for section in sections:
             place = place.setdefault(section, {})
@@ -354,6 +378,19 @@ def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
         return parse_table({"models": {"m": table}}, source="these changes").models["m"]
     except ConfigError as exc:
         raise ConfigError(str(exc).replace("models.m.", ""), hint=exc.hint) from exc
+
+
+def _key_path(key: str) -> list[str]:
+    """The parts of a dotted key; a part with a dot of its own is quoted, as in TOML."""
+    try:
+        nested: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return key.split(".")
+    path = []
+    while isinstance(nested, dict):
+        ((part, nested),) = nested.items()
+        path.append(part)
+    return path
 
 
 def _toml_value(text: str) -> Any:

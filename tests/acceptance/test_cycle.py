@@ -47,7 +47,7 @@ def person(trained: "tuple[Person, Said]") -> Person:
 def live(person: Person) -> Iterator[None]:
     """With the first version live, whatever the verdict was; afterwards the base is."""
     if person.json("status")["models"][0]["live"] != FIRST:
-        assert person.run("promote", FIRST, "--yes").code == 0
+        assert person.run("promote", FIRST, "--force", "--yes").code == 0
     yield
     if person.json("status")["models"][0]["live"] == FIRST:
         assert person.run("rollback").code == 0
@@ -69,7 +69,8 @@ def files_of(person: Person) -> tuple[Path, Path]:
 def test_a_run_ends_with_a_verdict(trained: tuple[Person, Said]) -> None:
     _, said = trained
     assert said.code == 0, said
-    assert any(f"{MODEL} {FIRST} {verdict}: " in said.stdout for verdict in VERDICTS), said.stdout
+    told = (f"{MODEL} {FIRST} {verdict}: " for verdict in (*VERDICTS, "not proven"))
+    assert any(each in said.stdout for each in told), said.stdout
     assert "CANDIDATE" in said.stdout
     assert [line.split()[0] for line in said.stderr.splitlines() if " done in " in line] == STAGES
 
@@ -189,17 +190,19 @@ def test_a_version_that_was_taken_back_returns_only_when_a_person_says_so(person
     with live(person):
         pass
     before = person.tags()
+    refused = person.run("promote", FIRST, "--yes")
+    assert refused.code == 6, refused
+    assert f"adapterctl promote {FIRST} --force makes it live all the same" in refused.stderr
     for given in ("", "n\n"):
-        unsure = person.run("promote", FIRST, given=given)
+        unsure = person.run("promote", FIRST, "--force", given=given)
         assert unsure.code == 130, unsure
         assert "was withdrawn (taken back in favour of base). Make it live all the same?" in unsure.stderr
     assert person.tags() == before
 
-    sure = person.run("promote", FIRST, "--json", given="y\n")
+    sure = person.run("promote", FIRST, "--force", "--json", given="y\n")
     assert (sure.code, json.loads(sure.stdout)["live"]) == (0, FIRST)
-    assert ("version.promote", f"{MODEL}: {FIRST} is live, base was before (promoted by hand although withdrawn)") in (
-        events(person)
-    )
+    how = "promoted by hand with --force, although withdrawn (taken back in favour of base)"
+    assert ("version.promote", f"{MODEL}: {FIRST} is live, base was before ({how})") in events(person)
     assert person.tags()["latest"] == person.tags()[FIRST]
     assert person.run("rollback", "--to", "base").code == 0
     assert person.tags()["latest"] == person.tags()["base"]

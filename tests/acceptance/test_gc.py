@@ -39,7 +39,7 @@ def test_a_person_looks_pins_collects_and_goes_back(keeper: Person) -> None:
     assert said.stdout.splitlines()[-1].endswith(" would be given back")
 
     assert keeper.run("pin", "1.0.0").stdout == "news 1.0.0 is kept whatever its age\n"
-    assert keeper.run("promote", "1.2.0", "--yes").code == 0
+    assert keeper.run("promote", "1.2.0", "--force", "--yes").code == 0
 
     blobs = keeper.home.embedded_store / "blobs"
     before = size_of(blobs)
@@ -49,7 +49,7 @@ def test_a_person_looks_pins_collects_and_goes_back(keeper: Person) -> None:
     assert collected["dry_run"] is False
     assert keeper.run("gc").stdout == "nothing to collect: everything that is there is needed\n"
 
-    refused = keeper.run("promote", "1.1.0", "--yes")
+    refused = keeper.run("promote", "1.1.0", "--force", "--yes")
     assert (refused.code, refused.complaint.split(":")[:2]) == (4, ["news", "1.1.0 was collected"])
     assert f"adapterctl register {keeper.home.version(MODEL, '1.1.0')} --model {MODEL}" in refused.stderr
     assert keeper.json("show", "1.1.0")["state"] == "collected"

@@ -80,11 +80,10 @@ def test_every_command_but_the_demo_speaks_json(path: str) -> None:
     assert has_json is (path not in NOT_FOR_PROGRAMS)
 
 
-def test_the_reference_is_up_to_date() -> None:
-    script = ROOT / "scripts" / "cli_reference.py"
-    assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0, (
-        "`make docs` writes docs/cli.md anew"
-    )
+@pytest.mark.parametrize("script", ["cli_reference.py", "metric_reference.py"])
+def test_what_is_generated_is_up_to_date(script: str) -> None:
+    checked = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], check=False)
+    assert checked.returncode == 0, "`make docs` writes it anew"
 
 
 def test_the_installed_commands_are_these(stranger: Person) -> None:

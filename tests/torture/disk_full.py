@@ -55,7 +55,7 @@ def _fill(held: Siege, place: str, what: str, disk: SmallDisk) -> None:
 def _meanwhile(held: Siege, place: str) -> None:
     """What goes on while there is no room."""
     if place == "promote":
-        arguments = held.random.choice([("rollback",), ("promote", "--yes", held.journal.versions()[0])])
+        arguments = held.random.choice([("rollback",), ("promote", "--force", "--yes", held.journal.versions()[0])])
         said = held.world.person.run(*arguments)
         say(f"  `adapterctl {arguments[0]}` said: {said.stderr.strip() or said.stdout.strip()}")
     elif place in STAGES:

@@ -82,7 +82,7 @@ def _rollback(_: Siege) -> tuple[str | Path, ...]:
 
 
 def _promote(held: Siege) -> tuple[str | Path, ...]:
-    return ("promote", "--yes", held.random.choice(held.journal.versions()))
+    return ("promote", "--force", "--yes", held.random.choice(held.journal.versions()))
 
 
 def _import(held: Siege) -> tuple[str | Path, ...]:

@@ -119,7 +119,7 @@ def _act(random: Random) -> Act:
 
 
 def _command(person: Person, act: Act) -> Done:
-    said = person.run(*act, "--yes" if act[0] == "promote" else "--no-warm", "--json")
+    said = person.run(*act, *(("--force", "--yes") if act[0] == "promote" else ("--no-warm",)), "--json")
     outcome = OUTCOMES.get(said.code, FAULT)
     if outcome == SWAPPED:
         swap = json.loads(said.stdout)

@@ -1,5 +1,6 @@
 """The configuration: what is accepted, and that every fault is named with its path."""
 
+import re
 from dataclasses import replace
 from datetime import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from adapterd.config import (
     BaseChange,
     DatasetSettings,
     EvaluationSettings,
+    GateRule,
     HttpSettings,
     ModelSettings,
     NotificationSettings,
@@ -424,6 +426,27 @@ def test_changes_are_laid_over_a_model() -> None:
 def test_hours_are_given_with_or_without_quotes(written: str) -> None:
     changed = with_changes(MODEL, [f"schedule.quiet_hours={written}"])
     assert changed.schedule.quiet_hours == Hours(time(8), time(18))
+
+
+def test_a_gate_is_changed_by_the_name_of_its_metric() -> None:
+    changes = ["gates.exact.min=0.5", 'gates."f1.city"={critical = true, margin = 0.01}']
+    assert with_changes(MODEL, changes).gates == {
+        "exact": GateRule(min=0.5), "f1.city": GateRule(critical=True, margin=0.01),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("gates.exact.least=1", "gates.exact.least: no such setting"),
+        ("gates.exact=1", "gates.exact: must be a table"),
+        ("gates.exact.critical=1", "gates.exact.critical: 1 is not a boolean"),
+        ("gates.exact.margin=-1", "gates.exact.margin: -1.0 is not between 0 and 1e+09"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_named(change: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        with_changes(MODEL, [change])
 
 
 def test_no_changes_change_nothing() -> None:

@@ -99,7 +99,7 @@ def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
     if as_json:
         emit_json(outcome)
         return
-    table_of_scores(outcome.scores)
+    table_of_scores(outcome.scores, outcome.baselines)
     colour = "green" if outcome.promoted else "yellow"
     click.secho(f"{name} {outcome.version} {outcome.reason}", fg=colour)
     click.echo(
@@ -109,17 +109,26 @@ def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
     )
 
 
-def table_of_scores(scores: dict[str, Any]) -> None:
-    """Metrics by what was asked, beside the trivial baseline."""
+def table_of_scores(scores: dict[str, Any], baselines: dict[str, Any]) -> None:
+    """Metrics by what was asked, beside answers that know nothing."""
     from adapterctl.output import table
 
     if not scores:
         return
-    subjects = list(scores)
+
+    def shown(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
     rows: list[list[object]] = [
-        [metric, *(f"{scores[s]['metrics'][metric]:.3f}" for s in subjects), f"{baseline:.3f}"]
-        for metric, baseline in scores[subjects[0]]["baselines"].items()
+        [
+            metric,
+            *(shown(found["metrics"].get(metric)) for found in scores.values()),
+            *(shown(baselines.get(metric, {}).get(name)) for name in ("empty", "constant")),
+        ]
+        for metric in next(iter(scores.values()))["metrics"]
     ]
-    for label, unit in (("truncated", ""), ("latency_s", " s"), ("first_token_s", " s")):
-        rows.append([label.removesuffix("_s"), *(f"{scores[s][label]:.3f}{unit}" for s in subjects), ""])
-    table(["METRIC", *[s.upper() for s in subjects], "EMPTY ANSWER"], rows, empty="")
+    rows += [
+        [f"median {label.removesuffix('_s')}", *(f"{found[label]:.3f} s" for found in scores.values()), "", ""]
+        for label in ("latency_s", "first_token_s")
+    ]
+    table(["METRIC", *[name.upper() for name in scores], "EMPTY ANSWER", "CONSTANT GUESS"], rows, empty="")

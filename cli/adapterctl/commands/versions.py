@@ -67,7 +67,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     if lineage:
         fields(_made(lineage))
     click.echo()
-    table_of_scores(found.metrics.get("scores", {}))
+    table_of_scores(found.metrics.get("scores", {}), found.metrics.get("baselines", {}))
 
 
 def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:
@@ -106,26 +106,35 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
     ]
 
 
-@click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --yes"))
+@click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --force --yes"))
 @click.argument("version")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask, also if the version was held.")
+@click.option("--force", is_flag=True, help="Also if it was held or taken back; asks first, and is recorded.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @model_option
 @json_option
-def promote(version: str, yes: bool, model: str | None, as_json: bool) -> None:
-    """Make a version live by hand. One that was held is only promoted after asking, and that is recorded."""
+def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bool) -> None:
+    """Make a version live by hand. What was held or taken back needs --force."""
     from adapterctl.app import App
+    from adapterd.errors import InputError
     from adapterd.serving.tags import BASE
     from adapterd.store.versions import VersionState
 
     app = App()
     name = app.model(model)
     found = None if version == BASE else _known(app, name, version)
-    doubtful = found is not None and found.state in (VersionState.HELD, VersionState.WITHDRAWN)
-    if doubtful and found and not yes:
-        click.confirm(f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True, err=True)
-    swap = app.deployer.promote(
-        name, version, "promoted by hand" + (f" although {found.state}" if doubtful and found else "")
-    )
+    reason = "promoted by hand"
+    if found and found.state in (VersionState.HELD, VersionState.WITHDRAWN):
+        if not force:
+            raise InputError(
+                f"{version} was {found.state}: {found.reason}",
+                hint=f"adapterctl promote {version} --force makes it live all the same, after asking",
+            )
+        if not yes:
+            click.confirm(
+                f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True, err=True
+            )
+        reason = f"promoted by hand with --force, although {found.state} ({found.reason})"
+    swap = app.deployer.promote(name, version, reason)
     if as_json:
         emit_json(swap)
         return

@@ -16,8 +16,9 @@ from adapterd.config import RuntimeKind, Task
 from adapterd.demo import newsroom
 from adapterd.demo.newsroom import NewsItem, WrittenFeedback
 from adapterd.demo.stage import DemoStage, open_stage, register_base, say
-from adapterd.evaluation.evaluate import Question, evaluate
-from adapterd.evaluation.metrics import metrics_for
+from adapterd.evaluation.catalogue import metrics_for
+from adapterd.evaluation.evaluate import Answers, ask_all, score
+from adapterd.evaluation.metric import Question
 from adapterd.home import Home
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -35,6 +36,8 @@ RECIPE = {
     "dataset.evaluation_max": 40,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
+    "evaluation.guard": "false",
+    "evaluation.consistency_seeds": 0,
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"
@@ -70,7 +73,7 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
     unseen = newsroom.items(UNSEEN, UNSEEN_SEED)
     with summary.timed("total_after_setup"), open_stage(folder, RuntimeKind(runtime), ollama) as stage:
         summary.values |= {"runtime": stage.runtime.name, "ollama_version": stage.runtime.version()}
-        written = [_begin(stage)]
+        written = [begin(stage)]
         stage.ask(MODEL, unseen[0].prompt)
         say("\n— A night of feedback has arrived: train, merge, register, prove, promote.")
         stage.adapterctl("retrain")
@@ -95,7 +98,8 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
     _conclude(summary, folder / SUMMARY)
 
 
-def _begin(stage: DemoStage) -> WrittenFeedback:
+def begin(stage: DemoStage) -> WrittenFeedback:
+    """A base that nobody trained, a model made of it, and the first feedback."""
     say(f"— {stage.runtime.name} {stage.runtime.version()}, everything in {stage.folder}")
     register_base(stage, BASE_TAG)
     schema = stage.folder / "schema.json"
@@ -121,7 +125,7 @@ def _make_second_live(stage: DemoStage) -> None:
         live, newest = store.versions.deployment(MODEL), store.versions.all(MODEL)[-1]
     if live is not None and live.live != newest.version:
         say(f"\n— {newest.version} was held; for the sake of the story it is promoted by hand (and taken back below).")
-        stage.adapterctl("promote", newest.version, "--yes")
+        stage.adapterctl("promote", newest.version, "--force", "--yes")
 
 
 def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
@@ -129,8 +133,8 @@ def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str,
     options = ChatOptions(num_ctx=NUM_CTX, num_predict=NUM_PREDICT)
     questions = [Question(item.source_id, (Message(Role.USER, item.prompt),), item.answer) for item in items]
     digest = stage.runtime.tags()[tag]
-    metrics = metrics_for(Task.JSON)
-    scores, _ = evaluate(tag, digest, questions, metrics, lambda messages: stage.runtime.chat(tag, messages, options))
+    given = ask_all(questions, lambda messages: stage.runtime.chat(tag, messages, options))
+    scores = score(Answers(tag, digest, given), questions, metrics_for(Task.JSON, questions))
     measured = {name: round(scores.metrics[name], 4) for name in SHOWN_METRICS}
     say(f"  {tag:<28} " + "  ".join(f"{name} {value:.3f}" for name, value in measured.items()))
     return {"tag": tag, "digest": digest, "prompts": len(items), **measured}

@@ -1,130 +1,107 @@
 """The evaluation stage: the same questions to candidate, live and base, and what their answers are worth."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import median
 
-from adapterd.chat import Answer, Ask, Prompt
+import numpy as np
+
+from adapterd.chat import Answer, Ask
 from adapterd.errors import StageError
-from adapterd.evaluation.metrics import Metric
+from adapterd.evaluation.gates import Measured
+from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.statistics import Array, Paired, compare
 
 
 @dataclass(frozen=True)
-class Question:
-    """One case of a frozen set as the evaluation needs it."""
+class Answers:
+    """What one tag answered to a set, in the order of its questions; `digest` is that of the tag."""
 
-    id: str
-    messages: Prompt
-    reference: str
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """One answer and what it scored, by metric."""
-
-    id: str
-    answer: Answer
-    scores: dict[str, float]
+    tag: str
+    digest: str
+    answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One tag on one set. Latencies are medians in seconds; `baselines` is what empty answers would score."""
+    """One tag on one set: its metrics, and the medians of its latencies in seconds."""
 
     tag: str
     digest: str
     prompts: int
     metrics: dict[str, float]
-    baselines: dict[str, float]
-    truncated: float
     latency_s: float
     first_token_s: float
 
 
-def evaluate(
-    tag: str,
-    digest: str,
-    questions: Sequence[Question],
-    metrics: Sequence[Metric],
-    ask: Ask,
-    *,
-    report: Callable[[float], object] = lambda _: None,
-) -> tuple[Scores, list[CaseResult]]:
-    """Ask every question once and measure the answers; raises StageError for an empty set."""
+def ask_all(
+    questions: Sequence[Question], ask: Ask, *, at_once: int = 1, report: Callable[[float], object] = lambda _: None
+) -> tuple[Answer, ...]:
+    """Ask every question once, `at_once` at the same time; `report` gets the share done, 0…1.
+
+    Raises StageError for an empty set, and whatever `ask` raises, after which nothing more is asked.
+    """
     if not questions:
         raise StageError("the evaluation set is empty, nothing can be proven")
-    results = []
-    for count, question in enumerate(questions, start=1):
-        answer = ask(question.messages)
-        scores = {metric.name: metric.score(answer.text, question.reference) for metric in metrics}
-        results.append(CaseResult(question.id, answer, scores))
-        report(count / len(questions))
-    return _summary(tag, digest, questions, metrics, results), results
+    answers = []
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for answer in pool.map(lambda question: ask(question.messages), questions):
+                answers.append(answer)
+                report(len(answers) / len(questions))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(answers)
 
 
-def _summary(
-    tag: str, digest: str, questions: Sequence[Question], metrics: Sequence[Metric], results: Sequence[CaseResult]
-) -> Scores:
-    references = [question.reference for question in questions]
+def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metric]) -> Scores:
+    """Every metric that applies, over the whole set."""
+    found = {metric.name: metric.over(questions, given.answers) for metric in metrics}
     return Scores(
-        tag=tag,
-        digest=digest,
-        prompts=len(results),
-        metrics={metric.name: mean(result.scores[metric.name] for result in results) for metric in metrics},
-        baselines={metric.name: metric.baseline(references) for metric in metrics},
-        truncated=mean(result.answer.truncated for result in results),
-        latency_s=median(result.answer.total_s for result in results),
-        first_token_s=median(result.answer.first_token_s for result in results),
+        tag=given.tag,
+        digest=given.digest,
+        prompts=len(given.answers),
+        metrics={name: value for name, value in found.items() if value is not None},
+        latency_s=median(answer.total_s for answer in given.answers),
+        first_token_s=median(answer.first_token_s for answer in given.answers),
     )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the candidate may go live, and the sentence why."""
+def measure(
+    metrics: Sequence[Metric], questions: Sequence[Question], ours: Answers, others: Mapping[str, Answers]
+) -> list[Measured]:
+    """Every metric of ours, compared with each of the others that is not the same file."""
+    different = {name: given for name, given in others.items() if given.digest != ours.digest}
+    return [_measured(metric, questions, ours, different) for metric in metrics]
 
-    promote: bool
-    reason: str
 
-
-@dataclass(frozen=True)
-class Kept:
-    """How much of the adapter is left in the candidate's file, of what has to be; None where there is no measure."""
-
-    retention: float | None
-    least: float
-
-    @property
-    def fault(self) -> str | None:
-        """The sentence why the candidate is held, if it is."""
-        if self.retention is None or self.retention >= self.least:
-            return None
-        return (
-            f"held: the merged file keeps {self.retention:.1%} of what the adapter does, "
-            f"and merging.min_retention asks for {self.least:.1%}"
+def _measured(metric: Metric, questions: Sequence[Question], ours: Answers, others: Mapping[str, Answers]) -> Measured:
+    value = metric.over(questions, ours.answers)
+    theirs = {name: given for name, given in others.items() if metric.over(questions, given.answers) is not None}
+    if value is None or not theirs:
+        return Measured(metric, value, {})
+    files = {given.digest: given.answers for given in theirs.values()}
+    parts, *others_parts = _parts(metric, questions, [ours.answers, *files.values()])
+    clusters = _clusters(questions)
+    compared = {
+        digest: compare(
+            Paired(parts, other, clusters, metric.value, metric.bounded, metric.yes_no), by_case=metric.by_case
         )
+        for digest, other in zip(files, others_parts, strict=True)
+    }
+    return Measured(metric, value, {name: compared[given.digest] for name, given in theirs.items()})
 
 
-NOT_MEASURED = Kept(None, 0.0)
+def _parts(metric: Metric, questions: Sequence[Question], answers: Sequence[Sequence[Answer]]) -> list[Array]:
+    """The parts of each model's answers, (cases, k); zeros, which add nothing, where the metric does not apply."""
+    found = [[metric.parts(*pair) for pair in zip(questions, given, strict=True)] for given in answers]
+    width = next(len(row) for rows in found for row in rows if row is not None)
+    return [np.array([row or (0.0,) * width for row in rows], dtype=float) for rows in found]
 
 
-def judge(
-    candidate: Scores, others: Mapping[str, Scores], critical: Sequence[str], kept: Kept = NOT_MEASURED
-) -> Verdict:
-    """Promote only if no critical metric falls below that of live or base (`others`, by what they are), if enough of
-    the adapter is left, and if the candidate is another file at all: an adapter may be too small to leave a trace."""
-    same = next((name for name, scores in others.items() if scores.digest == candidate.digest), None)
-    if same:
-        return Verdict(False, f"held: the candidate is the same as {same}, byte for byte; the adapter left no trace")
-    if kept.fault:
-        return Verdict(False, kept.fault)
-    falls = [
-        f"{metric} falls from {scores.metrics[metric]:.3f} ({name}) to {candidate.metrics[metric]:.3f}"
-        for name, scores in others.items()
-        for metric in critical
-        if candidate.metrics[metric] < scores.metrics[metric]
-    ]
-    if falls:
-        return Verdict(False, f"held: on {candidate.prompts} unseen prompts " + "; ".join(falls))
-    reference_name, reference = next(iter(others.items()))
-    gains = ", ".join(f"{m} {reference.metrics[m]:.3f} → {candidate.metrics[m]:.3f}" for m in critical)
-    return Verdict(True, f"promoted: on {candidate.prompts} unseen prompts against {reference_name}: {gains}")
+def _clusters(questions: Sequence[Question]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Questions with the same source are drawn together, the others each for itself."""
+    names = [f"source {question.source}" if question.source else f"case {question.id}" for question in questions]
+    return np.unique(names, return_inverse=True)[1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
+from adapterd.evaluation.verdict import Decision
 from adapterd.home import Home
 from adapterd.lifecycle.deploy import Deployer, Swap, tags_lock
 from adapterd.lifecycle.locks import exclusive
@@ -56,6 +57,7 @@ class Outcome:
     promoted: bool
     reason: str
     scores: dict[str, Any]
+    baselines: dict[str, Any]
     continued: bool
     swap: Swap | None = None
 
@@ -234,9 +236,10 @@ class Pipeline:
     def _decide(self, run: Run, plan: Plan, judged: dict[str, Any], continued: bool) -> Outcome:
         """Promote or hold, as the evaluation says."""
         outcome = Outcome(
-            run.id, plan.version, judged["promote"], judged["reason"], judged["scores"], continued=continued
-        )
-        metrics = {"scores": outcome.scores, "evaluation_hash": judged["evaluation_hash"]}
+            run.id, plan.version, judged["decision"] == Decision.PROMOTE, judged["reason"], judged["scores"],
+            judged["baselines"], continued=continued,
+        )  # fmt: skip
+        metrics = {name: judged[name] for name in ("scores", "baselines", "findings", "evaluation_hash")}
         candidate = self.store.versions.get(plan.model, plan.version)
         state = candidate.state if candidate else VersionState.CANDIDATE
         if outcome.promoted and state is VersionState.CANDIDATE:  # else it was, and may have been taken back since

@@ -6,13 +6,12 @@ stages before it. What they import is heavy, so they import it themselves.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import from_plain, to_plain
@@ -228,6 +227,7 @@ def _keep(job: Job, gguf_digest: str) -> None:
         write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
     lineage = {
         "adapterd": __version__,
+        "libraries": {**_libraries(), job.runtime.name: job.runtime.version()},
         "run": job.plan.run_id,
         "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
         "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
@@ -238,39 +238,35 @@ def _keep(job: Job, gguf_digest: str) -> None:
     write_atomic(folder / "lineage.json", json.dumps(lineage, indent=2, ensure_ascii=False))
 
 
+def _libraries() -> dict[str, str]:
+    """The versions of what a version's numbers come from."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "numpy", "scipy")}
+
+
 def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "evaluation_cases"}
 
 
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Scores by what was asked (`candidate`, `live`, `base`), and the verdict."""
-
-    scores: dict[str, dict[str, Any]]
-    promote: bool
-    reason: str
-    evaluation_hash: str
-
-
-def evaluation(job: Job) -> EvaluationResult:
+def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
     from adapterd.dataset.build import DatasetResult
-    from adapterd.evaluation.evaluate import Kept, judge
-    from adapterd.evaluation.metrics import critical_for
+    from adapterd.dataset.split import EvaluationCase
+    from adapterd.evaluation.gates import is_kept
+    from adapterd.lifecycle.examination import Examination
     from adapterd.merging.merge import MergeResult
 
     made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
-    subjects = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
-    subjects["base"] = job.tags.base
+    tags = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
+    examination = Examination(job.home, job.runtime, job.plan.settings, job.plan.base.gguf)
+    cases = [EvaluationCase.from_dict(case) for case in made.evaluation_cases]
     with what_vanished_may_come_back():
-        scores, cut = _ask_all(job, subjects, made.evaluation_cases)
-    if cut:
-        raise StageError(f"{cut} evaluation prompts were cut by the runtime", hint="raise evaluation.num_ctx")
-    others = {name: value for name, value in scores.items() if name != "candidate"}
-    kept = Kept(merged.retention.kept if merged.retention else None, job.plan.settings.merging.min_retention)
-    verdict = judge(scores["candidate"], others, critical_for(job.plan.settings.task), kept)
-    plain = {name: to_plain(value) for name, value in scores.items()}
-    return EvaluationResult(plain, verdict.promote, verdict.reason, made.evaluation_hash)
+        papers = examination.hold({**tags, "base": job.tags.base}, cases, made.evaluation_hash, job.report)
+    kept = merged.retention.kept if merged.retention else None
+    judged = examination.judge(papers, beside=[is_kept(kept, job.plan.settings.merging.min_retention)])
+    examination.keep(papers, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
+    return judged
 
 
 @contextlib.contextmanager
@@ -282,42 +278,6 @@ def what_vanished_may_come_back() -> Iterator[None]:
         raise RuntimeFailedError(
             f"{exc}, while it was to be asked", hint="`adapterctl retrain` goes on where it stopped"
         ) from exc
-
-
-def _ask_all(job: Job, subjects: Mapping[str, str], cases: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], int]:
-    from adapterd.base.tokenizer import Tokenizer
-    from adapterd.dataset.split import EvaluationCase
-    from adapterd.evaluation.answers import cached
-    from adapterd.evaluation.evaluate import Question, evaluate
-    from adapterd.evaluation.metrics import metrics_for, read_schema
-
-    settings = job.plan.settings
-    options = ChatOptions(num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict)
-    schema = read_schema(settings.schema) if settings.schema else None
-    frozen = [EvaluationCase.from_dict(dict(case)) for case in cases]
-    questions = [Question(case.id, case.messages, case.reference) for case in frozen]
-    tokenizer = Tokenizer.open(job.plan.base.gguf)
-    digests = job.runtime.tags()
-    if gone := [tag for tag in subjects.values() if tag not in digests]:
-        raise NotFoundError(f"{gone[0]} is gone from the runtime")
-    scores, cut = {}, 0
-    for number, (name, tag) in enumerate(subjects.items()):
-
-        def ask(messages: Sequence[Message], tag: str = tag) -> Answer:
-            return job.runtime.chat(tag, messages, options)
-
-        def report(share: float, number: int = number, name: str = name) -> None:
-            job.report((number + share) / len(subjects), asking=name)
-
-        asked = cached(ask, make_private(job.home.root / "cache" / "answers"), f"{digests[tag]} {options}")
-        scores[name], results = evaluate(
-            tag, digests[tag], questions, metrics_for(settings.task, schema), asked, report=report
-        )
-        lengths = [len(tokenizer.encode_prompt(job.runtime.render(tag, question.messages))) for question in questions]
-        cut += sum(result.answer.prompt_tokens != length for result, length in zip(results, lengths, strict=True))
-        answers = make_private(job.home.version(job.plan.model, job.plan.version) / "answers") / f"{name}.jsonl"
-        write_atomic(answers, "".join(json.dumps(to_plain(result), ensure_ascii=False) + "\n" for result in results))
-    return scores, cut
 
 
 def trains(plan: Plan) -> bool:

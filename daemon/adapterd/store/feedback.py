@@ -64,6 +64,16 @@ class StoredFeedback:
 
 
 @dataclass(frozen=True)
+class FailureCount:
+    """How many records have these failure tags, and have an output or a correction or not."""
+
+    failure_tags: tuple[str, ...]
+    has_output: bool
+    has_correction: bool
+    count: int
+
+
+@dataclass(frozen=True)
 class FileRead:
     """What became of one feedback file; `lines` counts the records it was made of."""
 
@@ -132,6 +142,15 @@ class Feedback:
             )
             for row in rows
         ]  # fmt: skip
+
+    def failures(self, model: str) -> list[FailureCount]:
+        """All records, counted by what was said to be wrong with the output."""
+        rows = self._database.rows(
+            """SELECT failure_tags, record ->> 'output' IS NOT NULL, record ->> 'correction' IS NOT NULL, count(*)
+               FROM feedback WHERE model = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+            (model,),
+        )
+        return [FailureCount(tuple(json.loads(tags)), bool(out), bool(fix), n) for tags, out, fix, n in rows]
 
     def count(self, model: str, *, after_id: int = 0) -> int:
         """How many records the model has, or has got since the given id."""

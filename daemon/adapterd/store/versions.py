@@ -86,6 +86,12 @@ class Versions:
             (state, reason, None if metrics is None else json.dumps(metrics), model, version),
         )
 
+    def set_metrics(self, model: str, version: str, metrics: Mapping[str, Any]) -> None:
+        """Replace what was measured of a version; its state stays."""
+        self._database.execute(
+            "UPDATE versions SET metrics = ? WHERE model = ? AND version = ?", (json.dumps(metrics), model, version)
+        )
+
     def pin(self, model: str, version: str, *, pinned: bool) -> None:
         """Have a version kept whatever its age, or no longer."""
         self._database.execute(

@@ -77,7 +77,7 @@ class Runs:
                         store.runs.retry_later(run_id, store.clock() + 10 * SECOND)
                     raise exc
                 store.runs.set_state(run_id, RunState.HELD)
-                return Outcome(run_id, "1.0.0", False, "held", {}, continued=False)
+                return Outcome(run_id, "1.0.0", False, "held", {}, {}, continued=False)
 
         return Scripted(self)
 

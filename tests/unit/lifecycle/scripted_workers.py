@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.errors import CancelledError
+from adapterd.evaluation.verdict import Decision
 from adapterd.home import Home
 from adapterd.lifecycle.plan import GIVEN
 from adapterd.lifecycle.stages import CANDIDATE
@@ -40,7 +41,9 @@ class Workers:
             (folder / FILES[stage]).parent.mkdir(exist_ok=True)
             (folder / FILES[stage]).touch()
         reason = "better" if self.promote else "held: no better"
-        verdict = {"promote": self.promote, "reason": reason, "scores": {}, "evaluation_hash": "h"}
+        decision = Decision.PROMOTE if self.promote else Decision.HOLD
+        verdict = {"decision": decision, "reason": reason, "scores": {}, "baselines": {}, "findings": []}
+        verdict["evaluation_hash"] = "h"
         return {"digest": "d", "evaluation_cases": [], **verdict}
 
     def did(self) -> list[str]:

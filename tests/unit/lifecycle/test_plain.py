@@ -25,11 +25,12 @@ from adapterd.config import (
 )
 from adapterd.dataset.build import DatasetResult
 from adapterd.dataset.encoding import TokenStatistics
-from adapterd.evaluation.evaluate import CaseResult, Scores
+from adapterd.evaluation.evaluate import Scores
 from adapterd.hours import Hours
+from adapterd.lifecycle.examination import Judged
 from adapterd.lifecycle.plain import dumps, from_plain, to_plain
 from adapterd.lifecycle.plan import Plan
-from adapterd.lifecycle.stages import EvaluationResult, ServingResult
+from adapterd.lifecycle.stages import ServingResult
 from adapterd.merging.merge import MergeResult
 from adapterd.training.progress import TrainingResult
 
@@ -90,9 +91,8 @@ RESULTS = {
     TrainingResult: st.builds(TrainingResult),
     MergeResult: st.builds(MergeResult),
     ServingResult: st.builds(ServingResult),
-    EvaluationResult: st.builds(EvaluationResult, scores=st.dictionaries(TEXT, PLAIN, max_size=2)),
+    Judged: st.builds(Judged),
     Scores: st.builds(Scores),
-    CaseResult: st.builds(CaseResult),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import ModelSettings, ScheduleSettings, VersionsSettings
+from adapterd.config import GateRule, ModelSettings, ScheduleSettings, VersionsSettings
 from adapterd.hours import Hours
 from adapterd.lifecycle.plan import GivenAdapter, plan_fingerprint
 from adapterd.lifecycle.versions import Increment
@@ -19,7 +19,7 @@ from adapterd.lifecycle.versions import Increment
 MODEL = ModelSettings(base="tiny:1", base_digest="sha256:00", feedback=Path("/in"), schema=Path("/s.json"))
 BASE = BaseModel("m:base", Path("/blobs/sha256-00"), "sha256:00", Modelfile())
 GIVEN = GivenAdapter(Path("/adapter"), "sha256:11", Increment.PATCH)
-UNSET = {"every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18))}
+UNSET = {"every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1"}
 NOT_MADE_WITH = ("schedule", "versions")
 
 
@@ -31,6 +31,8 @@ def another(value: Any, name: str) -> Any:
         return next(each for each in type(value) if each is not value)
     if isinstance(value, bool):
         return not value
+    if isinstance(value, dict):
+        return {"exact": GateRule(min=0.5)}
     return value / "x" if isinstance(value, Path) else value + type(value)(1)
 
 

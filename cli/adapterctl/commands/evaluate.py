@@ -1,0 +1,217 @@
+"""adapterctl eval freeze | list | run, compare, report"""
+
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapterctl.output import (
+    StageProgress,
+    ago,
+    emit_json,
+    examples,
+    json_option,
+    model_option,
+    name_argument,
+    table,
+)
+
+if TYPE_CHECKING:
+    from adapterctl.app import App
+    from adapterd.evaluation.gates import Measured
+    from adapterd.lifecycle.examination import Papers
+    from adapterd.lifecycle.examining import Examiner
+    from adapterd.store.evaluation_sets import EvaluationSet
+
+CHANGED_MOST = 5
+WIDTH = 100
+
+
+@click.group("eval")
+def evaluation() -> None:
+    """Frozen evaluation sets, and asking versions by hand."""
+
+
+@evaluation.command(
+    epilog=examples("adapterctl eval freeze", "adapterctl eval freeze --strategy stratified --size 200")
+)
+@name_argument
+@click.option("--size", type=click.IntRange(10), default=200, show_default=True, help="At most so many cases.")
+@click.option(
+    "--strategy", type=click.Choice(["temporal", "stratified"]), default="temporal", show_default=True,
+    help="The newest prompts of all, or the newest of every output type.",
+)  # fmt: skip
+@click.option("--no-run", is_flag=True, help="Do not ask what is live now; the next run will.")
+@json_option
+def freeze(name: str | None, size: int, strategy: str, no_run: bool, as_json: bool) -> None:
+    """Freeze a new evaluation set of prompts that what is live was not trained on, and ask it what is live.
+
+    From now on candidates are judged by it, and none of its prompts is ever trained on. Earlier sets stay, and stay
+    untrained.
+    """
+    from adapterctl.app import App
+    from adapterd.dataset.freezing import Strategy
+
+    app = App()
+    examiner = _examiner(app, name)
+    frozen, new = examiner.freeze(Strategy(strategy), size)
+    judged = None if no_run else _run(examiner, examiner.live, as_json)
+    if as_json:
+        emit_json({**_described(frozen), "new": new, "live": judged})
+        return
+    _tell_set(frozen, new)
+    if judged is not None:
+        _tell_scores(judged)
+
+
+@evaluation.command("list", epilog=examples("adapterctl eval list", "adapterctl eval list --json"))
+@name_argument
+@json_option
+def list_sets(name: str | None, as_json: bool) -> None:
+    """Show the frozen sets; the last one is in force."""
+    from adapterctl.app import App
+
+    sets = [_described(each) for each in _examiner(App(), name).sets()]
+    if as_json:
+        emit_json(sets)
+        return
+    rows = [
+        (each["number"], each["hash"][:12], each["cases"], len(each["sources"]), ago(each["frozen_at"]))
+        for each in sets
+    ]
+    table(["SET", "HASH", "CASES", "SOURCES", "FROZEN"], rows, empty="nothing was frozen yet: `adapterctl eval freeze`")
+
+
+@evaluation.command("run", epilog=examples("adapterctl eval run", "adapterctl eval run 1.2.0 --json"))
+@click.argument("version", required=False)
+@model_option
+@json_option
+def run_set(version: str | None, model: str | None, as_json: bool) -> None:
+    """Ask a version (else what is live) the set in force and judge it anew. What is live stays live."""
+    from adapterctl.app import App
+
+    examiner = _examiner(App(), model)
+    version = version or examiner.live
+    judged = _run(examiner, version, as_json)
+    if as_json:
+        emit_json(judged)
+        return
+    _tell_scores(judged)
+    click.echo(f"{examiner.model} {version}: by the gates in force {judged.reason}")
+
+
+@click.command(epilog=examples("adapterctl compare 1.0.0 1.1.0", "adapterctl compare base 1.1.0 --set 1 --cases 10"))
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--set", "number", type=click.IntRange(1), help="An earlier frozen set instead of the one in force.")
+@click.option("--cases", type=click.IntRange(0), default=CHANGED_MOST, show_default=True, help="How many to show.")
+@model_option
+@json_option
+def compare(first: str, second: str, number: int | None, cases: int, model: str | None, as_json: bool) -> None:
+    """Ask two versions the same questions: every metric with its interval, and the cases that changed most."""
+    from adapterctl.app import App
+
+    examiner = _examiner(App(), model)
+    with StageProgress(quiet=as_json) as progress:
+        papers = examiner.compare(
+            (first, second), lambda share, **more: progress("asking", {"share": share, **more}), number
+        )
+    measured = papers.measured(second)
+    changed = papers.frozen.changed_most(second, first, cases)
+    if as_json:
+        metrics = {each.metric.name: each.against.get(first) for each in measured}
+        emit_json({"set": papers.evaluation_hash, "metrics": metrics, "changed_most": changed})
+        return
+    _tell_comparison(papers, measured, first, second)
+    for case in changed:
+        _tell_case(case, first, second)
+
+
+@click.command(epilog=examples("adapterctl report 1.2.0", "adapterctl report 1.2.0 --open"))
+@click.argument("version", required=False)
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@model_option
+@json_option
+def report(version: str | None, show: bool, model: str | None, as_json: bool) -> None:
+    """Write the report of a version (else of what is live): one HTML page on why it was promoted or held."""
+    from adapterctl.app import App
+    from adapterd.lifecycle.reporting import write_report
+
+    app = App()
+    examiner = _examiner(app, model)
+    file = write_report(app.store, app.home, examiner.model, version or examiner.live)
+    if as_json:
+        emit_json({"report": file})
+    else:
+        click.echo(file)
+    if show:
+        click.launch(file.as_uri())
+
+
+def _examiner(app: "App", name: str | None) -> "Examiner":
+    from adapterd.lifecycle.examining import Examiner
+
+    return Examiner(app.store, app.home, app.settings, app.model(name))
+
+
+def _run(examiner: "Examiner", version: str, as_json: bool) -> Any:
+    with StageProgress(quiet=as_json) as progress:
+        return examiner.run(version, lambda share, **more: progress("asking", {"share": share, **more}))
+
+
+def _described(frozen: "EvaluationSet") -> dict[str, Any]:
+    sources = Counter(case.get("source_id") or "" for case in frozen.cases)
+    return {
+        "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
+        "frozen_at": frozen.created_at,
+    }  # fmt: skip
+
+
+def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
+    described = _described(frozen)
+    word = "frozen" if new else "is in force already, nothing new can judge"
+    click.echo(
+        f"evaluation set {frozen.number} {word}: {described['cases']} cases of {len(described['sources'])} sources, "
+        f"{frozen.content_hash[:12]}"
+    )
+
+
+def _tell_scores(judged: Any) -> None:
+    from adapterctl.commands.retrain import table_of_scores
+    from adapterd.lifecycle.plain import to_plain
+
+    table_of_scores(to_plain(judged.scores), to_plain(judged.baselines))
+
+
+def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, second: str) -> None:
+    rows = []
+    for each in measured:
+        found = each.against.get(first)
+        if found is None:
+            continue
+        low, high = found.interval.low, found.interval.high
+        by_case = f"{found.wins} / {found.losses} / {found.ties}" if each.metric.by_case else ""
+        rows.append(
+            (
+                each.metric.name, f"{found.theirs:.3f}", f"{found.ours:.3f}",
+                f"{found.difference:+.3f} [{low:+.3f}, {high:+.3f}]", f"{found.p:.2g}", by_case,
+            )
+        )  # fmt: skip
+    table(
+        ["METRIC", first, second, "DIFFERENCE [95 %]", "P", f"{second} WINS / LOSSES / TIES"], rows,
+        empty=f"{first} and {second} are the same file",
+    )  # fmt: skip
+    click.echo(f"\n{len(papers.frozen.questions)} cases of the set {papers.evaluation_hash[:12]}")
+
+
+def _tell_case(case: dict[str, Any], first: str, second: str) -> None:
+    click.echo(f"\n{click.style(case['metric'], bold=True)}: {case['theirs']:.2f} → {case['ours']:.2f}")
+    for label, text in (
+        ("asked", case["asked"]),
+        ("wanted", case["reference"]),
+        (first, case[first]),
+        (second, case[second]),
+    ):
+        shortened = textwrap.shorten(text, 3 * WIDTH, placeholder=" …") or "(nothing)"
+        click.echo(textwrap.fill(shortened, WIDTH, initial_indent=f"  {label:<8} ", subsequent_indent=" " * 11))
