@@ -1,0 +1,1 @@
+"""One page that says why a version was promoted or held: a self-contained HTML file, without scripts."""

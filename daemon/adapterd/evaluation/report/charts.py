@@ -1,0 +1,221 @@
+"""The charts of a report, as SVG that takes its colours from the page, so that it suits light and dark.
+
+Drawn by matplotlib with text as outlines: it looks the same everywhere, and nothing is cut where a font is missing.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+INK, MUTED, LINE, PAPER = "#010101", "#020202", "#030303", "#040404"
+BETTER, WORSE = "#050505", "#060606"
+SUBJECTS = {"candidate": "#0a0a01", "live": "#0a0a02", "base": "#0a0a03"}
+VARIABLES = {
+    INK: "--ink", MUTED: "--muted", LINE: "--line", PAPER: "--paper", BETTER: "--better", WORSE: "--worse",
+    **{colour: f"--{name}" for name, colour in SUBJECTS.items()},
+}  # fmt: skip
+"""Each colour that is drawn with stands for a variable of the page's style."""
+WIDTH, ROW = 5.2, 0.3
+"""In inches."""
+_STYLE = {
+    "svg.fonttype": "path", "svg.hashsalt": "adapterd", "font.size": 9, "font.family": "DejaVu Sans",
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": LINE, "xtick.color": MUTED, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": LINE, "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 8,
+    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+}  # fmt: skip
+
+
+class Drawing:
+    """A figure that becomes `svg` when its block ends."""
+
+    svg = ""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+
+
+@contextmanager
+def drawn(title: str, height: float, columns: int = 1) -> Iterator[tuple[Drawing, Any]]:
+    """A figure of that height in inches, with its axes (a list of them where there are several columns)."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        drawing = Drawing(figure)
+        yield drawing, figure.subplots(1, columns)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+        drawing.svg = _for_the_page(written.getvalue(), title)
+
+
+def _for_the_page(svg: str, title: str) -> str:
+    """Inline SVG of any size, with a name for those who cannot see it, and the page's colours."""
+    svg = svg[svg.index("<svg") :]
+    view = re.search(r'viewBox="([^"]+)"', svg)
+    head = (
+        f'<svg viewBox="{view[1] if view else ""}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg" '
+    )
+    svg = re.sub(r"<svg[^>]*>", f'{head}xmlns:xlink="http://www.w3.org/1999/xlink">', svg, count=1)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for colour, name in VARIABLES.items():
+        svg = svg.replace(colour, f"var({name})")
+    # ids are counted anew in every figure, and one page holds them all
+    mark = re.sub(r"\W", "", title)
+    svg = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', svg)
+    return re.sub(r'(href="|url\()#([^")]+)', rf"\1#{mark}-\2", svg)
+
+
+def forest(rows: Sequence[tuple[str, float, float, float, bool]], title: str, axis: str) -> str:
+    """Differences with their intervals: (metric, difference, low, high, whether more is better)."""
+    with drawn(title, 0.9 + ROW * len(rows)) as (drawing, axes):
+        for place, (_, difference, low, high, more_is_better) in enumerate(rows):
+            colour = _colour(low, high, more_is_better)
+            axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
+            axes.plot([difference], [place], "o", color=colour, markersize=5)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlabel(axis)
+        axes.grid(axis="y", visible=False)
+    return drawing.svg
+
+
+def _colour(low: float, high: float, more_is_better: bool) -> str:
+    if low <= 0 <= high:
+        return MUTED
+    return BETTER if (low > 0) is more_is_better else WORSE
+
+
+def bars(values: Mapping[str, Mapping[str, float]], title: str, *, unit: str = "") -> str:
+    """Groups of bars: by what is measured, then by subject."""
+    names = list(values)
+    subjects = [name for name in SUBJECTS if any(name in group for group in values.values())]
+    thick = 0.8 / max(1, len(subjects))
+    with drawn(title, 0.8 + 0.17 * (len(subjects) + 1) * len(names)) as (drawing, axes):
+        for number, subject in enumerate(subjects):
+            places = [row + (number - (len(subjects) - 1) / 2) * thick for row in range(len(names))]
+            lengths = [values[name].get(subject, 0.0) for name in names]
+            axes.barh(places, lengths, height=thick * 0.9, color=SUBJECTS[subject], label=subject)
+            for place, name in zip(places, names, strict=True):
+                if subject in values[name]:
+                    axes.annotate(
+                        f"{values[name][subject]:.2f}", (values[name][subject], place), xytext=(3, 0),
+                        textcoords="offset points", va="center", fontsize=7, color=MUTED,
+                    )  # fmt: skip
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.margins(x=0.12)
+        axes.set_xlabel(unit)
+        axes.grid(axis="y", visible=False)
+        _legend(drawing, axes)
+    return drawing.svg
+
+
+def _legend(drawing: Drawing, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    drawing.figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
+
+
+def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) -> str:
+    """A violin with a box in it and a histogram, by subject."""
+    subjects = [name for name in SUBJECTS if values.get(name)]
+    with drawn(title, 3.1, columns=2) as (drawing, (left, right)):
+        data = [list(values[name]) for name in subjects]
+        places = range(1, len(subjects) + 1)
+        varied = [
+            (place, each, name) for place, each, name in zip(places, data, subjects, strict=True) if len(set(each)) > 1
+        ]
+        if varied:
+            parts = left.violinplot(
+                [each for _, each, _ in varied], [place for place, _, _ in varied], showextrema=False
+            )
+            for body, (_, _, name) in zip(parts["bodies"], varied, strict=True):
+                body.set(facecolor=SUBJECTS[name], alpha=0.35)
+        left.boxplot(
+            data, positions=list(places), widths=0.22, medianprops={"color": INK}, boxprops={"color": MUTED},
+            whiskerprops={"color": MUTED}, capprops={"color": MUTED},
+            flierprops={"marker": ".", "markersize": 3, "markeredgecolor": MUTED},
+        )  # fmt: skip
+        left.set_xticks(list(places), subjects)
+        left.set_ylabel(unit)
+        left.grid(axis="x", visible=False)
+        edges = np.histogram_bin_edges([value for each in data for value in each], bins=15)
+        for name, each in zip(subjects, data, strict=True):
+            right.hist(each, bins=edges, color=SUBJECTS[name], alpha=0.45, label=name)
+        right.set_xlabel(unit)
+        right.set_ylabel("answers")
+        _legend(drawing, right)
+    return drawing.svg
+
+
+def heat_map(values: Mapping[str, Mapping[str, float]], title: str) -> str:
+    """Shares from 0 to 1, by metric and by subject: the fuller the colour, the more."""
+    from matplotlib.patches import Rectangle
+
+    names = list(values)
+    subjects = [name for name in SUBJECTS if any(name in row for row in values.values())]
+    with drawn(title, 0.7 + ROW * 0.85 * len(names)) as (drawing, axes):
+        for row, name in enumerate(names):
+            for column, subject in enumerate(subjects):
+                value = values[name].get(subject)
+                if value is not None:
+                    share = min(1.0, max(0.0, value))
+                    box = Rectangle((column, row), 0.96, 0.9, facecolor=SUBJECTS[subject], alpha=0.08 + 0.72 * share)
+                    axes.add_patch(box)
+                    axes.text(column + 0.48, row + 0.45, f"{value:.2f}", ha="center", va="center", fontsize=8)
+        axes.set_xlim(0, len(subjects))
+        axes.set_ylim(len(names), 0)
+        axes.set_xticks([place + 0.48 for place in range(len(subjects))], subjects)
+        axes.set_yticks([place + 0.45 for place in range(len(names))], names)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        for side in axes.spines.values():
+            side.set_visible(False)
+    return drawing.svg
+
+
+def calibration(bins: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> str:
+    """Accuracy over confidence, by subject: (mean confidence, accuracy, cases) of each bin."""
+    with drawn(title, 3.2) as (drawing, axes):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle="--", label="as sure as right")
+        for subject, points in bins.items():
+            axes.plot(
+                [point[0] for point in points], [point[1] for point in points], "o-", color=SUBJECTS[subject],
+                markersize=4, label=subject,
+            )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+        _legend(drawing, axes)
+    return drawing.svg
+
+
+def curves(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str) -> str:
+    """Lines over steps: by name, (step, value)."""
+    colours = [SUBJECTS["live"], SUBJECTS["candidate"], SUBJECTS["base"]]
+    with drawn(title, 2.8) as (drawing, axes):
+        for (name, points), colour in zip(lines.items(), colours, strict=False):
+            style = "o-" if len(points) < 40 else "-"
+            axes.plot([p[0] for p in points], [p[1] for p in points], style, color=colour, markersize=3, label=name)
+        axes.set(xlabel=x, ylabel=y)
+        axes.set_ylim(bottom=0)
+        _legend(drawing, axes)
+    return drawing.svg
+
+
+def scatter(points: Mapping[str, Sequence[tuple[str, float, float]]], title: str) -> str:
+    """Precision over recall of each field, by subject: (field, recall, precision)."""
+    with drawn(title, 3.2) as (drawing, axes):
+        for subject, found in points.items():
+            axes.plot(
+                [point[1] for point in found], [point[2] for point in found], "o", color=SUBJECTS[subject],
+                alpha=0.75, markersize=6, label=subject,
+            )  # fmt: skip
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="recall", ylabel="precision")
+        _legend(drawing, axes)
+    return drawing.svg

@@ -1,0 +1,276 @@
+"""What a report says, in the order in which it is read: verdict, gates, what changed, where it comes from."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapterd.evaluation.label_metrics import BINS
+from adapterd.evaluation.report import charts
+
+SUBJECTS = ("candidate", "live", "base")
+REGRESSIONS = 8
+FOREST_ROWS = 14
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a report is made of, as it was kept beside the version.
+
+    `judged` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
+    metrics.jsonl. `metrics` tells of each metric its definition, unit, and which way is better.
+    """
+
+    model: str
+    version: str
+    state: str
+    lineage: Mapping[str, Any]
+    judged: Mapping[str, Any]
+    cases: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, str]]
+    by_case: Mapping[str, Mapping[str, Sequence[float | None]]]
+    curve: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its title, and a sentence on how to read it."""
+
+    title: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A case that the candidate does worse than what it is compared with, with both answers."""
+
+    id: str
+    metric: str
+    before: float
+    after: float
+    asked: str
+    reference: str
+    other: str
+    candidate: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Charts that belong together."""
+
+    title: str
+    charts: list[Chart] = field(default_factory=list)
+
+
+def render(material: Material) -> str:
+    """The whole page as HTML that needs nothing else."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html.j2").render(
+        material=material,
+        decision=material.judged["decision"],
+        gates=material.judged["findings"],
+        facts=list(_facts(material)),
+        rows=list(_rows(material)),
+        subjects=_subjects(material),
+        other=_other(material),
+        sections=[section for section in _sections(material) if section.charts],
+        regressions=_regressions(material),
+    )
+
+
+def _subjects(material: Material) -> list[str]:
+    return [name for name in SUBJECTS if name in material.judged["scores"]]
+
+
+def _facts(material: Material) -> Iterator[tuple[str, str]]:
+    """Where the version comes from."""
+    lineage, stages = material.lineage, material.lineage["stages"]
+    data = stages["dataset"]
+    yield "base", f"{lineage['base']['tag']} ({lineage['base']['digest'][:19]}…)"
+    yield "file", f"{lineage['gguf_digest'][:19]}…"
+    yield "evaluation set", f"{len(material.cases)} cases, {material.judged['evaluation_hash'][:12]}"
+    yield (
+        "trained on",
+        f"{data['train']['examples']} examples of {data['records']} records, {data['content_hash'][:12]}",
+    )
+    if data.get("near_duplicates"):
+        yield "left out", f"{data['near_duplicates']} examples nearly the same as a case of the evaluation set"
+    recipe = lineage["settings"]["training"]
+    yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items())
+    kept = (stages["merging"].get("retention") or {}).get("kept")
+    if kept is not None:
+        yield "adapter kept", f"{kept:.1%} of what it does is left in the merged file"
+    if lineage.get("libraries"):
+        yield "made with", ", ".join(f"{name} {version}" for name, version in lineage["libraries"].items())
+    yield "run", lineage["run"]
+
+
+def _rows(material: Material) -> Iterator[dict[str, Any]]:
+    """One line of the table for each metric: its values, its baselines, and the comparison with live."""
+    scores, baselines = material.judged["scores"], material.judged["baselines"]
+    for name, about in material.metrics.items():
+        values = {subject: scores[subject]["metrics"].get(name) for subject in _subjects(material)}
+        if all(value is None for value in values.values()):
+            continue
+        against = material.judged["comparisons"].get(name, {})
+        yield {
+            "name": name, "about": about, "values": values, "baselines": baselines.get(name, {}),
+            "other": against.get(_other(material)),
+        }  # fmt: skip
+
+
+def _sections(material: Material) -> Iterator[Section]:
+    yield Section("What changed", list(_changes(material)))
+    yield Section("Right and wrong", list(_quality(material)))
+    yield Section("How it answers", list(_manner(material)))
+    yield Section("How it was made", list(_making(material)))
+
+
+def _changes(material: Material) -> Iterator[Chart]:
+    other = _other(material)
+    rows = [
+        (name, each["difference"], each["interval"]["low"], each["interval"]["high"], about["better"] == "higher")
+        for name, about in material.metrics.items()
+        if about["unit"] == "share"
+        and about["better"] != "neither"
+        and (each := material.judged["comparisons"].get(name, {}).get(other))
+    ]
+    if rows:
+        most = sorted(rows, key=lambda row: -abs(row[1]))[:FOREST_ROWS]
+        shown = [row for row in rows if row in most]
+        note = "An interval that does not cross zero is a change beyond chance: green is better, red worse."
+        title = f"Differences between candidate and {other}"
+        yield Chart(title, charts.forest(shown, title, f"candidate − {other}, with its 95 % interval"), note)
+    shares = _values(material, [name for name, about in material.metrics.items() if about["unit"] == "share"])
+    if shares:
+        note = "Where less is better (echoes, leaks, cuts), an empty field is the best."
+        yield Chart("All shares", charts.heat_map(shares, "All metrics that are shares"), note)
+
+
+def _other(material: Material) -> str:
+    """What the candidate is compared with: what was live, or the base where the candidate itself is."""
+    return "live" if "live" in material.judged["scores"] else "base"
+
+
+def _values(material: Material, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The metrics of those names that were measured, by subject."""
+    scores = material.judged["scores"]
+    found = {
+        name: {s: scores[s]["metrics"][name] for s in _subjects(material) if name in scores[s]["metrics"]}
+        for name in names
+    }
+    return {name: values for name, values in found.items() if values}
+
+
+def _quality(material: Material) -> Iterator[Chart]:
+    metrics = list(material.metrics)
+    for title, names in (
+        ("Validity", ["json_valid", "schema_valid", "guard"]),
+        ("F1 by field or label", [name for name in metrics if name.startswith(("f1.", "entity_f1."))]),
+        ("Overlap with the reference", ["rouge1", "rouge2", "rougeL", "token_f1", "semantic", "keywords"]),
+        ("Sources", ["source_hit", "mrr", "citations_real", "refusal_right"]),
+    ):
+        if values := _values(material, names):
+            short = {name.removeprefix("f1."): each for name, each in values.items()}
+            yield Chart(title, charts.bars(short, title))
+    if points := _precision_and_recall(material):
+        yield Chart("Precision and recall", charts.scatter(points, "Precision and recall by field or label"))
+    errors = {
+        subject: [value for value in values if value is not None]
+        for subject, values in _primary(material)[1].items()
+    }  # fmt: skip
+    if any(errors.values()):
+        name = _primary(material)[0]
+        yield Chart(f"{name} by case", charts.distributions(errors, f"Distribution of {name} over the cases", name))
+    for name in metrics:
+        if name.startswith("mae."):
+            by_subject = {s: [v for v in each if v is not None] for s, each in material.by_case[name].items()}
+            title = f"Error of {name.removeprefix('mae.')}"
+            yield Chart(title, charts.distributions(by_subject, title, "absolute error"))
+    if bins := _bins(material):
+        yield Chart("Calibration", charts.calibration(bins, "Accuracy over confidence"))
+
+
+def _primary(material: Material) -> tuple[str, Mapping[str, Sequence[float | None]]]:
+    """The metric that says most of a single case: the first that is no yes or no, else the first."""
+    return next(iter(material.by_case.items()), ("", {}))
+
+
+def _precision_and_recall(material: Material) -> dict[str, list[tuple[str, float, float]]]:
+    names = [name.removeprefix("recall.") for name in material.metrics if name.startswith("recall.")]
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    for subject in _subjects(material):
+        metrics = material.judged["scores"][subject]["metrics"]
+        found[subject] = [
+            (name, metrics[f"recall.{name}"], metrics.get(f"precision.{name}", 0.0))
+            for name in names
+            if f"recall.{name}" in metrics
+        ]
+    return found if any(found.values()) else {}
+
+
+def _bins(material: Material) -> dict[str, list[tuple[float, float, int]]]:
+    """Mean confidence, accuracy and cases of each bin of confidence, by subject."""
+    found: dict[str, list[tuple[float, float, int]]] = {}
+    right = material.by_case.get("accuracy", {})
+    for subject in _subjects(material) if right else ():
+        pairs = [
+            (math.exp(case["answers"][subject]["logprob"]), correct)
+            for case, correct in zip(material.cases, right[subject], strict=True)
+            if case["answers"][subject].get("logprob") is not None and correct is not None
+        ]
+        groups = [[pair for pair in pairs if min(int(pair[0] * BINS), BINS - 1) == place] for place in range(BINS)]
+        found[subject] = [
+            (sum(sure for sure, _ in group) / len(group), sum(ok for _, ok in group) / len(group), len(group))
+            for group in groups
+            if group
+        ]
+    return found if any(found.values()) else {}
+
+
+def _manner(material: Material) -> Iterator[Chart]:
+    def of(value: Any) -> dict[str, list[float]]:
+        return {s: [float(value(case["answers"][s])) for case in material.cases] for s in _subjects(material)}
+
+    for title, unit, value in (
+        ("Length of the answers", "tokens", lambda answer: answer["answer_tokens"]),
+        ("Words of the answers", "words", lambda answer: len(answer["text"].split())),
+        ("Time to the first token", "s", lambda answer: answer["first_token_s"]),
+        ("Time of the whole answer", "s", lambda answer: answer["total_s"]),
+    ):
+        yield Chart(title, charts.distributions(of(value), title, unit))
+    habits = ["prompt_echo", "several_json", "think_leak", "truncated", "repetition", "length_cv", "consistency"]
+    if values := _values(material, habits):
+        yield Chart("Habits", charts.bars(values, "Habits of the answers"), "Less is better for all but consistency.")
+
+
+def _making(material: Material) -> Iterator[Chart]:
+    losses = {
+        "training": [(row["step"], row["loss"]) for row in material.curve if row["loss"] is not None],
+        "validation": [
+            (row["step"], row["validation_loss"]) for row in material.curve if row["validation_loss"] is not None
+        ],
+    }
+    if any(losses.values()):
+        yield Chart("Learning", charts.curves(losses, "Loss over the training's steps", "step", "loss"))
+    retention = material.lineage["stages"]["merging"].get("retention")
+    if retention and retention["kept"] is not None:
+        parts = {"kept": {"candidate": retention["kept"]}, "same first choice": {"candidate": retention["top1"]}}
+        parts |= {f"kept, {name}": {"candidate": kept} for name, kept in retention.get("by_type", {}).items()}
+        yield Chart("What the merge kept of the adapter", charts.bars(parts, "What the merge kept of the adapter"))
+
+
+def _regressions(material: Material) -> list[Regression]:
+    """The cases that lost most, by the metric that says most of a case."""
+    name, values = _primary(material)
+    other, lost = _other(material), []
+    for place, case in enumerate(material.cases if values else ()):
+        before, after = values[other][place], values["candidate"][place]
+        if before is not None and after is not None and after < before:
+            said = [case["answers"][subject]["text"] for subject in (other, "candidate")]
+            asked = case["messages"][-1]["content"]
+            lost.append(Regression(case["id"], name, before, after, asked, case["reference"], *said))
+    return sorted(lost, key=lambda each: each.after - each.before)[:REGRESSIONS]
