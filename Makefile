@@ -3,7 +3,7 @@ RUNTIME ?= ollama
 PYTEST ?= .venv/bin/python -m pytest
 VERSION ?= 0.34.2
 
-.PHONY: setup demo test test-quick test-ollama check docs bench bench-full torture clean
+.PHONY: setup demo test test-quick test-ollama check docs bench bench-full bench-gates torture clean
 
 setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
 	scripts/setup
@@ -29,6 +29,7 @@ check: setup ## formatting, lint, types, import rules, then all tests
 
 docs: setup ## the generated pages
 	.venv/bin/python scripts/cli_reference.py
+	.venv/bin/python scripts/metric_reference.py
 	.venv/bin/python -m bench.tables
 
 bench: setup ## measurements, as ratios against the peer on this machine
@@ -36,6 +37,12 @@ bench: setup ## measurements, as ratios against the peer on this machine
 
 bench-full: setup ## every quantisation and size; goes on where it was interrupted, takes hours
 	.venv/bin/python -m bench --full
+
+bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a real task (WNUT17=FOLDER with its files)
+	.venv/bin/python -m bench.gates
+	.venv/bin/python -m bench.poison
+	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
+	.venv/bin/python -m bench.tables
 
 torture: setup ## killed, torn, filled up and raced: takes hours (ARGS="kill --kills 20" for a part, ARGS=--help)
 	PYTHONPATH=tests .venv/bin/python -m torture $(ARGS)

@@ -30,6 +30,7 @@ from bench import results, tables
 from bench.architectures import architectures
 from bench.grids import grids
 from bench.merging import merge_growth, merge_speed
+from bench.ollama import ollama_binary
 
 ROOT = Path(__file__).parent.parent
 SWAPS = 100
@@ -112,10 +113,7 @@ def training() -> dict[str, float]:
 
 def rollback() -> dict[str, float]:
     """Milliseconds of swap and check by us, beside the bare API calls (copy, then list)."""
-    binary = Path(
-        subprocess.run([ROOT / "scripts" / "ensure-ollama"], check=True, capture_output=True, text=True).stdout.strip()
-    )
-    with tempfile.TemporaryDirectory() as folder, PrivateOllama(binary, Path(folder) / "ollama") as server:
+    with tempfile.TemporaryDirectory() as folder, PrivateOllama(ollama_binary(), Path(folder) / "ollama") as server:
         runtime = OllamaRuntime(server.host)
         tags = ModelTags(MODEL)
         for tag, system in ((tags.base, "a"), (tags.version("1.0.0"), "b")):

@@ -9,12 +9,12 @@ from adapterd.system.files import write_atomic
 FILE = Path(__file__).parent / "results.json"
 
 
-def read() -> dict[str, Any]:
+def read(file: Path = FILE) -> dict[str, Any]:
     """Everything measured so far."""
-    measured: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    measured: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return measured
 
 
-def write(new: dict[str, Any]) -> None:
+def write(new: dict[str, Any], file: Path = FILE) -> None:
     """Put these keys in place of what stands there."""
-    write_atomic(FILE, json.dumps({**read(), **new}, indent=2) + "\n")
+    write_atomic(file, json.dumps({**read(file), **new}, indent=2) + "\n")

@@ -1,13 +1,15 @@
-"""The tables of docs/merging.md, written from bench/results.json: `python -m bench.tables`."""
+"""The tables of the documentation, written from what was measured: `python -m bench.tables`."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import results
+from bench import gates, results
 
-PAGE = Path(__file__).parent.parent / "docs" / "merging.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = {DOCS / "merging.md": results.FILE, DOCS / "evaluation.md": gates.FILE}
+"""Each page, and where its figures are kept."""
 WHO = {
     "ours_plain": "ours, rounding only",
     "ours": "ours, error feedback",
@@ -31,8 +33,9 @@ def fill(page: str, measured: Measured) -> str:
         begin, name, end = found.groups()
         if name not in TABLES:
             raise ValueError(f"there is no table {name!r}, only {', '.join(TABLES)}")
-        key, render = TABLES[name]
-        return f"{begin}{render(measured[key])}{end}" if key in measured else found[0]
+        keys, render = TABLES[name]
+        whole = all(key in measured for key in keys)
+        return f"{begin}{render(*(measured[key] for key in keys))}{end}" if whole else found[0]
 
     return _MARKED.sub(table, page)
 
@@ -80,14 +83,47 @@ def _architectures(names: Measured) -> str:
     return _table(header, rows, names=1)
 
 
-TABLES: dict[str, tuple[str, Callable[[Measured], str]]] = {
-    "retention": ("retention", _retention),
-    "peers": ("retention", _peers),
-    "merge_speed": ("merge_speed", _merge_speed),
-    "grids": ("grids", _grids),
-    "architectures": ("architectures", _architectures),
+def _simulations(coverage: Measured, false_promotion: Measured, power: Measured) -> str:
+    of = f"{_whole(coverage['simulations'])} simulations of {coverage['cases']} cases"
+    kinds = {"yes_or_no": "yes or no", "scores": "scores", "clustered": "scores, four of each source"}
+    held = [
+        (f"the {_percent(coverage['nominal'])} interval holds what is true: {words}", of, _percent(coverage[kind]))
+        for kind, words in kinds.items()
+    ]
+    pairs = f"{false_promotion['pairs']} pairs, {false_promotion['cases']} cases"
+    noise = ("of two equal models one is promoted", pairs, _percent(false_promotion["rate"]))
+    share, tries = _percent(power["power"]), f"{power['tries']} tries"
+    gains = [
+        (f"the least gain that is promoted in {share} or more", f"{cases} cases, {tries}", _decimal(gain))
+        for cases, gain in power.items()
+        if cases.isdigit() and gain is not None
+    ]
+    return _table(("what", "of", "measured"), [*held, noise, *gains], names=2)
+
+
+def _wnut17(found: Measured, cache: Measured) -> str:
+    low, high = found["interval"]
+    rows = (
+        ("entity F1 of the base", _decimal(found["base_f1"])),
+        ("entity F1 after training", _decimal(found["tuned_f1"])),
+        ("95 % interval of the difference", f"{low:+.3f} to {high:+.3f}"),
+        ("verdict", found["decision"]),
+        ("seconds to judge it", _decimal(cache["first_s"])),
+        ("seconds to judge it again", _decimal(cache["second_s"])),
+    )
+    return _table((f"{found['cases']} cases", "measured"), rows, names=1)
+
+
+TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
+    "retention": (("retention",), _retention),
+    "peers": (("retention",), _peers),
+    "merge_speed": (("merge_speed",), _merge_speed),
+    "grids": (("grids",), _grids),
+    "architectures": (("architectures",), _architectures),
+    "simulations": (("coverage", "false_promotion", "power"), _simulations),
+    "wnut17": (("wnut17", "cache"), _wnut17),
 }
-"""By name: the key of bench/results.json, and how what stands there becomes Markdown."""
+"""By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
 
 def _scaled(kinds: Measured, columns: Iterable[tuple[str, Callable[[float], str]]]) -> Iterator[Row]:
@@ -129,8 +165,9 @@ def _whole(value: float) -> str:
 
 
 def main() -> None:
-    """Write the tables that were measured into the page."""
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), results.read()), encoding="utf-8")
+    """Write the tables that were measured into the pages."""
+    for page, file in PAGES.items():
+        page.write_text(fill(page.read_text(encoding="utf-8"), results.read(file)), encoding="utf-8")
 
 
 if __name__ == "__main__":

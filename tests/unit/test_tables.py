@@ -22,7 +22,15 @@ MEASURED: dict[str, Any] = {
     },
     "grids": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
     "architectures": {"qwen3": {"max_logit_diff": 0.00021, "top1": 1.0}},
-}
+    "coverage": {
+        "nominal": 0.95, "measured": 0.96, "simulations": 1000, "cases": 100,
+        "yes_or_no": 0.956, "scores": 0.968, "clustered": 0.957,
+    },
+    "false_promotion": {"rate": 0.025, "pairs": 400, "cases": 100},
+    "power": {"power": 0.8, "tries": 200, "50": 0.25, "100": 0.15, "200": None},
+    "wnut17": {"base_f1": 0.01, "tuned_f1": 0.21, "interval": [0.1, 0.3], "cases": 200, "decision": "promote"},
+    "cache": {"first_s": 200.0, "second_s": 9.5},
+}  # fmt: skip
 
 
 def page(*names: str) -> str:
@@ -79,22 +87,26 @@ def test_a_table_that_does_not_exist_is_named() -> None:
         tables.fill(page("sped"), MEASURED)
 
 
-def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
-    monkeypatch.setattr(tables, "PAGE", tmp_path / "merging.md")
-    results.write(MEASURED)
-    tables.PAGE.write_text(page(*tables.TABLES))
+def test_the_command_writes_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, measured = tmp_path / "page.md", tmp_path / "results.json"
+    monkeypatch.setattr(tables, "PAGES", {written: measured})
+    results.write(MEASURED, measured)
+    written.write_text(page(*tables.TABLES))
     tables.main()
-    assert tables.PAGE.read_text() == tables.fill(page(*tables.TABLES), MEASURED)
+    assert written.read_text() == tables.fill(page(*tables.TABLES), MEASURED)
 
 
 def test_the_documentation_has_a_place_for_every_table() -> None:
-    text = tables.PAGE.read_text(encoding="utf-8")
-    assert re.findall(r"<!-- table: (\w+) -->\n", text) == [
-        "retention",
-        "peers",
-        "grids",
-        "architectures",
-        "merge_speed",
-    ]
-    assert text.count("<!-- end -->") == len(tables.TABLES)
+    texts = [path.read_text(encoding="utf-8") for path in tables.PAGES]
+    found = [name for text in texts for name in re.findall(r"<!-- table: (\w+) -->\n", text)]
+    assert sorted(found) == sorted(tables.TABLES)
+    assert all("<!-- end -->" in text for text in texts)
+
+
+def test_the_figures_of_the_simulations_and_of_the_entities() -> None:
+    held, *_, noise, fifty, hundred = table("simulations")[1:]
+    assert held == ["the 95.0 % interval holds what is true: yes or no", "1 000 simulations of 100 cases", "95.6 %"]
+    assert noise == ["of two equal models one is promoted", "400 pairs, 100 cases", "2.5 %"]
+    assert fifty == ["the least gain that is promoted in 80.0 % or more", "50 cases, 200 tries", "0.25"]
+    assert hundred[1] == "100 cases, 200 tries", "there is no row for what was not reached"
+    assert ["95 % interval of the difference", "+0.100 to +0.300"] in table("wnut17")
