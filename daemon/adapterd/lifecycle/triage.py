@@ -1,7 +1,7 @@
 """Whether training is worth it: which failures are frequent, which of them tuning can teach away, and with what.
 
-The rule is that of the product's users (requirements.md): a failure in more than a tenth of the outputs, of a kind that
-is learnable, with enough corrections to learn from. Everything else is better mended elsewhere.
+The rule: a failure in more than a tenth of the outputs, of a kind that is learnable, with enough corrections to learn
+from. Everything else is better mended elsewhere.
 """
 
 from collections.abc import Sequence
