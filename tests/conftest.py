@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests shares."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ from adapterd.store import Store
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime
     from adapterd.serving.server import PrivateOllama
+
+
+def pytest_configure() -> None:
+    """A shell's job in the background ignores SIGINT, and so would every process that a test starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ SMALL = (
     "dataset.evaluation_max=2",
     "dataset.evaluation_share=0.1",
     "evaluation.num_predict=8",
+    "evaluation.guard=false",
+    "evaluation.consistency_seeds=0",
 )
 """Settings with which a whole run takes seconds. So few steps have to be long, or rounding undoes all of them."""
 COMMAND_TIMEOUT_S = 240

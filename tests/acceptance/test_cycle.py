@@ -22,6 +22,8 @@ FIRST = "1.0.0"
 RECORDS, BROKEN = 12, 5
 STAGES = ["dataset", "training", "merging", "serving", "evaluation"]
 VERDICTS = ("promoted", "held")
+ALL_QUESTIONS = ("evaluation.guard=true", "evaluation.consistency_seeds=3")
+"""As it is by default."""
 
 
 @pytest.fixture(scope="module", params=["embedded", OLLAMA])
@@ -33,7 +35,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         host = request.getfixturevalue("ollama_host")
         begin(person, request.getfixturevalue("smollm2_path"), "--host", host)
     else:
-        begin(person, request.getfixturevalue("tiny_path"), "--runtime", "embedded")
+        begin(person, request.getfixturevalue("tiny_path"), "--runtime", "embedded", changes=ALL_QUESTIONS)
     feed(person, folder / "application", count=RECORDS)
     return person, person.run("retrain")
 

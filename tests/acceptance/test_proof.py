@@ -18,7 +18,7 @@ FIRST = "1.0.0"
 def person(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Person:
     """Somebody whose first version was judged, by one case, and who gave more feedback since."""
     folder = tmp_path_factory.mktemp("proof")
-    made = begin(Person(Home(folder / "home")), tiny_path, "--runtime", "embedded", changes=("evaluation.guard=false",))
+    made = begin(Person(Home(folder / "home")), tiny_path, "--runtime", "embedded")
     feed(made, folder / "first", count=12)
     assert made.run("retrain").code == 0
     feed(made, folder / "second", count=40)
