@@ -19,6 +19,7 @@ from adapterd.base.mlx_model import default_dtype, hidden_states, load_mlx_model
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.errors import InputError, UnsupportedModelError
 from adapterd.system.blas import preload_environment
+from adapterd.training.checkpoint import CHECKPOINT
 
 TOLERANCES = {
     # Both compute in fp32; what is left is the order of the sums.
@@ -186,4 +187,5 @@ def test_a_training_of_twenty_steps_lowers_the_validation_loss(smollm2: GgufFile
     result = json.loads(child.stdout)
     assert (result["steps"], result["criterion"]) == (20, "validation_loss")
     assert result["best_validation_loss"] < result["first_validation_loss"] / 2
-    assert {path.name for path in out.iterdir()} == {"adapters.safetensors", "adapter_config.json", "metrics.jsonl"}
+    left = {path.name for path in out.iterdir()} - {CHECKPOINT}  # which there is on a slow machine only
+    assert left == {"adapters.safetensors", "adapter_config.json", "metrics.jsonl"}
