@@ -120,11 +120,11 @@ def _feedback(stage: DemoStage, count: int, seed: int, start: datetime) -> Writt
 
 
 def _make_second_live(stage: DemoStage) -> None:
-    """The rollback needs something to take back: if the gates held the second version, promote it by hand."""
+    """The rollback needs something to take back: if the gates did not pass the second version, promote it by hand."""
     with Store(Home(stage.home).database) as store:
         live, newest = store.versions.deployment(MODEL), store.versions.all(MODEL)[-1]
     if live is not None and live.live != newest.version:
-        say(f"\n— {newest.version} was held; for the sake of the story it is promoted by hand (and taken back below).")
+        say(f"\n— {newest.version} was not promoted; for the sake of the story it is, by hand (and taken back below).")
         stage.adapterctl("promote", newest.version, "--force", "--yes")
 
 
