@@ -7,7 +7,6 @@ from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError, RuntimeFailedError
 from adapterd.home import Home
 from adapterd.lifecycle.examination import Examination
-from adapterd.lifecycle.pipeline import _may_pass
 from adapterd.lifecycle.stages import what_vanished_may_come_back
 
 
@@ -15,7 +14,7 @@ def test_a_run_that_lost_a_tag_is_tried_again() -> None:
     lost = pytest.raises(RuntimeFailedError, match="news:base is gone from the runtime, while it was to be asked")
     with lost as caught, what_vanished_may_come_back():
         raise NotFoundError("news:base is gone from the runtime")
-    assert _may_pass(caught.value)
+    assert caught.value.passing
     assert "adapterctl retrain" in caught.value.hint
 
 
