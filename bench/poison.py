@@ -55,7 +55,9 @@ def _poison(stage: DemoStage) -> None:
         })
         for number, item in enumerate(newsroom.items(POISONED, SEED))
     ]  # fmt: skip
-    (stage.folder / "feedback" / "poison.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file = stage.folder / "poison.jsonl"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    stage.adapterctl("feedback", "import", str(file))
 
 
 def _weaker(adapter: Path, folder: Path) -> Path:

@@ -114,6 +114,15 @@ def _wnut17(found: Measured, cache: Measured) -> str:
     return _table((f"{found['cases']} cases", "measured"), rows, names=1)
 
 
+def _verdicts(found: Measured) -> str:
+    kinds = {
+        "good": "the demo's first adapter", "nearly_the_same": "the same again, 2 % weaker",
+        "poisoned": "trained on 400 more corrections that break the JSON",
+    }  # fmt: skip
+    rows = ((words, found[kind]["state"], found[kind]["reason"]) for kind, words in kinds.items())
+    return _table(("candidate", "is now", "because"), rows, names=3)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -122,6 +131,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "architectures": (("architectures",), _architectures),
     "simulations": (("coverage", "false_promotion", "power"), _simulations),
     "wnut17": (("wnut17", "cache"), _wnut17),
+    "verdicts": (("verdicts",), _verdicts),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
