@@ -33,7 +33,7 @@ from adapterd.merging.merge import CALIBRATION_TOKENS, LEAST_EXAMPLES, STEPS, me
 from adapterd.merging.retention import adapter_file, divergence, log_probabilities, measure
 from adapterd.system.files import clone_atomic, write_atomic
 from adapterd.training.adapter import CONFIG
-from adapterd.training.loop import train
+from adapterd.training.train import train
 from bench import results
 from bench.models import (
     QUANTIZE,

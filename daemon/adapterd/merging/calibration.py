@@ -12,10 +12,10 @@ from mlx.utils import tree_unflatten
 from mlx_lm.tuner.lora import LoRALinear
 
 from adapterd.base.architectures import architecture_of
+from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import BlockwiseModel
 from adapterd.merging.adapter import Update
-from adapterd.merging.blocks import Blocks
 from adapterd.merging.examples import Batch
 
 

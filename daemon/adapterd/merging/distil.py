@@ -19,8 +19,8 @@ import numpy as np
 from mlx.utils import tree_map
 
 from adapterd.base.architectures import Architecture
+from adapterd.base.blocks import Blocks
 from adapterd.base.mlx_model import project
-from adapterd.merging.blocks import Blocks
 from adapterd.merging.calibration import Calibration, block_of, put
 from adapterd.merging.draft import Draft
 

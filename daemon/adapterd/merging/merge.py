@@ -10,13 +10,13 @@ import numpy as np
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile
+from adapterd.base.grids import CodeArray
 from adapterd.errors import NoSpaceError, StageError
 from adapterd.merging.adapter import Update, read_adapter
 from adapterd.merging.calibrated import calibrate
 from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
-from adapterd.merging.grids import CodeArray
 from adapterd.merging.retention import SUFFIXES, Retention, measure
 from adapterd.merging.rounding import round_plainly
 from adapterd.merging.verify import TensorReport, compare

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from adapterd.base.grids import Grid
 from adapterd.errors import StageError
-from adapterd.merging.grids import Grid
 
 DAMPING = 0.001
 LEAF_COLUMNS = 8

@@ -15,6 +15,7 @@ from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.architectures import architecture_of
 from adapterd.base.gguf_file import GgufFile
+from adapterd.base.grids import rescale
 from adapterd.base.mlx_model import BlockwiseModel, hidden_states, load_mlx_model, project
 from adapterd.merging import distil as distilling
 from adapterd.merging.adapter import read_adapter
@@ -23,7 +24,6 @@ from adapterd.merging.calibration import Calibration
 from adapterd.merging.distil import Distillation, Gain, GridLinear, distil, divergence
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import batches
-from adapterd.merging.grids import rescale
 
 LEARNED, WATCHED = few_words(8), few_words(3, seed=6)
 DOWN = "blk.1.ffn_down.weight"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from adapterd.base.ggml import quantize
+from adapterd.base.grids import Grid, unpack
 from adapterd.errors import StageError
-from adapterd.merging.grids import Grid, unpack
 from adapterd.merging.rounding import DAMPING, Feedback, round_with_feedback
 
 Array = np.ndarray[Any, Any]

@@ -9,9 +9,9 @@ import pytest
 from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.architectures import ARCHITECTURES
+from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import hidden_states, load_mlx_model
-from adapterd.merging.blocks import Blocks
 
 BLOCKS = 4
 IDS = mx.array(np.random.default_rng(1).integers(20, 500, (2, 24)))

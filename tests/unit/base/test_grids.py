@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as arrays
 
 from adapterd.base.ggml import quantize
 from adapterd.base.gguf_file import GgufFile, TensorType
+from adapterd.base.grids import GRID_TYPES, Grid, has_minimums, pack, rescale, unpack
 from adapterd.errors import InputError
-from adapterd.merging.grids import GRID_TYPES, Grid, has_minimums, pack, rescale, unpack
 
 TYPES = sorted(GRID_TYPES)
 every_type = pytest.mark.parametrize("type_name", TYPES)
