@@ -15,6 +15,7 @@ from mlx_lm.models.base import create_causal_mask
 from adapterd.base.architectures import Architecture, architecture_of, check_supported
 from adapterd.base.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads
+from adapterd.base.packed import Packed, packed_in_place_of
 from adapterd.errors import InputError
 
 
@@ -23,15 +24,20 @@ def default_dtype() -> mx.Dtype:
 
     Not float16: activations of Qwen2 models exceed its range.
     """
-    return mx.bfloat16 if mx.default_device().type == mx.gpu else mx.float32
+    return mx.bfloat16 if on_gpu() else mx.float32
 
 
-def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype) -> nn.Module:
-    """The model with its weights in memory, frozen.
+def on_gpu() -> bool:
+    """Whether MLX computes on a GPU here (Metal, CUDA), where it has kernels for 16-bit and for packed weights."""
+    return bool(mx.default_device().type == mx.gpu)
+
+
+def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> nn.Module:
+    """The model with its weights in memory, frozen; `packed`, those of them quantised of which the values stay.
 
     Raises UnsupportedModelError by architecture, tensor or type, InputError for a file that contradicts itself.
     """
-    source = _Source(gguf, dtype)
+    source = _Source(gguf, dtype, packed=packed)
     source.fill(source.names)
     mx.eval(source.model.parameters())
     return source.model
@@ -40,23 +46,41 @@ def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype) -> nn.Module:
 class BlockwiseModel:
     """A frozen model whose blocks have weights only while they are `loaded`, for machines it does not fit into whole.
 
-    Embedding, final norm and head are in memory always. Raises as `load_mlx_model` does.
+    Embedding, final norm and head are in memory always. Raises as `load_mlx_model` does, which tells of `packed`.
     """
 
-    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype) -> None:
-        self._source = _Source(gguf, dtype)
-        self.model = self._source.model
+    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> None:
+        self._source = _Source(gguf, dtype, packed=packed)
+        self.model, self.dtype = self._source.model, dtype
         self._source.fill(name for name in self._source.names if _block_of(name) is None)
+
+    @property
+    def blocks(self) -> int:
+        """How many there are."""
+        return len(self.model.layers)
+
+    @property
+    def width(self) -> int:
+        """How many values there are to a position between blocks."""
+        return int(self.model.args.hidden_size)
+
+    def keep(self, start: int) -> nn.Module:
+        """Load the blocks from `start` to the top for good."""
+        self._source.fill(self._names(start, self.blocks))
+        return self.model
 
     @contextmanager
     def loaded(self, start: int, end: int, *, without: Collection[str] = ()) -> Iterator[nn.Module]:
         """Within, the blocks `start` up to but not including `end` have their weights, but for the parameters named."""
-        chosen = [name for name in self._source.names if _block_of(name) in range(start, end) and name not in without]
+        chosen = [name for name in self._names(start, end) if name not in without]
         self._source.fill(chosen)
         try:
             yield self.model
         finally:
             self._source.empty(chosen)
+
+    def _names(self, start: int, end: int) -> list[str]:
+        return [name for name in self._source.names if _block_of(name) in range(start, end)]
 
 
 def hidden_states(model: nn.Module, ids: mx.array) -> mx.array:
@@ -160,7 +184,7 @@ def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str
 class _Source:
     """A model without weights, and where they come from; `names` are those of its parameters."""
 
-    def __init__(self, gguf: GgufFile, dtype: mx.Dtype) -> None:
+    def __init__(self, gguf: GgufFile, dtype: mx.Dtype, *, packed: bool) -> None:
         check_supported(gguf)
         self._gguf, self._dtype = gguf, dtype
         self._architecture = architecture_of(gguf)
@@ -173,22 +197,48 @@ class _Source:
             kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.array(0.0)))
             self._tensors = {name: self._tensors[name] for name in kept}
         self._shapes = {name: value.shape for name, value in tree_flatten(self.model.parameters())}
-        self.names = tuple(self._shapes)
         strays = self._tensors.keys() - self._shapes.keys()
         if strays:
             raise InputError(f"{gguf.path} has {self._tensors[min(strays)]}, which its metadata leave no place for")
+        self._packed = self._make_packed() if packed else frozenset[str]()
+        self.names = tuple(name for name, _ in tree_flatten(self.model.parameters()))
         self.empty(self.names)
         if self._architecture.rope_factors in gguf.tensors:
             self._factor_ropes(self._architecture.rope_factors, arguments)
         self.model.freeze()
 
+    def _make_packed(self) -> frozenset[str]:
+        """Put layers for packed weights where there can be any; their names."""
+        replaced = {}
+        for name, module in self.model.named_modules():
+            tensor = self._tensors.get(f"{name}.weight")
+            stand_in = tensor and packed_in_place_of(module, self._gguf.tensors[tensor].type_name, self._dtype)
+            if stand_in:
+                replaced[name] = stand_in
+        self.model.update_modules(tree_unflatten(list(replaced.items())))
+        return frozenset(replaced)
+
     def fill(self, names: Iterable[str]) -> None:
         """Read these parameters, converted one by one, so that no more than one tensor is in memory as fp32."""
-        self.model.update(tree_unflatten([(name, self._parameter(name)) for name in names]))
+        self.model.update(tree_unflatten([pair for name in names for pair in self._parameters(name)]))
 
     def empty(self, names: Iterable[str]) -> None:
         """Give the memory of these parameters back: what is put in their place is never computed."""
-        self.model.update(tree_unflatten([(name, mx.zeros(self._shapes[name], self._dtype)) for name in names]))
+        shape_of = {name: self._shapes.get(name, (1,)) for name in names}
+        self.model.update(tree_unflatten([(name, mx.zeros(shape, self._dtype)) for name, shape in shape_of.items()]))
+
+    def _parameters(self, name: str) -> list[tuple[str, mx.array]]:
+        """The parameter by its name; of a packed layer all three at its weight, and nothing at the others."""
+        layer, _, kind = name.rpartition(".")
+        if layer not in self._packed or kind == "bias":
+            return [(name, self._parameter(name))]
+        if kind != "weight":
+            return []
+        tensor = self._gguf.tensors[self._tensors[name]]
+        self._check_shape(name, tensor.shape)
+        packed = Packed.of(self._gguf.raw(tensor.name), tensor.type_name, tensor.shape[1])
+        mx.eval(packed.codes, packed.scales, packed.biases)
+        return [(name, packed.codes), (f"{layer}.scales", packed.scales), (f"{layer}.biases", packed.biases)]
 
     def _parameter(self, name: str) -> mx.array:
         tensor = self._tensors.get(name)
@@ -198,14 +248,17 @@ class _Source:
             # mlx-lm's llama has biases everywhere in attention or nowhere; a file may have some of them.
             return mx.zeros(self._shapes[name], self._dtype)
         values, shift = self._gguf.values(tensor), self._architecture.shift(tensor)
-        if values.shape != self._shapes[name]:
-            raise InputError(
-                f"{self._gguf.path} has a tensor whose shape contradicts the metadata: "
-                f"{tensor} is {values.shape}, not {self._shapes[name]}"
-            )
+        self._check_shape(name, values.shape)
         parameter = mx.array(values - np.float32(shift) if shift else values).astype(self._dtype)
         mx.eval(parameter)
         return parameter
+
+    def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        if shape != self._shapes[name]:
+            raise InputError(
+                f"{self._gguf.path} has a tensor whose shape contradicts the metadata: "
+                f"{self._tensors[name]} is {shape}, not {self._shapes[name]}"
+            )
 
     def _factor_ropes(self, factors: str, arguments: dict[str, Any]) -> None:
         rotated = Heads.of(self._gguf, partly_rotated=True).rotated
