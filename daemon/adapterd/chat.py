@@ -1,5 +1,6 @@
 """The words of a conversation, shared by every room: messages in, an answer out."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +30,8 @@ Prompt = tuple[Message, ...]
 class ChatOptions:
     """How an answer is sampled. Every option is always sent, so that no server default decides a result.
 
-    `num_ctx` and `num_predict` are in tokens.
+    `num_ctx` and `num_predict` are in tokens. `think` asks a thinking model to think or not to; None says nothing about
+    it, as applications do that know nothing of it.
     """
 
     num_ctx: int = 2048
@@ -37,6 +39,11 @@ class ChatOptions:
     temperature: float = 0.0
     seed: int = 0
     repeat_penalty: float = 1.0
+    think: bool | None = None
+
+    def sampling(self) -> dict[str, float]:
+        """Those that are numbers for the sampler."""
+        return {name: value for name, value in vars(self).items() if name != "think"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,14 @@ class Answer:
     def truncated(self) -> bool:
         """Whether the answer was cut because it ran out of tokens."""
         return self.done_reason == "length"
+
+
+_THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
+
+
+def without_thought(text: str) -> str:
+    """An answer without the thoughts in front of it, if there are any between think tags."""
+    return _THOUGHT.sub("", text)
 
 
 Ask = Callable[[Sequence[Message]], Answer]

@@ -45,6 +45,7 @@ class Range:
 
 Count = Annotated[int, Range(1, 1_000_000)]
 Share = Annotated[float, Range(0.0, 0.9)]
+Addresses = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,27 +58,83 @@ class OllamaSettings:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set."""
+    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set. An example
+    that came after what is live was trained counts `new_weight` times in the loss, the others once."""
 
     evaluation_share: Share = 0.2
     evaluation_max: Count = 200
     validation_share: Share = 0.1
     max_tokens: Annotated[int, Range(16, 1_000_000)] = 2048
+    new_weight: Annotated[float, Range(0.01, 100)] = 1.0
+
+
+class Think(StrEnum):
+    """What is asked of a thinking model: to think, not to, or nothing, as by applications that know nothing of it."""
+
+    DEFAULT = "default"
+    ON = "on"
+    OFF = "off"
+
+    @property
+    def wanted(self) -> bool | None:
+        """For a runtime."""
+        return {Think.DEFAULT: None, Think.ON: True, Think.OFF: False}[self]
+
+
+class Modules(StrEnum):
+    """Which projections of a block get an adapter."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+    MLP = "mlp"
+
+
+class Start(StrEnum):
+    """What a training begins at: the base, so that versions do not drift, or the adapter that is live."""
+
+    BASE = "base"
+    LIVE = "live"
+
+
+class Preferences(StrEnum):
+    """How to learn from answers that somebody liked better than others."""
+
+    OFF = "off"
+    DPO = "dpo"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss."""
+    """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss;
+    the learning rate rises for the share `warm_up` of the steps, then falls to zero as a cosine does.
+
+    A step takes `batch_size` examples, of which `batch_tokens` at most (with padding) are computed at a time. What the
+    layers below make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
+    With `preferences`, answers are also learned in pairs, better over worse: `beta` says how far the model may move for
+    that, `length_normalised` counts likelihoods by token, and the better answers are learned with `sft_weight`.
+    `hosts` are the addresses of machines that train together, of which the first is this one.
+    """
 
     rank: Annotated[int, Range(1, 1024)] = 16
     alpha: Annotated[float, Range(0.001, 10_000)] = 32.0
     dropout: Annotated[float, Range(0.0, 0.9)] = 0.0
     layers: Annotated[int, Range(1, 1000)] = 16
+    modules: Modules = Modules.ALL
+    start: Start = Start.BASE
     epochs: Annotated[int, Range(1, 1000)] = 3
     batch_size: Annotated[int, Range(1, 1024)] = 4
+    batch_tokens: Annotated[int, Range(1, 1_000_000)] = 2048
     learning_rate: Annotated[float, Range(1e-8, 1.0)] = 1e-4
+    warm_up: Annotated[float, Range(0.0, 0.9)] = 0.05
+    weight_decay: Annotated[float, Range(0.0, 1.0)] = 0.0
     patience: Annotated[int, Range(1, 1000)] = 4
+    cache_gb: Annotated[float, Range(0.0, 10_000)] = 8.0
+    preferences: Preferences = Preferences.OFF
+    beta: Annotated[float, Range(0.0001, 100)] = 0.1
+    length_normalised: bool = False
+    sft_weight: Annotated[float, Range(0.0, 100)] = 1.0
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    hosts: Addresses = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +245,7 @@ class ModelSettings:
     feedback: Path | None = None
     task: Task = Task.GENERATION
     schema: Path | None = None
+    think: Think = Think.DEFAULT
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)
@@ -290,8 +348,9 @@ def settings_converter() -> "Converter":
         lambda annotation: hasattr(annotation, "__metadata__"),
         lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
     )
-    for choice in (Task, RuntimeKind, BaseChange):
+    for choice in (Task, RuntimeKind, BaseChange, Modules, Preferences, Start, Think):
         converter.register_structure_hook(choice, _one_of)
+    converter.register_structure_hook_func(lambda annotation: annotation == Addresses, _addresses)
     converter.register_structure_hook(Hours, lambda value, _: Hours.parse(_strict(str)(value, str)))
     converter.register_unstructure_hook(Path, str)
     converter.register_unstructure_hook(Hours, str)
@@ -319,6 +378,19 @@ def _a_path(value: Any) -> Path:
         return Path(os.path.expandvars(value)).expanduser()
     except RuntimeError as exc:
         raise ValueError(f"{value!r} names the home of a user who is not known here") from exc
+
+
+def _addresses(value: Any, _: Any) -> Addresses:
+    from ipaddress import ip_address
+
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is not a list of IP addresses")
+    for each in value:
+        try:
+            ip_address(each if isinstance(each, str) else "")
+        except ValueError:
+            raise ValueError(f"{each!r} is not an IP address") from None
+    return tuple(value)
 
 
 def _within(value: Any, annotation: Any) -> Any:

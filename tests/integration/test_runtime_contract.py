@@ -259,6 +259,30 @@ def test_a_system_message_takes_the_place_of_the_tags(
     assert "cities" not in prompt
 
 
+THINKING = {
+    "ollama": "{{ range .Messages }}<{{ .Role }}>"
+    "{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ .Content }}{{ end }}<assistant>"
+    "{{ if $.IsThinkSet }}{{ if $.Think }}<think>{{ else }}<think></think>{{ end }}{{ end }}",
+    "embedded": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>{% if enable_thinking is "
+    "defined %}{% if enable_thinking %}<think>{% else %}<think></think>{% endif %}{% endif %}",
+}
+
+
+@pytest.mark.parametrize(("think", "end"), [(True, "<think>"), (False, "<think></think>")])
+def test_a_thinking_model_is_asked_to_think_or_not_to(
+    runtime: Runtime, smollm: str, name: str, smollm2_path: Path, think: bool, end: str
+) -> None:
+    create(runtime, f"{name}:1", smollm2_path, Modelfile(template=THINKING[runtime.name]))
+    prompt = runtime.render(f"{name}:1", FRANCE, think=think)
+    assert prompt == f"<user>{FRANCE[0].content}<assistant>{end}"
+    answer = runtime.chat(f"{name}:1", FRANCE, replace(OPTIONS, num_predict=2, think=think))
+    assert answer.prompt_tokens == len(Tokenizer.open(smollm2_path).encode_prompt(prompt))
+
+
+def test_a_model_that_does_not_think_may_be_asked_not_to(runtime: Runtime, smollm: str) -> None:
+    assert runtime.render(smollm, FRANCE, think=False) == runtime.render(smollm, FRANCE)
+
+
 def test_a_long_conversation_is_rendered_whole(runtime: Runtime, smollm: str) -> None:
     long = (Message(Role.USER, "FIRST " + "word " * 5000), Message(Role.ASSISTANT, "yes"), *FRANCE)
     assert "FIRST" in runtime.render(smollm, long)

@@ -594,3 +594,24 @@ def test_without_any_model_the_hint_is_init() -> None:
 def test_a_model_that_is_not_configured_is_not_found() -> None:
     with pytest.raises(NotFoundError, match="no model named 'x' is configured; configured are: m"):
         Settings(models={"m": MODEL}).model_name("x")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        ('"10.0.0.1"', "training.hosts: '10.0.0.1' is not a list of IP addresses"),
+        ('["10.0.0.1", "studio.local"]', "training.hosts: 'studio.local' is not an IP address"),
+        ("[1]", "training.hosts: 1 is not an IP address"),
+    ],
+)
+def test_hosts_are_addresses(hosts: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(f'[models.m]\nbase = "b"\nbase_digest = "d"\n[models.m.training]\nhosts = {hosts}')
+    assert said in str(error.value)
+
+
+def test_hosts_go_there_and_back() -> None:
+    model = with_changes(ModelSettings("b", "d"), ['training.hosts=["10.0.0.1", "fe80::1"]'])
+    assert model.training.hosts == ("10.0.0.1", "fe80::1")
+    assert parse_table({"models": {"m": to_table(model)}}, source="here").models["m"] == model
+    assert tomli_w.dumps(to_table(model))

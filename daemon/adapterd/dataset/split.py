@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from adapterd.chat import Prompt, as_dicts, from_dicts
+from adapterd.chat import Prompt, as_dicts, from_dicts, without_thought
 from adapterd.config import DatasetSettings
 from adapterd.dataset.near_duplicates import nearly_among
-from adapterd.dataset.teaching import Example
+from adapterd.dataset.teaching import Example, PreferencePair
 from adapterd.errors import NotEnoughDataError
 
 MIN_EXAMPLES = 10
@@ -106,6 +106,25 @@ def _unlike(examples: Sequence[Example], cases: Sequence[EvaluationCase]) -> tup
     return unlike, len(examples) - len(unlike)
 
 
+def split_pairs(
+    pairs: Iterable[PreferencePair], sets: Split, judged: AbstractSet[str], settings: DatasetSettings
+) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """The pairs to train on and those to validate with: where the examples of their prompts are. None whose prompt is,
+    or nearly is, in an evaluation set."""
+    evaluated = judged | {case.id for case in sets.evaluation}
+    unseen = [pair for pair in pairs if pair.prompt_hash not in evaluated]
+    near = nearly_among([pair.messages for pair in unseen], [case.messages for case in sets.evaluation])
+    usable = [pair for pair, is_near in zip(unseen, near, strict=True) if not is_near]
+    trained, validated = ({example.prompt_hash for example in each} for each in (sets.train, sets.validation))
+
+    def validates(pair: PreferencePair) -> bool:
+        if pair.prompt_hash in trained or pair.prompt_hash in validated:
+            return pair.prompt_hash in validated
+        return int(pair.prompt_hash[:8], 16) / 16**8 < settings.validation_share
+
+    return [pair for pair in usable if not validates(pair)], [pair for pair in usable if validates(pair)]
+
+
 def newest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
     """One example per prompt, newest first; where two answers contradict each other, the later one was meant."""
     newest: dict[str, Example] = {}
@@ -119,7 +138,7 @@ def case_of(example: Example) -> EvaluationCase:
     return EvaluationCase(
         id=example.prompt_hash,
         messages=example.messages,
-        reference=example.completion,
+        reference=without_thought(example.completion),
         record=example.record,
         source_id=example.source_id,
     )

@@ -11,7 +11,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapterd.chat import Prompt
+from adapterd.chat import Prompt, without_thought
 from adapterd.record import FeedbackRecord
 
 GOOD_RATING = 4
@@ -41,10 +41,10 @@ class PreferencePair:
     prompt_hash: str
 
 
-def example_of(record: FeedbackRecord) -> Example | None:
-    """The example that the record teaches, if any."""
+def example_of(record: FeedbackRecord, *, thinks: bool = True) -> Example | None:
+    """The example that the record teaches, if any; one that `thinks` has its thoughts, if there are any in it."""
     good = record.rating is not None and record.rating >= GOOD_RATING
-    completion = _said(record.correction) or (_said(record.output) if good else None)
+    completion = _said(record.correction, thinks) or (_said(record.output, thinks) if good else None)
     if completion is None:
         return None
     return Example(
@@ -58,11 +58,11 @@ def example_of(record: FeedbackRecord) -> Example | None:
     )
 
 
-def pairs_of(record: FeedbackRecord) -> list[PreferencePair]:
+def pairs_of(record: FeedbackRecord, *, thinks: bool = True) -> list[PreferencePair]:
     """The preferences that the record states; answers that do not differ state none."""
-    correction, output = _said(record.correction), _said(record.output)
+    correction, output = _said(record.correction, thinks), _said(record.output, thinks)
     chosen = correction or output
-    rejected = (_said(record.rejected_output), output if correction else None)
+    rejected = (_said(record.rejected_output, thinks), output if correction else None)
     return [
         PreferencePair(record.messages, chosen, text, record.content_hash, record.prompt_hash)
         for text in dict.fromkeys(rejected)
@@ -70,6 +70,7 @@ def pairs_of(record: FeedbackRecord) -> list[PreferencePair]:
     ]
 
 
-def _said(text: str | None) -> str | None:
+def _said(text: str | None, thinks: bool) -> str | None:
     """The text without the white space around it, None where nothing is left: a blank answer teaches nothing."""
-    return (text or "").strip() or None
+    told = text or ""
+    return (told if thinks else without_thought(told)).strip() or None

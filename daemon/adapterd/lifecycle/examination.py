@@ -217,7 +217,9 @@ class Examination:
     @cached_property
     def _options(self) -> ChatOptions:
         asked = self.settings.evaluation
-        return ChatOptions(num_ctx=asked.num_ctx, num_predict=asked.num_predict)
+        return ChatOptions(
+            num_ctx=asked.num_ctx, num_predict=asked.num_predict, think=self.settings.think.wanted
+        )  # fmt: skip
 
     @property
     def _embed(self) -> Callable[[str], list[float]] | None:
@@ -230,7 +232,8 @@ class Examination:
 
         tokenizer, cut = Tokenizer.open(self.gguf), 0
         for given in paper.answers.values():
-            prompts = [self.runtime.render(given.tag, question.messages) for question in paper.questions]
+            think = self.settings.think.wanted
+            prompts = [self.runtime.render(given.tag, each.messages, think=think) for each in paper.questions]
             pairs = zip(prompts, given.answers, strict=True)
             cut += sum(answer.prompt_tokens != len(tokenizer.encode_prompt(text)) for text, answer in pairs)
         if cut:

@@ -101,7 +101,7 @@ class EmbeddedRuntime:
     def load(self, tag: str) -> None:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
-    def render(self, tag: str, messages: Sequence[Message]) -> str:
+    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
@@ -110,6 +110,8 @@ class EmbeddedRuntime:
         template = served.template or model.metadata.get("tokenizer.chat_template")
         if not template:
             raise RuntimeRefusedError(f"{tag} has no chat template", hint="give one with `init --template FILE`")
+        if think is not None:  # the name that the templates of thinking models have for it
+            template = f"{{% set enable_thinking = {str(think).lower()} %}}{template}"
         opening = served.messages  # in the order of Ollama
         if served.system and messages[0].role is not Role.SYSTEM:
             opening = (Message(Role.SYSTEM, served.system), *opening)
@@ -131,7 +133,7 @@ class EmbeddedRuntime:
         logprobs: bool = False,  # noqa: ARG002
     ) -> Answer:
         started = time.monotonic()
-        text = self.render(tag, messages)
+        text = self.render(tag, messages, think=options.think)
         model = self._model(tag, options.num_ctx)
         ids = model.tokenize(text.encode(), add_bos=True, special=True)
         if len(ids) >= options.num_ctx:

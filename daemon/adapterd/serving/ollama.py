@@ -161,9 +161,9 @@ class OllamaRuntime:
     def load(self, tag: str) -> None:
         self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)  # the client would cost a rollback 0.2 s
 
-    def render(self, tag: str, messages: Sequence[Message]) -> str:
+    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         request = {"model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True}
-        answer = self._post(_CHAT, request | _UNCUT, tag=tag)
+        answer = self._post(_CHAT, request | _UNCUT | _thinking(think), tag=tag)
         if "_debug_info" not in answer:
             raise RuntimeRefusedError(
                 f"Ollama {self.version()} does not say how it renders prompts (_debug_render_only)",
@@ -172,7 +172,10 @@ class OllamaRuntime:
         return str(answer["_debug_info"]["rendered_template"])
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
-        request = {"model": tag, "messages": as_dicts(messages), "options": vars(options), "logprobs": logprobs}
+        request = {
+            "model": tag, "messages": as_dicts(messages), "options": options.sampling(), "logprobs": logprobs,
+            **_thinking(options.think),
+        }  # fmt: skip
         started = time.monotonic()
         first_token_s = 0.0
         text: list[str] = []
@@ -312,6 +315,10 @@ class OllamaRuntime:
             if not _is_response_error(exc):
                 raise
             raise _refusal(tag, str(exc.error), exc.status_code) from exc  # type: ignore[attr-defined]
+
+
+def _thinking(think: bool | None) -> dict[str, bool]:
+    return {} if think is None else {"think": think}
 
 
 def _is_response_error(exc: Exception) -> bool:

@@ -79,7 +79,7 @@ class Runtime(Protocol):
     def load(self, tag: str) -> None:
         """Bring the tag into memory, so that the next request does not wait."""
 
-    def render(self, tag: str, messages: Sequence[Message]) -> str:
+    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         """The prompt text that the tag's template makes of the messages, exactly as it would be served."""
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:

@@ -121,3 +121,24 @@ def test_a_blank_answer_is_in_no_pair(blank: str | None) -> None:
     assert preferences(replace(RECORD, output=blank, rejected_output="No!")) == []
     assert preferences(replace(RECORD, output="Because.", rejected_output=blank)) == []
     assert preferences(replace(RECORD, output=blank, correction="Because.")) == []
+
+
+@pytest.mark.parametrize("thoughts", ["<think>why?</think>", "  <THINKING>\nwhy?\n</THINKING>\n\n", "<think></think>"])
+def test_thoughts_in_front_are_left_out_of_what_a_silent_model_learns(thoughts: str) -> None:
+    record = replace(RECORD, output=f"{thoughts}Dunno.", correction=f"{thoughts}Because.")
+    example = example_of(record, thinks=False)
+    assert example is not None
+    assert example.completion == "Because."
+    assert [(pair.chosen, pair.rejected) for pair in pairs_of(record, thinks=False)] == [("Because.", "Dunno.")]
+    assert completion(record) == f"{thoughts}Because.".strip()
+
+
+def test_thoughts_alone_teach_a_silent_model_nothing() -> None:
+    assert example_of(replace(RECORD, correction="<think>why?</think>\n"), thinks=False) is None
+
+
+def test_think_tags_within_an_answer_stay() -> None:
+    record = replace(RECORD, correction="The tag is <think>x</think>.")
+    example = example_of(record, thinks=False)
+    assert example is not None
+    assert example.completion == "The tag is <think>x</think>."

@@ -203,6 +203,16 @@ def test_every_option_is_sent_and_nothing_may_be_cut(server: Server) -> None:
     assert (asked["truncate"], asked["shift"]) == (False, False)
 
 
+@pytest.mark.parametrize(("think", "sent"), [(None, {}), (True, {"think": True}), (False, {"think": False})])
+def test_to_think_or_not_is_said_only_where_somebody_decided_it(
+    server: Server, think: bool | None, sent: dict[str, bool]
+) -> None:
+    server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(think=think))
+    server.says('{"_debug_info": {"rendered_template": "x"}}').render("m:1", ASKED, think=think)
+    for _, asked in server.asked[-2:]:
+        assert {name: value for name, value in asked.items() if name == "think"} == sent
+
+
 def test_an_ollama_that_does_not_render_is_too_old(server: Server) -> None:
     runtime = server.says('{"version": "0.1.0", "done": true}')
     with pytest.raises(RuntimeRefusedError, match=r"Ollama 0\.1\.0 does not say") as caught:
