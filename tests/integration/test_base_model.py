@@ -164,7 +164,7 @@ from dataclasses import asdict
 from pathlib import Path
 from adapterd.base.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
-from adapterd.training.loop import train
+from adapterd.training.train import train
 
 base, dataset, out = map(Path, sys.argv[1:])
 settings = TrainingSettings(rank=8, alpha=16.0, layers=2, epochs=1, batch_size=2, learning_rate=1e-3)

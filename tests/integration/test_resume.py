@@ -23,8 +23,9 @@ from tiny_gguf import write_tiny_gguf
 from adapterd.base.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.training.checkpoint import CHECKPOINT, Pace
-from adapterd.training.loop import train
+from adapterd.training.prefix import KeptStates
 from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.train import train
 
 HANGS_S = 120.0
 KILLS = 7
@@ -48,10 +49,13 @@ class Place:
         base = GgufFile.open(self.folder / "base.gguf")
 
         def report(progress: TrainingProgress) -> None:
-            if tell:
+            if tell and not progress.doing:
                 tell.send(progress.step)
 
-        result = train(base, self.folder / "dataset", self.settings, self.folder / out, report, pace=self.pace)
+        result = train(
+            base, self.folder / "dataset", self.settings, self.folder / out, report,
+            states=KeptStates(self.folder / "states", 1 << 30), pace=self.pace,
+        )  # fmt: skip
         if tell:
             tell.send(result)
         return result
@@ -74,7 +78,7 @@ class Life:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    write_tiny_gguf(tmp_path / "base.gguf")
+    write_tiny_gguf(tmp_path / "base.gguf", layers=SETTINGS.layers + 1)
     random = np.random.default_rng(5)
     (tmp_path / "dataset").mkdir()
     for name, count in (("train", 22), ("validation", 6)):
@@ -86,7 +90,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def processes() -> BaseContext:
-    return quick_children("adapterd.training.loop", "mlx_lm.models.llama")
+    return quick_children("adapterd.training.train", "mlx_lm.models.llama")
 
 
 def train_for(place: Place, out: str, processes: BaseContext, steps: int, seconds: float) -> Life:

@@ -4,21 +4,31 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from adapterd.base.tokenizer import Tokenizer
-from adapterd.chat import Render, as_dicts
+from adapterd.chat import Render
 from adapterd.config import DatasetSettings
-from adapterd.dataset.encoding import EncodedExample, TokenStatistics, encode, end_of_turn, statistics
-from adapterd.dataset.split import EvaluationCase, content_hash, split
-from adapterd.dataset.teaching import Example, PreferencePair, example_of, pairs_of
+from adapterd.dataset.encoding import (
+    EncodedExample,
+    EncodedPair,
+    TokenStatistics,
+    encode,
+    encode_pairs,
+    end_of_turn,
+    statistics,
+)
+from adapterd.dataset.split import EvaluationCase, content_hash, split, split_pairs
+from adapterd.dataset.teaching import Example, example_of, pairs_of
 from adapterd.errors import NotEnoughDataError
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
-TRAIN, VALIDATION, PAIRS = "train.jsonl", "validation.jsonl", "pairs.jsonl"
+TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
+PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class DatasetResult:
     train: TokenStatistics
     validation: TokenStatistics
     pairs: int
+    validation_pairs: int
     duplicates: int
     held_out: int
     near_duplicates: int
@@ -47,19 +58,24 @@ def build_dataset(
     render: Render,
     tokenizer: Tokenizer,
     out: Path,
+    old_records: int = 0,
+    thinks: bool = True,
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
-    """Write train, validation and pairs into `out` as JSON lines; `report` gets the share done, 0…1.
+    """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
-    Raises NotEnoughDataError.
+    The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
+    does not. Raises NotEnoughDataError.
     """
     everything = list(records)
-    examples = [example for record in everything if (example := example_of(record))]
+    examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
     sets = split(examples, settings, frozen=frozen, judged=judged)
-    evaluated = judged | {case.id for case in sets.evaluation}
-    pairs = [pair for record in everything for pair in pairs_of(record) if pair.prompt_hash not in evaluated]
+    new = {record.content_hash for record in everything[old_records:]} if old_records else set()
+    pairs = split_pairs(
+        chain.from_iterable(pairs_of(record, thinks=thinks) for record in everything), sets, judged, settings
+    )
     stop = end_of_turn(render, tokenizer)
     total = len(sets.train) + len(sets.validation)
 
@@ -67,7 +83,7 @@ def build_dataset(
         kept = []
         for count, example in enumerate(encode(chosen, render, tokenizer, stop), start=done + 1):
             if len(example.ids) <= settings.max_tokens:
-                kept.append(example)
+                kept.append(replace(example, weight=settings.new_weight) if example.record in new else example)
             report(count / total)
         return kept, statistics(kept, len(chosen) - len(kept))
 
@@ -77,15 +93,28 @@ def build_dataset(
         raise NotEnoughDataError(
             f"every example is longer than {settings.max_tokens} tokens", hint="raise dataset.max_tokens"
         )
+    preferred, validation_preferred = (
+        [
+            pair
+            for pair in encode_pairs(each, render, tokenizer, stop)
+            if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
+        ]
+        for each in pairs
+    )
     digest = hashlib.sha256()
-    for name, lines in ((TRAIN, _lines(train)), (VALIDATION, _lines(validation)), (PAIRS, _pair_lines(pairs))):
+    files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
+        TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred,
+    }  # fmt: skip
+    for name, encoded_set in files.items():
+        lines = "".join(json.dumps(vars(each)) + "\n" for each in encoded_set)
         write_atomic(out / name, lines)
         digest.update(lines.encode())
     return DatasetResult(
         records=len(everything),
         train=train_statistics,
         validation=validation_statistics,
-        pairs=len(pairs),
+        pairs=len(preferred),
+        validation_pairs=len(validation_preferred),
         duplicates=sets.duplicates,
         held_out=sets.held_out,
         near_duplicates=sets.near_duplicates,
@@ -93,14 +122,4 @@ def build_dataset(
         content_hash=digest.hexdigest(),
         evaluation_cases=[case.as_dict() for case in sets.evaluation],
         evaluation_hash=content_hash(sets.evaluation),
-    )
-
-
-def _lines(examples: Iterable[EncodedExample]) -> str:
-    return "".join(json.dumps(vars(example)) + "\n" for example in examples)
-
-
-def _pair_lines(pairs: Iterable[PreferencePair]) -> str:
-    return "".join(
-        json.dumps({**vars(pair), "messages": as_dicts(pair.messages)}, ensure_ascii=False) + "\n" for pair in pairs
     )

@@ -4,13 +4,13 @@ At serving time the runtime renders the prompt, tokenises that text, and the mod
 other. So prompt and completion are tokenised apart, and joined as ids: the same ids in training and in serving.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role
-from adapterd.dataset.teaching import Example
+from adapterd.dataset.teaching import Example, PreferencePair
 
 _MARK = "MARKED-ANSWER"
 
@@ -18,17 +18,28 @@ _MARK = "MARKED-ANSWER"
 @dataclass(frozen=True)
 class EncodedExample:
     """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss. `output_type` is
-    the task within the model's task, if the feedback names one."""
+    the task within the model's task, if the feedback names one; in training the example counts `weight` times."""
 
     ids: list[int]
     prompt_tokens: int
     record: str
     output_type: str | None = None
+    weight: float = 1.0
 
     @property
     def completion_tokens(self) -> int:
         """How many ids are learned, the end of turn among them."""
         return len(self.ids) - self.prompt_tokens
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """Two answers to one prompt, the preferred one first; both are ids of prompt, completion and end of turn."""
+
+    chosen: list[int]
+    rejected: list[int]
+    prompt_tokens: int
+    record: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,18 @@ def encode(
         prompt = tokenizer.encode_prompt(render(example.messages))
         ids = [*prompt, *tokenizer.encode_continuation(example.completion), end_of_turn]
         yield EncodedExample(ids, len(prompt), example.record, example.output_type)
+
+
+def encode_pairs(
+    pairs: Iterable[PreferencePair], render: Render, tokenizer: Tokenizer, end_of_turn: int
+) -> Iterator[EncodedPair]:
+    """Encode one after the other, as examples are."""
+    for pair in pairs:
+        prompt = tokenizer.encode_prompt(render(pair.messages))
+        chosen, rejected = (
+            [*prompt, *tokenizer.encode_continuation(text), end_of_turn] for text in (pair.chosen, pair.rejected)
+        )
+        yield EncodedPair(chosen, rejected, len(prompt), pair.record)
 
 
 def end_of_turn(render: Render, tokenizer: Tokenizer) -> int:

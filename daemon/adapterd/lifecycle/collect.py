@@ -194,6 +194,7 @@ class _Search:
         if general:
             yield from leftovers.of_processes(self.home, self.settings, now)
             yield from leftovers.of_evaluations(self.home, now)
+            yield from leftovers.of_states(self.home, self.settings)
 
     def _merged_by_runs_that_are_over(self, models: Sequence[str]) -> set[str]:
         """The digests of the files that they gave to the runtime."""

@@ -77,6 +77,17 @@ def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:
         yield Leftover(f"{len(old)} answers of evaluations", why, old, size_of(old))
 
 
+def of_states(home: Home, settings: Settings) -> Iterator[Leftover]:
+    """What the layers below the adapter made of examples, for bases that no model is trained on any more."""
+    bases = {model.base_digest.removeprefix("sha256:") for model in settings.models.values()}
+    for folder in sorted((home.root / "cache" / "states").glob("*-*-*")):
+        base = folder.name.partition("-")[0]
+        if base not in bases and folder.is_dir():
+            yield Leftover(
+                f"states of base {base[:12]}", "no model is trained on that base", (folder,), size_of([folder])
+            )
+
+
 def remove(paths: Iterable[Path]) -> None:
     """Remove files, and folders with all that is in them."""
     for path in paths:

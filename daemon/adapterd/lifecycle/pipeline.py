@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from adapterd.config import Settings
+from adapterd.config import Settings, Start
 from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
 from adapterd.evaluation.verdict import Decision
 from adapterd.home import Home
@@ -36,7 +36,7 @@ from adapterd.lifecycle.workers import Limits, run_stage
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
-from adapterd.store.versions import VersionState
+from adapterd.store.versions import Version, VersionState
 from adapterd.system.files import write_atomic
 
 LOCK_TIMEOUT_S = 1.0
@@ -110,11 +110,14 @@ class Pipeline:
         version = next_version(self.store.versions.all(model), base.digest, increment)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
+        live = self.store.versions.get(model, deployment.live) if deployment else None
+        warm = settings.training.start is Start.LIVE and live is not None and live.base_digest == base.digest
         plan = Plan(
             run_id=new_run_id(self.store.clock()), model=model, version=version, base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
             judged=[case["id"] for each in sets for case in each.cases], given=given,
+            old_records=self._known_to(live), start=live.version if live and warm else None,
         )  # fmt: skip
         return self._begin(plan, reason, wanted), plan, False
 
@@ -156,6 +159,14 @@ class Pipeline:
         self.store.runs.set_state(run.id, RunState.RUNNING)
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
+
+    def _known_to(self, live: Version | None) -> int:
+        """How many of the model's records, the first ones, were there when the version's run began."""
+        run = self.store.runs.get(live.run_id) if live else None
+        if live is None or run is None:
+            return 0
+        feedback = self.store.feedback
+        return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
 
     def _begin(self, plan: Plan, reason: str, wanted: str) -> Run:
         last_id = self.store.feedback.last_id(plan.model)

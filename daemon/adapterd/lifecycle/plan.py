@@ -51,7 +51,8 @@ class GivenAdapter:
 class Plan:
     """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
     `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
-    `given` adapter is taken instead of training one."""
+    first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
+    the version `start`, or at the base. The `given` adapter is taken instead of training one."""
 
     run_id: str
     model: str
@@ -62,6 +63,8 @@ class Plan:
     live: str
     evaluation_cases: list[dict[str, Any]] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
+    old_records: int = 0
+    start: str | None = None
     given: GivenAdapter | None = None
 
 

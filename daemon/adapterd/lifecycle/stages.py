@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from adapterd.config import Think
 from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.plain import from_plain, to_plain
@@ -24,6 +25,7 @@ from adapterd.system.files import write_atomic
 T = TypeVar("T")
 PARITY_PROMPTS = 32
 CANDIDATE = "candidate.gguf"
+METRICS, CURVE = "metrics.jsonl", "learning.svg"
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,16 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.split import EvaluationCase
     from adapterd.record import FeedbackRecord
 
+    think = job.plan.settings.think
     with _words_for_a_given_adapter(job.plan):
         return build_dataset(
             map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
             job.plan.settings.dataset,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             judged=set(job.plan.judged),
-            render=lambda messages: job.runtime.render(job.plan.base.tag, messages),
+            render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
+            old_records=job.plan.old_records,
+            thinks=think is not Think.OFF,
             tokenizer=Tokenizer.open(job.plan.base.gguf),
             out=make_private(job.dataset),
             report=job.report,
@@ -118,15 +123,26 @@ def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
 def training(job: Job) -> Any:
     """Encoded sets → the best adapter."""
     from adapterd.base.gguf_file import GgufFile
-    from adapterd.training.loop import train
+    from adapterd.training.prefix import KeptStates
+    from adapterd.training.together import train_together
+    from adapterd.training.train import train
 
+    base, settings = job.plan.base, job.plan.settings.training
+    out, states = make_private(job.adapter), job.home.root / "cache" / "states"
+    start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
+    if settings.hosts:
+        return train_together(
+            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, states=states, start=start
+        )
     return train(
-        GgufFile.open(job.plan.base.gguf),
+        GgufFile.open(base.gguf),
         job.dataset,
-        job.plan.settings.training,
-        make_private(job.adapter),
+        settings,
+        out,
         lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
-        base_digest=job.plan.base.digest,
+        base_digest=base.digest,
+        states=KeptStates(states, int(settings.cache_gb * 1e9)),
+        start=start,
     )
 
 
@@ -197,9 +213,10 @@ def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     records = map(FeedbackRecord.from_json, _lines(job.folder / RECORDS))
     prompts = {record.content_hash: record.messages for record in records}
     trained = [json.loads(line) for line in _lines(job.dataset / "train.jsonl")]
+    think = job.plan.settings.think.wanted
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
     equal = sum(
-        tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]]))
+        tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]], think=think))
         == example["ids"][: example["prompt_tokens"]]
         for example in sample
     )
@@ -221,6 +238,8 @@ def _keep(job: Job, gguf_digest: str) -> None:
     folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
     for name in ("adapters.safetensors", "adapter_config.json"):
         shutil.copyfile(job.adapter / name, folder / name)
+    if trains(job.plan):
+        _keep_curve(job.adapter / METRICS, folder)
     title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
     source = f"{job.plan.model}:{job.plan.version}"
     with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
@@ -236,6 +255,15 @@ def _keep(job: Job, gguf_digest: str) -> None:
         "stages": {name: _without_cases(result) for name, result in job.results.items()},
     }
     write_atomic(folder / "lineage.json", json.dumps(lineage, indent=2, ensure_ascii=False))
+
+
+def _keep_curve(metrics: Path, folder: Path) -> None:
+    """The losses of every step, as data and as a picture."""
+    from adapterd.evaluation.report import charts
+
+    write_atomic(folder / METRICS, metrics.read_bytes())
+    if drawn := charts.learning([json.loads(line) for line in _lines(metrics)]):
+        write_atomic(folder / CURVE, charts.standalone(drawn))
 
 
 def _libraries() -> dict[str, str]:

@@ -19,14 +19,18 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd import __version__
-from adapterd.config import TrainingSettings
+from adapterd.config import Preferences, TrainingSettings
 from adapterd.system.files import atomic_path, sha256_file
+from adapterd.training.adapter import WEIGHTS
 from adapterd.training.data import TRAIN, VALIDATION
+from adapterd.training.preferences import PAIRS, VALIDATION_PAIRS
 
 CHECKPOINT = "checkpoint.safetensors"
 FORMAT = 1
 _FILE, _IDENTITY, _TALLY = "file/", "identity", "tally"
 _DIGEST_BYTES = 64
+_MERE_MEANS = ("cache_gb", "hosts")
+"""Settings that make no difference to what is learned, but for rounding."""
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +61,23 @@ class Checkpoint:
     files: dict[str, bytes]
 
 
-def identity(base_digest: str, dataset: Path, settings: TrainingSettings) -> dict[str, Any]:
-    """All that has to be the same for a training to go on as if it had not stopped, by what a person calls it."""
+def identity(
+    base_digest: str, dataset: Path, settings: TrainingSettings, below: int = 0, start: Path | None = None
+) -> dict[str, Any]:
+    """All that has to be the same for a training to go on as if it had not stopped, by what a person calls it; the
+    lowest `below` blocks were computed beforehand, `start` is the folder of the adapter that it began at."""
+    pairs = () if settings.preferences is Preferences.OFF else (PAIRS, VALIDATION_PAIRS)
+    files = [dataset / name for name in (TRAIN, VALIDATION, *pairs)]
     return {
         "format": FORMAT,
         "version of adapterd": __version__,
         "version of MLX": [version("mlx"), version("mlx-lm")],
         "device": mx.default_device().type.name,
         "base model": base_digest,
-        "settings": asdict(settings),
-        "examples": [sha256_file(dataset / name) for name in (TRAIN, VALIDATION)],
+        "settings": {name: value for name, value in asdict(settings).items() if name not in _MERE_MEANS},
+        "number of blocks computed beforehand": below,
+        "adapter to begin at": sha256_file(start / WEIGHTS) if start and (start / WEIGHTS).exists() else None,
+        "examples": [sha256_file(file) for file in files if file.exists()],
     }
 
 

@@ -1,30 +1,43 @@
 """Examples from a dataset folder, and the batches a training step takes."""
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
+from adapterd.base.mlx_model import hidden_states
+from adapterd.config import TrainingSettings
 from adapterd.errors import InputError, NotEnoughDataError
+from adapterd.training.loss import Run, completion_loss
+from adapterd.training.ranks import Ranks
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 _WINDOW_BATCHES = 16
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt and the completion to learn, as one row of ids; `record` is the hash of the feedback record."""
+    """A prompt and the completion to learn, as one row of ids; `record` is the hash of the feedback record, `weight`
+    how often it counts."""
 
     ids: tuple[int, ...]
     prompt_tokens: int
     record: str
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.prompt_tokens < len(self.ids):
             raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave nothing to learn from")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"it counts {self.weight} times")
 
 
 @dataclass(frozen=True)
@@ -48,14 +61,24 @@ class Batch:
     """Examples side by side, padded to the longest, and where in them there is loss.
 
     `inputs` are ids (examples, positions), int32; `positions` index the flattened inputs at each id whose successor
-    is learned, and `targets` are those successors. `tokens` counts ids without padding.
+    is learned, and `targets` are those successors, which count as `weights` say, fp32; None is once each.
     """
 
     inputs: mx.array
     positions: mx.array
     targets: mx.array
-    tokens: int
-    records: tuple[str, ...]
+    examples: tuple[Example, ...]
+    weights: mx.array | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Ids without padding."""
+        return sum(len(example.ids) for example in self.examples)
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The hashes of the feedback records that they come from."""
+        return tuple(example.record for example in self.examples)
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> "Batch":
@@ -72,9 +95,59 @@ class Batch:
             inputs=mx.array(inputs),
             positions=mx.array(positions, mx.int32),
             targets=mx.array(targets, mx.int32),
-            tokens=sum(len(example.ids) for example in examples),
-            records=tuple(example.record for example in examples),
+            examples=tuple(examples),
+            weights=_weights(examples),
         )
+
+    @property
+    def weight(self) -> float:
+        """How much of a larger batch this one is: so many targets, each as often as it counts."""
+        return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in self.examples)
+
+    def shared(self, ranks: Ranks) -> "Batch | None":
+        """What of it is this rank's to do; None where that is nothing."""
+        mine = ranks.share(self.examples)
+        if len(mine) == len(self.examples):
+            return self
+        return Batch.of(mine) if mine else None
+
+    def parts(self, tokens: int) -> "list[Batch]":
+        """The batch in parts of so many ids each, padding included, or of one example; in the same order."""
+        parts = grouped(self.examples, tokens, lambda example: len(example.ids))
+        return [self] if len(parts) == 1 else [Batch.of(part) for part in parts]
+
+    def loss(self, model: nn.Module, run_of: "RunOf", _settings: TrainingSettings) -> mx.array:
+        """Mean cross entropy of the targets, in nats a token, where the model runs for a batch as `run_of` says."""
+        return completion_loss(model, self.inputs, self.positions, self.targets, run_of(self), self.weights)
+
+
+def _weights(examples: Sequence[Example]) -> mx.array | None:
+    if all(example.weight == 1 for example in examples):
+        return None
+    lengths = [len(example.ids) - example.prompt_tokens for example in examples]
+    return mx.array(np.repeat([example.weight for example in examples], lengths).astype(np.float32))
+
+
+RunOf = Callable[[Batch], Run]
+"""How a model runs for a batch."""
+
+
+def whole_model(_batch: Batch) -> Run:
+    """From the ids to the top, as models run."""
+    return hidden_states
+
+
+def grouped(items: Sequence[T], tokens: int, length: Callable[[T], int]) -> list[list[T]]:
+    """The items in groups of so many ids each if all are padded to the longest, or of one; in the same order."""
+    groups: list[list[T]] = []
+    longest = 0
+    for item in items:
+        longest = max(longest, length(item))
+        if not groups or longest * (len(groups[-1]) + 1) > tokens:
+            groups.append([])
+            longest = length(item)
+        groups[-1].append(item)
+    return groups
 
 
 def training_batches(
@@ -115,6 +188,7 @@ def _read(path: Path) -> Iterator[Example]:
     for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
-            yield Example(tuple(map(int, fields["ids"])), int(fields["prompt_tokens"]), str(fields["record"]))
+            ids, weight = tuple(map(int, fields["ids"])), float(fields.get("weight", 1.0))
+            yield Example(ids, int(fields["prompt_tokens"]), str(fields["record"]), weight)
         except (ValueError, KeyError, TypeError) as exc:
             raise InputError(f"{path} line {number} is not an example: {exc}") from exc

@@ -11,53 +11,44 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten
+import numpy as np
+from mlx.utils import tree_flatten, tree_map
 
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import default_dtype, load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
-from adapterd.system.files import sha256_file, write_atomic
-from adapterd.training.adapter import CONFIG, WEIGHTS, attach_adapter, save_adapter
+from adapterd.system.files import write_atomic
+from adapterd.training.adapter import CONFIG, WEIGHTS, save_adapter
 from adapterd.training.arrays import gather, put_back
-from adapterd.training.checkpoint import DEFAULT_PACE, Checkpoint, CheckpointFile, Pace, identity
-from adapterd.training.data import Batch, Dataset, training_batches, validation_batches
-from adapterd.training.loss import completion_loss
+from adapterd.training.checkpoint import Checkpoint, CheckpointFile
+from adapterd.training.data import (
+    Batch,
+    Dataset,
+    RunOf,
+    training_batches,
+    validation_batches,
+    whole_model,
+)
+from adapterd.training.preferences import (
+    PairBatch,
+    Pairs,
+    measure,
+)
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
+from adapterd.training.ranks import ALONE, Ranks
 from adapterd.training.schedule import Plan
-from adapterd.training.tally import Tally
+from adapterd.training.tally import Judged, Tally
 
 METRICS = "metrics.jsonl"
 
 Report = Callable[[TrainingProgress], object]
+HOPELESS = 1.0
+"""By how many times the first one, and nats a token, a validation loss has to grow to be beyond hope."""
+Lesson = Batch | PairBatch
+"""What a step learns."""
 
 
-def train(
-    gguf: GgufFile,
-    dataset: Path,
-    settings: TrainingSettings,
-    out: Path,
-    report: Report,
-    *,
-    base_digest: str | None = None,
-    pace: Pace = DEFAULT_PACE,
-) -> TrainingResult:
-    """Train an adapter on the base model and leave the best one, by validation loss, in the folder `out`.
-
-    The same arguments give the same losses on a CPU, and so does a training that was killed and goes on from the
-    checkpoint in `out`, which stays there, so that the end is not lost either where nobody heard the result.
-    `base_digest` is that of the file, which is read once to find it where it is not given. Raises NotEnoughDataError
-    without training examples, InputError and UnsupportedModelError by what is wrong with dataset or model, StageError
-    where a loss is not finite.
-    """
-    data = Dataset.load(dataset)
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove_half_written(out)
-    checkpoints = CheckpointFile(out, identity(base_digest or sha256_file(gguf.path), dataset, settings), pace)
-    mx.reset_peak_memory()
-    model = load_mlx_model(gguf, dtype=default_dtype())
-    attach_adapter(model, settings)
-    return Trainer(model, data, settings, out, report, checkpoints).run()
+class DivergedError(StageError):
+    """The learning rate is too high for the model, or a record breaks it."""
 
 
 @dataclass
@@ -70,12 +61,18 @@ class Trainer:
     out: Path
     report: Report
     checkpoints: CheckpointFile
+    run_of: RunOf = whole_model
+    pairs: Pairs = field(default_factory=Pairs)
+    ranks: Ranks = ALONE
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        self.plan = Plan.of(self.settings, len(self.data.train))
-        self.optimizer = optim.Adam(self.plan.learning_rate(self.settings.learning_rate), bias_correction=True)
-        self.loss_and_gradients = nn.value_and_grad(self.model, completion_loss)
+        self.plan = Plan.of(self.settings, len(self.data.train), len(self.pairs.train))
+        rate, decay = self.plan.learning_rate(self.settings.learning_rate), self.settings.weight_decay
+        self.optimizer = optim.AdamW(rate, weight_decay=decay, bias_correction=True)
+        self.loss_and_gradients = nn.value_and_grad(
+            self.model, lambda model, lesson: lesson.loss(model, self.run_of, self.settings)
+        )
 
     def run(self) -> TrainingResult:
         """Train to the end, or until validation has not improved `patience` times; raises StageError."""
@@ -95,25 +92,41 @@ class Trainer:
 
     def _begin(self) -> None:
         (self.out / METRICS).write_bytes(b"")
-        if self.data.validation:
+        if self._validates:
             self._record(None, judge=True)
 
-    def _batches_left(self) -> Iterator[Batch]:
+    @property
+    def _validates(self) -> bool:
+        return bool(self.data.validation or self.pairs.validation)
+
+    def _batches_left(self) -> Iterator[Lesson]:
         """Those after the steps done, in the order that they have in a training without a break."""
         done, skip = divmod(self.tally.step, self.plan.per_epoch)
         size, seed = self.settings.batch_size, self.settings.seed
         for epoch in range(done + 1, self.plan.epochs + 1):
-            yield from training_batches(self.data.train, size, seed=seed, epoch=epoch, skip=skip)
+            if self.pairs.train:
+                yield from self._mixed(epoch)[skip:]
+            else:
+                yield from training_batches(self.data.train, size, seed=seed, epoch=epoch, skip=skip)
             skip = 0
 
-    def _step(self, batch: Batch) -> float:
+    def _mixed(self, epoch: int) -> list[Lesson]:
+        """All batches of examples and of pairs, in an order that depends on seed and epoch only."""
+        size, seed = self.settings.batch_size, self.settings.seed
+        lessons = [
+            *training_batches(self.data.train, size, seed=seed, epoch=epoch),
+            *self.pairs.batches(size, seed=seed, epoch=epoch),
+        ]
+        return [lessons[index] for index in np.random.default_rng((seed, epoch, 2)).permutation(len(lessons))]
+
+    def _step(self, batch: Lesson) -> float:
         """One update of the adapter; the loss before it."""
         before = time.perf_counter()
         self.model.train()
-        lazy_loss, gradients = self.loss_and_gradients(self.model, batch.inputs, batch.positions, batch.targets)
-        norm, loss = _number(_norm(gradients)), _number(lazy_loss)
+        loss, gradients = self._loss_and_gradients(batch)
+        norm = _number(_norm(gradients))
         if not math.isfinite(loss + norm):
-            raise StageError(
+            raise DivergedError(
                 f"at step {self.tally.step} the loss is {loss:g} and its gradient's norm {norm:g}; "
                 f"the records of that batch are {', '.join(batch.records)}",
                 hint="lower training.learning_rate, or look at these records",
@@ -126,25 +139,66 @@ class Trainer:
         self.tally.stepping_s += time.perf_counter() - before
         return loss
 
+    def _loss_and_gradients(self, lesson: Lesson) -> tuple[float, Any]:
+        """Those of the whole batch, computed part by part where it is too large, each rank its own."""
+        loss, summed, own = 0.0, None, lesson.shared(self.ranks)
+        for part in own.parts(self.settings.batch_tokens) if own else ():
+            share = part.weight / lesson.weight
+            lazy, gradients = self.loss_and_gradients(self.model, part)
+            if share < 1:
+                scaled = tree_map(lambda gradient, share=share: gradient * share, gradients)
+                gradients = scaled if summed is None else tree_map(mx.add, summed, scaled)
+            mx.eval(gradients, lazy)
+            summed = gradients
+            loss += share * _number(lazy)
+        if summed is None:
+            summed = tree_map(mx.zeros_like, self.model.trainable_parameters())
+        gradients, loss = self.ranks.summed(summed, loss)
+        return loss, gradients
+
     def _record(self, loss: float | None, *, judge: bool) -> None:
         """Keep the point, judge the adapter if that is due, tell, and keep everything if that is due."""
         tally = self.tally
-        measured = self._validation_loss() if judge and self.data.validation else None
+        judged = self._validate() if judge and self._validates else None
+        if judged:
+            self._refuse_to_diverge(judged.loss)
+        measured = judged.loss if judged else None
         tally.curve.append(CurvePoint(tally.step, loss, measured))
-        if judge and tally.best.beaten_by(tally.step, self._recent_loss() if measured is None else measured):
+        if judge and tally.best.beaten_by(tally.step, judged or Judged(self._recent_loss())):
             save_adapter(self.model, self.settings, self.out)
-        progress = self._progress()
+        progress = self._progress(judged)
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(progress) | {"validation_loss": measured}) + "\n")
+            told = {name: value for name, value in asdict(progress).items() if name != "doing"}
+            file.write(json.dumps(told | {"validation_loss": measured}) + "\n")
         self.report(progress)
         self.checkpoints.keep(self._snapshot, validated=judge)
 
+    def _refuse_to_diverge(self, loss: float) -> None:
+        """A model that foretells far worse than before its first step does not come back."""
+        first = next(iter(self.tally.validation_losses()), loss)
+        if loss > first + HOPELESS * max(1.0, first):
+            raise DivergedError(
+                f"after step {self.tally.step} the validation loss is {loss:.3g}, and was {first:.3g} before training",
+                hint="lower training.learning_rate",
+            )
+
+    def _validate(self) -> Judged:
+        """The losses over the validation set and over the pairs that are not trained on, as a training step adds them;
+        only of the pairs where only pairs teach."""
+        self.model.eval()
+        settings = self.settings
+        if not self.pairs.validation:
+            return Judged(self._validation_loss())
+        found = measure(self.model, self.pairs.validation_batches(), self.run_of, settings)
+        examples = settings.sft_weight * self._validation_loss() if self.data.validation else 0.0
+        return Judged(examples + found.loss, found.accuracy, found.margin)
+
     def _validation_loss(self) -> float:
         """Mean loss over all completion tokens of the validation set."""
-        self.model.eval()
         total, tokens = 0.0, 0
-        for batch in validation_batches(self.data.validation, self.settings.batch_size):
-            loss = _number(completion_loss(self.model, batch.inputs, batch.positions, batch.targets))
+        batches = list(validation_batches(self.data.validation, self.settings.batch_size))
+        for batch in self.ranks.share(batches):
+            loss = _number(batch.loss(self.model, self.run_of, self.settings))
             if not math.isfinite(loss):
                 raise StageError(
                     f"after step {self.tally.step} the validation loss is {loss:g} "
@@ -152,7 +206,8 @@ class Trainer:
                 )
             total += loss * batch.targets.size
             tokens += batch.targets.size
-        return total / tokens
+        counted, total = self.ranks.summed({"tokens": mx.array([tokens])}, total)
+        return total / float(counted["tokens"].item())
 
     def _recent_loss(self) -> float:
         """Mean training loss of the last steps, for want of a validation set."""
@@ -176,7 +231,7 @@ class Trainer:
         self.tally = Tally.restored(kept.tally, kept.files[METRICS])
         self.report(self._progress())
 
-    def _progress(self) -> TrainingProgress:
+    def _progress(self, judged: Judged | None = None) -> TrainingProgress:
         step, validations = self.tally.step, self.tally.validation_losses()
         return TrainingProgress(
             step=step,
@@ -187,6 +242,8 @@ class Trainer:
             tokens_per_s=self.tally.tokens_per_s(),
             remaining_s=self._elapsed_s() / step * (self.plan.steps - step) if step else 0.0,
             peak_memory_bytes=mx.get_peak_memory(),
+            preference_accuracy=judged.preference_accuracy if judged else None,
+            preference_margin=judged.preference_margin if judged else None,
         )
 
     def _elapsed_s(self) -> float:
@@ -206,13 +263,10 @@ class Trainer:
             seconds=self._elapsed_s(),
             peak_memory_bytes=mx.get_peak_memory(),
             curve=tally.curve,
+            preference_accuracy=tally.best.preference_accuracy,
+            preference_margin=tally.best.preference_margin,
+            learning_rate=self.settings.learning_rate,
         )
-
-
-def _remove_half_written(folder: Path) -> None:
-    """What a process that was killed left of files that it was writing."""
-    for partial in folder.glob(".*.partial"):
-        partial.unlink()
 
 
 def _norm(gradients: Any) -> mx.array:

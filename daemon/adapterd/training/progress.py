@@ -17,6 +17,8 @@ class TrainingProgress:
 
     Losses are in nats a token; `validation_loss` is the latest; `tokens_per_s` counts ids of training examples
     without padding, prompts included, in the time that training steps took. `remaining_s` is 0 while it is not known.
+    `doing` says what goes on where that is no training step. `preference_accuracy` and `preference_margin` are those of
+    the latest validation with pairs: the share that the adapter tells right, and by how much, in nats.
     """
 
     step: int
@@ -27,6 +29,14 @@ class TrainingProgress:
     tokens_per_s: float
     remaining_s: float
     peak_memory_bytes: int
+    doing: str = ""
+    preference_accuracy: float | None = None
+    preference_margin: float | None = None
+
+    @classmethod
+    def preparing(cls, steps: int, doing: str) -> "TrainingProgress":
+        """Before the first of so many steps."""
+        return cls(0, steps, 1, None, None, 0.0, 0.0, 0, doing)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,9 @@ class TrainingResult:
     """The end of a training: how far it came, and which step's adapter was kept.
 
     `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
-    Validation losses are None, and `criterion` says so, where there were no validation examples.
+    Validation losses are None, and `criterion` says so, where there were no validation examples. How well preferences
+    are told, by the adapter that was kept, is None without pairs. `learning_rate` is the peak that it was trained at,
+    `estimated_memory_bytes` what a step with the longest examples was expected to take, at most.
     """
 
     steps: int
@@ -56,3 +68,7 @@ class TrainingResult:
     seconds: float
     peak_memory_bytes: int
     curve: list[CurvePoint]
+    preference_accuracy: float | None = None
+    preference_margin: float | None = None
+    learning_rate: float | None = None
+    estimated_memory_bytes: int | None = None

@@ -11,20 +11,21 @@ import mlx.optimizers as optim
 from adapterd.config import TrainingSettings
 
 _VALIDATIONS_PER_EPOCH = 4
-_WARM_UP_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Plan:
-    """So many steps `per_epoch`, and so many `epochs`."""
+    """So many steps `per_epoch`, and so many `epochs`; the rate rises for the share `warm_up` of them."""
 
     per_epoch: int
     epochs: int
+    warm_up: float = 0.05
 
     @classmethod
-    def of(cls, settings: TrainingSettings, examples: int) -> "Plan":
-        """For so many training examples: every one in every epoch."""
-        return cls(math.ceil(examples / settings.batch_size), settings.epochs)
+    def of(cls, settings: TrainingSettings, examples: int, pairs: int = 0) -> "Plan":
+        """For so many training examples and pairs: every one in every epoch."""
+        size = settings.batch_size
+        return cls(math.ceil(examples / size) + math.ceil(pairs / size), settings.epochs, settings.warm_up)
 
     @property
     def steps(self) -> int:
@@ -46,7 +47,7 @@ class Plan:
 
     def learning_rate(self, peak: float) -> Callable[[Any], mx.array]:
         """A short linear rise to the peak, then a cosine down to zero, as a function of the steps done."""
-        rise = max(1, round(self.steps * _WARM_UP_SHARE))
+        rise = max(1, round(self.steps * self.warm_up))
         parts = [
             optim.linear_schedule(peak / (rise + 1), peak, rise),
             optim.cosine_decay(peak, max(1, self.steps - rise)),

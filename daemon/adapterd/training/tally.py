@@ -8,6 +8,15 @@ from typing import Any
 from adapterd.training.progress import CurvePoint
 
 
+@dataclass(frozen=True)
+class Judged:
+    """An adapter's loss, and how well it tells the pairs apart that it was not trained on, if there are any."""
+
+    loss: float
+    preference_accuracy: float | None = None
+    preference_margin: float | None = None
+
+
 @dataclass
 class Best:
     """The lowest loss so far, and how many times in a row it was not beaten."""
@@ -15,11 +24,14 @@ class Best:
     step: int = 0
     loss: float = math.inf
     misses: int = 0
+    preference_accuracy: float | None = None
+    preference_margin: float | None = None
 
-    def beaten_by(self, step: int, loss: float) -> bool:
-        """Take the loss into account; whether it is the lowest."""
-        if loss < self.loss:
-            self.step, self.loss, self.misses = step, loss, 0
+    def beaten_by(self, step: int, judged: "Judged") -> bool:
+        """Take what was judged into account; whether its loss is the lowest."""
+        if judged.loss < self.loss:
+            self.step, self.loss, self.misses = step, judged.loss, 0
+            self.preference_accuracy, self.preference_margin = judged.preference_accuracy, judged.preference_margin
             return True
         self.misses += 1
         return False

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from letter_tokenizer import END, LetterTokenizer, letters, render
 
-from adapterd.chat import Message, Role, from_dicts
+from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
 from adapterd.dataset.build import DatasetResult, build_dataset
 from adapterd.dataset.split import EvaluationCase, content_hash
@@ -19,7 +19,7 @@ from adapterd.record import FeedbackRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOKENIZER = LetterTokenizer()
-FILES = ["train.jsonl", "validation.jsonl", "pairs.jsonl"]
+FILES = ["train.jsonl", "validation.jsonl", "pairs.jsonl", "validation_pairs.jsonl"]
 
 
 def record(number: int, **more: Any) -> FeedbackRecord:
@@ -45,8 +45,8 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 def test_the_sets_are_written_and_counted(tmp_path: Path) -> None:
     made = build(tmp_path)
-    assert [len(lines(tmp_path / name)) for name in FILES] == [36, 4, 40]
-    assert (made.train.examples, made.validation.examples, made.pairs) == (36, 4, 40)
+    assert [len(lines(tmp_path / name)) for name in FILES] == [36, 4, 36, 4]
+    assert (made.train.examples, made.validation.examples, made.pairs, made.validation_pairs) == (36, 4, 36, 4)
     assert (made.records, len(made.evaluation_cases)) == (50, 10)
     assert (made.duplicates, made.held_out, made.end_of_turn) == (0, 0, END)
 
@@ -66,14 +66,43 @@ def test_a_line_is_an_example_as_it_is_served(tmp_path: Path) -> None:
         "prompt_tokens": len(prompt),
         "record": newest.content_hash,
         "output_type": newest.output_type,
+        "weight": 1.0,
     }
 
 
-def test_a_pair_is_written_as_text(tmp_path: Path) -> None:
-    build(tmp_path, [*RECORDS, record(-1, correction="größer", output="kleiner")])
-    pair = lines(tmp_path / "pairs.jsonl")[-1]
-    assert (pair["chosen"], pair["rejected"]) == ("größer", "kleiner")
-    assert from_dicts(pair["messages"]) == record(-1).messages
+def test_a_pair_is_both_answers_as_they_are_served(tmp_path: Path) -> None:
+    build(tmp_path, [*RECORDS, record(-1, correction="better", output="worse")])
+    prompt = TOKENIZER.encode_prompt(render(record(-1).messages))
+    assert lines(tmp_path / "pairs.jsonl")[-1] == {
+        "chosen": [*prompt, *letters("better"), END],
+        "rejected": [*prompt, *letters("worse"), END],
+        "prompt_tokens": len(prompt),
+        "record": record(-1, correction="better", output="worse").content_hash,
+    }
+
+
+def test_a_pair_is_where_the_example_of_its_prompt_is(tmp_path: Path) -> None:
+    build(tmp_path)
+    for examples, pairs in (FILES[::2], FILES[1::2]):
+        prompts = [[tuple(each[ids][: each["prompt_tokens"]]) for each in lines(tmp_path / name)]
+                   for name, ids in ((examples, "ids"), (pairs, "chosen"))]  # fmt: skip
+        assert sorted(prompts[0]) == sorted(prompts[1])
+
+
+def test_pairs_without_an_example_are_divided_by_their_prompts(tmp_path: Path) -> None:
+    rejected = [record(number, correction=None, output="fine", rejected_output="bad") for number in range(100, 300)]
+    made = build(tmp_path, [*RECORDS, *rejected])
+    assert made.pairs + made.validation_pairs == 240
+    assert 10 <= made.validation_pairs - 4 <= 30
+    prompts = [
+        {tuple(each["chosen"][: each["prompt_tokens"]]) for each in lines(tmp_path / name)} for name in FILES[2:]
+    ]
+    assert not prompts[0] & prompts[1]
+
+
+def test_a_pair_with_an_answer_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    made = build(tmp_path, [*RECORDS, record(-1, correction="better", output="worse" * 30)])
+    assert made.pairs + made.validation_pairs == 40
 
 
 def test_the_newest_prompts_are_to_be_frozen(tmp_path: Path) -> None:
@@ -196,3 +225,32 @@ def test_the_statistics_are_those_of_the_files(tmp_path: Path) -> None:
     written = lines(tmp_path / "train.jsonl")
     assert made.train.total == sum(len(line["ids"]) for line in written)
     assert made.train.prompt_max == max(line["prompt_tokens"] for line in written)
+
+
+def test_what_came_after_the_live_version_was_trained_counts_as_often_as_wanted(tmp_path: Path) -> None:
+    def weights(old_records: int, new_weight: float) -> list[float]:
+        settings = DatasetSettings(max_tokens=100, new_weight=new_weight)
+        build_dataset(
+            RECORDS, settings, frozen=(), judged=set(), render=render, tokenizer=TOKENIZER, out=tmp_path,
+            old_records=old_records,
+        )  # fmt: skip
+        return [line["weight"] for line in lines(tmp_path / "train.jsonl")]
+
+    assert weights(30, 2.5) == [2.5] * 6 + [1.0] * 30
+    assert weights(0, 2.5) == [1.0] * 36, "where nothing is old, nothing is new"
+    assert weights(30, 1.0) == [1.0] * 36
+
+
+def test_thoughts_are_learned_by_a_model_that_thinks_and_never_judged(tmp_path: Path) -> None:
+    thoughtful = [replace(each, correction=f"<think>\nhm\n</think>\n\n{each.correction}") for each in RECORDS]
+    thinking, silent = tmp_path / "thinking", tmp_path / "silent"
+    made = [build(thinking, thoughtful), build(silent, thoughtful, thinks=False)]
+    build(tmp_path / "plain")
+
+    def learned(name: str) -> list[list[int]]:
+        return [line["ids"][line["prompt_tokens"] :] for line in lines(tmp_path / name / "train.jsonl")]
+
+    assert learned("silent") == learned("plain")
+    assert all(len(long) > len(short) for long, short in zip(learned("thinking"), learned("silent"), strict=True))
+    for each in made:
+        assert {case["reference"][:6] for case in each.evaluation_cases} == {"answer"}

@@ -472,6 +472,18 @@ def test_answers_are_kept_for_a_month(keeper: Keeper) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_states_go_with_the_base_that_they_are_of(keeper: Keeper) -> None:
+    states = make_private(keeper.home.root / "cache" / "states")
+    in_use, gone = states / "base-22-1", states / "other-22-1"
+    for folder in (in_use, gone):
+        make_private(folder)
+        (folder / "1.safetensors").write_bytes(b"12345")
+    found = keeper.collect()
+    assert whats(found) == {"states of base other": "no model is trained on that base"}
+    assert found.size_bytes == 5
+    assert list(states.iterdir()) == [in_use]
+
+
 def test_a_file_that_we_gave_to_the_runtime_and_that_no_tag_needs_goes(keeper: Keeper) -> None:
     blobs = keeper.home.embedded_store / "blobs"
     keeper.run("r1", RunState.ABANDONED, merged="left")

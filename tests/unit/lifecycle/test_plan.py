@@ -31,6 +31,8 @@ def another(value: Any, name: str) -> Any:
         return next(each for each in type(value) if each is not value)
     if isinstance(value, bool):
         return not value
+    if isinstance(value, tuple):
+        return (*value, "10.0.0.1")
     if isinstance(value, dict):
         return {"exact": GateRule(min=0.5)}
     return value / "x" if isinstance(value, Path) else value + type(value)(1)

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,20 @@ def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.jsonl cannot be read"):
         Dataset.load(tmp_path)
+
+
+@given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=12), tokens=st.integers(1, 120))
+def test_the_parts_of_a_batch_are_within_the_budget_and_lose_nothing(lengths: list[int], tokens: int) -> None:
+    batch = Batch.of([Example(tuple(range(length)), 1, str(n)) for n, length in enumerate(lengths)])
+    parts = batch.parts(tokens)
+    assert [example for part in parts for example in part.examples] == list(batch.examples)
+    for part in parts:
+        assert len(part.examples) == 1 or len(part.examples) * max(len(e.ids) for e in part.examples) <= tokens
+    for one, other in pairwise(parts):
+        joined = (*one.examples, other.examples[0])
+        assert len(joined) * max(len(e.ids) for e in joined) > tokens
+
+
+def test_a_batch_within_the_budget_is_left_as_it_is() -> None:
+    batch = Batch.of([Example((1, 2, 3, 4), 2, "a"), Example((5, 6, 7), 1, "b")])
+    assert batch.parts(8) == [batch]

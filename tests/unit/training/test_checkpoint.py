@@ -115,10 +115,12 @@ def test_base_examples_and_settings_make_the_identity(tmp_path: Path) -> None:
         "base model": identity("sha256:2", tmp_path / "one", recipe),
         "settings": identity("sha256:1", tmp_path / "one", replace(recipe, seed=1)),
         "examples": identity("sha256:1", dataset(tmp_path / "three", "c\n"), recipe),
+        "number of blocks computed beforehand": identity("sha256:1", tmp_path / "one", recipe, 3),
     }
     for name, other in others.items():
         assert {key for key in same if same[key] != other[key]} == {name}
-    assert json.loads(json.dumps(same))["settings"] == asdict(recipe)
+    assert same == identity("sha256:1", tmp_path / "one", replace(recipe, cache_gb=1.0, hosts=("10.0.0.1",)))
+    assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - {"cache_gb", "hosts"}
 
 
 class Clock:

@@ -1,16 +1,19 @@
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
 from tiny_llama import adapted, random_examples, tiny_llama
 
-from adapterd.config import TrainingSettings
-from adapterd.training.adapter import attach_adapter, save_adapter
-from adapterd.training.data import Batch, Example
+from adapterd.config import Modules, TrainingSettings
+from adapterd.errors import InputError
+from adapterd.training.adapter import attach_adapter, begin_at, save_adapter
+from adapterd.training.data import Batch, Example, whole_model
 from adapterd.training.loss import completion_loss
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
@@ -98,3 +101,62 @@ def test_a_failing_save_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.
         save_adapter(model, SETTINGS, tmp_path)
     assert (tmp_path / "adapters.safetensors").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_example_that_counts_twice_is_as_good_as_two() -> None:
+    model, (first, second) = tiny_llama(), random_examples(2, seed=2)
+    twice, weighted = Batch.of([first, second, second]), Batch.of([first, replace(second, weight=2.0)])
+    losses = [batch.loss(model, whole_model, SETTINGS).item() for batch in (twice, weighted)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert twice.weight == weighted.weight
+    assert losses[0] != pytest.approx(Batch.of([first, second]).loss(model, whole_model, SETTINGS).item(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("modules", "learning"),
+    [
+        (Modules.ATTENTION, {"q_proj", "k_proj", "v_proj", "o_proj"}),
+        (Modules.MLP, {"gate_proj", "up_proj", "down_proj"}),
+    ],
+)
+def test_only_the_chosen_projections_learn_and_mlx_lm_knows(
+    tmp_path: Path, modules: Modules, learning: set[str]
+) -> None:
+    settings = TrainingSettings(rank=4, layers=2, modules=modules)
+    model = adapted(settings)
+    names = {name.split(".")[4] for name, _ in tree_flatten(model.trainable_parameters())}
+    assert names == learning
+    for name, value in tree_flatten(model.trainable_parameters()):
+        model.update(tree_unflatten([(name, value + 0.1)]))
+    save_adapter(model, settings, tmp_path)
+    ids = mx.array([[1, 2, 3]])
+    assert mx.array_equal(load_adapters(tiny_llama(), str(tmp_path))(ids), model(ids)).item()
+
+
+def test_an_adapter_begins_where_another_one_ended(tmp_path: Path) -> None:
+    first = adapted(SETTINGS)
+    first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
+    save_adapter(first, SETTINGS, tmp_path)
+    second = adapted(replace(SETTINGS, seed=7))
+    begin_at(second, SETTINGS, tmp_path)
+    ids = mx.array([[1, 2, 3]])
+    assert mx.array_equal(second(ids), first(ids)).item()
+    assert not mx.array_equal(first(ids), tiny_llama()(ids)).item()
+
+
+@pytest.mark.parametrize("other", [{"rank": 8}, {"layers": 2}, {"alpha": 3.0}, {"modules": Modules.ATTENTION}], ids=str)
+def test_an_adapter_of_another_kind_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
+    save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
+    settings = replace(SETTINGS, **other)
+    with pytest.raises(InputError, match="not of the kind that is to be trained: made for another base") as error:
+        begin_at(adapted(settings), settings, tmp_path)
+    assert error.value.hint == 'set training.start = "base"'
+
+
+def test_a_damaged_adapter_to_begin_at_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not hold a readable adapter"):
+        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+    save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
+    (tmp_path / "adapters.safetensors").write_bytes(b"torn")
+    with pytest.raises(InputError, match="does not hold a readable adapter"):
+        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)

@@ -88,6 +88,18 @@ def test_the_same_seed_gives_the_same_losses(tmp_path: Path) -> None:
     assert first != other
 
 
+def test_a_batch_computed_in_parts_teaches_the_same(tmp_path: Path) -> None:
+    """Every completion token counts the same, however long the others are."""
+    curves = []
+    for tokens in (10_000, 1):
+        (tmp_path / str(tokens)).mkdir()
+        curves.append(trained(tmp_path / str(tokens), batch_tokens=tokens)[0].curve)
+    for whole, in_parts in zip(*curves, strict=True):
+        assert whole.loss is None or in_parts.loss == pytest.approx(whole.loss, rel=1e-4)
+        if whole.validation_loss is not None:
+            assert in_parts.validation_loss == pytest.approx(whole.validation_loss, rel=1e-4)
+
+
 def broken(token: int) -> Any:
     model = adapted(TrainingSettings(rank=4, layers=2))
     weight = model.model.embed_tokens.weight

@@ -1,0 +1,201 @@
+"""Learning from "this rather than that": direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290).
+
+The reference is the base itself, which is the model while its adapter is untrained; its log-likelihoods are computed
+once, before the first step.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from adapterd.base.mlx_model import project
+from adapterd.config import TrainingSettings
+from adapterd.errors import InputError
+from adapterd.training.data import Batch, Example, RunOf, grouped
+from adapterd.training.loss import Run
+from adapterd.training.ranks import Ranks
+
+PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two completions of one prompt, of which the first is preferred."""
+
+    chosen: Example
+    rejected: Example
+
+    @property
+    def tokens(self) -> int:
+        """Ids of both, without padding."""
+        return len(self.chosen.ids) + len(self.rejected.ids)
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Of each pair, log-likelihoods (pairs,) of the chosen and the rejected completion, in nats; by token where they
+    are normalised for length."""
+
+    chosen: mx.array
+    rejected: mx.array
+
+    def margin(self) -> mx.array:
+        """By how much the chosen one is the more likely (pairs,)."""
+        return self.chosen - self.rejected
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs side by side, the chosen ones first. `reference` (pairs,) are the base's margins."""
+
+    pairs: tuple[Pair, ...]
+    batch: Batch
+    sequence: mx.array
+    reference: mx.array
+
+    @property
+    def tokens(self) -> int:
+        """Ids without padding."""
+        return self.batch.tokens
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The hashes of the feedback records that they come from."""
+        return tuple(pair.chosen.record for pair in self.pairs)
+
+    @property
+    def weight(self) -> int:
+        """How much of a larger batch this one is: every pair counts the same."""
+        return len(self.pairs)
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair], reference: Sequence[float]) -> "PairBatch":
+        """`sequence` tells for each target which of the examples it is of."""
+        examples = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
+        lengths = [len(example.ids) - example.prompt_tokens for example in examples]
+        sequence = mx.array(np.repeat(np.arange(len(examples)), lengths).astype(np.int32))
+        return cls(tuple(pairs), Batch.of(examples), sequence, mx.array(list(reference), mx.float32))
+
+    def likelihoods(self, model: nn.Module, run: Run, *, by_token: bool) -> Likelihoods:
+        """What a model makes of both completions of each pair."""
+        hidden = run(model, self.batch.inputs)
+        learned = hidden.reshape(-1, hidden.shape[-1])[self.batch.positions]
+        logits = project(model, learned).astype(mx.float32)
+        of_target = -nn.losses.cross_entropy(logits, self.batch.targets)
+        count = len(self.batch.examples)
+        summed = mx.zeros(count).at[self.sequence].add(of_target)
+        if by_token:
+            summed = summed / mx.zeros(count).at[self.sequence].add(mx.ones_like(of_target))
+        return Likelihoods(summed[: len(self.pairs)], summed[len(self.pairs) :])
+
+    def shared(self, ranks: Ranks) -> "PairBatch | None":
+        """What of it is this rank's to do; None where that is nothing."""
+        mine = ranks.share(self._told())
+        if len(mine) == len(self.pairs):
+            return self
+        return PairBatch.of(*zip(*mine, strict=True)) if mine else None
+
+    def _told(self) -> list[tuple[Pair, float]]:
+        """Each pair with the base's margin."""
+        return list(zip(self.pairs, self.reference.tolist(), strict=True))  # type: ignore[arg-type]
+
+    def parts(self, tokens: int) -> "list[PairBatch]":
+        """The batch in parts of so many ids each, padding included, or of one pair; in the same order."""
+        parts = grouped(self._told(), tokens // 2, lambda each: max(len(each[0].chosen.ids), len(each[0].rejected.ids)))
+        return [self] if len(parts) == 1 else [PairBatch.of(*zip(*part, strict=True)) for part in parts]
+
+    def loss(self, model: nn.Module, run_of: RunOf, settings: TrainingSettings) -> mx.array:
+        """Mean of −log σ(β · (margin − reference margin)) over the pairs, in nats, and `sft_weight` times the
+        loss of a token of the chosen completions, which also is a mean over the pairs."""
+        found = self.likelihoods(model, run_of(self.batch), by_token=settings.length_normalised)
+        gained = settings.beta * (found.margin() - self.reference)
+        loss: mx.array = nn.softplus(-gained).mean()
+        if settings.sft_weight:
+            lengths = mx.array([len(pair.chosen.ids) - pair.chosen.prompt_tokens for pair in self.pairs], mx.float32)
+            by_token = found.chosen if settings.length_normalised else found.chosen / lengths
+            loss = loss - settings.sft_weight * by_token.mean()
+        return loss
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """How well a model tells the completions of pairs apart that it was not trained on: the share of pairs in which the
+    adapter moved it towards the chosen one (`accuracy`), by how much in nats times β (`margin`), and the loss."""
+
+    accuracy: float
+    margin: float
+    loss: float
+
+
+def measure(model: nn.Module, batches: Iterable[PairBatch], run_of: RunOf, settings: TrainingSettings) -> Preferred:
+    """All of it over some pairs; raises ValueError for none."""
+    gained: list[float] = []
+    for batch in batches:
+        found = batch.likelihoods(model, run_of(batch.batch), by_token=settings.length_normalised)
+        gained += np.array(settings.beta * (found.margin() - batch.reference)).tolist()
+    values = np.array(gained)
+    if not len(values):
+        raise ValueError("there are no pairs")
+    return Preferred(float((values > 0).mean()), float(values.mean()), float(np.logaddexp(0, -values).mean()))
+
+
+def read_pairs(path: Path) -> Iterator[Pair]:
+    """The pairs of a file, none where there is no file; raises InputError naming the line at fault."""
+    if not path.exists():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            fields: dict[str, Any] = json.loads(line)
+            chosen, rejected = (
+                Example(tuple(map(int, fields[name])), int(fields["prompt_tokens"]), str(fields["record"]))
+                for name in ("chosen", "rejected")
+            )
+        except (ValueError, KeyError, TypeError) as exc:
+            raise InputError(f"{path} line {number} is not a pair: {exc}") from exc
+        yield Pair(chosen, rejected)
+
+
+def references(
+    model: nn.Module, pairs: Sequence[Pair], run_of: RunOf, settings: TrainingSettings, report: Callable[[int], object]
+) -> list[float]:
+    """The margin of each pair by the model as it is; `report` gets how many are done."""
+    found: list[float] = []
+    for pair in pairs:
+        report(len(found))
+        alone = PairBatch.of([pair], [0.0])
+        margin = alone.likelihoods(model, run_of(alone.batch), by_token=settings.length_normalised).margin()
+        found.append(float(margin.item()))  # type: ignore[arg-type]
+        mx.clear_cache()
+    return found
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one training, each with the base's margin; both sets may be empty."""
+
+    train: tuple[tuple[Pair, float], ...] = ()
+    validation: tuple[tuple[Pair, float], ...] = ()
+
+    def batches(self, size: int, *, seed: int, epoch: int) -> list[PairBatch]:
+        """Each pair to train on once, in an order that depends on seed and epoch only."""
+        order = np.random.default_rng((seed, epoch, 1)).permutation(len(self.train)).tolist()
+        chosen = [order[start : start + size] for start in range(0, len(order), size)]
+        return [PairBatch.of(*zip(*(self.train[index] for index in group), strict=True)) for group in chosen]
+
+    def validation_batches(self) -> list[PairBatch]:
+        """Each of the others, alone."""
+        return [PairBatch.of([pair], [margin]) for pair, margin in self.validation]
+
+
+def without_chosen(examples: Sequence[Example], pairs: Sequence[Pair], settings: TrainingSettings) -> list[Example]:
+    """The examples that no pair teaches already; none at all where only pairs are to teach."""
+    if pairs and not settings.sft_weight:
+        return []
+    taught = {pair.chosen.ids for pair in pairs}
+    return [example for example in examples if example.ids not in taught]

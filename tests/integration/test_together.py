@@ -1,0 +1,166 @@
+"""Two processes that train one adapter together, on one machine: the same one as by one process, and none left over."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import psutil
+import pytest
+from tiny_gguf import write_tiny_gguf
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.config import Preferences, TrainingSettings
+from adapterd.errors import InputError, StageError
+from adapterd.system.files import sha256_file
+from adapterd.training.prefix import KeptStates
+from adapterd.training.together import free_ports, hosts_file, launch_command, train_together
+from adapterd.training.train import train
+
+TWO = ("127.0.0.1", "127.0.0.1")
+SETTINGS = TrainingSettings(rank=4, layers=2, epochs=2, batch_size=4, learning_rate=3e-3, patience=99)
+PARENT = """
+import sys
+from pathlib import Path
+from adapterd.config import TrainingSettings
+from adapterd.training.together import train_together
+folder = Path(sys.argv[1])
+settings = TrainingSettings(rank=4, layers=2, epochs=1000, patience=1000, hosts=("127.0.0.1", "127.0.0.1"))
+train_together(
+    folder / "base.gguf", folder / "dataset", settings, folder / "out", lambda *_, **__: print("step", flush=True),
+    base_digest="x", states=folder / "states",
+)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with `base.gguf`, and in `dataset/` examples and pairs; the last batches are short ones."""
+    write_tiny_gguf(tmp_path / "base.gguf", layers=SETTINGS.layers + 1)
+    random = np.random.default_rng(5)
+    (tmp_path / "dataset").mkdir()
+    for name, count in (("train", 13), ("validation", 5)):
+        rows = [random.integers(0, 512, random.integers(8, 24)).tolist() for _ in range(count)]
+        lines = [json.dumps({"ids": row, "prompt_tokens": 4, "record": f"{name}-{i}"}) for i, row in enumerate(rows)]
+        (tmp_path / "dataset" / f"{name}.jsonl").write_text("\n".join(lines))
+    for name, count in (("pairs", 5), ("validation_pairs", 3)):
+        lines = []
+        for number in range(count):
+            prompt, *answers = (random.integers(0, 512, 6).tolist() for _ in range(3))
+            chosen, rejected = (prompt + answer for answer in answers)
+            lines.append(json.dumps(
+                {"chosen": chosen, "rejected": rejected, "prompt_tokens": 6, "record": f"{name}-{number}"}
+            ))  # fmt: skip
+        (tmp_path / "dataset" / f"{name}.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def together(place: Path, settings: TrainingSettings, **changes: Any) -> dict[str, Any]:
+    arguments = {"base_digest": sha256_file(place / "base.gguf"), "states": place / "states"} | changes
+    return train_together(
+        place / "base.gguf", place / "dataset", replace(settings, hosts=TWO), place / "two", lambda *_, **__: None,
+        **arguments,
+    )  # fmt: skip
+
+
+def losses(result: dict[str, Any]) -> list[float]:
+    return [value for point in result["curve"] for value in (point["loss"], point["validation_loss"]) if value]
+
+
+@pytest.mark.parametrize("preferences", Preferences)
+def test_two_ranks_make_what_one_makes(place: Path, preferences: Preferences) -> None:
+    settings = replace(SETTINGS, preferences=preferences)
+    alone = train(
+        GgufFile.open(place / "base.gguf"), place / "dataset", settings, place / "one", lambda _: None,
+        states=KeptStates(place / "states", 1 << 30),
+    )  # fmt: skip
+    found = together(place, settings)
+    assert found["steps"] == alone.steps == (8 if preferences is Preferences.OFF else 12)
+    np.testing.assert_allclose(losses(found), losses(asdict(alone)), rtol=2e-4)
+    one, two = (mx.load(str(place / name / "adapters.safetensors")) for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert all(np.allclose(np.array(one[name]), np.array(two[name]), atol=2e-3) for name in one)
+
+
+def test_progress_is_heard(place: Path) -> None:
+    heard: list[tuple[float, dict[str, Any]]] = []
+    digest = sha256_file(place / "base.gguf")
+    train_together(
+        place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=TWO), place / "two",
+        lambda share, **more: heard.append((share, more)), base_digest=digest, states=place / "states",
+    )  # fmt: skip
+    assert heard[-1][0] == 1.0
+    assert [more["step"] for _, more in heard if not more["doing"]] == list(range(9))
+
+
+def test_an_error_is_that_of_the_rank(place: Path) -> None:
+    (place / "dataset" / "validation.jsonl").write_text("{}")
+    with pytest.raises(InputError, match=r"validation.jsonl line 1 is not an example"):
+        together(place, SETTINGS)
+
+
+def test_ranks_that_cannot_be_started_are_told_of(place: Path) -> None:
+    with pytest.raises(StageError, match="without a result"):
+        train_together(
+            place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=("127.0.0.1", "127.0.0.256")),
+            place / "two", lambda *_, **__: None, base_digest="x", states=place / "states",
+        )  # fmt: skip
+
+
+def test_ranks_end_with_the_one_that_asked_for_them(place: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(place)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    while parent.stdout.readline() == "":
+        assert parent.poll() is None
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert len([child for child in children if "adapterd.training.rank" in " ".join(child.cmdline())]) >= 2
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+
+
+def test_the_first_host_is_this_machine() -> None:
+    found = hosts_file(("192.168.2.11", "192.168.2.12", "192.168.2.11"))
+    assert [host["ssh"] for host in found["hosts"]] == ["127.0.0.1", "192.168.2.12", "127.0.0.1"]
+    assert [host["ips"] for host in found["hosts"]] == [["192.168.2.11"], ["192.168.2.12"], ["192.168.2.11"]]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    command = launch_command(tmp_path, 4000)
+    assert Path(command[0]).name == "mlx.launch"
+    assert Path(command[0]).exists()
+    assert command[command.index("--starting-port") + 1] == "4000"
+    assert command[command.index("--") + 1 :][-2:] == ["adapterd.training.rank", str(tmp_path / "assignment.json")]
+
+
+def test_free_ports_are_free() -> None:
+    import socket
+
+    first = free_ports(3)
+    with socket.socket() as taken:
+        taken.bind(("", first + 1))
+        assert free_ports(3) > first + 1
+
+
+def test_nothing_is_left_behind(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    together(place, SETTINGS)
+    deadline = time.monotonic() + 10
+    while list(scratch.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert list(scratch.iterdir()) == []
+    assert sorted(file.name for file in (place / "two").iterdir()) == [
+        "adapter_config.json", "adapters.safetensors", "checkpoint.safetensors", "metrics.jsonl",
+    ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""How much memory a step takes: an estimate that holds, and a step that is made to fit."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+import numpy as np
+import pytest
+from tiny_gguf import write_tiny_gguf
+
+from adapterd.base.blocks import Blocks
+from adapterd.base.gguf_file import GgufFile
+from adapterd.base.mlx_model import load_mlx_model
+from adapterd.config import TrainingSettings
+from adapterd.errors import NoSpaceError
+from adapterd.training.adapter import attach_adapter
+from adapterd.training.data import Batch, Example
+from adapterd.training.loss import completion_loss
+from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
+
+DEMAND = Demand(
+    fixed_bytes=8_000_000_000, value_bytes=2, width=5120, ffn=13_824, heads=40, vocabulary=152_064, blocks=16,
+    longest=1000, completion=200, rows=4,
+)  # fmt: skip
+"""A model of 14 billion parameters at four bits."""
+
+
+def examples(rows: int, length: int) -> list[Example]:
+    ids = np.random.default_rng(0).integers(10, 500, (rows, length)).tolist()
+    return [Example(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
+
+
+def peak_bytes(model: nn.Module, batch: Sequence[Example], *, recompute: bool) -> int:
+    """What a step takes, weights included."""
+    parts = Batch.of(batch)
+    optimizer = optim.Adam(1e-4)
+    with Blocks.only(model, 0, sparing=recompute) as blocks:
+        step = nn.value_and_grad(
+            model,
+            lambda _: completion_loss(
+                model, parts.inputs, parts.positions, parts.targets, lambda _m, ids: blocks.run(ids, None)
+            ),
+        )
+        mx.clear_cache()
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        loss, gradients = step(model)
+        optimizer.update(model, gradients)
+        mx.eval(loss, model.trainable_parameters(), optimizer.state)
+        peak: int = mx.get_peak_memory()
+    weights = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.parameters()))
+    return peak - before + weights
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("rows", "length"), [(1, 400), (4, 100)])
+def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, recompute: bool, rows: int, length: int) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", hidden=256, ffn=768, heads=4, kv_heads=2, layers=6)
+    model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
+    settings = TrainingSettings(layers=6, batch_size=rows)
+    attach_adapter(model, settings)
+    given = examples(rows, length)
+    taken = peak_bytes(model, given, recompute=recompute)
+    told = Demand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
+    assert taken * 0.95 < told < taken * 1.6
+
+
+def test_a_step_that_fits_is_left_as_it_is() -> None:
+    fitted = fit(DEMAND, 2048, 1 << 40)
+    assert (fitted.recompute, fitted.batch_tokens) == (False, 2048)
+
+
+def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    whole = fit(DEMAND, 4000, 1 << 40)
+    again = fit(DEMAND, 4000, whole.bytes - 1)
+    assert (again.recompute, again.batch_tokens) == (True, 4000)
+    less = fit(DEMAND, 4000, again.bytes - 1)
+    assert (less.recompute, less.batch_tokens) == (True, 2000)
+    one = fit(DEMAND, 4000, less.bytes - 1)
+    assert (one.recompute, one.batch_tokens) == (True, 1000)
+    assert whole.bytes > again.bytes > less.bytes > one.bytes > DEMAND.fixed_bytes
+    assert "each block is computed twice" in caplog.text
+
+
+def test_what_can_never_fit_is_said_before_it_begins() -> None:
+    with pytest.raises(NoSpaceError, match=r"needs about 9\.\d GB of memory, 8\.0 GB can be had") as error:
+        fit(DEMAND, 2048, 8_000_000_000)
+    assert "training.layers" in error.value.hint
+
+
+def test_more_rows_than_a_batch_has_are_not_counted() -> None:
+    assert DEMAND.bytes(recompute=False, batch_tokens=1 << 20) == DEMAND.bytes(recompute=False, batch_tokens=4000)
+    two = replace(DEMAND, rows=2)
+    assert two.bytes(recompute=False, batch_tokens=4000) < DEMAND.bytes(recompute=False, batch_tokens=4000)
+
+
+def test_pairs_are_computed_two_by_two() -> None:
+    pairs = replace(DEMAND, rows=8, least=2)
+    assert pairs.bytes(recompute=True, batch_tokens=1) == replace(DEMAND, rows=2).bytes(
+        recompute=True, batch_tokens=2000
+    )
+
+
+def test_a_smaller_step() -> None:
+    assert Fitted(False, 2048, 7).smaller() == Fitted(True, 1024, 7)
+    assert Fitted(True, 1, 7).smaller().batch_tokens == 1
+
+
+def test_the_budget_is_what_the_machine_has() -> None:
+    assert 0 < budget_bytes(on_device=False) < 1 << 45
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("[malloc] Unable to allocate 70368744177664 bytes."), True),
+        (RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (00000008)"), True),
+        (RuntimeError("[matmul] Last dimension of first input"), False),
+        (ValueError("malloc"), False),
+    ],
+)
+def test_how_mlx_says_that_memory_is_short(error: Exception, short: bool) -> None:
+    assert says_memory_is_short(error) is short

@@ -1,0 +1,209 @@
+"""What surrounds the loop: preparation, and what is done about a training that goes wrong."""
+
+import json
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from tiny_gguf import write_tiny_gguf
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.config import Preferences, TrainingSettings
+from adapterd.errors import InputError, StageError
+from adapterd.training import loop
+from adapterd.training.adapter import WEIGHTS
+from adapterd.training.prefix import KeptStates
+from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.train import SLOWER, train
+
+SETTINGS = TrainingSettings(rank=4, layers=2, epochs=2, batch_size=4, learning_rate=3e-3, patience=99)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> GgufFile:
+    return GgufFile.open(write_tiny_gguf(tmp_path / "base.gguf", layers=3))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    random = np.random.default_rng(5)
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    for name, count in (("train", 14), ("validation", 4)):
+        prompts = [random.integers(0, 512, 6).tolist() for _ in range(count)]
+        answers = [random.integers(0, 40, 6).tolist() for _ in range(count)]
+        lines = [
+            {"ids": prompt + answer, "prompt_tokens": 6, "record": f"{name}-{number}"}
+            for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+        ]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        pairs = "pairs" if name == "train" else "validation_pairs"
+        lines = [
+            {"chosen": p + a, "rejected": p + random.integers(400, 512, 5).tolist(), "prompt_tokens": 6, "record": name}
+            for p, a in zip(prompts, answers, strict=True)
+        ]
+        (folder / f"{pairs}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return folder
+
+
+def trained(
+    base: GgufFile, dataset: Path, out: Path, settings: TrainingSettings = SETTINGS, states: KeptStates | None = None
+) -> tuple[TrainingResult, list[TrainingProgress]]:
+    told: list[TrainingProgress] = []
+    return train(base, dataset, settings, out, told.append, states=states), told
+
+
+def test_with_kept_states_the_losses_are_nearly_the_same(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    kept = KeptStates(tmp_path / "states", 1 << 30)
+    whole, _ = trained(base, dataset, tmp_path / "whole")
+    first, told = trained(base, dataset, tmp_path / "first", states=kept)
+    again, told_again = trained(base, dataset, tmp_path / "again", states=kept)
+    assert [progress.doing for progress in told[:2]] == [
+        "layers below the adapter, example 1 of 18", "layers below the adapter, example 2 of 18"
+    ]  # fmt: skip
+    assert not any(progress.doing for progress in told_again)
+    assert again.curve == first.curve
+    for one, other in zip(whole.curve, first.curve, strict=True):
+        assert one.loss is None or other.loss == pytest.approx(one.loss, rel=2e-3)
+    assert math.isfinite(whole.curve[-1].loss or math.nan)
+
+
+def test_without_room_for_states_it_trains_as_if_they_were_not_wanted(
+    base: GgufFile, dataset: Path, tmp_path: Path
+) -> None:
+    whole, _ = trained(base, dataset, tmp_path / "whole")
+    without, _ = trained(base, dataset, tmp_path / "without", states=KeptStates(tmp_path / "states", 0))
+    assert without.curve == whole.curve
+
+
+def test_a_training_that_diverges_begins_again_at_a_lower_rate(
+    base: GgufFile, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "HOPELESS", 0.045)
+    with caplog.at_level(logging.WARNING):
+        result, _ = trained(base, dataset, tmp_path / "out", replace(SETTINGS, learning_rate=0.2))
+    assert result.learning_rate == 0.2 * SLOWER
+    assert result.steps == 8
+    (said,) = caplog.messages
+    assert said.startswith("training begins again at a learning rate of 0.05: after step ")
+
+
+def test_a_training_that_is_short_of_memory_goes_on_with_less_at_a_time(
+    base: GgufFile, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, _ = trained(base, dataset, tmp_path / "whole")
+    failed = list[int]()
+
+    def report(progress: TrainingProgress) -> None:
+        if progress.step == 3 and not failed:
+            failed.append(3)
+            raise RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (00000008)")
+
+    with caplog.at_level(logging.WARNING):
+        result = train(base, dataset, SETTINGS, tmp_path / "out", report)
+    assert failed
+    assert caplog.messages[0].startswith("training goes on with half as much at a time: [METAL]")
+    assert [point.step for point in result.curve] == [point.step for point in whole.curve]
+    for one, other in zip(whole.curve, result.curve, strict=True):
+        assert one.loss is None or other.loss == pytest.approx(one.loss, rel=1e-3)
+
+
+def test_another_fault_is_not_taken_for_a_want_of_memory(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    def report(_: TrainingProgress) -> None:
+        raise RuntimeError("[matmul] Last dimension of first input must match")
+
+    with pytest.raises(RuntimeError, match="matmul"):
+        train(base, dataset, SETTINGS, tmp_path / "out", report)
+
+
+def test_one_that_diverges_twice_fails_and_says_what_to_do(
+    base: GgufFile, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "HOPELESS", -1.0)
+    with pytest.raises(StageError, match=r"after step \d+ the validation loss is .*, and was ") as caught:
+        trained(base, dataset, tmp_path / "out")
+    assert caught.value.hint == "lower training.learning_rate"
+
+
+def test_preferences_are_learned_from_the_files(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2, epochs=4)
+    result, told = trained(base, dataset, tmp_path / "out", settings, KeptStates(tmp_path / "states", 1 << 30))
+    assert result.steps == 4 * 4, "every example is the better one of a pair, which teaches it"
+    assert result.preference_margin > 0.05
+    assert "the base's view, pair 1 of 18" in [progress.doing for progress in told]
+
+
+def test_without_pairs_preferences_change_nothing(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    plain, _ = trained(base, dataset, tmp_path / "plain")
+    for name in ("pairs", "validation_pairs"):
+        (dataset / f"{name}.jsonl").unlink()
+    settings = replace(SETTINGS, preferences=Preferences.DPO)
+    assert trained(base, dataset, tmp_path / "preferring", settings)[0].curve == plain.curve
+
+
+def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, learning_rate=2e-2, epochs=6)
+    first, _ = trained(base, dataset, tmp_path / "first", settings)
+    again = train(base, dataset, settings, tmp_path / "second", lambda _: None, start=tmp_path / "first")
+    assert again.first_validation_loss == pytest.approx(first.best_validation_loss, rel=1e-5)
+    assert first.first_validation_loss > first.best_validation_loss > again.best_validation_loss
+
+
+def test_the_base_is_the_reference_of_preferences_whatever_it_begins_at(
+    base: GgufFile, dataset: Path, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2)
+    first, _ = trained(base, dataset, tmp_path / "first", settings)
+    told: list[TrainingProgress] = []
+    train(base, dataset, settings, tmp_path / "second", told.append, start=tmp_path / "first")
+    margins = [progress.preference_margin for progress in told if progress.preference_margin is not None]
+    assert margins[0] == pytest.approx(first.preference_margin, rel=1e-3)
+
+
+def test_weight_decay_keeps_weights_small(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    (dataset / "validation.jsonl").write_text("")
+
+    def norm(name: str, decay: float) -> float:
+        trained(base, dataset, tmp_path / name, replace(SETTINGS, weight_decay=decay))
+        return sum(float(mx.square(value).sum()) for value in mx.load(str(tmp_path / name / WEIGHTS)).values())
+
+    assert norm("decayed", 1.0) < norm("plain", 0.0)
+
+
+@pytest.mark.parametrize("weight", [0, -1, "NaN", "Infinity"])
+def test_an_example_that_counts_in_no_way_is_refused(
+    base: GgufFile, dataset: Path, tmp_path: Path, weight: float | str
+) -> None:
+    line = f'{{"ids": [1, 2, 3], "prompt_tokens": 1, "record": "a", "weight": {weight}}}'
+    (dataset / "train.jsonl").write_text(line)
+    with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example: it counts .* times"):
+        trained(base, dataset, tmp_path / "out")
+
+
+def test_an_example_longer_than_the_base_can_read_is_refused(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    line = {"ids": [1] * 513, "prompt_tokens": 1, "record": "long"}
+    (dataset / "train.jsonl").write_text(json.dumps(line))
+    with pytest.raises(InputError, match="the example of record long has 513 ids, and the base reads 512") as error:
+        trained(base, dataset, tmp_path / "out")
+    assert error.value.hint == "lower dataset.max_tokens"
+
+
+def test_one_example_is_enough_to_train_on(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    (dataset / "train.jsonl").write_text('{"ids": [1, 2, 3], "prompt_tokens": 1, "record": "a"}')
+    (dataset / "validation.jsonl").write_text("")
+    result, _ = trained(base, dataset, tmp_path / "out", states=KeptStates(tmp_path / "states", 1 << 30))
+    assert result.steps == 2
+    assert (tmp_path / "out" / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize(("prompt", "ids"), [(3, [1, 2, 3]), (0, [1, 2]), (9, [1, 2]), (1, [])])
+def test_an_example_with_nothing_to_learn_is_named(
+    base: GgufFile, dataset: Path, tmp_path: Path, prompt: int, ids: list[int]
+) -> None:
+    (dataset / "train.jsonl").write_text(json.dumps({"ids": ids, "prompt_tokens": prompt, "record": "a"}))
+    with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example: .* leave nothing to learn from"):
+        trained(base, dataset, tmp_path / "out")
