@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
 LINE_EVERY = 0.25
@@ -103,12 +104,8 @@ class StageProgress:
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-            self._bars = Progress(
-                TextColumn("{task.description:<11}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
-                TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=Console(stderr=True),
-            )  # fmt: skip
+            self._bars = _bars(Console(stderr=True))
             self._bars.start()
         return self
 
@@ -142,6 +139,23 @@ class StageProgress:
             click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
 
 
+def _bars(console: "Console") -> "Progress":
+    """A bar for each stage, and below them, across the whole width, what there is to say of the one that runs."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Bars(Progress):
+        def get_renderables(self) -> "Iterable[RenderableType]":
+            yield self.make_tasks_table(self.tasks)
+            if self.tasks and (note := self.tasks[-1].fields["note"]):
+                yield Text(f"  {note}", style="dim")
+
+    return Bars(
+        TextColumn("{task.description:<11}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(), console=console,
+    )  # fmt: skip
+
+
 def bytes_read(progress: StageProgress) -> Callable[[int, int], None]:
     """For `ingest`: shows how much feedback is read, if it is so much that it takes a while."""
 
@@ -156,20 +170,21 @@ def _aside(note: str) -> str:
     return f"  {note}" if note else ""
 
 
+_SAID: dict[str, Callable[[dict[str, Any]], str]] = {
+    "step": lambda told: f"step {told['step']} of {told['steps']}",
+    "loss": lambda told: f"loss {told['loss']:.3f}",
+    "validation_loss": lambda told: f"val {told['validation_loss']:.3f}",
+    "preference_accuracy": lambda told: f"{told['preference_accuracy']:.0%} of pairs right",
+    "tokens_per_s": lambda told: f"{told['tokens_per_s']:.0f} tok/s",
+    "peak_memory_bytes": lambda told: f"{told['peak_memory_bytes'] / 1e9:.1f} GB",
+    "remaining_s": lambda told: time_left(told["remaining_s"]),
+    "doing": lambda told: str(told["doing"]),
+    "asking": lambda told: str(told["asking"]),
+}
+"""What is said of what a stage tells, in this order."""
+
+
 def _note(progress: dict[str, Any]) -> str:
     if progress.get("reused"):
         return "kept from before"
-    parts = []
-    if progress.get("loss") is not None:
-        parts.append(f"loss {progress['loss']:.3f}")
-    if progress.get("validation_loss") is not None:
-        parts.append(f"val {progress['validation_loss']:.3f}")
-    if progress.get("tokens_per_s"):
-        parts.append(f"{progress['tokens_per_s']:.0f} tok/s")
-    if left := time_left(progress.get("remaining_s")):
-        parts.append(left)
-    if progress.get("doing"):
-        parts.append(str(progress["doing"]))
-    if progress.get("asking"):
-        parts.append(str(progress["asking"]))
-    return ", ".join(parts)
+    return ", ".join(say(progress) for name, say in _SAID.items() if progress.get(name))

@@ -16,6 +16,7 @@ from adapterd.evaluation.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
 from adapterd.home import Home
 from adapterd.lifecycle.examination import EVALUATION
+from adapterd.lifecycle.stages import METRICS
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
@@ -41,7 +42,7 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
             model, version, state, lineage, judged, cases,
             metrics={each.name: _about(each) for each in (*metrics, *besides)},
             by_case=_by_case(metrics, cases),
-            curve=_json_lines(home.run(known.run_id) / "adapter" / "metrics.jsonl"),
+            curve=_json_lines(folder / METRICS),
         )
     )  # fmt: skip
     write_atomic(folder / REPORT, page)

@@ -71,6 +71,29 @@ def _for_the_page(svg: str, title: str) -> str:
     return re.sub(r'(href="|url\()#([^")]+)', rf"\1#{mark}-\2", svg)
 
 
+_DAY = {
+    "--ink": "#1d2127", "--muted": "#5c6570", "--line": "#dde1e6", "--paper": "#fdfdfb", "--better": "#1d7f4c",
+    "--worse": "#b6461b", "--candidate": "#1f6fb2", "--live": "#c77a15", "--base": "#7b8794",
+}  # fmt: skip
+
+
+def standalone(svg: str) -> str:
+    """A chart as a file of its own, with the colours that the page has by day."""
+    for name, colour in _DAY.items():
+        svg = svg.replace(f"var({name})", colour)
+    background = f'<rect width="100%" height="100%" fill="{_DAY["--paper"]}"/>'
+    return re.sub(r"(<svg[^>]*>)", rf"\1{background}", svg, count=1)
+
+
+def learning(curve: Sequence[Mapping[str, Any]]) -> str | None:
+    """The losses of a training over its steps, None where there are none; points have step, loss, validation_loss."""
+    losses = {
+        name: [(point["step"], point[key]) for point in curve if point[key] is not None]
+        for name, key in (("training", "loss"), ("validation", "validation_loss"))
+    }
+    return curves(losses, "Loss over the training's steps", "step", "loss") if any(losses.values()) else None
+
+
 def forest(rows: Sequence[tuple[str, float, float, float, bool]], title: str, axis: str) -> str:
     """Differences with their intervals: (metric, difference, low, high, whether more is better)."""
     with drawn(title, 0.9 + ROW * len(rows)) as (drawing, axes):

@@ -248,14 +248,8 @@ def _manner(material: Material) -> Iterator[Chart]:
 
 
 def _making(material: Material) -> Iterator[Chart]:
-    losses = {
-        "training": [(row["step"], row["loss"]) for row in material.curve if row["loss"] is not None],
-        "validation": [
-            (row["step"], row["validation_loss"]) for row in material.curve if row["validation_loss"] is not None
-        ],
-    }
-    if any(losses.values()):
-        yield Chart("Learning", charts.curves(losses, "Loss over the training's steps", "step", "loss"))
+    if drawn := charts.learning(material.curve):
+        yield Chart("Learning", drawn)
     retention = material.lineage["stages"]["merging"].get("retention")
     if retention and retention["kept"] is not None:
         parts = {"kept": {"candidate": retention["kept"]}, "same first choice": {"candidate": retention["top1"]}}
