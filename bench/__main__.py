@@ -31,6 +31,10 @@ from bench.architectures import architectures
 from bench.grids import grids
 from bench.merging import merge_growth, merge_speed
 from bench.ollama import ollama_binary
+from bench.packed import exact_weights
+from bench.resume import resume
+from bench.together import distributed
+from bench.training import retrain, training
 
 ROOT = Path(__file__).parent.parent
 SWAPS = 100
@@ -56,6 +60,10 @@ def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     return {
         "start_up": start_up,
         "training": training,
+        "retrain": retrain,
+        "resume": resume,
+        "distributed": distributed,
+        "exact_weights": exact_weights,
         "rollback": rollback,
         "grids": grids,
         "architectures": architectures,
@@ -91,24 +99,6 @@ def start_up() -> dict[str, float]:
             for name, command in commands.items()
         }
     return {"python_s": python, "help_s": took["help"], "status_s": took["status"]}
-
-
-def training() -> dict[str, float]:
-    """Tokens per second of our loop and of mlx-lm's own trainer: same model, data, layers and steps."""
-    speeds = {}
-    for who in ("stock", "ours"):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.training", who],
-            cwd=ROOT, env={**os.environ, **preload_environment()}, check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        speeds[who] = json.loads(done.stdout.splitlines()[-1])
-    return {
-        "stock_tok_s": speeds["stock"]["tokens_per_s"],
-        "ours_tok_s": speeds["ours"]["tokens_per_s"],
-        "ratio": round(speeds["ours"]["tokens_per_s"] / speeds["stock"]["tokens_per_s"], 2),
-        "stock_gb": speeds["stock"]["peak_gb"],
-        "ours_gb": speeds["ours"]["peak_gb"],
-    }
 
 
 def rollback() -> dict[str, float]:

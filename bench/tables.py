@@ -8,7 +8,11 @@ from typing import Any
 from bench import gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = {DOCS / "merging.md": results.FILE, DOCS / "evaluation.md": gates.FILE}
+PAGES = {
+    DOCS / "merging.md": results.FILE,
+    DOCS / "training.md": results.FILE,
+    DOCS / "evaluation.md": gates.FILE,
+}
 """Each page, and where its figures are kept."""
 WHO = {
     "ours_plain": "ours, rounding only",
@@ -114,6 +118,67 @@ def _wnut17(found: Measured, cache: Measured) -> str:
     return _table((f"{found['cases']} cases", "measured"), rows, names=1)
 
 
+def _training(speed: Measured, again: Measured) -> str:
+    stock = speed["stock_tok_s"]
+    speeds = (
+        ("mlx-lm", stock),
+        (f"ours, {speed['epochs']} epochs, nothing kept before", speed["ours_tok_s"]),
+        ("ours, states kept", speed["ours_cached_tok_s"]),
+        ("mlx-lm as its wheel comes on Linux, without a fast BLAS", speed["stock_wheel_tok_s"]),
+    )
+    rows = [(who, _decimal(rate), f"{rate / stock:.2g}x") for who, rate in speeds]
+    rows += [
+        ("memory, mlx-lm / ours, GB", f"{speed['stock_gb']} / {speed['ours_gb']}", ""),
+        ("largest difference of the losses", _decimal(speed["max_loss_diff"]), ""),
+        (f"seconds, first training / with {again['new']} new of {again['examples'] + again['new']} examples",
+         f"{_decimal(again['first_s'])} / {_decimal(again['second_s'])}", ""),
+    ]  # fmt: skip
+    return _table(("tokens per second", "measured", "to mlx-lm"), rows, names=1)
+
+
+def _dpo(sets: Measured) -> str:
+    header = (
+        "pairs", "trained on", "held out", "better answer likelier, before → after", "moved towards it", "margin",
+    )  # fmt: skip
+    rows = (
+        (name, _whole(found["pairs"]), _whole(found["held_out"]), " → ".join(map(_percent, found["likelier"])),
+         _percent(found["accuracy"][-1]), _decimal(found["margin"][-1]))
+        for name, found in sets.items()
+    )  # fmt: skip
+    return _table(header, rows, names=1)
+
+
+def _exact_weights(types: Measured) -> str:
+    header = ("base", "largest difference of a logit", "largest logit", "file, MB", "dequantised, MB", "packed, MB")
+    columns = (
+        ("max_logit_diff", _decimal), ("max_logit", _decimal), ("file_mb", _whole), ("plain_mb", _whole),
+        ("packed_mb", _whole),
+    )  # fmt: skip
+    rows = ((name, *(_cell(found, *column) for column in columns)) for name, found in types.items())
+    return _table(header, rows, names=1)
+
+
+def _resume(found: Measured) -> str:
+    rows = (
+        ("kills at random moments", _whole(found["kills"])),
+        ("steps of the undisturbed training", _whole(found["steps"])),
+        ("steps done again", _whole(found["steps_done_again"])),
+        ("largest difference of a weight at the end", _decimal(found["max_diff"])),
+        ("largest difference of a step's loss", _decimal(found["max_loss_diff"])),
+    )
+    return _table(("killed and gone on", "measured"), rows, names=1)
+
+
+def _distributed(found: Measured) -> str:
+    rows = (
+        ("largest difference of a step's loss", _decimal(found["max_loss_diff"])),
+        ("loss at the first and the last step", " → ".join(map(_decimal, found["losses"]))),
+        ("seconds, one process", _decimal(found["one_s"])),
+        ("seconds, two", _decimal(found["two_s"])),
+    )
+    return _table((f"{found['steps']} steps of {found['batch_size']} examples", "measured"), rows, names=1)
+
+
 def _verdicts(found: Measured) -> str:
     kinds = {
         "good": "the demo's first adapter", "nearly_the_same": "the same again, 2 % weaker",
@@ -129,6 +194,11 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "merge_speed": (("merge_speed",), _merge_speed),
     "grids": (("grids",), _grids),
     "architectures": (("architectures",), _architectures),
+    "training": (("training", "retrain"), _training),
+    "dpo": (("dpo",), _dpo),
+    "exact_weights": (("exact_weights",), _exact_weights),
+    "resume": (("resume",), _resume),
+    "distributed": (("distributed",), _distributed),
     "simulations": (("coverage", "false_promotion", "power"), _simulations),
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),

@@ -1,75 +1,204 @@
-"""The child of the training bench: `python -m bench.training stock|ours` prints tokens per second as JSON."""
+"""Training against mlx-lm's own trainer: `python -m bench.training` measures all and prints it as JSON.
 
+Both train the same adapter (same seed) on the same examples in the same order, at the same rates: 400 ids of prompt and
+100 of completion out of the newsroom's texts. Each measurement is a process of its own, `python -m bench.training WHO`.
+"""
+
+import argparse
 import contextlib
 import json
+import os
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.optimizers as optim
 from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.trainer import TrainingArgs
 from mlx_lm.tuner.trainer import train as stock_train
-from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import load_mlx_model
+from adapterd.base.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
+from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
-from adapterd.training.loop import train
+from adapterd.system.blas import preload_environment
+from adapterd.training.adapter import attach_adapter
+from adapterd.training.data import Example, training_batches
+from adapterd.training.prefix import KeptStates
+from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.schedule import Plan
+from adapterd.training.train import train
 
-PROMPT, COMPLETION, EXAMPLES, BATCH, LAYERS = 400, 100, 24, 2, 8
+ROOT = Path(__file__).parent.parent
+PROMPT, COMPLETION, EXAMPLES, NEWER = 400, 100, 20, 2
+SETTINGS = TrainingSettings(layers=8, epochs=3, batch_size=2, learning_rate=1e-4, patience=1000)
+CACHE_BYTES = 1 << 30
 
 
-def examples() -> list[tuple[list[int], int]]:
-    """(ids, prompt tokens): random ids, for only time is measured."""
-    mx.random.seed(0)
-    rows: list[list[int]] = mx.random.randint(100, 40_000, (EXAMPLES, PROMPT + COMPLETION)).tolist()  # type: ignore[assignment]
-    return [(row, PROMPT) for row in rows]
+def training() -> dict[str, Any]:
+    """Tokens per second of mlx-lm's trainer and of ours over all epochs, with a cold and a warm cache, with the fast
+    BLAS; of mlx-lm's as it comes from the wheel, over one step; and how far the losses are apart."""
+    found = {who: _child(who) for who in ("stock", "ours", "wheel")}
+    stock, ours = found["stock"], found["ours"]
+    pairs = zip(stock["losses"], ours["losses"], strict=True)
+    return {
+        "stock_tok_s": stock["tokens_per_s"],
+        "ours_tok_s": ours["tokens_per_s"],
+        "ours_cached_tok_s": ours["cached_tokens_per_s"],
+        "stock_wheel_tok_s": found["wheel"]["tokens_per_s"],
+        "ratio": round(ours["tokens_per_s"] / stock["tokens_per_s"], 2),
+        "ratio_cached": round(ours["cached_tokens_per_s"] / stock["tokens_per_s"], 2),
+        "ratio_wheel": round(ours["tokens_per_s"] / found["wheel"]["tokens_per_s"], 1),
+        "max_loss_diff": round(max(abs(one - other) for one, other in pairs), 6),
+        "losses": [round(ours["losses"][0], 4), round(ours["losses"][-1], 4)],
+        "stock_gb": stock["peak_gb"],
+        "ours_gb": ours["peak_gb"],
+        "epochs": SETTINGS.epochs,
+    }
 
 
-class Speed(TrainingCallback):  # type: ignore[misc]
-    """Keeps what mlx-lm's trainer itself reports; it does not count validation."""
+def retrain() -> dict[str, float]:
+    """Seconds of a training from nothing, and of the next one with a tenth of new examples."""
+    return _child("retrain")
+
+
+def _child(who: str) -> Any:
+    command = [sys.executable, "-m", "bench.training", who]
+    variables = environment(fast=who != "wheel")
+    done = subprocess.run(command, cwd=ROOT, env=variables, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def environment(*, fast: bool = True) -> dict[str, str]:
+    """A child's variables, with the fast BLAS in front or without."""
+    plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    return plain | (preload_environment() if fast else {})
+
+
+def write_examples(folder: Path, count: int, prompt: int, completion: int) -> None:
+    """A dataset of so many examples of so many ids, none to validate with."""
+    write_dataset(folder, examples(count, prompt, completion))
+
+
+def write_dataset(folder: Path, given: list[Example]) -> None:
+    """A dataset of these examples, none to validate with."""
+    folder.mkdir()
+    lines = [json.dumps({"ids": e.ids, "prompt_tokens": e.prompt_tokens, "record": e.record}) for e in given]
+    (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "validation.jsonl").write_text("", encoding="utf-8")
+
+
+def examples(count: int, prompt: int = PROMPT, completion: int = COMPLETION) -> list[Example]:
+    """Stretches of what the newsroom writes."""
+    tokenizer, ids = Tokenizer.open(small_model()), list[int]()
+    length = prompt + completion
+    for item in items(count * 8, seed=1):
+        ids += tokenizer.encode_continuation(f"{item.prompt}\n{item.answer}\n")
+    stretches = [tuple(ids[start : start + length]) for start in range(0, count * length, length)]
+    return [Example(stretch, prompt, str(number)) for number, stretch in enumerate(stretches)]
+
+
+class Told(TrainingCallback):  # type: ignore[misc]
+    """Keeps what mlx-lm's trainer reports after each step; it does not count validation."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.seconds = 0.0
 
     def on_train_loss_report(self, train_info: dict[str, float]) -> None:
-        self.iterations_per_s = train_info["iterations_per_second"]
+        self.losses.append(float(train_info["train_loss"]))
+        self.seconds += 1 / train_info["iterations_per_second"]
 
 
-def stock() -> float:
-    """Tokens per second of mlx-lm's trainer over one epoch."""
+def stock(steps: int | None = None) -> dict[str, Any]:
+    """mlx-lm's trainer, over all steps or so many."""
+    given = examples(EXAMPLES)
+    plan = Plan.of(SETTINGS, len(given))
+    steps = steps or plan.steps
     model = load_mlx_model(GgufFile.open(small_model()), dtype=mx.float32)
-    linear_to_lora_layers(model, LAYERS, {"rank": 16, "scale": 2.0, "dropout": 0.0})
-    steps = EXAMPLES // BATCH
-    speed = Speed()
+    attach_adapter(model, SETTINGS)
+    optimizer = optim.Adam(plan.learning_rate(SETTINGS.learning_rate), bias_correction=True)
+    told = Told()
+
+    def in_our_order(**_: Any) -> Iterator[tuple[mx.array, mx.array]]:
+        for epoch in range(1, SETTINGS.epochs + 1):
+            for batch in training_batches(given, SETTINGS.batch_size, seed=SETTINGS.seed, epoch=epoch):
+                ids = [example.ids for example in batch.examples]
+                yield mx.array(ids), mx.array([[PROMPT, PROMPT + COMPLETION - 1]] * len(ids))
+
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArgs(
-            batch_size=BATCH, iters=steps, val_batches=1, steps_per_report=steps, steps_per_eval=10_000,
+            batch_size=SETTINGS.batch_size, iters=steps, val_batches=0, steps_per_report=1, steps_per_eval=10_000,
             steps_per_save=10_000, adapter_file=str(Path(folder) / "adapters.safetensors"),
         )  # fmt: skip
         with contextlib.redirect_stdout(sys.stderr):
-            stock_train(model, optim.Adam(1e-4), examples(), None, arguments, training_callback=speed)
-    return speed.iterations_per_s * BATCH * (PROMPT + COMPLETION)
+            stock_train(model, optimizer, given, None, arguments, iterate_batches=in_our_order, training_callback=told)
+    return {
+        "tokens_per_s": round(steps * SETTINGS.batch_size * (PROMPT + COMPLETION) / told.seconds, 1),
+        "losses": told.losses, "peak_gb": _peak_gb(),
+    }  # fmt: skip
 
 
-def ours() -> float:
-    """Tokens per second of our loop over the same."""
+def ours() -> dict[str, Any]:
+    """Our loop over the same, first with nothing kept, then with everything."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        lines = [
-            json.dumps({"ids": ids, "prompt_tokens": n, "record": str(i)}) for i, (ids, n) in enumerate(examples())
-        ]
-        (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        (folder / "validation.jsonl").write_text("", encoding="utf-8")
-        settings = TrainingSettings(layers=LAYERS, epochs=1, batch_size=BATCH, learning_rate=1e-4, patience=1000)
-        result = train(GgufFile.open(small_model()), folder, settings, folder, lambda _: None)
-    return result.tokens_per_s
+        cold, cold_s = _train(Path(name), "cold", examples(EXAMPLES))
+        peak_gb = _peak_gb()
+        warm, _ = _train(Path(name), "warm", examples(EXAMPLES))
+    return {
+        "tokens_per_s": round(cold.train_tokens / cold_s, 1),
+        "cached_tokens_per_s": round(warm.tokens_per_s, 1),
+        "losses": [point.loss for point in cold.curve],
+        "peak_gb": peak_gb,
+    }
+
+
+def again() -> dict[str, float]:
+    """A training from nothing, and one with a tenth of new examples."""
+    with tempfile.TemporaryDirectory() as name:
+        given = examples(EXAMPLES + NEWER)
+        _, first_s = _train(Path(name), "first", given[:EXAMPLES])
+        _, second_s = _train(Path(name), "second", given)
+    return {"first_s": round(first_s, 1), "second_s": round(second_s, 1), "examples": EXAMPLES, "new": NEWER}
+
+
+def _train(folder: Path, name: str, given: list[Example]) -> tuple[TrainingResult, float]:
+    """What our loop makes of the examples, and the seconds from when the model was there to the end."""
+    data = folder / f"{name}-data"
+    write_dataset(data, given)
+    began: list[float] = []
+
+    def report(progress: TrainingProgress) -> None:
+        step_s = progress.step / progress.steps and progress.remaining_s / (progress.steps - progress.step or 1)
+        began.append(time.perf_counter() - step_s)
+
+    result = train(
+        GgufFile.open(small_model()), data, SETTINGS, folder / name, report,
+        base_digest="small", states=KeptStates(folder / "states", CACHE_BYTES),
+    )  # fmt: skip
+    return result, time.perf_counter() - began[0]
+
+
+def _peak_gb() -> float:
+    return round(mx.get_peak_memory() / 1e9, 2)
+
+
+WHO = {"stock": stock, "wheel": lambda: stock(1), "ours": ours, "retrain": again}
 
 
 def main() -> None:
-    """Measure one of the two and print it."""
-    tokens_per_s = {"stock": stock, "ours": ours}[sys.argv[1]]()
-    print(json.dumps({"tokens_per_s": round(tokens_per_s, 1), "peak_gb": round(mx.get_peak_memory() / 1e9, 2)}))
+    """Measure one of them, or all, and print it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
+    parser.add_argument("who", nargs="?", choices=WHO)
+    who = parser.parse_args().who
+    print(json.dumps(WHO[who]() if who else {"training": training(), "retrain": retrain()}))
 
 
 if __name__ == "__main__":

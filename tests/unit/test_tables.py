@@ -22,6 +22,18 @@ MEASURED: dict[str, Any] = {
     },
     "grids": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
     "architectures": {"qwen3": {"max_logit_diff": 0.00021, "top1": 1.0}},
+    "training": {
+        "stock_tok_s": 130.0, "ours_tok_s": 325.0, "ours_cached_tok_s": 455.0, "stock_wheel_tok_s": 3.25, "epochs": 3,
+        "stock_gb": 1.9, "ours_gb": 0.8, "max_loss_diff": 0.0012,
+    },
+    "retrain": {"first_s": 100.0, "second_s": 61.0, "examples": 20, "new": 2},
+    "dpo": {"orca": {"pairs": 90, "held_out": 30, "accuracy": [0.0, 0.8], "margin": [0.0, 0.21],
+                     "likelier": [0.5, 0.7]}},
+    "exact_weights": {"Q4_0": {"max_logit_diff": 1.2e-5, "max_logit": 30.0, "file_mb": 90, "plain_mb": 1760}},
+    "resume": {"kills": 20, "steps": 180, "steps_done_again": 3, "max_diff": 0.0, "max_loss_diff": 0.0},
+    "distributed": {
+        "max_loss_diff": 2e-6, "losses": [1.5, 0.25], "one_s": 20.0, "two_s": 31.5, "steps": 12, "batch_size": 4,
+    },
     "coverage": {
         "nominal": 0.95, "measured": 0.96, "simulations": 1000, "cases": 100,
         "yes_or_no": 0.956, "scores": 0.968, "clustered": 0.957,
@@ -110,3 +122,19 @@ def test_the_figures_of_the_simulations_and_of_the_entities() -> None:
     assert fifty == ["the least gain that is promoted in 80.0 % or more", "50 cases, 200 tries", "0.25"]
     assert hundred[1] == "100 cases, 200 tries", "there is no row for what was not reached"
     assert ["95 % interval of the difference", "+0.100 to +0.300"] in table("wnut17")
+
+
+def test_the_figures_of_training_are_beside_those_of_mlx_lm() -> None:
+    rows = table("training")[1:]
+    assert rows[0] == ["mlx-lm", "130", "1x"]
+    assert rows[1] == ["ours, 3 epochs, nothing kept before", "325", "2.5x"]
+    assert rows[-1][:2] == ["seconds, first training / with 2 new of 22 examples", "100 / 61"]
+    assert table("dpo")[1:] == [["orca", "90", "30", "50.0 % → 70.0 %", "80.0 %", "0.21"]]
+
+
+def test_what_training_keeps_to_is_said() -> None:
+    assert table("exact_weights")[1:] == [["Q4_0", "1.2e-05", "30", "90", "1 760", "–"]]
+    assert table("resume")[1:][-2:] == [
+        ["largest difference of a weight at the end", "0"], ["largest difference of a step's loss", "0"],
+    ]  # fmt: skip
+    assert ["loss at the first and the last step", "1.5 → 0.25"] in table("distributed")
