@@ -17,6 +17,7 @@ from typing import Any
 from adapterd.base.gguf_file import GgufFile
 from adapterd.config import TrainingSettings, settings_converter
 from adapterd.errors import AdapterdError, InputError
+from adapterd.home import Home
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter import CONFIG, WEIGHTS
 from adapterd.training.checkpoint import CHECKPOINT
@@ -101,7 +102,7 @@ def _train(assignment: Assignment, ranks: Ranks) -> dict[str, Any]:
         if assignment.start:
             _hand_out(start, [start / WEIGHTS, start / CONFIG], ranks)
         base = _base(assignment, ranks)
-        states = KeptStates(Path(assignment.states), assignment.states_bytes)
+        states = KeptStates(_states_folder(assignment), assignment.states_bytes)
         result = train(
             base, dataset, settings, out, _report if ranks.rank == 0 else lambda _: None,
             base_digest=assignment.base_digest, states=states, start=start if assignment.start else None, ranks=ranks,
@@ -118,6 +119,12 @@ def _hand_out(folder: Path, files: list[Path], ranks: Ranks) -> None:
         content = ranks.from_first((folder / name).read_bytes() if ranks.rank == 0 else b"")
         if ranks.rank:
             (folder / name).write_bytes(content)
+
+
+def _states_folder(assignment: Assignment) -> Path:
+    """Where rank 0 keeps states; on a machine that has no such place, where adapterd itself would."""
+    theirs = Path(assignment.states)
+    return theirs if theirs.parent.parent.is_dir() else Home.locate().root / "cache" / "states"
 
 
 def _base(assignment: Assignment, ranks: Ranks) -> GgufFile:

@@ -57,6 +57,7 @@ def train_together(
                 return _outcome(launched.stdout, report, lambda: _last_words(words))
             finally:
                 _end(launched)
+                _log(words)
 
 
 def hosts_file(hosts: Sequence[str]) -> dict[str, Any]:
@@ -120,6 +121,12 @@ def _last_words(file: Any) -> str:
     file.seek(max(0, size - _TAIL_BYTES))
     lines = file.read().decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _log(file: Any) -> None:
+    """What the ranks wrote that was not for us, to where ours is kept."""
+    file.seek(0)
+    sys.stderr.write(file.read().decode(errors="replace"))
 
 
 def _end(launched: "subprocess.Popen[str]") -> None:
