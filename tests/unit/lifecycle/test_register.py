@@ -13,7 +13,7 @@ from scripted_workers import Workers
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import ModelSettings, Settings, TrainingSettings
+from adapterd.config import ModelSettings, Settings, Start, TrainingSettings
 from adapterd.errors import BusyError, InputError, NotEnoughDataError, NotFoundError, StageError
 from adapterd.home import Home
 from adapterd.lifecycle import pipeline as pipeline_module
@@ -241,3 +241,23 @@ def test_the_plan_keeps_what_was_given(person: Person, adapter: Path) -> None:
     assert given is not None
     assert (given.source, given.increment) == (adapter, Increment.PATCH)
     assert given.digest.startswith("sha256:")
+
+
+def test_a_training_knows_what_is_new_and_where_to_begin(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])  # the scripted workers make no files
+
+    def planned() -> tuple[int, str | None]:
+        person.retrain()
+        plan = open_plan(person.home, person.last)
+        return plan.old_records, plan.start
+
+    for content in ("a", "b"):
+        feedback(person, content)
+    assert planned() == (0, None), "before the first version"
+    person.store.versions.deploy(MODEL, "promote", live="1.0.0", live_digest="sha256:1")
+    feedback(person, "c")
+    assert planned() == (2, None)
+    with_settings(person, training=TrainingSettings(start=Start.LIVE))
+    assert planned() == (2, "1.0.0")
+    with_settings(person, training=TrainingSettings(start=Start.LIVE), base_digest="sha256:other")
+    assert planned() == (2, None), "what is live was trained on another base"
