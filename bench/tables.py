@@ -184,8 +184,8 @@ def _verdicts(found: Measured) -> str:
         "good": "the demo's first adapter", "nearly_the_same": "the same again, 2 % weaker",
         "poisoned": "trained on 400 more corrections that break the JSON",
     }  # fmt: skip
-    rows = ((words, found[kind]["state"], found[kind]["reason"]) for kind, words in kinds.items())
-    return _table(("candidate", "is now", "because"), rows, names=3)
+    rows = ((words, found[kind]["reason"]) for kind, words in kinds.items())
+    return _table(("candidate", "verdict"), rows, names=2)
 
 
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
