@@ -161,9 +161,9 @@ class Pipeline:
         return run, plan, True
 
     def _known_to(self, live: Version | None) -> int:
-        """How many of the model's records, the first ones, were there when the version's run began."""
+        """How many of the model's records, the first ones, the version was trained on or could have been."""
         run = self.store.runs.get(live.run_id) if live else None
-        if live is None or run is None:
+        if live is None or run is None or run.given:
             return 0
         feedback = self.store.feedback
         return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
