@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,14 @@ from adapterd.system.blas import preload_environment
 from adapterd.training.adapter import attach_adapter, begin_at
 from adapterd.training.data import whole_model
 from adapterd.training.preferences import VALIDATION_PAIRS, Pair, read_pairs, references
+from adapterd.training.prefix import KeptStates
 from adapterd.training.train import train
 from bench import results
 
 ROOT = Path(__file__).parent.parent
-LONGEST, HELD_OUT = 512, 0.25
-DEMO = 80
+LONGEST, PAIRS, HELD_OUT = 384, 80, 0.25
 SETTINGS = TrainingSettings(
-    layers=8, epochs=3, batch_size=4, learning_rate=3e-4, patience=99, preferences=Preferences.DPO, sft_weight=0.1
+    layers=8, epochs=2, batch_size=4, learning_rate=3e-4, patience=99, preferences=Preferences.DPO, sft_weight=0.1
 )
 Told = tuple[list[dict[str, str]], str, str]
 """Messages, the better and the worse answer."""
@@ -52,7 +53,7 @@ def orca(file: Path) -> Iterator[Told]:
 def demo() -> Iterator[Told]:
     """Right answers over wrong ones of every kind that the newsroom's feedback has."""
     faults, chance = list(FAULTS.values()), random.Random(3)
-    for number, item in enumerate(items(DEMO, seed=11)):
+    for number, item in enumerate(items(PAIRS, seed=11)):
         wrong = faults[number % len(faults)](json.loads(item.answer), chance)
         yield [{"role": "user", "content": item.prompt}], item.answer, wrong
 
@@ -79,7 +80,8 @@ def learned(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         examples = [{"ids": pair["chosen"], **pair} for pair in sets["pairs"]]
         (folder / "train.jsonl").write_text("\n".join(map(json.dumps, examples)))
         (folder / "validation.jsonl").write_text("")
-        result = train(GgufFile.open(small_model()), folder, SETTINGS, folder / "out", lambda _: None)
+        states = KeptStates(folder / "states", 1 << 30)
+        result = train(GgufFile.open(small_model()), folder, SETTINGS, folder / "out", lambda _: None, states=states)
         held = list(read_pairs(folder / VALIDATION_PAIRS))
         likelier = [_likelier(held, adapter) for adapter in (None, folder / "out")]
         curve = [json.loads(line) for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
@@ -114,7 +116,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         told = orca(given.file) if given.which == "orca" else demo()
-        print(json.dumps(learned(list(encoded(told, Tokenizer.open(small_model()))))))
+        print(json.dumps(learned(list(islice(encoded(told, Tokenizer.open(small_model())), PAIRS)))))
         return
     command = [sys.executable, "-m", "bench.dpo", *sys.argv[1:], "--child"]
     environment = {**os.environ, **preload_environment()}
