@@ -65,15 +65,23 @@ class Demand:
 
     @classmethod
     def of(
-        cls, model: nn.Module, examples: Sequence[Example], settings: TrainingSettings, *, pairs: bool = False
+        cls,
+        model: nn.Module,
+        examples: Sequence[Example],
+        settings: TrainingSettings,
+        *,
+        below: int = 0,
+        pairs: bool = False,
     ) -> "Demand":
-        """Of a model with its adapter, and the examples that it will see, at least one; some of them in pairs."""
+        """Of a model with its adapter, and the examples that it will see, at least one; some of them in pairs. The lowest
+        `below` blocks are not in memory."""
         arguments: Any = model.args
+        absent = sum(value.nbytes for _, value in tree_flatten([block.parameters() for block in model.layers[:below]]))
         weights = [value for _, value in tree_flatten(model.parameters())]
         adapter_bytes = sum(value.nbytes for _, value in tree_flatten(model.trainable_parameters()))
         embedding = model.model.embed_tokens
         return cls(
-            fixed_bytes=sum(value.nbytes for value in weights) + (_OPTIMISER - 1) * adapter_bytes,
+            fixed_bytes=sum(value.nbytes for value in weights) - absent + (_OPTIMISER - 1) * adapter_bytes,
             value_bytes=model.model.norm.weight.itemsize,
             width=arguments.hidden_size,
             ffn=arguments.intermediate_size,

@@ -20,7 +20,7 @@ from adapterd.training.adapter import attach_adapter, begin_at
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
 from adapterd.training.data import Dataset, Example, RunOf
 from adapterd.training.loop import DivergedError, Report, Trainer
-from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
+from adapterd.training.memory import Demand, budget_bytes, fit, says_memory_is_short
 from adapterd.training.preferences import (
     PAIRS,
     VALIDATION_PAIRS,
@@ -114,7 +114,10 @@ class _Attempt:
         checkpoints = CheckpointFile(self.out, same, self.pace)
         model = source.keep(below)
         attach_adapter(model, settings)
-        fitted = self._fit(model, examples, settings, pairs=bool(pairs[0] or pairs[1]))
+        demand = Demand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
+        fitted = fit(demand, settings.batch_tokens, budget_bytes(on_gpu()))
+        if self.sparing:
+            fitted = fitted.smaller()
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, sparing=fitted.recompute) as above:
             run_of = prefix.run_by(above) if prefix else _from_the_ids(above)
@@ -132,11 +135,6 @@ class _Attempt:
                 f"the example of record {longest.record} has {len(longest.ids)} ids, and the base reads {context}",
                 hint="lower dataset.max_tokens",
             )
-
-    def _fit(self, model: nn.Module, examples: Sequence[Example], settings: TrainingSettings, *, pairs: bool) -> Fitted:
-        demand = Demand.of(model, examples, settings, pairs=pairs)
-        fitted = fit(demand, settings.batch_tokens, budget_bytes(on_gpu()))
-        return fitted.smaller() if self.sparing else fitted
 
     def _prefix(self, source: BlockwiseModel, layers: int, examples: Sequence[Example], tell: "Tell") -> Prefix | None:
         """What the blocks below the adapter make of all examples; None where there are none, or no place for it."""

@@ -14,7 +14,7 @@ from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import load_mlx_model
+from adapterd.base.mlx_model import BlockwiseModel, load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.training.adapter import attach_adapter
@@ -67,6 +67,16 @@ def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, recompute: bool, 
     taken = peak_bytes(model, given, recompute=recompute)
     told = Demand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
     assert taken * 0.95 < told < taken * 1.6
+
+
+def test_blocks_that_are_not_in_memory_are_not_counted(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", layers=6)
+    settings, given = TrainingSettings(layers=2), examples(1, 20)
+    model = BlockwiseModel(GgufFile.open(path), dtype=mx.float32).keep(4)
+    attach_adapter(model, settings)
+    one = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.layers[0].parameters()))
+    whole, top = (Demand.of(model, given, settings, below=below).fixed_bytes for below in (0, 4))
+    assert whole - top == 4 * one > 0
 
 
 def test_a_step_that_fits_is_left_as_it_is() -> None:
