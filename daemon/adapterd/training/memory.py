@@ -73,8 +73,8 @@ class Demand:
         below: int = 0,
         pairs: bool = False,
     ) -> "Demand":
-        """Of a model with its adapter, and the examples that it will see, at least one; some of them in pairs. The lowest
-        `below` blocks are not in memory."""
+        """Of a model with its adapter, and the examples that it will see, at least one; some of them in pairs. Its
+        lowest `below` blocks are not in memory."""
         arguments: Any = model.args
         absent = sum(value.nbytes for _, value in tree_flatten([block.parameters() for block in model.layers[:below]]))
         weights = [value for _, value in tree_flatten(model.parameters())]
