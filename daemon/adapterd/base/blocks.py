@@ -6,11 +6,15 @@ on preparing masks and positions as its architecture needs them.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 
 from adapterd.base.mlx_model import hidden_states
+
+Mask = mx.array | str | None
+Cache = Any
 
 
 class _Idle(nn.Module):  # type: ignore[misc]
@@ -20,26 +24,31 @@ class _Idle(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.use_sliding = getattr(block, "use_sliding", False)  # what the models themselves look at
 
-    def __call__(self, states: mx.array, *_: object, **__: object) -> mx.array:
+    def __call__(self, states: mx.array, _mask: Mask = None, cache: Cache = None) -> mx.array:
+        if cache is not None:  # as a model asks the cache of one block for the positions of all
+            cache.offset += states.shape[1]
         return states
 
 
 class _Source(_Idle):
-    """Stands in for the block below the first that runs: whatever it is given, it gives what it was told to."""
+    """Stands in for the block below the first that runs: whatever it is given, it gives what it was told to of the same
+    positions."""
 
     def give(self, states: mx.array) -> None:
         self._given = states
 
-    def __call__(self, *_: object, **__: object) -> mx.array:
-        return self._given
+    def __call__(self, states: mx.array, mask: Mask = None, cache: Cache = None) -> mx.array:
+        first = cache.offset if cache is not None else 0
+        super().__call__(states, mask, cache)
+        return self._given[:, first : first + states.shape[1]]
 
 
 class _Sink(_Idle):
     """Stands in for the block above the last that runs, and keeps what that gave."""
 
-    def __call__(self, states: mx.array, *_: object, **__: object) -> mx.array:
-        self._kept = states
-        return states
+    def __call__(self, states: mx.array, mask: Mask = None, cache: Cache = None) -> mx.array:
+        self._kept = super().__call__(states, mask, cache)
+        return self._kept
 
     def take(self) -> mx.array:
         return self._kept
@@ -53,8 +62,8 @@ class _Recomputed(_Idle):
         self.block = block
         self._run = nn.utils.checkpoint(block)
 
-    def __call__(self, states: mx.array, *given: object, **named: object) -> mx.array:
-        after: mx.array = self._run(states, *given, **named)
+    def __call__(self, states: mx.array, mask: Mask = None, cache: None = None) -> mx.array:
+        after: mx.array = self._run(states, mask, cache)
         return after
 
 
@@ -62,7 +71,7 @@ class Blocks:
     """The blocks `first` up to but not including `end` of a model, while `only` is entered."""
 
     def __init__(self, model: nn.Module, first: int, end: int, *, sparing: bool) -> None:
-        self._model = model
+        self._model, self._sparing = model, sparing
         own = list(model.model.layers)
         self._source = _Source(own[first - 1]) if first else None
         self._sink = _Sink(own[end]) if end < len(own) else None
@@ -86,11 +95,13 @@ class Blocks:
         finally:
             model.model.layers = own
 
-    def run(self, ids: mx.array, states: mx.array | None) -> mx.array:
-        """States (batch, positions, width) before block `first` (None for block 0) to those after the last block;
-        with the final norm, if that is the model's topmost.
+    def run(self, ids: mx.array, states: mx.array | None, start: int = 0) -> mx.array:
+        """States (batch, positions, width) before block `first` (None for block 0) to those after the last block, of
+        the positions from `start` on; with the final norm, if that is the model's topmost.
         """
         if self._source is not None and states is not None:
             self._source.give(states)
-        out = hidden_states(self._model, ids)
-        return out if self._sink is None else self._sink.take()
+        whole = self._sparing  # what is computed once more has no keys and values to keep
+        out = hidden_states(self._model, ids, 0 if whole else start)
+        after = out if self._sink is None else self._sink.take()
+        return after[:, start:] if whole else after

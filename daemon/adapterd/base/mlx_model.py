@@ -11,6 +11,7 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.base import create_causal_mask
+from mlx_lm.models.cache import ConcatenateKVCache
 
 from adapterd.base.architectures import Architecture, architecture_of, check_supported
 from adapterd.base.gguf_file import FloatArray, GgufFile
@@ -83,9 +84,17 @@ class BlockwiseModel:
         return [name for name in self._source.names if _block_of(name) in range(start, end)]
 
 
-def hidden_states(model: nn.Module, ids: mx.array) -> mx.array:
-    """Token ids (batch, positions) through all blocks and the final norm: (batch, positions, width)."""
-    states: mx.array = model.model(ids)
+def hidden_states(model: nn.Module, ids: mx.array, start: int = 0) -> mx.array:
+    """Token ids (batch, positions) through all blocks and the final norm: states (batch, positions, width), of the
+    positions from `start` on.
+
+    Of those before it, only what the others look at is computed: MLX computes nothing that is not asked for, and in the
+    topmost block that is their keys and values.
+    """
+    past = [ConcatenateKVCache() for _ in model.model.layers] if start else None
+    if start:
+        model.model(ids[:, :start], past)
+    states: mx.array = model.model(ids[:, start:], past)
     return states
 
 

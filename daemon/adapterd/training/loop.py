@@ -23,7 +23,7 @@ from adapterd.training.checkpoint import Checkpoint, CheckpointFile
 from adapterd.training.data import (
     Batch,
     Dataset,
-    RunOf,
+    Forward,
     training_batches,
     validation_batches,
     whole_model,
@@ -61,7 +61,7 @@ class Trainer:
     out: Path
     report: Report
     checkpoints: CheckpointFile
-    run_of: RunOf = whole_model
+    forward: Forward = whole_model
     pairs: Pairs = field(default_factory=Pairs)
     ranks: Ranks = ALONE
     tally: Tally = field(default_factory=Tally)
@@ -71,7 +71,7 @@ class Trainer:
         rate, decay = self.plan.learning_rate(self.settings.learning_rate), self.settings.weight_decay
         self.optimizer = optim.AdamW(rate, weight_decay=decay, bias_correction=True)
         self.loss_and_gradients = nn.value_and_grad(
-            self.model, lambda model, lesson: lesson.loss(model, self.run_of, self.settings)
+            self.model, lambda model, lesson: lesson.loss(model, self.forward, self.settings)
         )
 
     def run(self) -> TrainingResult:
@@ -189,7 +189,7 @@ class Trainer:
         settings = self.settings
         if not self.pairs.validation:
             return Judged(self._validation_loss())
-        found = measure(self.model, self.pairs.validation_batches(), self.run_of, settings)
+        found = measure(self.model, self.pairs.validation_batches(), self.forward, settings)
         examples = settings.sft_weight * self._validation_loss() if self.data.validation else 0.0
         return Judged(examples + found.loss, found.accuracy, found.margin)
 
@@ -198,7 +198,7 @@ class Trainer:
         total, tokens = 0.0, 0
         batches = list(validation_batches(self.data.validation, self.settings.batch_size))
         for batch in self.ranks.share(batches):
-            loss = _number(batch.loss(self.model, self.run_of, self.settings))
+            loss = _number(batch.loss(self.model, self.forward, self.settings))
             if not math.isfinite(loss):
                 raise StageError(
                     f"after step {self.tally.step} the validation loss is {loss:g} "

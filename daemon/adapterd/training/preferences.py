@@ -14,11 +14,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from adapterd.base.mlx_model import project
 from adapterd.config import TrainingSettings
 from adapterd.errors import InputError
-from adapterd.training.data import Batch, Example, RunOf, grouped
-from adapterd.training.loss import Run
+from adapterd.training.data import Batch, Example, Forward, grouped
 from adapterd.training.ranks import Ranks
 
 PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
@@ -82,12 +80,9 @@ class PairBatch:
         sequence = mx.array(np.repeat(np.arange(len(examples)), lengths).astype(np.int32))
         return cls(tuple(pairs), Batch.of(examples), sequence, mx.array(list(reference), mx.float32))
 
-    def likelihoods(self, model: nn.Module, run: Run, *, by_token: bool) -> Likelihoods:
+    def likelihoods(self, model: nn.Module, forward: Forward, *, by_token: bool) -> Likelihoods:
         """What a model makes of both completions of each pair."""
-        hidden = run(model, self.batch.inputs)
-        learned = hidden.reshape(-1, hidden.shape[-1])[self.batch.positions]
-        logits = project(model, learned).astype(mx.float32)
-        of_target = -nn.losses.cross_entropy(logits, self.batch.targets)
+        of_target = -self.batch.of_targets(model, forward)
         count = len(self.batch.examples)
         summed = mx.zeros(count).at[self.sequence].add(of_target)
         if by_token:
@@ -110,10 +105,10 @@ class PairBatch:
         parts = grouped(self._told(), tokens // 2, lambda each: max(len(each[0].chosen.ids), len(each[0].rejected.ids)))
         return [self] if len(parts) == 1 else [PairBatch.of(*zip(*part, strict=True)) for part in parts]
 
-    def loss(self, model: nn.Module, run_of: RunOf, settings: TrainingSettings) -> mx.array:
+    def loss(self, model: nn.Module, forward: Forward, settings: TrainingSettings) -> mx.array:
         """Mean of −log σ(β · (margin − reference margin)) over the pairs, in nats, and `sft_weight` times the
         loss of a token of the chosen completions, which also is a mean over the pairs."""
-        found = self.likelihoods(model, run_of(self.batch), by_token=settings.length_normalised)
+        found = self.likelihoods(model, forward, by_token=settings.length_normalised)
         gained = settings.beta * (found.margin() - self.reference)
         loss: mx.array = nn.softplus(-gained).mean()
         if settings.sft_weight:
@@ -133,11 +128,11 @@ class Preferred:
     loss: float
 
 
-def measure(model: nn.Module, batches: Iterable[PairBatch], run_of: RunOf, settings: TrainingSettings) -> Preferred:
+def measure(model: nn.Module, batches: Iterable[PairBatch], forward: Forward, settings: TrainingSettings) -> Preferred:
     """All of it over some pairs; raises ValueError for none."""
     gained: list[float] = []
     for batch in batches:
-        found = batch.likelihoods(model, run_of(batch.batch), by_token=settings.length_normalised)
+        found = batch.likelihoods(model, forward, by_token=settings.length_normalised)
         gained += np.array(settings.beta * (found.margin() - batch.reference)).tolist()
     values = np.array(gained)
     if not len(values):
@@ -162,14 +157,18 @@ def read_pairs(path: Path) -> Iterator[Pair]:
 
 
 def references(
-    model: nn.Module, pairs: Sequence[Pair], run_of: RunOf, settings: TrainingSettings, report: Callable[[int], object]
+    model: nn.Module,
+    pairs: Sequence[Pair],
+    forward: Forward,
+    settings: TrainingSettings,
+    report: Callable[[int], object],
 ) -> list[float]:
     """The margin of each pair by the model as it is; `report` gets how many are done."""
     found: list[float] = []
     for pair in pairs:
         report(len(found))
         alone = PairBatch.of([pair], [0.0])
-        margin = alone.likelihoods(model, run_of(alone.batch), by_token=settings.length_normalised).margin()
+        margin = alone.likelihoods(model, forward, by_token=settings.length_normalised).margin()
         found.append(float(margin.item()))  # type: ignore[arg-type]
         mx.clear_cache()
     return found

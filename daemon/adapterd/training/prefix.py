@@ -20,8 +20,7 @@ import numpy as np
 from adapterd.base.blocks import Blocks
 from adapterd.base.mlx_model import BlockwiseModel
 from adapterd.system.files import atomic_path
-from adapterd.training.data import Batch, Example, RunOf
-from adapterd.training.loss import Run
+from adapterd.training.data import Batch, Example, Forward
 from adapterd.training.ranks import ALONE, Ranks
 
 FORMAT = 1
@@ -134,14 +133,9 @@ class Prefix:
                     return False
         return True
 
-    def run_by(self, above: Blocks) -> RunOf:
-        """How the blocks above run for a batch."""
-
-        def run_of(batch: Batch) -> Run:
-            states = self.states(batch)
-            return lambda _model, inputs: above.run(inputs, states)
-
-        return run_of
+    def forward_by(self, above: Blocks) -> Forward:
+        """From the states to the top."""
+        return lambda _model, batch: above.run(batch.inputs, self.states(batch), batch.start)
 
     def states(self, batch: Batch) -> mx.array:
         """States (examples, positions, width) before the adapter's first block, zeros behind the shorter examples."""

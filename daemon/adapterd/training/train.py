@@ -18,7 +18,7 @@ from adapterd.errors import InputError
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter import attach_adapter, begin_at
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
-from adapterd.training.data import Dataset, Example, RunOf
+from adapterd.training.data import Dataset, Example, Forward
 from adapterd.training.loop import DivergedError, Report, Trainer
 from adapterd.training.memory import Demand, budget_bytes, fit, says_memory_is_short
 from adapterd.training.preferences import (
@@ -120,11 +120,11 @@ class _Attempt:
             fitted = fitted.smaller()
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, sparing=fitted.recompute) as above:
-            run_of = prefix.run_by(above) if prefix else _from_the_ids(above)
-            told = _with_references(model, pairs, run_of, settings, tell)
+            forward = prefix.forward_by(above) if prefix else _from_the_ids(above)
+            told = _with_references(model, pairs, forward, settings, tell)
             if self.start:
                 begin_at(model, settings, self.start)
-            result = Trainer(model, data, settings, self.out, self.report, checkpoints, run_of, told, self.ranks).run()
+            result = Trainer(model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks).run()
         return replace(result, estimated_memory_bytes=fitted.bytes)
 
     def _refuse_too_long(self, examples: Sequence[Example]) -> None:
@@ -145,9 +145,8 @@ class _Attempt:
         return prefix if prefix.prepare(examples, partial(tell, "layers below the adapter, example")) else None
 
 
-def _from_the_ids(blocks: Blocks) -> RunOf:
-    """How all blocks run for a batch."""
-    return lambda _batch: lambda _model, inputs: blocks.run(inputs, None)
+def _from_the_ids(blocks: Blocks) -> Forward:
+    return lambda _model, batch: blocks.run(batch.inputs, None, batch.start)
 
 
 Tell = Callable[[str, int, int], None]
@@ -176,11 +175,11 @@ def _sides(*sets: Sequence[Pair]) -> list[Example]:
 
 
 def _with_references(
-    model: nn.Module, pairs: tuple[list[Pair], list[Pair]], run_of: RunOf, settings: TrainingSettings, tell: Tell
+    model: nn.Module, pairs: tuple[list[Pair], list[Pair]], forward: Forward, settings: TrainingSettings, tell: Tell
 ) -> Pairs:
     """The pairs with what the model makes of them while its adapter is untrained."""
     model.eval()
     every, count = [*pairs[0], *pairs[1]], len(pairs[0])
-    margins = references(model, every, run_of, settings, lambda done: tell("the base's view, pair", done, len(every)))
+    margins = references(model, every, forward, settings, lambda done: tell("the base's view, pair", done, len(every)))
     told = tuple(zip(every, margins, strict=True))
     return Pairs(told[:count], told[count:])

@@ -6,6 +6,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.architectures import ARCHITECTURES
@@ -39,6 +40,34 @@ def through(model: nn.Module, *cuts: int) -> np.ndarray:
 @pytest.mark.parametrize("cuts", [(0, 4), (0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 1, 2, 3, 4)])
 def test_stretches_of_blocks_make_the_whole_model(model: nn.Module, cuts: tuple[int, ...]) -> None:
     np.testing.assert_allclose(through(model, *cuts), np.array(hidden_states(model, IDS)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("start", [1, 9, 23])
+@pytest.mark.parametrize("sparing", [False, True])
+def test_from_a_position_on_it_is_the_same(model: nn.Module, start: int, sparing: bool) -> None:
+    with Blocks.only(model, 0, 2) as below:
+        lower = below.run(IDS, None)
+        part = below.run(IDS, None, start)
+    with Blocks.only(model, 2, sparing=sparing) as above:
+        top = above.run(IDS, lower, start)
+    np.testing.assert_allclose(np.array(part), np.array(lower[:, start:]), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.array(top), np.array(hidden_states(model, IDS)[:, start:]), rtol=1e-5, atol=1e-5)
+
+
+def test_and_so_are_its_gradients(model: nn.Module) -> None:
+    model.model.layers[1].unfreeze()
+
+    def squared(model: nn.Module, start: int) -> mx.array:
+        return hidden_states(model, IDS, start)[:, 9 - start :].square().sum()
+
+    def gradients(start: int) -> list[tuple[str, mx.array]]:
+        return tree_flatten(nn.value_and_grad(model, squared)(model, start)[1])
+
+    whole = dict(gradients(0))
+    assert whole
+    for name, gradient in gradients(9):
+        np.testing.assert_allclose(np.array(gradient), np.array(whole[name]), rtol=1e-3, atol=1e-3, err_msg=name)
+    model.freeze()
 
 
 def test_blocks_below_the_end_come_without_the_final_norm(model: nn.Module) -> None:

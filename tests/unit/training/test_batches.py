@@ -54,7 +54,8 @@ def test_a_batch_learns_completions_and_nothing_else() -> None:
     batch = Batch.of([Example((1, 2, 3, 4), 2, "a"), Example((5, 6, 7, 8, 9, 10), 5, "b")])
     np.testing.assert_array_equal(batch.inputs, [[1, 2, 3, 0, 0], [5, 6, 7, 8, 9]])
     assert batch.targets.tolist() == [3, 4, 10]
-    assert np.array(batch.inputs).reshape(-1)[batch.positions.tolist()].tolist() == [2, 3, 9]
+    assert batch.start == 1
+    assert np.array(batch.inputs)[:, 1:].reshape(-1)[batch.positions.tolist()].tolist() == [2, 3, 9]
     assert (batch.tokens, batch.records) == (10, ("a", "b"))
 
 

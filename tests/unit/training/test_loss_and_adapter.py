@@ -14,7 +14,6 @@ from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.training.adapter import attach_adapter, begin_at, save_adapter
 from adapterd.training.data import Batch, Example, whole_model
-from adapterd.training.loss import completion_loss
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
 
@@ -30,7 +29,7 @@ def test_the_loss_is_the_full_computations_at_completions() -> None:
     model, examples = tiny_llama(), random_examples(5, seed=2)
     batch = Batch.of(examples)
     expected = sum(naive_sum(model, example).item() for example in examples) / batch.targets.size
-    loss = completion_loss(model, batch.inputs, batch.positions, batch.targets).item()
+    loss = batch.loss(model, whole_model, SETTINGS).item()
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
@@ -38,8 +37,7 @@ def test_so_is_its_gradient() -> None:
     model, examples = adapted(SETTINGS), random_examples(5, seed=2)
     model.model.layers[-1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
     batch = Batch.of(examples)
-    arguments = (batch.inputs, batch.positions, batch.targets)
-    _, gradient = nn.value_and_grad(model, completion_loss)(model, *arguments)
+    _, gradient = nn.value_and_grad(model, lambda model: batch.loss(model, whole_model, SETTINGS))(model)
     _, expected = nn.value_and_grad(
         model, lambda model: sum(naive_sum(model, example) for example in examples) / batch.targets.size
     )(model)

@@ -19,7 +19,6 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.training.adapter import attach_adapter
 from adapterd.training.data import Batch, Example
-from adapterd.training.loss import completion_loss
 from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
 
 DEMAND = Demand(
@@ -41,8 +40,8 @@ def peak_bytes(model: nn.Module, batch: Sequence[Example], *, recompute: bool) -
     with Blocks.only(model, 0, sparing=recompute) as blocks:
         step = nn.value_and_grad(
             model,
-            lambda _: completion_loss(
-                model, parts.inputs, parts.positions, parts.targets, lambda _m, ids: blocks.run(ids, None)
+            lambda model: parts.loss(
+                model, lambda _, batch: blocks.run(batch.inputs, None, batch.start), TrainingSettings()
             ),
         )
         mx.clear_cache()

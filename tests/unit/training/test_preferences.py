@@ -52,7 +52,7 @@ def with_references(model: nn.Module, pairs: list[Pair], settings: TrainingSetti
 @pytest.mark.parametrize("by_token", [False, True])
 def test_likelihoods_are_those_of_each_completion(by_token: bool) -> None:
     model = tiny_llama()
-    found = PairBatch.of(PAIRS, [0.0] * len(PAIRS)).likelihoods(model, hidden_states, by_token=by_token)
+    found = PairBatch.of(PAIRS, [0.0] * len(PAIRS)).likelihoods(model, whole_model, by_token=by_token)
     for side, told in (("chosen", found.chosen), ("rejected", found.rejected)):
         examples = [getattr(pair, side) for pair in PAIRS]
         lengths = [len(example.ids) - example.prompt_tokens if by_token else 1 for example in examples]

@@ -66,8 +66,8 @@ def test_the_blocks_above_go_on_from_it_as_in_the_whole_model(base: GgufFile, tm
     batch = Batch.of(EXAMPLES)
     model = load_mlx_model(base, dtype=mx.float32)
     with Blocks.only(model, BELOW) as above:
-        ours = np.array(prefix.run_by(above)(batch)(model, batch.inputs)).reshape(-1, model.args.hidden_size)
-    whole = np.array(hidden_states(model, batch.inputs)).reshape(ours.shape)
+        ours = np.array(prefix.forward_by(above)(model, batch)).reshape(-1, model.args.hidden_size)
+    whole = np.array(hidden_states(model, batch.inputs)[:, batch.start :]).reshape(ours.shape)
     learned = np.array(batch.positions)
     np.testing.assert_allclose(ours[learned], whole[learned], rtol=0.01, atol=0.01)
 

@@ -11,9 +11,8 @@ from tiny_llama import adapted, random_examples, tiny_llama
 from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
-from adapterd.training.data import Batch, Dataset, Example
+from adapterd.training.data import Batch, Dataset, Example, whole_model
 from adapterd.training.loop import Trainer
-from adapterd.training.loss import completion_loss
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.schedule import Plan
 
@@ -29,7 +28,7 @@ def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[Train
 def loss_with(folder: Path, examples: tuple[Example, ...]) -> float:
     batch = Batch.of(examples)
     model = load_adapters(tiny_llama(), str(folder))
-    return completion_loss(model, batch.inputs, batch.positions, batch.targets).item()
+    return batch.loss(model, whole_model, TrainingSettings()).item()
 
 
 def test_training_lowers_the_validation_loss(tmp_path: Path) -> None:
