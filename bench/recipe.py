@@ -42,11 +42,14 @@ def recipe(orca: Path | None) -> list[dict[str, Any]]:
     the rate that it was trained at, which is a lower one where the training diverged."""
     tokenizer = Tokenizer.open(small_model())
     given = {"newsroom": list(dpo.encoded(newsroom(120 + UNSEEN), tokenizer))}
-    wanted = [("newsroom", 40, 3, rate) for rate in RATES] + [("newsroom", 120, 3, rate) for rate in RATES]
+    wanted = [
+        *(("newsroom", 40, 3, rate) for rate in RATES),
+        *(("newsroom", 40, epochs, 1e-3) for epochs in (1, 8)),
+        *(("newsroom", 120, epochs, 1e-3) for epochs in (1, 3)),
+    ]
     if orca:
         given["orca"] = list(islice(dpo.encoded(dpo.orca(orca), tokenizer), 40 + UNSEEN))
         wanted += [("orca", 40, 3, rate) for rate in RATES]
-    wanted += [("newsroom", 40, 1, 1e-3), ("newsroom", 40, 8, 1e-3), ("newsroom", 120, 1, 1e-3)]
     with tempfile.TemporaryDirectory() as name:
         return [_measured(Path(name), given[which], which, *rest) for which, *rest in wanted]
 

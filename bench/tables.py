@@ -136,6 +136,15 @@ def _training(speed: Measured, again: Measured) -> str:
     return _table(("tokens per second", "measured", "to mlx-lm"), rows, names=1)
 
 
+def _recipe(trainings: Sequence[Measured]) -> str:
+    rows = (
+        (found["set"], _whole(found["examples"]), _whole(found["epochs"]), f"{found['rate']:g}",
+         f"{found['first']:.3f}", f"{found['best']:.3f}")
+        for found in sorted(trainings, key=lambda each: [each[name] for name in ("set", "examples", "epochs", "rate")])
+    )  # fmt: skip
+    return _table(("examples", "how many", "epochs", "learning rate", "before", "best"), rows, names=1)
+
+
 def _dpo(sets: Measured) -> str:
     header = (
         "pairs", "trained on", "held out", "better answer likelier, before → after", "moved towards it", "margin",
@@ -195,6 +204,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "grids": (("grids",), _grids),
     "architectures": (("architectures",), _architectures),
     "training": (("training", "retrain"), _training),
+    "recipe": (("recipe",), _recipe),
     "dpo": (("dpo",), _dpo),
     "exact_weights": (("exact_weights",), _exact_weights),
     "resume": (("resume",), _resume),

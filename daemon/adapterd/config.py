@@ -106,7 +106,8 @@ class Preferences(StrEnum):
 @dataclass(frozen=True)
 class TrainingSettings:
     """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss;
-    the learning rate rises for the share `warm_up` of the steps, then falls to zero as a cosine does.
+    the learning rate rises for the share `warm_up` of the steps, then falls to zero as a cosine does. Where `epochs` or
+    `learning_rate` are left open, the amount of data and the base decide (training.recipe).
 
     A step takes `batch_size` examples, of which `batch_tokens` at most (with padding) are computed at a time. What the
     layers below make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
@@ -121,10 +122,10 @@ class TrainingSettings:
     layers: Annotated[int, Range(1, 1000)] = 16
     modules: Modules = Modules.ALL
     start: Start = Start.BASE
-    epochs: Annotated[int, Range(1, 1000)] = 3
+    epochs: Annotated[int, Range(1, 1000)] | None = None
     batch_size: Annotated[int, Range(1, 1024)] = 4
     batch_tokens: Annotated[int, Range(1, 1_000_000)] = 2048
-    learning_rate: Annotated[float, Range(1e-8, 1.0)] = 1e-4
+    learning_rate: Annotated[float, Range(1e-8, 1.0)] | None = None
     warm_up: Annotated[float, Range(0.0, 0.9)] = 0.05
     weight_decay: Annotated[float, Range(0.0, 1.0)] = 0.0
     patience: Annotated[int, Range(1, 1000)] = 4

@@ -59,6 +59,10 @@ class Home:
     def embedded_store(self) -> Path:
         return self.root / "embedded"
 
+    @property
+    def states(self) -> Path:
+        return self.root / "cache" / "states"
+
     def inbox(self, model: str) -> Path:
         """The feedback folder of a model whose configuration names none."""
         return self.root / "feedback" / model

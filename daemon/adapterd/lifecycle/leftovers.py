@@ -80,7 +80,7 @@ def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:
 def of_states(home: Home, settings: Settings) -> Iterator[Leftover]:
     """What the layers below the adapter made of examples, for bases that no model is trained on any more."""
     bases = {model.base_digest.removeprefix("sha256:") for model in settings.models.values()}
-    for folder in sorted((home.root / "cache" / "states").glob("*-*-*")):
+    for folder in sorted(home.states.glob("*-*-*")):
         base = folder.name.partition("-")[0]
         if base not in bases and folder.is_dir():
             yield Leftover(

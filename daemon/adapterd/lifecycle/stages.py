@@ -128,7 +128,7 @@ def training(job: Job) -> Any:
     from adapterd.training.train import train
 
     base, settings = job.plan.base, job.plan.settings.training
-    out, states = make_private(job.adapter), job.home.root / "cache" / "states"
+    out, states = make_private(job.adapter), job.home.states
     start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
     if settings.hosts:
         return train_together(

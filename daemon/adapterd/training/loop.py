@@ -14,7 +14,6 @@ import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
-from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
 from adapterd.system.files import write_atomic
 from adapterd.training.adapter import CONFIG, WEIGHTS, save_adapter
@@ -35,6 +34,7 @@ from adapterd.training.preferences import (
 )
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
 from adapterd.training.ranks import ALONE, Ranks
+from adapterd.training.recipe import Recipe
 from adapterd.training.schedule import Plan
 from adapterd.training.tally import Judged, Tally
 
@@ -57,7 +57,7 @@ class Trainer:
 
     model: nn.Module
     data: Dataset
-    settings: TrainingSettings
+    settings: Recipe
     out: Path
     report: Report
     checkpoints: CheckpointFile
@@ -265,6 +265,7 @@ class Trainer:
             curve=tally.curve,
             preference_accuracy=tally.best.preference_accuracy,
             preference_margin=tally.best.preference_margin,
+            epochs=self.settings.epochs,
             learning_rate=self.settings.learning_rate,
         )
 

@@ -54,8 +54,8 @@ class TrainingResult:
 
     `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
     Validation losses are None, and `criterion` says so, where there were no validation examples. How well preferences
-    are told, by the adapter that was kept, is None without pairs. `learning_rate` is the peak that it was trained at,
-    `estimated_memory_bytes` what a step with the longest examples was expected to take, at most.
+    are told, by the adapter that was kept, is None without pairs. It was trained for so many `epochs` at most, at the
+    peak `learning_rate`; `estimated_memory_bytes` what a step with the longest examples was expected to take, at most.
     """
 
     steps: int
@@ -70,5 +70,6 @@ class TrainingResult:
     curve: list[CurvePoint]
     preference_accuracy: float | None = None
     preference_margin: float | None = None
+    epochs: int | None = None
     learning_rate: float | None = None
     estimated_memory_bytes: int | None = None

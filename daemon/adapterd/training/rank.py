@@ -124,7 +124,7 @@ def _hand_out(folder: Path, files: list[Path], ranks: Ranks) -> None:
 def _states_folder(assignment: Assignment) -> Path:
     """Where rank 0 keeps states; on a machine that has no such place, where adapterd itself would."""
     theirs = Path(assignment.states)
-    return theirs if theirs.parent.parent.is_dir() else Home.locate().root / "cache" / "states"
+    return theirs if theirs.parent.parent.is_dir() else Home.locate().states
 
 
 def _base(assignment: Assignment, ranks: Ranks) -> GgufFile:

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.optimizers as optim
 
-from adapterd.config import TrainingSettings
+from adapterd.training.recipe import Recipe
 
 _VALIDATIONS_PER_EPOCH = 4
 
@@ -22,7 +22,7 @@ class Plan:
     warm_up: float = 0.05
 
     @classmethod
-    def of(cls, settings: TrainingSettings, examples: int, pairs: int = 0) -> "Plan":
+    def of(cls, settings: Recipe, examples: int, pairs: int = 0) -> "Plan":
         """For so many training examples and pairs: every one in every epoch."""
         size = settings.batch_size
         return cls(math.ceil(examples / size) + math.ceil(pairs / size), settings.epochs, settings.warm_up)

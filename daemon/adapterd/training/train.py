@@ -33,6 +33,7 @@ from adapterd.training.preferences import (
 from adapterd.training.prefix import KeptStates, Prefix
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.ranks import ALONE, Ranks
+from adapterd.training.recipe import Recipe
 from adapterd.training.schedule import Plan
 
 SLOWER = 0.25
@@ -71,12 +72,14 @@ def train(
     for unfinished in out.glob(".*.partial"):  # of a process that was killed
         unfinished.unlink()
     digest = base_digest or sha256_file(gguf.path)
-    attempt = _Attempt(gguf, digest, dataset, out, report, states, start, pace, ranks)
+    data, pairs = _read(dataset, settings)
+    recipe = Recipe.of(settings, gguf, len(data.train) + len(pairs[0]))
+    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, states, start, pace, ranks)
     try:
-        return attempt.run(settings)
+        return attempt.run(recipe)
     except DivergedError as exc:
-        settings = replace(settings, learning_rate=settings.learning_rate * SLOWER)
-        log.warning("training begins again at a learning rate of %g: %s", settings.learning_rate, exc)
+        recipe = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
+        log.warning("training begins again at a learning rate of %g: %s", recipe.learning_rate, exc)
         (out / CHECKPOINT).unlink(missing_ok=True)
     except (RuntimeError, MemoryError) as exc:
         if not says_memory_is_short(exc) or ranks.size > 1:
@@ -84,7 +87,7 @@ def train(
         attempt = replace(attempt, sparing=True)
         log.warning("training goes on with half as much at a time: %s", exc)
     mx.clear_cache()
-    return attempt.run(settings)
+    return attempt.run(recipe)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class _Attempt:
     gguf: GgufFile
     digest: str
     dataset: Path
+    data: Dataset
+    pairs: "ReadPairs"
     out: Path
     report: Report
     states: KeptStates | None
@@ -100,9 +105,9 @@ class _Attempt:
     ranks: Ranks
     sparing: bool = False
 
-    def run(self, settings: TrainingSettings) -> TrainingResult:
+    def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
-        data, pairs = _read(self.dataset, settings)
+        data, pairs = self.data, self.pairs
         tell = _teller(Plan.of(settings, len(data.train), len(pairs[0])), self.report)
         mx.reset_peak_memory()
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), packed=on_gpu())
@@ -160,8 +165,12 @@ def _teller(plan: Plan, report: Report) -> Tell:
     return tell
 
 
-def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, tuple[list[Pair], list[Pair]]]:
-    """The examples that are to be learned as such, and the pairs to train on and to validate with."""
+ReadPairs = tuple[list[Pair], list[Pair]]
+"""Those to train on, and those to validate with."""
+
+
+def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]:
+    """The examples that are to be learned as such, and the pairs."""
     data = Dataset.load(folder)
     if settings.preferences is Preferences.OFF:
         return data, ([], [])
@@ -175,7 +184,7 @@ def _sides(*sets: Sequence[Pair]) -> list[Example]:
 
 
 def _with_references(
-    model: nn.Module, pairs: tuple[list[Pair], list[Pair]], forward: Forward, settings: TrainingSettings, tell: Tell
+    model: nn.Module, pairs: ReadPairs, forward: Forward, settings: TrainingSettings, tell: Tell
 ) -> Pairs:
     """The pairs with what the model makes of them while its adapter is untrained."""
     model.eval()

@@ -71,9 +71,10 @@ MATERIAL = Material(
     lineage={
         "base": {"tag": "qwen2.5:7b", "digest": "sha256:" + "ab" * 32}, "run": "r1",
         "gguf_digest": "sha256:" + "cd" * 32,
-        "libraries": {"mlx": "0.32"}, "settings": {"training": {"rank": 16}},
+        "libraries": {"mlx": "0.32"}, "settings": {"training": {"rank": 16, "epochs": None, "alpha": 32.0}},
         "stages": {
             "dataset": {"train": {"examples": 90}, "records": 120, "content_hash": "ef" * 32, "near_duplicates": 2},
+            "training": {"epochs": 5, "steps": 10},
             "merging": {"retention": {"kept": 0.991, "top1": 0.98, "by_type": {}}},
         },
     },
@@ -103,7 +104,7 @@ def page() -> str:
 @pytest.mark.parametrize(
     "words",
     [
-        "news 1.4.0", "worse beyond doubt", "Now held", "qwen2.5:7b", "2 examples nearly the same", "99.1%", "mlx 0.32",
+        "news 1.4.0", "rank 16, epochs 5, alpha 32.0", "worse beyond doubt", "Now held", "qwen2.5:7b", "2 examples nearly the same", "99.1%", "mlx 0.32",
         "121212121212", "what token_f1 is", "-0.500 [-0.600, -0.400]", "0.300", "asked one", "token_f1 1.000 → 0.100",
     ],
 )  # fmt: skip

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tiny_llama import adapted, random_examples
 
-from adapterd.config import TrainingSettings
 from adapterd.training.checkpoint import CHECKPOINT, CheckpointFile, Pace
 from adapterd.training.data import Dataset
 from adapterd.training.loop import METRICS, Trainer
 from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.recipe import Recipe
 
 DATA = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 EVERY_STEP = Pace(0.0, math.inf, math.inf)
@@ -36,7 +36,7 @@ def train(
         if progress.step == stop_at:
             raise StoppedError
 
-    settings = TrainingSettings(**LEARNING | options)
+    settings = Recipe(**LEARNING | options)
     try:
         result = Trainer(adapted(settings), data, settings, out, report, CheckpointFile(out, {}, pace)).run()
     except StoppedError:

@@ -13,15 +13,16 @@ import pytest
 from tiny_llama import VOCABULARY, adapted, random_examples, tiny_llama
 
 from adapterd.base.mlx_model import hidden_states, project
-from adapterd.config import Preferences, TrainingSettings
+from adapterd.config import Preferences
 from adapterd.errors import InputError
 from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import Dataset, Example, whole_model
 from adapterd.training.loop import Trainer
 from adapterd.training.preferences import Pair, PairBatch, Pairs, measure, read_pairs, references, without_chosen
 from adapterd.training.progress import TrainingResult
+from adapterd.training.recipe import Recipe
 
-SETTINGS = TrainingSettings(rank=4, layers=2, learning_rate=1e-2, patience=99, preferences=Preferences.DPO)
+SETTINGS = Recipe(rank=4, layers=2, learning_rate=1e-2, patience=99, preferences=Preferences.DPO)
 
 
 def random_pairs(count: int, seed: int) -> list[Pair]:
@@ -45,7 +46,7 @@ def log_likelihood(model: nn.Module, example: Example) -> float:
     return float(sum(told[at - 1, example.ids[at]] for at in range(example.prompt_tokens, len(example.ids))))
 
 
-def with_references(model: nn.Module, pairs: list[Pair], settings: TrainingSettings) -> tuple[tuple[Pair, float], ...]:
+def with_references(model: nn.Module, pairs: list[Pair], settings: Recipe) -> tuple[tuple[Pair, float], ...]:
     return tuple(zip(pairs, references(model, pairs, whole_model, settings, lambda _: None), strict=True))
 
 

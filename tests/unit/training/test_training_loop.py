@@ -8,19 +8,19 @@ import pytest
 from mlx_lm.tuner.utils import load_adapters
 from tiny_llama import adapted, random_examples, tiny_llama
 
-from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import Batch, Dataset, Example, whole_model
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
+from adapterd.training.recipe import Recipe
 from adapterd.training.schedule import Plan
 
 LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 
 
 def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
-    settings = TrainingSettings(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
+    settings = Recipe(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
     return Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {})).run(), told
 
@@ -28,7 +28,7 @@ def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[Train
 def loss_with(folder: Path, examples: tuple[Example, ...]) -> float:
     batch = Batch.of(examples)
     model = load_adapters(tiny_llama(), str(folder))
-    return batch.loss(model, whole_model, TrainingSettings()).item()
+    return batch.loss(model, whole_model, Recipe()).item()
 
 
 def test_training_lowers_the_validation_loss(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_batch_computed_in_parts_teaches_the_same(tmp_path: Path) -> None:
 
 
 def broken(token: int) -> Any:
-    model = adapted(TrainingSettings(rank=4, layers=2))
+    model = adapted(Recipe(rank=4, layers=2))
     weight = model.model.embed_tokens.weight
     weight[token] = math.nan
     model.model.embed_tokens.weight = weight
@@ -114,13 +114,13 @@ def test_a_loss_that_is_not_finite_names_step_and_records(tmp_path: Path) -> Non
     # The head is the embedding, so that every logit row would be poisoned; here only the input is to be.
     model.args.tie_word_embeddings = False
     model.lm_head = lambda hidden: hidden
-    settings = TrainingSettings(rank=4, layers=2, batch_size=1, epochs=1)
+    settings = Recipe(rank=4, layers=2, batch_size=1, epochs=1)
     with pytest.raises(StageError, match=r"at step \d the loss is nan .* records of that batch are poisoned"):
         Trainer(model, data, settings, tmp_path, lambda _: None, CheckpointFile(tmp_path, {})).run()
 
 
 def test_a_validation_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
-    settings = TrainingSettings(rank=4)
+    settings = Recipe(rank=4)
     with pytest.raises(StageError, match=r"after step 0 the validation loss is nan for the records record-2"):
         Trainer(broken(7), LEARNABLE, settings, tmp_path, lambda _: None, CheckpointFile(tmp_path, {})).run()
 

@@ -98,8 +98,9 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     )
     if data.get("near_duplicates"):
         yield "left out", f"{data['near_duplicates']} examples nearly the same as a case of the evaluation set"
-    recipe = lineage["settings"]["training"]
-    yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items())
+    taken = stages.get("training") or {}  # where the settings leave it open
+    recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
+    yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
     kept = (stages["merging"].get("retention") or {}).get("kept")
     if kept is not None:
         yield "adapter kept", f"{kept:.1%} of what it does is left in the merged file"

@@ -1,0 +1,48 @@
+"""How fast and how long to learn, where the configuration leaves it open: by the base, and by how much data there is.
+
+Measured on SmolLM2-135M (`python -m bench.recipe`); to wider models by what Thinking Machines Lab fitted over LoRA
+trainings of 14 models of the Llama and Qwen families (Schulman 2025, "LoRA Without Regret").
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.config import Preferences, Range, TrainingSettings
+
+RATE, WIDTH = 5e-4, 2000
+"""A learning rate for LoRA, and the width of the model that it suits in every family."""
+EXPONENTS = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
+"""How the rate falls with a model's width, by family."""
+OF_PAIRS = 0.25
+"""What of that rate suits preferences, which pull on every token of two answers at once."""
+STEPS, FEWEST, MOST = 100, 2, 8
+"""About how many steps a training should have, and the bounds of its epochs."""
+
+
+@dataclass(frozen=True)
+class Recipe(TrainingSettings):
+    """Settings in which nothing is left open."""
+
+    epochs: Annotated[int, Range(1, 1000)] = 3
+    learning_rate: Annotated[float, Range(1e-8, 1.0)] = 1e-4
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, base: GgufFile, examples: int) -> "Recipe":
+        """What the settings say, and for what they leave open, what suits such a base and so many examples to train
+        on, of which each pair is one."""
+        steps_per_epoch = math.ceil(max(1, examples) / settings.batch_size)
+        chosen = {
+            "epochs": settings.epochs or min(MOST, max(FEWEST, round(STEPS / steps_per_epoch))),
+            "learning_rate": settings.learning_rate or suitable_rate(base, settings.preferences),
+        }
+        return cls(**{**vars(settings), **chosen})
+
+
+def suitable_rate(base: GgufFile, preferences: Preferences = Preferences.OFF) -> float:
+    """A peak learning rate, to two digits. Of a family that nobody measured, the more careful one."""
+    width = base.required(f"{base.architecture}.embedding_length")
+    exponents = [EXPONENTS[base.architecture]] if base.architecture in EXPONENTS else EXPONENTS.values()
+    rate = RATE * min((WIDTH / width) ** exponent for exponent in exponents)
+    return float(f"{rate if preferences is Preferences.OFF else rate * OF_PAIRS:.2g}")

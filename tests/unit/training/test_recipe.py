@@ -1,0 +1,46 @@
+"""How fast and how long to learn, where nobody said it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_gguf import write_tiny_gguf
+
+from adapterd.base.gguf_file import GgufFile
+from adapterd.config import Preferences, TrainingSettings
+from adapterd.training.recipe import EXPONENTS, Recipe, suitable_rate
+
+OPEN = TrainingSettings(batch_size=4)
+
+
+def base(folder: Path, architecture: str = "llama", width: int = 64) -> GgufFile:
+    return GgufFile.open(
+        write_tiny_gguf(folder / f"{architecture}-{width}.gguf", architecture=architecture, hidden=width)
+    )
+
+
+def test_what_the_settings_say_is_what_is_done(tmp_path: Path) -> None:
+    said = TrainingSettings(rank=3, epochs=7, learning_rate=0.5, beta=0.7)
+    recipe = Recipe.of(said, base(tmp_path), 10_000)
+    assert vars(recipe) == vars(said)
+    assert Recipe.of(recipe, base(tmp_path), 1) == recipe
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(0, 8), (1, 8), (40, 8), (100, 4), (133, 3), (400, 2), (10**6, 2)])
+def test_the_less_there_is_the_more_often_it_is_seen(tmp_path: Path, examples: int, epochs: int) -> None:
+    assert Recipe.of(OPEN, base(tmp_path), examples).epochs == epochs
+
+
+def test_wider_models_learn_at_lower_rates(tmp_path: Path) -> None:
+    for architecture in EXPONENTS:
+        narrow, wide = (suitable_rate(base(tmp_path, architecture, width)) for width in (64, 128))
+        assert wide < narrow
+
+
+def test_a_family_that_nobody_measured_learns_at_the_lowest_rate(tmp_path: Path) -> None:
+    assert suitable_rate(base(tmp_path, "gemma3")) == min(suitable_rate(base(tmp_path, name)) for name in EXPONENTS)
+
+
+def test_pairs_are_learned_more_carefully(tmp_path: Path) -> None:
+    pairs = Recipe.of(replace(OPEN, preferences=Preferences.DPO), base(tmp_path), 10)
+    assert pairs.learning_rate == pytest.approx(Recipe.of(OPEN, base(tmp_path), 10).learning_rate / 4, rel=0.1)
