@@ -1,7 +1,7 @@
 """The tables of the documentation, written from what was measured: `python -m bench.tables`."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 

@@ -60,6 +60,10 @@ class Home:
         return self.root / "embedded"
 
     @property
+    def answers(self) -> Path:
+        return self.root / "cache" / "answers"
+
+    @property
     def states(self) -> Path:
         return self.root / "cache" / "states"
 

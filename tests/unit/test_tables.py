@@ -41,6 +41,10 @@ MEASURED: dict[str, Any] = {
     "false_promotion": {"rate": 0.025, "pairs": 400, "cases": 100},
     "power": {"power": 0.8, "tries": 200, "50": 0.25, "100": 0.15, "200": None},
     "wnut17": {"base_f1": 0.01, "tuned_f1": 0.21, "interval": [0.1, 0.3], "cases": 200, "decision": "promote"},
+    "recipe": [
+        {"set": "b", "examples": 40, "epochs": 3, "rate": 0.001, "first": 1.127, "best": 0.1289},
+        {"set": "a", "examples": 40, "epochs": 8, "rate": 0.001, "first": 2.0, "best": 1.5},
+    ],
     "cache": {"first_s": 200.0, "second_s": 9.5},
 }  # fmt: skip
 
@@ -53,6 +57,12 @@ def table(name: str, measured: dict[str, Any] = MEASURED) -> list[list[str]]:
     """The cells of the rows that are written for a name, the header first."""
     lines = [line for line in tables.fill(page(name), measured).splitlines() if line.startswith("| ")]
     return [line.strip("| ").split(" | ") for line in lines]
+
+
+def test_a_row_for_every_training_in_order() -> None:
+    _, first, second = table("recipe")
+    assert first == ["a", "40", "8", "0.001", "2.000", "1.500"]
+    assert second[0] == "b"
 
 
 def test_a_row_for_every_quantisation_and_scale() -> None:

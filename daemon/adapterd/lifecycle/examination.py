@@ -210,7 +210,7 @@ class Examination:
         def ask(messages: Sequence[Message]) -> Answer:
             return self.runtime.chat(tag, messages, options, logprobs=logprobs)
 
-        folder = make_private(self.home.root / "cache" / "answers")
+        folder = make_private(self.home.answers)
         asked = cached(ask, folder, f"{digest} {options} {logprobs}")
         return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: answered.one_more())
 

@@ -70,7 +70,7 @@ def of_processes(home: Home, settings: Settings, now: datetime) -> Iterator[Left
 
 def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:
     """Answers that were kept so as not to be asked for again."""
-    cached = (home.root / "cache" / "answers").glob("*.json")
+    cached = home.answers.glob("*.json")
     old = tuple(file for file in cached if _touched(file) < now - ANSWERS_STAY)
     if old:
         why = f"given more than {ANSWERS_STAY.days} days ago"

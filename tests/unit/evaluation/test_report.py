@@ -104,8 +104,9 @@ def page() -> str:
 @pytest.mark.parametrize(
     "words",
     [
-        "news 1.4.0", "rank 16, epochs 5, alpha 32.0", "worse beyond doubt", "Now held", "qwen2.5:7b", "2 examples nearly the same", "99.1%", "mlx 0.32",
+        "news 1.4.0", "worse beyond doubt", "Now held", "qwen2.5:7b", "2 examples nearly the same", "99.1%", "mlx 0.32",
         "121212121212", "what token_f1 is", "-0.500 [-0.600, -0.400]", "0.300", "asked one", "token_f1 1.000 → 0.100",
+        "rank 16, epochs 5, alpha 32.0",
     ],
 )  # fmt: skip
 def test_the_page_says_it(page: str, words: str) -> None:
