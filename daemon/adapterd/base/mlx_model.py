@@ -130,6 +130,7 @@ class FactoredRope:
         frequencies = arguments["rope_theta"] ** exponents * mx.array(factors)
         scale = 1.0 / (arguments["rope_scaling"] or {"factor": 1.0})["factor"]
         magnitude = arguments.get("rope_magnitude", 1.0)
+        mx.eval(frequencies)
         return cls(rotated, arguments["rope_traditional"], frequencies, scale, magnitude)
 
     def __call__(self, x: mx.array, offset: int = 0) -> mx.array:

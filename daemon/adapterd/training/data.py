@@ -120,6 +120,12 @@ class Batch:
         parts = grouped(self.examples, tokens, lambda example: len(example.ids))
         return [self] if len(parts) == 1 else [Batch.of(part) for part in parts]
 
+    def divided(self, count: int) -> "list[Batch]":
+        """The batch in so many parts of about the same size, fewer where there are not enough examples."""
+        if min(count, len(self.examples)) == 1:
+            return [self]
+        return [Batch.of(self.examples[first::count]) for first in range(min(count, len(self.examples)))]
+
     def loss(self, model: nn.Module, forward: "Forward", _settings: TrainingSettings) -> mx.array:
         """Mean cross entropy of the targets, in nats a token, fp32."""
         of_target = self.of_targets(model, forward)

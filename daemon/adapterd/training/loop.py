@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
+from adapterd.base.lanes import ONE_LANE, Lanes
 from adapterd.errors import StageError
 from adapterd.system.files import write_atomic
 from adapterd.training.adapter import CONFIG, WEIGHTS, save_adapter
@@ -64,6 +65,7 @@ class Trainer:
     forward: Forward = whole_model
     pairs: Pairs = field(default_factory=Pairs)
     ranks: Ranks = ALONE
+    lanes: Lanes = ONE_LANE
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -140,17 +142,21 @@ class Trainer:
         return loss
 
     def _loss_and_gradients(self, lesson: Lesson) -> tuple[float, Any]:
-        """Those of the whole batch, computed part by part where it is too large, each rank its own."""
+        """Those of the whole batch, computed part by part where it is too large, each rank its own, and a part in
+        pieces side by side."""
         loss, summed, own = 0.0, None, lesson.shared(self.ranks)
+
+        def computed(piece: Lesson) -> tuple[mx.array, Any]:
+            share = piece.weight / lesson.weight
+            of_piece, gradients = self.loss_and_gradients(self.model, piece)
+            return of_piece * share, tree_map(lambda gradient: gradient * share, gradients)
+
         for part in own.parts(self.settings.batch_tokens) if own else ():
-            share = part.weight / lesson.weight
-            lazy, gradients = self.loss_and_gradients(self.model, part)
-            if share < 1:
-                scaled = tree_map(lambda gradient, share=share: gradient * share, gradients)
-                gradients = scaled if summed is None else tree_map(mx.add, summed, scaled)
-            mx.eval(gradients, lazy)
-            summed = gradients
-            loss += share * _number(lazy)
+            pieces: Sequence[Lesson] = part.divided(self.lanes.count)
+            for of_piece, gradients in self.lanes.map(computed, pieces):
+                loss += _number(of_piece)
+                summed = gradients if summed is None else tree_map(mx.add, summed, gradients)
+            mx.eval(summed)
         if summed is None:
             summed = tree_map(mx.zeros_like, self.model.trainable_parameters())
         gradients, loss = self.ranks.summed(summed, loss)
@@ -189,16 +195,16 @@ class Trainer:
         settings = self.settings
         if not self.pairs.validation:
             return Judged(self._validation_loss())
-        found = measure(self.model, self.pairs.validation_batches(), self.forward, settings)
+        found = measure(self.model, self.pairs.validation_batches(), self.forward, settings, self.lanes)
         examples = settings.sft_weight * self._validation_loss() if self.data.validation else 0.0
         return Judged(examples + found.loss, found.accuracy, found.margin)
 
     def _validation_loss(self) -> float:
         """Mean loss over all completion tokens of the validation set."""
         total, tokens = 0.0, 0
-        batches = list(validation_batches(self.data.validation, self.settings.batch_size))
-        for batch in self.ranks.share(batches):
-            loss = _number(batch.loss(self.model, self.forward, self.settings))
+        batches = self.ranks.share(list(validation_batches(self.data.validation, self.settings.batch_size)))
+        losses = self.lanes.map(lambda batch: batch.loss(self.model, self.forward, self.settings), batches)
+        for batch, loss in zip(batches, map(_number, losses), strict=True):
             if not math.isfinite(loss):
                 raise StageError(
                     f"after step {self.tally.step} the validation loss is {loss:g} "

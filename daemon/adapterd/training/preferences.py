@@ -14,6 +14,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from adapterd.base.lanes import ONE_LANE, Lanes
 from adapterd.config import TrainingSettings
 from adapterd.errors import InputError
 from adapterd.training.data import Batch, Example, Forward, grouped
@@ -105,6 +106,13 @@ class PairBatch:
         parts = grouped(self._told(), tokens // 2, lambda each: max(len(each[0].chosen.ids), len(each[0].rejected.ids)))
         return [self] if len(parts) == 1 else [PairBatch.of(*zip(*part, strict=True)) for part in parts]
 
+    def divided(self, count: int) -> "list[PairBatch]":
+        """The batch in so many parts of about the same size, fewer where there are not enough pairs."""
+        if min(count, len(self.pairs)) == 1:
+            return [self]
+        told = self._told()
+        return [PairBatch.of(*zip(*told[first::count], strict=True)) for first in range(min(count, len(told)))]
+
     def loss(self, model: nn.Module, forward: Forward, settings: TrainingSettings) -> mx.array:
         """Mean of −log σ(β · (margin − reference margin)) over the pairs, in nats, and `sft_weight` times the
         loss of a token of the chosen completions, which also is a mean over the pairs."""
@@ -128,13 +136,20 @@ class Preferred:
     loss: float
 
 
-def measure(model: nn.Module, batches: Iterable[PairBatch], forward: Forward, settings: TrainingSettings) -> Preferred:
+def measure(
+    model: nn.Module,
+    batches: Iterable[PairBatch],
+    forward: Forward,
+    settings: TrainingSettings,
+    lanes: Lanes = ONE_LANE,
+) -> Preferred:
     """All of it over some pairs; raises ValueError for none."""
-    gained: list[float] = []
-    for batch in batches:
+
+    def gained(batch: PairBatch) -> mx.array:
         found = batch.likelihoods(model, forward, by_token=settings.length_normalised)
-        gained += np.array(settings.beta * (found.margin() - batch.reference)).tolist()
-    values = np.array(gained)
+        return settings.beta * (found.margin() - batch.reference)
+
+    values = np.array([value for batch in lanes.map(gained, batches) for value in batch.tolist()])  # type: ignore[union-attr]
     if not len(values):
         raise ValueError("there are no pairs")
     return Preferred(float((values > 0).mean()), float(values.mean()), float(np.logaddexp(0, -values).mean()))
@@ -162,14 +177,22 @@ def references(
     forward: Forward,
     settings: TrainingSettings,
     report: Callable[[int], object],
+    lanes: Lanes = ONE_LANE,
 ) -> list[float]:
     """The margin of each pair by the model as it is; `report` gets how many are done."""
-    found: list[float] = []
-    for pair in pairs:
-        report(len(found))
+
+    def margin(pair: Pair) -> mx.array:
         alone = PairBatch.of([pair], [0.0])
-        margin = alone.likelihoods(model, forward, by_token=settings.length_normalised).margin()
-        found.append(float(margin.item()))  # type: ignore[arg-type]
+        return alone.likelihoods(model, forward, by_token=settings.length_normalised).margin()
+
+    def reported() -> Iterator[Pair]:
+        for done, pair in enumerate(pairs):
+            report(done)
+            yield pair
+
+    found: list[float] = []
+    for told in lanes.map(margin, reported()):
+        found.append(float(told.item()))  # type: ignore[arg-type]
         mx.clear_cache()
     return found
 

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd.base.blocks import Blocks
+from adapterd.base.lanes import ONE_LANE, Lanes
 from adapterd.base.mlx_model import BlockwiseModel
 from adapterd.system.files import atomic_path
 from adapterd.training.data import Batch, Example, Forward
 from adapterd.training.ranks import ALONE, Ranks
 
+Ids = tuple[int, ...]
 FORMAT = 1
 SHARE_OF_FREE = 0.5
 """Of the disk's free space, what states may take at most."""
@@ -109,27 +111,36 @@ class Prefix:
         self.blocks = blocks
         self._source, self._states, self._ranks = source, states, ranks
 
-    def prepare(self, examples: Sequence[Example], report: Callable[[int, int], object]) -> bool:
-        """Compute what is not kept yet, one example at a time, so that what others there are makes no difference.
+    def prepare(
+        self, examples: Sequence[Example], report: Callable[[int, int], object], lanes: Lanes = ONE_LANE
+    ) -> bool:
+        """Compute what is not kept yet, each example by itself, so that what others there are makes no difference.
 
         `report` gets how many of how many are done. Returns whether all are kept, by every rank: not so where there is
         no room.
         """
-        return not self._ranks.first_fault("" if self._prepare(examples, report) else "no room")
+        return not self._ranks.first_fault("" if self._prepare(examples, report, lanes) else "no room")
 
-    def _prepare(self, examples: Sequence[Example], report: Callable[[int, int], object]) -> bool:
-        missing = [example for example in examples if not self._states.use(_read(example))]
-        if not self._room_for(missing, examples):
+    def _prepare(self, examples: Sequence[Example], report: Callable[[int, int], object], lanes: Lanes) -> bool:
+        wanted = list(dict.fromkeys(map(_read, examples)))
+        missing = [ids for ids in wanted if not self._states.use(ids)]
+        if not self._room_for(missing, wanted):
             return False
         if not missing:
             return True
-        with self._source.loaded(0, self.blocks) as model, Blocks.only(model, 0, self.blocks) as blocks:
-            # Ranks of one machine have one folder: each begins somewhere else, and leaves out what another one did.
-            first = len(missing) * self._ranks.rank // self._ranks.size
-            for done, example in enumerate(missing[first:] + missing[:first]):
+        # Ranks of one machine have one folder: each begins somewhere else, and leaves out what another one did.
+        first = len(missing) * self._ranks.rank // self._ranks.size
+        order = missing[first:] + missing[:first]
+
+        def left() -> Iterator[Ids]:
+            for done, ids in enumerate(order):
                 report(done, len(missing))
-                done_by_another = self._ranks.size > 1 and self._states.use(_read(example))
-                if not done_by_another and not self._compute(blocks, example):
+                if self._ranks.size == 1 or not self._states.use(ids):
+                    yield ids
+
+        with self._source.loaded(0, self.blocks) as model, Blocks.only(model, 0, self.blocks) as blocks:
+            for ids, states in lanes.map(lambda ids: (ids, blocks.run(mx.array([ids]), None)[0]), left()):
+                if not self._keep(ids, states):
                     return False
         return True
 
@@ -150,22 +161,19 @@ class Prefix:
             raise FileNotFoundError(f"{self._states.path(_read(example))} is gone or damaged while it is needed")
         return states
 
-    def _room_for(self, missing: Sequence[Example], examples: Sequence[Example]) -> bool:
+    def _room_for(self, missing: Sequence[Ids], wanted: Sequence[Ids]) -> bool:
         self._states.kept.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         value_bytes = self._source.width * 2
-        wanted = sum(len(_read(example)) * value_bytes + _OVERHEAD_BYTES for example in missing)
-        in_use = (self._states.path(_read(example)) for example in examples)
-        if self._states.kept.make_room(in_use, wanted):
+        missing_bytes = sum(len(ids) * value_bytes + _OVERHEAD_BYTES for ids in missing)
+        if self._states.kept.make_room(map(self._states.path, wanted), missing_bytes):
             return True
         log.warning(
             "the states below the adapter are not kept, as there is no room for %.1f GB; training takes longer",
-            wanted / 1e9,
+            missing_bytes / 1e9,
         )
         return False
 
-    def _compute(self, blocks: Blocks, example: Example) -> bool:
-        ids = _read(example)
-        states = blocks.run(mx.array([ids]), None)[0]
+    def _keep(self, ids: Ids, states: mx.array) -> bool:
         fits = states.dtype != mx.float32 or float(mx.abs(states).max().item()) >= LARGEST  # type: ignore[arg-type]
         try:
             self._states.write(ids, states if fits else states.astype(mx.float16))
@@ -176,6 +184,6 @@ class Prefix:
         return True
 
 
-def _read(example: Example) -> tuple[int, ...]:
+def _read(example: Example) -> Ids:
     """The ids that a model reads: the last one is only ever to be foretold."""
     return example.ids[:-1]

@@ -12,6 +12,7 @@ import mlx.nn as nn
 
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
+from adapterd.base.lanes import Lanes
 from adapterd.base.mlx_model import BlockwiseModel, default_dtype, on_gpu
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.errors import InputError
@@ -113,7 +114,7 @@ class _Attempt:
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), packed=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        prefix = self._prefix(source, settings.layers, examples, tell)
+        prefix = self._prefix(source, settings, examples, tell)
         below = prefix.blocks if prefix else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
@@ -124,13 +125,30 @@ class _Attempt:
         if self.sparing:
             fitted = fitted.smaller()
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
-        with Blocks.only(model, below, sparing=fitted.recompute) as above:
+        # What is computed once more cannot be computed side by side.
+        lanes_here = Lanes.here(1 if fitted.recompute else settings.batch_size)
+        with Blocks.only(model, below, sparing=fitted.recompute) as above, lanes_here as lanes:
             forward = prefix.forward_by(above) if prefix else _from_the_ids(above)
-            told = _with_references(model, pairs, forward, settings, tell)
+            told = self._with_references(model, forward, settings, tell, lanes)
             if self.start:
                 begin_at(model, settings, self.start)
-            result = Trainer(model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks).run()
+            trainer = Trainer(
+                model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks, lanes
+            )
+            result = trainer.run()
         return replace(result, estimated_memory_bytes=fitted.bytes)
+
+    def _with_references(
+        self, model: nn.Module, forward: Forward, settings: Recipe, tell: "Tell", lanes: Lanes
+    ) -> Pairs:
+        """The pairs with what the model makes of them while its adapter is untrained."""
+        model.eval()
+        every, count = [*chain(*self.pairs)], len(self.pairs[0])
+        margins = references(
+            model, every, forward, settings, lambda done: tell("the base's view, pair", done, len(every)), lanes
+        )
+        told = tuple(zip(every, margins, strict=True))
+        return Pairs(told[:count], told[count:])
 
     def _refuse_too_long(self, examples: Sequence[Example]) -> None:
         context = self.gguf.value(f"{self.gguf.architecture}.context_length")
@@ -141,13 +159,17 @@ class _Attempt:
                 hint="lower dataset.max_tokens",
             )
 
-    def _prefix(self, source: BlockwiseModel, layers: int, examples: Sequence[Example], tell: "Tell") -> Prefix | None:
+    def _prefix(
+        self, source: BlockwiseModel, settings: Recipe, examples: Sequence[Example], tell: "Tell"
+    ) -> Prefix | None:
         """What the blocks below the adapter make of all examples; None where there are none, or no place for it."""
-        below = source.blocks - layers
+        below = source.blocks - settings.layers
         if self.states is None or below <= 0:
             return None
         prefix = Prefix(source, below, self.states.of(self.digest, below), self.ranks)
-        return prefix if prefix.prepare(examples, partial(tell, "layers below the adapter, example")) else None
+        with Lanes.here(settings.batch_size) as lanes:
+            kept = prefix.prepare(examples, partial(tell, "layers below the adapter, example"), lanes)
+        return prefix if kept else None
 
 
 def _from_the_ids(blocks: Blocks) -> Forward:
@@ -181,14 +203,3 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
 
 def _sides(*sets: Sequence[Pair]) -> list[Example]:
     return [side for pair in chain(*sets) for side in (pair.chosen, pair.rejected)]
-
-
-def _with_references(
-    model: nn.Module, pairs: ReadPairs, forward: Forward, settings: TrainingSettings, tell: Tell
-) -> Pairs:
-    """The pairs with what the model makes of them while its adapter is untrained."""
-    model.eval()
-    every, count = [*pairs[0], *pairs[1]], len(pairs[0])
-    margins = references(model, every, forward, settings, lambda done: tell("the base's view, pair", done, len(every)))
-    told = tuple(zip(every, margins, strict=True))
-    return Pairs(told[:count], told[count:])
