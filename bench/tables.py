@@ -128,6 +128,14 @@ def _training(speed: Measured, again: Measured) -> str:
     )
     rows = [(who, _decimal(rate), f"{rate / stock:.2g}x") for who, rate in speeds]
     rows += [
+        (
+            f"seconds to the loss after {after}, mlx-lm / ours, nothing kept before",
+            f"{_decimal(seconds['stock'])} / {_decimal(seconds['ours'])}",
+            "",
+        )
+        for after, seconds in (("one epoch", speed["seconds_one_epoch"]), ("all", speed["seconds_to_same_loss"]))
+    ]
+    rows += [
         ("memory, mlx-lm / ours, GB", f"{speed['stock_gb']} / {speed['ours_gb']}", ""),
         ("largest difference of the losses", _decimal(speed["max_loss_diff"]), ""),
         (f"seconds, first training / with {again['new']} new of {again['examples'] + again['new']} examples",

@@ -44,7 +44,8 @@ CACHE_BYTES = 1 << 30
 
 def training() -> dict[str, Any]:
     """Tokens per second of mlx-lm's trainer and of ours over all epochs, with a cold and a warm cache, with the fast
-    BLAS; of mlx-lm's as it comes from the wheel, over one step; and how far the losses are apart."""
+    BLAS; of mlx-lm's as it comes from the wheel, over one step; how far the losses are apart, and how many seconds it
+    takes to the loss after one epoch and after all, ours with nothing kept before."""
     found = {who: _child(who) for who in ("stock", "ours", "wheel")}
     stock, ours = found["stock"], found["ours"]
     pairs = zip(stock["losses"], ours["losses"], strict=True)
@@ -60,7 +61,10 @@ def training() -> dict[str, Any]:
         "losses": [round(ours["losses"][0], 4), round(ours["losses"][-1], 4)],
         "stock_gb": stock["peak_gb"],
         "ours_gb": ours["peak_gb"],
+        "ours_estimated_gb": ours["estimated_gb"],
         "epochs": SETTINGS.epochs,
+        "seconds_one_epoch": {"stock": stock["seconds"][0], "ours": ours["seconds"][0]},
+        "seconds_to_same_loss": {"stock": stock["seconds"][1], "ours": ours["seconds"][1]},
     }
 
 
@@ -110,11 +114,11 @@ class Told(TrainingCallback):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.losses: list[float] = []
-        self.seconds = 0.0
+        self.seconds: list[float] = []
 
     def on_train_loss_report(self, train_info: dict[str, float]) -> None:
         self.losses.append(float(train_info["train_loss"]))
-        self.seconds += 1 / train_info["iterations_per_second"]
+        self.seconds.append(1 / train_info["iterations_per_second"])
 
 
 def stock(steps: int | None = None) -> dict[str, Any]:
@@ -141,7 +145,8 @@ def stock(steps: int | None = None) -> dict[str, Any]:
         with contextlib.redirect_stdout(sys.stderr):
             stock_train(model, optimizer, given, None, arguments, iterate_batches=in_our_order, training_callback=told)
     return {
-        "tokens_per_s": round(steps * SETTINGS.batch_size * (PROMPT + COMPLETION) / told.seconds, 1),
+        "tokens_per_s": round(steps * SETTINGS.batch_size * (PROMPT + COMPLETION) / sum(told.seconds), 1),
+        "seconds": [round(sum(told.seconds[:count]), 1) for count in (plan.per_epoch, steps)],
         "losses": told.losses, "peak_gb": _peak_gb(),
     }  # fmt: skip
 
@@ -149,14 +154,16 @@ def stock(steps: int | None = None) -> dict[str, Any]:
 def ours() -> dict[str, Any]:
     """Our loop over the same, first with nothing kept, then with everything."""
     with tempfile.TemporaryDirectory() as name:
-        cold, cold_s = _train(Path(name), "cold", examples(EXAMPLES))
+        cold, seconds = _train(Path(name), "cold", examples(EXAMPLES))
         peak_gb = _peak_gb()
         warm, _ = _train(Path(name), "warm", examples(EXAMPLES))
     return {
-        "tokens_per_s": round(cold.train_tokens / cold_s, 1),
+        "tokens_per_s": round(cold.train_tokens / seconds[cold.steps], 1),
+        "seconds": [round(seconds[count], 1) for count in (cold.steps // SETTINGS.epochs, cold.steps)],
         "cached_tokens_per_s": round(warm.tokens_per_s, 1),
         "losses": [point.loss for point in cold.curve],
         "peak_gb": peak_gb,
+        "estimated_gb": round((cold.estimated_memory_bytes or 0) / 1e9, 2),
     }
 
 
@@ -164,26 +171,32 @@ def again() -> dict[str, float]:
     """A training from nothing, and one with a tenth of new examples."""
     with tempfile.TemporaryDirectory() as name:
         given = examples(EXAMPLES + NEWER)
-        _, first_s = _train(Path(name), "first", given[:EXAMPLES])
-        _, second_s = _train(Path(name), "second", given)
-    return {"first_s": round(first_s, 1), "second_s": round(second_s, 1), "examples": EXAMPLES, "new": NEWER}
+        (_, first), (_, second) = (
+            _train(Path(name), which, chosen) for which, chosen in (("first", given[:EXAMPLES]), ("second", given))
+        )
+    first_s, second_s = (round(max(seconds.values()), 1) for seconds in (first, second))
+    return {"first_s": first_s, "second_s": second_s, "examples": EXAMPLES, "new": NEWER}
 
 
-def _train(folder: Path, name: str, given: list[Example]) -> tuple[TrainingResult, float]:
-    """What our loop makes of the examples, and the seconds from when the model was there to the end."""
+def _train(folder: Path, name: str, given: list[Example]) -> tuple[TrainingResult, dict[int, float]]:
+    """What our loop makes of the examples, and the seconds from when the model was there to the end of each
+    step."""
     data = folder / f"{name}-data"
     write_dataset(data, given)
     began: list[float] = []
+    ended: dict[int, float] = {}
 
     def report(progress: TrainingProgress) -> None:
         step_s = progress.step / progress.steps and progress.remaining_s / (progress.steps - progress.step or 1)
         began.append(time.perf_counter() - step_s)
+        ended[progress.step] = time.perf_counter()
 
     result = train(
         GgufFile.open(small_model()), data, SETTINGS, folder / name, report,
         base_digest="small", states=KeptStates(folder / "states", CACHE_BYTES),
     )  # fmt: skip
-    return result, time.perf_counter() - began[0]
+    ended[result.steps] = time.perf_counter()
+    return result, {step: end - began[0] for step, end in ended.items()}
 
 
 def _peak_gb() -> float:

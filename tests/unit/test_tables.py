@@ -25,6 +25,7 @@ MEASURED: dict[str, Any] = {
     "training": {
         "stock_tok_s": 130.0, "ours_tok_s": 325.0, "ours_cached_tok_s": 455.0, "stock_wheel_tok_s": 3.25, "epochs": 3,
         "stock_gb": 1.9, "ours_gb": 0.8, "max_loss_diff": 0.0012,
+        "seconds_one_epoch": {"stock": 90.0, "ours": 40.0}, "seconds_to_same_loss": {"stock": 270.0, "ours": 100.0},
     },
     "retrain": {"first_s": 100.0, "second_s": 61.0, "examples": 20, "new": 2},
     "dpo": {"orca": {"pairs": 90, "held_out": 30, "accuracy": [0.0, 0.8], "margin": [0.0, 0.21],
@@ -138,6 +139,9 @@ def test_the_figures_of_training_are_beside_those_of_mlx_lm() -> None:
     rows = table("training")[1:]
     assert rows[0] == ["mlx-lm", "130", "1x"]
     assert rows[1] == ["ours, 3 epochs, nothing kept before", "325", "2.5x"]
+    assert ["seconds to the loss after one epoch, mlx-lm / ours, nothing kept before", "90 / 40"] in [
+        r[:2] for r in rows
+    ]
     assert rows[-1][:2] == ["seconds, first training / with 2 new of 22 examples", "100 / 61"]
     assert table("dpo")[1:] == [["orca", "90", "30", "50.0 % → 70.0 %", "80.0 %", "0.21"]]
 

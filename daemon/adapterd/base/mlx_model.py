@@ -47,13 +47,13 @@ def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> 
 class BlockwiseModel:
     """A frozen model whose blocks have weights only while they are `loaded`, for machines it does not fit into whole.
 
-    Embedding, final norm and head are in memory always. Raises as `load_mlx_model` does, which tells of `packed`.
+    Embedding, final norm and head are in memory from then on. Raises as `load_mlx_model` does, which tells of `packed`.
     """
 
     def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> None:
         self._source = _Source(gguf, dtype, packed=packed)
         self.model, self.dtype = self._source.model, dtype
-        self._source.fill(name for name in self._source.names if _block_of(name) is None)
+        self._common = [name for name in self._source.names if _block_of(name) is None]
 
     @property
     def blocks(self) -> int:
@@ -67,6 +67,7 @@ class BlockwiseModel:
 
     def keep(self, start: int) -> nn.Module:
         """Load the blocks from `start` to the top for good."""
+        self._fill_common()
         self._source.fill(self._names(start, self.blocks))
         return self.model
 
@@ -74,11 +75,16 @@ class BlockwiseModel:
     def loaded(self, start: int, end: int, *, without: Collection[str] = ()) -> Iterator[nn.Module]:
         """Within, the blocks `start` up to but not including `end` have their weights, but for the parameters named."""
         chosen = [name for name in self._names(start, end) if name not in without]
+        self._fill_common()
         self._source.fill(chosen)
         try:
             yield self.model
         finally:
             self._source.empty(chosen)
+
+    def _fill_common(self) -> None:
+        self._source.fill(self._common)
+        self._common = []
 
     def _names(self, start: int, end: int) -> list[str]:
         return [name for name in self._source.names if _block_of(name) in range(start, end)]
@@ -130,7 +136,6 @@ class FactoredRope:
         frequencies = arguments["rope_theta"] ** exponents * mx.array(factors)
         scale = 1.0 / (arguments["rope_scaling"] or {"factor": 1.0})["factor"]
         magnitude = arguments.get("rope_magnitude", 1.0)
-        mx.eval(frequencies)
         return cls(rotated, arguments["rope_traditional"], frequencies, scale, magnitude)
 
     def __call__(self, x: mx.array, offset: int = 0) -> mx.array:

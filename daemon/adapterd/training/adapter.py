@@ -59,7 +59,6 @@ def begin_at(model: nn.Module, settings: TrainingSettings, folder: Path) -> None
             hint='set training.start = "base"',
         )
     model.load_weights(list(loaded.items()), strict=False)
-    mx.eval(model.trainable_parameters())
 
 
 def _lora_parameters(model: nn.Module, settings: TrainingSettings) -> dict[str, Any]:

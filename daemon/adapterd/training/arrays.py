@@ -23,7 +23,6 @@ def put_back(arrays: Mapping[str, mx.array], model: nn.Module, optimizer: optim.
     """Be where the training was that they were gathered from."""
     model.load_weights(_under(_MODEL, arrays), strict=False)
     optimizer.state = tree_unflatten(_under(_OPTIMIZER, arrays))
-    mx.eval(model.trainable_parameters(), optimizer.state)
     # The key is the two halves of a seed; there is no other way to set it.
     high, low = map(int, np.array(arrays[_RANDOM]))
     mx.random.seed(high << 32 | low)

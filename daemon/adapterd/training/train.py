@@ -12,7 +12,7 @@ import mlx.nn as nn
 
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
-from adapterd.base.lanes import Lanes
+from adapterd.base.lanes import ONE_LANE, Lanes
 from adapterd.base.mlx_model import BlockwiseModel, default_dtype, on_gpu
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.errors import InputError
@@ -37,6 +37,8 @@ from adapterd.training.ranks import ALONE, Ranks
 from adapterd.training.recipe import Recipe
 from adapterd.training.schedule import Plan
 
+PLENTY = 0.8
+"""Of the memory that there is."""
 SLOWER = 0.25
 """Of the learning rate, after a training diverged."""
 
@@ -114,7 +116,8 @@ class _Attempt:
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), packed=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        prefix = self._prefix(source, settings, examples, tell)
+        lanes = self._lanes(source.model, examples, settings)
+        prefix = self._prefix(source, settings.layers, examples, tell, lanes)
         below = prefix.blocks if prefix else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
@@ -125,9 +128,7 @@ class _Attempt:
         if self.sparing:
             fitted = fitted.smaller()
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
-        # What is computed once more cannot be computed side by side.
-        lanes_here = Lanes.here(1 if fitted.recompute else settings.batch_size)
-        with Blocks.only(model, below, sparing=fitted.recompute) as above, lanes_here as lanes:
+        with Blocks.only(model, below, sparing=fitted.recompute) as above:
             forward = prefix.forward_by(above) if prefix else _from_the_ids(above)
             told = self._with_references(model, forward, settings, tell, lanes)
             if self.start:
@@ -159,17 +160,23 @@ class _Attempt:
                 hint="lower dataset.max_tokens",
             )
 
+    def _lanes(self, model: nn.Module, examples: Sequence[Example], settings: Recipe) -> Lanes:
+        """Several where there is so much memory that nothing has to be computed twice, which they do not go with."""
+        demand = Demand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
+        wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
+        plenty = wanted_bytes <= PLENTY * budget_bytes(on_gpu())
+        return Lanes.here(settings.batch_size) if plenty and not self.sparing else ONE_LANE
+
     def _prefix(
-        self, source: BlockwiseModel, settings: Recipe, examples: Sequence[Example], tell: "Tell"
+        self, source: BlockwiseModel, layers: int, examples: Sequence[Example], tell: "Tell", lanes: Lanes
     ) -> Prefix | None:
         """What the blocks below the adapter make of all examples; None where there are none, or no place for it."""
-        below = source.blocks - settings.layers
+        below = source.blocks - layers
         if self.states is None or below <= 0:
             return None
         prefix = Prefix(source, below, self.states.of(self.digest, below), self.ranks)
-        with Lanes.here(settings.batch_size) as lanes:
-            kept = prefix.prepare(examples, partial(tell, "layers below the adapter, example"), lanes)
-        return prefix if kept else None
+        report = partial(tell, "layers below the adapter, example")
+        return prefix if prefix.prepare(examples, report, lanes) else None
 
 
 def _from_the_ids(blocks: Blocks) -> Forward:
