@@ -135,8 +135,6 @@ class Trainer:
             )
         self.optimizer.update(self.model, gradients)
         mx.eval(self.model.trainable_parameters(), self.optimizer.state)
-        # Batches differ in shape, and MLX would keep the buffers of each shape for a next time.
-        mx.clear_cache()
         self.tally.train_tokens += batch.tokens
         self.tally.stepping_s += time.perf_counter() - before
         return loss

@@ -18,6 +18,7 @@ from adapterd.system.machine import available_memory_bytes
 from adapterd.training.data import Example
 
 SHARE_OF_FREE = 0.9
+SHARE_KEPT = 0.1
 _WIDTHS, _FFNS = 10, 4
 """Values that a block keeps of each token for its gradients, in multiples of its two widths."""
 _SCORES = 1.25
@@ -131,6 +132,17 @@ def budget_bytes(on_device: bool) -> int:
         information: Any = mx.device_info()
         budget = min(budget, int(information.get("max_recommended_working_set_size", budget)))
     return int(budget * SHARE_OF_FREE)
+
+
+def keep_some_for_next_time(budget_bytes: int) -> int:
+    """Let MLX keep a part of the budget in buffers that it may use again, and no more; what is left of the budget.
+
+    Batches differ in shape, and MLX keeps the buffers of each shape unless told otherwise; without any, a step takes a
+    tenth longer on a CPU, where memory that comes from the system has to be cleared.
+    """
+    kept = int(budget_bytes * SHARE_KEPT)
+    mx.set_cache_limit(kept)
+    return budget_bytes - kept
 
 
 def says_memory_is_short(error: Exception) -> bool:

@@ -190,11 +190,7 @@ def references(
             report(done)
             yield pair
 
-    found: list[float] = []
-    for told in lanes.map(margin, reported()):
-        found.append(float(told.item()))  # type: ignore[arg-type]
-        mx.clear_cache()
-    return found
+    return [float(told.item()) for told in lanes.map(margin, reported())]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

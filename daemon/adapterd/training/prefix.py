@@ -180,7 +180,6 @@ class Prefix:
         except OSError as exc:
             log.warning("the states below the adapter are not kept, training takes longer: %s", exc)
             return False
-        mx.clear_cache()
         return True
 
 

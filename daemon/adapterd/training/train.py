@@ -21,7 +21,7 @@ from adapterd.training.adapter import attach_adapter, begin_at
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
 from adapterd.training.data import Dataset, Example, Forward
 from adapterd.training.loop import DivergedError, Report, Trainer
-from adapterd.training.memory import Demand, budget_bytes, fit, says_memory_is_short
+from adapterd.training.memory import Demand, budget_bytes, fit, keep_some_for_next_time, says_memory_is_short
 from adapterd.training.preferences import (
     PAIRS,
     VALIDATION_PAIRS,
@@ -116,7 +116,8 @@ class _Attempt:
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), packed=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        lanes = self._lanes(source.model, examples, settings)
+        budget = keep_some_for_next_time(budget_bytes(on_gpu()))
+        lanes = self._lanes(source.model, examples, settings, budget)
         prefix = self._prefix(source, settings.layers, examples, tell, lanes)
         below = prefix.blocks if prefix else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
@@ -124,7 +125,7 @@ class _Attempt:
         model = source.keep(below)
         attach_adapter(model, settings)
         demand = Demand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
-        fitted = fit(demand, settings.batch_tokens, budget_bytes(on_gpu()))
+        fitted = fit(demand, settings.batch_tokens, keep_some_for_next_time(budget_bytes(on_gpu())))
         if self.sparing:
             fitted = fitted.smaller()
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
@@ -160,11 +161,11 @@ class _Attempt:
                 hint="lower dataset.max_tokens",
             )
 
-    def _lanes(self, model: nn.Module, examples: Sequence[Example], settings: Recipe) -> Lanes:
+    def _lanes(self, model: nn.Module, examples: Sequence[Example], settings: Recipe, budget: int) -> Lanes:
         """Several where there is so much memory that nothing has to be computed twice, which they do not go with."""
         demand = Demand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
         wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
-        plenty = wanted_bytes <= PLENTY * budget_bytes(on_gpu())
+        plenty = wanted_bytes <= PLENTY * budget
         return Lanes.here(settings.batch_size) if plenty and not self.sparing else ONE_LANE
 
     def _prefix(
