@@ -213,7 +213,8 @@ class EvaluationSettings:
     `num_ctx` and `num_predict` are in tokens. `at_once` requests are under way at the same time; more than one says
     nothing of latency any more. `guard` asks the set of plain tasks too. `embedding` is the tag of an embedding model
     for similarity of meaning. With `consistency_seeds`, some questions are asked so often with chance, to see whether
-    the answers agree. Of the critical metrics, `require_improved` have to be proven better than live.
+    the answers agree. The `primary` metric has to be proven better than live's; where it is not set, it is the task's.
+    `require_improved` is how many critical metrics have to be, the primary one among them; with 0, none has to.
     """
 
     num_ctx: Annotated[int, Range(16, 1_000_000)] = 4096
@@ -222,6 +223,7 @@ class EvaluationSettings:
     guard: bool = True
     embedding: str | None = None
     consistency_seeds: Annotated[int, Range(0, 100)] = 3
+    primary: str | None = None
     require_improved: Annotated[int, Range(0, 1000)] = 1
 
 

@@ -33,6 +33,14 @@ CRITICAL: Mapping[Task, tuple[str, ...]] = {
 }
 """The metrics by which a task is judged where the configuration says nothing."""
 
+PRIMARY: Mapping[Task, str] = {
+    Task.JSON: FIELD_F1.name,
+    Task.CLASSIFICATION: ACCURACY.name,
+    Task.GENERATION: TOKEN_F1.name,
+    Task.GROUNDED_QA: TOKEN_F1.name,
+}
+"""The one score of each case that has to be proven better where the configuration says nothing."""
+
 
 def metrics_for(
     task: Task, questions: Sequence[Question], *, schema: Mapping[str, Any] | None = None, embed: Embed | None = None

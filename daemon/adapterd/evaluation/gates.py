@@ -1,18 +1,24 @@
 """The rules by which a candidate is promoted or held, and the sentence why.
 
-A critical metric has to be proven not to be worse, any other must not be proven to be. Proof is paired and one-sided at
-95 %; a gain counts if it stays significant after Holm's correction over the critical metrics.
+One metric is primary: the candidate goes live only if that is proven better than live's. The other critical metrics are
+guard rails: a drop of more than their margin keeps the candidate back, proven or not. Any other rule only stops what is
+noticeably worse. Proof is paired and one-sided at 95 %, by the bounds that are shown (statistics.py).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapterd.config import GateRule
-from adapterd.evaluation.metric import Metric
-from adapterd.evaluation.statistics import LEVEL, Comparison, holm
+from adapterd.evaluation.metric import Better, Metric, Unit
+from adapterd.evaluation.statistics import LEVEL, WARNING_LEVEL, Comparison, holm
 from adapterd.evaluation.verdict import Decision, Finding, Outcome, Verdict
 
 DEFAULT_MARGIN = 0.02
+SHRUNK = 0.25
+"""An answer that has less than this share of the characters of both live's answer and the reference is shrunk."""
+SHRUNK_FROM = 40
+"""In characters; of shorter answers, such as labels, the length says nothing."""
+SHRUNK_SHARE = 0.1
 CANDIDATE, LIVE, BASE = "candidate", "live", "base"
 
 
@@ -29,12 +35,15 @@ def judge(
     measured: Sequence[Measured],
     rules: Mapping[str, GateRule],
     *,
+    primary: str | None = None,
     require_improved: int = 1,
     beside: Sequence[Finding] = (),
 ) -> Verdict:
     """Apply the rules to what was measured of a candidate; `beside` are findings that come from elsewhere.
 
-    A rule for a metric that there is not leaves the candidate unproven: a misspelt gate must not stand open.
+    `primary` names the metric that has to be proven better than live's (without it, the first critical one that is
+    more than a yes or no); `require_improved` is how many metrics have to be, the primary one among them. A rule for a
+    metric that there is not leaves the candidate unproven: a misspelt gate must not stand open.
     """
     known = {each.metric.name: each for each in measured}
     findings = [*beside, *(_unknown(name, known) for name in rules if name not in known)]
@@ -42,8 +51,14 @@ def judge(
     findings += [finding for each, rule in ruled for finding in _findings(each, rule)]
     critical = [each for each, rule in ruled if rule.critical and LIVE in each.against]
     if require_improved and critical:
-        findings.append(_improved(critical, min(require_improved, len(critical))))
+        findings.append(_improved(_primary(primary, known, critical), critical, require_improved))
     return _verdict(findings)
+
+
+def _primary(name: str | None, known: Mapping[str, Measured], critical: Sequence[Measured]) -> Measured:
+    if name is not None and name in known:
+        return known[name]
+    return next((each for each in critical if not each.metric.yes_no), critical[0])
 
 
 def is_another_file(digest: str, others: Mapping[str, str]) -> Finding:
@@ -79,6 +94,32 @@ def answers_differ(pairs: Sequence[tuple[str, str]]) -> Finding:
     return Finding("canaries", rule, Outcome.FAILED, sentence)
 
 
+def answers_are_complete(answers: Sequence[tuple[str, str, str]]) -> Finding:
+    """Whether answers are there at all: (candidate's answer, live's answer, reference) of each case.
+
+    A model whose template opens a thought may never close it; its answers arrive empty, or far shorter than before.
+    """
+    rule = f"at most {SHRUNK_SHARE:.0%} more empty or shrunk answers than {LIVE}'s"
+    empty, shrunk = (sum(lacks(*each) for each in answers) for lacks in (_is_empty, _is_shrunk))
+    live_lacks = sum(_is_empty(live, ours, wanted) for ours, live, wanted in answers)
+    sentence = f"{empty} of {len(answers)} answers are empty where one is expected, {shrunk} far shorter than {LIVE}'s"
+    if empty + shrunk - live_lacks <= max(1, SHRUNK_SHARE * len(answers)):
+        return Finding("complete", rule, Outcome.PASSED, sentence)
+    return Finding(
+        "complete", rule, Outcome.FAILED, f"{sentence}; a thinking model may not end its thought (see think)"
+    )
+
+
+def _is_empty(ours: str, _live: str, wanted: str) -> bool:
+    return not ours.strip() and bool(wanted.strip())
+
+
+def _is_shrunk(ours: str, live: str, wanted: str) -> bool:
+    """Far shorter than live's answer and than the reference, so that it is not live that says too much."""
+    shortest = min(len(live.strip()), len(wanted.strip()))
+    return shortest >= SHRUNK_FROM and 0 < len(ours.strip()) < SHRUNK * shortest
+
+
 def _unknown(name: str, known: Mapping[str, Measured]) -> Finding:
     sentence = f"gates.{name} names no metric of this model; there are {', '.join(known)}"
     return Finding(name, "a metric", Outcome.UNPROVEN, sentence)
@@ -104,12 +145,30 @@ def _findings(measured: Measured, rule: GateRule) -> list[Finding]:
     for bound, word in ((rule.min, "at least"), (rule.max, "at most")):
         if bound is not None:
             found.append(_target(measured, bound, word))
-    margin = DEFAULT_MARGIN if rule.margin is None and rule.critical else rule.margin
-    if margin is not None:
-        found += [_not_worse(measured, name, margin, rule) for name in _files(measured)]
+    if rule.critical or rule.margin is not None or rule.min_gain is not None:
+        found += _compared(measured, rule)
+    return found
+
+
+def _compared(measured: Measured, rule: GateRule) -> list[Finding]:
+    """What a rule that compares says; of a metric that has no better or no unit to compare in, that it cannot."""
+    metric = measured.metric
+    if metric.better is Better.NEITHER:
+        return [_impossible(metric, f"{metric.name} is neither better higher nor lower", "give min or max")]
+    margin = rule.margin
+    if margin is None and rule.critical and metric.unit is not Unit.SHARE:
+        return [_impossible(metric, f"{metric.name} counts in {metric.unit}", "give its margin in that unit")]
+    if margin is None and rule.critical:
+        margin = DEFAULT_MARGIN
+    found = [] if margin is None else [_not_worse(measured, name, margin, rule) for name in _files(measured)]
     if rule.min_gain is not None and BASE in measured.against:
         found.append(_gain(measured, rule.min_gain))
     return found
+
+
+def _impossible(metric: Metric, why: str, what_to_do: str) -> Finding:
+    sentence = f"gates.{metric.name} cannot be applied: {why}; {what_to_do}"
+    return Finding(metric.name, "a rule that can be applied", Outcome.UNPROVEN, sentence)
 
 
 def _files(measured: Measured) -> list[str]:
@@ -128,30 +187,38 @@ def _target(measured: Measured, bound: float, word: str) -> Finding:
 
 @dataclass(frozen=True)
 class _Gain:
-    """A comparison in the direction of the metric: positive is better; `low` and `high` are one-sided bounds."""
+    """A comparison in the direction of the metric: positive is better. The true gain is at least `low` and at most
+    `high`, each at 95 %; it is noticeably negative where `noticed` is below 0."""
 
     value: float
     low: float
     high: float
+    noticed: float
 
     @classmethod
     def of(cls, metric: Metric, comparison: Comparison) -> "_Gain":
         low, high = sorted(metric.gain(end) for end in (comparison.bounds.low, comparison.bounds.high))
-        return cls(metric.gain(comparison.difference), low, high)
+        noticed = max(metric.gain(end) for end in (comparison.warning.low, comparison.warning.high))
+        return cls(metric.gain(comparison.difference), low, high, noticed)
 
 
 def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) -> Finding:
-    """Non-inferiority: what is critical has to be proven, of anything else the contrary must not be."""
+    """A guard rail: what is noticeably worse fails; a larger drop than the margin is not accepted of what is critical.
+
+    The margin is never less than one case is worth: of 40, one weighs 0.025.
+    """
     metric, comparison = measured.metric, measured.against[other]
-    gain, text = _Gain.of(metric, comparison), f"not more than {margin:g} worse than {other}"
+    gain = _Gain.of(metric, comparison)
+    allowed = max(margin, 1 / comparison.cases) if metric.bounded else margin
+    text = f"not more than {allowed:.3g} worse than {other}"
     moves = f"{metric.name} goes from {comparison.theirs:.3f} ({other}) to {comparison.ours:.3f}"
-    if gain.high < -margin or (gain.high < 0 and gain.value < -margin):
-        return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which is worse beyond doubt")
-    if gain.low >= -margin or not rule.critical:
-        return Finding(metric.name, text, Outcome.PASSED, moves)
-    needed = comparison.cases_needed(gain.value + margin)
-    more = f"{needed} such cases could tell" if needed else "more cases would not help"
-    sentence = f"{moves}, and {comparison.cases} cases leave open whether it is {margin:g} worse ({more})"
+    if gain.noticed < -margin or (gain.noticed < 0 and gain.value < -margin):
+        return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which is worse")
+    if gain.value >= -allowed or not rule.critical:
+        return Finding(metric.name, text, Outcome.PASSED, f"{moves}; a drop of {max(0, -gain.low):.3f} is possible")
+    needed = comparison.units_needed(-metric.gain(1.0), WARNING_LEVEL)
+    more = f"; {_counted(comparison, needed)} could tell" if needed else ""
+    sentence = f"{moves}, and {_counted(comparison)} leave open whether it is worse{more}"
     return Finding(metric.name, text, Outcome.UNPROVEN, sentence)
 
 
@@ -166,24 +233,57 @@ def _gain(measured: Measured, least: float) -> Finding:
     return Finding(metric.name, rule, Outcome.PASSED, sentence)
 
 
-def _improved(critical: Sequence[Measured], wanted: int) -> Finding:
-    """Whether enough critical metrics are proven better than live."""
-    comparisons = [measured.against[LIVE] for measured in critical]
+def _improved(primary: Measured, critical: Sequence[Measured], wanted: int) -> Finding:
+    """Whether the primary metric is proven better than live's, and enough other critical ones besides."""
+    others = [each for each in critical if each is not primary]
+    wanted = min(wanted, 1 + len(others))
+    rule = f"{primary.metric.name} better than {LIVE}" + (f", and {wanted - 1} more" if wanted > 1 else "")
+    if LIVE not in primary.against or not primary.metric.bounded:
+        return _impossible(primary.metric, f"{primary.metric.name} is no mean of scores", "set evaluation.primary")
+    comparison = primary.against[LIVE]
+    better = _proven_better(others) if wanted > 1 else []
+    on = f"on {_counted(comparison)}"
+    if _Gain.of(primary.metric, comparison).low <= 0:
+        return Finding("improvement", rule, Outcome.UNPROVEN, _open(primary.metric, comparison))
+    if len(better) < wanted - 1:
+        sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {LIVE} beyond chance"
+        return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
+    sentence = f"{on} better than {LIVE}: {', '.join(map(_proven, [primary, *better]))}"
+    return Finding("improvement", rule, Outcome.PASSED, sentence)
+
+
+def _proven_better(others: Sequence[Measured]) -> list[Measured]:
+    """Those that are better than live's beyond chance, by Holm's correction for there being several."""
+    comparisons = [each.against[LIVE] for each in others]
     adjusted = holm([comparison.p for comparison in comparisons])
-    gains = [_Gain.of(measured.metric, comparison) for measured, comparison in zip(critical, comparisons, strict=True)]
-    better = [
-        f"{measured.metric.name} {comparison.theirs:.3f} → {comparison.ours:.3f} (p = {p:.2g})"
-        for measured, comparison, gain, p in zip(critical, comparisons, gains, adjusted, strict=True)
-        if gain.value > 0 and p < 1 - LEVEL
+    return [
+        each
+        for each, comparison, p in zip(others, comparisons, adjusted, strict=True)
+        if each.metric.gain(comparison.difference) > 0 and p < 1 - LEVEL
     ]
-    what = "metric" if wanted == 1 else "metrics"
-    rule = f"{wanted} critical {what} better than {LIVE}"
-    if len(better) >= wanted:
-        sentence = f"on {comparisons[0].cases} unseen cases better than {LIVE}: {', '.join(better)}"
-        return Finding("improvement", rule, Outcome.PASSED, sentence)
-    needed = [c.cases_needed(gain.value) for c, gain in zip(comparisons, gains, strict=True)]
-    least = sorted(count for count in needed if count is not None)
-    more = f"; if what shows is so, {least[wanted - 1]} cases would prove it" if len(least) >= wanted else ""
-    of = f"{len(better)} of the {wanted} critical {what} asked for" if better else "no critical metric"
-    sentence = f"on {comparisons[0].cases} unseen cases {of} is better than {LIVE} beyond chance{more}"
-    return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
+
+
+def _proven(measured: Measured) -> str:
+    metric, comparison = measured.metric, measured.against[LIVE]
+    gain = _Gain.of(metric, comparison)
+    moves = f"{comparison.theirs:.3f} → {comparison.ours:.3f}"
+    return f"{metric.name} {moves} (gain {gain.value:.3f}, at least {gain.low:.3f} with 95 % confidence)"
+
+
+def _open(metric: Metric, comparison: Comparison) -> str:
+    """Why the cases do not prove an improvement, what they could prove, and how many would prove what shows."""
+    moves = f"{comparison.theirs:.3f} → {comparison.ours:.3f}"
+    sentence = f"on {_counted(comparison)} {metric.name} {moves} is not better than {LIVE} beyond chance"
+    if (provable := comparison.provable_gain()) is not None:
+        sentence += f"; as many prove a gain of {provable:.2f} or more"
+    needed = comparison.units_needed(metric.gain(1.0))
+    return sentence + (f"; if what shows is so, {_counted(comparison, needed)} would prove it" if needed else "")
+
+
+def _counted(comparison: Comparison, needed: int | None = None) -> str:
+    """The cases, or how many are needed; sources where cases share them, for those are what is counted then."""
+    shared = comparison.clusters < comparison.cases
+    if needed is not None:
+        return f"{needed} such {'sources' if shared else 'cases'}"
+    cases = f"{comparison.cases} unseen cases"
+    return f"{cases} of {comparison.clusters} sources" if shared else cases

@@ -1,22 +1,31 @@
 """What two models' answers to the same cases prove: intervals, tests, effect sizes, and how many cases would be enough.
 
-Every metric is a function of sums over the cases (measure.py). So a resample of the cases is a weighting of those sums,
-and one bootstrap serves all metrics, with cases that share a source drawn together (Cameron, Gelbach and Miller 2008).
-All of it is deterministic given the seed.
+The mean of scores between 0 and 1 is compared by bounds that hold for any number of cases and any shape of their
+differences (bounded_mean.py); cases that share a source count as one unit, their mean. Any other metric is a function
+of sums over the cases (metric.py), so a resample of the cases is a weighting of those sums, and one bootstrap serves
+them all, with cases that share a source drawn together (Cameron, Gelbach and Miller 2008). Everything is deterministic
+given the seed.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from adapterd.evaluation.bounded_mean import Array as Array
+from adapterd.evaluation.bounded_mean import BoundedMean
+
 Value = Callable[[Array], Array]
 """Sums of the parts, of shape (…, k) → the metric, of shape (…)."""
 
 LEVEL = 0.95
+ALPHA = 1 - LEVEL
+WARNING_LEVEL = 0.75
+"""A loss is believed sooner than a gain: a false alarm costs a night, a missed one goes live. At this level the bounds
+of bounded_mean.py notice a loss as soon as a one-sided z test at 5 % does, since sqrt(2 log 4) = 1.67."""
 RESAMPLES = 4000
 POWER = 0.8
 
@@ -34,8 +43,8 @@ class Interval:
 class Paired:
     """The parts of a metric for two models on the same cases.
 
-    `ours` and `theirs` have the shape (cases, k); `clusters` (cases,) numbers what is drawn together, a source for
-    example. A `bounded` metric is the mean of values 0…1, and a `yes_no` one of values that are 0 or 1.
+    `ours` and `theirs` have the shape (cases, k); `clusters` (cases,) numbers what belongs together, a source for
+    example. A `bounded` metric is the mean of values in [0, 1], and a `yes_no` one of values that are 0 or 1.
     """
 
     ours: Array
@@ -66,21 +75,23 @@ class Paired:
         np.add.at(sums[1], which, self.theirs)
         return sums[0], sums[1]
 
+    def unit_values(self) -> tuple[Array, Array]:
+        """The metric of both models on each cluster that it applies to, two arrays of shape (units,)."""
+        ours, theirs = (self.value(parts) for parts in self.by_cluster())
+        applies = np.isfinite(ours) & np.isfinite(theirs)
+        return ours[applies], theirs[applies]
+
     def smoothed(self) -> "Paired":
         """With a cluster that differs as clusters do once more, and once with the models exchanged.
 
         Else a few cases that are all the same would prove anything, and so would many of which only a few differ. It
-        is the first to reach the root mean square of those that differ. For yes and no this is the interval of Bonett
-        and Price (2012).
+        is the first to reach the root mean square of those that differ.
         """
         ours, theirs = self.by_cluster()
         differences = np.nan_to_num(np.abs(self.value(ours) - self.value(theirs)))
         usual = np.sqrt(np.square(differences).sum() / max(1, np.count_nonzero(differences)))
         typical = np.where(differences >= usual * (1 - 1e-9), differences, np.inf).argmin()
         pair = ours[typical], theirs[typical]
-        if self.bounded and np.array_equal(*pair):
-            size = len(self.ours) / len(ours)
-            pair = np.array([size, size]), np.array([0.0, size])
         return replace(
             self,
             ours=np.vstack([ours, *pair]),
@@ -93,9 +104,11 @@ class Paired:
 class Comparison:
     """What the cases say of ours against theirs. Differences are ours − theirs, in the metric's unit.
 
-    `p` is two-sided, by `test`. Each end of `bounds` is one-sided at `LEVEL`. `d` is Cohen's d of the paired
-    differences, `delta` Cliff's delta; both are None where a single case has no value of its own, and `d` also where
-    all cases differ by the same.
+    The ends of `interval` are two-sided at `LEVEL`. Each end of `bounds` is one-sided: at `LEVEL`, by which gains are
+    proven. Each end of `warning` is one-sided at `WARNING_LEVEL`, by which losses are noticed. `p` is two-sided, by
+    `test`. `d` is Cohen's d of the paired differences, `delta` Cliff's delta; both are None where a single case has no
+    value of its own, and `d` also for a yes or no, and where all cases differ by the same. Of a bounded metric, `ours`,
+    `theirs` and `difference` are means over `clusters`, and `units` has the difference of each, shape (clusters,).
     """
 
     cases: int
@@ -105,7 +118,7 @@ class Comparison:
     difference: float
     interval: Interval
     bounds: Interval
-    standard_error: float
+    warning: Interval
     p: float
     test: str
     wins: int
@@ -113,38 +126,38 @@ class Comparison:
     ties: int
     d: float | None
     delta: float | None
+    units: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
-    def cases_needed(self, gap: float) -> int | None:
-        """How many such cases would prove with `POWER` what is `gap` away from the difference that shows, one-sided at
-        `LEVEL`; None where no number would."""
-        if gap <= 0 or self.standard_error == 0:
+    def units_needed(self, direction: float, level: float = LEVEL) -> int | None:
+        """How many units (cases, or sources where cases share them) would prove with `POWER` that the true difference
+        has the sign of `direction`, if the differences at hand are typical; None where no number would, or the metric
+        has no units."""
+        if not self.units:
             return None
-        share = ((_normal(LEVEL) + _normal(POWER)) * self.standard_error / gap) ** 2
-        return max(self.cases, math.ceil(self.cases * share))
+        return BoundedMean(math.copysign(1.0, direction) * np.array(self.units)).needed(1 - level, POWER)
+
+    def provable_gain(self) -> float | None:
+        """The smallest true difference that as many such units prove to be above 0, at `LEVEL` and with `POWER`; None
+        where the metric has no units."""
+        return BoundedMean(np.array(self.units)).provable(ALPHA, POWER) if self.units else None
+
+    def plain(self) -> dict[str, object]:
+        """Everything but the units, as plain values."""
+        return {name: value for name, value in asdict(self).items() if name != "units"}
 
 
 def compare(paired: Paired, *, seed: int = 0, by_case: bool = True) -> Comparison:
     """All that the cases prove about one metric; `by_case` says whether single cases have a value."""
-    interval, bounds, standard_error = _bootstrap(paired.smoothed(), seed)
     differences = paired.by_case() if by_case else np.array([])
-    test, p = _test(paired, differences, seed)
-    ours, theirs = (float(paired.value(parts.sum(axis=0))) for parts in (paired.ours, paired.theirs))
+    proven = _bounded(paired) if paired.bounded else _resampled(paired, seed)
     return Comparison(
         cases=paired.cases,
-        clusters=len(np.unique(paired.clusters)),
-        ours=ours,
-        theirs=theirs,
-        difference=ours - theirs,
-        interval=interval,
-        bounds=bounds,
-        standard_error=standard_error,
-        p=p,
-        test=test,
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         ties=int((differences == 0).sum()),
-        d=_cohens_d(differences) if by_case else None,
+        d=_cohens_d(differences) if by_case and not paired.yes_no else None,
         delta=_cliffs_delta(paired) if by_case else None,
+        **proven,
     )
 
 
@@ -157,9 +170,47 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _bootstrap(paired: Paired, seed: int) -> tuple[Interval, Interval, float]:
-    """The interval, the one of which each end is one-sided, and the standard error: percentiles of resampled clusters,
-    expanded for small numbers (Hesterberg 2015)."""
+def _bounded(paired: Paired) -> dict[str, Any]:
+    """The comparison of two means of scores in [0, 1], by betting."""
+    ours, theirs = paired.unit_values()
+    units = np.clip(ours - theirs, -1.0, 1.0)  # rounding may lead a hair outside
+    if not len(units):
+        return _nothing_in_common(paired)
+    mean = BoundedMean(units)
+    return {
+        "clusters": len(units), "ours": float(ours.mean()), "theirs": float(theirs.mean()),
+        "difference": float(units.mean()), "units": tuple(units.tolist()), "test": "betting", "p": mean.p_value(),
+        "interval": Interval(mean.lower(ALPHA / 2), mean.upper(ALPHA / 2), LEVEL),
+        "bounds": Interval(mean.lower(ALPHA), mean.upper(ALPHA), LEVEL),
+        "warning": Interval(mean.lower(1 - WARNING_LEVEL), mean.upper(1 - WARNING_LEVEL), WARNING_LEVEL),
+    }  # fmt: skip
+
+
+def _nothing_in_common(paired: Paired) -> dict[str, Any]:
+    """The comparison where no unit has a value of both: nothing is known of the difference."""
+    ours, theirs = (float(paired.value(parts.sum(axis=0))) for parts in (paired.ours, paired.theirs))
+    anything = Interval(-1.0, 1.0, LEVEL)
+    return {
+        "clusters": 0, "ours": ours, "theirs": theirs, "difference": ours - theirs, "test": "none", "p": 1.0,
+        "interval": anything, "bounds": anything, "warning": anything,
+    }  # fmt: skip
+
+
+def _resampled(paired: Paired, seed: int) -> dict[str, Any]:
+    """The comparison of any other metric, by the bootstrap and by randomisation."""
+    clusters = len(np.unique(paired.clusters))
+    ours, theirs = (float(paired.value(parts.sum(axis=0))) for parts in (paired.ours, paired.theirs))
+    interval, bounds = _bootstrap(paired.smoothed(), seed)
+    return {
+        "clusters": clusters, "ours": ours, "theirs": theirs, "difference": ours - theirs, "test": "randomisation",
+        "p": _randomisation(paired, seed) if clusters > 1 else 1.0, "interval": interval, "bounds": bounds,
+        "warning": bounds,
+    }  # fmt: skip
+
+
+def _bootstrap(paired: Paired, seed: int) -> tuple[Interval, Interval]:
+    """The interval, and the one of which each end is one-sided: percentiles of resampled clusters, expanded for small
+    numbers (Hesterberg 2015)."""
     from scipy.stats import bootstrap
 
     ours, theirs = paired.by_cluster()
@@ -180,11 +231,7 @@ def _bootstrap(paired: Paired, seed: int) -> tuple[Interval, Interval, float]:
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     found = drawn.bootstrap_distribution
-    return (
-        _percentiles(found, LEVEL, clusters),
-        _percentiles(found, 2 * LEVEL - 1, clusters),
-        float(drawn.standard_error),
-    )
+    return _percentiles(found, LEVEL, clusters), _percentiles(found, LEVEL - ALPHA, clusters)
 
 
 def _percentiles(found: Array, level: float, clusters: int) -> Interval:
@@ -202,23 +249,6 @@ def _counts(drawn: NDArray[np.int64], clusters: int) -> Array:
     rows = clusters * np.arange(len(drawn))[:, None]
     counted = np.bincount((drawn + rows).ravel(), minlength=len(drawn) * clusters)
     return counted.reshape(len(drawn), clusters).astype(float)
-
-
-def _test(paired: Paired, differences: Array, seed: int) -> tuple[str, float]:
-    """The name of the test that fits, and its two-sided p for there being no difference."""
-    from scipy.stats import binomtest, wilcoxon
-
-    clusters = len(np.unique(paired.clusters))
-    if clusters < 2:
-        return "none", 1.0
-    if not len(differences) or clusters < paired.cases:
-        return "randomisation", _randomisation(paired, seed)
-    if not differences.any():
-        return ("McNemar" if paired.yes_no else "Wilcoxon"), 1.0
-    if paired.yes_no:
-        wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-        return "McNemar", float(binomtest(wins, wins + losses).pvalue)
-    return "Wilcoxon", float(wilcoxon(differences).pvalue)
 
 
 def _randomisation(paired: Paired, seed: int) -> float:
@@ -247,16 +277,12 @@ def _cohens_d(differences: Array) -> float | None:
     return float(differences.mean() / differences.std(ddof=1))
 
 
-def _cliffs_delta(paired: Paired) -> float:
+def _cliffs_delta(paired: Paired) -> float | None:
     """How much more often a case of ours is above one of theirs than below, −1…1 (Cliff 1993)."""
     from scipy.stats import mannwhitneyu
 
     ours, theirs = (values[np.isfinite(values)] for values in map(paired.value, (paired.ours, paired.theirs)))
+    if not len(ours) or not len(theirs):
+        return None
     u = mannwhitneyu(ours, theirs, method="asymptotic").statistic
     return float(2 * u / (len(ours) * len(theirs)) - 1)
-
-
-def _normal(level: float) -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(level))

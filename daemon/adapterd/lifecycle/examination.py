@@ -15,15 +15,23 @@ from adapterd.config import GateRule, ModelSettings, Task
 from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import NotFoundError, StageError
 from adapterd.evaluation.answers import cached
-from adapterd.evaluation.catalogue import CRITICAL, Baselines, baselines, metrics_for
+from adapterd.evaluation.catalogue import CRITICAL, PRIMARY, Baselines, baselines, metrics_for
 from adapterd.evaluation.consistency import CASES, TEMPERATURE, consistency, together
 from adapterd.evaluation.evaluate import Answers, Scores, ask_all, measure, score
-from adapterd.evaluation.gates import BASE, CANDIDATE, Measured, answers_differ, is_another_file, judge
+from adapterd.evaluation.gates import (
+    BASE,
+    CANDIDATE,
+    LIVE,
+    Measured,
+    answers_are_complete,
+    answers_differ,
+    is_another_file,
+    judge,
+)
 from adapterd.evaluation.guard import guard_items, guard_metrics
 from adapterd.evaluation.hygiene import HYGIENE
 from adapterd.evaluation.json_metrics import is_exact, read_schema
 from adapterd.evaluation.metric import Metric, Question
-from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.text_metrics import asked
 from adapterd.evaluation.verdict import Decision, Finding
 from adapterd.home import Home, make_private
@@ -118,7 +126,7 @@ class Judged:
     findings: tuple[Finding, ...]
     scores: dict[str, Scores]
     baselines: dict[str, Baselines]
-    comparisons: dict[str, dict[str, Comparison]]
+    comparisons: dict[str, dict[str, dict[str, object]]]
     evaluation_hash: str
 
     def metrics(self) -> dict[str, Any]:
@@ -170,14 +178,24 @@ class Examination:
     def judge(self, papers: Papers, beside: Sequence[Finding] = ()) -> Judged:
         """The verdict on the candidate, by the gates in force."""
         measured, scores = papers.measured(), papers.scores()
-        ours, base = (papers.frozen.answers[name].answers for name in (CANDIDATE, BASE))
+        ours, live, base = (papers.frozen.answers[name].answers for name in (CANDIDATE, LIVE, BASE))
         canaries = [(ours[place].text, base[place].text) for place in papers.frozen.wrong_in(BASE)]
+        lengths = [
+            (answer.text, other.text, question.reference)
+            for answer, other, question in zip(ours, live, papers.frozen.questions, strict=True)
+        ]
         others = {name: found.digest for name, found in scores.items() if name != CANDIDATE}
         verdict = judge(
             measured,
             rules_of(self.settings),
+            primary=primary_of(self.settings),
             require_improved=self.settings.evaluation.require_improved,
-            beside=[is_another_file(scores[CANDIDATE].digest, others), *beside, answers_differ(canaries)],
+            beside=[
+                is_another_file(scores[CANDIDATE].digest, others),
+                *beside,
+                answers_differ(canaries),
+                answers_are_complete(lengths),
+            ],
         )
         return Judged(
             verdict.decision,
@@ -189,7 +207,11 @@ class Examination:
                 for metric in papers.frozen.metrics
                 if metric not in HYGIENE
             },
-            {each.metric.name: dict(each.against) for each in measured if each.against},
+            {
+                each.metric.name: {name: found.plain() for name, found in each.against.items()}
+                for each in measured
+                if each.against
+            },
             papers.evaluation_hash,
         )
 
@@ -255,9 +277,14 @@ class _Progress:
         self.report(min(1.0, self.share), asking=self.asking)
 
 
+def primary_of(settings: ModelSettings) -> str:
+    """The metric that has to be proven better: the configured one, else the task's."""
+    return settings.evaluation.primary or PRIMARY[settings.task]
+
+
 def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
     """The gates in force: those of the task and of the guard set, and over them what the configuration says."""
-    own = {name: GateRule(critical=True) for name in CRITICAL[settings.task]}
+    own = {name: GateRule(critical=True) for name in (*CRITICAL[settings.task], primary_of(settings))}
     guard = {"guard": GateRule(margin=GUARD_MARGIN)} if settings.evaluation.guard else {}
     return {**own, **guard, **settings.gates}
 
