@@ -87,7 +87,9 @@ def _architectures(names: Measured) -> str:
     return _table(header, rows, names=1)
 
 
-def _simulations(coverage: Measured, false_promotion: Measured, power: Measured) -> str:
+def _simulations(
+    coverage: Measured, false_promotion: Measured, skewed: Measured, drift: Measured, power: Measured, needed: Measured
+) -> str:
     of = f"{_whole(coverage['simulations'])} simulations of {coverage['cases']} cases"
     kinds = {"yes_or_no": "yes or no", "scores": "scores", "clustered": "scores, four of each source"}
     held = [
@@ -96,13 +98,24 @@ def _simulations(coverage: Measured, false_promotion: Measured, power: Measured)
     ]
     pairs = f"{false_promotion['pairs']} pairs, {false_promotion['cases']} cases"
     noise = ("of two equal models one is promoted", pairs, _percent(false_promotion["rate"]))
+    worlds = f"{skewed['worlds']} worlds, {_whole(skewed['simulations'])} simulations each"
+    season = f"{drift['nights']} nights, {drift['seasons']} seasons"
+    skew = [
+        ("a candidate that is not better is promoted, in the worst of the worlds", worlds, _percent(skewed["rate"])),
+        ("what live is worth after nights of candidates that are 0.003 worse", season, f"{drift['true_quality']:+.4f}"),
+    ]
     share, tries = _percent(power["power"]), f"{power['tries']} tries"
     gains = [
         (f"the least gain that is promoted in {share} or more", f"{cases} cases, {tries}", _decimal(gain))
         for cases, gain in power.items()
         if cases.isdigit() and gain is not None
     ]
-    return _table(("what", "of", "measured"), [*held, noise, *gains], names=2)
+    told = (
+        "the number of cases that a verdict names is off by at most",
+        f"a power of {_percent(needed['power'])}",
+        _percent(needed["worst_error"]),
+    )
+    return _table(("what", "of", "measured"), [*held, noise, *skew, *gains, told], names=2)
 
 
 def _wnut17(found: Measured, cache: Measured) -> str:
@@ -217,7 +230,10 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "exact_weights": (("exact_weights",), _exact_weights),
     "resume": (("resume",), _resume),
     "distributed": (("distributed",), _distributed),
-    "simulations": (("coverage", "false_promotion", "power"), _simulations),
+    "simulations": (
+        ("coverage", "false_promotion", "skewed", "skewed_drift", "power", "needed"),
+        _simulations,
+    ),
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),
 }

@@ -41,6 +41,9 @@ MEASURED: dict[str, Any] = {
     },
     "false_promotion": {"rate": 0.025, "pairs": 400, "cases": 100},
     "power": {"power": 0.8, "tries": 200, "50": 0.25, "100": 0.15, "200": None},
+    "skewed": {"rate": 0.013, "worst": "5 % lose 0.95, 100 cases", "worlds": 99, "simulations": 1000},
+    "skewed_drift": {"true_quality": -0.00012, "nights": 50, "seasons": 40},
+    "needed": {"worst_error": 0.12, "power": 0.8},
     "wnut17": {"base_f1": 0.01, "tuned_f1": 0.21, "interval": [0.1, 0.3], "cases": 200, "decision": "promote"},
     "recipe": [
         {"set": "b", "examples": 40, "epochs": 3, "rate": 0.001, "first": 1.127, "best": 0.1289},
@@ -127,9 +130,12 @@ def test_the_documentation_has_a_place_for_every_table() -> None:
 
 
 def test_the_figures_of_the_simulations_and_of_the_entities() -> None:
-    held, *_, noise, fifty, hundred = table("simulations")[1:]
+    held, _, _, noise, worst, drift, fifty, hundred, told = table("simulations")[1:]
     assert held == ["the 95.0 % interval holds what is true: yes or no", "1 000 simulations of 100 cases", "95.6 %"]
     assert noise == ["of two equal models one is promoted", "400 pairs, 100 cases", "2.5 %"]
+    assert worst[1:] == ["99 worlds, 1 000 simulations each", "1.3 %"]
+    assert drift[1:] == ["50 nights, 40 seasons", "-0.0001"]
+    assert told[1:] == ["a power of 80.0 %", "12.0 %"]
     assert fifty == ["the least gain that is promoted in 80.0 % or more", "50 cases, 200 tries", "0.25"]
     assert hundred[1] == "100 cases, 200 tries", "there is no row for what was not reached"
     assert ["95 % interval of the difference", "+0.100 to +0.300"] in table("wnut17")

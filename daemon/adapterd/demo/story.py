@@ -25,7 +25,8 @@ from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 300, 80
+FIRST, SECOND = 110, 280
+"""Records of the first night, half of which judge, and of the nights after it."""
 UNSEEN = 40
 NUM_CTX, NUM_PREDICT = 2048, 80
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
@@ -33,6 +34,7 @@ RECIPE = {
     "training.layers": 8,
     "training.epochs": 1,
     "training.learning_rate": 1e-3,
+    "dataset.evaluation_share": 0.5,
     "dataset.evaluation_max": 40,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
@@ -79,10 +81,9 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
         stage.adapterctl("retrain")
         stage.adapterctl("feedback", "quarantine")
         stage.ask(MODEL, unseen[0].prompt)
-        say("\n— The next night: more feedback, a second version from the base with all of it.")
+        say("\n— A week later: three times as much feedback, a second version from the base with all of it.")
         written.append(_feedback(stage, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         stage.adapterctl("retrain")
-        _make_second_live(stage)
         stage.ollama("list")
         summary.values["base"] = _measure(stage, ModelTags(MODEL).base, unseen)
         summary.values["live"] = _measure(stage, ModelTags(MODEL).live, unseen)
@@ -119,15 +120,6 @@ def _feedback(stage: DemoStage, count: int, seed: int, start: datetime) -> Writt
     return written
 
 
-def _make_second_live(stage: DemoStage) -> None:
-    """The rollback needs something to take back: if the gates did not pass the second version, promote it by hand."""
-    with Store(Home(stage.home).database) as store:
-        live, newest = store.versions.deployment(MODEL), store.versions.all(MODEL)[-1]
-    if live is not None and live.live != newest.version:
-        say(f"\n— {newest.version} was not promoted; for the sake of the story it is, by hand (and taken back below).")
-        stage.adapterctl("promote", newest.version, "--force", "--yes")
-
-
 def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
     """Ask a tag prompts that nobody has seen, through the runtime, without constrained decoding."""
     options = ChatOptions(num_ctx=NUM_CTX, num_predict=NUM_PREDICT)
@@ -146,9 +138,11 @@ def _read_journal(stage: DemoStage, summary: Summary, written: Sequence[WrittenF
     home = Home(stage.home)
     with Store(home.database) as store:
         files = store.feedback.files(MODEL)
-        first, second = (store.runs.stages(version.run_id) for version in store.versions.all(MODEL)[:2])
+        versions = store.versions.all(MODEL)[:2]
+        first, second = (store.runs.stages(version.run_id) for version in versions)
     took = {row.name: row.seconds for row in first}
     made = {row.name: row.result or {} for row in second}
+    summary.values["verdicts"] = {version.version: version.reason for version in versions}
     summary.seconds |= {name: round(took[stage_name], 3) for name, stage_name in STAGE_OF.items()}
     base = stage.runtime.show(ModelTags(MODEL).base).gguf
     tensors, serving = made["merging"]["tensors"], made["serving"]

@@ -29,6 +29,7 @@ LARGEST_BET = 0.98
 FIRST_VARIANCE = 0.25
 """The variance that is assumed before the first value is seen, counted as one value."""
 BISECTIONS = 25
+P_BISECTIONS = 14
 LEAST_LOG_LEVEL = -700.0
 """The logarithm of the smallest level that is looked at; e to the power of it is still a normal float."""
 PROVABLE_STEP = 0.005
@@ -60,7 +61,7 @@ class BoundedMean:
         """Two-sided p for the true mean being 0: twice the smallest level at which a bound excludes it."""
         sides = (self._orders, -self._orders)
         refuted, not_refuted = 0.0, LEAST_LOG_LEVEL
-        for _ in range(BISECTIONS):
+        for _ in range(P_BISECTIONS):
             level = math.exp((refuted + not_refuted) / 2)
             if any(_refutes(side, bets(side, level), 0.0, level) for side in sides):
                 refuted = math.log(level)
