@@ -5,6 +5,7 @@ guard rails: a drop of more than their margin keeps the candidate back, proven o
 noticeably worse. Proof is paired and one-sided at 95 %, by the bounds that are shown (statistics.py).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -212,6 +213,8 @@ def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) ->
     allowed = max(margin, 1 / comparison.cases) if metric.bounded else margin
     text = f"not more than {allowed:.3g} worse than {other}"
     moves = f"{metric.name} goes from {comparison.theirs:.3f} ({other}) to {comparison.ours:.3f}"
+    if not all(map(math.isfinite, (gain.value, gain.low, gain.noticed))):
+        return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which cannot be compared")
     if gain.noticed < -margin or (gain.noticed < 0 and gain.value < -margin):
         return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which is worse")
     if gain.value >= -allowed or not rule.critical:

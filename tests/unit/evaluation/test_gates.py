@@ -240,6 +240,16 @@ def test_a_primary_metric_that_is_no_mean_of_scores_is_refused() -> None:
     assert "set evaluation.primary" in verdict.reason
 
 
+@pytest.mark.parametrize("critical", [True, False])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of infinite sums
+def test_a_metric_that_is_not_finite_passes_no_gate(critical: bool) -> None:
+    error = mean_of("mae.n", "", lambda *_: 0.0, better=Better.LOWER, unit=Unit.NUMBER)
+    found = measured(error, [float("inf")] + [0.2] * 29, live=[0.2] * 30)
+    verdict = judged(found, require_improved=0, rule=GateRule(margin=0.1, critical=critical))
+    assert verdict.decision is Decision.HOLD
+    assert "mae.n goes from 0.200 (live) to inf, which cannot be compared" in verdict.reason
+
+
 # Answers that are not there.
 
 LONG = "an answer that is long enough to be shortened by a lot"
