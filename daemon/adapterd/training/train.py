@@ -90,7 +90,7 @@ def train(
         if not says_memory_is_short(exc) or ranks.size > 1:
             raise
         attempt = replace(attempt, sparing=True)
-        log.warning("training goes on with half as much at a time: %s", exc)
+        log.warning("training goes on with half as much at a time: %s", str(exc) or "memory ran out")
     gc.collect()  # the first attempt's model, which refers to itself
     mx.clear_cache()
     return attempt.run(recipe)

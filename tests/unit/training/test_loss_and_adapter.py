@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,28 @@ def test_a_damaged_adapter_to_begin_at_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adapters.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="does not hold a readable adapter"):
         begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+
+
+def renamed(folder: Path, change: Callable[[str], str]) -> None:
+    weights: Any = mx.load(str(folder / "adapters.safetensors"))
+    mx.save_safetensors(str(folder / "adapters.safetensors"), {change(name): each for name, each in weights.items()})
+
+
+def test_an_adapter_by_its_names_within_gradient_checkpointing_is_begun_at(tmp_path: Path) -> None:
+    """As they were once kept."""
+    first = adapted(SETTINGS)
+    first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
+    save_adapter(first, SETTINGS, tmp_path)
+    renamed(tmp_path, lambda name: name.replace("layers.1.", "layers.1.block."))
+    second = adapted(replace(SETTINGS, seed=7))
+    begin_at(second, SETTINGS, tmp_path)
+    ids = mx.array([[1, 2, 3]])
+    assert mx.array_equal(second(ids), first(ids)).item()
+
+
+def test_the_tensor_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
+    renamed(tmp_path, lambda name: name.replace("k_proj.lora_a", "k_proj.lora_c"))
+    with pytest.raises(InputError, match=r"\(model\.layers\.1\.self_attn\.k_proj\.lora_a is missing\)") as caught:
+        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+    assert caught.value.hint == 'set training.start = "base"'

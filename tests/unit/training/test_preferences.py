@@ -11,6 +11,7 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 from tiny_llama import VOCABULARY, adapted, random_examples, tiny_llama
+from tolerances import rounding, through_blocks
 
 from adapterd.base.mlx_model import hidden_states, project
 from adapterd.config import Preferences
@@ -18,7 +19,16 @@ from adapterd.errors import InputError
 from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import Dataset, Example, whole_model
 from adapterd.training.loop import Trainer
-from adapterd.training.preferences import Pair, PairBatch, Pairs, measure, read_pairs, references, without_chosen
+from adapterd.training.preferences import (
+    Pair,
+    PairBatch,
+    Pairs,
+    as_often_as_examples,
+    measure,
+    read_pairs,
+    references,
+    without_chosen,
+)
 from adapterd.training.progress import TrainingResult
 from adapterd.training.recipe import Recipe
 
@@ -145,3 +155,26 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "pairs.jsonl").write_text(line + "\n")
     with pytest.raises(InputError, match=r"pairs\.jsonl line 1 is not a pair"):
         list(read_pairs(tmp_path / "pairs.jsonl"))
+
+
+def test_a_pair_counts_as_often_as_the_example_of_its_record() -> None:
+    pairs = [replace(p, chosen=replace(p.chosen, record=f"record-{n}")) for n, p in enumerate(PAIRS[:4])]
+    examples = [replace(pairs[n].chosen, weight=3.0 if n == 1 else 1.0) for n in range(3)]
+    weighted = as_often_as_examples(pairs, examples)
+    assert [pair.weight for pair in weighted] == [1.0, 3.0, 1.0, 1.0]
+    assert [pair.chosen.ids for pair in weighted] == [pair.chosen.ids for pair in pairs]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_across_steps_pairs_count_as_often_as_they_are_said_to(size: int) -> None:
+    """Also those of a last, short batch; and a batch of one that counts more is not as if it counted once."""
+    model, settings = tiny_llama(), replace(SETTINGS, sft_weight=0.5)
+    pairs = [replace(p, chosen=replace(p.chosen, weight=3.0 if n < 4 else 1.0)) for n, p in enumerate(PAIRS)]
+    told = tuple((pair, 0.5) for pair in pairs)
+    alone = [PairBatch.of([pair], [0.5]).loss(model, whole_model, settings).item() for pair in pairs]
+    batches = Pairs(told).batches(size, seed=0, epoch=1)
+    losses = [batch.loss(model, whole_model, settings).item() for batch in batches]
+    expected = sum(pair.weight * loss for pair, loss in zip(pairs, alone, strict=True)) / sum(p.weight for p in pairs)
+    assert np.mean(losses) == pytest.approx(expected, rel=rounding(through_blocks(2, width=32, ffn=48, positions=16)))
+    means = [batch.mean_factor * loss for batch, loss in zip(batches, losses, strict=True)]
+    assert min(alone) * 0.99 < min(means) <= max(means) < max(alone) * 1.01
