@@ -9,7 +9,8 @@ import mlx.nn as nn
 import pytest
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
-from tiny_llama import adapted, random_examples, tiny_llama
+from tiny_llama import TERMS, adapted, random_examples, tiny_llama
+from tolerances import assert_close, rounding
 
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
@@ -31,7 +32,7 @@ def test_the_loss_is_the_full_computations_at_completions() -> None:
     batch = Batch.of(examples)
     expected = sum(naive_sum(model, example).item() for example in examples) / batch.targets.size
     loss = batch.loss(model, whole_model, SETTINGS).item()
-    assert loss == pytest.approx(expected, rel=1e-5)
+    assert loss == pytest.approx(expected, rel=rounding(TERMS))
 
 
 def test_so_is_its_gradient() -> None:
@@ -43,7 +44,7 @@ def test_so_is_its_gradient() -> None:
         model, lambda model: sum(naive_sum(model, example) for example in examples) / batch.targets.size
     )(model)
     for (name, mine), (_, theirs) in zip(tree_flatten(gradient), tree_flatten(expected), strict=True):
-        assert mx.allclose(mine, theirs, rtol=1e-3, atol=1e-6).item(), name
+        assert_close(mine, theirs, 2 * TERMS, name=name)
 
 
 def test_a_new_adapter_changes_nothing() -> None:
@@ -106,7 +107,7 @@ def test_an_example_that_counts_twice_is_as_good_as_two() -> None:
     model, (first, second) = tiny_llama(), random_examples(2, seed=2)
     twice, weighted = Batch.of([first, second, second]), Batch.of([first, replace(second, weight=2.0)])
     losses = [batch.loss(model, whole_model, SETTINGS).item() for batch in (twice, weighted)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] == pytest.approx(losses[1], rel=rounding(TERMS))
     assert twice.weight == weighted.weight
     assert losses[0] != pytest.approx(Batch.of([first, second]).loss(model, whole_model, SETTINGS).item(), rel=1e-3)
 

@@ -12,6 +12,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from tiny_gguf import write_tiny_gguf
+from tolerances import rounding, through_blocks
 
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
@@ -256,7 +257,9 @@ def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path
     settings = replace(SETTINGS, learning_rate=2e-2, epochs=6)
     first, _ = trained(base, dataset, tmp_path / "first", settings)
     again = train(base, dataset, settings, tmp_path / "second", lambda _: None, start=tmp_path / "first")
-    assert again.first_validation_loss == pytest.approx(first.best_validation_loss, rel=1e-5)
+    assert again.first_validation_loss == pytest.approx(
+        first.best_validation_loss, rel=rounding(through_blocks(3) + 64)
+    )
     assert first.first_validation_loss > first.best_validation_loss > again.best_validation_loss
 
 

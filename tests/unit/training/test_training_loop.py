@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
-from tiny_llama import adapted, random_examples, tiny_llama
-from tolerances import rounding, through_blocks
+from tiny_llama import TERMS, adapted, random_examples, tiny_llama
+from tolerances import assert_close, rounding
 
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
@@ -61,7 +61,7 @@ def test_the_best_adapter_is_kept_not_the_last(tmp_path: Path) -> None:
     assert 0 < result.best_step < result.steps
     assert losses[result.best_step] == min(losses.values()) == result.best_validation_loss
     assert losses[result.steps] > result.best_validation_loss + 0.1
-    assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=1e-4)
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=rounding(TERMS))
 
 
 def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
     result, _ = trained(tmp_path, data, patience=2)
     assert (result.best_step, result.steps) == (0, 4)
     assert result.best_validation_loss == result.first_validation_loss
-    assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=1e-5)
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=rounding(TERMS))
 
 
 def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path: Path) -> None:
@@ -121,10 +121,8 @@ def test_the_steps_of_an_epoch_add_up_to_the_gradient_of_all_tokens() -> None:
     loss, whole = gradient(model, Batch.of(examples))
     assert len(pieces) > len(batches) > 1
     # Within and between the tokens of all examples, there and back.
-    terms = 2 * through_blocks(2, width=32, ffn=48, positions=16) + sum(len(each.ids) for each in examples)
-    np.testing.assert_allclose(
-        summed / len(batches), flat(whole), rtol=0, atol=rounding(terms, np.abs(flat(whole)).max())
-    )
+    terms = 2 * TERMS + sum(len(each.ids) for each in examples)
+    assert_close(summed / len(batches), flat(whole), terms)
     assert np.mean([gradient(model, batch)[0].item() for batch in batches]) == pytest.approx(
         loss.item(), rel=rounding(terms)
     )
@@ -139,8 +137,8 @@ def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) ->
     for number, each in enumerate((*data, Dataset(mixed, ()))):
         (tmp_path / str(number)).mkdir()
         told.append([point.loss for point in trained(tmp_path / str(number), each, **settings)[0].curve])
-    assert told[1] == pytest.approx(told[0], rel=1e-5)
-    assert told[2] == pytest.approx(told[0], rel=1e-5)
+    for other in told[1:]:  # as far as steps of that size lead
+        assert other == pytest.approx(told[0], rel=rounding(TERMS) + settings["learning_rate"] * len(LEARNABLE.train))
 
 
 def test_validation_is_the_same_whatever_counts_more_in_training(tmp_path: Path) -> None:
@@ -150,7 +148,7 @@ def test_validation_is_the_same_whatever_counts_more_in_training(tmp_path: Path)
         validation = tuple(replace(e, weight=weight if n % 2 else 1.0) for n, e in enumerate(LEARNABLE.validation))
         result, _ = trained(out, Dataset(LEARNABLE.train, validation), batch_size=size, epochs=1)
         told.append(result.first_validation_loss)
-    assert told[1:] == pytest.approx([told[0]] * 2, rel=rounding(32 * 16))
+    assert told[1:] == pytest.approx([told[0]] * 2, rel=rounding(TERMS))
 
 
 def broken(token: int) -> Any:
