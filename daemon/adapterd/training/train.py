@@ -142,7 +142,7 @@ class _Attempt:
                 model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks, lanes
             )
             result = trainer.run()
-        return replace(result, estimated_memory_bytes=fitted.bytes)
+        return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)
 
     def _with_references(
         self, model: nn.Module, forward: Forward, settings: Recipe, tell: "Tell", lanes: Lanes

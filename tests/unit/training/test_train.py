@@ -169,6 +169,7 @@ def test_gradient_checkpointing_is_used_where_it_is_wanted(
     base: GgufFile, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[bool] = []
+    told: list[bool | None] = []
     only = Blocks.only
 
     def noted(*given: Any, sparing: bool = False, **more: Any) -> Any:
@@ -178,8 +179,8 @@ def test_gradient_checkpointing_is_used_where_it_is_wanted(
     monkeypatch.setattr(Blocks, "only", noted)
     for wanted in ("auto", "on", "off"):
         settings = replace(SETTINGS, gradient_checkpointing=GradientCheckpointing(wanted))
-        trained(base, dataset, tmp_path / wanted, settings)
-    assert used == [False, True, False]
+        told.append(trained(base, dataset, tmp_path / wanted, settings)[0].gradient_checkpointing)
+    assert used == told == [False, True, False]
     one, two, three = (mx.load(str(tmp_path / name / WEIGHTS)) for name in ("auto", "on", "off"))
     assert one.keys() == two.keys() == three.keys()
 
