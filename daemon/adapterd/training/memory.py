@@ -51,7 +51,7 @@ class Fitted:
 @dataclass(frozen=True)
 class Demand:
     """What makes a step large: the model's sizes, the longest examples there are, in ids, and how many are computed at
-    a time: `rows` at most, `least` at least."""
+    a time: `rows` at most, `least` at least; and whether blocks may be computed twice."""
 
     fixed_bytes: int
     value_bytes: int
@@ -64,6 +64,7 @@ class Demand:
     completion: int
     rows: int
     least: int = 1
+    checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO
 
     @classmethod
     def of(
@@ -94,6 +95,7 @@ class Demand:
             completion=max(len(example.ids) - example.prompt_tokens for example in examples),
             rows=settings.batch_size * (2 if pairs else 1),
             least=2 if pairs else 1,
+            checkpointing=settings.gradient_checkpointing,
         )
 
     def bytes(self, *, recompute: bool, batch_tokens: int) -> int:
@@ -109,14 +111,9 @@ class Demand:
         return round(self.fixed_bytes + rows * (self.longest * token + logits))
 
 
-def fit(
-    demand: Demand,
-    batch_tokens: int,
-    budget_bytes: int,
-    checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO,
-) -> Fitted:
+def fit(demand: Demand, batch_tokens: int, budget_bytes: int) -> Fitted:
     """The quickest way to compute a step that the memory is enough for; raises NoSpaceError where there is none."""
-    for number, (recompute, tokens) in enumerate(_ways(demand, batch_tokens, checkpointing)):
+    for number, (recompute, tokens) in enumerate(_ways(demand, batch_tokens)):
         found = Fitted(recompute, tokens, demand.bytes(recompute=recompute, batch_tokens=tokens))
         if found.bytes <= budget_bytes:
             if number:
@@ -124,17 +121,17 @@ def fit(
                 log.info("memory is short: %s%d ids at a time", twice, tokens)
             return found
     hint = "lower training.layers or dataset.max_tokens, close other programs, or take a smaller base"
-    if checkpointing is GradientCheckpointing.OFF:
+    if demand.checkpointing is GradientCheckpointing.OFF:
         hint = f'set training.gradient_checkpointing = "auto", {hint}'
     raise NoSpaceError(
         f"training needs about {found.bytes / 1e9:.1f} GB of memory, {budget_bytes / 1e9:.1f} GB can be had", hint=hint
     )
 
 
-def _ways(demand: Demand, batch_tokens: int, checkpointing: GradientCheckpointing) -> list[tuple[bool, int]]:
+def _ways(demand: Demand, batch_tokens: int) -> list[tuple[bool, int]]:
     """Whether to recompute and how many ids at a time, the quickest first."""
-    recompute = checkpointing is not GradientCheckpointing.OFF
-    ways = [(False, batch_tokens)] if checkpointing is GradientCheckpointing.AUTO else []
+    recompute = demand.checkpointing is not GradientCheckpointing.OFF
+    ways = [(False, batch_tokens)] if demand.checkpointing is GradientCheckpointing.AUTO else []
     ways.append((recompute, batch_tokens))
     while ways[-1][1] > demand.longest:
         ways.append((recompute, max(demand.longest, ways[-1][1] // 2)))

@@ -128,10 +128,9 @@ class _Attempt:
         model = source.keep(below)
         attach_adapter(model, settings)
         demand = Demand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
-        wanted, budget = settings.gradient_checkpointing, keep_some_for_next_time(budget_bytes(on_gpu()))
-        fitted = fit(demand, settings.batch_tokens, budget, wanted)
+        fitted = fit(demand, settings.batch_tokens, keep_some_for_next_time(budget_bytes(on_gpu())))
         if self.sparing:
-            fitted = fitted.smaller(wanted)
+            fitted = fitted.smaller(settings.gradient_checkpointing)
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, sparing=fitted.recompute) as above:
             forward = prefix.forward_by(above) if prefix else _from_the_ids(above)

@@ -99,10 +99,11 @@ def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(cap
 def test_gradient_checkpointing_can_be_forced_or_forbidden(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     on, off = GradientCheckpointing.ON, GradientCheckpointing.OFF
-    assert fit(DEMAND, 4000, 1 << 40, on) == Fitted(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
-    assert fit(DEMAND, 4000, 1 << 40, off) == Fitted(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
+    forced, forbidden = (replace(DEMAND, checkpointing=each) for each in (on, off))
+    assert fit(forced, 4000, 1 << 40) == Fitted(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
+    assert fit(forbidden, 4000, 1 << 40) == Fitted(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
     assert caplog.messages == []
-    less = fit(DEMAND, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000) - 1, off)
+    less = fit(forbidden, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000) - 1)
     assert (less.recompute, less.batch_tokens) == (False, 2000)
     assert caplog.messages == ["memory is short: 2000 ids at a time"]
     assert (less.smaller(off), less.smaller(on)) == (Fitted(False, 1000, less.bytes), Fitted(True, 1000, less.bytes))
@@ -112,7 +113,7 @@ def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
     enough = DEMAND.bytes(recompute=True, batch_tokens=1)
     assert fit(DEMAND, 4000, enough).recompute
     with pytest.raises(NoSpaceError) as error:
-        fit(DEMAND, 4000, enough, GradientCheckpointing.OFF)
+        fit(replace(DEMAND, checkpointing=GradientCheckpointing.OFF), 4000, enough)
     assert error.value.hint.startswith('set training.gradient_checkpointing = "auto"')
 
 
