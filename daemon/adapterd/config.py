@@ -103,14 +103,23 @@ class Preferences(StrEnum):
     DPO = "dpo"
 
 
+class GradientCheckpointing(StrEnum):
+    """Whether blocks are computed twice instead of being remembered for their gradients: less memory, more time."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss;
     the learning rate rises for the share `warm_up` of the steps, then falls to zero as a cosine does. Where `epochs` or
     `learning_rate` are left open, the amount of data and the base decide (training.recipe).
 
-    A step takes `batch_size` examples, of which `batch_tokens` at most (with padding) are computed at a time. What the
-    layers below make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
+    A step takes `batch_size` examples, of which `batch_tokens` at most (with padding) are computed at a time. With
+    `gradient_checkpointing` left to itself, blocks are computed twice only where memory is short. What the layers below
+    make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
     With `preferences`, answers are also learned in pairs, better over worse: `beta` says how far the model may move for
     that, `length_normalised` counts likelihoods by token, and the better answers are learned with `sft_weight`.
     `hosts` are the addresses of machines that train together, of which the first is this one.
@@ -125,6 +134,7 @@ class TrainingSettings:
     epochs: Annotated[int, Range(1, 1000)] | None = None
     batch_size: Annotated[int, Range(1, 1024)] = 4
     batch_tokens: Annotated[int, Range(1, 1_000_000)] = 2048
+    gradient_checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO
     learning_rate: Annotated[float, Range(1e-8, 1.0)] | None = None
     warm_up: Annotated[float, Range(0.0, 0.9)] = 0.05
     weight_decay: Annotated[float, Range(0.0, 1.0)] = 0.0

@@ -57,6 +57,7 @@ class Person:
 
     home: Home
     environment: Mapping[str, str] = field(default_factory=dict)
+    patience_s: float = COMMAND_TIMEOUT_S
 
     def run(self, *arguments: str | Path, given: str = "") -> Said:
         """`adapterctl ARGUMENTS`, with that on standard input."""
@@ -70,7 +71,7 @@ class Person:
 
     def wait(self, process: "subprocess.Popen[str]", given: str = "") -> Said:
         """What a command said, once it has ended; whatever happens to it, that is never a traceback."""
-        stdout, stderr = process.communicate(given, timeout=COMMAND_TIMEOUT_S)
+        stdout, stderr = process.communicate(given, timeout=self.patience_s)
         assert "Traceback" not in stdout + stderr, stdout + stderr
         return Said(process.returncode, stdout, stderr)
 

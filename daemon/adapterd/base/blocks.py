@@ -5,12 +5,13 @@ on preparing masks and positions as its architecture needs them.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 
+from adapterd.base.gradient_checkpointing import checkpointed
 from adapterd.base.mlx_model import hidden_states
 
 Mask = mx.array | str | None
@@ -54,19 +55,6 @@ class _Sink(_Idle):
         return self._kept
 
 
-class _Recomputed(_Idle):
-    """A block of which nothing is kept for its gradients but its input (Chen et al. 2016, arXiv:1604.06174)."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__(block)
-        self.block = block
-        self._run = nn.utils.checkpoint(block)
-
-    def __call__(self, states: mx.array, mask: Mask = None, cache: None = None) -> mx.array:
-        after: mx.array = self._run(states, mask, cache)
-        return after
-
-
 class Blocks:
     """The blocks `first` up to but not including `end` of a model, while `only` is entered."""
 
@@ -76,7 +64,7 @@ class Blocks:
         self._source = _Source(own[first - 1]) if first else None
         self._sink = _Sink(own[end]) if end < len(own) else None
         self._layers = [_Idle(block) for block in own]
-        self._layers[first:end] = map(_Recomputed, own[first:end]) if sparing else own[first:end]
+        self._layers[first:end] = own[first:end]
         if self._source is not None:
             self._layers[first - 1] = self._source
         if self._sink is not None:
@@ -88,10 +76,12 @@ class Blocks:
         """Within, the model consists of these blocks (to the top without `end`); `sparing` of memory, gradients are
         had by computing each block once more."""
         own = model.model.layers
-        blocks = cls(model, first, len(own) if end is None else end, sparing=sparing)
+        end = len(own) if end is None else end
+        blocks = cls(model, first, end, sparing=sparing)
         model.model.layers = blocks._layers
         try:
-            yield blocks
+            with checkpointed(own[first:end]) if sparing else nullcontext():
+                yield blocks
         finally:
             model.model.layers = own
 

@@ -16,11 +16,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from mlx.utils import tree_map
 
 from adapterd.base.architectures import Architecture
 from adapterd.base.blocks import Blocks
 from adapterd.base.mlx_model import project
+from adapterd.base.weights import put_weights, trained_weights
 from adapterd.merging.calibration import Calibration, block_of, put
 from adapterd.merging.draft import Draft
 
@@ -220,9 +220,9 @@ class _Student:
         losses = [float(self.loss(blocks, batch)) for batch in self.watched]
         return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
 
-    def parameters(self) -> Any:
-        """A copy of what is trained."""
-        return tree_map(lambda each: mx.array(each), self.model.trainable_parameters())
+    def parameters(self) -> dict[str, mx.array]:
+        """A copy of what is trained, by name."""
+        return {name: mx.array(value) for name, value in trained_weights(self.model).items()}
 
     def write(self, draft: Draft) -> None:
         """Put what was learned into the draft."""
@@ -257,7 +257,7 @@ def _train(student: _Student, blocks: Blocks, steps: int, report: Report) -> Dis
             if outcome.near_enough or outcome.hopeless:
                 break
         report(step / steps)
-    student.model.update(best)
+    put_weights(student.model, best)
     return outcome
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from adapterd.base.architectures import Architecture, architecture_of
 from adapterd.base.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads, number
+from adapterd.base.weights import plain_names
 from adapterd.errors import InputError
 from adapterd.merging import peft
 from adapterd.merging.adapter import WEIGHTS
@@ -111,6 +112,7 @@ def _mlx_lm(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: Ggu
     scale = parameters.get("scale") if isinstance(parameters, dict) else None
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
         raise InputError(f"the adapter's lora_parameters.scale is {scale!r}, which is not a number")
+    stored = plain_names(stored)
     names = {tensor: _parse_mlx_name(tensor) for tensor in stored}
     return [_fitting(module, a, b, float(scale), base) for module, a, b in _pairs(names, stored)]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
+from adapterd.base.weights import mismatch, plain_names, put_weights, trained_weights
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.system.files import atomic_path, write_atomic
@@ -29,9 +29,8 @@ def attach_adapter(model: nn.Module, settings: TrainingSettings) -> None:
 
 def save_adapter(model: nn.Module, settings: TrainingSettings, folder: Path) -> None:
     """Write weights and configuration so that `mlx_lm.tuner.utils.load_adapters` reads them, each in one step."""
-    weights = dict(tree_flatten(model.trainable_parameters()))
     with atomic_path(folder / WEIGHTS) as partial, partial.open("wb") as file:
-        mx.save_safetensors(file, weights)
+        mx.save_safetensors(file, trained_weights(model))
     config = {
         "fine_tune_type": "lora",
         "num_layers": min(settings.layers, len(model.layers)),
@@ -50,15 +49,17 @@ def begin_at(model: nn.Module, settings: TrainingSettings, folder: Path) -> None
         scale = config["lora_parameters"]["scale"]
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
         raise InputError(f"{folder} does not hold a readable adapter: {exc}") from exc
-    ours = {name: value.shape for name, value in tree_flatten(model.trainable_parameters())}
-    theirs = {name: value.shape for name, value in loaded.items()}
-    if ours != theirs or scale != settings.alpha / settings.rank:
+    weights, wanted = plain_names(loaded), settings.alpha / settings.rank
+    fault = mismatch(weights, trained_weights(model))
+    if not fault and scale != wanted:
+        fault = f"its scale is {scale}, not {wanted}"
+    if fault:
         raise InputError(
             f"the adapter in {folder} is not of the kind that is to be trained: made for another base, or with another "
-            "rank, alpha, number of layers or choice of modules",
+            f"rank, alpha, number of layers or choice of modules ({fault})",
             hint='set training.start = "base"',
         )
-    model.load_weights(list(loaded.items()), strict=False)
+    put_weights(model, weights)
 
 
 def _lora_parameters(model: nn.Module, settings: TrainingSettings) -> dict[str, Any]:

@@ -6,26 +6,29 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
-import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
+
+from adapterd.base.random_state import random_key, set_random_key
+from adapterd.base.weights import mismatch, put_weights
+from adapterd.errors import InputError
 
 _MODEL, _OPTIMIZER, _RANDOM = "model/", "optimizer/", "random"
 
 
 def gather(model: nn.Module, optimizer: optim.Optimizer) -> dict[str, mx.array]:
     """All of them by name; of the model, what is trained."""
-    generator: Any = mx.random.state
     weights = _named(_MODEL, model.trainable_parameters())
-    return weights | _named(_OPTIMIZER, optimizer.state) | {_RANDOM: generator[0]}
+    return weights | _named(_OPTIMIZER, optimizer.state) | {_RANDOM: random_key()}
 
 
 def put_back(arrays: Mapping[str, mx.array], model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Be where the training was that they were gathered from."""
-    model.load_weights(_under(_MODEL, arrays), strict=False)
+    """Be where the training was that they were gathered from; raises InputError, and changes nothing, unless these are
+    all the arrays of this model and its optimiser, which is to be initialised, and no others."""
+    if fault := mismatch(arrays, gather(model, optimizer)):
+        raise InputError(f"the checkpoint is not of this training: {fault}")
+    put_weights(model, dict(_under(_MODEL, arrays)))
     optimizer.state = tree_unflatten(_under(_OPTIMIZER, arrays))
-    # The key is the two halves of a seed; there is no other way to set it.
-    high, low = map(int, np.array(arrays[_RANDOM]))
-    mx.random.seed(high << 32 | low)
+    set_random_key(arrays[_RANDOM])
 
 
 def _named(prefix: str, tree: Any) -> dict[str, mx.array]:

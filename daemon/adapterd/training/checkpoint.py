@@ -26,10 +26,12 @@ from adapterd.training.data import TRAIN, VALIDATION
 from adapterd.training.preferences import PAIRS, VALIDATION_PAIRS
 
 CHECKPOINT = "checkpoint.safetensors"
-FORMAT = 1
+FORMAT = 2
+"""1 had other names of the weights where they were trained with gradient checkpointing, and no optimiser's state before
+the first step."""
 _FILE, _IDENTITY, _TALLY = "file/", "identity", "tally"
 _DIGEST_BYTES = 64
-_MERE_MEANS = ("cache_gb", "hosts")
+_MERE_MEANS = ("cache_gb", "gradient_checkpointing", "hosts")
 """Settings that make no difference to what is learned, but for rounding."""
 
 log = logging.getLogger(__name__)
@@ -123,6 +125,10 @@ class CheckpointFile:
             self._warned = True
         self._written_s = self._clock()
         self._cost_s = self._written_s - began_s
+
+    def discard(self) -> None:
+        """Remove it, so that the training begins anew the next time."""
+        self.path.unlink(missing_ok=True)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         files = {_FILE + name: mx.array(np.frombuffer(data, np.uint8)) for name, data in checkpoint.files.items()}

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,7 +61,8 @@ class Batch:
 
     `inputs` are ids (examples, positions), int32. From position `start` on there is something to learn in one of them;
     `positions` index the flattened inputs from there on, at each id whose successor is learned. `targets` are those
-    successors, which count as `weights` say, fp32; None is once each.
+    successors, which count as `weights` say, fp32; None is once each. `weight` is what the sum of their losses is
+    divided by: their own count, or that of an average batch of the set.
     """
 
     inputs: mx.array
@@ -69,6 +70,7 @@ class Batch:
     positions: mx.array
     targets: mx.array
     examples: tuple[Example, ...]
+    weight: float
     weights: mx.array | None = None
 
     @property
@@ -77,13 +79,21 @@ class Batch:
         return sum(len(example.ids) for example in self.examples)
 
     @property
+    def mean_factor(self) -> float:
+        """What its loss has to be multiplied by to be a mean over its own targets."""
+        return self.weight / counted(self.examples)
+
+    @property
     def records(self) -> tuple[str, ...]:
         """The hashes of the feedback records that they come from."""
         return tuple(example.record for example in self.examples)
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> "Batch":
-        """Padding stands behind the ids, where causal attention keeps it from having any effect."""
+    def of(cls, examples: Sequence[Example], *, weight: float | None = None) -> "Batch":
+        """Its loss is the mean over its own targets, or their sum by `weight`.
+
+        Padding stands behind the ids, where causal attention keeps it from having any effect.
+        """
         width = max(len(example.ids) for example in examples) - 1
         start = min(example.prompt_tokens for example in examples) - 1
         inputs = np.zeros((len(examples), width), np.int32)
@@ -100,13 +110,9 @@ class Batch:
             positions=mx.array(positions, mx.int32),
             targets=mx.array(targets, mx.int32),
             examples=tuple(examples),
+            weight=counted(examples) if weight is None else weight,
             weights=_weights(examples),
         )
-
-    @property
-    def weight(self) -> float:
-        """How much of a larger batch this one is: so many targets, each as often as it counts."""
-        return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in self.examples)
 
     def shared(self, ranks: Ranks) -> "Batch | None":
         """What of it is this rank's to do; None where that is nothing."""
@@ -127,11 +133,10 @@ class Batch:
         return [Batch.of(self.examples[first::count]) for first in range(min(count, len(self.examples)))]
 
     def loss(self, model: nn.Module, forward: "Forward", _settings: TrainingSettings) -> mx.array:
-        """Mean cross entropy of the targets, in nats a token, fp32."""
+        """The cross entropies of the targets, as often as each counts, by `weight`: nats a token, fp32."""
         of_target = self.of_targets(model, forward)
-        if self.weights is None:
-            return of_target.mean()
-        return (of_target * self.weights).sum() / self.weights.sum()
+        summed = of_target.sum() if self.weights is None else (of_target * self.weights).sum()
+        return summed / self.weight
 
     def of_targets(self, model: nn.Module, forward: "Forward") -> mx.array:
         """The cross entropy of each target, in nats, fp32.
@@ -144,6 +149,11 @@ class Batch:
         logits = project(model, learned).astype(mx.float32)
         of_target: mx.array = nn.losses.cross_entropy(logits, self.targets)
         return of_target
+
+
+def counted(examples: Iterable[Example]) -> float:
+    """How many targets they have, each as often as it counts."""
+    return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in examples)
 
 
 def _weights(examples: Sequence[Example]) -> mx.array | None:
@@ -181,8 +191,9 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Each example once, in an order that depends on seed and epoch only; one batch may be short.
 
-    Within windows of some batches, examples of similar length go together, so that little is padding. The first `skip`
-    batches are left out.
+    Within windows of some batches, examples of similar length go together, so that little is padding. All batches have
+    the weight of an average one, so that a token counts the same whichever it falls into, and an example's weight is
+    not lost among others of its kind. The first `skip` batches are left out.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(examples)).tolist()
@@ -191,15 +202,16 @@ def training_batches(
     for start in range(0, len(order), window):
         near = sorted(order[start : start + window], key=lambda index: len(examples[index].ids))
         groups += _chunks(near, size)
+    average = counted(examples) / max(1, len(groups))
     for index in random.permutation(len(groups))[skip:]:
-        yield Batch.of([examples[i] for i in groups[index]])
+        yield Batch.of([examples[i] for i in groups[index]], weight=average)
 
 
 def validation_batches(examples: Sequence[Example], size: int) -> Iterator[Batch]:
-    """Each example once, shortest first."""
+    """Each example once, shortest first; each counts once, whatever its weight in training."""
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     for chunk in _chunks(order, size):
-        yield Batch.of([examples[index] for index in chunk])
+        yield Batch.of([replace(examples[index], weight=1.0) for index in chunk])
 
 
 def _chunks(items: list[int], size: int) -> list[list[int]]:

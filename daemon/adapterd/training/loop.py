@@ -15,7 +15,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
 from adapterd.base.lanes import ONE_LANE, Lanes
-from adapterd.errors import StageError
+from adapterd.errors import InputError, StageError
 from adapterd.system.files import write_atomic
 from adapterd.training.adapter import CONFIG, WEIGHTS, save_adapter
 from adapterd.training.arrays import gather, put_back
@@ -72,6 +72,7 @@ class Trainer:
         self.plan = Plan.of(self.settings, len(self.data.train), len(self.pairs.train))
         rate, decay = self.plan.learning_rate(self.settings.learning_rate), self.settings.weight_decay
         self.optimizer = optim.AdamW(rate, weight_decay=decay, bias_correction=True)
+        self.optimizer.init(self.model.trainable_parameters())
         self.loss_and_gradients = nn.value_and_grad(
             self.model, lambda model, lesson: lesson.loss(model, self.forward, self.settings)
         )
@@ -140,8 +141,8 @@ class Trainer:
         return loss
 
     def _loss_and_gradients(self, lesson: Lesson) -> tuple[float, Any]:
-        """Those of the whole batch, computed part by part where it is too large, each rank its own, and a part in
-        pieces side by side."""
+        """The mean loss of the whole batch and the gradients of its share of an average step, computed part by part
+        where it is too large, each rank its own, and a part in pieces side by side."""
         loss, summed, own = 0.0, None, lesson.shared(self.ranks)
 
         def computed(piece: Lesson) -> tuple[mx.array, Any]:
@@ -158,7 +159,7 @@ class Trainer:
         if summed is None:
             summed = tree_map(mx.zeros_like, self.model.trainable_parameters())
         gradients, loss = self.ranks.summed(summed, loss)
-        return loss, gradients
+        return loss * lesson.mean_factor, gradients
 
     def _record(self, loss: float | None, *, judge: bool) -> None:
         """Keep the point, judge the adapter if that is due, tell, and keep everything if that is due."""
@@ -228,10 +229,18 @@ class Trainer:
         )
 
     def _restore(self, kept: Checkpoint) -> None:
-        """Be where the training was when the snapshot was taken, the files in its folder included."""
+        """Be where the training was when the snapshot was taken, the files in its folder included; raises StageError
+        unless that has all of this model's arrays and no others."""
+        try:
+            put_back(kept.arrays, self.model, self.optimizer)
+        except InputError as exc:
+            self.checkpoints.discard()
+            raise StageError(
+                f"training cannot go on from {self.checkpoints.path}: {exc}",
+                hint="the checkpoint was removed: `adapterctl retrain` begins this training anew",
+            ) from exc
         for name, data in kept.files.items():
             write_atomic(self.out / name, data)
-        put_back(kept.arrays, self.model, self.optimizer)
         self.tally = Tally.restored(kept.tally, kept.files[METRICS])
         self.report(self._progress())
 

@@ -12,7 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from adapterd.config import TrainingSettings
+from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.system.machine import available_memory_bytes
 from adapterd.training.data import Example
@@ -42,15 +42,16 @@ class Fitted:
     batch_tokens: int
     bytes: int
 
-    def smaller(self) -> "Fitted":
-        """Half of it at a time, and nothing kept."""
-        return replace(self, recompute=True, batch_tokens=max(1, self.batch_tokens // 2))
+    def smaller(self, checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO) -> "Fitted":
+        """Half of it at a time, and nothing kept, unless that is not wanted."""
+        recompute = checkpointing is not GradientCheckpointing.OFF
+        return replace(self, recompute=recompute, batch_tokens=max(1, self.batch_tokens // 2))
 
 
 @dataclass(frozen=True)
 class Demand:
     """What makes a step large: the model's sizes, the longest examples there are, in ids, and how many are computed at
-    a time: `rows` at most, `least` at least."""
+    a time: `rows` at most, `least` at least; and whether blocks may be computed twice."""
 
     fixed_bytes: int
     value_bytes: int
@@ -63,6 +64,7 @@ class Demand:
     completion: int
     rows: int
     least: int = 1
+    checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO
 
     @classmethod
     def of(
@@ -93,6 +95,7 @@ class Demand:
             completion=max(len(example.ids) - example.prompt_tokens for example in examples),
             rows=settings.batch_size * (2 if pairs else 1),
             least=2 if pairs else 1,
+            checkpointing=settings.gradient_checkpointing,
         )
 
     def bytes(self, *, recompute: bool, batch_tokens: int) -> int:
@@ -110,19 +113,29 @@ class Demand:
 
 def fit(demand: Demand, batch_tokens: int, budget_bytes: int) -> Fitted:
     """The quickest way to compute a step that the memory is enough for; raises NoSpaceError where there is none."""
-    ways = [(False, batch_tokens), (True, batch_tokens)]
-    while ways[-1][1] > demand.longest:
-        ways.append((True, max(demand.longest, ways[-1][1] // 2)))
-    for recompute, tokens in ways:
+    for number, (recompute, tokens) in enumerate(_ways(demand, batch_tokens)):
         found = Fitted(recompute, tokens, demand.bytes(recompute=recompute, batch_tokens=tokens))
         if found.bytes <= budget_bytes:
-            if (recompute, tokens) != ways[0]:
-                log.info("memory is short: each block is computed twice, %d ids at a time", tokens)
+            if number:
+                twice = "each block is computed twice, " if recompute else ""
+                log.info("memory is short: %s%d ids at a time", twice, tokens)
             return found
+    hint = "lower training.layers or dataset.max_tokens, close other programs, or take a smaller base"
+    if demand.checkpointing is GradientCheckpointing.OFF:
+        hint = f'set training.gradient_checkpointing = "auto", {hint}'
     raise NoSpaceError(
-        f"training needs about {found.bytes / 1e9:.1f} GB of memory, {budget_bytes / 1e9:.1f} GB can be had",
-        hint="lower training.layers or dataset.max_tokens, close other programs, or take a smaller base",
+        f"training needs about {found.bytes / 1e9:.1f} GB of memory, {budget_bytes / 1e9:.1f} GB can be had", hint=hint
     )
+
+
+def _ways(demand: Demand, batch_tokens: int) -> list[tuple[bool, int]]:
+    """Whether to recompute and how many ids at a time, the quickest first."""
+    recompute = demand.checkpointing is not GradientCheckpointing.OFF
+    ways = [(False, batch_tokens)] if demand.checkpointing is GradientCheckpointing.AUTO else []
+    ways.append((recompute, batch_tokens))
+    while ways[-1][1] > demand.longest:
+        ways.append((recompute, max(demand.longest, ways[-1][1] // 2)))
+    return ways
 
 
 def budget_bytes(on_device: bool) -> int:

@@ -6,7 +6,7 @@ once, before the first step.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,15 @@ PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 @dataclass(frozen=True)
 class Pair:
-    """Two completions of one prompt, of which the first is preferred."""
+    """Two completions of one prompt, of which the first is preferred; it counts as often as the chosen one does."""
 
     chosen: Example
     rejected: Example
+
+    @property
+    def weight(self) -> float:
+        """How often it counts."""
+        return self.chosen.weight
 
     @property
     def tokens(self) -> int:
@@ -51,12 +56,14 @@ class Likelihoods:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Pairs side by side, the chosen ones first. `reference` (pairs,) are the base's margins."""
+    """Pairs side by side, the chosen ones first. `reference` (pairs,) are the base's margins. `weight` is what the sum
+    of their losses is divided by: as often as they count, or the pairs of an average batch of the set do."""
 
     pairs: tuple[Pair, ...]
     batch: Batch
     sequence: mx.array
     reference: mx.array
+    weight: float
 
     @property
     def tokens(self) -> int:
@@ -69,17 +76,20 @@ class PairBatch:
         return tuple(pair.chosen.record for pair in self.pairs)
 
     @property
-    def weight(self) -> int:
-        """How much of a larger batch this one is: every pair counts the same."""
-        return len(self.pairs)
+    def mean_factor(self) -> float:
+        """What its loss has to be multiplied by to be a mean over its own pairs."""
+        return self.weight / sum(pair.weight for pair in self.pairs)
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], reference: Sequence[float]) -> "PairBatch":
-        """`sequence` tells for each target which of the examples it is of."""
+    def of(cls, pairs: Sequence[Pair], reference: Sequence[float], *, weight: float | None = None) -> "PairBatch":
+        """`sequence` tells for each target which of the examples it is of. Its loss is the mean over its own pairs, or
+        their sum by `weight`."""
         examples = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
         lengths = [len(example.ids) - example.prompt_tokens for example in examples]
         sequence = mx.array(np.repeat(np.arange(len(examples)), lengths).astype(np.int32))
-        return cls(tuple(pairs), Batch.of(examples), sequence, mx.array(list(reference), mx.float32))
+        margins = mx.array(list(reference), mx.float32)
+        weight = sum(pair.weight for pair in pairs) if weight is None else weight
+        return cls(tuple(pairs), Batch.of(examples), sequence, margins, weight)
 
     def likelihoods(self, model: nn.Module, forward: Forward, *, by_token: bool) -> Likelihoods:
         """What a model makes of both completions of each pair."""
@@ -114,16 +124,17 @@ class PairBatch:
         return [PairBatch.of(*zip(*told[first::count], strict=True)) for first in range(min(count, len(told)))]
 
     def loss(self, model: nn.Module, forward: Forward, settings: TrainingSettings) -> mx.array:
-        """Mean of −log σ(β · (margin − reference margin)) over the pairs, in nats, and `sft_weight` times the
-        loss of a token of the chosen completions, which also is a mean over the pairs."""
+        """The sum of −log σ(β · (margin − reference margin)) over the pairs, as often as each counts, by `weight`, in
+        nats, and `sft_weight` times the loss of a token of the chosen completions, added up over the pairs likewise."""
         found = self.likelihoods(model, forward, by_token=settings.length_normalised)
         gained = settings.beta * (found.margin() - self.reference)
-        loss: mx.array = nn.softplus(-gained).mean()
+        losses: mx.array = nn.softplus(-gained)
         if settings.sft_weight:
             lengths = mx.array([len(pair.chosen.ids) - pair.chosen.prompt_tokens for pair in self.pairs], mx.float32)
             by_token = found.chosen if settings.length_normalised else found.chosen / lengths
-            loss = loss - settings.sft_weight * by_token.mean()
-        return loss
+            losses = losses - settings.sft_weight * by_token
+        often = mx.array([pair.weight for pair in self.pairs], mx.float32)
+        return (losses * often).sum() / self.weight
 
 
 @dataclass(frozen=True)
@@ -201,14 +212,22 @@ class Pairs:
     validation: tuple[tuple[Pair, float], ...] = ()
 
     def batches(self, size: int, *, seed: int, epoch: int) -> list[PairBatch]:
-        """Each pair to train on once, in an order that depends on seed and epoch only."""
+        """Each pair to train on once, in an order that depends on seed and epoch only; all batches have the weight of
+        an average one."""
         order = np.random.default_rng((seed, epoch, 1)).permutation(len(self.train)).tolist()
-        chosen = [order[start : start + size] for start in range(0, len(order), size)]
-        return [PairBatch.of(*zip(*(self.train[index] for index in group), strict=True)) for group in chosen]
+        chosen = [[self.train[index] for index in order[start : start + size]] for start in range(0, len(order), size)]
+        average = sum(pair.weight for pair, _ in self.train) / max(1, len(chosen))
+        return [PairBatch.of(*zip(*group, strict=True), weight=average) for group in chosen]
 
     def validation_batches(self) -> list[PairBatch]:
         """Each of the others, alone."""
         return [PairBatch.of([pair], [margin]) for pair, margin in self.validation]
+
+
+def as_often_as_examples(pairs: Iterable[Pair], examples: Iterable[Example]) -> list[Pair]:
+    """The pairs, each counting as often as the example of the same record does, once where there is none."""
+    often = {example.record: example.weight for example in examples}
+    return [replace(pair, chosen=replace(pair.chosen, weight=often.get(pair.chosen.record, 1.0))) for pair in pairs]
 
 
 def without_chosen(examples: Sequence[Example], pairs: Sequence[Pair], settings: TrainingSettings) -> list[Example]:

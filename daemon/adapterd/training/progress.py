@@ -55,7 +55,8 @@ class TrainingResult:
     `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
     Validation losses are None, and `criterion` says so, where there were no validation examples. How well preferences
     are told, by the adapter that was kept, is None without pairs. It was trained for so many `epochs` at most, at the
-    peak `learning_rate`; `estimated_memory_bytes` what a step with the longest examples was expected to take, at most.
+    peak `learning_rate`; `estimated_memory_bytes` what a step with the longest examples was expected to take, at most;
+    with `gradient_checkpointing`, blocks were computed twice.
     """
 
     steps: int
@@ -73,3 +74,4 @@ class TrainingResult:
     epochs: int | None = None
     learning_rate: float | None = None
     estimated_memory_bytes: int | None = None
+    gradient_checkpointing: bool | None = None

@@ -1,5 +1,6 @@
 """The training stage: a base and encoded sets in, an adapter out. What surrounds the loop is here."""
 
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.lanes import ONE_LANE, Lanes
 from adapterd.base.mlx_model import BlockwiseModel, default_dtype, on_gpu
-from adapterd.config import Preferences, TrainingSettings
+from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter import attach_adapter, begin_at
@@ -27,6 +28,7 @@ from adapterd.training.preferences import (
     VALIDATION_PAIRS,
     Pair,
     Pairs,
+    as_often_as_examples,
     read_pairs,
     references,
     without_chosen,
@@ -88,7 +90,8 @@ def train(
         if not says_memory_is_short(exc) or ranks.size > 1:
             raise
         attempt = replace(attempt, sparing=True)
-        log.warning("training goes on with half as much at a time: %s", exc)
+        log.warning("training goes on with half as much at a time: %s", str(exc) or "memory ran out")
+    gc.collect()  # the first attempt's model, which refers to itself
     mx.clear_cache()
     return attempt.run(recipe)
 
@@ -127,7 +130,7 @@ class _Attempt:
         demand = Demand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
         fitted = fit(demand, settings.batch_tokens, keep_some_for_next_time(budget_bytes(on_gpu())))
         if self.sparing:
-            fitted = fitted.smaller()
+            fitted = fitted.smaller(settings.gradient_checkpointing)
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, sparing=fitted.recompute) as above:
             forward = prefix.forward_by(above) if prefix else _from_the_ids(above)
@@ -138,7 +141,7 @@ class _Attempt:
                 model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks, lanes
             )
             result = trainer.run()
-        return replace(result, estimated_memory_bytes=fitted.bytes)
+        return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)
 
     def _with_references(
         self, model: nn.Module, forward: Forward, settings: Recipe, tell: "Tell", lanes: Lanes
@@ -165,8 +168,9 @@ class _Attempt:
         """Several where there is so much memory that nothing has to be computed twice, which they do not go with."""
         demand = Demand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
         wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
+        sparing = self.sparing or settings.gradient_checkpointing is GradientCheckpointing.ON
         plenty = wanted_bytes <= PLENTY * budget
-        return Lanes.here(settings.batch_size) if plenty and not self.sparing else ONE_LANE
+        return Lanes.here(settings.batch_size) if plenty and not sparing else ONE_LANE
 
     def _prefix(
         self, source: BlockwiseModel, layers: int, examples: Sequence[Example], tell: "Tell", lanes: Lanes
@@ -205,6 +209,7 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
     if settings.preferences is Preferences.OFF:
         return data, ([], [])
     pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
+    pairs = as_often_as_examples(pairs, data.train)
     validation = data.validation if settings.sft_weight or not others else ()
     return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation), (pairs, others)
 

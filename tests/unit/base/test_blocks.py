@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 from tiny_gguf import write_tiny_gguf
+from tolerances import assert_close, through_blocks
 
 from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.blocks import Blocks
@@ -39,7 +40,7 @@ def through(model: nn.Module, *cuts: int) -> np.ndarray:
 
 @pytest.mark.parametrize("cuts", [(0, 4), (0, 1, 4), (0, 2, 4), (0, 3, 4), (0, 1, 2, 3, 4)])
 def test_stretches_of_blocks_make_the_whole_model(model: nn.Module, cuts: tuple[int, ...]) -> None:
-    np.testing.assert_allclose(through(model, *cuts), np.array(hidden_states(model, IDS)), rtol=1e-5, atol=1e-5)
+    assert_close(through(model, *cuts), hidden_states(model, IDS), through_blocks(BLOCKS))
 
 
 @pytest.mark.parametrize("start", [1, 9, 23])
@@ -50,8 +51,8 @@ def test_from_a_position_on_it_is_the_same(model: nn.Module, start: int, sparing
         part = below.run(IDS, None, start)
     with Blocks.only(model, 2, sparing=sparing) as above:
         top = above.run(IDS, lower, start)
-    np.testing.assert_allclose(np.array(part), np.array(lower[:, start:]), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(np.array(top), np.array(hidden_states(model, IDS)[:, start:]), rtol=1e-5, atol=1e-5)
+    assert_close(part, lower[:, start:], through_blocks(2))
+    assert_close(top, hidden_states(model, IDS)[:, start:], through_blocks(BLOCKS))
 
 
 def test_and_so_are_its_gradients(model: nn.Module) -> None:
@@ -66,7 +67,7 @@ def test_and_so_are_its_gradients(model: nn.Module) -> None:
     whole = dict(gradients(0))
     assert whole
     for name, gradient in gradients(9):
-        np.testing.assert_allclose(np.array(gradient), np.array(whole[name]), rtol=1e-3, atol=1e-3, err_msg=name)
+        assert_close(gradient, whole[name], 2 * through_blocks(BLOCKS), name=name)
     model.freeze()
 
 

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -113,3 +114,44 @@ def test_the_parts_of_a_batch_are_within_the_budget_and_lose_nothing(lengths: li
 def test_a_batch_within_the_budget_is_left_as_it_is() -> None:
     batch = Batch.of([Example((1, 2, 3, 4), 2, "a"), Example((5, 6, 7), 1, "b")])
     assert batch.parts(8) == [batch]
+
+
+def sized(count: int, completion: int, *, weight: float = 1.0) -> list[Example]:
+    """Examples with a completion of so many tokens."""
+    return [Example((*range(20), *[7] * completion), 20, f"{completion} {weight} {n}", weight) for n in range(count)]
+
+
+def share(batches: Iterable[Batch], chosen: Callable[[Example], bool]) -> float:
+    """What part of all loss is that of the chosen examples, if each token has the same."""
+    of_each = [
+        (example, example.weight * (len(example.ids) - example.prompt_tokens) / batch.weight)
+        for batch in batches
+        for example in batch.examples
+    ]
+    return sum(part for example, part in of_each if chosen(example)) / sum(part for _, part in of_each)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 7, 16])
+def test_new_examples_have_the_share_that_their_weight_says(size: int) -> None:
+    """50 of 250 that count three times have 3 · 50 of 3 · 50 + 200."""
+    examples = [*sized(200, 30), *sized(50, 30, weight=3.0)]
+    batches = list(training_batches(examples, size, seed=0, epoch=1))
+    assert share(batches, lambda example: example.weight == 3) == pytest.approx(150 / 350)
+    assert sum(batch.weight for batch in batches) == pytest.approx(30 * 350), "and a step is no larger for it"
+
+
+@pytest.mark.parametrize("size", [1, 4, 16])
+def test_a_token_counts_the_same_whatever_batch_it_falls_into(size: int) -> None:
+    examples = [*sized(100, 10), *sized(101, 200)]
+    batches = list(training_batches(examples, size, seed=0, epoch=1))
+    assert len({len(batch.examples) for batch in batches}) <= 2, "the last one is short"
+    short = share(batches, lambda example: len(example.ids) == 30)
+    assert short == pytest.approx(100 * 10 / (100 * 10 + 101 * 200))
+
+
+def test_validation_looks_at_no_weights() -> None:
+    examples = [*sized(5, 3, weight=9.0), *sized(4, 5)]
+    batches = list(validation_batches(examples, 4))
+    assert [batch.weights for batch in batches] == [None] * 3
+    assert [batch.weight for batch in batches] == [batch.targets.size for batch in batches]
+    assert [example.record for batch in batches for example in batch.examples] == [e.record for e in examples]

@@ -120,7 +120,9 @@ def test_base_examples_and_settings_make_the_identity(tmp_path: Path) -> None:
     for name, other in others.items():
         assert {key for key in same if same[key] != other[key]} == {name}
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, cache_gb=1.0, hosts=("10.0.0.1",)))
-    assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - {"cache_gb", "hosts"}
+    assert same == identity("sha256:1", tmp_path / "one", replace(recipe, gradient_checkpointing="on"))
+    means = {"cache_gb", "gradient_checkpointing", "hosts"}
+    assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - means
 
 
 class Clock:

@@ -15,7 +15,7 @@ from tiny_gguf import write_tiny_gguf
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.mlx_model import BlockwiseModel, load_mlx_model
-from adapterd.config import TrainingSettings
+from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.training.adapter import attach_adapter
 from adapterd.training.data import Batch, Example
@@ -94,6 +94,27 @@ def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(cap
     assert (one.recompute, one.batch_tokens) == (True, 1000)
     assert whole.bytes > again.bytes > less.bytes > one.bytes > DEMAND.fixed_bytes
     assert "each block is computed twice" in caplog.text
+
+
+def test_gradient_checkpointing_can_be_forced_or_forbidden(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    on, off = GradientCheckpointing.ON, GradientCheckpointing.OFF
+    forced, forbidden = (replace(DEMAND, checkpointing=each) for each in (on, off))
+    assert fit(forced, 4000, 1 << 40) == Fitted(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
+    assert fit(forbidden, 4000, 1 << 40) == Fitted(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
+    assert caplog.messages == []
+    less = fit(forbidden, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000) - 1)
+    assert (less.recompute, less.batch_tokens) == (False, 2000)
+    assert caplog.messages == ["memory is short: 2000 ids at a time"]
+    assert (less.smaller(off), less.smaller(on)) == (Fitted(False, 1000, less.bytes), Fitted(True, 1000, less.bytes))
+
+
+def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
+    enough = DEMAND.bytes(recompute=True, batch_tokens=1)
+    assert fit(DEMAND, 4000, enough).recompute
+    with pytest.raises(NoSpaceError) as error:
+        fit(replace(DEMAND, checkpointing=GradientCheckpointing.OFF), 4000, enough)
+    assert error.value.hint.startswith('set training.gradient_checkpointing = "auto"')
 
 
 def test_what_can_never_fit_is_said_before_it_begins() -> None:

@@ -1,16 +1,21 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
-from tiny_llama import adapted, random_examples, tiny_llama
+from tiny_llama import TERMS, adapted, random_examples, tiny_llama
+from tolerances import assert_close, rounding
 
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
-from adapterd.training.data import Batch, Dataset, Example, whole_model
+from adapterd.training.data import Batch, Dataset, Example, training_batches, whole_model
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
@@ -56,7 +61,7 @@ def test_the_best_adapter_is_kept_not_the_last(tmp_path: Path) -> None:
     assert 0 < result.best_step < result.steps
     assert losses[result.best_step] == min(losses.values()) == result.best_validation_loss
     assert losses[result.steps] > result.best_validation_loss + 0.1
-    assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=1e-4)
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=rounding(TERMS))
 
 
 def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
@@ -65,7 +70,7 @@ def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
     result, _ = trained(tmp_path, data, patience=2)
     assert (result.best_step, result.steps) == (0, 4)
     assert result.best_validation_loss == result.first_validation_loss
-    assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=1e-5)
+    assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=rounding(TERMS))
 
 
 def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path: Path) -> None:
@@ -97,6 +102,53 @@ def test_a_batch_computed_in_parts_teaches_the_same(tmp_path: Path) -> None:
         assert whole.loss is None or in_parts.loss == pytest.approx(whole.loss, rel=1e-4)
         if whole.validation_loss is not None:
             assert in_parts.validation_loss == pytest.approx(whole.validation_loss, rel=1e-4)
+
+
+def test_the_steps_of_an_epoch_add_up_to_the_gradient_of_all_tokens() -> None:
+    """Each as often as it counts, also across steps, and also where a batch is computed in parts or pieces."""
+    settings = Recipe(rank=4, layers=2)
+    model = adapted(settings)
+    model.model.layers[-1].mlp.up_proj.lora_b = mx.random.normal((4, 48), key=mx.random.key(1))
+    examples = [replace(e, weight=1.0 + 2 * (number % 3 == 0)) for number, e in enumerate(LEARNABLE.train)]
+    gradient = nn.value_and_grad(model, lambda model, batch: batch.loss(model, whole_model, settings))
+
+    def flat(gradients: Any, share: float = 1.0) -> np.ndarray:
+        return share * np.concatenate([np.array(value).reshape(-1) for _, value in tree_flatten(gradients)])
+
+    batches = list(training_batches(examples, 4, seed=0, epoch=1))
+    pieces = [(piece, batch) for batch in batches for part in batch.parts(20) for piece in part.divided(2)]
+    summed = sum(flat(gradient(model, piece)[1], piece.weight / batch.weight) for piece, batch in pieces)
+    loss, whole = gradient(model, Batch.of(examples))
+    assert len(pieces) > len(batches) > 1
+    # Within and between the tokens of all examples, there and back.
+    terms = 2 * TERMS + sum(len(each.ids) for each in examples)
+    assert_close(summed / len(batches), flat(whole), terms)
+    assert np.mean([gradient(model, batch)[0].item() for batch in batches]) == pytest.approx(
+        loss.item(), rel=rounding(terms)
+    )
+
+
+def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) -> None:
+    """So that steps can be compared, with each other and with validation."""
+    settings = {"learning_rate": 1e-8, "epochs": 1, "batch_size": 1}
+    data = [Dataset(tuple(replace(e, weight=w) for e in LEARNABLE.train), ()) for w in (1.0, 5.0)]
+    mixed = tuple(replace(e, weight=1.0 + 4 * (n % 2)) for n, e in enumerate(LEARNABLE.train))
+    told = []
+    for number, each in enumerate((*data, Dataset(mixed, ()))):
+        (tmp_path / str(number)).mkdir()
+        told.append([point.loss for point in trained(tmp_path / str(number), each, **settings)[0].curve])
+    for other in told[1:]:  # as far as steps of that size lead
+        assert other == pytest.approx(told[0], rel=rounding(TERMS) + settings["learning_rate"] * len(LEARNABLE.train))
+
+
+def test_validation_is_the_same_whatever_counts_more_in_training(tmp_path: Path) -> None:
+    told = []
+    for weight, size in ((1.0, 1), (7.0, 1), (7.0, 4)):
+        (out := tmp_path / f"{weight} {size}").mkdir()
+        validation = tuple(replace(e, weight=weight if n % 2 else 1.0) for n, e in enumerate(LEARNABLE.validation))
+        result, _ = trained(out, Dataset(LEARNABLE.train, validation), batch_size=size, epochs=1)
+        told.append(result.first_validation_loss)
+    assert told[1:] == pytest.approx([told[0]] * 2, rel=rounding(TERMS))
 
 
 def broken(token: int) -> Any:

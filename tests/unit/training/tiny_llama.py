@@ -4,12 +4,17 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.models import llama
+from tolerances import through_blocks
 
 from adapterd.config import TrainingSettings
 from adapterd.training.adapter import attach_adapter
 from adapterd.training.data import Example
 
 VOCABULARY = 64
+LONGEST = 16
+"""Ids of an example."""
+TERMS = through_blocks(2, width=32, ffn=48, positions=LONGEST) + 32 + VOCABULARY
+"""That are added up on the way to a loss."""
 
 
 def tiny_llama(seed: int = 0) -> nn.Module:
