@@ -1,9 +1,16 @@
-"""`adapterd`: the daemon in the foreground; launchd or systemd keep it running (adapterctl service install)."""
+"""`adapterd`: the daemon in the foreground; launchd or systemd keep it running (adapterctl service install).
+
+`python -m adapterd` is the same: of the current folder, which `-m` puts in front, it wants nothing.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
+    del sys.path[0]
 
 import logging
-import os
 import signal
-import sys
 import threading
 
 import click

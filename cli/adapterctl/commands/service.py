@@ -1,6 +1,5 @@
 """adapterctl service install | uninstall | start | stop | restart | status"""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -25,10 +24,11 @@ def _command(name: str, doing: str, done: str) -> None:
     @json_option
     def act(as_json: bool) -> None:
         from adapterd.home import Home
+        from adapterd.system.python import module_command
         from adapterd.system.service import ServiceSpec, service_for
 
         home = Home.locate()
-        manager = service_for(ServiceSpec((sys.executable, "-m", "adapterd", "--service"), home.root, home.logs))
+        manager = service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
         if name != "status":
             getattr(manager, name)()
         found = manager.status()
