@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import emit_json, examples, fields, json_option
+from adapterctl.output import emit_json, examples, fields, json_option, say
 
 if TYPE_CHECKING:
     from adapterd.system.service import ServiceStatus
@@ -36,7 +36,7 @@ def _command(name: str, doing: str, done: str) -> None:
             emit_json(found)
             return
         if done:
-            click.echo(done)
+            say(done)
         _show(found)
 
 

@@ -15,6 +15,7 @@ from adapterd.config import RuntimeKind
 from adapterd.errors import NotFoundError, RuntimeUnavailableError, StageError
 from adapterd.home import HOME_VARIABLE
 from adapterd.lifecycle.runtimes import file_digest
+from adapterd.printable import printable_lines
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
@@ -27,8 +28,8 @@ PARAMETERS: dict[str, ParameterValue | tuple[ParameterValue, ...]] = {"temperatu
 
 
 def say(text: str = "") -> None:
-    """Print a line for the person who watches."""
-    sys.stdout.write(text + "\n")
+    """Print a line for the person who watches, or several; what a model says acts on no terminal."""
+    sys.stdout.write(printable_lines(text) + "\n")
     sys.stdout.flush()
 
 
