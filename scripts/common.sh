@@ -6,9 +6,62 @@ BUILD_CACHE="${ADAPTERD_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/adapterd-bu
 LLAMA_CPP_PYTHON_VERSION="$(sed -n 's/^llama-cpp-python==//p' "$ROOT/constraints.txt")"
 LLAMA_CPP_BUILD="$BUILD_CACHE/llama.cpp-$LLAMA_CPP_PYTHON_VERSION"
 
+# How many compilers may run at once: the cores that this process can really use, by its affinity and by the quotas of
+# its control groups (a container's limit), at least one. $ADAPTERD_BUILD_JOBS overrides it. A build system that is given
+# no number starts one compiler for each file (`cmake --parallel`), or one for each core of the machine.
+# Arguments, for tests: the file that names the control groups, and where these are mounted.
+build_jobs() {
+    local groups="${1:-/proc/self/cgroup}" mount="${2:-/sys/fs/cgroup}" jobs quota
+    if [ -n "${ADAPTERD_BUILD_JOBS:-}" ]; then
+        case "$ADAPTERD_BUILD_JOBS" in *[!0-9]*|0*) die "ADAPTERD_BUILD_JOBS=$ADAPTERD_BUILD_JOBS is not a number from 1" ;; esac
+        echo "$ADAPTERD_BUILD_JOBS"
+        return
+    fi
+    # OMP_* would change what nproc says, which is not meant for compilers
+    jobs="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || sysctl -n hw.logicalcpu 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)"
+    case "$jobs" in ''|*[!0-9]*|0) jobs=1 ;; esac
+    for quota in $(cpu_quotas "$groups" "$mount"); do
+        [ "$quota" -ge "$jobs" ] || jobs="$quota"
+    done
+    echo "$jobs"
+}
+
+# The quotas of processor time that hold for this process, in whole cores (at least 1), one a line; none on macOS.
+cpu_quotas() {
+    local line path folder quota period
+    [ -r "$1" ] || return 0
+    while IFS= read -r line; do
+        path="${line#*:*:}"
+        case "$line" in
+            0::*) folder="$2" ;;
+            *:cpu:*|*:cpu,*|*,cpu:*|*,cpu,*) folder="$2/cpu" ;;
+            *) continue ;;
+        esac
+        while :; do # a quota holds for every group below it
+            quota="" period=""
+            if [ -r "$folder$path/cpu.max" ]; then
+                read -r quota period <"$folder$path/cpu.max" || true
+            elif [ -r "$folder$path/cpu.cfs_quota_us" ] && [ -r "$folder$path/cpu.cfs_period_us" ]; then
+                read -r quota <"$folder$path/cpu.cfs_quota_us" || true
+                read -r period <"$folder$path/cpu.cfs_period_us" || true
+            fi
+            case "$quota:$period" in
+                *[!0-9:]*|:*|*:|*:0) ;; # "max", -1, or none
+                *) echo $((quota / period > 0 ? quota / period : 1)) ;;
+            esac
+            case "$path" in ''|/) break ;; esac
+            path="${path%/*}"
+        done
+    done <"$1"
+}
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+
+JOBS="$(build_jobs)"
+# For whatever pip, CMake or Go compile of their own accord.
+export CMAKE_BUILD_PARALLEL_LEVEL="$JOBS" MAX_JOBS="$JOBS" GOMAXPROCS="$JOBS" GOFLAGS="${GOFLAGS:+$GOFLAGS }-p=$JOBS"
 
 # CMake flags for ggml. GGML_NATIVE=ON compiles AMX kernels that crash on some Xeons
 # (ggml_backend_amx_mul_mat), so on x86 the instruction sets are named one by one.
@@ -57,8 +110,8 @@ find_build_python() {
 # Some tools are published on PyPI as wheels; $1 gets a virtual environment of its own in the build cache.
 in_own_venv() {
     local venv="$BUILD_CACHE/$1"
-    [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv" >&2 || return 1
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
+    [ -x "$venv/bin/pip" ] || "$PYTHON" -I -m venv "$venv" >&2 || return 1
+    "$venv/bin/python" -I -m pip install --quiet --disable-pip-version-check "$1" >&2
 }
 
 # CMake from PATH, else the wheel.
@@ -73,7 +126,7 @@ llama_cpp_source() {
     if [ ! -d "$dir/vendor/llama.cpp" ]; then
         say "Fetching the llama.cpp source (llama-cpp-python $LLAMA_CPP_PYTHON_VERSION)"
         mkdir -p "$BUILD_CACHE/src"
-        "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
+        "$PYTHON" -I -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
             --dest "$BUILD_CACHE/src" "llama-cpp-python==$LLAMA_CPP_PYTHON_VERSION" >&2 || return 1
         tar -xzf "$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION.tar.gz" -C "$BUILD_CACHE/src" || return 1
     fi
@@ -89,5 +142,5 @@ build_llama_cpp() {
         -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF \
         >"$BUILD_CACHE/logs/cmake.log" 2>&1 || return 1
     with_progress "Building $*" "$BUILD_CACHE/logs/$1.log" \
-        cmake --build "$LLAMA_CPP_BUILD" --target "$@" --parallel
+        cmake --build "$LLAMA_CPP_BUILD" --target "$@" --parallel "$JOBS"
 }

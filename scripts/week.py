@@ -25,6 +25,7 @@ from adapterd.demo.newsroom import write_feedback
 from adapterd.demo.stage import DemoStage, open_stage, register_base
 from adapterd.home import Home
 from adapterd.lifecycle.locks import exclusive
+from adapterd.system.python import module_command
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 NAME, BASE = "newsbrief-synth", "smollm2:135m"
@@ -117,7 +118,7 @@ def _look(session: Session, times: int) -> None:
 
 def _picture(stage: DemoStage, command: tuple[str, ...]) -> None:
     """What the command shows in a terminal, as an SVG."""
-    shown = _in_a_terminal([sys.executable, "-m", "adapterctl", *command], stage.environment)
+    shown = _in_a_terminal(module_command("adapterctl", *command), stage.environment, stage.home)
     shown = shown.replace(str(stage.home), "~/.local/share/adapterd")
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(f"$ adapterctl {' '.join(command)}", style="bold"))
@@ -127,11 +128,11 @@ def _picture(stage: DemoStage, command: tuple[str, ...]) -> None:
     )
 
 
-def _in_a_terminal(argv: list[str], environment: dict[str, str]) -> str:
+def _in_a_terminal(argv: list[str], environment: dict[str, str], folder: Path) -> str:
     """What a command prints to a terminal, colours included."""
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        argv, env={**environment, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}, stdout=theirs
+        argv, cwd=folder, env={**environment, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}, stdout=theirs
     )
     os.close(theirs)
     parts: list[bytes] = []

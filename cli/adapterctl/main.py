@@ -24,7 +24,7 @@ from adapterctl.commands.service import service
 from adapterctl.commands.status import status
 from adapterctl.commands.triage import triage
 from adapterctl.commands.versions import history, promote, rollback, show
-from adapterctl.output import complain
+from adapterctl.output import complain, never_fail_to_write
 from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import HOME_VARIABLE, PRIVATE_UMASK, Home, make_private
@@ -89,6 +89,7 @@ def main() -> NoReturn:
     """Run the command line; a person never sees a traceback."""
     as_json = "--json" in sys.argv
     os.umask(PRIVATE_UMASK)
+    never_fail_to_write()
     try:
         sys.exit(cli.main(prog_name="adapterctl", standalone_mode=False))
     except (click.Abort, KeyboardInterrupt):

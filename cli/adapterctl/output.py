@@ -1,14 +1,22 @@
-"""How values are shown: a table for people, JSON for programs, progress for long work."""
+"""How values are shown: a table for people, JSON for programs, progress for long work.
 
+All that the commands print goes through here, and only here foreign text meets a terminal: as plain text that acts on
+nothing (`printable`), with styles of ours around it, never as markup. A test keeps other modules from printing.
+"""
+
+import io
 import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
+
+from adapterd.printable import json_safe, printable, printable_lines, set_in
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -27,46 +35,109 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+@dataclass(frozen=True)
+class Styled:
+    """A piece of a line in a colour, or bold."""
+
+    text: object
+    colour: str | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Break:
+    """The end of a line within a value, and how far the next one is set in."""
+
+    indent: int
+
+
+def never_fail_to_write() -> None:
+    """Have signs that a terminal's encoding does not know written as escapes, rather than end with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(*parts: object, err: bool = False) -> None:
+    """Print one line of these pieces, one after the other; what is foreign in them stays on it."""
+    click.echo("".join(map(_shown, parts)), err=err)
+
+
+def say_lines(text: object, *, indent: int = 0) -> None:
+    """Print a text that may have several lines; all but the first are set in, so that none passes for one of ours."""
+    click.echo(printable_lines(text).replace("\n", "\n" + " " * indent))
+
+
+def ask(*parts: object) -> None:
+    """Ask whether to go on, on standard error; raises click.Abort if not."""
+    click.confirm("".join(map(_shown, parts)), abort=True, err=True)
+
+
+def _shown(part: object) -> str:
+    if isinstance(part, Break):
+        return "\n" + " " * part.indent
+    if isinstance(part, Styled):
+        return click.style(printable(part.text), fg=part.colour, bold=part.bold or None)
+    return printable(part)
+
+
 def emit_json(value: Any) -> None:
     """Print a value as JSON."""
     from adapterd.lifecycle.plain import to_plain
 
-    click.echo(json.dumps(to_plain(value), ensure_ascii=False, indent=2))
+    emit_json_line(to_plain(value), indent=2)
+
+
+def emit_json_line(value: Any, *, indent: int | None = None, err: bool = False) -> None:
+    """Print plain values as JSON; where the encoding knows few signs, the others are escapes of JSON's own."""
+    stream = sys.stderr if err else sys.stdout
+    few = getattr(stream, "encoding", "utf-8").lower().replace("-", "") not in ("utf8", "cp65001")
+    click.echo(json_safe(json.dumps(value, ensure_ascii=few, indent=indent)), err=err)
 
 
 def complain(message: str, hint: str, *, as_json: bool) -> None:
     """One red line that says what is wrong, one that says what to do; on standard error."""
     if as_json:
-        click.echo(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), err=True)
+        emit_json_line({"error": message, "hint": hint}, err=True)
         return
-    click.secho(f"error: {message}", fg="red", err=True)
+    click.echo(click.style(set_in(f"error: {message}"), fg="red"), err=True)
     if hint:
-        click.echo(f"  {hint}", err=True)
+        click.echo(set_in(f"  {hint}"), err=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows under column heads, or a sentence if there are none."""
-    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    listed = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     if not listed:
-        click.echo(empty)
+        say(empty)
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Table(box=None, pad_edge=False)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(Text(printable(column), style="bold"), overflow="fold")
     for row in listed:
-        shown.add_row(*[cell.replace("[", r"\[") for cell in row])
+        shown.add_row(*map(Text, row))  # not as markup, which a bracket would be the beginning of
     Console(width=None if sys.stdout.isatty() else 160).print(shown)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print labelled values under one another; unset ones are left out."""
-    shown = [(label, value) for label, value in pairs if value not in (None, "")]
+    """Print labelled values under one another; unset ones are left out. A list is pieces of a value, as for `say`."""
+    shown = [(label, value) for label, value in pairs if value not in (None, "", [])]
     width = max((len(label) for label, _ in shown), default=0)
     for label, value in shown:
-        click.echo(f"{click.style(label.ljust(width), bold=True)}  {value}")
+        pieces = value if isinstance(value, list) else [value]
+        say(Styled(label.ljust(width), bold=True), "  ", *pieces)
+
+
+def local(moment: datetime) -> datetime:
+    """The moment by this machine's clock; as it is where that would lie outside of the years 1 to 9999."""
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError, OSError):
+        return moment
 
 
 def ago(moment: datetime | None) -> str:
@@ -125,18 +196,18 @@ class StageProgress:
             self._say(stage, share, note)
             return
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=1.0, note="")
-        self._bars.update(self._tasks[stage], completed=share, note=note)
+            self._tasks[stage] = self._bars.add_task(printable(stage), total=1.0, note="")
+        self._bars.update(self._tasks[stage], completed=share, note=printable(note))
 
     def _say(self, stage: str, share: float, note: str) -> None:
         """A line at the start, at every quarter, and at the end."""
         started = self._started.setdefault(stage, time.monotonic())
         if share >= 1 and stage not in self._done:
             self._done.add(stage)
-            click.echo(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
+            say(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
         elif share < 1 and share >= self._next_line.get(stage, 0.0):
             self._next_line[stage] = share + LINE_EVERY
-            click.echo(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
+            say(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)
 
 
 def _bars(console: "Console") -> "Progress":
@@ -151,7 +222,8 @@ def _bars(console: "Console") -> "Progress":
                 yield Text(f"  {note}", style="dim")
 
     return Bars(
-        TextColumn("{task.description:<11}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.description:<11}", markup=False), BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
         TimeElapsedColumn(), console=console,
     )  # fmt: skip
 

@@ -1,9 +1,16 @@
-"""`adapterd`: the daemon in the foreground; launchd or systemd keep it running (adapterctl service install)."""
+"""`adapterd`: the daemon in the foreground; launchd or systemd keep it running (adapterctl service install).
+
+`python -m adapterd` is the same: of the current folder, which `-m` puts in front, it wants nothing.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
+    del sys.path[0]
 
 import logging
-import os
 import signal
-import sys
 import threading
 
 import click
@@ -11,6 +18,7 @@ import click
 from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import PRIVATE_UMASK, Home
+from adapterd.printable import set_in
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,12 +44,19 @@ def _log(home: Home, service: bool) -> None:
     handlers: list[logging.Handler] = [log_to(home.logs)]
     if not service:
         people = logging.StreamHandler(sys.stderr)
-        people.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        people.setFormatter(_ForPeople("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(people)
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     logging.raiseExceptions = False  # a log that cannot be written must not end what it tells of
     for library in ("apscheduler", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+class _ForPeople(logging.Formatter):
+    """Lines for a terminal: whatever a message quotes, it begins none of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return set_in(super().format(record))
 
 
 def main() -> int:
@@ -53,7 +68,8 @@ def main() -> int:
         exc.show()
         return exc.exit_code
     except AdapterdError as exc:
-        sys.stderr.write(f"error: {exc}\n" + (f"  {exc.hint}\n" if exc.hint else ""))
+        told = f"error: {exc}" + (f"\n{exc.hint}" if exc.hint else "")
+        sys.stderr.write(set_in(told) + "\n")
         return exc.exit_code
     return 0
 

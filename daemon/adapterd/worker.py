@@ -1,4 +1,4 @@
-"""The child process of a stage: `python -m adapterd.worker STAGE RUN_FOLDER` (see lifecycle/workers.py)."""
+"""The child process of a stage: `python -P -m adapterd.worker STAGE RUN_FOLDER` (see lifecycle/workers.py)."""
 
 import errno
 import json

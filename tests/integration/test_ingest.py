@@ -7,15 +7,18 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapterd.dataset.split import newest_of_each_prompt
+from adapterd.dataset.teaching import example_of
 from adapterd.errors import InputError, StoreError
+from adapterd.feedback import quarantine
 from adapterd.feedback.inbox import drop
 from adapterd.feedback.patience import Patience
 from adapterd.home import Home
@@ -425,7 +428,7 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch, refused: Path) -> None:
     open_file = os.open
 
     def open_unless_refused(path: Any, *args: Any, **options: Any) -> int:
-        if path == refused:
+        if Path(path).name == refused.name:
             raise PermissionError(13, "Permission denied")
         return open_file(path, *args, **options)
 
@@ -659,3 +662,75 @@ def test_whatever_comes_in_is_accounted_for(
         for note in place.store.feedback.quarantined(MODEL)
     )
     place.store.close()
+
+
+def test_of_a_growing_file_with_many_faults_one_copy_is_made(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every copy is later than what was listed, so that by its stamp alone each fault would make another one."""
+    path = place.put("a.jsonl", b"{\n" * 200)
+    made: list[Path] = []
+    clone = quarantine.clone_open
+
+    def clone_while_it_grows(source: IO[bytes], target: Path) -> None:
+        with path.open("ab") as writer:
+            writer.write(b"{\n")
+        made.append(target)
+        clone(source, target)
+
+    monkeypatch.setattr(quarantine, "clone_open", clone_while_it_grows)
+    assert place.ingest().quarantined == 200
+    assert len(made) == 1
+
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+LATER = ["2026-11-29T12:00:00.001Z", "2026-11-29T13:00:00+00:30", "2099-01-01", "9999-12-31T23:59:59Z"]
+
+
+@pytest.fixture
+def at_noon(place: Place) -> Place:
+    place.store.close()
+    place.store = Store(place.home.database, clock=lambda: NOW)
+    return place
+
+
+@pytest.mark.parametrize("given", LATER)
+def test_a_record_of_the_future_is_as_old_as_its_file(at_noon: Place, given: str) -> None:
+    path = at_noon.put("a.jsonl", line("Who?", created_at=given))
+    os.utime(path, (NOW.timestamp() - 60,) * 2)
+    at_noon.ingest()
+    (row,) = at_noon.store.feedback.all(MODEL)
+    assert row.created_at == FeedbackRecord.from_json(row.record).created_at == NOW - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("given", [*LATER, None])
+def test_a_file_of_the_future_gives_nothing_that_is_later_than_now(at_noon: Place, given: str | None) -> None:
+    path = at_noon.put("a.jsonl", line("Who?", created_at=given))
+    os.utime(path, (NOW.timestamp() + 1e9,) * 2)
+    at_noon.ingest()
+    assert at_noon.store.feedback.all(MODEL)[0].created_at == NOW
+
+
+def test_a_record_that_is_younger_than_its_file_and_older_than_now_is_believed(at_noon: Place) -> None:
+    """Copies and archives often give files an old time."""
+    os.utime(at_noon.put("a.jsonl", line("Who?", created_at="2026-11-28T00:00:00Z")), (1, 1))
+    at_noon.ingest()
+    assert at_noon.store.feedback.all(MODEL)[0].created_at == datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def test_an_answer_of_the_future_neither_wins_over_a_later_one_nor_fills_the_exam(at_noon: Place) -> None:
+    """Whoever says 2099 is treated as what came when it came."""
+    at_noon.put("stranger.jsonl", b"".join(
+        line(f"prompt {number}", output=None, correction="a lie", created_at="2099-01-01") for number in range(10)
+    ))  # fmt: skip
+    at_noon.ingest()
+    (at_noon.inbox / "stranger.jsonl").unlink()
+    at_noon.store.close()
+    at_noon.store = Store(at_noon.home.database, clock=lambda: NOW + timedelta(days=1))
+    at_noon.put("people.jsonl", b"".join(
+        line(f"prompt {number}", output=None, correction="the truth", created_at="2026-11-29T20:00:00Z")
+        for number in range(20)
+    ))  # fmt: skip
+    at_noon.ingest()
+    rows = at_noon.store.feedback.all(MODEL)
+    examples = [example_of(FeedbackRecord.from_json(row.record)) for row in rows]
+    newest = newest_of_each_prompt([each for each in examples if each])
+    assert {example.completion for example in newest} == {"the truth"}

@@ -2,7 +2,7 @@
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option
+from adapterctl.output import Styled, emit_json, examples, json_option, say
 
 MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL", "red")}
 
@@ -20,8 +20,8 @@ def doctor(as_json: bool) -> None:
     else:
         for finding in findings:
             mark, colour = MARKS[finding.level]
-            click.echo(f"{click.style(mark, fg=colour)}  {finding.what:<16} {finding.detail}")
+            say(Styled(mark, colour), f"  {finding.what:<16} {finding.detail}")
             if finding.hint:
-                click.echo(f"                        {finding.hint}")
+                say(f"                        {finding.hint}")
     if any(finding.level == "fault" for finding in findings):
         raise click.exceptions.Exit(1)

@@ -8,12 +8,14 @@ import click
 
 from adapterctl.output import (
     StageProgress,
+    Styled,
     ago,
     emit_json,
     examples,
     json_option,
     model_option,
     name_argument,
+    say,
     table,
 )
 
@@ -98,7 +100,7 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
         emit_json(judged)
         return
     _tell_scores(judged)
-    click.echo(f"{examiner.model} {version}: by the gates in force {judged.reason}")
+    say(f"{examiner.model} {version}: by the gates in force {judged.reason}")
 
 
 @click.command(epilog=examples("adapterctl compare 1.0.0 1.1.0", "adapterctl compare base 1.1.0 --set 1 --cases 10"))
@@ -144,7 +146,7 @@ def report(version: str | None, show: bool, model: str | None, as_json: bool) ->
     if as_json:
         emit_json({"report": file})
     else:
-        click.echo(file)
+        say(file)
     if show:
         click.launch(file.as_uri())
 
@@ -171,7 +173,7 @@ def _described(frozen: "EvaluationSet") -> dict[str, Any]:
 def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
     described = _described(frozen)
     word = "frozen" if new else "is in force already, nothing new can judge"
-    click.echo(
+    say(
         f"evaluation set {frozen.number} {word}: {described['cases']} cases of {len(described['sources'])} sources, "
         f"{frozen.content_hash[:12]}"
     )
@@ -202,11 +204,13 @@ def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, s
         ["METRIC", first, second, "DIFFERENCE [95 %]", "P", f"{second} WINS / LOSSES / TIES"], rows,
         empty=f"{first} and {second} are the same file",
     )  # fmt: skip
-    click.echo(f"\n{len(papers.frozen.questions)} cases of the set {papers.evaluation_hash[:12]}")
+    say()
+    say(f"{len(papers.frozen.questions)} cases of the set {papers.evaluation_hash[:12]}")
 
 
 def _tell_case(case: dict[str, Any], first: str, second: str) -> None:
-    click.echo(f"\n{click.style(case['metric'], bold=True)}: {case['theirs']:.2f} → {case['ours']:.2f}")
+    say()
+    say(Styled(case["metric"], bold=True), f": {case['theirs']:.2f} → {case['ours']:.2f}")
     for label, text in (
         ("asked", case["asked"]),
         ("wanted", case["reference"]),
@@ -214,4 +218,5 @@ def _tell_case(case: dict[str, Any], first: str, second: str) -> None:
         (second, case[second]),
     ):
         shortened = textwrap.shorten(text, 3 * WIDTH, placeholder=" …") or "(nothing)"
-        click.echo(textwrap.fill(shortened, WIDTH, initial_indent=f"  {label:<8} ", subsequent_indent=" " * 11))
+        for line in textwrap.wrap(shortened, WIDTH, initial_indent=f"  {label:<8} ", subsequent_indent=" " * 11):
+            say(line)

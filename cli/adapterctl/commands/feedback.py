@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import StageProgress, bytes_read, emit_json, examples, json_option, model_option, table
+from adapterctl.output import (
+    StageProgress,
+    bytes_read,
+    emit_json,
+    examples,
+    json_option,
+    local,
+    model_option,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -151,7 +161,7 @@ def _report(app: "App", name: str, report: "IngestReport", as_json: bool, only: 
     if as_json:
         emit_json(report)
     else:
-        click.echo(
+        say(
             f"{name}: {report.lines} records read, {report.accepted} new, {report.duplicates} known already, "
             f"{report.quarantined} in quarantine"
         )
@@ -171,7 +181,7 @@ def _refuse_quarantined(app: "App", name: str, file: Path) -> None:
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    return local(moment).isoformat(" ", "minutes")[:16]
 
 
 def _place(record: "StoredFeedback") -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option, model_option, name_argument, table
+from adapterctl.output import emit_json, examples, json_option, model_option, name_argument, say, table
 
 if TYPE_CHECKING:
     from adapterd.lifecycle.collect import Collection
@@ -46,9 +46,9 @@ def _show(collection: "Collection", *, dry_run: bool) -> None:
     rows = [(item.what, item.why, in_words(item.size_bytes)) for item in collection.items]
     table(["WHAT", "WHY", "SIZE"], rows, empty="nothing to collect: everything that is there is needed")
     if rows:
-        click.echo(f"{in_words(collection.size_bytes)} {'would be given back' if dry_run else 'given back'}")
+        say(f"{in_words(collection.size_bytes)} {'would be given back' if dry_run else 'given back'}")
     for note in collection.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
 
 
 @click.command(epilog=examples("adapterctl pin 1.2.0", "adapterctl pin 1.2.0 --model newsbrief-synth"))
@@ -79,4 +79,4 @@ def _pin(version: str, model: str | None, as_json: bool, *, pinned: bool) -> Non
     if as_json:
         emit_json(found)
         return
-    click.echo(f"{name} {version} is {'kept whatever its age' if pinned else 'no longer pinned'}")
+    say(f"{name} {version} is {'kept whatever its age' if pinned else 'no longer pinned'}")

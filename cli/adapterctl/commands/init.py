@@ -5,7 +5,7 @@ from typing import TextIO
 
 import click
 
-from adapterctl.output import StageProgress, emit_json, examples, fields, json_option
+from adapterctl.output import StageProgress, emit_json, examples, fields, json_option, say
 
 EPILOG = examples(
     "adapterctl init newsbrief-synth --base qwen2.5:7b --task json --schema schema.json",
@@ -73,7 +73,7 @@ def init(
     if as_json:
         emit_json({"model": name, "config": app.home.config_file, **vars(made)})
         return
-    click.echo(f"{name} is ready: applications can ask it now, and it will learn from feedback.")
+    say(f"{name} is ready: applications can ask it now, and it will learn from feedback.")
     fields(
         [
             ("base", f"{made.base} ({made.base_digest[:19]}…)"),

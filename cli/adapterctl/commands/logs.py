@@ -1,11 +1,10 @@
 """adapterctl logs"""
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import examples, json_option, name_argument
+from adapterctl.output import Styled, emit_json_line, examples, json_option, local, name_argument, say, say_lines
 
 if TYPE_CHECKING:
     from adapterd.daemon.logs import Line
@@ -40,14 +39,9 @@ def logs(name: str | None, follow: bool, last: int, level: str, as_json: bool) -
 
 
 def _show(line: "Line", as_json: bool) -> None:
-    click.echo(_as_json(line) if as_json else _for_people(line))
-
-
-def _as_json(line: "Line") -> str:
-    return json.dumps({**vars(line), "at": line.at.isoformat()}, ensure_ascii=False)
-
-
-def _for_people(line: "Line") -> str:
-    level = click.style(f"{line.level:<7}", fg=COLOURS.get(line.level))
-    trace = f"\n{line.trace}" if line.trace else ""
-    return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S}  {level}  {line.text}{trace}"
+    if as_json:
+        emit_json_line({**vars(line), "at": line.at.isoformat()})
+        return
+    say(f"{local(line.at):%Y-%m-%d %H:%M:%S}  ", Styled(f"{line.level:<7}", COLOURS.get(line.level)), f"  {line.text}")
+    if line.trace:
+        say_lines(f"  {line.trace}", indent=2)

@@ -2,7 +2,7 @@
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option, name_argument
+from adapterctl.output import emit_json, examples, json_option, name_argument, say
 
 
 @click.command(epilog=examples("adapterctl pause", 'adapterctl pause newsbrief-synth --reason "on holiday"'))
@@ -23,7 +23,7 @@ def pause(name: str | None, reason: str, as_json: bool) -> None:
     if as_json:
         emit_json({"paused": name or "all", "reason": reason})
         return
-    click.echo(f"{name or 'everything'} is paused; `adapterctl resume{f' {name}' if name else ''}` goes on")
+    say(f"{name or 'everything'} is paused; `adapterctl resume{f' {name}' if name else ''}` goes on")
 
 
 @click.command(epilog=examples("adapterctl resume", "adapterctl resume newsbrief-synth"))
@@ -41,9 +41,7 @@ def resume(name: str | None, as_json: bool) -> None:
     if as_json:
         emit_json({"resumed": name or "all", "was_paused": ended})
         return
-    click.echo(
-        f"{name or 'everything'} goes on" if ended else f"{name or 'nothing'} was {'not ' if name else ''}paused"
-    )
+    say(f"{name or 'everything'} goes on" if ended else f"{name or 'nothing'} was {'not ' if name else ''}paused")
 
 
 @click.command(epilog=examples("adapterctl cancel", 'adapterctl cancel --reason "wrong settings"'))
@@ -61,4 +59,4 @@ def cancel(name: str | None, reason: str, as_json: bool) -> None:
     if as_json:
         emit_json({"cancelled": run_id, "reason": reason})
         return
-    click.echo(f"run {run_id} ends; its feedback stays new, and nothing that is live was touched")
+    say(f"run {run_id} ends; its feedback stays new, and nothing that is live was touched")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import StageProgress, bytes_read, emit_json, examples, json_option, name_argument
+from adapterctl.output import StageProgress, Styled, bytes_read, emit_json, examples, json_option, name_argument, say
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -50,9 +50,9 @@ def take_feedback(app: "App", name: str, as_json: bool) -> None:
     with StageProgress(quiet=as_json) as progress:
         report = ingest(app.store, app.home, name, app.inbox(name), on_progress=bytes_read(progress))
     if not as_json and report.lines:
-        click.echo(f"feedback: {report.accepted} new records, {report.quarantined} in quarantine", err=True)
+        say(f"feedback: {report.accepted} new records, {report.quarantined} in quarantine", err=True)
     for file in report.unsettled:
-        click.echo(f"{file.name} is still being written and is taken next time", err=True)
+        say(f"{file.name} is still being written and is taken next time", err=True)
 
 
 def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
@@ -66,7 +66,7 @@ def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
 
     def tell(sentence: str) -> None:
         if not as_json:
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
 
     return Pipeline(app.store, app.home, app.settings, listen=progress, tell=tell)
 
@@ -84,14 +84,14 @@ def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) ->
     elif as_json:
         emit_json({"model": name, **vars(asked)})
     else:
-        click.echo("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
+        say("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
 
 
 def _show_version(name: str, version: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json(version)
     else:
-        click.echo(f"{name} {version['version']} {version['reason']}")
+        say(f"{name} {version['version']} {version['reason']}")
 
 
 def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
@@ -101,8 +101,8 @@ def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
         return
     table_of_scores(outcome.scores, outcome.baselines)
     colour = "green" if outcome.promoted else "yellow"
-    click.secho(f"{name} {outcome.version} {outcome.reason}", fg=colour)
-    click.echo(
+    say(Styled(f"{name} {outcome.version} {outcome.reason}", colour))
+    say(
         f"live now; `adapterctl rollback` takes it back, `ollama run {name}` asks it"
         if outcome.promoted
         else f"what was live is live; `adapterctl show {outcome.version}` tells more"

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option, model_option
+from adapterctl.output import emit_json, examples, json_option, model_option, say_lines
 
 
 @click.command(
@@ -20,7 +20,10 @@ from adapterctl.output import emit_json, examples, json_option, model_option
 @model_option
 @json_option
 def run(prompt: str, version: str | None, system: str | None, model: str | None, as_json: bool) -> None:
-    """Ask the live model once, as an application would."""
+    """Ask the live model once, as an application would.
+
+    Characters of the answer that would act on the terminal are shown as escapes; --json gives it as it is.
+    """
     from adapterctl.app import App
     from adapterd.chat import ChatOptions, Message, Role
     from adapterd.lifecycle.runtimes import runtime_for
@@ -39,4 +42,4 @@ def run(prompt: str, version: str | None, system: str | None, model: str | None,
     if as_json:
         emit_json(answer)
     else:
-        click.echo(answer.text)
+        say_lines(answer.text)

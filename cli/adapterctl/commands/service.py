@@ -1,11 +1,10 @@
 """adapterctl service install | uninstall | start | stop | restart | status"""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import emit_json, examples, fields, json_option
+from adapterctl.output import emit_json, examples, fields, json_option, say
 
 if TYPE_CHECKING:
     from adapterd.system.service import ServiceStatus
@@ -25,10 +24,11 @@ def _command(name: str, doing: str, done: str) -> None:
     @json_option
     def act(as_json: bool) -> None:
         from adapterd.home import Home
+        from adapterd.system.python import module_command
         from adapterd.system.service import ServiceSpec, service_for
 
         home = Home.locate()
-        manager = service_for(ServiceSpec((sys.executable, "-m", "adapterd", "--service"), home.root, home.logs))
+        manager = service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
         if name != "status":
             getattr(manager, name)()
         found = manager.status()
@@ -36,7 +36,7 @@ def _command(name: str, doing: str, done: str) -> None:
             emit_json(found)
             return
         if done:
-            click.echo(done)
+            say(done)
         _show(found)
 
 

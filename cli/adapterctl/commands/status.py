@@ -6,12 +6,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import ago, emit_json, examples, fields, json_option, name_argument, time_left
+from adapterctl.output import (
+    Break,
+    Styled,
+    ago,
+    emit_json,
+    examples,
+    fields,
+    json_option,
+    local,
+    name_argument,
+    say,
+    time_left,
+)
 
 if TYPE_CHECKING:
     from adapterd.lifecycle.status import ModelStatus, RunStatus, Status
 
 NEEDS_ATTENTION = 10
+INDENT = 12
+"""Of a value's further lines."""
 
 
 @click.command(
@@ -34,7 +48,8 @@ def status(name: str | None, check: bool, as_json: bool) -> None:
     if as_json:
         emit_json({**vars(found), "faults": found.faults})
     elif check:
-        click.echo("\n".join(found.faults) or "nothing needs attention")
+        for fault in found.faults or ["nothing needs attention"]:
+            say(fault)
     else:
         _show_all(found)
     if check and found.faults:
@@ -46,20 +61,21 @@ def _show_all(found: "Status") -> None:
     runtime = f"{found.runtime.name} {found.runtime.version}" if found.runtime.version else None
     fields([("daemon", daemon), ("runtime", runtime), ("home", found.home)])
     if found.runtime.fault:
-        click.secho(f"runtime  {found.runtime.fault}", fg="red")
-        click.echo(f"         {found.runtime.hint}")
+        say(Styled(f"runtime  {found.runtime.fault}", "red"))
+        say(f"         {found.runtime.hint}")
     if not found.models:
-        click.echo("\nno model yet; begin with: adapterctl init NAME --base TAG")
+        say()
+        say("no model yet; begin with: adapterctl init NAME --base TAG")
     for model in found.models:
-        click.echo()
+        say()
         _show(model)
 
 
 def _show(model: "ModelStatus") -> None:
-    click.secho(model.name, bold=True)
-    live = f"{model.live} ({ago(model.live_since)})" if model.live else "nothing"
+    say(Styled(model.name, bold=True))
+    live: list[object] = [f"{model.live} ({ago(model.live_since)})" if model.live else "nothing"]
     if model.served_as_recorded is False:
-        live += click.style("  but the runtime serves something else under this name", fg="red")
+        live.append(Styled("  but the runtime serves something else under this name", "red"))
     paused = f"{model.paused} (adapterctl resume)" if model.paused else None
     fields(
         [
@@ -69,23 +85,24 @@ def _show(model: "ModelStatus") -> None:
             ("  run", _run(model.run) if model.run else None),
             ("  feedback", _feedback(model)),
             ("  next run", _next(model)),
-            ("  paused", click.style(paused, fg="yellow") if paused else None),
-            ("  base", f"{model.base}{_drift(model)}"),
+            ("  paused", [Styled(paused, "yellow")] if paused else None),
+            ("  base", [model.base, *_drift(model)]),
         ]
     )
 
 
-def _run(run: "RunStatus") -> str:
-    text = f"{run.id} {run.state}"
+def _run(run: "RunStatus") -> list[object]:
+    pieces: list[object] = [f"{run.id} {run.state}"]
     if run.stage:
-        text += f" at {run.stage}"
+        pieces.append(f" at {run.stage}")
     if run.share is not None:
-        text += f" ({run.share:.0%}{_more(run)})"
+        pieces.append(f" ({run.share:.0%}{_more(run)})")
     if run.error:
-        text += click.style(f": {run.error}", fg="red") + (f"\n            {run.hint}" if run.hint else "")
+        pieces.append(Styled(f": {run.error}", "red"))
+        pieces += [Break(INDENT), run.hint] if run.hint else []
     if run.retry_at:
-        text += f"\n            tried again at {_clock(run.retry_at)} ({run.attempts} failed so far)"
-    return text
+        pieces += [Break(INDENT), f"tried again at {_clock(run.retry_at)} ({run.attempts} failed so far)"]
+    return pieces
 
 
 def _more(run: "RunStatus") -> str:
@@ -105,19 +122,19 @@ def _feedback(model: "ModelStatus") -> str:
     return f"{text}, {model.quarantined} in quarantine" if model.quarantined else text
 
 
-def _next(model: "ModelStatus") -> str:
+def _next(model: "ModelStatus") -> list[object]:
     if model.due:
-        waits = click.style(f"\n            waits: {model.why_not}", fg="yellow") if model.why_not else ""
         since = f" since {_clock(model.due_since)}" if model.due_since else ""
-        return f"due{since} ({model.due}){waits}"
+        waits = [Break(INDENT), Styled(f"waits: {model.why_not}", "yellow")] if model.why_not else []
+        return [f"due{since} ({model.due})", *waits]
     when = _clock(model.next_run) if model.next_run else model.schedule
     missing = model.min_new_records - model.new_records
-    return f"{when}, if {missing} more records arrive" if missing > 0 else when
+    return [f"{when}, if {missing} more records arrive" if missing > 0 else when]
 
 
-def _drift(model: "ModelStatus") -> str:
-    return click.style("  was pulled anew; the one of init stays in use", fg="yellow") if model.base_drift else ""
+def _drift(model: "ModelStatus") -> list[object]:
+    return [Styled("  was pulled anew; the one of init stays in use", "yellow")] if model.base_drift else []
 
 
 def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone():%a %d %b %H:%M}"
+    return f"{local(moment):%a %d %b %H:%M}"

@@ -2,7 +2,7 @@
 
 import click
 
-from adapterctl.output import emit_json, examples, json_option, name_argument, table
+from adapterctl.output import Styled, emit_json, examples, json_option, name_argument, say, table
 
 
 @click.command(epilog=examples("adapterctl triage", "adapterctl triage newsbrief-synth --json"))
@@ -20,4 +20,5 @@ def triage(name: str | None, as_json: bool) -> None:
         return
     rows = [(each.tag, each.failures, f"{each.share:.0%}", each.corrections, each.advice) for each in found.tags]
     table(["FAILURE", "OUTPUTS", "SHARE", "CORRECTIONS", "ADVICE"], rows, empty="nobody has told of a failure yet")
-    click.secho(f"\n{found.advice}", fg="green" if found.worth_training else "yellow")
+    say()
+    say(Styled(found.advice, "green" if found.worth_training else "yellow"))

@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import ago, emit_json, examples, fields, json_option, model_option, name_argument, table
+from adapterctl.output import (
+    Styled,
+    ago,
+    ask,
+    emit_json,
+    examples,
+    fields,
+    json_option,
+    local,
+    model_option,
+    name_argument,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -28,8 +41,7 @@ def history(name: str | None, limit: int, as_json: bool) -> None:
     from datetime import datetime
 
     rows = [
-        (f"{datetime.fromisoformat(event.at).astimezone():%Y-%m-%d %H:%M:%S}", event.kind, event.text)
-        for event in events
+        (f"{local(datetime.fromisoformat(event.at)):%Y-%m-%d %H:%M:%S}", event.kind, event.text) for event in events
     ]
     table(["WHEN", "WHAT", "DETAILS"], rows, empty="nothing has happened yet")
 
@@ -66,7 +78,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     )
     if lineage:
         fields(_made(lineage))
-    click.echo()
+    say()
     table_of_scores(found.metrics.get("scores", {}), found.metrics.get("baselines", {}))
 
 
@@ -130,15 +142,13 @@ def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bo
                 hint=f"adapterctl promote {version} --force makes it live all the same, after asking",
             )
         if not yes:
-            click.confirm(
-                f"{version} was {found.state} ({found.reason}). Make it live all the same?", abort=True, err=True
-            )
+            ask(f"{version} was {found.state} ({found.reason}). Make it live all the same?")
         reason = f"promoted by hand with --force, although {found.state} ({found.reason})"
     swap = app.deployer.promote(name, version, reason)
     if as_json:
         emit_json(swap)
         return
-    click.secho(f"{name} {swap.live} is live; {swap.replaced} was before", fg="green")
+    say(Styled(f"{name} {swap.live} is live; {swap.replaced} was before", "green"))
 
 
 @click.command(epilog=examples("adapterctl rollback", "adapterctl rollback newsbrief-synth --to 1.0.0"))
@@ -163,9 +173,8 @@ def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> 
     if as_json:
         emit_json(swap)
     else:
-        click.secho(
-            f"{name} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)", fg="green"
-        )
+        done = f"{name} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)"
+        say(Styled(done, "green"))
     if not no_warm:
         deployer.warm(name)
 

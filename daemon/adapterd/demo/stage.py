@@ -15,10 +15,12 @@ from adapterd.config import RuntimeKind
 from adapterd.errors import NotFoundError, RuntimeUnavailableError, StageError
 from adapterd.home import HOME_VARIABLE
 from adapterd.lifecycle.runtimes import file_digest
+from adapterd.printable import printable_lines
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.server import PrivateOllama
+from adapterd.system.python import module_command, safe_environment
 
 MARK = ".adapterd-demo"
 PARAMETERS: dict[str, ParameterValue | tuple[ParameterValue, ...]] = {"temperature": 0, "num_predict": 128}
@@ -26,8 +28,8 @@ PARAMETERS: dict[str, ParameterValue | tuple[ParameterValue, ...]] = {"temperatu
 
 
 def say(text: str = "") -> None:
-    """Print a line for the person who watches."""
-    sys.stdout.write(text + "\n")
+    """Print a line for the person who watches, or several; what a model says acts on no terminal."""
+    sys.stdout.write(printable_lines(text) + "\n")
     sys.stdout.flush()
 
 
@@ -47,13 +49,13 @@ class DemoStage:
     @property
     def environment(self) -> dict[str, str]:
         """What commands see: the demo's home, and the demo's server as *the* Ollama."""
-        base = self.server.environment() if self.server else dict(os.environ)
-        return {**base, HOME_VARIABLE: str(self.home), "COLUMNS": "110"}
+        base = self.server.environment() if self.server else os.environ
+        return {**safe_environment(base), HOME_VARIABLE: str(self.home), "COLUMNS": "110"}
 
     def adapterctl(self, *arguments: str) -> str:
         """Run adapterctl as a person would, showing the command; returns what it printed, which is shown too."""
         say(f"\n$ adapterctl {_shown(arguments)}")
-        return self._run([sys.executable, "-m", "adapterctl", *arguments], f"adapterctl {arguments[0]}")
+        return self._run(module_command("adapterctl", *arguments), f"adapterctl {arguments[0]}")
 
     def ask(self, model: str, prompt: str) -> str:
         """Ask as an application would: `ollama run`, or `adapterctl run` with the embedded runtime. That an untrained
@@ -83,7 +85,7 @@ class DemoStage:
     def _start(self, command: Sequence[str], *, quiet: bool) -> subprocess.CompletedProcess[str]:
         """Run a command and show what it prints; `quiet` keeps its standard error (spinners) back."""
         done = subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if quiet else None, text=True, check=False,
         )  # fmt: skip
         say(done.stdout.rstrip())
@@ -97,6 +99,7 @@ def _shown(arguments: Sequence[str]) -> str:
 @contextmanager
 def open_stage(folder: Path, kind: RuntimeKind, ollama: Path | None) -> Iterator[DemoStage]:
     """Empty the folder and start the runtime in it; where Ollama cannot be had, say so and go on embedded."""
+    folder = folder.absolute()
     _clear(folder)
     binary = ollama or (Path(found) if (found := shutil.which("ollama")) else None)
     if kind is RuntimeKind.OLLAMA and binary is None:
@@ -105,7 +108,7 @@ def open_stage(folder: Path, kind: RuntimeKind, ollama: Path | None) -> Iterator
     if kind is RuntimeKind.EMBEDDED or binary is None:
         yield DemoStage(folder, RuntimeKind.EMBEDDED, EmbeddedRuntime(folder / "home" / "embedded"))
         return
-    with PrivateOllama(binary, folder / "ollama") as server:
+    with PrivateOllama(binary.absolute(), folder / "ollama") as server:
         yield DemoStage(folder, RuntimeKind.OLLAMA, OllamaRuntime(server.host), server)
 
 

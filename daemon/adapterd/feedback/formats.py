@@ -30,10 +30,11 @@ _CHAT_ROLES = {"system": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSIS
 _SHAREGPT_ROLES = _CHAT_ROLES | {"human": Role.USER, "gpt": Role.ASSISTANT}
 
 
-def parse(value: object, *, received_at: datetime) -> FeedbackRecord:
+def parse(value: object, *, received_at: datetime, now: datetime | None = None) -> FeedbackRecord:
     """The record in a decoded JSON value; raises InputError with a sentence that says why there is none.
 
-    `received_at` (aware) stands in where the value has no `created_at`.
+    `received_at` (aware) stands in where the value has no `created_at`, or one later than `now` (`received_at` unless
+    it is given): nothing is created after it arrived, so a clock that is ahead, or a lie, gains nothing by it.
     """
     fields = _present(value)
     prompt, said = _prompt_and_answer(fields)
@@ -51,8 +52,13 @@ def parse(value: object, *, received_at: datetime) -> FeedbackRecord:
         rejected_output=rejected,
         source_id=_named(fields, "source_id", checks.label),
         output_type=_named(fields, "output_type", checks.label),
-        created_at=_named(fields, "created_at", checks.moment) or received_at,
+        created_at=_created_at(fields, received_at, now or received_at),
     )
+
+
+def _created_at(fields: Fields, received_at: datetime, now: datetime) -> datetime:
+    given = _named(fields, "created_at", checks.moment)
+    return given if given is not None and given <= now else min(received_at, now)
 
 
 def _present(value: object) -> Fields:

@@ -1,5 +1,6 @@
 """The inbox: a folder into which applications put files, whenever and however they like."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from adapterd.errors import InputError
 from adapterd.feedback.listing import ENDINGS, InboxFile, inbox_file, name_of, stamp_of, walk
 from adapterd.feedback.patience import LONGEST_WAIT_S, Patience, reread_s
-from adapterd.system.files import clone_atomic, sha256_file, write_atomic
+from adapterd.system.files import clone_open, write_atomic
 
 MAX_NAME_BYTES = 128  # of an imported file's own name: file systems take 255, and temporary names are longer
 
@@ -59,7 +60,7 @@ def _changed(folder: Path, known: Known) -> tuple[list[InboxFile], dict[str, str
         if isinstance(found, str):
             refused[name] = found
         elif known(name) != stamp_of(found):
-            changed.append(inbox_file(path, found))
+            changed.append(inbox_file(path, found, folder))
     return sorted(changed, key=lambda file: (file.mtime_ns, file.path)), refused
 
 
@@ -93,9 +94,11 @@ def adopt(folder: Path, source: Path) -> Path:
     if source.suffix.lower() not in ENDINGS:
         raise InputError(f"{source} is none of: {', '.join(ENDINGS)}", hint="feedback is JSON or JSON Lines")
     try:
-        target = folder / f"import-{sha256_file(source)[:16]}-{_short(source.name).lstrip('.')}"
-        if not target.exists():
-            clone_atomic(source, target)
+        with source.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            target = folder / f"import-{digest[:16]}-{_short(source.name).lstrip('.')}"
+            if not target.exists():
+                clone_open(stream, target)
     except OSError as exc:
         raise InputError(f"{source} cannot be copied into {folder}: {exc.strerror}") from exc
     return target

@@ -6,7 +6,7 @@ Only names and attributes are looked at. Nothing is opened, so that no pipe can 
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from adapterd.errors import InputError
 ENDINGS = (".json", ".jsonl", ".ndjson")
 BUFFER_BYTES = 1 << 16
 
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 Attributes = os.stat_result
 _LARGEST = (1 << 63) - 1  # what a database takes; times beyond the year 2262 are beyond it in nanoseconds
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
@@ -25,7 +26,7 @@ class InboxFile:
     """A file to be read, as it was before it is read: should it change meanwhile, it is read once more.
 
     One that `is_growing` was not at rest, so that its last line may be half there. `link_to` is the device and inode
-    of what a link within the inbox led to, None if the file is no link.
+    of what a link within the inbox led to, None if the file is no link. `inbox` is the folder below which it was found.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class InboxFile:
     mtime_ns: int
     is_growing: bool = False
     link_to: tuple[int, int] | None = None
+    inbox: Path | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -50,14 +52,31 @@ class InboxFile:
         return self.path.suffix.lower() != ".json"
 
     def open(self) -> BinaryIO:
-        """The file for reading; raises OSError, also if a link, a pipe or the like has taken its place since."""
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if self.link_to else os.O_NOFOLLOW)
-        handle = os.open(self.path, flags)
+        """The file for reading; raises OSError, also if a link, a pipe or the like has taken its place since, or that
+        of a folder on the way to it."""
+        if self.link_to or self.inbox is None:
+            handle = os.open(self.path, _READING | (0 if self.link_to else os.O_NOFOLLOW))
+        else:
+            handle = _opened_below(self.inbox, self.path)
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or self.link_to not in (None, _identity(status)):
             os.close(handle)
             raise FileNotFoundError(0, "something else has taken its place")
         return os.fdopen(handle, "rb", BUFFER_BYTES)
+
+
+def _opened_below(folder: Path, path: Path) -> int:
+    """A descriptor of the file, reached from the folder step by step without following any link."""
+    *parents, name = path.relative_to(folder).parts
+    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for each in parents:
+            child = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
+            os.close(parent)
+            parent = child
+        return os.open(name, _READING | os.O_NOFOLLOW, dir_fd=parent)
+    finally:
+        os.close(parent)
 
 
 def name_of(path: str) -> str:
@@ -70,10 +89,10 @@ def stamp_of(status: Attributes) -> tuple[int, int]:
     return status.st_size, max(min(status.st_mtime_ns, _LARGEST), -_LARGEST)
 
 
-def inbox_file(path: str, status: Attributes) -> InboxFile:
-    """A file that `walk` found."""
+def inbox_file(path: str, status: Attributes, inbox: Path | None = None) -> InboxFile:
+    """A file that `walk` found below the inbox."""
     link_to = _identity(status) if os.path.islink(path) else None  # noqa: PTH114 - it need not be a path to be asked
-    return InboxFile(Path(path), *stamp_of(status), link_to=link_to)
+    return InboxFile(Path(path), *stamp_of(status), link_to=link_to, inbox=inbox)
 
 
 def walk(folder: Path) -> Iterator[tuple[str, Attributes | str]]:

@@ -1,13 +1,15 @@
 """Quarantine: what cannot be used is kept byte for byte, under a name made from its content."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from adapterd.errors import StoreError
 from adapterd.feedback.listing import InboxFile, stamp_of
-from adapterd.system.files import clone_atomic, write_atomic
+from adapterd.system.files import clone_open, write_atomic
 
 MAX_EXCERPT = 200
 MAX_KEPT_BYTES = 256 << 20
@@ -34,11 +36,16 @@ def keep_file(folder: Path, file: InboxFile) -> str:
     large to be kept twice; raises StoreError if it cannot be kept.
     """
     name = f"{hashlib.sha256(file.name.encode()).hexdigest()[:16]}{file.path.suffix}"
-    if file.size_bytes > MAX_KEPT_BYTES or not _is_readable(file):
+    stream = _opened(file)
+    if stream is None:
         return ""
-    with _made(folder):
-        if _stamp(folder / name) != file.stamp:
-            clone_atomic(file.path, folder / name)
+    with stream:
+        stamp = stamp_of(os.fstat(stream.fileno()))
+        if stamp[0] > MAX_KEPT_BYTES:
+            return ""
+        with _made(folder):
+            if _stamp(folder / name) != stamp:
+                clone_open(stream, folder / name)
     return name
 
 
@@ -57,12 +64,12 @@ def excerpt_of_file(file: InboxFile) -> str:
         return ""
 
 
-def _is_readable(file: InboxFile) -> bool:
+def _opened(file: InboxFile) -> BinaryIO | None:
+    """The file as it was checked on opening: by its name something else might be found a moment later."""
     try:
-        file.open().close()
+        return file.open()
     except OSError:
-        return False
-    return True
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

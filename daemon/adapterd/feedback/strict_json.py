@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from adapterd.errors import InputError
 
@@ -69,10 +69,18 @@ def _decode_at(decoder: json.JSONDecoder, text: str, start: int) -> tuple[object
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"has the key {twice[:60]!r} twice")
+        raise InputError(f"has the key {_first_repeated(pairs)[:60]!r} twice")
     return fields
+
+
+def _first_repeated(pairs: Iterable[tuple[str, object]]) -> str:
+    """The first name that was there before, found in one pass: what comes from outside may have any number of them."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise ValueError("no name is repeated")
 
 
 def _constant(name: str) -> object:

@@ -58,7 +58,7 @@ def ingest(
     """
     known = store.feedback.stamps(model)
     found = pending(inbox.absolute(), known.get, now=clock(), settle_s=settle_s, patience=patience)
-    intakes = [Intake(home, model, file) for file in found.ready]
+    intakes = [Intake(home, model, file, store.clock()) for file in found.ready]
     done_bytes, total_bytes = 0, sum(file.size_bytes for file in found.ready)
     for group in grouped(batch for intake in intakes for batch in intake.batches()):
         with store.transaction():

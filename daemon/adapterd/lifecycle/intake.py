@@ -52,11 +52,13 @@ class Intake:
     `quarantined` counts the pieces that cannot be used, noted or not.
     """
 
-    def __init__(self, home: Home, model: str, file: InboxFile) -> None:
+    def __init__(self, home: Home, model: str, file: InboxFile, now: datetime) -> None:
         self._model = model
         self._file = file
         self._quarantine = home.quarantine
-        self._received_at = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
+        self._now = now
+        self._received_at = min(datetime.fromtimestamp(file.mtime_ns / 1e9, UTC), now)
+        self._whole: str | None = None
         self._noted: list[tuple[int, str]] = []
         self._first_unnoted: int | None = None
         self.name = file.name
@@ -126,7 +128,9 @@ class Intake:
         if isinstance(piece, Bad):
             return piece
         try:
-            return NewFeedback.of(parse(piece.value, received_at=self._received_at), self.name, piece.line)
+            return NewFeedback.of(
+                parse(piece.value, received_at=self._received_at, now=self._now), self.name, piece.line
+            )
         except InputError as exc:
             return Bad(piece.line, str(exc), piece.raw)
 
@@ -150,7 +154,9 @@ class Intake:
     def _keep(self, raw: bytes | None) -> str:
         folder = self._quarantine / self._model
         if raw is None or len(self._noted) >= PIECES_KEPT_APART:
-            name = quarantine.keep_file(folder, self._file)
+            if self._whole is None:  # once: of a file that grows every copy would be another
+                self._whole = quarantine.keep_file(folder, self._file)
+            name = self._whole
         else:
             name = quarantine.keep(folder, raw)
         return f"{self._model}/{name}" if name else ""

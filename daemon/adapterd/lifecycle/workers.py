@@ -1,15 +1,14 @@
 """Heavy stages run in a child process; its death is an ordinary event (law 8).
 
-The child is `python -m adapterd.worker STAGE RUN_FOLDER`. It reports on standard output in JSON lines: progress while
+The child is `python -P -m adapterd.worker STAGE RUN_FOLDER`, in the run's folder: nothing is imported from where the
+command was given. It reports on standard output in JSON lines: progress while
 it works, at the end its result or its error. Its standard error goes to a log in the run's folder. It ends when its
 parent does: it watches its standard input, which closes then.
 """
 
 import json
-import os
 import selectors
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from adapterd.errors import AdapterdError, CancelledError, StageError, WorkerLos
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.system.blas import preload_environment
 from adapterd.system.priority import unthrottled
+from adapterd.system.python import module_command, safe_environment
 
 TAIL_BYTES = 2000
 GRACE_S = 5.0
@@ -52,7 +52,7 @@ def run_stage(
     log = folder / f"{stage}.log"
     with log.open("ab") as stderr:
         child = subprocess.Popen(
-            unthrottled([sys.executable, "-m", "adapterd.worker", stage, str(folder)]),
+            unthrottled(module_command("adapterd.worker", stage, folder.absolute())), cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=_environment(home), bufsize=0,
         )  # fmt: skip
     deadline = time.monotonic() + limits.timeout_s
@@ -72,7 +72,8 @@ def run_stage(
 
 
 def _environment(home: Home) -> dict[str, str]:
-    return {**os.environ, **preload_environment(), HOME_VARIABLE: str(home.root), "PYTHONUNBUFFERED": "1"}
+    given = {**safe_environment(), **preload_environment()}
+    return {**given, HOME_VARIABLE: str(home.root.absolute()), "PYTHONUNBUFFERED": "1"}
 
 
 def _keep_to(limits: Limits, stage: str, deadline: float) -> None:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Self
 
 from adapterd.record import FeedbackRecord
 from adapterd.store.database import Database
 
+_ROUNDED = timedelta(milliseconds=1)
+"""Arrivals are stored to the millisecond."""
 _as_json = lru_cache(maxsize=1024)(json.dumps)  # of failure tags, of which few sets are ever used
 
 
@@ -128,11 +130,16 @@ class Feedback:
         return max(cursor.rowcount, 0)
 
     def all(self, model: str, *, up_to_id: int | None = None) -> list[StoredFeedback]:
-        """Every record of the model in the order of arrival, up to an id if one is given."""
+        """Every record of the model in the order of arrival, up to an id if one is given.
+
+        None was created later than it arrived, nor later than now (it may have come while the clock was ahead): that
+        decides whose answer counts, and rows of earlier releases have whatever date they were given.
+        """
+        now = self._database.clock()
         rows = self._database.rows(
             "SELECT * FROM feedback WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id", (model, up_to_id)
         )
-        return [
+        found = (
             StoredFeedback(
                 id=row["id"], content_hash=row["content_hash"], prompt_hash=row["prompt_hash"], record=row["record"],
                 file=row["file"], line=row["line"], output_type=row["output_type"], source_id=row["source_id"],
@@ -141,7 +148,8 @@ class Feedback:
                 received_at=datetime.fromisoformat(row["received_at"]),
             )
             for row in rows
-        ]  # fmt: skip
+        )  # fmt: skip
+        return [_not_later_than(min(each.received_at, now), each) for each in found]
 
     def failures(self, model: str) -> list[FailureCount]:
         """All records, counted by what was said to be wrong with the output."""
@@ -232,3 +240,12 @@ class Feedback:
     def _one(self, sql: str, *values: object) -> int:
         row = self._database.row(sql, values)
         return int(row[0]) if row else 0
+
+
+def _not_later_than(arrival: datetime, stored: StoredFeedback) -> StoredFeedback:
+    """The same, created at its arrival if it says later."""
+    if stored.created_at < arrival + _ROUNDED:
+        return stored
+    fields = {**json.loads(stored.record), "created_at": arrival.isoformat()}
+    record = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return replace(stored, created_at=arrival, record=record)

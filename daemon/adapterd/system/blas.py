@@ -52,7 +52,7 @@ def _given(name: str) -> Path | None:
     path = Path(name)
     if not path.is_file():
         raise ConfigError(f"{VARIABLE} is {name}, which is not a file", hint="unset it to search for a fast BLAS")
-    return path
+    return path.absolute()  # a child has a working folder of its own
 
 
 def _candidates() -> list[Path]:

@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PRIVATE_FILE = 0o600
 CHUNK_BYTES = 1 << 22
 _FICLONE = 0x40049409  # Linux ioctl number, from linux/fs.h
+_AT_FDCWD = -2  # of macOS, from sys/fcntl.h: a relative path is meant from the working folder
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def clone(source: Path, target: Path, *, without: Sequence[range] = ()) -> str:
     The bytes of `without` (ranges in order, none over another) are going to be written anew; a copy has holes there, so
     that they are not written twice.
 
-    APFS clones by clonefile(2), Btrfs and XFS by the FICLONE ioctl; elsewhere the bytes are copied, in the
+    APFS clones by fclonefileat(2), Btrfs and XFS by the FICLONE ioctl; elsewhere the bytes are copied, in the
     kernel where it offers that. `target` must not exist: else FileExistsError is raised, and it stays as it is. On
     any other failure nothing is left behind.
     """
@@ -89,33 +90,55 @@ def _copy(source: Path, target: Path, without: Sequence[range]) -> None:
 
 def clone_atomic(source: Path, target: Path) -> None:
     """Clone a file in one step, 0600 and with its time of change, replacing whatever the target was."""
-    changed_ns = source.stat().st_mtime_ns
+    with source.open("rb") as reader:
+        clone_open(reader, target)
+
+
+def clone_open(source: IO[bytes], target: Path) -> None:
+    """Clone an open file in one step, 0600 and with its time of change, replacing whatever the target was.
+
+    It is the file that was opened and looked at, whatever has its name by now; at most the bytes that it has now.
+    """
+    status = os.fstat(source.fileno())
     with atomic_path(target) as partial:
         partial.unlink()
-        clone(source, partial)
+        if not _clone_open(source, partial):
+            _copy_open(source, partial, status.st_size)
         partial.chmod(PRIVATE_FILE)
-        os.utime(partial, ns=(changed_ns, changed_ns))
+        os.utime(partial, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def _copy_open(source: IO[bytes], target: Path, size_bytes: int) -> None:
+    source.seek(0)
+    with target.open("wb") as writer:
+        while data := source.read(min(CHUNK_BYTES, size_bytes - writer.tell())):
+            writer.write(data)
 
 
 def _clone_blocks(source: Path, target: Path) -> bool:
-    return _clonefile(source, target) if sys.platform == "darwin" else _ficlone(source, target)
+    with source.open("rb") as reader:
+        return _clone_open(reader, target)
 
 
-def _clonefile(source: Path, target: Path) -> bool:
+def _clone_open(source: IO[bytes], target: Path) -> bool:
+    return _fclonefileat(source, target) if sys.platform == "darwin" else _ficlone(source, target)
+
+
+def _fclonefileat(source: IO[bytes], target: Path) -> bool:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.clonefile(os.fsencode(source), os.fsencode(target), 0) == 0:
+    if libc.fclonefileat(source.fileno(), _AT_FDCWD, os.fsencode(target), 0) == 0:
         return True
     if ctypes.get_errno() == errno.EEXIST:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     return False
 
 
-def _ficlone(source: Path, target: Path) -> bool:
+def _ficlone(reader: IO[bytes], target: Path) -> bool:
     import fcntl
 
-    with source.open("rb") as reader, target.open("xb") as writer:
+    with target.open("xb") as writer:
         try:
             fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
         except OSError as exc:

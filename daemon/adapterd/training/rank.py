@@ -1,4 +1,4 @@
-"""One of several processes that train together: `python -m adapterd.training.rank FILE`, started by `mlx.launch`.
+"""One of several processes that train together: `python -P -m adapterd.training.rank FILE`, started by `mlx.launch`.
 
 Rank 0 has the run's folder. The others get everything but the base from it; the base has to be on their machines, too.
 Each ends when its standard input does. Rank 0 speaks on standard output, in JSON lines; any rank says its errors there.

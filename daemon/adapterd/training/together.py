@@ -14,11 +14,14 @@ from typing import Any
 from adapterd import errors
 from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
+from adapterd.system.python import module_command, safe_environment
 from adapterd.training.rank import Assignment
 
 LAUNCH = "mlx.launch"
 HERE = "127.0.0.1"
 """What `mlx.launch` takes for this machine, which needs no ssh."""
+SAFE_FOLDER = "/"
+"""It is there on every machine, and nobody but its owner can put anything into it."""
 _FIRST_PORT, _LAST_PORT = 32_323, 60_000
 _END_S = 10.0
 _TAIL_BYTES = 400
@@ -48,8 +51,8 @@ def train_together(
         command = launch_command(folder, free_ports(len(settings.hosts)))
         with (folder / "words").open("w+b") as words:
             launched = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True,
-                env={**os.environ, "TMPDIR": name},
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, text=True, cwd=name,
+                env={**safe_environment(), "TMPDIR": name},
             )  # fmt: skip
             try:
                 if launched.stdout is None:
@@ -67,11 +70,15 @@ def hosts_file(hosts: Sequence[str]) -> dict[str, Any]:
 
 
 def launch_command(folder: Path, port: int) -> list[str]:
-    """The command that starts the ranks; adapterd has to be in the same place on every machine."""
+    """The command that starts the ranks; adapterd has to be in the same place on every machine.
+
+    Over ssh a rank would begin in a home folder, with that machine's own environment.
+    """
     launch = Path(sys.executable).with_name(LAUNCH)
     return [
-        str(launch), "--hostfile", str(folder / "hosts.json"), "--starting-port", str(port), "--",
-        sys.executable, "-u", "-m", "adapterd.training.rank", str(folder / "assignment.json"),
+        str(launch), "--hostfile", str(folder / "hosts.json"), "--starting-port", str(port),
+        "--cwd", SAFE_FOLDER, "--env", "PYTHONSAFEPATH=1", "--env", "PYTHONUNBUFFERED=1", "--",
+        *module_command("adapterd.training.rank", folder / "assignment.json"),
     ]  # fmt: skip
 
 

@@ -28,8 +28,8 @@ def record_schemas() -> dict[str, Schema]:
     return {
         "Record": {
             "description": "One answer of the model and what is known of it, in one of four shapes. A field that is "
-            "null counts as absent, and fields that are not named here are ignored. Without `created_at` a record is "
-            "as old as its arrival.",
+            "null counts as absent, and fields that are not named here are ignored. Without `created_at`, or "
+            "with one later than its arrival, a record is as old as its arrival.",
             "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in _shapes()],
         },
         "Judgement": _judgement(),

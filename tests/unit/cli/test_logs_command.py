@@ -50,7 +50,7 @@ def test_lines_are_shown_oldest_first_in_local_time(adapterctl: Command, log: Ca
 
 def test_a_trace_stands_below_its_line(adapterctl: Command, log: Callable[..., None]) -> None:
     log(line("odd", "error", trace="Traceback:\n  here"))
-    assert adapterctl("logs").stdout.splitlines()[1:] == ["Traceback:", "  here"]
+    assert adapterctl("logs").stdout.splitlines()[1:] == ["  Traceback:", "    here"]
 
 
 def test_trouble_is_coloured(log: Callable[..., None]) -> None:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from adapterd.errors import InputError
+from adapterd.feedback.inbox import pending
 from adapterd.feedback.listing import InboxFile, inbox_file, name_of, stamp_of, walk
 
 NOT_FOLLOWED = "the link leads out of the feedback folder, to {}, and is not followed; put a copy there"
@@ -279,3 +280,20 @@ def test_a_file_that_is_replaced_by_another_is_opened(inbox: Path, tmp_path: Pat
     (tmp_path / "new").write_bytes(b"2")
     (tmp_path / "new").replace(file.path)
     assert read(file) == b"2"
+
+
+def test_a_link_that_takes_the_place_of_a_folder_is_not_followed(inbox: Path, tmp_path: Path) -> None:
+    """Neither of the folder that the file is in, nor of one above it."""
+    for name in ("sub", "upper/lower"):
+        (inbox / name).mkdir(parents=True)
+        (inbox / name / "a.jsonl").write_bytes(b"ours")
+        (tmp_path / "outside" / name).mkdir(parents=True)
+        (tmp_path / "outside" / name / "a.jsonl").write_bytes(b"secret")
+    found = pending(inbox, lambda _: None, now=0.0).ready
+    assert [read(file) for file in found] == [b"ours", b"ours"]
+    for name in ("sub", "upper"):
+        (inbox / name).rename(tmp_path / f"gone-{name}")
+        (inbox / name).symlink_to(tmp_path / "outside" / name)
+    for file in found:
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+            file.open()

@@ -1,8 +1,12 @@
 """What cannot be used is kept as it came."""
 
 import os
+import signal
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -94,3 +98,55 @@ def test_an_excerpt_is_always_short_and_printable(raw: bytes) -> None:
     shown = quarantine.excerpt(raw)
     assert len(shown) <= 200
     assert shown.isprintable()
+
+
+@pytest.mark.parametrize("becomes", ["pipe", "link", "another file", "nothing"])
+def test_what_is_kept_is_the_file_that_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
+) -> None:
+    """Whatever takes its name right after it was opened: a pipe would be waited for, a link followed."""
+    file = inbox_file(tmp_path / "a.json", b"checked")
+    (tmp_path / "secret").write_bytes(b"secret")
+
+    def opened_and_then_gone(opened: InboxFile) -> BinaryIO:
+        stream = original(opened)
+        file.path.unlink()
+        if becomes == "pipe":
+            os.mkfifo(file.path)
+        elif becomes == "link":
+            file.path.symlink_to(tmp_path / "secret")
+        elif becomes == "another file":
+            file.path.write_bytes(b"another")
+        return stream
+
+    original = InboxFile.open
+    monkeypatch.setattr(InboxFile, "open", opened_and_then_gone)
+    with kept_within_seconds():
+        name = quarantine.keep_file(tmp_path / "kept", file)
+    assert (tmp_path / "kept" / name).read_bytes() == b"checked"
+
+
+@contextmanager
+def kept_within_seconds() -> Iterator[None]:
+    """Whoever waits for the other end of a pipe is interrupted, so that the test fails rather than hangs."""
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError("it waits for something that never comes")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(20)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_file_that_became_too_large_since_it_was_listed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MAX_KEPT_BYTES", 10)
+    file = inbox_file(tmp_path / "a.json", b"small")
+    file.path.write_bytes(b"x" * 11)
+    assert quarantine.keep_file(tmp_path / "kept", file) == ""
+    assert not (tmp_path / "kept").exists()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError
-from adapterd.feedback import reader
+from adapterd.feedback import reader, strict_json
 from adapterd.feedback.listing import InboxFile, inbox_file
 from adapterd.feedback.reader import Bad, Good
 
@@ -326,3 +326,28 @@ def test_an_array_gives_back_what_was_written(
     path = tmp_path_factory.getbasetemp() / "array.json"
     path.write_text(json.dumps(items, indent=indent, ensure_ascii=ascii_only), encoding="utf-8", newline="")
     assert values(path) == list(enumerate(items, start=1))
+
+
+class Counted(str):
+    """A key that counts how often keys are compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def comparisons(keys: int) -> int:
+    """How often keys are compared to find that the last of so many is there twice."""
+    names = [Counted(f"key {number}") for number in range(keys)]
+    Counted.compared = 0
+    with pytest.raises(InputError, match=rf"has the key 'key {keys - 1}' twice"):
+        strict_json._object([(name, None) for name in [*names, Counted(names[-1])]])
+    return Counted.compared
+
+
+def test_a_repeated_key_is_found_in_linear_time() -> None:
+    """It is found by hashing: each key meets few others, however many there are."""
+    assert comparisons(4000) <= 8 * max(comparisons(1000), 100)

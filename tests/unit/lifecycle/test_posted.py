@@ -54,3 +54,15 @@ def test_one_faulty_record_keeps_all_out_and_every_fault_is_named(store: Store) 
 
 def test_an_empty_post_is_no_fault(store: Store) -> None:
     assert take_posted(store, "m", []) == Posted((), 0, 0)
+
+
+@pytest.mark.parametrize("given", ["2026-03-01T12:00:00.001Z", "2099-01-01", "9999-12-31T23:59:59.999999Z"])
+def test_a_record_of_the_future_is_as_old_as_its_arrival(store: Store, given: str) -> None:
+    take_posted(store, "m", [{**GOOD, "created_at": given}])
+    (row,) = store.feedback.all("m")
+    assert row.created_at == FeedbackRecord.from_json(row.record).created_at == AT
+
+
+def test_a_record_of_the_past_keeps_its_time(store: Store) -> None:
+    take_posted(store, "m", [{**GOOD, "created_at": "0001-01-01T00:00:00Z"}])
+    assert store.feedback.all("m")[0].created_at == datetime(1, 1, 1, tzinfo=UTC)

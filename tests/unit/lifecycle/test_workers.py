@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from foreign_folder import imported_from, poison
 
 from adapterd.errors import (
     AdapterdError,
@@ -57,7 +58,7 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
         head = f"#!{PYTHON}\nimport json, os, sys, time\n"
         say = "def say(**message): print(json.dumps(message), flush=True)\n"
         script.write_text(head + say + textwrap.dedent(body))
-        monkeypatch.setattr(workers.sys, "executable", str(script))
+        monkeypatch.setattr(sys, "executable", str(script))
 
     return write
 
@@ -90,7 +91,7 @@ def test_progress_is_passed_on_and_the_result_comes_back(folder: Path, home: Hom
 def test_progress_comes_while_the_child_works(folder: Path, home: Home, child: Script) -> None:
     child("""
         say(progress={"share": 0.5})
-        while not os.path.exists(sys.argv[4] + "/heard"):
+        while not os.path.exists(sys.argv[5] + "/heard"):
             time.sleep(0.01)
         say(result={})
     """)
@@ -100,7 +101,7 @@ def test_progress_comes_while_the_child_works(folder: Path, home: Home, child: S
 def test_the_child_is_told_stage_folder_and_home(folder: Path, home: Home, child: Script) -> None:
     child(f'say(result={{"argv": sys.argv[1:], "home": os.environ["{HOME_VARIABLE}"]}})')
     result = run_stage("training", folder, home)
-    assert result == {"argv": ["-m", "adapterd.worker", "training", str(folder)], "home": str(home.root)}
+    assert result == {"argv": ["-P", "-m", "adapterd.worker", "training", str(folder)], "home": str(home.root)}
 
 
 def test_what_the_child_raised_is_raised_again(folder: Path, home: Home, child: Script) -> None:
@@ -211,7 +212,7 @@ def test_a_child_is_asked_to_go_before_it_is_killed(folder: Path, home: Home, ch
     child("""
         import signal
         def go(*_):
-            open(sys.argv[4] + "/went", "w").close()
+            open(sys.argv[5] + "/went", "w").close()
             sys.exit()
         signal.signal(signal.SIGTERM, go)
         say(progress={"share": 0.0})
@@ -373,7 +374,7 @@ from pathlib import Path
 from adapterd.home import Home
 from adapterd.lifecycle import workers
 
-workers.sys.executable, folder = sys.argv[1], Path(sys.argv[2])
+sys.executable, folder = sys.argv[1], Path(sys.argv[2])
 workers.run_stage("training", folder, Home(folder), report=lambda progress: print(progress, flush=True))
 """
 
@@ -381,7 +382,7 @@ WORKER = """
 import fcntl, threading
 from adapterd import worker
 
-alive = open(sys.argv[4] + "/alive", "w")
+alive = open(sys.argv[5] + "/alive", "w")
 fcntl.flock(alive, fcntl.LOCK_EX)
 threading.Thread(target=worker._end_with_parent, daemon=True).start()
 say(progress={"share": 0.0})
@@ -391,7 +392,7 @@ time.sleep(600)
 
 def test_the_worker_ends_when_its_parent_is_killed(folder: Path, child: Script) -> None:
     child(WORKER)
-    command = [PYTHON, "-c", PARENT, workers.sys.executable, folder]
+    command = [PYTHON, "-c", PARENT, sys.executable, folder]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline()
@@ -412,3 +413,30 @@ def test_the_real_worker_tells_of_a_failure_that_nobody_foresaw(folder: Path, ho
 def test_the_real_worker_names_the_file_that_the_system_refused(folder: Path, home: Home) -> None:
     error = failure(folder, home, "dataset")
     assert str(error) == f"the dataset stage could not go on: No such file or directory ({folder / 'plan.json'})"
+
+
+@pytest.mark.parametrize("path", [None, f":.:no-such-folder:{Path(__file__).parent}"])
+def test_the_real_worker_imports_nothing_from_the_current_folder(
+    folder: Path, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    foreign = tmp_path / "downloads"
+    foreign.mkdir()
+    monkeypatch.chdir(poison(foreign))
+    if path is not None:
+        monkeypatch.setenv("PYTHONPATH", path)
+    error = failure(folder, home, "dataset")
+    assert imported_from(foreign) == ""
+    assert str(error) == f"the dataset stage could not go on: No such file or directory ({folder / 'plan.json'})"
+
+
+def test_the_child_works_in_the_folder_of_its_run(folder: Path, home: Home, child: Script) -> None:
+    child("say(result={'folder': os.getcwd()})")
+    assert run_stage("training", folder, home) == {"folder": str(folder)}
+
+
+def test_a_folder_that_is_named_relatively_is_found_by_the_child(
+    folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child("say(result={'there': os.path.isdir(sys.argv[5])})")
+    monkeypatch.chdir(folder.parent)
+    assert run_stage("training", Path(folder.name), home) == {"there": True}

@@ -8,6 +8,8 @@ from hand_clock import HandClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapterd.chat import Message, Role
+from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead, NewFeedback, Quarantined, StoredFeedback
 
@@ -196,3 +198,25 @@ def test_exactly_the_notes_that_hold_are_kept(
             put_aside(store, line, name)
         store.feedback.forget_quarantine_except("m", file="f", lines_kept=kept)
         assert {(line, name) for _, line, name in lines_put_aside(store)} == set(noted) & set(kept)
+
+
+def test_a_row_that_an_earlier_release_dated_in_the_future_is_as_old_as_its_arrival(
+    store: Store, clock: HandClock
+) -> None:
+    future = clock.now + timedelta(days=365 * 70)
+    record = FeedbackRecord((Message(Role.USER, "Who?"),), output="x", created_at=future)
+    store.feedback.add("m", NewFeedback.of(record, "a.jsonl", 1))
+    arrived = clock.now
+    clock.now += timedelta(days=1)
+    (row,) = store.feedback.all("m")
+    assert row.created_at == arrived
+    assert FeedbackRecord.from_json(row.record) == replace(record, created_at=arrived)
+
+
+def test_a_row_that_came_while_the_clock_was_ahead_is_not_later_than_now(store: Store, clock: HandClock) -> None:
+    right = clock.now
+    clock.now += timedelta(days=1000)
+    record = FeedbackRecord((Message(Role.USER, "Who?"),), output="x", created_at=clock.now)
+    store.feedback.add("m", NewFeedback.of(record, "a.jsonl", 1))
+    clock.now = right
+    assert store.feedback.all("m")[0].created_at == right

@@ -1,0 +1,168 @@
+"""What others wrote (prompts, file and tensor names, answers, errors), shown by every command: it acts on nothing."""
+
+import ast
+import io
+import json
+import re
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from foreign_text import HOSTILE, acts
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from adapterctl import output
+from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status
+from adapterd.daemon.logs import Line
+from adapterd.lifecycle.collect import Collection, Item, Kind
+from adapterd.lifecycle.pipeline import Outcome
+from adapterd.lifecycle.status import ModelStatus, RunStatus, RuntimeStatus, Status
+from adapterd.store.feedback import StoredFeedback
+from adapterd.system.service import ServiceStatus
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CLI = Path(output.__file__).parent
+
+
+def run_status(text: str) -> RunStatus:
+    return RunStatus(text, text, text, text, 0.5, {"doing": text}, text, text, AT, 1, AT)
+
+
+def model_status(text: str) -> ModelStatus:
+    return ModelStatus(
+        text, text, text, AT, text, False, text, text, text, run_status(text), 1, 1, 1, 1, AT, text, AT, text, AT,
+        text, text, text,
+    )  # fmt: skip
+
+
+def whole_status(text: str) -> Status:
+    return Status(text, True, RuntimeStatus(text, text, text, text), [model_status(text)])
+
+
+def scores(text: str) -> dict[str, Any]:
+    return {text: {"metrics": {text: 0.5}, "latency_s": 1.0, "first_token_s": 1.0}}
+
+
+def stored(text: str) -> StoredFeedback:
+    record = json.dumps({"messages": [{"content": text}]})
+    return StoredFeedback(1, "c", "p", record, f"in/{text}", 1, text, text, 1, (text,), AT, AT)
+
+
+def case(text: str) -> dict[str, Any]:
+    return {"metric": text, "theirs": 0.1, "ours": 0.2, "asked": text, "reference": text, "1.0.0": text, "b": text}
+
+
+def progress(text: str) -> None:
+    with output.StageProgress() as shown:
+        shown(text, {"share": 0.5, "doing": text, "asking": text})
+        shown(text, {"share": 1.0, "doing": text})
+
+
+RENDERERS: dict[str, Callable[[str], object]] = {
+    "table": lambda text: output.table([text, "B"], [(text, None), ("x", text)], empty=text),
+    "empty table": lambda text: output.table(["A"], [], empty=text),
+    "fields": lambda text: output.fields([(text, text), ("b", [text, output.Styled(text, "red")])]),
+    "complain": lambda text: output.complain(text, text, as_json=False),
+    "complain --json": lambda text: output.complain(text, text, as_json=True),
+    "json": lambda text: output.emit_json({text: [text]}),
+    "progress": progress,
+    "status": lambda text: status._show_all(whole_status(text)),
+    "no models": lambda text: status._show_all(Status(text, False, RuntimeStatus(text, None, None, None), [])),
+    "compare": lambda text: evaluate._tell_case(case(text), "1.0.0", "b"),
+    "scores": lambda text: retrain.table_of_scores(scores(text), {text: {"empty": 0.1}}),
+    "outcome": lambda text: retrain.show_outcome(
+        Outcome(text, text, True, text, scores(text), {}, False), text, False
+    ),
+    "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, False),
+    "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
+    "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
+    "gc": lambda text: gc._show(Collection((Item(Kind.FILE, text, text, 1),), (text,)), dry_run=True),
+    "service": lambda text: service._show(
+        ServiceStatus(True, True, True, True, 7, text, text, Path(f"/{text}"), Path(f"/{text}"))
+    ),
+    "feedback list": lambda text: output.table(
+        ["FROM", "PROMPT"], [(feedback._place(stored(text)), feedback._first_words(stored(text).record))], empty=""
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+@given(st.text(st.characters(), max_size=40))
+@example("\x1b]0;title\x07\x1b[2J\x1b]52;c;aGFjaw==\x1b\\")
+@example("\x9b2J\x9d0;title\x9c\u202e\u2066")
+@example("a\nerror: fake\r\nrow\x85row\u2028row")
+@example(r"\[/b] [/b] [link=https://evil.example/x]docs[/link] \[link=x]d\[/link] [red]")
+@example("\ud800 half, \udc9b raw byte")
+def test_nothing_of_it_acts(name: str, text: str) -> None:
+    shown = rendered(lambda: RENDERERS[name](text))
+    assert acts(shown) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in RENDERERS if name not in ("json", "complain --json", "logs --json")])
+@given(st.text("\n\r\x0b\x0c\x85\u2028\u2029x", max_size=8))
+def test_no_line_of_it_begins_at_the_margin(name: str, text: str) -> None:
+    """A fake row, a fake error: whatever stands at the margin begins with what we say there."""
+    plain = rendered(lambda: RENDERERS[name]("")).split("\n")
+    shown = rendered(lambda: RENDERERS[name](text + "\nFORGED")).split("\n")
+    assert plain
+    assert [line for line in shown if line.startswith("FORGED")] == []
+
+
+def rendered(show: Callable[[], object]) -> str:
+    """What is printed, both streams, as a terminal in UTF-8 gets it."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        show()
+    for stream in streams:
+        stream.flush()
+    return "".join(stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_commands_show_what_is_stored(home: Any, adapterctl: Callable[..., Any], text: str) -> None:
+    from adapterd.chat import Message, Role
+    from adapterd.record import FeedbackRecord
+    from adapterd.store import Store
+    from adapterd.store.feedback import NewFeedback
+
+    storable = text.encode(errors="backslashreplace").decode().replace("\0", "")
+    home.config_file.write_text(
+        '[models.m]\nbase = "t:1"\nbase_digest = "sha256:00"\n[ollama]\nhost = "http://127.0.0.1:9"\n'
+    )
+    with Store(home.database) as store:
+        record = FeedbackRecord((Message(Role.USER, storable),), output="x", created_at=datetime(1, 1, 1, tzinfo=UTC))
+        store.feedback.add("m", NewFeedback.of(record, f"in/{storable}.jsonl", 1))
+        store.feedback.quarantine("m", file=f"in/{storable}", line=1, reason=storable, excerpt=storable, kept="k")
+        store.events.add("stage.failed", storable, model="m")
+    for command in (["feedback", "list"], ["feedback", "quarantine"], ["history"], ["status"]):
+        for form in ([], ["--json"]):
+            done = adapterctl(*command, *form)
+            assert acts(done.output) == set(), command
+
+
+PRINTS = re.compile(r"(click\.)?(echo|secho|style|confirm|prompt)|print|sys\.std(out|err)\.write|Console")
+
+
+def test_nothing_is_printed_but_through_output() -> None:
+    found = {
+        f"{file.relative_to(CLI)}:{node.lineno}: {ast.unparse(node.func)}"
+        for file in CLI.rglob("*.py")
+        if file.name != "output.py"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and PRINTS.fullmatch(ast.unparse(node.func))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
+def test_json_is_json_in_every_encoding(encoding: str) -> None:
+    value = {"ü → 漢": ["\x9b", "\u202e", "\ud800", "👩‍🔬"]}
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    with redirect_stdout(stream):
+        output.emit_json(value)
+    stream.flush()
+    assert json.loads(stream.buffer.getvalue().decode(encoding)) == value  # type: ignore[attr-defined]

@@ -1,0 +1,101 @@
+"""How other interpreters of ours are started, and that all of them are started in this way."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapterd.system.python import module_command, safe_environment
+
+ROOT = Path(__file__).parents[3]
+PRODUCT = [*(ROOT / "daemon").rglob("*.py"), *(ROOT / "cli").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+SHELL = [file for file in (ROOT / "scripts").iterdir() if file.suffix in ("", ".sh") and file.is_file()]
+STARTS = re.compile(r'(?:"\$\{?(?:PYTHON|python|candidate)\}?"|\$VENV/bin/python"|\bpython3?)((?: -\w+)* -(?:m|c)) ')
+
+
+def starts_in_shell() -> Iterator[tuple[str, str]]:
+    for file in SHELL:
+        for line in file.read_text().splitlines():
+            code = line.split(" # ")[0]
+            if not code.lstrip().startswith("#"):
+                yield from ((f"{file.name}: {code.strip()}", found) for found in STARTS.findall(code))
+
+
+def test_the_command_is_isolated() -> None:
+    assert module_command("adapterd", "--service") == [sys.executable, "-P", "-m", "adapterd", "--service"]
+
+
+def test_the_interpreter_is_named_in_one_place_only() -> None:
+    """`sys.executable` is the start of every interpreter of ours; beside it, it only tells where mlx.launch lies."""
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for file in PRODUCT
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable"
+    }
+    assert found == {"daemon/adapterd/system/python.py", "daemon/adapterd/training/together.py"}
+
+
+def test_no_command_runs_a_module_of_its_own_accord() -> None:
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for file in PRODUCT
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.List | ast.Tuple)
+        and any(isinstance(each, ast.Constant) and each.value in ("-m", "-c") for each in node.elts)
+    }
+    assert found == {"daemon/adapterd/system/python.py"}
+
+
+def test_scripts_start_isolated_interpreters() -> None:
+    found = list(starts_in_shell())
+    assert len(found) >= 6, "the pattern no longer finds what the scripts start"
+    assert [line for line, options in found if " -I" not in options] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("", None), (":", None), (".", None), ("src:lib", None), ("/a:/b", "/a:/b"), (":/a", "/a"), ("/a:", "/a"),
+        ("/a::/b", "/a:/b"), ("/a:../b:/c", "/a:/c"),
+    ],
+)  # fmt: skip
+def test_of_the_path_only_what_is_absolute_stays(given: str, kept: str | None) -> None:
+    assert safe_environment({"PYTHONPATH": given}).get("PYTHONPATH") == kept
+
+
+@pytest.mark.parametrize("name", ["PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT"])
+def test_nothing_more_is_run_than_was_asked_for(name: str) -> None:
+    assert name not in safe_environment({name: "/somewhere/x.py"})
+
+
+@pytest.mark.parametrize("name", ["PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"])
+def test_a_place_that_is_relative_is_not_handed_on(name: str) -> None:
+    assert safe_environment({name: "here"}) == {"PYTHONSAFEPATH": "1"}
+    assert safe_environment({name: "/there"})[name] == "/there"
+
+
+def test_everything_else_stays() -> None:
+    given = {"LANG": "C", "PYTHONUTF8": "1", "OLLAMA_HOST": "x"}
+    assert safe_environment(given) == {**given, "PYTHONSAFEPATH": "1"}
+
+
+def test_without_one_the_own_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMETHING", "of ours")
+    monkeypatch.setenv("PYTHONPATH", "here")
+    found = safe_environment()
+    assert (found["SOMETHING"], "PYTHONPATH" in found) == ("of ours", False)
+
+
+def test_an_installation_that_is_found_by_an_absolute_path_is_found(tmp_path: Path) -> None:
+    (tmp_path / "somebodys_package.py").write_text("print('found')")
+    environment = safe_environment({**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = subprocess.run(
+        module_command("somebodys_package"), env=environment, cwd="/", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "found\n"
