@@ -10,6 +10,7 @@ from adapterd.base.hyperparameters import (
     LONG_FACTORS,
     ROPE_FACTORS,
     SHORT_FACTORS,
+    Heads,
     gemma2_arguments,
     gemma3_arguments,
     llama_arguments,
@@ -199,22 +200,59 @@ def architecture_of(gguf: GgufFile) -> Architecture:
 def check_supported(gguf: GgufFile) -> None:
     """Raise UnsupportedModelError, or InputError for a file with parts missing, unless it can be trained and merged."""
     architecture = architecture_of(gguf)
-    if number(gguf, "expert_count", 0):
+    if number(gguf, "expert_count", 0, least=0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
     for name, tensor in gguf.tensors.items():
         if name.startswith(_IMAGE_TENSORS):
             raise UnsupportedModelError(f"{gguf.path} reads images (it has {name}), which cannot be trained here")
         if not architecture.has(name):
             raise UnsupportedModelError(f"{gguf.path} has a tensor {name}, which {architecture.name} models have not")
+        if not tensor.has_known_type:
+            raise UnsupportedModelError(
+                f"{name} in {gguf.path} is stored as the tensor type {tensor.type_name}, which is not known here",
+                hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
+            )
         if tensor.type_name not in SUPPORTED_TYPES:
             raise UnsupportedModelError(
                 f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be trained or merged",
                 hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
             )
-    missing = set(architecture.required_tensors(number(gguf, "block_count"))) - gguf.tensors.keys()
-    if missing:
-        raise InputError(f"{gguf.path} lacks the tensor {min(missing)}")
+    blocks = number(gguf, "block_count")
+    if blocks > len(gguf.tensors):
+        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
+    for name in architecture.required_tensors(blocks):
+        if name not in gguf.tensors:
+            raise InputError(f"{gguf.path} lacks the tensor {name}")
     architecture.arguments(gguf)
+    _check_shapes(architecture, gguf)
+
+
+def _check_shapes(architecture: Architecture, gguf: GgufFile) -> None:
+    """Raise InputError for a tensor that is not as large as the metadata say, before room is made for any."""
+    heads, width, inner = (
+        Heads.of(gguf, partly_rotated=True), number(gguf, "embedding_length"), number(gguf, "feed_forward_length")
+    )  # fmt: skip
+    queries, keys = heads.query * heads.size, heads.key_value * heads.size
+    rows = {
+        "attn_q": queries, "attn_k": keys, "attn_v": keys, "attn_qkv": queries + 2 * keys, "attn_output": width,
+        "ffn_gate": inner, "ffn_up": 2 * inner if "attn_qkv" in architecture.block else inner, "ffn_down": width,
+    }  # fmt: skip
+    rows |= dict.fromkeys(("token_embd", "output"), gguf.tensors["token_embd.weight"].shape[0])
+    columns = {"attn_output": queries, "ffn_down": inner}
+    for name, tensor in gguf.tensors.items():
+        stem, _, kind = name.rpartition(".")
+        stem = stem.rpartition(".")[2]
+        if stem.endswith("_norm"):
+            expected: tuple[int, ...] = (heads.size if stem in _HEAD_NORMS else width,)
+        elif stem in rows:
+            expected = (rows[stem], columns.get(stem, width))[: 1 if kind == "bias" else 2]
+        else:
+            continue
+        if tensor.shape != expected:
+            raise InputError(
+                f"{gguf.path} has a tensor whose shape contradicts the metadata: {name} is {tensor.shape}, "
+                f"not {expected}"
+            )
 
 
 def _reverse(names: Mapping[str, str]) -> dict[str, str]:
