@@ -18,6 +18,8 @@ from gguf.constants import GGUF_DEFAULT_ALIGNMENT, GGUFValueType
 from adapterd.errors import InputError, UnsupportedModelError
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
+_NEWEST_IMAGINABLE = 99
+_OTHER_ORDER = frozenset(int.from_bytes(version.to_bytes(4), "little") for version in range(1, 4))
 MAX_HEADER_BYTES = 256 << 20
 """Some ten times what the largest vocabularies take."""
 MAX_KEYS, MAX_TENSORS = 1 << 16, 1 << 17
@@ -116,8 +118,10 @@ class HeaderReader:
             raise self._damaged("it does not begin as one")
         self._at = len(MAGIC)
         version = self._number(_UINT32)
-        if version and version & 0xFFFF == 0:
+        if version in _OTHER_ORDER:
             raise UnsupportedModelError(f"{self._path} is a GGUF for machines of another byte order")
+        if version > _NEWEST_IMAGINABLE:
+            raise self._damaged(f"its version is {version}")
         if version not in VERSIONS:
             raise UnsupportedModelError(f"{self._path} is a GGUF of version {version}; versions 2 and 3 are read")
 
