@@ -13,6 +13,7 @@ from adapterd.base.hyperparameters import (
     Heads,
     gemma2_arguments,
     gemma3_arguments,
+    is_long,
     llama_arguments,
     number,
     phi3_arguments,
@@ -61,10 +62,10 @@ class Architecture:
     Weights go over unpermuted. `rope_traditional` tells MLX that queries and keys are in interleaved order, as
     llama.cpp's converter leaves them for llama; other architectures keep their halves apart.
 
-    `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `idle` are tensors that it may
-    have and that change nothing in training. `has_head`: a file may have an `output.weight`. `norm_shift`: a norm's
-    gain in the GGUF is mlx-lm's plus this. `leaves_out_windows`, `rounds_embedding_scale`: faults of mlx-lm's class,
-    which `load_mlx_model` makes good.
+    `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `long_rope_factors` the one
+    that takes its place in a context that is longer than the original one. `has_head`: a file may have an
+    `output.weight`. `norm_shift`: a norm's gain in the GGUF is mlx-lm's plus this. `leaves_out_windows`,
+    `rounds_embedding_scale`: faults of mlx-lm's class, which `load_mlx_model` makes good.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Architecture:
     block: Mapping[str, str]
     rope_traditional: bool = False
     rope_factors: str | None = None
-    idle: frozenset[str] = frozenset()
+    long_rope_factors: str | None = None
     biases: frozenset[str] = frozenset()
     optional_biases: frozenset[str] = frozenset()
     norm_shift: float = 0.0
@@ -130,7 +131,12 @@ class Architecture:
 
     def has(self, tensor: str) -> bool:
         """Whether a tensor of this name belongs to the architecture."""
-        return self.mlx_name(tensor) is not None or tensor == self.rope_factors or tensor in self.idle
+        return self.mlx_name(tensor) is not None or tensor in (self.rope_factors, self.long_rope_factors)
+
+    def rotary_factors(self, gguf: GgufFile) -> str | None:
+        """The tensor of divisors that the file is served with, None where it has none."""
+        name = self.long_rope_factors if self.long_rope_factors and is_long(gguf) else self.rope_factors
+        return name if name in gguf.tensors else None
 
     def norms(self, block: int) -> Iterator[tuple[str, str]]:
         """(tensor, mlx-lm module) of each norm in a block."""
@@ -177,14 +183,14 @@ _PHI3 = Architecture(
     sizes=phi3_arguments,
     block=_PHI3_BLOCK,
     rope_factors=SHORT_FACTORS,
-    idle=frozenset((LONG_FACTORS,)),
+    long_rope_factors=LONG_FACTORS,
 )
 ARCHITECTURES = {entry.name: entry for entry in (_LLAMA, _QWEN2, _QWEN3, _GEMMA2, _GEMMA3, _PHI3)}
 """Mistral and SmolLM files are `llama` too, Phi-4's are `phi3`. A sliding window in the metadata changes nothing but in
 Gemma, as llama.cpp does not apply it to the others either.
 
-Phi's short rotary factors are those that llama.cpp takes when it serves a context of at most the original length,
-which training examples have; in a longer context it takes the long ones from the first token on."""
+Which of Phi's two sets of rotary factors llama.cpp takes depends on the context that is served, not on how long a text
+is: `GgufFile.context_tokens` has to be that context."""
 
 
 def architecture_of(gguf: GgufFile) -> Architecture:
@@ -195,6 +201,11 @@ def architecture_of(gguf: GgufFile) -> Architecture:
             f"{gguf.path} has the architecture {gguf.architecture!r}; supported are: {', '.join(ARCHITECTURES)}"
         )
     return found
+
+
+def computed_as(gguf: GgufFile) -> str:
+    """What beside its bytes decides what the file computes: nothing for most, the long factors where they are taken."""
+    return "-long" if is_long(gguf) else ""
 
 
 def check_supported(gguf: GgufFile) -> None:
@@ -229,30 +240,30 @@ def check_supported(gguf: GgufFile) -> None:
 
 def _check_shapes(architecture: Architecture, gguf: GgufFile) -> None:
     """Raise InputError for a tensor that is not as large as the metadata say, before room is made for any."""
-    heads, width, inner = (
-        Heads.of(gguf, partly_rotated=True), number(gguf, "embedding_length"), number(gguf, "feed_forward_length")
-    )  # fmt: skip
-    queries, keys = heads.query * heads.size, heads.key_value * heads.size
-    rows = {
-        "attn_q": queries, "attn_k": keys, "attn_v": keys, "attn_qkv": queries + 2 * keys, "attn_output": width,
-        "ffn_gate": inner, "ffn_up": 2 * inner if "attn_qkv" in architecture.block else inner, "ffn_down": width,
-    }  # fmt: skip
-    rows |= dict.fromkeys(("token_embd", "output"), gguf.tensors["token_embd.weight"].shape[0])
-    columns = {"attn_output": queries, "ffn_down": inner}
+    shapes, width = _matrices(architecture, gguf), number(gguf, "embedding_length")
+    head = (Heads.of(gguf, partly_rotated=True).size,)
     for name, tensor in gguf.tensors.items():
-        stem, _, kind = name.rpartition(".")
-        stem = stem.rpartition(".")[2]
-        if stem.endswith("_norm"):
-            expected: tuple[int, ...] = (heads.size if stem in _HEAD_NORMS else width,)
-        elif stem in rows:
-            expected = (rows[stem], columns.get(stem, width))[: 1 if kind == "bias" else 2]
-        else:
-            continue
-        if tensor.shape != expected:
+        stem, kind = name.split(".")[-2:] if "." in name else (name, "")
+        expected = (head if stem in _HEAD_NORMS else (width,)) if stem.endswith("_norm") else shapes.get(stem)
+        if expected and tensor.shape != (expected[:1] if kind == "bias" else expected):
             raise InputError(
                 f"{gguf.path} has a tensor whose shape contradicts the metadata: {name} is {tensor.shape}, "
                 f"not {expected}"
             )
+
+
+def _matrices(architecture: Architecture, gguf: GgufFile) -> dict[str, tuple[int, ...]]:
+    """The (rows, columns) of each matrix, by its stem; a bias has the rows."""
+    heads, width = Heads.of(gguf, partly_rotated=True), number(gguf, "embedding_length")
+    inner, vocabulary = number(gguf, "feed_forward_length"), gguf.tensors["token_embd.weight"].shape[0]
+    queries, keys = heads.query * heads.size, heads.key_value * heads.size
+    return {
+        "token_embd": (vocabulary, width), "output": (vocabulary, width),
+        "attn_q": (queries, width), "attn_k": (keys, width), "attn_v": (keys, width),
+        "attn_qkv": (queries + 2 * keys, width), "attn_output": (width, queries),
+        "ffn_gate": (inner, width), "ffn_down": (width, inner),
+        "ffn_up": (2 * inner if "attn_qkv" in architecture.block else inner, width),
+    }  # fmt: skip
 
 
 def _reverse(names: Mapping[str, str]) -> dict[str, str]:

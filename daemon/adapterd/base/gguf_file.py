@@ -73,16 +73,20 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class GgufFile:
-    """An open GGUF, memory-mapped: opening reads the header only, and values are read when they are asked for."""
+    """An open GGUF, memory-mapped: opening reads the header only, and values are read when they are asked for.
+
+    `context_tokens` is the context that it is served with, for models that compute otherwise in long ones.
+    """
 
     path: Path
     header: Header
     tensors: dict[str, TensorInfo]
     """All tensors by name, in the file's order."""
     _data: mmap.mmap
+    context_tokens: int | None = None
 
     @classmethod
-    def open(cls, path: Path) -> "GgufFile":
+    def open(cls, path: Path, *, context_tokens: int | None = None) -> "GgufFile":
         """Open for reading; raises InputError if the file is missing, no GGUF, or cut short, UnsupportedModelError
         for a version or byte order that is not read here."""
         if not path.is_file():
@@ -96,7 +100,7 @@ class GgufFile:
             raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
         header = HeaderReader(path, data).read()
         tensors = {entry.name: _info(path, header, entry, len(data)) for entry in header.tensors}
-        return cls(path, header, tensors, data)
+        return cls(path, header, tensors, data, context_tokens)
 
     @property
     def architecture(self) -> str:

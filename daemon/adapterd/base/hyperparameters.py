@@ -115,8 +115,9 @@ def phi3_arguments(gguf: GgufFile) -> dict[str, Any]:
     _require_unscaled_rope(gguf, harmless="longrope")
     heads, magnitude = Heads.of(gguf, partly_rotated=True), real(gguf, "rope.scaling.attn_factor", 1.0)
     _require_heads_to_divide_the_width(gguf, heads)
-    if magnitude != 1.0 and SHORT_FACTORS not in gguf.tensors:
-        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {SHORT_FACTORS}")
+    factors = LONG_FACTORS if is_long(gguf) else SHORT_FACTORS
+    if magnitude != 1.0 and factors not in gguf.tensors:
+        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {factors}")
     return _common(gguf, heads) | {
         "partial_rotary_factor": (heads.rotated + 0.5) / heads.size,
         "rope_magnitude": magnitude,
@@ -126,6 +127,20 @@ def phi3_arguments(gguf: GgufFile) -> dict[str, Any]:
 def original_context(gguf: GgufFile) -> int:
     """The tokens that the model was made for before its rotary positions were stretched."""
     return number(gguf, "rope.scaling.original_context_length", number(gguf, "context_length"))
+
+
+def has_two_factors(gguf: GgufFile) -> bool:
+    """Whether the model turns positions otherwise in a context that is longer than its original one."""
+    return not {SHORT_FACTORS, LONG_FACTORS}.isdisjoint(gguf.tensors)
+
+
+def is_long(gguf: GgufFile, context_tokens: int | None = None) -> bool:
+    """Whether llama.cpp takes the long factors in a context of so many tokens, by default the one it is served with.
+
+    It does for every text, however short, as soon as the context is longer than the original one.
+    """
+    tokens = gguf.context_tokens if context_tokens is None else context_tokens
+    return tokens is not None and has_two_factors(gguf) and tokens > original_context(gguf)
 
 
 def number(gguf: GgufFile, key: str, default: int | None = None, *, least: int = 1) -> int:

@@ -98,6 +98,9 @@ class EmbeddedRuntime:
         except RuntimeRefusedError:
             return None
 
+    def context_tokens(self, tag: str) -> int | None:  # noqa: ARG002
+        return None  # each request brings its own
+
     def load(self, tag: str) -> None:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
