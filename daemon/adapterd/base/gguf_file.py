@@ -2,7 +2,7 @@
 
 import math
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ class GgufFile:
     """
 
     path: Path
-    header: Header
-    tensors: dict[str, TensorInfo]
+    header: Header = field(repr=False)
+    tensors: dict[str, TensorInfo] = field(repr=False)
     """All tensors by name, in the file's order."""
-    _data: mmap.mmap
+    _data: mmap.mmap = field(repr=False)
     context_tokens: int | None = None
 
     @classmethod
@@ -112,13 +112,13 @@ class GgufFile:
 
     def value(self, key: str, default: Any = None) -> Any:
         """A metadata value by its full key: a number, a text, or a list of them."""
-        field = self.header.fields.get(key)
-        return default if field is None else HeaderReader(self.path, self._data).value(key, field)
+        found = self.header.fields.get(key)
+        return default if found is None else HeaderReader(self.path, self._data).value(key, found)
 
     def text_at(self, key: str, index: int) -> str | None:
         """One text of the list under a key, such as a token; None where there is no such list, or not so many."""
-        field = self.header.fields.get(key)
-        return None if field is None else HeaderReader(self.path, self._data).text_at(key, field, index)
+        found = self.header.fields.get(key)
+        return None if found is None else HeaderReader(self.path, self._data).text_at(key, found, index)
 
     def required(self, key: str) -> Any:
         """A metadata value that has to be there; raises InputError where it is missing."""
