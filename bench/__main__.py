@@ -31,6 +31,7 @@ from bench.architectures import architectures
 from bench.grids import grids
 from bench.merging import merge_growth, merge_speed
 from bench.ollama import ollama_binary
+from bench.opening import opening
 from bench.packed import exact_weights
 from bench.resume import resume
 from bench.together import distributed
@@ -59,6 +60,7 @@ def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     """What to measure, by its key in results.json."""
     return {
         "start_up": start_up,
+        "opening": opening,
         "training": training,
         "retrain": retrain,
         "resume": resume,

@@ -75,11 +75,11 @@ def measure(folder: Path) -> dict[str, Any]:
         "accepted": report.accepted,
         "records_per_s": round(report.accepted / seconds),
         "cpu_s": round(cpu_s, 2),
-        "rss_mb": round(_peak_rss_bytes() / 1e6, 1),
+        "rss_mb": round(peak_rss_bytes() / 1e6, 1),
     }
 
 
-def _peak_rss_bytes() -> int:
+def peak_rss_bytes() -> int:
     """Of this program alone: on Linux, getrusage counts what ran in the process before `exec`, too."""
     if sys.platform == "darwin":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

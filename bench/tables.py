@@ -80,6 +80,13 @@ def _grids(types: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _opening(found: Measured) -> str:
+    header = ("vocabulary of", "tokens", "seconds", "memory, MB")
+    columns = (("tokens", _whole), ("seconds", _decimal), ("mb", _decimal))
+    rows = ((name, *(_cell(each, *column) for column in columns)) for name, each in found["vocabularies"].items())
+    return _table(header, rows, names=1)
+
+
 def _architectures(names: Measured) -> str:
     header = ("architecture", "largest difference of a logit", "same first choice")
     columns = (("max_logit_diff", _decimal), ("top1", _percent))
@@ -224,6 +231,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "merge_speed": (("merge_speed",), _merge_speed),
     "grids": (("grids",), _grids),
     "architectures": (("architectures",), _architectures),
+    "opening": (("opening",), _opening),
     "training": (("training", "retrain"), _training),
     "recipe": (("recipe",), _recipe),
     "dpo": (("dpo",), _dpo),

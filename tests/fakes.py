@@ -104,6 +104,9 @@ class FakeRuntime:
             named = {blob: frozenset(tag for tag, made in self.made.items() if made[0] == blob) for blob in self.blobs}
             return [StoredFile(Path(blob), blob, len(self.blobs[blob]), tags) for blob, tags in named.items()]
 
+    def context_tokens(self, tag: str) -> int | None:
+        return None
+
     def load(self, tag: str) -> None:
         with self._call("load", tag):
             self._made(tag)

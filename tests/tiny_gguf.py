@@ -172,15 +172,18 @@ def _norms(family: Family, layers: int, hidden: int, size: int) -> Iterator[tupl
             yield from ((f"blk.{index}.{stem}", size) for stem in ("attn_q_norm", "attn_k_norm"))
 
 
-def mlx_logits(path: Path, ids: Sequence[int], adapter: Path | None = None) -> np.ndarray:
-    """Logits (positions, vocabulary) of the file in MLX, fp32, with an mlx-lm adapter on it if there is one."""
+def mlx_logits(path: Path, ids: Sequence[int], adapter: Path | None = None, context: int | None = None) -> np.ndarray:
+    """Logits (positions, vocabulary) of the file in MLX, fp32, with an mlx-lm adapter on it if there is one.
+
+    `context` is the number of tokens it is served with, for models that compute otherwise in long ones.
+    """
     import mlx.core as mx
     from mlx_lm.tuner.utils import load_adapters
 
     from adapterd.base.gguf_file import GgufFile
     from adapterd.base.mlx_model import hidden_states, load_mlx_model, project
 
-    model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
+    model = load_mlx_model(GgufFile.open(path, context_tokens=context), dtype=mx.float32)
     model = load_adapters(model, str(adapter)) if adapter else model
     model.eval()
     return np.array(project(model, hidden_states(model, mx.array([list(ids)])))[0])

@@ -67,12 +67,72 @@ class Answer:
         return self.done_reason == "length"
 
 
-_THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
+_NAMES = r"think|thought|reasoning|reflection"
+"""What is in the names of the tags around thoughts, as models have them: `<think>`, `[THINK]`, `<|START_THINKING|>`."""
+_NAME = rf"[^\s<>\[\]◁▷]{{0,40}}(?:{_NAMES})[^\s<>\[\]◁▷]{{0,40}}"
+_OPENING = re.compile(rf"(?:<|\[|◁)(?!/|\|?end){_NAME}(?:>|\]|▷)", re.IGNORECASE)
+_CLOSING = re.compile(rf"(?:<|\[|◁)(?:/|(?=\|?end)){_NAME}(?:>|\]|▷)", re.IGNORECASE)
+_ON_ITS_LINE = re.compile(rf"^[^\S\n]*{_CLOSING.pattern}[^\S\n]*$", re.IGNORECASE | re.MULTILINE)
+_LAST_TAG = re.compile(r"(<[^<>\s]{1,90}>|\[[^\[\]\s]{1,90}\]|◁[^◁▷\s]{1,90}▷)\s*\Z")
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text in its parts: a thought between its tags, or None, and the answer."""
+
+    answer: str
+    thought: str | None = None
+    opening: str = ""
+    closing: str = ""
+
+
+def thought_and_answer(text: str) -> Said:
+    """The thought in front of an answer, if there is one between tags.
+
+    Of what a model says to a prompt that has opened a thought there is the closing tag only, on a line of its own.
+    """
+    closing = _CLOSING.search(text)
+    if closing is None:
+        return Said(text)
+    opening = _OPENING.search(text, 0, closing.start())
+    begins = opening is not None and not text[: opening.start()].strip()
+    alone = opening is None and _ON_ITS_LINE.search(text)
+    if not begins and not alone:
+        return Said(text)
+    thought = text[opening.end() if opening else 0 : closing.start()]
+    return Said(text[closing.end() :].lstrip(), thought, opening[0] if opening else "", closing[0])
 
 
 def without_thought(text: str) -> str:
-    """An answer without the thoughts in front of it, if there are any between think tags."""
-    return _THOUGHT.sub("", text)
+    """An answer without the thoughts in front of it, if there are any between tags."""
+    return thought_and_answer(text).answer
+
+
+def last_tag(text: str) -> str | None:
+    """The tag that a text ends with, but for white space."""
+    found = _LAST_TAG.search(text[-200:])
+    return found[1] if found else None
+
+
+def opens_thought(tag: str) -> bool:
+    """Whether a tag is named as those that begin a thought are."""
+    return _OPENING.fullmatch(tag) is not None
+
+
+def closing_of(tag: str) -> str:
+    """`<think>` → `</think>`, `[THINK]` → `[/THINK]`, `<|START_THINKING|>` → `<|END_THINKING|>`"""
+    for begin, end in (("START", "END"), ("start", "end"), ("BEGIN", "END"), ("begin", "end")):
+        if begin in tag:
+            return tag.replace(begin, end, 1)
+    return f"{tag[0]}/{tag[1:]}"
+
+
+def after_opened_thought(prompt: str, text: str) -> str:
+    """What of a text is the answer to a prompt: what comes after the thought, where the prompt has opened one."""
+    tag = last_tag(prompt)
+    if tag is None or not opens_thought(tag):
+        return text
+    return text.partition(closing_of(tag))[2].lstrip()
 
 
 Ask = Callable[[Sequence[Message]], Answer]

@@ -100,6 +100,38 @@ def test_details_of_attention_agree(tmp_path: Path, options: dict[str, Any]) -> 
     assert difference(write_tiny_gguf(tmp_path / "tiny.gguf", **options)) < TOLERANCES["F32"]
 
 
+TWO_FACTORS = {
+    "architecture": "phi3", "layers": 3, "hidden": 96, "heads": 6,
+    "metadata": {
+        "phi3.rope.dimension_count": 12, "phi3.rope.scaling.attn_factor": 1.19, "phi3.context_length": 4096,
+        "phi3.rope.scaling.original_context_length": 512,
+    },
+    "tensors": {
+        "rope_factors_short.weight": np.linspace(1, 1.2, 6), "rope_factors_long.weight": np.linspace(1, 40, 6),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("context", [256, 512, 513, 1024])
+def test_of_two_sets_of_rotary_factors_those_of_the_served_context_are_taken(tmp_path: Path, context: int) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", **TWO_FACTORS)
+    expected = llama_cpp_logits(path, IDS, context)
+    other = 512 if context > 512 else 1024
+    ours, others = (mlx_logits(path, IDS, context=each) for each in (context, other))
+    assert np.sqrt(np.mean((ours - expected) ** 2)) / expected.std() < TOLERANCES["F32"]
+    assert np.sqrt(np.mean((others - expected) ** 2)) / expected.std() > 0.1
+
+
+def test_with_one_set_only_the_other_side_turns_plainly(tmp_path: Path) -> None:
+    metadata = TWO_FACTORS["metadata"] | {"phi3.rope.scaling.attn_factor": None}
+    one = {"rope_factors_short.weight": np.linspace(1, 4, 6)}
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", **TWO_FACTORS | {"tensors": one, "metadata": metadata})
+    for context in (512, 1024):
+        expected = llama_cpp_logits(path, IDS, context)
+        ours = mlx_logits(path, IDS, context=context)
+        assert np.sqrt(np.mean((ours - expected) ** 2)) / expected.std() < TOLERANCES["F32"]
+
+
 def test_tensors_that_contradict_the_metadata_are_refused(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", tensors={"rope_freqs.weight": np.ones(5)})
     with pytest.raises(InputError, match="contradicts the metadata"):

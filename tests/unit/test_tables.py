@@ -21,6 +21,7 @@ MEASURED: dict[str, Any] = {
         }
     },
     "grids": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
+    "opening": {"vocabularies": {"llama3": {"tokens": 128_256, "seconds": 0.071, "mb": 9.6}}},
     "architectures": {"qwen3": {"max_logit_diff": 0.00021, "top1": 1.0}},
     "training": {
         "stock_tok_s": 130.0, "ours_tok_s": 325.0, "ours_cached_tok_s": 455.0, "stock_wheel_tok_s": 3.25, "epochs": 3,
@@ -90,6 +91,7 @@ def test_costs_by_size_and_side() -> None:
 def test_grids_and_architectures() -> None:
     assert table("grids")[1:] == [["Q4_K", "1 234", "1 234", "1 234"]]
     assert table("architectures")[1:] == [["qwen3", "0.00021", "100.0 %"]]
+    assert table("opening")[1:] == [["llama3", "128 256", "0.071", "9.6"]]
 
 
 def test_writing_twice_changes_nothing_more() -> None:

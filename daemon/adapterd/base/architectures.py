@@ -10,8 +10,10 @@ from adapterd.base.hyperparameters import (
     LONG_FACTORS,
     ROPE_FACTORS,
     SHORT_FACTORS,
+    Heads,
     gemma2_arguments,
     gemma3_arguments,
+    is_long,
     llama_arguments,
     number,
     phi3_arguments,
@@ -60,10 +62,10 @@ class Architecture:
     Weights go over unpermuted. `rope_traditional` tells MLX that queries and keys are in interleaved order, as
     llama.cpp's converter leaves them for llama; other architectures keep their halves apart.
 
-    `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `idle` are tensors that it may
-    have and that change nothing in training. `has_head`: a file may have an `output.weight`. `norm_shift`: a norm's
-    gain in the GGUF is mlx-lm's plus this. `leaves_out_windows`, `rounds_embedding_scale`: faults of mlx-lm's class,
-    which `load_mlx_model` makes good.
+    `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `long_rope_factors` the one
+    that takes its place in a context that is longer than the original one. `has_head`: a file may have an
+    `output.weight`. `norm_shift`: a norm's gain in the GGUF is mlx-lm's plus this. `leaves_out_windows`,
+    `rounds_embedding_scale`: faults of mlx-lm's class, which `load_mlx_model` makes good.
     """
 
     name: str
@@ -72,7 +74,7 @@ class Architecture:
     block: Mapping[str, str]
     rope_traditional: bool = False
     rope_factors: str | None = None
-    idle: frozenset[str] = frozenset()
+    long_rope_factors: str | None = None
     biases: frozenset[str] = frozenset()
     optional_biases: frozenset[str] = frozenset()
     norm_shift: float = 0.0
@@ -129,7 +131,12 @@ class Architecture:
 
     def has(self, tensor: str) -> bool:
         """Whether a tensor of this name belongs to the architecture."""
-        return self.mlx_name(tensor) is not None or tensor == self.rope_factors or tensor in self.idle
+        return self.mlx_name(tensor) is not None or tensor in (self.rope_factors, self.long_rope_factors)
+
+    def rotary_factors(self, gguf: GgufFile) -> str | None:
+        """The tensor of divisors that the file is served with, None where it has none."""
+        name = self.long_rope_factors if self.long_rope_factors and is_long(gguf) else self.rope_factors
+        return name if name in gguf.tensors else None
 
     def norms(self, block: int) -> Iterator[tuple[str, str]]:
         """(tensor, mlx-lm module) of each norm in a block."""
@@ -176,14 +183,14 @@ _PHI3 = Architecture(
     sizes=phi3_arguments,
     block=_PHI3_BLOCK,
     rope_factors=SHORT_FACTORS,
-    idle=frozenset((LONG_FACTORS,)),
+    long_rope_factors=LONG_FACTORS,
 )
 ARCHITECTURES = {entry.name: entry for entry in (_LLAMA, _QWEN2, _QWEN3, _GEMMA2, _GEMMA3, _PHI3)}
 """Mistral and SmolLM files are `llama` too, Phi-4's are `phi3`. A sliding window in the metadata changes nothing but in
 Gemma, as llama.cpp does not apply it to the others either.
 
-Phi's short rotary factors are those that llama.cpp takes when it serves a context of at most the original length,
-which training examples have; in a longer context it takes the long ones from the first token on."""
+Which of Phi's two sets of rotary factors llama.cpp takes depends on the context that is served, not on how long a text
+is: `GgufFile.context_tokens` has to be that context."""
 
 
 def architecture_of(gguf: GgufFile) -> Architecture:
@@ -196,25 +203,67 @@ def architecture_of(gguf: GgufFile) -> Architecture:
     return found
 
 
+def computed_as(gguf: GgufFile) -> str:
+    """What beside its bytes decides what the file computes: nothing for most, the long factors where they are taken."""
+    return "-long" if is_long(gguf) else ""
+
+
 def check_supported(gguf: GgufFile) -> None:
     """Raise UnsupportedModelError, or InputError for a file with parts missing, unless it can be trained and merged."""
     architecture = architecture_of(gguf)
-    if number(gguf, "expert_count", 0):
+    if number(gguf, "expert_count", 0, least=0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
     for name, tensor in gguf.tensors.items():
         if name.startswith(_IMAGE_TENSORS):
             raise UnsupportedModelError(f"{gguf.path} reads images (it has {name}), which cannot be trained here")
         if not architecture.has(name):
             raise UnsupportedModelError(f"{gguf.path} has a tensor {name}, which {architecture.name} models have not")
+        if not tensor.has_known_type:
+            raise UnsupportedModelError(
+                f"{name} in {gguf.path} is stored as the tensor type {tensor.type_name}, which is not known here",
+                hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
+            )
         if tensor.type_name not in SUPPORTED_TYPES:
             raise UnsupportedModelError(
                 f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be trained or merged",
                 hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
             )
-    missing = set(architecture.required_tensors(number(gguf, "block_count"))) - gguf.tensors.keys()
-    if missing:
-        raise InputError(f"{gguf.path} lacks the tensor {min(missing)}")
+    blocks = number(gguf, "block_count")
+    if blocks > len(gguf.tensors):
+        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
+    for name in architecture.required_tensors(blocks):
+        if name not in gguf.tensors:
+            raise InputError(f"{gguf.path} lacks the tensor {name}")
     architecture.arguments(gguf)
+    _check_shapes(architecture, gguf)
+
+
+def _check_shapes(architecture: Architecture, gguf: GgufFile) -> None:
+    """Raise InputError for a tensor that is not as large as the metadata say, before room is made for any."""
+    shapes, width = _matrices(architecture, gguf), number(gguf, "embedding_length")
+    head = (Heads.of(gguf, partly_rotated=True).size,)
+    for name, tensor in gguf.tensors.items():
+        stem, kind = name.split(".")[-2:] if "." in name else (name, "")
+        expected = (head if stem in _HEAD_NORMS else (width,)) if stem.endswith("_norm") else shapes.get(stem)
+        if expected and tensor.shape != (expected[:1] if kind == "bias" else expected):
+            raise InputError(
+                f"{gguf.path} has a tensor whose shape contradicts the metadata: {name} is {tensor.shape}, "
+                f"not {expected}"
+            )
+
+
+def _matrices(architecture: Architecture, gguf: GgufFile) -> dict[str, tuple[int, ...]]:
+    """The (rows, columns) of each matrix, by its stem; a bias has the rows."""
+    heads, width = Heads.of(gguf, partly_rotated=True), number(gguf, "embedding_length")
+    inner, vocabulary = number(gguf, "feed_forward_length"), gguf.tensors["token_embd.weight"].shape[0]
+    queries, keys = heads.query * heads.size, heads.key_value * heads.size
+    return {
+        "token_embd": (vocabulary, width), "output": (vocabulary, width),
+        "attn_q": (queries, width), "attn_k": (keys, width), "attn_v": (keys, width),
+        "attn_qkv": (queries + 2 * keys, width), "attn_output": (width, queries),
+        "ffn_gate": (inner, width), "ffn_down": (width, inner),
+        "ffn_up": (2 * inner if "attn_qkv" in architecture.block else inner, width),
+    }  # fmt: skip
 
 
 def _reverse(names: Mapping[str, str]) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """Sizes and rotary scaling from a GGUF's metadata, as the arguments of mlx-lm's model classes."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from adapterd.base.gguf_file import GgufFile
-from adapterd.errors import UnsupportedModelError
+from adapterd.errors import InputError, UnsupportedModelError
 
 ROPE_FACTORS, SHORT_FACTORS, LONG_FACTORS = "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"
 _GEMMA2_27B_BLOCKS, _GEMMA3_27B_BLOCKS = 46, 62
+_BY_LAYER = frozenset(("attention.head_count", "attention.head_count_kv", "feed_forward_length"))
+"""What llama.cpp reads as one number or as one for each layer."""
+_MOST = 1 << 31
 _OLLAMA_GEMMA3_KEYS = (
     "gemma3.rope.global.freq_base",
     "gemma3.rope.local.freq_base",
@@ -68,14 +72,14 @@ def qwen3_arguments(gguf: GgufFile) -> dict[str, Any]:
 def gemma2_arguments(gguf: GgufFile) -> dict[str, Any]:
     """For `mlx_lm.models.gemma2`, which knows no rotary scaling; with the windows that it leaves to its user."""
     _require_unscaled_rope(gguf)
-    heads, base = Heads.of(gguf), gguf.value("gemma2.rope.freq_base", 10_000.0)
-    if gguf.value("gemma2.rope.freq_base_swa", base) != base:
+    heads, base = Heads.of(gguf), real(gguf, "rope.freq_base", 10_000.0)
+    if real(gguf, "rope.freq_base_swa", base) != base:
         raise UnsupportedModelError(f"{gguf.path} has another rotary base in layers with a sliding window")
     return _common(gguf, heads) | {
         "head_dim": heads.size,
         "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA2_27B_BLOCKS),
-        "attn_logit_softcapping": float(gguf.value("gemma2.attn_logit_softcapping", 50.0)),
-        "final_logit_softcapping": float(gguf.value("gemma2.final_logit_softcapping", 30.0)),
+        "attn_logit_softcapping": real(gguf, "attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": real(gguf, "final_logit_softcapping", 30.0),
         "sliding_window": number(gguf, "attention.sliding_window", 4096),
         "sliding_window_pattern": _window_period(gguf, 2),
     }
@@ -87,17 +91,17 @@ def gemma3_arguments(gguf: GgufFile) -> dict[str, Any]:
     mlx-lm knows no softcapping of this one's logits; a few models of the architecture have one.
     """
     _require_llama_cpp_gemma3(gguf)
-    heads, window = Heads.of(gguf), number(gguf, "attention.sliding_window", 0)
+    heads, window = Heads.of(gguf), number(gguf, "attention.sliding_window", 0, least=0)
     period = _window_period(gguf, 6) if window else 1
     if period > number(gguf, "block_count"):
         raise UnsupportedModelError(f"{gguf.path} has no layer without a sliding window, which mlx-lm cannot compute")
     return _common(gguf, heads) | {
         "head_dim": heads.size,
         "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA3_27B_BLOCKS),
-        "final_logit_softcapping": float(gguf.value("gemma3.final_logit_softcapping", 0.0)),
+        "final_logit_softcapping": real(gguf, "final_logit_softcapping", 0.0),
         "sliding_window": window,
         "sliding_window_pattern": period,
-        "rope_local_base_freq": float(gguf.value("gemma3.rope.freq_base_swa", 10_000.0)),
+        "rope_local_base_freq": real(gguf, "rope.freq_base_swa", 10_000.0),
         "rope_scaling": _rope_scaling(gguf),
     }
 
@@ -109,29 +113,80 @@ def phi3_arguments(gguf: GgufFile) -> dict[str, Any]:
     share of rotated values is against rounding: mlx-lm cuts size · share down to a whole number.
     """
     _require_unscaled_rope(gguf, harmless="longrope")
-    heads, magnitude = Heads.of(gguf, partly_rotated=True), float(gguf.value("phi3.rope.scaling.attn_factor", 1.0))
+    heads, magnitude = Heads.of(gguf, partly_rotated=True), real(gguf, "rope.scaling.attn_factor", 1.0)
     _require_heads_to_divide_the_width(gguf, heads)
-    if magnitude != 1.0 and SHORT_FACTORS not in gguf.tensors:
-        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {SHORT_FACTORS}")
+    factors = LONG_FACTORS if is_long(gguf) else SHORT_FACTORS
+    if magnitude != 1.0 and factors not in gguf.tensors:
+        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {factors}")
     return _common(gguf, heads) | {
         "partial_rotary_factor": (heads.rotated + 0.5) / heads.size,
         "rope_magnitude": magnitude,
     }
 
 
-def number(gguf: GgufFile, key: str, default: int | None = None) -> int:
-    """A whole number under the architecture's prefix; a list of equal ones, one for each layer, counts as one."""
+def original_context(gguf: GgufFile) -> int:
+    """The tokens that the model was made for before its rotary positions were stretched."""
+    return number(gguf, "rope.scaling.original_context_length", number(gguf, "context_length"))
+
+
+def has_two_factors(gguf: GgufFile) -> bool:
+    """Whether the model turns positions otherwise in a context that is longer than its original one."""
+    return not {SHORT_FACTORS, LONG_FACTORS}.isdisjoint(gguf.tensors)
+
+
+def is_long(gguf: GgufFile, context_tokens: int | None = None) -> bool:
+    """Whether llama.cpp takes the long factors in a context of so many tokens, by default the one it is served with.
+
+    It does for every text, however short, as soon as the context is longer than the original one.
+    """
+    tokens = gguf.context_tokens if context_tokens is None else context_tokens
+    return tokens is not None and has_two_factors(gguf) and tokens > original_context(gguf)
+
+
+def number(gguf: GgufFile, key: str, default: int | None = None, *, least: int = 1) -> int:
+    """A whole number under the architecture's prefix, `least` or more; a list of equal ones, one for each layer, counts
+    as one where llama.cpp too takes a list.
+
+    Raises InputError where it is missing or no such number, UnsupportedModelError for layers that differ.
+    """
     full = f"{gguf.architecture}.{key}"
     value = gguf.required(full) if default is None else gguf.value(full, default)
-    distinct = set(value) if isinstance(value, list) else {value}
-    if len(distinct) != 1:
-        raise UnsupportedModelError(f"{gguf.path} has layers that differ in {full}")
-    return int(distinct.pop())
+    if key in _BY_LAYER and isinstance(value, list) and value:
+        if any(each != value[0] for each in value):
+            raise UnsupportedModelError(f"{gguf.path} has layers that differ in {full}")
+        value = value[0]
+    if type(value) is not int or not least <= value < _MOST:
+        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a whole number from {least} on")
+    return value
+
+
+def real(gguf: GgufFile, key: str, default: float | None = None) -> float:
+    """A finite number under the architecture's prefix; raises InputError where it is missing or none."""
+    full = f"{gguf.architecture}.{key}"
+    value = gguf.required(full) if default is None else gguf.value(full, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a number")
+    return float(value)
+
+
+def word(gguf: GgufFile, key: str, default: str) -> str:
+    """A text under the architecture's prefix; raises InputError where there is something else."""
+    full = f"{gguf.architecture}.{key}"
+    value = gguf.value(full, default)
+    if not isinstance(value, str):
+        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a text")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value of the metadata in a sentence."""
+    if isinstance(value, list):
+        return f"a list of {len(value)} values"
+    return f"{value!r:.40}"
 
 
 def _common(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
     """What most of mlx-lm's classes take; raises InputError for a key that is missing."""
-    architecture = gguf.architecture
     return {
         "hidden_size": number(gguf, "embedding_length"),
         "num_hidden_layers": number(gguf, "block_count"),
@@ -139,9 +194,9 @@ def _common(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
         "num_attention_heads": heads.query,
         "num_key_value_heads": heads.key_value,
         "max_position_embeddings": number(gguf, "context_length"),
-        "rms_norm_eps": float(gguf.required(f"{architecture}.attention.layer_norm_rms_epsilon")),
+        "rms_norm_eps": real(gguf, "attention.layer_norm_rms_epsilon"),
         "vocab_size": gguf.tensors["token_embd.weight"].shape[0],
-        "rope_theta": float(gguf.value(f"{architecture}.rope.freq_base", 10_000.0)),
+        "rope_theta": real(gguf, "rope.freq_base", 10_000.0),
         "rope_scaling": None,
         "tie_word_embeddings": "output.weight" not in gguf.tensors,
     }
@@ -163,13 +218,15 @@ def _window_period(gguf: GgufFile, default: int) -> int:
     """
     pattern = gguf.value(f"{gguf.architecture}.attention.sliding_window_pattern", default)
     if isinstance(pattern, list):
-        layers = [bool(windowed) for windowed in pattern[: number(gguf, "block_count")]]
+        layers = [windowed not in (0, False) for windowed in pattern[: number(gguf, "block_count")]]
         pattern = layers.index(False) + 1 if False in layers else len(layers) + 1
         if layers != [bool((index + 1) % pattern) for index in range(len(layers))]:
             raise UnsupportedModelError(f"{gguf.path} has layers with a sliding window in no regular order")
+    if type(pattern) is not int:
+        raise InputError(f"{gguf.path} has {_shown(pattern)} as its attention.sliding_window_pattern")
     if pattern < 1:
         raise UnsupportedModelError(f"{gguf.path} has a sliding window every {pattern} layers")
-    return int(pattern)
+    return pattern
 
 
 def _require_heads_to_divide_the_width(gguf: GgufFile, heads: Heads) -> None:
@@ -189,21 +246,20 @@ def _require_llama_cpp_gemma3(gguf: GgufFile) -> None:
 
 def _scaling_factor(gguf: GgufFile) -> float:
     """0 where the file gives none."""
-    older = gguf.value(f"{gguf.architecture}.rope.scale_linear", 0.0)
-    return float(gguf.value(f"{gguf.architecture}.rope.scaling.factor", older))
+    return real(gguf, "rope.scaling.factor", real(gguf, "rope.scale_linear", 0.0))
 
 
 def _require_unscaled_rope(gguf: GgufFile, *, harmless: str = "none") -> None:
     """`harmless` is one more type of scaling that does nothing by itself."""
-    kind = gguf.value(f"{gguf.architecture}.rope.scaling.type", "linear")
+    kind = word(gguf, "rope.scaling.type", "linear")
     if kind not in ("none", "linear", harmless) or (kind != "none" and _scaling_factor(gguf) not in (0.0, 1.0)):
         raise UnsupportedModelError(f"{gguf.path} scales rotary positions by {kind!r}, which mlx-lm's class does not")
 
 
 def _rope_scaling(gguf: GgufFile) -> dict[str, Any] | None:
     """None where positions are not scaled. llama.cpp takes a factor without a type as linear."""
-    kind, factor = gguf.value(f"{gguf.architecture}.rope.scaling.type", "linear"), _scaling_factor(gguf)
-    if gguf.value(f"{gguf.architecture}.rope.scaling.attn_factor", 1.0) != 1.0:
+    kind, factor = word(gguf, "rope.scaling.type", "linear"), _scaling_factor(gguf)
+    if real(gguf, "rope.scaling.attn_factor", 1.0) != 1.0:
         raise UnsupportedModelError(f"{gguf.path} has rotary positions with an attention factor of its own")
     if kind == "yarn":
         return _yarn(gguf, factor or 1.0)
@@ -214,10 +270,8 @@ def _rope_scaling(gguf: GgufFile) -> dict[str, Any] | None:
 
 def _yarn(gguf: GgufFile, factor: float) -> dict[str, Any]:
     """The file's own beta_fast and beta_slow are left alone, as llama.cpp reads them for other architectures only."""
-    prefix = f"{gguf.architecture}.rope.scaling"
-    if gguf.value(f"{prefix}.yarn_log_multiplier", 0.0) != 0.0:
+    if real(gguf, "rope.scaling.yarn_log_multiplier", 0.0) != 0.0:
         raise UnsupportedModelError(f"{gguf.path} has a yarn scaling with an attention factor of its own")
     if ROPE_FACTORS in gguf.tensors:
         raise UnsupportedModelError(f"{gguf.path} has both a yarn scaling and {ROPE_FACTORS}")
-    original = gguf.value(f"{prefix}.original_context_length", number(gguf, "context_length"))
-    return {"type": "yarn", "factor": factor, "original_max_position_embeddings": original}
+    return {"type": "yarn", "factor": factor, "original_max_position_embeddings": original_context(gguf)}

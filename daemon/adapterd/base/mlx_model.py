@@ -218,8 +218,8 @@ class _Source:
         self._packed = self._make_packed() if packed else frozenset[str]()
         self.names = tuple(name for name, _ in tree_flatten(self.model.parameters()))
         self.empty(self.names)
-        if self._architecture.rope_factors in gguf.tensors:
-            self._factor_ropes(self._architecture.rope_factors, arguments)
+        if factors := self._architecture.rotary_factors(gguf):
+            self._factor_ropes(factors, arguments)
         self.model.freeze()
 
     def _make_packed(self) -> frozenset[str]:

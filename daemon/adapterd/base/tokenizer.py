@@ -10,7 +10,9 @@ from typing import Any
 
 import llama_cpp
 
+from adapterd.base.gguf_file import GgufFile
 from adapterd.base.llama_file import open_model
+from adapterd.base.served_metadata import served_metadata
 from adapterd.errors import InputError
 
 _ANCHOR = "\x01"
@@ -28,10 +30,11 @@ class Tokenizer:
 
     @classmethod
     def open(cls, path: Path) -> "Tokenizer":
-        """Read the vocabulary; raises InputError if llama.cpp cannot."""
+        """Read the vocabulary as it is served; raises InputError if llama.cpp cannot."""
         if not path.is_file():
             raise InputError(f"{path} is not there, or not a file")
-        model = open_model(path, "has no tokenizer that llama.cpp can read", vocab_only=True)
+        metadata = served_metadata(GgufFile.open(path))
+        model = open_model(path, "has no tokenizer that llama.cpp can read", metadata, vocab_only=True)
         tokenizer = cls(path, model, llama_cpp.llama_model_get_vocab(model))
         weakref.finalize(tokenizer, llama_cpp.llama_model_free, model)
         return tokenizer
@@ -41,17 +44,18 @@ class Tokenizer:
         the start token (for the few that have one, the end token) is added where the model's metadata ask for it."""
         return self._tokenize(text, add_special=True, parse_special=True)
 
-    def encode_continuation(self, text: str) -> list[int]:
+    def encode_continuation(self, text: str, *, markup: bool = False) -> list[int]:
         """The ids of an answer that follows a prompt; their text is `text` again, if the vocabulary has all bytes.
 
         Control tokens are not recognised: an answer is data, and one that quotes `<|im_end|>` has to be learned as
         those letters, not as the end of the turn or the beginning of another. No start token is added, nor the
-        space that some vocabularies put before any text: the model would say it.
+        space that some vocabularies put before any text: the model would say it. `markup` is no data, but what the
+        model itself puts around its thoughts: there they are recognised.
         """
         if not self._adds_space:
-            return self._tokenize(text)
+            return self._tokenize(text, parse_special=markup)
         # Behind a control character no space is added, and no vocabulary merges that with what follows.
-        return self._tokenize(_ANCHOR + text)[len(self._tokenize(_ANCHOR)) :]
+        return self._tokenize(_ANCHOR + text, parse_special=markup)[len(self._tokenize(_ANCHOR)) :]
 
     def is_end_of_generation(self, token: int) -> bool:
         """Whether the server stops at this id."""

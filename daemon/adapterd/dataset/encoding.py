@@ -11,6 +11,7 @@ from statistics import median
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role
 from adapterd.dataset.teaching import Example, PreferencePair
+from adapterd.dataset.thoughts import Thoughts
 
 _MARK = "MARKED-ANSWER"
 
@@ -59,9 +60,11 @@ def encode(
     examples: Sequence[Example], render: Render, tokenizer: Tokenizer, end_of_turn: int
 ) -> Iterator[EncodedExample]:
     """Encode one after the other, so that a caller can report progress."""
+    thoughts = Thoughts(render, tokenizer)
     for example in examples:
-        prompt = tokenizer.encode_prompt(render(example.messages))
-        ids = [*prompt, *tokenizer.encode_continuation(example.completion), end_of_turn]
+        text = render(example.messages)
+        prompt = tokenizer.encode_prompt(text)
+        ids = [*prompt, *thoughts.completion(text, example.completion), end_of_turn]
         yield EncodedExample(ids, len(prompt), example.record, example.output_type)
 
 
@@ -69,10 +72,12 @@ def encode_pairs(
     pairs: Iterable[PreferencePair], render: Render, tokenizer: Tokenizer, end_of_turn: int
 ) -> Iterator[EncodedPair]:
     """Encode one after the other, as examples are."""
+    thoughts = Thoughts(render, tokenizer)
     for pair in pairs:
-        prompt = tokenizer.encode_prompt(render(pair.messages))
+        text = render(pair.messages)
+        prompt = tokenizer.encode_prompt(text)
         chosen, rejected = (
-            [*prompt, *tokenizer.encode_continuation(text), end_of_turn] for text in (pair.chosen, pair.rejected)
+            [*prompt, *thoughts.completion(text, said), end_of_turn] for said in (pair.chosen, pair.rejected)
         )
         yield EncodedPair(chosen, rejected, len(prompt), pair.record)
 

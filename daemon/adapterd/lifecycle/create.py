@@ -70,6 +70,7 @@ def create_model(
     new: NewModel,
     *,
     report: Callable[[float], object] = lambda _: None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> ModelSettings:
     """Check the base, register `NAME:base` and `NAME:latest`, and write the configuration.
 
@@ -95,6 +96,8 @@ def create_model(
     chosen = known or _settings_of(home, new, base)
     if not known or tags.base not in present:
         _register_base(home, runtime, tags.base, base, report)
+    if not known:
+        chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
@@ -159,6 +162,16 @@ def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, repo
         except RuntimeRefusedError:  # a template that cannot be used
             runtime.delete(tag)
             raise
+
+
+def _with_served_context(
+    runtime: Runtime, tag: str, base: BaseModel, settings: ModelSettings, new: NewModel, tell: Callable[[str], object]
+) -> ModelSettings:
+    """The settings with the context in which the base is served, where that decides what it computes."""
+    from adapterd.lifecycle.served_context import SETTING, settled_context
+
+    chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
+    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, tell=tell)
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:

@@ -88,9 +88,11 @@ def dataset(job: Job) -> Any:
     from adapterd.base.tokenizer import Tokenizer
     from adapterd.dataset.build import build_dataset
     from adapterd.dataset.split import EvaluationCase
+    from adapterd.lifecycle.served_context import require_judged_context
     from adapterd.record import FeedbackRecord
 
     think = job.plan.settings.think
+    require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     with _words_for_a_given_adapter(job.plan):
         return build_dataset(
             map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
@@ -128,14 +130,16 @@ def training(job: Job) -> Any:
     from adapterd.training.train import train
 
     base, settings = job.plan.base, job.plan.settings.training
+    context = job.plan.settings.evaluation.num_ctx
     out, states = make_private(job.adapter), job.home.states
     start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
     if settings.hosts:
         return train_together(
-            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, states=states, start=start
-        )
+            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, context_tokens=context,
+            states=states, start=start,
+        )  # fmt: skip
     return train(
-        GgufFile.open(base.gguf),
+        GgufFile.open(base.gguf, context_tokens=context),
         job.dataset,
         settings,
         out,
@@ -160,6 +164,7 @@ def merging(job: Job) -> Any:
         samples=Samples(train, validation) if validation else Samples.divided(train),
         min_retention=settings.min_retention,
         steps=settings.steps,
+        context_tokens=job.plan.settings.evaluation.num_ctx,
         report=job.report,
     )
 

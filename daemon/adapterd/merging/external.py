@@ -21,6 +21,7 @@ from adapterd.base.weights import plain_names
 from adapterd.errors import InputError
 from adapterd.merging import peft
 from adapterd.merging.adapter import WEIGHTS
+from adapterd.merging.module_names import in_the_base
 from adapterd.merging.sources import CONFIG, GGUF_ORDER, ROW_ORDER, Format, find_adapter, read_config
 from adapterd.system.files import atomic_path, write_atomic
 
@@ -114,16 +115,21 @@ def _mlx_lm(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: Ggu
         raise InputError(f"the adapter's lora_parameters.scale is {scale!r}, which is not a number")
     stored = plain_names(stored)
     names = {tensor: _parse_mlx_name(tensor) for tensor in stored}
-    return [_fitting(module, a, b, float(scale), base) for module, a, b in _pairs(names, stored)]
+    return [_fitting(in_the_base(module), a, b, float(scale), base) for module, a, b in _pairs(names, stored)]
 
 
 def _peft(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile) -> list[_Factors]:
     """Raises InputError for what is not plain LoRA, or does not fit the base."""
     peft.require_plain_lora(config)
     names = {tensor: peft.parse_name(tensor) for tensor in stored}
+    peft.require_one_adapter(stored)
     turned = {tensor: value.T for tensor, value in stored.items()}
-    fitting = [_fitting(module, a, b, 1.0, base) for module, a, b in _pairs(names, turned)]
-    return [replace(each, scale=peft.scale_of(each.module, each.rank, config)) for each in fitting]
+    scales = peft.Scales(config)
+    fitting = []
+    for module, a, b in _pairs(names, turned):
+        factors = _fitting(in_the_base(module), a, b, 1.0, base)
+        fitting.append(replace(factors, scale=scales.of(module, factors.module, factors.rank)))
+    return fitting
 
 
 def _parse_mlx_name(tensor: str) -> tuple[str, str] | None:
@@ -137,6 +143,7 @@ def _pairs(
 ) -> Iterable[tuple[str, mx.array, mx.array]]:
     """(module, a, b) by module; raises InputError for a tensor that is no factor, or is alone, or there twice."""
     found: dict[str, dict[str, mx.array]] = {}
+    places: dict[str, str] = {}
     for tensor, name in sorted(names.items()):
         if name is None:
             raise InputError(
@@ -144,6 +151,8 @@ def _pairs(
                 hint=peft.PLAIN_ONLY,
             )
         module, factor = name
+        if places.setdefault(in_the_base(module), module) != module:
+            raise InputError(f"the adapter holds {places[in_the_base(module)]} and {module}, which are the same module")
         if factor in found.setdefault(module, {}):
             raise InputError(f"the adapter holds two tensors for factor {factor} of {module}")
         found[module][factor] = stored[tensor]

@@ -17,7 +17,7 @@ from adapterd.merging.calibrated import calibrate
 from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
-from adapterd.merging.retention import SUFFIXES, Retention, measure
+from adapterd.merging.retention import SUFFIXES, Retention, fits, measure
 from adapterd.merging.rounding import round_plainly
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
@@ -69,6 +69,7 @@ def merge(
     samples: Samples | None = None,
     min_retention: float = 0.0,
     steps: int = STEPS,
+    context_tokens: int | None = None,
     report: Report = lambda _share, **_more: None,
 ) -> MergeResult:
     """Write base + adapter to `candidate`, each tensor in the type it has.
@@ -76,10 +77,11 @@ def merge(
     Calibrated with `samples.train`, tensors with a grid are rounded with error feedback, then scales, minimums and
     norm gains are distilled for up to `steps` steps; without samples each value goes to its nearest code. Types that
     have no grid of their own are rounded by ggml. Where `samples.held_out` show a retention below `min_retention`, it
-    is done once more with twice the calibration. Raises StageError for want of disk space or when the result is not
-    matched to the base, InputError when the adapter does not fit. On any failure no candidate is left behind.
+    is done once more with twice the calibration. `context_tokens` is what the file is served with. Raises StageError
+    for want of disk space or when the result is not matched to the base, InputError when the adapter does not fit. On
+    any failure no candidate is left behind.
     """
-    base = GgufFile.open(base_path)
+    base = GgufFile.open(base_path, context_tokens=context_tokens)
     updates = read_adapter(adapter, base)
     _require_space(base_path, candidate.parent)
     partial = candidate.with_suffix(".partial")
@@ -173,7 +175,8 @@ class _Merging:
             say(count / len(plain))
 
     def _measure(self, report: Report) -> None:
-        held_out = spread(self.samples.held_out, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
+        measurable = [each for each in self.samples.held_out if fits(self.draft.base, each)]
+        held_out = spread(measurable, tokens=HELD_OUT_TOKENS, at_least=LEAST_HELD_OUT)
         if held_out:
             self.retention = measure(self.draft, self.updates, held_out, report)
 

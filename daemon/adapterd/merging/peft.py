@@ -2,13 +2,19 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import regex
+
 from adapterd.errors import InputError
+from adapterd.merging.module_names import without_wrappers
 
 PLAIN_ONLY = "only plain LoRA on the linear projections of the blocks can be merged; train it again without this"
-_TENSOR = re.compile(r"base_model\.model\.(.+)\.lora_([AB])(?:\.default)?\.weight")
+PATTERN_LETTERS, PATTERNS_S = 1_000, 5.0
+"""Bounds for what an adapter's patterns may be and take: PEFT writes some dozens of letters, matched at once."""
+_TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _MORE_THAN_LORA = {
     "use_dora": "was trained with DoRA",
     "use_qalora": "was trained with QALoRA",
@@ -48,36 +54,72 @@ def parse_name(tensor: str) -> tuple[str, str] | None:
     `base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight` → `model.layers.3.self_attn.q_proj`, `a`
     """
     match = _TENSOR.fullmatch(tensor)
-    return (match[1], match[2].lower()) if match else None
+    return (match["module"].removeprefix("base_model.model."), match["factor"].lower()) if match else None
 
 
-def scale_of(module: str, rank: int, config: Mapping[str, Any]) -> float:
-    """What PEFT multiplies a module's update with; raises InputError if the configuration contradicts the tensors.
+def require_one_adapter(tensors: Iterable[str]) -> None:
+    """Raise InputError for factors of several adapters, which PEFT tells apart by a name in the tensors' names."""
+    found = {match["adapter"] for tensor in tensors if (match := _TENSOR.fullmatch(tensor)) and match["adapter"]}
+    if len(found) > 1:
+        raise InputError(
+            f"the file holds several adapters: {', '.join(sorted(found))}",
+            hint="save the one that is wanted: model.save_pretrained(FOLDER, selected_adapters=[NAME])",
+        )
 
-    `lora_alpha / r`, by the root of `r` with rsLoRA; `rank_pattern` and `alpha_pattern` have the last word.
+
+class Scales:
+    """What PEFT multiplies the updates with, by an adapter's configuration.
+
+    The patterns in it are a stranger's regular expressions: they are matched for a limited time altogether.
     """
-    configured = _pattern(config, "rank_pattern", module, config.get("r"))
-    alpha = _pattern(config, "alpha_pattern", module, config.get("lora_alpha"))
-    if configured != rank:
-        raise InputError(f"the adapter's {module} has rank {rank}, but its configuration says {configured!r}")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise InputError(f"the adapter's lora_alpha for {module} is {alpha!r}, which is not a number")
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._end_s = time.monotonic() + PATTERNS_S
+        self._patterns = {setting: self._compiled(setting) for setting in ("rank_pattern", "alpha_pattern")}
 
-def _pattern(config: Mapping[str, Any], setting: str, module: str, default: Any) -> Any:
-    """The value of the first pattern that the end of the module's name matches, as PEFT chooses it."""
-    patterns = config.get(setting) or {}
-    if not isinstance(patterns, Mapping):
-        raise InputError(f"the adapter's {setting} is not a table")
-    return next((patterns[key] for key in _matching(patterns, setting, module)), default)
+    def of(self, module: str, in_base: str, rank: int) -> float:
+        """Of a module by its name where it was trained, and in the base; raises InputError if the configuration
+        contradicts the tensors, or its patterns take too long.
 
+        `lora_alpha / r`, by the root of `r` with rsLoRA; `rank_pattern` and `alpha_pattern` have the last word.
+        """
+        names = list(dict.fromkeys((module, without_wrappers(module), in_base)))
+        configured = self._chosen("rank_pattern", names, self._config.get("r"))
+        alpha = self._chosen("alpha_pattern", names, self._config.get("lora_alpha"))
+        if configured != rank:
+            raise InputError(f"the adapter's {in_base} has rank {rank}, but its configuration says {configured!r}")
+        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+            raise InputError(f"the adapter's lora_alpha for {in_base} is {alpha!r}, which is not a number")
+        return float(alpha) / (math.sqrt(rank) if self._config.get("use_rslora") else rank)
 
-def _matching(patterns: Iterable[str], setting: str, module: str) -> Iterable[str]:
-    for pattern in patterns:
+    def _compiled(self, setting: str) -> "list[tuple[regex.Pattern[str], Any]]":
+        patterns = self._config.get(setting) or {}
+        if not isinstance(patterns, Mapping):
+            raise InputError(f"the adapter's {setting} is not a table")
+        return [(_compiled(setting, pattern), value) for pattern, value in patterns.items()]
+
+    def _chosen(self, setting: str, names: Sequence[str], default: Any) -> Any:
+        """The value of the first pattern that the end of a name matches, as PEFT chooses it."""
+        for pattern, value in self._patterns[setting]:
+            if any(self._matches(setting, pattern, name) for name in names):
+                return value
+        return default
+
+    def _matches(self, setting: str, pattern: "regex.Pattern[str]", name: str) -> bool:
+        left_s = self._end_s - time.monotonic()
         try:
-            found = re.match(rf"(?:.*\.)?(?:{pattern})$", module)
-        except re.error as exc:
-            raise InputError(f"the adapter's {setting} has {pattern!r}, which is not a pattern: {exc}") from exc
-        if found:
-            yield pattern
+            return pattern.match(name, timeout=max(left_s, 1e-6)) is not None
+        except TimeoutError as exc:
+            raise InputError(
+                f"the adapter's {setting} has patterns that take longer than {PATTERNS_S:g} s to match"
+            ) from exc
+
+
+def _compiled(setting: str, pattern: str) -> "regex.Pattern[str]":
+    if len(pattern) > PATTERN_LETTERS:
+        raise InputError(f"the adapter's {setting} has a pattern of {len(pattern)} letters")
+    try:
+        return regex.compile(rf"(?:.*\.)?(?:{pattern})$")
+    except (regex.error, OverflowError, RecursionError) as exc:
+        raise InputError(f"the adapter's {setting} has {pattern!r}, which is not a pattern: {exc}") from exc

@@ -13,6 +13,7 @@ import numpy as np
 
 from adapterd.base.expanded import VALUE_BYTES, write_expanded
 from adapterd.base.gguf_file import GgufFile
+from adapterd.base.hyperparameters import has_two_factors, is_long, original_context
 from adapterd.base.llama_model import LlamaModel, rounds_activations
 from adapterd.base.lora_gguf import write_lora
 from adapterd.merging.adapter import Update
@@ -64,7 +65,7 @@ def measure(
     The adapter is applied to the base by llama.cpp itself, as it stands; so nothing of MLX is part of the measure.
     Raises InputError if llama.cpp cannot read a file.
     """
-    context = max(len(example.ids) for example in examples)
+    context = _context_for(draft.base, max(len(example.ids) for example in examples))
     to_base, to_candidate, agree = [], [], []
     with ExitStack() as stack:
         with LlamaModel.open(draft.path, context_tokens=context):
@@ -93,6 +94,16 @@ def measure(
         expanded=base != draft.base.path,
         by_type=_kept_by_type(types, to_base, to_candidate) if len(set(types)) > 1 else {},
     )
+
+
+def fits(base: GgufFile, example: Example) -> bool:
+    """Whether llama.cpp has room for an example where it computes as it does in the context that is served."""
+    return not has_two_factors(base) or is_long(base) or not is_long(base, len(example.ids))
+
+
+def _context_for(base: GgufFile, tokens: int) -> int:
+    """A context for texts of so many tokens in which llama.cpp takes the same rotary factors as in the one served."""
+    return max(tokens, original_context(base) + 1) if is_long(base) else tokens
 
 
 def _kept(to_base: Sequence[Array], to_candidate: Sequence[Array]) -> float | None:

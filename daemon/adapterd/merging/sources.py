@@ -20,6 +20,20 @@ SPARE_BYTES = 64 << 20
 _EXPECTED = "an adapter's folder has adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors"
 _CONVERT = "convert the weights to safetensors: load the adapter where it was made, and save it again from there"
 
+_GGUF = "a GGUF; of adapters in that format, which Ollama's ADAPTER and llama.cpp take, nothing is read here"
+_GGUF_HINT = "give the folder that it was converted from, in PEFT's or mlx-lm's format"
+_OTHER_WEIGHTS = (
+    ("adapter*.bin", "a pickle, which can run code when it is read", _CONVERT),
+    ("adapter*.npz", "an old format", _CONVERT),
+    (
+        "adapter*-of-*.safetensors",
+        "one part of several, and an adapter is read from one file",
+        "save it whole: load the adapter where it was made, and save it with max_shard_size='100GB'",
+    ),
+    ("*.gguf", _GGUF, _GGUF_HINT),
+)
+"""What an adapter's weights may be in instead, and what to do then."""
+
 
 class Format(StrEnum):
     """Who wrote the adapter. Ours are mlx-lm's files, with `row_order` as a mark."""
@@ -66,9 +80,13 @@ def find_adapter(folder: Path) -> AdapterFiles:
     """
     if not folder.exists():
         raise NotFoundError(f"{folder} is not there")
+    if folder.is_file() and folder.suffix == ".gguf":
+        raise InputError(f"{folder} is {_GGUF}", hint=_GGUF_HINT)
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; an adapter is given by its folder", hint=_EXPECTED)
     config = folder / CONFIG
+    if not config.exists():
+        _refuse_other_weights(folder)
     _require_file(config, MAX_CONFIG_BYTES)
     kind = _format(config)
     weights = folder / kind.weights_name
@@ -117,7 +135,7 @@ def _require_file(path: Path, max_bytes: int) -> None:
 
 def _refuse_other_weights(folder: Path) -> None:
     """Raise InputError if the weights are there in a form that is not read."""
-    for suffix, what in (("bin", "a pickle, which can run code when it is read"), ("npz", "an old format")):
-        found = sorted(folder.glob(f"adapter*.{suffix}"))
+    for pattern, what, hint in _OTHER_WEIGHTS:
+        found = sorted(folder.glob(pattern))
         if found:
-            raise InputError(f"{found[0]} is {what}", hint=_CONVERT)
+            raise InputError(f"{found[0]} is {what}", hint=hint)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.chat import Answer, ChatOptions, Message, Role, as_dicts, from_dicts
+from adapterd.chat import Answer, ChatOptions, Message, Role, after_opened_thought, as_dicts, from_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import make_private
 from adapterd.serving import blobs, handover
@@ -98,6 +98,9 @@ class EmbeddedRuntime:
         except RuntimeRefusedError:
             return None
 
+    def context_tokens(self, tag: str) -> int | None:  # noqa: ARG002
+        return None  # each request brings its own
+
     def load(self, tag: str) -> None:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
@@ -141,7 +144,7 @@ class EmbeddedRuntime:
         pieces, done_reason, first_token_s = self._sample(model, ids, self.show(tag).modelfile, options, started)
         answer = "".join(pieces)
         return Answer(
-            text=answer,
+            text=after_opened_thought(text, answer),  # as Ollama, which delivers thoughts apart
             done_reason=done_reason,
             prompt_tokens=len(ids),
             answer_tokens=len(model.tokenize(answer.encode(), add_bos=False)) if answer else 0,
@@ -182,8 +185,12 @@ class EmbeddedRuntime:
         return self._loaded[2]
 
     def _open(self, blob: Path, num_ctx: int) -> Any:
+        from adapterd.base.gguf_file import GgufFile
+        from adapterd.base.served_metadata import served_metadata
+
+        metadata = served_metadata(GgufFile.open(blob))
         try:
-            return self._llama(model_path=str(blob), n_ctx=num_ctx, verbose=False)
+            return self._llama(model_path=str(blob), n_ctx=num_ctx, verbose=False, kv_overrides=metadata or None)
         except ValueError as exc:
             raise RuntimeRefusedError(f"llama.cpp cannot load {blob}: {exc}") from exc
 

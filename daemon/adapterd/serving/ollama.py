@@ -158,6 +158,12 @@ class OllamaRuntime:
             return None
         return blobs.stored_files(folder, named)
 
+    def context_tokens(self, tag: str) -> int | None:
+        self.load(tag)
+        models = self._get("/api/ps", "models") or []
+        told = [model.get("context_length") for model in models if model.get("name") == full_name(tag)]
+        return int(told[0]) if told and told[0] else None
+
     def load(self, tag: str) -> None:
         self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)  # the client would cost a rollback 0.2 s
 

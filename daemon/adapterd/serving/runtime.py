@@ -76,6 +76,9 @@ class Runtime(Protocol):
     def loaded(self) -> dict[str, str]:
         """The tags in memory, each with the time until when it is kept there, which moves on with every use."""
 
+    def context_tokens(self, tag: str) -> int | None:
+        """The context that applications get which ask for none, None where nothing decides it. Loads the tag."""
+
     def load(self, tag: str) -> None:
         """Bring the tag into memory, so that the next request does not wait."""
 

@@ -32,11 +32,12 @@ LOOK_EVERY_S = 1.0
 @dataclass(frozen=True)
 class Assignment:
     """What is to be trained, as rank 0's machine names it. `parent` is the process that asked for it, `base_mark` the
-    base's inode there, its size in bytes, and when it was written, in ns."""
+    base's inode there, its size in bytes, and when it was written, in ns, `context_tokens` what it is served with."""
 
     gguf: str
     base_digest: str
     base_mark: list[int]
+    context_tokens: int | None
     dataset: str
     settings: dict[str, Any]
     out: str
@@ -50,6 +51,7 @@ class Assignment:
         cls,
         gguf: Path,
         base_digest: str,
+        context_tokens: int | None,
         dataset: Path,
         settings: TrainingSettings,
         out: Path,
@@ -61,6 +63,7 @@ class Assignment:
             gguf=str(gguf),
             base_digest=base_digest,
             base_mark=_mark(gguf),
+            context_tokens=context_tokens,
             dataset=str(dataset),
             settings=settings_converter().unstructure(settings),
             out=str(out),
@@ -141,7 +144,7 @@ def _base(assignment: Assignment, ranks: Ranks) -> GgufFile:
         fault = f"rank {ranks.rank} has another base: {found} is not {assignment.base_digest}"
     if fault := ranks.first_fault(fault):
         raise InputError(fault, hint="pull the same base on every machine of training.hosts")
-    return GgufFile.open(found or places[0])
+    return GgufFile.open(found or places[0], context_tokens=assignment.context_tokens)
 
 
 def _mark(file: Path) -> list[int]:

@@ -37,13 +37,14 @@ def train_together(
     base_digest: str,
     states: Path,
     start: Path | None = None,
+    context_tokens: int | None = None,
 ) -> dict[str, Any]:
     """As `train`, by a process on each of `settings.hosts`, of which the first is this machine; the result as plain
     values. `report` gets the share done and, by name, what a TrainingProgress has.
 
     Raises what any rank raised, StageError where they do not find each other or one of them dies.
     """
-    assignment = Assignment.of(gguf, base_digest, dataset, settings, out, states, start)
+    assignment = Assignment.of(gguf, base_digest, context_tokens, dataset, settings, out, states, start)
     with tempfile.TemporaryDirectory(prefix="adapterd-") as name:
         folder = Path(name)
         (folder / "assignment.json").write_text(json.dumps(asdict(assignment)), encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 
+from adapterd.base.architectures import computed_as
 from adapterd.base.blocks import Blocks
 from adapterd.base.gguf_file import GgufFile
 from adapterd.base.lanes import ONE_LANE, Lanes
@@ -76,7 +77,7 @@ def train(
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     for unfinished in out.glob(".*.partial"):  # of a process that was killed
         unfinished.unlink()
-    digest = base_digest or sha256_file(gguf.path)
+    digest = (base_digest or sha256_file(gguf.path)) + computed_as(gguf)
     data, pairs = _read(dataset, settings)
     recipe = Recipe.of(settings, gguf, len(data.train) + len(pairs[0]))
     attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, states, start, pace, ranks)

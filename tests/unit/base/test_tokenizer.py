@@ -51,6 +51,14 @@ def test_an_answer_cannot_forge_control_tokens(smollm2: Tokenizer, spaced: Token
     assert not {1, 2} & set(spaced.encode_continuation("x</s><s>"))
 
 
+def test_what_a_model_puts_around_its_thoughts_is_recognised(smollm2: Tokenizer, spaced: Tokenizer) -> None:
+    for tokenizer, mark in ((smollm2, "<|im_end|>"), (spaced, "</s>")):
+        plain, marked = (tokenizer.encode_continuation(mark, markup=each) for each in (False, True))
+        assert len(marked) == 1
+        assert len(plain) > 1
+        assert tokenizer.text(marked) == tokenizer.text(plain) == mark
+
+
 def test_an_answer_gets_neither_start_nor_space(spaced: Tokenizer) -> None:
     assert [spaced.text([token]) for token in spaced.encode_continuation("Paris")] == ["Paris"]
     assert [spaced.text([token]) for token in spaced.encode_continuation(" Paris")] == [" Paris"]
@@ -95,8 +103,10 @@ def test_half_a_character_is_refused(spaced: Tokenizer) -> None:
 def test_a_file_without_a_tokenizer_is_refused_quietly(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.gguf"
     path.write_bytes(b"GGUF but not really")
-    with pytest.raises(InputError, match=r"no tokenizer that llama\.cpp can read: .*\w"):
+    with pytest.raises(InputError, match="is not a GGUF file, or is damaged"):
         Tokenizer.open(path)
+    with pytest.raises(InputError, match=r"no tokenizer that llama\.cpp can read: .*\w"):
+        Tokenizer.open(write_tiny_gguf(path, architecture="no-such"))
     with pytest.raises(InputError, match="is not there"):
         Tokenizer.open(tmp_path / "none.gguf")
     assert capfd.readouterr() == ("", "")

@@ -20,9 +20,9 @@ class LetterTokenizer:
         pieces = re.split("(<end>|<text-end>)", text)
         return [i for piece in pieces for i in ([_CONTROL[piece]] if piece in _CONTROL else letters(piece))]
 
-    def encode_continuation(self, text: str) -> list[int]:
+    def encode_continuation(self, text: str, *, markup: bool = False) -> list[int]:
         """Control tokens are not recognised: an answer is data."""
-        return letters(text)
+        return self.encode_prompt(text) if markup else letters(text)
 
     def is_end_of_generation(self, token: int) -> bool:
         return token in (END, TEXT_END)

@@ -24,7 +24,7 @@ from adapterd.base.mlx_model import load_mlx_model
 from adapterd.base.weights import put_weights, trained_weights
 from adapterd.config import TrainingSettings
 from adapterd.errors import AdapterdError, InputError, NotFoundError, StageError
-from adapterd.merging import sources
+from adapterd.merging import peft, sources
 from adapterd.merging.adapter import read_adapter
 from adapterd.merging.external import ImportedAdapter, import_adapter
 from adapterd.merging.sources import Format, find_adapter
@@ -272,6 +272,57 @@ def test_links_are_followed_as_in_the_cache_of_hugging_face(
     assert import_adapter(snapshot, base, out).modules == 1
 
 
+# Names of wrapping classes.
+
+WRAPPED = {
+    "a vision-language class": "model.language_model.layers",
+    "a vision-language class, before transformers 4.52": "language_model.model.layers",
+    "mlx-lm's vision-language class": "language_model.model.layers",
+    "a text model within": "model.text_model.layers",
+    "torch.compile": "_orig_mod.model.layers",
+    "DistributedDataParallel": "module.model.layers",
+    "FSDP": "_fsdp_wrapped_module.model._fsdp_wrapped_module.layers",
+}
+
+
+def renamed(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.replace("model.layers", prefix, 1): value for name, value in tensors.items()}
+
+
+@pytest.mark.parametrize("prefix", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("written_by", ["mlx-lm", "peft"])
+def test_blocks_are_found_under_the_names_of_wrapping_classes(
+    base: GgufFile, elsewhere: Elsewhere, out: Path, tmp_path: Path, prefix: str, written_by: str
+) -> None:
+    tensors, plain = factors(Q, DOWN), tmp_path / "plain"
+    plain.mkdir()
+
+    def written(made: Mapping[str, Array]) -> Path:
+        return elsewhere.mlx_lm(made) if written_by == "mlx-lm" else elsewhere.peft(in_peft(made))
+
+    expected = import_adapter(written(tensors), base, plain)
+    assert import_adapter(written(renamed(tensors, prefix)), base, out) == expected
+    for name, value in deltas(plain, base).items():
+        np.testing.assert_array_equal(deltas(out, base)[name], value)
+
+
+def test_a_wrapper_within_a_block_is_taken_off(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
+    tensors = {name.replace("layers.1.", "layers.1._checkpoint_wrapped_module."): v for name, v in factors(Q).items()}
+    assert import_adapter(elsewhere.peft(in_peft(tensors)), base, out).modules == 1
+
+
+def test_peft_may_leave_its_own_prefix_out_and_name_an_adapter(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
+    tensors = in_peft(factors(Q), adapter=".news")
+    bare = {name.removeprefix("base_model.model."): value for name, value in tensors.items()}
+    assert import_adapter(elsewhere.peft(bare), base, out).modules == 1
+
+
+def test_patterns_are_of_the_names_where_it_was_trained(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
+    tensors = renamed(factors(Q, rank=8), "model.language_model.layers")
+    pattern = {"language_model.layers.1.self_attn.q_proj": 8}
+    assert import_adapter(elsewhere.peft(in_peft(tensors), rank_pattern=pattern), base, out).rank == 8
+
+
 # What does not.
 
 
@@ -399,6 +450,52 @@ def test_so_are_those_of_peft(base: GgufFile, elsewhere: Elsewhere, out: Path, s
     assert said in refusal(elsewhere.peft(in_peft(factors(Q)) | PEFT_TENSORS[said]), base, out)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "model.vision_tower.vision_model.encoder.layers.0.self_attn.q_proj", "vision_tower.encoder.layers.1.mlp.fc1",
+        "model.visual.blocks.0.attn.qkv", "model.multi_modal_projector.linear_1", "model.audio_tower.layers.0.fc1",
+    ],
+)  # fmt: skip
+def test_factors_of_what_reads_images_are_refused_by_name(
+    base: GgufFile, elsewhere: Elsewhere, out: Path, module: str
+) -> None:
+    tensors = factors(Q) | {f"{module}.lora_a": ONES, f"{module}.lora_b": TURNED}
+    for folder in (elsewhere.mlx_lm(tensors), elsewhere.peft(in_peft(tensors))):
+        assert f"the adapter changes {module}, in the part of its model that reads images" in refusal(folder, base, out)
+
+
+def test_the_same_module_under_two_names_is_refused(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
+    tensors = factors(Q) | renamed(factors(Q), "language_model.model.layers")
+    assert "which are the same module" in refusal(elsewhere.mlx_lm(tensors), base, out)
+
+
+def test_several_adapters_in_one_file_are_refused(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
+    tensors = in_peft(factors(Q), adapter=".default") | in_peft(factors(DOWN), adapter=".other")
+    assert "several adapters: default, other" in refusal(elsewhere.peft(tensors), base, out)
+
+
+@pytest.mark.parametrize("setting", ["rank_pattern", "alpha_pattern"])
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [(r"(\w|\.|\w\w|\w\w\w|\w\.)+[^\w.]", "take longer than 0.05 s"), ("q" * 2_000, "a pattern of 2000 letters")],
+)
+def test_patterns_of_a_stranger_are_bounded(
+    base: GgufFile, elsewhere: Elsewhere, out: Path, monkeypatch: pytest.MonkeyPatch,
+    setting: str, pattern: str, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(peft, "PATTERNS_S", 0.05)
+    folder = elsewhere.peft(in_peft(factors(Q, DOWN)), **{setting: {pattern: 4}})
+    assert said in refusal(folder, base, out)
+
+
+def test_a_pattern_that_took_exponentially_long_is_matched_at_once(
+    base: GgufFile, elsewhere: Elsewhere, out: Path
+) -> None:
+    folder = elsewhere.peft(in_peft(factors(Q, DOWN)), rank_pattern={r"([\w.]+)*#": 4})
+    assert import_adapter(folder, base, out).modules == 2
+
+
 def test_a_scale_that_makes_weights_infinite_is_refused(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
     folder = elsewhere.peft(in_peft(factors(Q, DOWN)), alpha_pattern={"q_proj": 1e300})
     assert "too large with its scale" in refusal(folder, base, out)
@@ -451,6 +548,28 @@ def test_damage_is_told_by_the_file(base: GgufFile, elsewhere: Elsewhere, out: P
     assert said in refusal(folder, base, out)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("adapter_model-00001-of-00003.safetensors", "is one part of several"),
+        ("news-lora.gguf", "is a GGUF; of adapters in that format"),
+    ],
+)
+@pytest.mark.parametrize("configured", [True, False])
+def test_weights_in_another_form_are_told_by_their_file(
+    base: GgufFile, elsewhere: Elsewhere, out: Path, name: str, said: str, configured: bool
+) -> None:
+    folder = elsewhere.peft(in_peft(factors(Q)))
+    (folder / "adapter_model.safetensors").rename(folder / name)
+    if not configured:
+        (folder / "adapter_config.json").unlink()
+    assert f"{name} {said}" in refusal(folder, base, out)
+
+
+def test_a_gguf_is_not_taken_for_a_mistyped_folder(base: GgufFile, out: Path, base_path: Path) -> None:
+    assert "is a GGUF; of adapters in that format" in refusal(base_path, base, out)
+
+
 def test_a_pickle_is_never_opened(base: GgufFile, elsewhere: Elsewhere, out: Path) -> None:
     folder = elsewhere.peft(in_peft(factors(Q)))
     (folder / "adapter_model.safetensors").unlink()
@@ -461,8 +580,9 @@ def test_a_pickle_is_never_opened(base: GgufFile, elsewhere: Elsewhere, out: Pat
     assert "safetensors" in caught.value.hint
 
 
-def test_a_file_is_not_a_folder(base: GgufFile, out: Path, base_path: Path) -> None:
-    assert "is a file; an adapter is given by its folder" in refusal(base_path, base, out)
+def test_a_file_is_not_a_folder(base: GgufFile, out: Path, elsewhere: Elsewhere) -> None:
+    weights = elsewhere.mlx_lm(factors(Q)) / "adapters.safetensors"
+    assert "is a file; an adapter is given by its folder" in refusal(weights, base, out)
 
 
 # Its files.

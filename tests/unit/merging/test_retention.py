@@ -18,7 +18,7 @@ from adapterd.errors import InputError
 from adapterd.merging.adapter import read_adapter
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example
-from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, _factors, comparable, measure
+from adapterd.merging.retention import ADAPTER_SUFFIX, Retention, _factors, comparable, fits, measure
 
 EXAMPLES = few_words(3)
 ROUNDED_KEYS = 5e-3
@@ -51,6 +51,38 @@ def merged_exactly(base: Path, adapter: Path, share: float = 1.0) -> Draft:
 
 def measured(draft: Draft, adapter: Path) -> Retention:
     return measure(draft, read_adapter(adapter, draft.base), EXAMPLES)
+
+
+def with_two_factors(path: Path) -> Path:
+    """A phi3 file that computes otherwise in a context longer than 512 tokens."""
+    factors = {"rope_factors_short.weight": np.ones(8), "rope_factors_long.weight": np.linspace(1, 40, 8)}
+    metadata = {"phi3.rope.scaling.original_context_length": 512, "phi3.context_length": 4096}
+    return write_tiny_gguf(path, architecture="phi3", metadata=metadata, tensors=factors)
+
+
+@pytest.mark.parametrize(("served", "opened"), [(None, 16), (512, 16), (513, 513), (4096, 513)])
+def test_it_is_measured_with_the_rotary_factors_that_are_served(
+    tmp_path: Path, served: int | None, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, contexts = with_two_factors(tmp_path / "base.gguf"), []
+    draft = replace(draft_of(base), base=GgufFile.open(base, context_tokens=served))
+    opens = LlamaModel.open
+
+    def noting(path: Path, *, context_tokens: int, lora: Path | None = None) -> Any:
+        contexts.append(context_tokens)
+        return opens(path, context_tokens=context_tokens, lora=lora)
+
+    monkeypatch.setattr(LlamaModel, "open", noting)
+    measured(draft, write_adapter(tmp_path / "adapter", base))
+    assert set(contexts) == {opened}
+
+
+def test_an_example_that_only_the_other_side_could_hold_is_not_measured(tmp_path: Path) -> None:
+    path = with_two_factors(tmp_path / "base.gguf")
+    short, long = few_words(1, length=512), few_words(1, length=513)
+    sides = {tokens: GgufFile.open(path, context_tokens=tokens) for tokens in (512, 1024)}
+    assert [fits(sides[512], each) for each in (*short, *long)] == [True, False]
+    assert [fits(sides[1024], each) for each in (*short, *long)] == [True, True]
 
 
 def test_the_base_itself_keeps_nothing(base: Path, tmp_path: Path) -> None:

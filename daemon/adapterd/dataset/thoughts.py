@@ -1,0 +1,73 @@
+"""Thoughts in what is learned: a template may have opened one in the prompt, and then an answer has to close it.
+
+Templates of models that always think end in `<think>`. An answer that follows at once would be learned as a thought,
+and a server would deliver it as one: no content at all. So it follows an empty thought, or its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from adapterd.base.tokenizer import Tokenizer
+from adapterd.chat import Message, Render, Role, closing_of, last_tag, opens_thought, thought_and_answer
+
+_MARK, _HIDDEN = "MARKED-ANSWER", "MARKED-THOUGHT"
+_ASK = Message(Role.USER, "Yes?")
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """How answers go on from the prompts of one template."""
+
+    render: Render
+    tokenizer: Tokenizer
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    def completion(self, prompt: str, text: str) -> list[int]:
+        """The ids of a text that follows a rendered prompt: its thought between the model's own tags, then its answer.
+
+        Where the prompt has opened a thought, the text goes on in it, and closes it at once if it has none.
+        """
+        return [
+            token
+            for part, markup in self._parts(prompt, text)
+            for token in self.tokenizer.encode_continuation(part, markup=markup)
+        ]
+
+    def opened_by(self, prompt: str) -> str | None:
+        """The tag by which the prompt has opened a thought; None where it has not, or has closed it."""
+        tag = last_tag(prompt)
+        if tag is None or opens_thought(tag):
+            return tag
+        if tag not in self._known:
+            self._known[tag] = tag[1] != "/" and tag != self._header_tag and self._is_stripped(tag)
+        return tag if self._known[tag] else None
+
+    def _parts(self, prompt: str, text: str) -> Iterator[tuple[str, bool]]:
+        """What follows the prompt, piece by piece, and whether a piece is markup."""
+        opened, said = self.opened_by(prompt), thought_and_answer(text)
+        if opened is None and (said.thought is None or not said.opening):
+            yield said.answer, False
+            return
+        thought = (said.thought or "").strip()
+        if opened is None:
+            yield said.opening, True
+        lead = "" if opened and prompt.endswith("\n") else "\n"
+        if lead := f"{lead}{thought}\n" if thought else lead:
+            yield lead, False
+        yield closing_of(opened) if opened else said.closing, True
+        yield f"\n\n{said.answer}", False
+
+    @cached_property
+    def _header_tag(self) -> str | None:
+        """The tag right before an answer of an earlier turn, such as `<|end_header_id|>`, which opens no thought."""
+        text, found, _ = self._earlier(_MARK).partition(_MARK)
+        return last_tag(text) if found else None
+
+    def _is_stripped(self, tag: str) -> bool:
+        """Whether the template takes what is between the tags out of an earlier answer, as it does with thoughts."""
+        shown = self._earlier(f"{tag}\n{_HIDDEN}\n{closing_of(tag)}\n\n{_MARK}")
+        return _MARK in shown and _HIDDEN not in shown
+
+    def _earlier(self, answer: str) -> str:
+        return self.render((_ASK, Message(Role.ASSISTANT, answer), _ASK))
