@@ -27,7 +27,7 @@ from adapterd.evaluation.text_metrics import (
 
 CRITICAL: Mapping[Task, tuple[str, ...]] = {
     Task.JSON: (JSON_VALID.name, FIELD_F1.name),
-    Task.CLASSIFICATION: (ACCURACY.name,),
+    Task.CLASSIFICATION: (ACCURACY,),
     Task.GENERATION: (TOKEN_F1.name,),
     Task.GROUNDED_QA: (TOKEN_F1.name, SOURCE_HIT.name),
 }
