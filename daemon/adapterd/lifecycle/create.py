@@ -163,7 +163,7 @@ def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, repo
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
     if new.schema:
-        from adapterd.evaluation.json_metrics import read_schema
+        from adapterd.evaluation.json_schema import read_schema
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(

@@ -21,7 +21,8 @@ from adapterd.evaluation.evaluate import Answers, Scores, ask_all, measure, scor
 from adapterd.evaluation.gates import BASE, CANDIDATE, Measured, answers_differ, is_another_file, judge
 from adapterd.evaluation.guard import guard_items, guard_metrics
 from adapterd.evaluation.hygiene import HYGIENE
-from adapterd.evaluation.json_metrics import is_exact, read_schema
+from adapterd.evaluation.json_metrics import is_exact
+from adapterd.evaluation.json_schema import read_schema
 from adapterd.evaluation.metric import Metric, Question
 from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.text_metrics import asked
