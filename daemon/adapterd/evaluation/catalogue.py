@@ -3,16 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from adapterd.chat import Answer
 from adapterd.config import Task
 from adapterd.evaluation.hygiene import HYGIENE
-from adapterd.evaluation.json_metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics, parse_json
+from adapterd.evaluation.json_metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
+from adapterd.evaluation.json_values import LARGEST, as_float, is_number, parse_json
 from adapterd.evaluation.label_metrics import ACCURACY, label_metrics
-from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.metric import NOTHING, Metric, Question
 from adapterd.evaluation.text_metrics import (
     CITATIONS_REAL,
     KEYWORDS,
@@ -27,7 +28,7 @@ from adapterd.evaluation.text_metrics import (
 
 CRITICAL: Mapping[Task, tuple[str, ...]] = {
     Task.JSON: (JSON_VALID.name, FIELD_F1.name),
-    Task.CLASSIFICATION: (ACCURACY.name,),
+    Task.CLASSIFICATION: (ACCURACY,),
     Task.GENERATION: (TOKEN_F1.name,),
     Task.GROUNDED_QA: (TOKEN_F1.name, SOURCE_HIT.name),
 }
@@ -66,15 +67,22 @@ class Baselines:
 
 def baselines(metric: Metric, questions: Sequence[Question]) -> Baselines:
     """The metric for always saying nothing, and for always giving the best single guess."""
-    guess = constant_guess(questions)
-    return Baselines(
-        metric.over(questions, [said("")] * len(questions)), metric.over(questions, [said(guess)] * len(questions))
+    found = (
+        metric.over(questions, [said(guess(questions))] * len(questions)) for guess in (empty_guess, constant_guess)
     )
+    return Baselines(*found)
 
 
 def said(text: str) -> Answer:
     """An answer that nobody was asked for."""
-    return Answer(text, "stop", 0, 0, 0.0, 0.0)
+    return replace(NOTHING, text=text)
+
+
+def empty_guess(questions: Sequence[Question]) -> str:
+    """The answer that says nothing: no text; where references are JSON objects or lists, an empty one, for it agrees
+    with every reference that is rightly empty."""
+    values = [parse_json(question.reference) for question in questions]
+    return next((text for kind, text in ((dict, "{}"), (list, "[]")) if all(isinstance(v, kind) for v in values)), "")
 
 
 def constant_guess(questions: Sequence[Question]) -> str:
@@ -88,7 +96,7 @@ def constant_guess(questions: Sequence[Question]) -> str:
 
 
 def _typical(values: Sequence[Any]) -> Any:
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if all(is_number(value) and abs(as_float(value)) < LARGEST for value in values):
         return median(values)
     written = Counter(json.dumps(value, sort_keys=True) for value in values)
     return json.loads(written.most_common(1)[0][0])

@@ -20,7 +20,7 @@ def together(answers: Sequence[Answer]) -> Answer:
 
 
 def consistency() -> Metric:
-    """How much the answers to one question agree."""
+    """How much the answers to one question agree; answers that all say nothing do."""
 
     def score(_: Question, answer: Answer) -> float:
         texts = json.loads(answer.text)

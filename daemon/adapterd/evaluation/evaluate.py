@@ -1,17 +1,20 @@
 """The evaluation stage: the same questions to candidate, live and base, and what their answers are worth."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
 from adapterd.chat import Answer, Ask
-from adapterd.errors import StageError
+from adapterd.errors import AdapterdError, StageError
 from adapterd.evaluation.gates import Measured
-from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.metric import Metric, Question, Rows
 from adapterd.evaluation.statistics import Array, Paired, compare
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Scores:
-    """One tag on one set: its metrics, and the medians of its latencies in seconds."""
+    """One tag on one set: its metrics, and the medians of its latencies in seconds.
+
+    `unmeasured` tells for how many answers each metric could not be computed, if for any; they count as failures.
+    """
 
     tag: str
     digest: str
@@ -33,6 +39,7 @@ class Scores:
     metrics: dict[str, float]
     latency_s: float
     first_token_s: float
+    unmeasured: dict[str, int] = field(default_factory=dict)
 
 
 def ask_all(
@@ -57,16 +64,33 @@ def ask_all(
 
 
 def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metric]) -> Scores:
-    """Every metric that applies, over the whole set."""
-    found = {metric.name: metric.over(questions, given.answers) for metric in metrics}
+    """Every metric that applies, over the whole set.
+
+    Raises what a runtime refused if that was so for every answer: then it is not the answers that are at fault.
+    """
+    rows = {metric.name: metric.rows(questions, given.answers) for metric in metrics}
+    values = {metric.name: metric.total(rows[metric.name]) for metric in metrics}
+    for name, found in rows.items():
+        _tell(name, given, found)
     return Scores(
         tag=given.tag,
         digest=given.digest,
         prompts=len(given.answers),
-        metrics={name: value for name, value in found.items() if value is not None},
+        metrics={name: value for name, value in values.items() if value is not None},
         latency_s=median(answer.total_s for answer in given.answers),
         first_token_s=median(answer.first_token_s for answer in given.answers),
+        unmeasured={name: found.unmeasured for name, found in rows.items() if found.unmeasured},
     )
+
+
+def _tell(name: str, given: Answers, rows: Rows) -> None:
+    """A metric that fails is told of once for each tag, with where it failed: it may be the metric that is wrong."""
+    if rows.fault is None:
+        return
+    if isinstance(rows.fault, AdapterdError) and rows.unmeasured == len(rows.parts):
+        raise rows.fault
+    text = "%s could not be computed for %d of %d answers of %s, which count as failures"
+    log.warning(text, name, rows.unmeasured, len(rows.parts), given.tag, exc_info=rows.fault)
 
 
 def measure(
@@ -78,27 +102,29 @@ def measure(
 
 
 def _measured(metric: Metric, questions: Sequence[Question], ours: Answers, others: Mapping[str, Answers]) -> Measured:
-    value = metric.over(questions, ours.answers)
-    theirs = {name: given for name, given in others.items() if metric.over(questions, given.answers) is not None}
-    if value is None or not theirs:
+    own = metric.rows(questions, ours.answers)
+    files = {given.digest: given.answers for given in others.values()}
+    rows = {digest: metric.rows(questions, answers) for digest, answers in files.items()}
+    known = {digest: found for digest, found in rows.items() if metric.total(found) is not None}
+    value = metric.total(own)
+    if value is None or not known:
         return Measured(metric, value, {})
-    files = {given.digest: given.answers for given in theirs.values()}
-    parts, *others_parts = _parts(metric, questions, [ours.answers, *files.values()])
+    parts, *others_parts = _parts([own, *known.values()])
     clusters = _clusters(questions)
     compared = {
         digest: compare(
             Paired(parts, other, clusters, metric.value, metric.bounded, metric.yes_no), by_case=metric.by_case
         )
-        for digest, other in zip(files, others_parts, strict=True)
+        for digest, other in zip(known, others_parts, strict=True)
     }
-    return Measured(metric, value, {name: compared[given.digest] for name, given in theirs.items()})
+    against = {name: compared[given.digest] for name, given in others.items() if given.digest in compared}
+    return Measured(metric, value, against)
 
 
-def _parts(metric: Metric, questions: Sequence[Question], answers: Sequence[Sequence[Answer]]) -> list[Array]:
+def _parts(models: Sequence[Rows]) -> list[Array]:
     """The parts of each model's answers, (cases, k); zeros, which add nothing, where the metric does not apply."""
-    found = [[metric.parts(*pair) for pair in zip(questions, given, strict=True)] for given in answers]
-    width = next(len(row) for rows in found for row in rows if row is not None)
-    return [np.array([row or (0.0,) * width for row in rows], dtype=float) for rows in found]
+    width = next(len(row) for rows in models for row in rows.parts if row is not None)
+    return [np.array([row or (0.0,) * width for row in rows.parts], dtype=float) for rows in models]
 
 
 def _clusters(questions: Sequence[Question]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

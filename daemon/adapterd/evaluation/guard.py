@@ -12,8 +12,9 @@ from importlib.resources import files
 from typing import Any
 
 from adapterd.chat import Answer, Message, Role
-from adapterd.evaluation.json_metrics import INVALID, parse_json
+from adapterd.evaluation.json_values import INVALID, canonical, parse_json
 from adapterd.evaluation.metric import Metric, Question, share_of
+from adapterd.evaluation.text_forms import straight
 
 KINDS = ("instructions", "arithmetic", "facts", "formatting")
 _DATA = "guard.jsonl"
@@ -45,7 +46,7 @@ def guard_items() -> tuple[GuardItem, ...]:
 def passes(question: Question, answer: Answer) -> bool:
     """Whether an answer to a question of the guard set is as it should be."""
     check, wanted = json.loads(question.reference)
-    return CHECKS[check](answer.text.strip(), wanted)
+    return CHECKS[check](straight(answer.text).strip(), wanted)
 
 
 def guard_metrics() -> tuple[Metric, ...]:
@@ -73,7 +74,7 @@ def _has_fields(text: str, wanted: Mapping[str, Any]) -> bool:
     value = parse_json(text)
     if value is INVALID or not isinstance(value, dict) or set(value) != set(wanted):
         return False
-    return all(expected is None or value[name] == expected for name, expected in wanted.items())
+    return all(each is None or canonical(value[name]) == canonical(each) for name, each in wanted.items())
 
 
 CHECKS: Mapping[str, Callable[[str, Any], bool]] = {

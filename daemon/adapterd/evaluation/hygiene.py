@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections import Counter
 
 import numpy as np
 
 from adapterd.chat import Answer
-from adapterd.evaluation.metric import Better, Metric, Parts, Question, Unit, mean_of, ratio, share_of
+from adapterd.evaluation.metric import Better, Metric, Parts, Question, Unit, divided, mean_of, ratio, share_of
 from adapterd.evaluation.statistics import Array
-from adapterd.evaluation.text_metrics import asked, words
+from adapterd.evaluation.text_forms import is_character, words
+from adapterd.evaluation.text_metrics import asked
 
 ECHO_WORDS = 12
 REPEATED_WORDS = 4
@@ -18,13 +18,20 @@ THINKING = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:
     found = words(text)
-    return [tuple(found[start : start + length]) for start in range(len(found) - length + 1)]
+    return [found[start : start + length] for start in range(len(found) - length + 1)]
+
+
+def _length(text: str, in_words: int) -> int:
+    """Of a text that is mostly in a script that counts by characters, a word is two of them."""
+    found = words(text)
+    return in_words * (2 if 2 * sum(map(is_character, found)) > len(found) else 1)
 
 
 def _echoes(question: Question, answer: Answer) -> bool:
     """What the reference says too is no echo."""
-    echoed = set(_runs(asked(question), ECHO_WORDS)) - set(_runs(question.reference, ECHO_WORDS))
-    return not echoed.isdisjoint(_runs(answer.text, ECHO_WORDS))
+    length = _length(answer.text, ECHO_WORDS)
+    echoed = set(_runs(asked(question), length)) - set(_runs(question.reference, length))
+    return not echoed.isdisjoint(_runs(answer.text, length))
 
 
 def values_in(text: str) -> int:
@@ -47,8 +54,8 @@ def _next_bracket(text: str, at: int) -> int | None:
 
 
 def _repetition(_: Question, answer: Answer) -> float | None:
-    runs = _runs(answer.text, REPEATED_WORDS)
-    return (sum(Counter(runs).values()) - len(set(runs))) / len(runs) if runs else None
+    runs = _runs(answer.text, _length(answer.text, REPEATED_WORDS))
+    return (len(runs) - len(set(runs))) / len(runs) if runs else None
 
 
 def _squares(_: Question, answer: Answer) -> Parts:
@@ -56,10 +63,8 @@ def _squares(_: Question, answer: Answer) -> Parts:
 
 
 def _variation(sums: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = sums[..., 0] / sums[..., 2]
-        result: Array = np.sqrt(np.maximum(sums[..., 1] / sums[..., 2] - mean**2, 0)) / mean
-    return result
+    mean = divided(sums[..., 0], sums[..., 2])
+    return divided(np.sqrt(np.maximum(divided(sums[..., 1], sums[..., 2]) - mean**2, 0)), mean)
 
 
 PROMPT_ECHO = share_of(

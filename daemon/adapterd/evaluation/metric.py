@@ -3,6 +3,9 @@
 A mean has the parts (score, 1), F1 over a whole set (2 · right, given + expected), macro-F1 two counts for each class.
 So any metric can be measured on any weighting of the cases, which is all that a bootstrap needs (statistics.py), and a
 case that a metric does not apply to simply has no parts.
+
+No answer may stop an evaluation. A metric that cannot be computed for an answer counts that answer as a failure, by one
+rule for all models (`Metric.rows`), and tells for how many that was so.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +15,12 @@ from enum import StrEnum
 import numpy as np
 
 from adapterd.chat import Answer, Prompt
+from adapterd.errors import AdapterdError, RuntimeRefusedError
 from adapterd.evaluation.statistics import Array, Value
 
 Parts = tuple[float, ...]
+NOTHING = Answer("", "stop", 0, 0, 0.0, 0.0)
+"""An answer that says nothing, and that nobody was asked for."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,27 @@ class Unit(StrEnum):
 
 def ratio(sums: Array) -> Array:
     """The first sum by the second; no number where the second is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: Array = sums[..., 0] / sums[..., 1]
-    return result
+    return divided(sums[..., 0], sums[..., 1])
+
+
+def divided(one: Array, other: Array) -> Array:
+    """One by the other; no number, and never infinity, where that cannot be told."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        result: Array = one / other
+    return np.where(np.isfinite(result), result, np.nan)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The parts of each case, None where a metric does not apply.
+
+    `unmeasured` is for how many answers it could not be computed, so that they count as failures, `fault` why not for
+    the first of them.
+    """
+
+    parts: tuple[Parts | None, ...]
+    unmeasured: int = 0
+    fault: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -69,16 +93,57 @@ class Metric:
     yes_no: bool = False
     by_case: bool = True
 
-    def over(self, questions: Sequence[Question], answers: Sequence[Answer]) -> float | None:
+    def rows(self, questions: Sequence[Question], answers: Sequence[Answer]) -> Rows:
+        """The parts of every answer. One for which they cannot be computed, or are no finite numbers, is a failure: it
+        has the worst value where the metric is `bounded`, else the parts of an answer that says nothing.
+
+        Raises what says nothing of the answer: a runtime that is gone, memory that ran out.
+        """
+        rows, faults = [], []
+        for question, answer in zip(questions, answers, strict=True):
+            try:
+                rows.append(self._checked(question, answer))
+            except Exception as exc:
+                if isinstance(exc, MemoryError) or (isinstance(exc, AdapterdError) and not _of_the_answer(exc)):
+                    raise
+                faults.append(exc)
+                rows.append(self._failure(question))
+        return Rows(tuple(rows), len(faults), next(iter(faults), None))
+
+    def total(self, rows: Rows) -> float | None:
         """The metric over a whole set; None where it applies to no case."""
-        found = [self.parts(question, answer) for question, answer in zip(questions, answers, strict=True)]
-        rows = [row for row in found if row is not None]
-        value = float(self.value(np.array(rows, dtype=float).sum(axis=0))) if rows else np.nan
-        return None if np.isnan(value) else value
+        found = [row for row in rows.parts if row is not None]
+        value = float(self.value(np.array(found, dtype=float).sum(axis=0))) if found else np.nan
+        return value if np.isfinite(value) else None
+
+    def over(self, questions: Sequence[Question], answers: Sequence[Answer]) -> float | None:
+        """`total` of `rows`."""
+        return self.total(self.rows(questions, answers))
 
     def gain(self, difference: float) -> float:
         """A difference as an improvement: positive where it is one."""
         return -difference if self.better is Better.LOWER else difference
+
+    def _checked(self, question: Question, answer: Answer) -> Parts | None:
+        row = self.parts(question, answer)
+        if row is not None and not np.isfinite(row).all():
+            raise ValueError(f"{self.name} has no finite value")
+        if row is not None and self.bounded and not 0 <= row[0] <= row[1]:
+            raise ValueError(f"{self.name} is {row[0] / row[1]:g}, which is not between 0 and 1")
+        return row
+
+    def _failure(self, question: Question) -> Parts | None:
+        if self.bounded:
+            return (1.0 if self.better is Better.LOWER else 0.0), 1.0
+        try:
+            return self._checked(question, NOTHING)
+        except Exception:  # the reference is what cannot be measured
+            return None
+
+
+def _of_the_answer(error: AdapterdError) -> bool:
+    """Whether an error says something of the one answer: the runtime would not take its text, say."""
+    return isinstance(error, RuntimeRefusedError) and not error.passing
 
 
 def mean_of(

@@ -176,7 +176,7 @@ def _with_served_context(
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
     if new.schema:
-        from adapterd.evaluation.json_metrics import read_schema
+        from adapterd.evaluation.json_schema import read_schema
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(

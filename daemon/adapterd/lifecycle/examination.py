@@ -30,7 +30,8 @@ from adapterd.evaluation.gates import (
 )
 from adapterd.evaluation.guard import guard_items, guard_metrics
 from adapterd.evaluation.hygiene import HYGIENE
-from adapterd.evaluation.json_metrics import is_exact, read_schema
+from adapterd.evaluation.json_metrics import is_exact
+from adapterd.evaluation.json_schema import read_schema
 from adapterd.evaluation.metric import Metric, Question
 from adapterd.evaluation.text_metrics import asked
 from adapterd.evaluation.verdict import Decision, Finding

@@ -11,7 +11,7 @@ from adapterd.errors import NotFoundError
 from adapterd.evaluation.catalogue import metrics_for
 from adapterd.evaluation.consistency import consistency
 from adapterd.evaluation.guard import guard_metrics
-from adapterd.evaluation.json_metrics import read_schema
+from adapterd.evaluation.json_schema import read_schema
 from adapterd.evaluation.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
 from adapterd.home import Home

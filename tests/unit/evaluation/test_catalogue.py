@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapterd.config import Task
 from adapterd.evaluation.catalogue import CRITICAL, baselines, constant_guess, metrics_for
 from adapterd.evaluation.hygiene import HYGIENE
+from adapterd.evaluation.json_metrics import FIELD_F1
 from adapterd.evaluation.metric import Better, Metric
 
 SCHEMA = {"type": "object", "required": ["topic"]}
@@ -43,10 +44,17 @@ def test_an_empty_answer_scores_nothing(task: Task) -> None:
     questions = [question(text) for text in REFERENCES[task] if "information" not in text]
     for metric in own(task):
         empty = baselines(metric, questions).empty
-        if metric.better is Better.HIGHER and not metric.name.startswith("r2."):
+        if metric.name == "json_valid":
+            assert empty == 1.0
+        elif metric.better is Better.HIGHER and not metric.name.startswith("r2."):
             assert empty in (0.0, None), metric.name
         elif empty is not None:
             assert empty > 0 or metric.name.startswith("r2."), metric.name
+
+
+def test_what_rightly_nothing_is_worth_shows_in_the_baseline() -> None:
+    questions = [question(text) for text in ('{"named": []}', '{"named": ["x"]}', '{"named": null}')]
+    assert baselines(FIELD_F1, questions).empty == pytest.approx(2 / 3)
 
 
 def test_an_error_is_shown_beside_that_of_a_constant_guess() -> None:

@@ -11,7 +11,7 @@ from adapterd.chat import Answer, Message
 from adapterd.errors import RuntimeUnavailableError, StageError
 from adapterd.evaluation.evaluate import Answers, ask_all, measure, score
 from adapterd.evaluation.json_metrics import EXACT
-from adapterd.evaluation.text_metrics import TOKEN_F1, rouge_metrics
+from adapterd.evaluation.text_metrics import SOURCE_HIT, TOKEN_F1, rouge_metrics
 
 QUESTIONS = [question(f"answer {n}", f"question {n}", f"p{n}") for n in range(4)]
 
@@ -105,8 +105,14 @@ def test_questions_of_one_source_are_one_cluster() -> None:
     assert (exact.against["live"].cases, exact.against["live"].clusters) == (4, 2)
 
 
-def test_a_metric_that_applies_to_nothing_has_no_value() -> None:
+def test_nothing_is_the_right_answer_where_the_reference_says_nothing() -> None:
     nothing = [question("", name=str(number)) for number in range(3)]
     metrics = [*rouge_metrics(), TOKEN_F1]
     found = measure(metrics, nothing, given("a", "", "", ""), {"live": given("b", "x", "y", "z")})
-    assert all(each.value in (0.0, None) for each in found)
+    assert [(each.value, each.against["live"].theirs) for each in found] == [(1.0, 0.0)] * len(metrics)
+
+
+def test_a_metric_that_applies_to_nothing_has_no_value() -> None:
+    uncited = [question("x", name=str(number)) for number in range(3)]
+    (hit,) = measure([SOURCE_HIT], uncited, given("a", "[1]", "", ""), {"live": given("b", "x", "y", "z")})
+    assert (hit.value, hit.against) == (None, {})

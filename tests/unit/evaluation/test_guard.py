@@ -1,5 +1,6 @@
 """The guard set: its checks take what is as asked and nothing else."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from asking import answer
 
 from adapterd.evaluation.guard import CHECKS, KINDS, guard_items, guard_metrics, passes
+from adapterd.evaluation.metric import Question
 
 
 def test_every_kind_has_as_many_items_and_no_two_are_the_same() -> None:
@@ -38,13 +40,27 @@ def test_an_answer_that_has_nothing_to_do_with_it_passes_hardly_anything(text: s
         ("upper", None, ["RAIN FALLS."], ["Rain", "", "1"]),
         ("lower", None, ["rain falls."], ["Rain", ""]),
         ("matches", "a, *b", ["a,b", "a, b"], ["a, b, c"]),
-        ("json", {"a": 1, "b": None}, ['{"a": 1, "b": "x"}'], ['{"a": 1}', '{"a": 2, "b": 1}', "[]", "no"]),
+        ("json", {"a": 1, "b": None}, ['{"a": 1, "b": "x"}'], ['{"a": 1}', '{"a": true, "b": 1}', "[]", "no"]),
         ("json_list", 2, ["[1, 2]"], ["[1]", "{}", "no"]),
     ],
 )
 def test_checks(check: str, wanted: Any, good: list[str], bad: list[str]) -> None:
     assert [text for text in good if not CHECKS[check](text, wanted)] == []
     assert [text for text in bad if CHECKS[check](text, wanted)] == []
+
+
+@pytest.mark.parametrize(
+    ("check", "wanted", "text"),
+    [
+        ("says", ["it's"], "It’s so."),
+        ("says", ["café"], "A cafe\u0301."),
+        ("words", 3, "It’s so deep."),
+        ("begins", '"', "“So"),
+    ],
+)
+def test_characters_may_be_typed_in_any_way(check: str, wanted: Any, text: str) -> None:
+    asked = Question("g", (), json.dumps([check, wanted]))
+    assert passes(asked, answer(text))
 
 
 def test_every_check_is_used_and_there() -> None:

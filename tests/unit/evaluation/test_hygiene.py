@@ -30,6 +30,16 @@ def test_what_the_reference_quotes_too_is_no_echo() -> None:
     assert score(PROMPT_ECHO, PROMPT, PROMPT, PROMPT) == 0.0
 
 
+ARTICLE = "市政府昨天宣布，新的大桥将于明年春天开放，比原计划晚了两年，预算也超出了许多。"
+
+
+def test_in_scripts_without_spaces_a_word_is_two_characters() -> None:
+    assert score(PROMPT_ECHO, f"答：{ARTICLE[:30]}", "不知道", ARTICLE) == 1.0
+    assert score(PROMPT_ECHO, "答：新的大桥将于明年春天开放", "不知道", ARTICLE) == 0.0
+    assert score(REPETITION, "新的大桥，新的大楼。", "x") == 0.0
+    assert score(REPETITION, "新的大桥将于明年春天开放。" * 3, "x") == pytest.approx(17 / 29)
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [
