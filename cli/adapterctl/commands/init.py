@@ -68,10 +68,13 @@ def init(
         name=name, base=base, task=Task(task), feedback=feedback, schema=schema,
         template=template.read() if template else None, system=system, changes=tuple(changes),
     )  # fmt: skip
+    notes: list[str] = []
     with StageProgress(quiet=as_json) as progress:
-        made = create_model(app.home, settings, new, report=lambda share: progress("base", {"share": share}))
+        made = create_model(
+            app.home, settings, new, report=lambda share: progress("base", {"share": share}), tell=notes.append
+        )
     if as_json:
-        emit_json({"model": name, "config": app.home.config_file, **vars(made)})
+        emit_json({"model": name, "config": app.home.config_file, **vars(made), "notes": notes})
         return
     click.echo(f"{name} is ready: applications can ask it now, and it will learn from feedback.")
     fields(
@@ -81,3 +84,5 @@ def init(
             ("configuration", app.home.config_file),
         ]
     )
+    for note in notes:
+        click.echo(f"note: {note}")

@@ -8,6 +8,7 @@ from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
+from adapterd.lifecycle.usable_base import require_whole
 from adapterd.serving.runtime import Runtime, ServedModel
 from adapterd.serving.tags import ModelTags
 from adapterd.system.files import sha256_file
@@ -38,8 +39,9 @@ def is_file(base: str) -> bool:
 
 
 def served_base(runtime: Runtime, tag: str, settings_base: str) -> BaseModel:
-    """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine."""
+    """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine, or not all of it."""
     served = runtime.show(tag)
+    require_whole(served, settings_base or tag)
     file = _file_of(served, settings_base)
     return BaseModel(tag=tag, gguf=file, digest=file_digest(file), modelfile=served.modelfile)
 
