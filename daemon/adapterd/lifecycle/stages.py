@@ -197,7 +197,7 @@ def serving(job: Job) -> ServingResult:
             f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given",
             hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
         )
-    checked, equal = _parity(job, tag, served.gguf or merged.candidate)
+    checked, equal = parity(job, tag, served.gguf or merged.candidate)
     if equal < checked:
         raise StageError(
             f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
@@ -207,7 +207,7 @@ def serving(job: Job) -> ServingResult:
     return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
 
 
-def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
+def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     """Compare the ids of training prompts with those that the candidate's own template and tokenizer give."""
     from adapterd.base.tokenizer import Tokenizer
     from adapterd.record import FeedbackRecord
