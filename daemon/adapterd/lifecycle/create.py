@@ -18,7 +18,7 @@ from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, serve
 from adapterd.lifecycle.schedule import cron_times
 from adapterd.lifecycle.usable_base import require_usable
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.tags import ModelTags, listed_name, short_name
+from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
@@ -135,7 +135,8 @@ def _find_base(runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> B
         return BaseModel("", path, file_digest(path), modelfile)
     tag = listed_name(new.base, present)
     if tag is None:
-        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}")
+        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
+        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
     base = served_base(runtime, tag, new.base)
     require_usable(base.gguf, base.modelfile, new.base)
     return base

@@ -10,7 +10,7 @@ from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, Unsu
 from adapterd.home import Home
 from adapterd.lifecycle.usable_base import require_whole
 from adapterd.serving.runtime import Runtime, ServedModel
-from adapterd.serving.tags import ModelTags
+from adapterd.serving.tags import ModelTags, is_address
 from adapterd.system.files import sha256_file
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
@@ -34,8 +34,8 @@ def file_digest(path: Path) -> str:
 
 
 def is_file(base: str) -> bool:
-    """Whether a base is named by its file rather than by a tag."""
-    return base.endswith(".gguf")
+    """Whether a base is named by its file rather than by a tag; those of Hugging Face may end like a file."""
+    return base.lower().endswith(".gguf") and not is_address(base)
 
 
 def served_base(runtime: Runtime, tag: str, settings_base: str) -> BaseModel:

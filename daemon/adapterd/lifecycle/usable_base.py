@@ -21,8 +21,8 @@ _LOST = {
     ),
     "adapter": (
         "has an ADAPTER beside the model, and a version made of it would lose what that adapter was trained for",
-        "merge the adapter into the model first (llama-export-lora of llama.cpp does), "
-        "and give the merged file: --base FILE.gguf",
+        "merge the adapter into the model first (llama-export-lora of llama.cpp does) and give the merged file: "
+        "--base FILE.gguf; or give the model without it, and its PEFT or mlx-lm folder to `adapterctl register`",
     ),
 }
 

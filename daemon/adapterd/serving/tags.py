@@ -66,6 +66,17 @@ def short_name(typed: str) -> str:
     return _HUGGING_FACE.sub("hf.co/", name)
 
 
+def is_address(typed: str) -> bool:
+    """Whether a name begins with one of the hosts that models are pulled from."""
+    return bool(_KNOWN_HOST.match(typed.strip()))
+
+
+def labels_of(typed: str, present: Iterable[str]) -> list[str]:
+    """The tags among those present that are the same model under another label."""
+    meant = _comparable(typed).rpartition(":")[0]
+    return sorted(tag for tag in present if _comparable(tag).rpartition(":")[0] == meant)
+
+
 def _comparable(tag: str) -> str:
     return full_name(short_name(tag)).lower()
 
@@ -73,4 +84,7 @@ def _comparable(tag: str) -> str:
 _SCHEME = re.compile(r"\A[a-z]+://", re.IGNORECASE)
 _PAGE_OF_A_FILE = re.compile(r"(?:/(?:tree|blobs?|resolve)/.*|/tags|[?#].*)\Z")
 _HOSTS = re.compile(r"\A(?:(?:registry\.ollama\.ai|(?:www\.)?ollama\.com)/)?(?:library/)?", re.IGNORECASE)
+_KNOWN_HOST = re.compile(
+    r"\A(?:[a-z]+://)?(?:www\.)?(?:registry\.ollama\.ai|ollama\.com|hf\.co|huggingface\.co)/", re.IGNORECASE
+)
 _HUGGING_FACE = re.compile(r"\A(?:www\.)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError
-from adapterd.serving.tags import BASE, ModelTags, full_name, listed_name, short_name
+from adapterd.serving.tags import BASE, ModelTags, full_name, is_address, labels_of, listed_name, short_name
 
 numbers = st.integers(min_value=0, max_value=10**6)
 
@@ -99,3 +99,23 @@ def test_of_two_that_differ_in_case_the_exact_one_is_meant() -> None:
 )
 def test_a_name_is_given_as_ollama_pulls_it(typed: str, pulled: str) -> None:
     assert short_name(typed) == pulled
+
+
+def test_the_same_model_under_other_labels_is_found() -> None:
+    assert labels_of("https://ollama.com/library/Qwen2.5", [*PRESENT, "qwen2.5:3b"]) == ["qwen2.5:3b", "qwen2.5:7b"]
+    assert labels_of("qwen2", PRESENT) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("hf.co/me/tiny-GGUF:tiny-Q4_K_M.gguf", True),
+        ("https://huggingface.co/me/tiny-GGUF", True),
+        ("ollama.com/library/x", True),
+        ("models/hf.co/tiny.gguf", False),
+        ("/models/tiny.gguf", False),
+        ("tiny:1", False),
+    ],
+)
+def test_an_address_is_told_from_a_path(typed: str, address: bool) -> None:
+    assert is_address(typed) is address
