@@ -74,6 +74,10 @@ class Home:
     def run(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
 
+    def base_proof(self, model: str) -> Path:
+        """What the model's base was proven with."""
+        return self.root / "models" / model / "base-proof.json"
+
     def version(self, model: str, version: str) -> Path:
         return self.root / "models" / model / version
 

@@ -7,12 +7,13 @@ A missing or different template is the classic way to make a good model talk non
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
-from adapterd.chat import Message, from_dicts
-from adapterd.errors import InputError
+from adapterd.base.modelfile_text import commands
+from adapterd.chat import Message, Role
+from adapterd.errors import InputError, UnsupportedModelError
 
 ParameterValue = str | int | float | bool
 DEFAULT_TEMPLATE = "{{ .Prompt }}"
@@ -21,7 +22,11 @@ DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
 @dataclass(frozen=True)
 class Modelfile:
-    """The settings of a served model; `None` or empty means that the base has none either."""
+    """The settings of a served model; `None` or empty means that the base has none either.
+
+    `template` is the TEMPLATE of the tag itself. It need not be the one that prompts are made by: Ollama may prefer the
+    chat template inside the GGUF, and then shows that one as the model's.
+    """
 
     template: str | None = None
     system: str | None = None
@@ -30,20 +35,26 @@ class Modelfile:
     renderer: str | None = None
     parser: str | None = None
     licenses: tuple[str, ...] = ()
+    requires: str | None = None
 
     @classmethod
     def from_show(cls, shown: Mapping[str, Any]) -> "Modelfile":
-        """Read Ollama's answer to `/api/show`."""
-        template = shown.get("template") or None
+        """Read Ollama's answer to `/api/show`; raises UnsupportedModelError for messages that cannot be handed on."""
+        template = _template(shown)
         return cls(
             template=None if template == DEFAULT_TEMPLATE else template,
             system=shown.get("system") or None,
             parameters=parse_parameters(shown.get("parameters") or ""),
-            messages=from_dicts(shown.get("messages") or []),
-            renderer=shown.get("renderer") or _command(shown, "RENDERER"),
+            messages=tuple(map(_message, shown.get("messages") or [])),
+            renderer=renderer_of(shown),
             parser=shown.get("parser") or _command(shown, "PARSER"),
             licenses=(shown["license"],) if shown.get("license") else (),
+            requires=shown.get("requires") or None,
         )
+
+    def without_parameter(self, name: str) -> "Modelfile":
+        """The same, but for one parameter."""
+        return replace(self, parameters={key: value for key, value in self.parameters.items() if key != name})
 
     def parameter_lines(self) -> Iterator[tuple[str, ParameterValue]]:
         """One (name, value) for each PARAMETER line; lists such as `stop` give several."""
@@ -61,6 +72,7 @@ class Modelfile:
             "renderer": self.renderer,
             "parser": self.parser,
             "license": list(self.licenses),
+            "requires": self.requires,
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -77,6 +89,19 @@ class Modelfile:
 def from_path(shown: Mapping[str, Any]) -> str | None:
     """The file that `/api/show` says the model is FROM, if it names one."""
     return _command(shown, "FROM")
+
+
+def renderer_of(shown: Mapping[str, Any]) -> str | None:
+    """The name of the built-in renderer that makes the prompts, if there is one."""
+    return shown.get("renderer") or _command(shown, "RENDERER")
+
+
+def file_kinds(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """What kinds of files the Modelfile's text says the model is made of: the first FROM is the model, others are
+    projectors."""
+    names = [name for name, _ in commands(_text(shown))]
+    adapters = ["adapter"] * names.count("ADAPTER") + ["draft"] * names.count("DRAFT")
+    return ("model", *adapters, *["projector"] * (names.count("FROM") - 1))
 
 
 def parse_parameters(text: str) -> dict[str, ParameterValue | tuple[ParameterValue, ...]]:
@@ -105,15 +130,43 @@ def _json_escape(found: re.Match[str]) -> str:
     return json.dumps(chr(int(code, 16)))[1:-1] if code else found[0]
 
 
-def _command(shown: Mapping[str, Any], name: str) -> str | None:
-    text = shown.get("modelfile") or ""
-    for written in (shown.get("template"), shown.get("system")):  # their lines may look like commands
-        if written and "\n" in written:
-            text = text.replace(written, "")
-    for line in text.splitlines():
-        if line.startswith(f"{name} "):
-            return str(line.removeprefix(f"{name} ").strip()) or None
-    return None
+def _template(shown: Mapping[str, Any]) -> str | None:
+    """The TEMPLATE of the tag. What is shown as the template is the one in use, which may be the GGUF's own; what the
+    text says is exact where both agree, and read from the text where they do not."""
+    in_use, text = shown.get("template") or None, shown.get("modelfile") or ""
+    if in_use and f"\nTEMPLATE {_as_ollama_writes(in_use)}\n" in f"\n{text}\n":
+        return str(in_use)
+    return _command(shown, "TEMPLATE")
+
+
+def _message(shown: Mapping[str, str]) -> Message:
+    try:
+        return Message(Role(shown["role"]), shown["content"])
+    except ValueError:
+        raise UnsupportedModelError(
+            f"its MESSAGE lines have the role {shown['role']!r}, and only system, user and assistant can be handed on",
+            hint="make a tag without that message (`ollama show --modelfile`, `ollama create`), and give that",
+        ) from None
+
+
+def _command(shown: Mapping[str, Any], wanted: str) -> str | None:
+    return next((value or None for name, value in commands(_text(shown)) if name == wanted), None)
+
+
+def _text(shown: Mapping[str, Any]) -> str:
+    """The Modelfile's text, but for texts that are known otherwise: their lines may look like commands."""
+    text = str(shown.get("modelfile") or "")
+    for known in (shown.get("template"), shown.get("system")):
+        if known and "\n" in known:
+            text = text.replace(_as_ollama_writes(known), "")
+    return text
+
+
+def _as_ollama_writes(text: str) -> str:
+    """The text as a value in Ollama's Modelfile: in quotes only if it has line ends, or spaces at its ends."""
+    if "\n" not in text and text == text.strip(" "):
+        return text
+    return f'"""{text}"""' if '"' in text else f'"{text}"'
 
 
 def quoted(value: ParameterValue) -> str:

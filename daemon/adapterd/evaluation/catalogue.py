@@ -36,7 +36,7 @@ CRITICAL: Mapping[Task, tuple[str, ...]] = {
 
 PRIMARY: Mapping[Task, str] = {
     Task.JSON: FIELD_F1.name,
-    Task.CLASSIFICATION: ACCURACY.name,
+    Task.CLASSIFICATION: ACCURACY,
     Task.GENERATION: TOKEN_F1.name,
     Task.GROUNDED_QA: TOKEN_F1.name,
 }

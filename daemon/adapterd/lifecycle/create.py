@@ -1,22 +1,24 @@
 """`init`: a model that applications can use by its name from now on, and that can be made better."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapterd import config
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.chat import Message, Role
 from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
-from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home, make_private
+from adapterd.lifecycle.base_proof import keep, prove
 from adapterd.lifecycle.deploy import Deployer, tags_lock
 from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, served_base
 from adapterd.lifecycle.schedule import cron_times
+from adapterd.lifecycle.usable_base import require_usable
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.tags import ModelTags, full_name
+from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
@@ -35,7 +37,6 @@ COMMENTS = {
 }
 QUIET = ("dataset", "merging", "evaluation", "versions")
 """Sections that are only written if something in them was chosen."""
-_PROBE = "What is the capital of France?"
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ def create_model(
     report: Callable[[float], object] = lambda _: None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> ModelSettings:
-    """Check the base, register `NAME:base` and `NAME:latest`, and write the configuration.
+    """Check the base, register `NAME:base`, prove it, register `NAME:latest`, and write the configuration.
 
-    Giving the command again for a model that is configured puts missing tags back. Raises InputError,
-    UnsupportedModelError, NotFoundError or RuntimeUnavailableError; the configuration is only written at the end.
+    Giving the command again for a model that is configured puts missing tags back. `tell` hears what versions will do
+    without. Raises InputError, UnsupportedModelError, NotFoundError, RuntimeRefusedError or RuntimeUnavailableError;
+    nothing stays behind then, and the configuration is only written at the end.
     """
     if not MODEL_NAME.fullmatch(new.name):
         raise InputError(
@@ -85,9 +87,9 @@ def create_model(
     runtime = runtime_for(settings, home)
     tags = ModelTags(new.name)
     known, present = settings.models.get(new.name), runtime.tags()
+    base = _find_base(runtime, new, present)
     if not known:
-        _require_free(present, tags, new)
-    base = _find_base(runtime, new)
+        _require_free(present, tags, base)
     if known and known.base_digest != base.digest:
         raise InputError(
             f"{new.name} is configured with another base ({known.base}, {known.base_digest[:19]}…)",
@@ -95,9 +97,11 @@ def create_model(
         )
     chosen = known or _settings_of(home, new, base)
     if not known or tags.base not in present:
-        _register_base(home, runtime, tags.base, base, report)
-    if not known:
-        chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
+        with _undone_if_refused(home, runtime, tags.base, present):
+            _register_base(home, runtime, tags.base, base, report)
+            if not known:
+                chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
+                _prove(home, runtime, new, base, tell)
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
@@ -110,44 +114,59 @@ def create_model(
     return chosen
 
 
-def _require_free(present: Mapping[str, str], tags: ModelTags, new: NewModel) -> None:
+def _require_free(present: Mapping[str, str], tags: ModelTags, base: BaseModel) -> None:
     """Refuse a name whose tags are somebody else's: ours are there together, and `latest` was once the base."""
-    if full_name(new.base).rpartition(":")[0] == tags.name:
-        raise InputError(f"{new.base} cannot be the base of a model of the same name", hint="choose another name")
-    if tags.live in present and tags.base not in present:
-        raise InputError(
-            f"{tags.live} is already there and was not made by adapterd", hint="choose another name for the model"
-        )
+    if base.tag.rpartition(":")[0] == tags.name:
+        raise InputError(f"{base.tag} cannot be the base of a model of the same name", hint="choose another name")
+    for tag in (tags.live, tags.candidate):
+        if tag in present and tags.base not in present:
+            raise InputError(
+                f"{tag} is already there and was not made by adapterd", hint="choose another name for the model"
+            )
 
 
-def _find_base(runtime: Runtime, new: NewModel) -> BaseModel:
+def _find_base(runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> BaseModel:
     """The tag or the file, checked; nothing is changed yet."""
     if is_file(new.base):
         path = Path(new.base).expanduser().absolute()
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist")
         modelfile = Modelfile(template=new.template, system=new.system)
-        require_usable(path, modelfile)
+        require_usable(path, modelfile, str(path))
         return BaseModel("", path, file_digest(path), modelfile)
-    if full_name(new.base) not in runtime.tags():
-        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {new.base}")
-    base = served_base(runtime, full_name(new.base), new.base)
-    require_usable(base.gguf, base.modelfile)
+    tag = listed_name(new.base, present)
+    if tag is None:
+        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
+        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
+    base = served_base(runtime, tag, new.base)
+    require_usable(base.gguf, base.modelfile, new.base)
     return base
 
 
-def require_usable(gguf: Path, modelfile: Modelfile) -> None:
-    """A base without a chat template would be trained and served on a made-up one (Ollama takes ChatML), and talk
-    nonsense."""
-    from adapterd.base.architectures import check_supported
-    from adapterd.base.gguf_file import GgufFile
+@contextmanager
+def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[str, str]) -> Iterator[None]:
+    """Take `NAME:base` away again if what comes after it is refused, unless it was there before."""
+    try:
+        yield
+    except BaseException:
+        if tag not in present:
+            with suppress(AdapterdError), tags_lock(home):
+                runtime.delete(tag)
+        raise
 
-    file = GgufFile.open(gguf)
-    check_supported(file)
-    if not (modelfile.template or modelfile.renderer or file.value("tokenizer.chat_template")):
+
+def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, tell: Callable[[str], object]) -> None:
+    """Compare what a version would be served as with the base, before anything is trained on it."""
+    registered = served_base(runtime, ModelTags(new.name).base, new.base)
+    if registered.digest != base.digest:
         raise UnsupportedModelError(
-            f"{gguf} has no chat template", hint="give one: --template FILE (as in a Modelfile)"
+            f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
+            hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
         )
+    proof = prove(home, runtime, new.name, registered, new.base)
+    keep(home, new.name, proof)
+    for sentence in proof.notes(registered):
+        tell(sentence)
 
 
 def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
@@ -157,11 +176,6 @@ def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, repo
             runtime.copy(base.tag, tag)
             return
         runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
-        try:
-            runtime.render(tag, (Message(Role.USER, _PROBE),))
-        except RuntimeRefusedError:  # a template that cannot be used
-            runtime.delete(tag)
-            raise
 
 
 def _with_served_context(
@@ -180,7 +194,7 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(
-        base=str(Path(new.base).expanduser().absolute()) if is_file(new.base) else full_name(new.base),
+        base=str(Path(new.base).expanduser().absolute()) if is_file(new.base) else base.tag,
         base_digest=base.digest,
         feedback=(new.feedback or home.inbox(new.name)).expanduser().absolute(),
         task=new.task,

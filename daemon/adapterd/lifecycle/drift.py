@@ -1,15 +1,12 @@
 """The base's own tag may be pulled anew: seen, reported, and followed only where the configuration says so."""
 
 import re
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 
-from adapterd.base.modelfile import Modelfile
+from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings
 from adapterd.errors import ConfigError
 from adapterd.home import Home
-from adapterd.lifecycle import create
+from adapterd.lifecycle import child, usable_base
 from adapterd.lifecycle.deploy import tags_lock
 from adapterd.lifecycle.runtimes import is_file, served_base
 from adapterd.serving.runtime import Runtime
@@ -33,7 +30,7 @@ def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> str:
     UnsupportedModelError if the new base cannot be trained, ConfigError if the old pin cannot be found in the file.
     """
     base = served_base(runtime, full_name(model.base), model.base)
-    require_usable(base.gguf, base.modelfile)
+    require_usable(base, model.base)
     if base.digest != model.base_digest:
         text = home.config_file.read_bytes().decode()  # its line ends are kept
         write_atomic(home.config_file, _with_pin(text, name, model.base_digest, base.digest))
@@ -42,10 +39,9 @@ def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> str:
     return base.digest
 
 
-def require_usable(gguf: Path, modelfile: Modelfile) -> None:
+def require_usable(base: BaseModel, name: str) -> None:
     """As at `init`, in a process of its own: reading a GGUF takes numpy, which the daemon does without (law 8)."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        child.submit(create.require_usable, gguf, modelfile).result()
+    child.call(usable_base.require_usable, base.gguf, base.modelfile, name)
 
 
 def _with_pin(text: str, name: str, old: str, new: str) -> str:

@@ -14,6 +14,7 @@ from adapterd.config import Settings, Start
 from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
 from adapterd.evaluation.verdict import Decision
 from adapterd.home import Home
+from adapterd.lifecycle.base_proof import proven_base
 from adapterd.lifecycle.deploy import Deployer, Swap, tags_lock
 from adapterd.lifecycle.locks import exclusive
 from adapterd.lifecycle.plain import dumps
@@ -98,7 +99,8 @@ class Pipeline:
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
             self.tell(sentence)
         settings = self.settings.models[model]
-        base = pinned_base(runtime, model, settings)
+        pinned = pinned_base(runtime, model, settings)
+        base = proven_base(self.home, self.settings, runtime, model, pinned, self.tell)
         wanted = plan_fingerprint(model, settings, base, given)
         last = self.store.runs.latest(model)
         if last and last.state.open:

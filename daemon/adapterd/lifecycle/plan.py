@@ -71,11 +71,11 @@ class Plan:
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
     """The identity of what a run is made with: a failed run goes on only if this has not changed since.
 
-    When it begins and what is kept later makes no difference to what it makes.
+    When it begins and what is kept later makes no difference to what it makes; how the runtime prompts the base does.
     """
     adapter = [given.digest, given.increment] if given else []
     making = replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
-    return fingerprint(dumps([model, making, base.digest, *adapter]))
+    return fingerprint(dumps([model, making, base.digest, base.modelfile, base.prompting, *adapter]))
 
 
 def new_run_id(now: datetime) -> str:

@@ -8,8 +8,9 @@ from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
+from adapterd.lifecycle.usable_base import require_whole
 from adapterd.serving.runtime import Runtime, ServedModel
-from adapterd.serving.tags import ModelTags
+from adapterd.serving.tags import ModelTags, is_address
 from adapterd.system.files import sha256_file
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
@@ -33,13 +34,14 @@ def file_digest(path: Path) -> str:
 
 
 def is_file(base: str) -> bool:
-    """Whether a base is named by its file rather than by a tag."""
-    return base.endswith(".gguf")
+    """Whether a base is named by its file rather than by a tag; those of Hugging Face may end like a file."""
+    return base.lower().endswith(".gguf") and not is_address(base)
 
 
 def served_base(runtime: Runtime, tag: str, settings_base: str) -> BaseModel:
-    """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine."""
+    """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine, or not all of it."""
     served = runtime.show(tag)
+    require_whole(served, settings_base or tag)
     file = _file_of(served, settings_base)
     return BaseModel(tag=tag, gguf=file, digest=file_digest(file), modelfile=served.modelfile)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.config import Think
 from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
@@ -21,6 +21,9 @@ from adapterd.lifecycle.runtimes import file_digest, runtime_for
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags
 from adapterd.system.files import write_atomic
+
+if TYPE_CHECKING:
+    from adapterd.base.tokenizer import Tokenizer
 
 T = TypeVar("T")
 PARITY_PROMPTS = 32
@@ -199,17 +202,17 @@ def serving(job: Job) -> ServingResult:
             f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given",
             hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
         )
-    checked, equal = _parity(job, tag, served.gguf or merged.candidate)
+    checked, equal = parity(job, tag, served.gguf or merged.candidate)
     if equal < checked:
         raise StageError(
             f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
-            hint="the template or tokenizer of the base changed while the run was going on; run again",
+            hint="the template of the base changed while the run was going on; `adapterctl retrain` begins a new run",
         )
     _keep(job, merged.digest)
     return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
 
 
-def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
+def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     """Compare the ids of training prompts with those that the candidate's own template and tokenizer give."""
     from adapterd.base.tokenizer import Tokenizer
     from adapterd.record import FeedbackRecord
@@ -220,12 +223,18 @@ def _parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     trained = [json.loads(line) for line in _lines(job.dataset / "train.jsonl")]
     think = job.plan.settings.think.wanted
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
-    equal = sum(
-        tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]], think=think))
-        == example["ids"][: example["prompt_tokens"]]
-        for example in sample
-    )
+    equal = 0
+    for example in sample:
+        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]], think=think))
+        equal += _same_but_for_the_day(tokenizer, served, example["ids"][: example["prompt_tokens"]])
     return len(sample), equal
+
+
+def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: list[int]) -> bool:
+    """Whether a prompt is served as it was trained; a template may write today's date, and a run may take days."""
+    from adapterd.lifecycle.parity import undated
+
+    return served == trained or undated(tokenizer.text(served)) == undated(tokenizer.text(trained))
 
 
 def _lines(path: Path) -> Iterator[str]:

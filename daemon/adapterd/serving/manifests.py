@@ -4,12 +4,14 @@ Ollama writes a manifest in place: emptied, then filled. For some milliseconds a
 whoever asks it then gets an error 500 ("EOF"); a crash leaves it like that. A rename has no such moment.
 """
 
+import json
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from adapterd.serving.blobs import HOST, NAMESPACE, digests_of
+from adapterd.serving.tags import full_name
 
 _PLAIN = re.compile(r"([a-z0-9][a-z0-9._-]*):([A-Za-z0-9][A-Za-z0-9._-]*)")
 """Names without a host or a namespace, as all of ours are."""
@@ -36,6 +38,18 @@ def replace(store: Path, source: str, target: str) -> bool:
             unfinished.unlink()
         return False
     return True
+
+
+def layers(store: Path, tag: str) -> tuple[str, ...] | None:
+    """What kinds of layers a tag has, in their order (`model`, `template`, …); None where that cannot be read."""
+    name, _, label = full_name(tag).rpartition(":")
+    parts = name.split("/")
+    place = [HOST, NAMESPACE, *parts] if len(parts) == 1 else [HOST, *parts] if len(parts) == 2 else parts
+    try:
+        whole = json.loads(store.joinpath("manifests", *place, label).read_bytes())
+        return tuple(layer["mediaType"].rpartition(".")[2] for layer in whole["layers"] or ())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _file(store: Path, tag: str) -> Path | None:

@@ -31,6 +31,7 @@ from adapterd.errors import (
 )
 from adapterd.serving import blobs, handover, manifests
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
+from adapterd.serving.shown import served_model, start_tokens_taken_away
 from adapterd.serving.tags import full_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class OllamaRuntime:
         except (httpx.InvalidURL, ValueError) as exc:
             raise RuntimeUnavailableError(f"{host!r} is not an address: {exc}", hint=_CORRECT_HOST) from exc
         self._known_blobs: Path | None = None
+        self._starts: dict[str, tuple[str, ...]] = {}
         weakref.finalize(self, self._http.close)
 
     @cached_property
@@ -91,15 +93,15 @@ class OllamaRuntime:
             raise self._not_ollama() from exc
 
     def show(self, tag: str) -> ServedModel:
-        shown = self._post("/api/show", {"model": tag}, tag=tag)
+        shown = self._shown(tag)
+        return served_model(full_name(tag), self.tags().get(full_name(tag), ""), shown, self._blob(shown))
+
+    def _shown(self, tag: str) -> dict[str, Any]:
+        return self._post("/api/show", {"model": tag}, tag=tag)
+
+    def _blob(self, shown: dict[str, Any]) -> Path | None:
         path = from_path(shown)
-        blob = Path(path) if path and self._is_local and Path(path).is_file() else None
-        return ServedModel(
-            tag=full_name(tag),
-            digest=self.tags().get(full_name(tag), ""),
-            gguf=blob,
-            modelfile=Modelfile.from_show(shown),
-        )
+        return Path(path) if path and self._is_local and Path(path).is_file() else None
 
     def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         if self._has_blob(digest):
@@ -175,7 +177,16 @@ class OllamaRuntime:
                 f"Ollama {self.version()} does not say how it renders prompts (_debug_render_only)",
                 hint="use Ollama 0.24.0 or newer",
             )
-        return str(answer["_debug_info"]["rendered_template"])
+        prompt = str(answer["_debug_info"]["rendered_template"])  # before Ollama takes a start token away
+        taken = next((start for start in self._starts_taken_away(tag, prompt) if prompt.startswith(start)), "")
+        return prompt[len(taken) :]
+
+    def _starts_taken_away(self, tag: str, prompt: str) -> tuple[str, ...]:
+        if not prompt.startswith("<"):
+            return ()
+        if tag not in self._starts:
+            self._starts[tag] = start_tokens_taken_away(self._shown(tag), self.version())
+        return self._starts[tag]
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         request = {
@@ -213,7 +224,7 @@ class OllamaRuntime:
             return None
         for tag in self.tags():
             try:
-                gguf = self.show(tag).gguf
+                gguf = self._blob(self._shown(tag))
             except (NotFoundError, RuntimeRefusedError):  # a damaged tag of somebody else
                 continue
             if gguf and gguf.parent.name == "blobs":

@@ -9,16 +9,28 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message
 
 Progress = Callable[[float], Any]
+MODEL = "model"
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A registered tag: `digest` identifies file and settings together, `gguf` is its file if it is on this machine."""
+    """A registered tag: `digest` identifies file and settings together, `gguf` is its file if it is on this machine.
+
+    `files` are the kinds of files that it is made of (`model`, and perhaps `projector`, `adapter`, `draft`),
+    `stored_as` their format; `remote` is the host that answers in the place of a file. `capabilities` are what
+    applications may ask it for, and None where the runtime does not tell. `template_in_use` is what prompts are made
+    by, if it is known: that of the Modelfile, or the one inside the GGUF.
+    """
 
     tag: str
     digest: str
     gguf: Path | None
     modelfile: Modelfile
+    files: tuple[str, ...] = (MODEL,)
+    stored_as: str = "gguf"
+    remote: str | None = None
+    capabilities: frozenset[str] | None = None
+    template_in_use: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,8 @@ class Runtime(Protocol):
         """Bring the tag into memory, so that the next request does not wait."""
 
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
-        """The prompt text that the tag's template makes of the messages, exactly as it would be served."""
+        """The prompt text that the tag's template makes of the messages, exactly as it is tokenised when it is served:
+        `Tokenizer.encode_prompt` gives the same ids."""
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         """Ask the tag. A prompt that does not fit into the context is refused, never cut. With `logprobs` the answer

@@ -1,6 +1,7 @@
 """Names in the runtime: which tag means what."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapterd.errors import InputError
@@ -45,3 +46,45 @@ class ModelTags:
 def full_name(tag: str) -> str:
     """The tag as the runtime lists it: `llama3` is `llama3:latest`."""
     return tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
+
+
+def listed_name(typed: str, present: Iterable[str]) -> str | None:
+    """The tag among those present that a person means: names are found whatever their case, with or without the
+    registry and `library/`, and as the address of a page of ollama.com or Hugging Face. None if there is none."""
+    known = list(present)
+    if full_name(typed) in known:
+        return full_name(typed)
+    meant = [tag for tag in known if _comparable(tag) == _comparable(typed)]
+    return meant[0] if len(meant) == 1 else None
+
+
+def short_name(typed: str) -> str:
+    """What was typed as the name that Ollama would list and pull: without scheme, registry and `library/`."""
+    name = _SCHEME.sub("", typed.strip())
+    name = _PAGE_OF_A_FILE.sub("", name).rstrip("/")
+    name = _HOSTS.sub("", name)
+    return _HUGGING_FACE.sub("hf.co/", name)
+
+
+def is_address(typed: str) -> bool:
+    """Whether a name begins with one of the hosts that models are pulled from."""
+    return bool(_KNOWN_HOST.match(typed.strip()))
+
+
+def labels_of(typed: str, present: Iterable[str]) -> list[str]:
+    """The tags among those present that are the same model under another label."""
+    meant = _comparable(typed).rpartition(":")[0]
+    return sorted(tag for tag in present if _comparable(tag).rpartition(":")[0] == meant)
+
+
+def _comparable(tag: str) -> str:
+    return full_name(short_name(tag)).lower()
+
+
+_SCHEME = re.compile(r"\A[a-z]+://", re.IGNORECASE)
+_PAGE_OF_A_FILE = re.compile(r"(?:/(?:tree|blobs?|resolve)/.*|/tags|[?#].*)\Z")
+_HOSTS = re.compile(r"\A(?:(?:registry\.ollama\.ai|(?:www\.)?ollama\.com)/)?(?:library/)?", re.IGNORECASE)
+_KNOWN_HOST = re.compile(
+    r"\A(?:[a-z]+://)?(?:www\.)?(?:registry\.ollama\.ai|ollama\.com|hf\.co|huggingface\.co)/", re.IGNORECASE
+)
+_HUGGING_FACE = re.compile(r"\A(?:www\.)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)

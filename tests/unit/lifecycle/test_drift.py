@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd import config
+from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import MODEL_NAME, ModelSettings
 from adapterd.errors import ConfigError, NotFoundError, UnsupportedModelError
@@ -71,7 +72,7 @@ class Pinned:
 @pytest.fixture
 def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pinned:
     """Every base can be trained here; what cannot is the matter of one test."""
-    monkeypatch.setattr(drift, "require_usable", lambda gguf, modelfile: None)
+    monkeypatch.setattr(drift, "require_usable", lambda base, name: None)
     home = Home(tmp_path)
     home.config_file.write_text(CONFIG, encoding="utf-8")
     made = Pinned(home, FakeRuntime())
@@ -182,8 +183,8 @@ def test_killed_between_the_two_steps_it_is_done_again(pinned: Pinned, after: bo
 
 
 def test_a_base_that_cannot_be_trained_is_not_pinned(pinned: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(gguf: Path, modelfile: Modelfile) -> None:
-        raise UnsupportedModelError(f"{gguf.name} is for images")
+    def refuse(base: BaseModel, name: str) -> None:
+        raise UnsupportedModelError(f"{base.gguf.name} is for images")
 
     monkeypatch.setattr(drift, "require_usable", refuse)
     pinned.pull(NEW)

@@ -80,13 +80,15 @@ def test_every_setting_of_either_kind_is_among_these() -> None:
     assert {"base", "base_digest", "task", "training.rank", "merging.steps", "dataset.max_tokens"} < CHANGED.keys()
 
 
-def test_another_model_or_base_makes_another() -> None:
+def test_another_model_or_base_or_another_way_of_prompting_it_makes_another() -> None:
     prints = {
         print_of(),
         plan_fingerprint("n", MODEL, BASE),
         print_of(base=replace(BASE, digest="sha256:22")),
+        print_of(base=replace(BASE, modelfile=Modelfile(system="Be brief."))),
+        print_of(base=replace(BASE, prompting="another")),
     }
-    assert len(prints) == 3
+    assert len(prints) == 5
 
 
 def test_where_the_base_is_stored_makes_no_difference() -> None:

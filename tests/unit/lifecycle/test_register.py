@@ -73,6 +73,7 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     monkeypatch.setattr(
         pipeline_module, "pinned_base", lambda _runtime, _model, settings: replace(base, digest=settings.base_digest)
     )
+    monkeypatch.setattr(pipeline_module, "proven_base", lambda *values: values[4])
     monkeypatch.setattr(pipeline_module, "run_stage", workers)
     home = Home(tmp_path / "home")
     home.create()

@@ -82,6 +82,7 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
     monkeypatch.setattr(pipeline_module, "pinned_base", lambda *_: base)
+    monkeypatch.setattr(pipeline_module, "proven_base", lambda *values: values[4])
     monkeypatch.setattr(pipeline_module, "run_stage", workers)
     home = Home(tmp_path / "home")
     home.create()

@@ -1,0 +1,308 @@
+"""Bases as people have them in a real Ollama: each can be made again and is served as it was, or is refused at `init`
+with what would be lost, and leaves nothing behind."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gguf
+import httpx
+import pytest
+from chat_templates import DATED, FAMILIES, GO, TOOLS
+from tiny_gguf import write_tiny_gguf
+
+from adapterd import config
+from adapterd.base.modelfile import Modelfile
+from adapterd.base.tokenizer import Tokenizer
+from adapterd.chat import ChatOptions, Message, Role
+from adapterd.config import OllamaSettings, Settings
+from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
+from adapterd.home import Home
+from adapterd.lifecycle.base_proof import proven_base
+from adapterd.lifecycle.create import NewModel, create_model
+from adapterd.lifecycle.runtimes import file_digest, pinned_base
+from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.server import PrivateOllama
+
+pytestmark = pytest.mark.ollama
+ASKED = (Message(Role.USER, "Which city?"),)
+SMALL = ChatOptions(num_ctx=512, num_predict=4)
+numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A private Ollama's store, into which this puts what `ollama create` and `ollama pull` of any release leave."""
+
+    server: PrivateOllama
+    runtime: OllamaRuntime
+    folder: Path
+
+    def file(self, template: str | None, architecture: str = "llama", **more: Any) -> Path:
+        """A model that nobody has seen before."""
+        number = next(numbers)
+        metadata = {"general.name": f"tiny {number}", f"{architecture}.context_length": 1024}
+        metadata |= {"tokenizer.chat_template": template} if template else {}
+        metadata |= more.pop("metadata", {})
+        path = self.folder / f"{number}.gguf"
+        return write_tiny_gguf(path, architecture=architecture, layers=1, metadata=metadata, **more)
+
+    def tag(self, name: str, file: Path, modelfile: Modelfile | None = None) -> str:
+        self.runtime.create(name, file, file_digest(file), modelfile or Modelfile())
+        return name
+
+    def manifest(self, tag: str) -> Path:
+        name, _, label = tag.partition(":")
+        return self.server.folder / "models/manifests/registry.ollama.ai/library" / name / label
+
+    def add_layer(self, tag: str, kind: str, data: bytes) -> None:
+        """As older releases made tags; this one still serves them."""
+        whole = json.loads(self.manifest(tag).read_bytes())
+        whole["layers"] = [
+            each for each in whole["layers"] if not each["mediaType"].endswith(f".{kind}") or kind == "model"
+        ]
+        whole["layers"].append(self.blob(f"application/vnd.ollama.image.{kind}", data))
+        self.manifest(tag).write_text(json.dumps(whole))
+        self.notice()
+
+    def blob(self, media_type: str, data: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(data).hexdigest()
+        (self.server.folder / "models/blobs" / f"sha256-{digest}").write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+    def notice(self) -> None:
+        """Have Ollama look at its manifests again: it keeps a list, which every create refreshes."""
+        self.tag("noticed:1", self.file(GO), Modelfile(template=GO))
+        self.runtime.delete("noticed:1")
+
+    def shown(self, tag: str) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.post(f"{self.server.host}/api/show", json={"model": tag}, timeout=60).json()
+        return found
+
+
+@pytest.fixture
+def store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[Store]:
+    made = Store(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
+    before = set(made.runtime.tags())
+    yield made
+    for tag in set(made.runtime.tags()) - before:
+        made.runtime.delete(tag)
+
+
+@pytest.fixture
+def general(store: Store) -> Settings:
+    return Settings(ollama=OllamaSettings(host=store.server.host))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def init(home: Home, general: Settings, base: str | Path, **more: Any) -> list[str]:
+    """The model `news` on this base; what a person is told besides."""
+    notes: list[str] = []
+    create_model(home, general, NewModel("news", str(base), **more), tell=notes.append)
+    return notes
+
+
+def inherited(home: Home, store: Store) -> Modelfile:
+    """What the versions of the model will have."""
+    settings = config.load(home)
+    base = pinned_base(store.runtime, "news", settings.models["news"])
+    return proven_base(home, settings, store.runtime, "news", base).modelfile
+
+
+def refused(home: Home, general: Settings, store: Store, base: str | Path, sentence: str) -> AdapterdError:
+    before = store.runtime.tags()
+    with pytest.raises(AdapterdError, match=sentence) as caught:
+        init(home, general, base)
+    assert store.runtime.tags() == before
+    assert not home.config_file.exists()
+    assert "sha256-" not in str(caught.value)
+    return caught.value
+
+
+def served_as_trained(store: Store, tag: str, file: Path) -> None:
+    """Our ids of a prompt are as many as the server makes of it."""
+    ids = Tokenizer.open(file).encode_prompt(store.runtime.render(tag, ASKED))
+    assert store.runtime.chat(tag, ASKED, SMALL).prompt_tokens == len(ids)
+
+
+# Templates.
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("given", ["a file", "a tag"])
+def test_a_base_with_a_template_inside_the_file_keeps_it(
+    home: Home, general: Settings, store: Store, family: str, given: str
+) -> None:
+    file = store.file(FAMILIES[family])
+    init(home, general, file if given == "a file" else store.tag("plain:1", file))
+    assert store.shown("news:base")["template"] == FAMILIES[family]
+    assert inherited(home, store).template is None
+    served_as_trained(store, "news:base", file)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_template_of_the_tag_that_ollama_does_not_prefer_is_handed_on(
+    home: Home, general: Settings, store: Store, family: str
+) -> None:
+    init(home, general, store.tag("old:1", store.file(FAMILIES[family]), Modelfile(template=GO)))
+    assert store.shown("news:base")["template"] == FAMILIES[family]
+    assert inherited(home, store).template == GO
+
+
+def test_no_template_by_choice_is_handed_on(home: Home, general: Settings, store: Store) -> None:
+    plain = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
+    init(home, general, store.tag("bare:1", store.file(plain), Modelfile(template="{{ .Prompt }}")))
+    assert inherited(home, store).template == "{{ .Prompt }}"
+    assert store.runtime.render("news", ASKED) == ASKED[0].content
+
+
+def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, store: Store) -> None:
+    whole = Modelfile(renderer="qwen3-coder", parser="qwen3-coder", system="Be brief.", requires="0.20.0")
+    init(home, general, store.tag("coder:1", store.file(TOOLS, "qwen3"), whole))
+    assert inherited(home, store) == whole
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_start_token_in_the_template_is_counted_as_it_is_served(
+    home: Home, general: Settings, store: Store, adds: bool
+) -> None:
+    file = with_gemmas_tokens(store.file(None, "gemma2", tokenizer="llama", hidden=96), adds=adds)
+    template = "<bos><start_of_turn>user\n{{ .Prompt }}<end_of_turn>\n<start_of_turn>model\n{{ .Response }}"
+    init(home, general, store.tag("gemma:1", file, Modelfile(template=template)))
+    served_as_trained(store, "news:base", file)
+    assert Tokenizer.open(file).encode_prompt(store.runtime.render("news:base", ASKED)).count(1) == 1
+
+
+def test_a_start_token_that_ollama_leaves_there_is_there_twice(home: Home, general: Settings, store: Store) -> None:
+    file = store.file(None, tokenizer="llama", hidden=96, metadata={"tokenizer.ggml.add_bos_token": True})
+    init(home, general, store.tag("mistral:1", file, Modelfile(template="<s>[INST] {{ .Prompt }} [/INST]")))
+    served_as_trained(store, "news:base", file)
+    assert Tokenizer.open(file).encode_prompt(store.runtime.render("news:base", ASKED)).count(1) == 2
+
+
+def with_gemmas_tokens(path: Path, *, adds: bool) -> Path:
+    """The same file with Gemma's names for the tokens that begin a text and a turn."""
+    reader = gguf.GGUFReader(path)
+    tokens = reader.fields["tokenizer.ggml.tokens"].contents()
+    types = reader.fields["tokenizer.ggml.token_type"].contents()
+    tokens[1:3] = ["<bos>", "<eos>"]
+    unused = (place for place, text in enumerate(tokens) if text.startswith("<unused"))
+    for place, text in zip(unused, ("<start_of_turn>", "<end_of_turn>"), strict=False):
+        tokens[place], types[place] = text, int(gguf.TokenType.CONTROL)
+    changed = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
+    out = path.with_name(f"gemma-{path.name}")
+    writer = gguf.GGUFWriter(out, "gemma2")
+    for field in reader.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            inner = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(field.name, changed.get(field.name, field.contents()), field.types[0], inner)
+    writer.add_add_bos_token(adds)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
+
+
+# What stands beside a model.
+
+
+def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings, store: Store) -> None:
+    tag = store.tag("old:1", store.file(GO), Modelfile(template=GO, parameters={"top_k": 3}))
+    store.add_layer(tag, "params", json.dumps({"top_k": 3, "typical_p": 0.7, "tfs_z": 1}).encode())
+    [note] = init(home, general, tag)
+    assert "typical_p = 0.7" in note
+    assert inherited(home, store).parameters == {"top_k": 3, "tfs_z": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("projector", "llava:1 has a projector beside the model .*images"),
+        ("adapter", "llava:1 has an ADAPTER beside the model"),
+    ],
+)
+def test_what_a_version_would_lose_is_refused(
+    home: Home, general: Settings, store: Store, kind: str, sentence: str
+) -> None:
+    tag = store.tag("llava:1", store.file(GO), Modelfile(template=GO))
+    store.add_layer(tag, kind, store.file(GO).read_bytes())
+    refused(home, general, store, tag, sentence)
+
+
+def test_a_model_in_parts_is_refused_by_its_name(home: Home, general: Settings, store: Store) -> None:
+    tag = store.tag("big:1", store.file(GO), Modelfile(template=GO))
+    store.add_layer(tag, "model", store.file(GO).read_bytes())
+    assert "llama-gguf-split --merge" in refused(home, general, store, tag, "big:1 is stored in 2 parts").hint
+    part = store.file(GO, metadata={"split.count": 3}).rename(store.folder / "big-00001-of-00003.gguf")
+    refused(home, general, store, part, "big-00001-of-00003.gguf is stored in 3 parts")
+
+
+def test_ollamas_own_format_is_named(home: Home, general: Settings, store: Store) -> None:
+    settings = {"model_format": "safetensors", "model_family": "qwen3", "capabilities": ["completion"]}
+    manifest = store.manifest("qwen:mlx")
+    manifest.parent.mkdir(parents=True)
+    layer = store.blob("application/vnd.ollama.image.tensor", b"x" * 100) | {"name": "model.embed_tokens.weight"}
+    about = store.blob("application/vnd.ollama.image.json", b'{"architectures": ["Qwen3ForCausalLM"]}')
+    about |= {"name": "config.json"}
+    whole = {
+        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": store.blob("application/vnd.docker.container.image.v1+json", json.dumps(settings).encode()),
+        "layers": [layer, about],
+    }  # fmt: skip
+    manifest.write_text(json.dumps(whole))
+    store.notice()
+    refused(home, general, store, "qwen:mlx", "qwen:mlx is stored as safetensors .*MLX.*GGUF")
+
+
+def test_an_embedding_model_is_no_base(home: Home, general: Settings, store: Store) -> None:
+    file = store.file(GO, "qwen3", metadata={"qwen3.pooling_type": 3})
+    refused(home, general, store, store.tag("embed:1", file), "embed:1 gives embeddings, not answers")
+
+
+def test_a_message_of_a_tool_in_somebody_elses_tag_does_not_matter(home: Home, general: Settings, store: Store) -> None:
+    theirs = store.tag("aa-theirs:1", store.file(GO), Modelfile(template=GO))
+    store.add_layer(theirs, "messages", json.dumps([{"role": "tool", "content": "22 degrees"}]).encode())
+    init(home, general, store.file(TOOLS))
+    home.config_file.unlink()
+    with pytest.raises(UnsupportedModelError, match=r"aa-theirs:1 cannot be a base: .*'tool'"):
+        create_model(home, general, NewModel("others", theirs))
+
+
+@pytest.mark.parametrize("typed", ["Mine:7B", "library/mine:7b", "https://ollama.com/library/mine:7b"])
+def test_a_base_is_found_as_people_type_it(home: Home, general: Settings, store: Store, typed: str) -> None:
+    store.tag("mine:7b", store.file(TOOLS))
+    init(home, general, typed)
+    assert config.load(home).models["news"].base == "mine:7b"
+
+
+def test_a_base_that_is_not_there_is_pulled_by_its_short_name(home: Home, general: Settings, store: Store) -> None:
+    fault = refused(home, general, store, "https://ollama.com/library/nobody:7b", "has no https://ollama.com")
+    assert isinstance(fault, NotFoundError)
+    assert fault.hint == "ollama pull nobody:7b"
+
+
+# Proven again.
+
+
+def test_a_base_is_proven_again_after_an_update_of_the_runtime(home: Home, general: Settings, store: Store) -> None:
+    init(home, general, store.file(DATED))
+    settings = config.load(home)
+    base = pinned_base(store.runtime, "news", settings.models["news"])
+    proven = home.base_proof("news").read_text()
+    older = json.loads(proven) | {"runtime": "ollama 0.24.0", "prompting": "another"}
+    home.base_proof("news").write_text(json.dumps(older))
+    again = proven_base(home, settings, store.runtime, "news", base)
+    assert home.base_proof("news").read_text() == proven
+    assert again == replace(base, prompting=json.loads(proven)["prompting"])
+    assert "news:candidate" not in store.runtime.tags()
