@@ -361,7 +361,7 @@ def settings_converter() -> "Converter":
         lambda annotation: hasattr(annotation, "__metadata__"),
         lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
     )
-    for choice in (Task, RuntimeKind, BaseChange, Modules, Preferences, Start, Think):
+    for choice in StrEnum.__subclasses__():
         converter.register_structure_hook(choice, _one_of)
     converter.register_structure_hook_func(lambda annotation: annotation == Addresses, _addresses)
     converter.register_structure_hook(Hours, lambda value, _: Hours.parse(_strict(str)(value, str)))

@@ -618,3 +618,9 @@ def test_hosts_go_there_and_back() -> None:
     assert model.training.hosts == ("10.0.0.1", "fe80::1")
     assert parse_table({"models": {"m": to_table(model)}}, source="here").models["m"] == model
     assert tomli_w.dumps(to_table(model))
+
+
+def test_every_choice_can_be_written_and_read_again() -> None:
+    """An enumeration that the reader does not know is read as plain text, and `init --set` writes and reads."""
+    model = ModelSettings(base="b", base_digest="d")
+    assert with_changes(model, ["training.rank=8"]) == replace(model, training=replace(model.training, rank=8))
