@@ -100,9 +100,9 @@ def test_a_killed_training_goes_on_in_either_mode(
     told: list[int] = []
     result = trained(base, dataset, tmp_path / "adapter", second, lambda progress: told.append(progress.step))
     assert told == list(range(KILLED_AT - 1, undisturbed.steps + 1))
-    for one, other in zip(undisturbed.curve, result.curve, strict=True):
-        assert other.validation_loss == pytest.approx(one.validation_loss, rel=1e-3)
-    assert undisturbed.best_validation_loss < undisturbed.first_validation_loss - 0.3  # type: ignore[operator]
+    losses = [point.loss for point in undisturbed.curve[1:]]
+    assert [point.loss for point in result.curve[1:]] == pytest.approx(losses, rel=1e-3)
+    assert losses[KILLED_AT] < losses[0] - 1, "else it makes no difference where a training begins"  # type: ignore[operator]
     assert stored(tmp_path / "adapter").keys() == stored(tmp_path / "undisturbed").keys()
 
 
