@@ -200,17 +200,9 @@ def with_gemmas_tokens(path: Path, *, adds: bool) -> Path:
     changed = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
     out = path.with_name(f"gemma-{path.name}")
     writer = gguf.GGUFWriter(out, "gemma2")
-    for field in reader.fields.values():
-        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
-            inner = field.types[-1] if len(field.types) > 1 else None
-            writer.add_key_value(field.name, changed.get(field.name, field.contents()), field.types[0], inner)
+    copy_metadata(reader, writer, changed)
     writer.add_add_bos_token(adds)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    copy_tensors(reader.tensors, writer)
     return out
 
 
@@ -241,11 +233,51 @@ def test_what_a_version_would_lose_is_refused(
 
 
 def test_a_model_in_parts_is_refused_by_its_name(home: Home, general: Settings, store: Store) -> None:
-    tag = store.tag("big:1", store.file(GO), Modelfile(template=GO))
-    store.add_layer(tag, "model", store.file(GO).read_bytes())
-    assert "llama-gguf-split --merge" in refused(home, general, store, tag, "big:1 is stored in 2 parts").hint
-    part = store.file(GO, metadata={"split.count": 3}).rename(store.folder / "big-00001-of-00003.gguf")
-    refused(home, general, store, part, "big-00001-of-00003.gguf is stored in 3 parts")
+    first, second = in_parts(store.file(GO))
+    files = {part.name: upload(store, part) for part in (first, second)}
+    request = {"model": "big:1", "files": files, "template": GO, "stream": False}
+    httpx.post(f"{store.server.host}/api/create", json=request, timeout=60).raise_for_status()
+    assert "llama-gguf-split --merge" in refused(home, general, store, "big:1", "big:1 is stored in 2 parts").hint
+    refused(home, general, store, first, f"{first} is stored in 2 parts")
+
+
+def upload(store: Store, file: Path) -> str:
+    digest = file_digest(file)
+    httpx.post(f"{store.server.host}/api/blobs/{digest}", content=file.read_bytes(), timeout=60).raise_for_status()
+    return digest
+
+
+def in_parts(path: Path) -> list[Path]:
+    """The same model as llama-gguf-split writes it: metadata in the first part, half of the tensors in each."""
+    reader = gguf.GGUFReader(path)
+    half = len(reader.tensors) // 2
+    parts = []
+    for number, tensors in enumerate((reader.tensors[:half], reader.tensors[half:])):
+        parts.append(path.with_name(f"{path.stem}-{number + 1:05d}-of-00002.gguf"))
+        writer = gguf.GGUFWriter(parts[-1], "llama")
+        if number == 0:
+            copy_metadata(reader, writer, {})
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", 2)
+        writer.add_int32("split.tensors.count", len(reader.tensors))
+        copy_tensors(tensors, writer)
+    return parts
+
+
+def copy_metadata(reader: Any, writer: Any, changed: dict[str, Any]) -> None:
+    for field in reader.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            inner = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(field.name, changed.get(field.name, field.contents()), field.types[0], inner)
+
+
+def copy_tensors(tensors: Any, writer: Any) -> None:
+    for tensor in tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def test_ollamas_own_format_is_named(home: Home, general: Settings, store: Store) -> None:
