@@ -1,15 +1,26 @@
 """The charts of a report, as SVG that takes its colours from the page, so that it suits light and dark.
 
 Drawn by matplotlib with text as outlines: it looks the same everywhere, and nothing is cut where a font is missing.
+Names of metrics and fields come from feedback: they are drawn as plain text (`readable`), and no markup is put together
+from strings. What matplotlib wrote is read as XML, changed, and written as XML.
 """
 
+import contextlib
+import hashlib
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
+from markupsafe import Markup
+
+from adapterd.printable import printable
 
 INK, MUTED, LINE, PAPER = "#010101", "#020202", "#030303", "#040404"
 BETTER, WORSE = "#050505", "#060606"
@@ -21,7 +32,11 @@ VARIABLES = {
 """Each colour that is drawn with stands for a variable of the page's style."""
 WIDTH, ROW = 5.2, 0.3
 """In inches."""
+LONGEST_NAME = 48
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_HREF = f"{{{_XLINK}}}href"
 _STYLE = {
+    "text.parse_math": False, "text.usetex": False,
     "svg.fonttype": "path", "svg.hashsalt": "adapterd", "font.size": 9, "font.family": "DejaVu Sans",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": LINE, "xtick.color": MUTED, "ytick.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
@@ -33,7 +48,7 @@ _STYLE = {
 class Drawing:
     """A figure that becomes `svg` when its block ends."""
 
-    svg = ""
+    svg = Markup()
 
     def __init__(self, figure: Any) -> None:
         self.figure = figure
@@ -42,10 +57,13 @@ class Drawing:
 @contextmanager
 def drawn(title: str, height: float, columns: int = 1) -> Iterator[tuple[Drawing, Any]]:
     """A figure of that height in inches, with its axes (a list of them where there are several columns)."""
-    from matplotlib import rc_context
+    mpl = _matplotlib()
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for it
+        mpl.rcdefaults()  # whatever somebody's matplotlibrc says
+        mpl.rcParams.update(_STYLE)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         drawing = Drawing(figure)
         yield drawing, figure.subplots(1, columns)
@@ -54,21 +72,48 @@ def drawn(title: str, height: float, columns: int = 1) -> Iterator[tuple[Drawing
         drawing.svg = _for_the_page(written.getvalue(), title)
 
 
-def _for_the_page(svg: str, title: str) -> str:
+def _matplotlib() -> ModuleType:
+    """matplotlib, which reads a matplotlibrc in the current folder when it is first imported: so not in somebody's."""
+    with contextlib.chdir(Path(__file__).parent):
+        import matplotlib as mpl
+
+    return mpl
+
+
+def readable(name: str) -> str:
+    """A name from elsewhere as a chart can draw it: on one line, not too long, and nothing in it acts."""
+    shown = printable(name)
+    return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
+
+
+def _for_the_page(svg: str, title: str) -> Markup:
     """Inline SVG of any size, with a name for those who cannot see it, and the page's colours."""
-    svg = svg[svg.index("<svg") :]
-    view = re.search(r'viewBox="([^"]+)"', svg)
-    head = (
-        f'<svg viewBox="{view[1] if view else ""}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg" '
-    )
-    svg = re.sub(r"<svg[^>]*>", f'{head}xmlns:xlink="http://www.w3.org/1999/xlink">', svg, count=1)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    for colour, name in VARIABLES.items():
-        svg = svg.replace(colour, f"var({name})")
+    root = ET.fromstring(svg)  # noqa: S314 - matplotlib has just written it
+    root.attrib = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-label": readable(title)}
+    for metadata in root.findall(f"{{{_SVG}}}metadata"):
+        root.remove(metadata)
     # ids are counted anew in every figure, and one page holds them all
-    mark = re.sub(r"\W", "", title)
-    svg = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', svg)
-    return re.sub(r'(href="|url\()#([^")]+)', rf"\1#{mark}-\2", svg)
+    mark = f"chart-{hashlib.sha256(title.encode(errors='backslashreplace')).hexdigest()[:12]}-"
+    for element in root.iter():
+        element.attrib = {name: _in_page(name, value, mark) for name, value in element.attrib.items()}
+    for prefix, space in (("", _SVG), ("xlink", _XLINK)):
+        ET.register_namespace(prefix, space)
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - escaped as it was written
+
+
+def _in_page(name: str, value: str, mark: str) -> str:
+    """An attribute's value with ids of this chart only, and the page's colours."""
+    if name == "aria-label":
+        return value
+    if name == "id":
+        return mark + value
+    if name == _HREF:
+        return f"#{mark}{value.removeprefix('#')}"
+    value = re.sub(r"url\(#([^)]+)\)", lambda found: f"url(#{mark}{found[1]})", value)
+    return _COLOURS.sub(lambda found: f"var({VARIABLES[found[0]]})", value)
+
+
+_COLOURS = re.compile("|".join(VARIABLES))
 
 
 _DAY = {
@@ -79,13 +124,14 @@ _DAY = {
 
 def standalone(svg: str) -> str:
     """A chart as a file of its own, with the colours that the page has by day."""
+    svg = str(svg)
     for name, colour in _DAY.items():
         svg = svg.replace(f"var({name})", colour)
     background = f'<rect width="100%" height="100%" fill="{_DAY["--paper"]}"/>'
     return re.sub(r"(<svg[^>]*>)", rf"\1{background}", svg, count=1)
 
 
-def learning(curve: Sequence[Mapping[str, Any]]) -> str | None:
+def learning(curve: Sequence[Mapping[str, Any]]) -> Markup | None:
     """The losses of a training over its steps, None where there are none; points have step, loss, validation_loss."""
     losses = {
         name: [(point["step"], point[key]) for point in curve if point[key] is not None]
@@ -94,7 +140,7 @@ def learning(curve: Sequence[Mapping[str, Any]]) -> str | None:
     return curves(losses, "Loss over the training's steps", "step", "loss") if any(losses.values()) else None
 
 
-def forest(rows: Sequence[tuple[str, float, float, float, bool]], title: str, axis: str) -> str:
+def forest(rows: Sequence[tuple[str, float, float, float, bool]], title: str, axis: str) -> Markup:
     """Differences with their intervals: (metric, difference, low, high, whether more is better)."""
     with drawn(title, 0.9 + ROW * len(rows)) as (drawing, axes):
         for place, (_, difference, low, high, more_is_better) in enumerate(rows):
@@ -102,9 +148,9 @@ def forest(rows: Sequence[tuple[str, float, float, float, bool]], title: str, ax
             axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="round")
             axes.plot([difference], [place], "o", color=colour, markersize=5)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set_yticks(range(len(rows)), [readable(row[0]) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlabel(axis)
+        axes.set_xlabel(readable(axis))
         axes.grid(axis="y", visible=False)
     return drawing.svg
 
@@ -115,7 +161,7 @@ def _colour(low: float, high: float, more_is_better: bool) -> str:
     return BETTER if (low > 0) is more_is_better else WORSE
 
 
-def bars(values: Mapping[str, Mapping[str, float]], title: str, *, unit: str = "") -> str:
+def bars(values: Mapping[str, Mapping[str, float]], title: str, *, unit: str = "") -> Markup:
     """Groups of bars: by what is measured, then by subject."""
     names = list(values)
     subjects = [name for name in SUBJECTS if any(name in group for group in values.values())]
@@ -131,10 +177,10 @@ def bars(values: Mapping[str, Mapping[str, float]], title: str, *, unit: str = "
                         f"{values[name][subject]:.2f}", (values[name][subject], place), xytext=(3, 0),
                         textcoords="offset points", va="center", fontsize=7, color=MUTED,
                     )  # fmt: skip
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), list(map(readable, names)))
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.margins(x=0.12)
-        axes.set_xlabel(unit)
+        axes.set_xlabel(readable(unit))
         axes.grid(axis="y", visible=False)
         _legend(drawing, axes)
     return drawing.svg
@@ -145,7 +191,7 @@ def _legend(drawing: Drawing, axes: Any) -> None:
     drawing.figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
 
 
-def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) -> str:
+def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) -> Markup:
     """A violin with a box in it and a histogram, by subject."""
     subjects = [name for name in SUBJECTS if values.get(name)]
     with drawn(title, 3.1, columns=2) as (drawing, (left, right)):
@@ -166,18 +212,18 @@ def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) 
             flierprops={"marker": ".", "markersize": 3, "markeredgecolor": MUTED},
         )  # fmt: skip
         left.set_xticks(list(places), subjects)
-        left.set_ylabel(unit)
+        left.set_ylabel(readable(unit))
         left.grid(axis="x", visible=False)
         edges = np.histogram_bin_edges([value for each in data for value in each], bins=15)
         for name, each in zip(subjects, data, strict=True):
             right.hist(each, bins=edges, color=SUBJECTS[name], alpha=0.45, label=name)
-        right.set_xlabel(unit)
+        right.set_xlabel(readable(unit))
         right.set_ylabel("answers")
         _legend(drawing, right)
     return drawing.svg
 
 
-def heat_map(values: Mapping[str, Mapping[str, float]], title: str) -> str:
+def heat_map(values: Mapping[str, Mapping[str, float]], title: str) -> Markup:
     """Shares from 0 to 1, by metric and by subject: the fuller the colour, the more."""
     from matplotlib.patches import Rectangle
 
@@ -195,7 +241,7 @@ def heat_map(values: Mapping[str, Mapping[str, float]], title: str) -> str:
         axes.set_xlim(0, len(subjects))
         axes.set_ylim(len(names), 0)
         axes.set_xticks([place + 0.48 for place in range(len(subjects))], subjects)
-        axes.set_yticks([place + 0.45 for place in range(len(names))], names)
+        axes.set_yticks([place + 0.45 for place in range(len(names))], list(map(readable, names)))
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.grid(visible=False)
@@ -204,7 +250,7 @@ def heat_map(values: Mapping[str, Mapping[str, float]], title: str) -> str:
     return drawing.svg
 
 
-def calibration(bins: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> str:
+def calibration(bins: Mapping[str, Sequence[tuple[float, float, int]]], title: str) -> Markup:
     """Accuracy over confidence, by subject: (mean confidence, accuracy, cases) of each bin."""
     with drawn(title, 3.2) as (drawing, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle="--", label="as sure as right")
@@ -218,7 +264,7 @@ def calibration(bins: Mapping[str, Sequence[tuple[float, float, int]]], title: s
     return drawing.svg
 
 
-def curves(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str) -> str:
+def curves(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str) -> Markup:
     """Lines over steps: by name, (step, value)."""
     colours = [SUBJECTS["live"], SUBJECTS["candidate"], SUBJECTS["base"]]
     with drawn(title, 2.8) as (drawing, axes):
@@ -231,7 +277,7 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: st
     return drawing.svg
 
 
-def scatter(points: Mapping[str, Sequence[tuple[str, float, float]]], title: str) -> str:
+def scatter(points: Mapping[str, Sequence[tuple[str, float, float]]], title: str) -> Markup:
     """Precision over recall of each field, by subject: (field, recall, precision)."""
     with drawn(title, 3.2) as (drawing, axes):
         for subject, found in points.items():

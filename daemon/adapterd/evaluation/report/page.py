@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from markupsafe import Markup
+
 from adapterd.evaluation.label_metrics import BINS
 from adapterd.evaluation.report import charts
+from adapterd.printable import printable_lines
 
 SUBJECTS = ("candidate", "live", "base")
 REGRESSIONS = 8
@@ -37,7 +40,7 @@ class Chart:
     """A drawing with its title, and a sentence on how to read it."""
 
     title: str
-    svg: str
+    svg: Markup
     note: str = ""
 
 
@@ -64,10 +67,13 @@ class Section:
 
 
 def render(material: Material) -> str:
-    """The whole page as HTML that needs nothing else."""
+    """The whole page as HTML that needs nothing else. All that is put into it is text: escaped by the template, after
+    what would act or cannot be written has been made visible. Only a chart is markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined, finalize=_as_text
+    )
     return environment.get_template("page.html.j2").render(
         material=material,
         decision=material.judged["decision"],
@@ -79,6 +85,10 @@ def render(material: Material) -> str:
         sections=[section for section in _sections(material) if section.charts],
         regressions=_regressions(material),
     )
+
+
+def _as_text(value: object) -> object:
+    return printable_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _subjects(material: Material) -> list[str]:
