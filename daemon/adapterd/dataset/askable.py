@@ -18,21 +18,34 @@ GREATEST = 1e100
 """Numbers beyond are no measurements, and their squares and sums are soon beyond what a float holds."""
 REFERENCE_ANSWERS, LEAST_REFERENCE_TOKENS, MOST_REFERENCE_TOKENS = 4, 2048, 8192
 """A reference may be so many times as long as an answer (`num_predict`), within these bounds, in tokens."""
+NOTHING_TO_ASK = (
+    "correct evaluation.num_ctx and evaluation.num_predict, if they are at fault; "
+    "`adapterctl eval freeze` makes another set"
+)
+"""What to do where no case can be asked."""
 PLAIN = (Message(Role.USER, "Yes?"),)
 """A conversation that every template can render."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A record that is not used, or not to judge with, and why."""
+    """A record that is not used, or not to judge with, and why; behind a colon in the reason is what others said."""
 
     record: str
     source_id: str | None
     reason: str
 
     def __str__(self) -> str:
+        return self._told(self.reason)
+
+    @property
+    def short(self) -> str:
+        """Without what others said."""
+        return self._told(self.reason.partition(": ")[0])
+
+    def _told(self, reason: str) -> str:
         source = f" (source {self.source_id!r})" if self.source_id else ""
-        return f"record {self.record[:12]}{source}: {self.reason}"
+        return f"record {self.record[:12]}{source}: {reason}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,7 @@ class Prompts:
             text = self._render(messages)
         except RuntimeRefusedError as exc:
             self._render(PLAIN)  # what refuses this as well refuses everything, and that is no fault of the record
-            raise InputError(f"its conversation cannot be rendered: {exc}") from exc
+            raise InputError(f"the chat template refuses its conversation: {exc}") from exc
         tokens = len(self._tokenizer.encode_prompt(text))
         if not text.strip() or not tokens:
             raise InputError("nothing is left of its prompt when it is rendered")
@@ -175,6 +188,6 @@ def _texts(value: Any) -> Iterator[str]:
 
 def summary(left_out: Sequence[LeftOut], what: str, named: int = 3) -> str:
     """One sentence on the records that are not used; the first of them with their reasons."""
-    told = "; ".join(str(each) for each in left_out[:named])
+    told = "; ".join(each.short for each in left_out[:named])
     more = f"; and {len(left_out) - named} more" if len(left_out) > named else ""
     return f"{what}: {len(left_out)} ({told}{more})"

@@ -12,7 +12,7 @@ from typing import Any
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Render
 from adapterd.config import DatasetSettings
-from adapterd.dataset.askable import LeftOut, Prompts, Room, fault_of_case, fault_of_text, summary
+from adapterd.dataset.askable import NOTHING_TO_ASK, LeftOut, Prompts, Room, fault_of_case, fault_of_text, summary
 from adapterd.dataset.encoding import (
     EncodedExample,
     EncodedPair,
@@ -32,7 +32,7 @@ from adapterd.dataset.split import (
     split_pairs,
 )
 from adapterd.dataset.teaching import Example, PreferencePair, example_of, pairs_of
-from adapterd.errors import NotEnoughDataError
+from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
@@ -105,6 +105,9 @@ def build_dataset(
     def unaskable(example: Example) -> str:
         return fault_of_case(example.messages, case_of(example).reference, prompts, tokenizer, room)
 
+    _require_an_askable_case(
+        frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, room)
+    )
     sets = split(examples, settings, frozen=frozen, judged=judged, unusable=unusable, unaskable=unaskable)
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
@@ -165,6 +168,18 @@ def build_dataset(
         unaskable=sets.unaskable,
     )
     return replace(made, notes=list(_notes(made, newest & {case.record for case in sets.evaluation})))
+
+
+def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callable[[EvaluationCase], str]) -> None:
+    """Raise StageError now rather than after the training, if no case of the set in force can be asked."""
+    left_out = []
+    for case in frozen:
+        fault = fault_of(case)
+        if not fault:
+            return
+        left_out.append(LeftOut(case.record, case.source_id, fault))
+    if left_out:
+        raise StageError(summary(left_out, "no case of the evaluation set can be asked"), hint=NOTHING_TO_ASK)
 
 
 class _Progress:

@@ -298,6 +298,7 @@ def evaluation(job: Job) -> Any:
         papers = examination.hold({**tags, "base": job.tags.base}, cases, made.evaluation_hash, job.report)
     kept = merged.retention.kept if merged.retention else None
     judged = examination.judge(papers, beside=[is_kept(kept, job.plan.settings.merging.min_retention)])
+    judged = replace(judged, left_out=papers.left_out)
     examination.keep(papers, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
     return judged
 
