@@ -58,12 +58,15 @@ class OllamaSettings:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set. An example
-    that came after what is live was trained counts `new_weight` times in the loss, the others once."""
+    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set. At most
+    `validation_share` of the others choose the best step, half of that from 200 prompts on. A run stops where more than
+    `max_near_duplicates` of them are nearly the same as cases of the evaluation set. An example that came after what is
+    live was trained counts `new_weight` times in the loss, the others once."""
 
     evaluation_share: Share = 0.2
     evaluation_max: Count = 200
     validation_share: Share = 0.1
+    max_near_duplicates: Annotated[float, Range(0.0, 1.0)] = 0.2
     max_tokens: Annotated[int, Range(16, 1_000_000)] = 2048
     new_weight: Annotated[float, Range(0.01, 100)] = 1.0
 

@@ -20,7 +20,10 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from adapterctl.app import App
+    from adapterd.dataset.askable import LeftOut
     from adapterd.evaluation.gates import Measured
     from adapterd.lifecycle.examination import Papers
     from adapterd.lifecycle.examining import Examiner
@@ -57,12 +60,13 @@ def freeze(name: str | None, size: int, strategy: str, no_run: bool, as_json: bo
 
     app = App()
     examiner = _examiner(app, name)
-    frozen, new = examiner.freeze(Strategy(strategy), size)
+    frozen, new, left_out = examiner.freeze(Strategy(strategy), size)
     judged = None if no_run else _run(examiner, examiner.live, as_json)
     if as_json:
-        emit_json({**_described(frozen), "new": new, "live": judged})
+        emit_json({**_described(frozen), "new": new, "left_out": left_out, "live": judged})
         return
     _tell_set(frozen, new)
+    _tell_left_out(left_out)
     if judged is not None:
         _tell_scores(judged)
 
@@ -100,6 +104,7 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
         emit_json(judged)
         return
     _tell_scores(judged)
+    _tell_left_out(judged.left_out)
     say(f"{examiner.model} {version}: by the gates in force {judged.reason}")
 
 
@@ -123,7 +128,12 @@ def compare(first: str, second: str, number: int | None, cases: int, model: str 
     changed = papers.frozen.changed_most(second, first, cases)
     if as_json:
         metrics = {each.metric.name: each.against.get(first) for each in measured}
-        emit_json({"set": papers.evaluation_hash, "metrics": metrics, "changed_most": changed})
+        emit_json(
+            {
+                "set": papers.evaluation_hash, "metrics": metrics, "changed_most": changed,
+                "left_out": papers.left_out,
+            }
+        )  # fmt: skip
         return
     _tell_comparison(papers, measured, first, second)
     for case in changed:
@@ -206,6 +216,14 @@ def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, s
     )  # fmt: skip
     say()
     say(f"{len(papers.frozen.questions)} cases of the set {papers.evaluation_hash[:12]}")
+    _tell_left_out(papers.left_out)
+
+
+def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
+    from adapterd.dataset.askable import summary
+
+    if left_out:
+        say(summary(left_out, "left out, as they cannot be asked or measured"))
 
 
 def _tell_case(case: dict[str, Any], first: str, second: str) -> None:

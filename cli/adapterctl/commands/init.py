@@ -85,4 +85,4 @@ def init(
         ]
     )
     for note in notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")

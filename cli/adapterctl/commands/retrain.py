@@ -1,5 +1,6 @@
 """adapterctl retrain"""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,23 +75,27 @@ def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
 def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:
     """Let the daemon do it, and watch if that is wanted."""
     from adapterd.lifecycle import requests
+    from adapterd.lifecycle.pipeline import notes_of
 
     asked = requests.ask_daemon(app.store, app.home, name, afresh=now)
     if follow:
         with StageProgress(quiet=as_json) as progress:
             run = requests.follow(app.store, app.home, asked, progress)
         version = app.store.versions.get(name, run.version or "")
-        _show_version(name, vars(version) if version else {}, as_json)
+        notes = notes_of({row.name: row.result for row in app.store.runs.stages(run.id)})
+        _show_version(name, vars(version) if version else {}, notes, as_json)
     elif as_json:
         emit_json({"model": name, **vars(asked)})
     else:
         say("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
 
 
-def _show_version(name: str, version: dict[str, Any], as_json: bool) -> None:
+def _show_version(name: str, version: dict[str, Any], notes: Sequence[str], as_json: bool) -> None:
     if as_json:
-        emit_json(version)
+        emit_json({**version, "notes": notes})
     else:
+        for note in notes:
+            say(note)
         say(f"{name} {version['version']} {version['reason']}")
 
 
@@ -100,6 +105,8 @@ def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
         emit_json(outcome)
         return
     table_of_scores(outcome.scores, outcome.baselines)
+    for note in outcome.notes:
+        say(note)
     colour = "green" if outcome.promoted else "yellow"
     say(Styled(f"{name} {outcome.version} {outcome.reason}", colour))
     say(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.store.versions import Version
 
+MOST_NAMED = 10
+
 
 @click.command(epilog=examples("adapterctl history", "adapterctl history --limit 200 --json"))
 @name_argument
@@ -86,8 +88,18 @@ def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:
     merged = lineage["stages"]["merging"]
     return [
         *(_given(lineage) if lineage.get("given") else _trained(lineage["stages"])),
+        *_left_out(lineage["stages"]["dataset"]),
         ("merged", f"{merged['touched']} of {merged['tensors']['total']} tensors, types unchanged"),
         ("adapter kept", _kept(merged.get("retention"))),
+    ]
+
+
+def _left_out(dataset: dict[str, Any]) -> list[tuple[str, object]]:
+    """What became of the newest records, and of those that could not be used."""
+    odd = [*dataset.get("unusable", ()), *dataset.get("unaskable", ())]
+    return [
+        *(("data", note) for note in dataset.get("notes", ())),
+        *(("left out", f"record {each['record'][:12]}: {each['reason']}") for each in odd[:MOST_NAMED]),
     ]
 
 

@@ -18,6 +18,7 @@ from adapterd.errors import InputError
 _ANCHOR = "\x01"
 _EOT_KEY = b"tokenizer.ggml.eot_token_id"
 _PIECE_BYTES = 256
+_VALUE_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,22 @@ class Tokenizer:
                 return int(token)
         raise InputError(f"{self.path} names no token that ends an answer")
 
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens the model can read by its metadata, if they say so."""
+        architecture = self._metadata("general.architecture")
+        length = self._metadata(f"{architecture}.context_length")
+        return int(length) if length and length.isdecimal() else None
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of the ids as a server sends it, control tokens written out; raises InputError for an unknown id."""
         return b"".join(self._piece(token) for token in ids).decode("utf-8", "replace")
+
+    def _metadata(self, key: str) -> str:
+        """A short value of the metadata as text, empty where there is none."""
+        buffer = ctypes.create_string_buffer(_VALUE_BYTES)
+        length = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return buffer.value.decode(errors="replace") if length >= 0 else ""
 
     @cached_property
     def _adds_space(self) -> bool:

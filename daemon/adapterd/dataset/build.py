@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Render
 from adapterd.config import DatasetSettings
+from adapterd.dataset.askable import NOTHING_TO_ASK, LeftOut, Prompts, Room, fault_of_case, fault_of_text, summary
 from adapterd.dataset.encoding import (
     EncodedExample,
     EncodedPair,
@@ -21,9 +22,17 @@ from adapterd.dataset.encoding import (
     end_of_turn,
     statistics,
 )
-from adapterd.dataset.split import EvaluationCase, content_hash, split, split_pairs
-from adapterd.dataset.teaching import Example, example_of, pairs_of
-from adapterd.errors import NotEnoughDataError
+from adapterd.dataset.split import (
+    EvaluationCase,
+    Split,
+    case_of,
+    content_hash,
+    newest_of_each_prompt,
+    split,
+    split_pairs,
+)
+from adapterd.dataset.teaching import Example, PreferencePair, example_of, pairs_of
+from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
@@ -33,7 +42,12 @@ PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What was made: sizes, token statistics, and the hash that identifies the trained-on ids."""
+    """What was made: sizes, token statistics, and the hash that identifies the trained-on ids.
+
+    Of the `newest` examples, those that came since what is live was trained, else those of the last day, `learned` are
+    trained on. `unusable` records neither teach nor judge, `unaskable` ones only do not judge; `notes` are sentences
+    that a person should read.
+    """
 
     records: int
     train: TokenStatistics
@@ -47,6 +61,13 @@ class DatasetResult:
     content_hash: str
     evaluation_cases: list[dict[str, Any]]
     evaluation_hash: str
+    same_source: int = 0
+    shared_sources: list[str] = field(default_factory=list)
+    newest: int = 0
+    learned: int = 0
+    unusable: list[LeftOut] = field(default_factory=list)
+    unaskable: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def build_dataset(
@@ -58,48 +79,64 @@ def build_dataset(
     render: Render,
     tokenizer: Tokenizer,
     out: Path,
+    room: Room | None = None,
     old_records: int = 0,
     thinks: bool = True,
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
-    `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now.
+    `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
+    as can be asked within the `room`. What the template or the tokenizer refuses is left out and named.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
     The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
-    does not. Raises NotEnoughDataError.
+    does not. Raises NotEnoughDataError, StageError.
     """
     everything = list(records)
     examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
-    sets = split(examples, settings, frozen=frozen, judged=judged)
-    new = {record.content_hash for record in everything[old_records:]} if old_records else set()
-    pairs = split_pairs(
-        chain.from_iterable(pairs_of(record, thinks=thinks) for record in everything), sets, judged, settings
-    )
-    stop = end_of_turn(render, tokenizer)
-    total = len(sets.train) + len(sets.validation)
+    distinct = len({example.prompt_hash for example in examples} - judged)
+    progress = _Progress(report, 2 * distinct)
+    prompts = Prompts(render, tokenizer)
 
-    def encoded(chosen: Sequence[Example], done: int) -> tuple[list[EncodedExample], TokenStatistics]:
+    def unusable(example: Example) -> str:
+        progress.one_more()
+        return prompts.fault(example.messages) or fault_of_text(example.completion)
+
+    def unaskable(example: Example) -> str:
+        return fault_of_case(example.messages, case_of(example).reference, prompts, tokenizer, room)
+
+    _require_an_askable_case(
+        frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, room)
+    )
+    sets = split(examples, settings, frozen=frozen, judged=judged, unusable=unusable, unaskable=unaskable)
+    new = {record.content_hash for record in everything[old_records:]} if old_records else set()
+    stop = end_of_turn(render, tokenizer)
+
+    def encoded(chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
         kept = []
-        for count, example in enumerate(encode(chosen, render, tokenizer, stop), start=done + 1):
+        for example in encode(chosen, prompts.render, tokenizer, stop):
             if len(example.ids) <= settings.max_tokens:
                 kept.append(replace(example, weight=settings.new_weight) if example.record in new else example)
-            report(count / total)
+            progress.one_more()
         return kept, statistics(kept, len(chosen) - len(kept))
 
-    train, train_statistics = encoded(sets.train, 0)
-    validation, validation_statistics = encoded(sets.validation, len(sets.train))
+    train, train_statistics = encoded(sets.train)
+    validation, validation_statistics = encoded(sets.validation)
+    progress.done()
     if not train:
         raise NotEnoughDataError(
             f"every example is longer than {settings.max_tokens} tokens", hint="raise dataset.max_tokens"
         )
+    pairs, refused_pairs = _servable(
+        chain.from_iterable(pairs_of(record, thinks=thinks) for record in everything), sets, prompts
+    )
     preferred, validation_preferred = (
         [
             pair
-            for pair in encode_pairs(each, render, tokenizer, stop)
+            for pair in encode_pairs(each, prompts.render, tokenizer, stop)
             if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
         ]
-        for each in pairs
+        for each in split_pairs(pairs, sets, judged, settings)
     )
     digest = hashlib.sha256()
     files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
@@ -109,7 +146,8 @@ def build_dataset(
         lines = "".join(json.dumps(vars(each)) + "\n" for each in encoded_set)
         write_atomic(out / name, lines)
         digest.update(lines.encode())
-    return DatasetResult(
+    newest = _newest(examples, new)
+    made = DatasetResult(
         records=len(everything),
         train=train_statistics,
         validation=validation_statistics,
@@ -122,4 +160,86 @@ def build_dataset(
         content_hash=digest.hexdigest(),
         evaluation_cases=[case.as_dict() for case in sets.evaluation],
         evaluation_hash=content_hash(sets.evaluation),
+        same_source=sets.same_source,
+        shared_sources=sets.shared_sources,
+        newest=len(newest),
+        learned=len(newest & {example.record for example in train}),
+        unusable=[*sets.unusable, *refused_pairs],
+        unaskable=sets.unaskable,
     )
+    return replace(made, notes=list(_notes(made, newest & {case.record for case in sets.evaluation})))
+
+
+def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callable[[EvaluationCase], str]) -> None:
+    """Raise StageError now rather than after the training, if no case of the set in force can be asked."""
+    left_out = []
+    for case in frozen:
+        fault = fault_of(case)
+        if not fault:
+            return
+        left_out.append(LeftOut(case.record, case.source_id, fault))
+    if left_out:
+        raise StageError(summary(left_out, "no case of the evaluation set can be asked"), hint=NOTHING_TO_ASK)
+
+
+class _Progress:
+    """How much of what there is to render and to encode is done."""
+
+    def __init__(self, report: Callable[[float], object], total: int) -> None:
+        self._report, self._total, self._count = report, max(1, total), 0
+
+    def one_more(self) -> None:
+        self._count += 1
+        self._report(min(1.0, self._count / self._total))
+
+    def done(self) -> None:
+        """The rest was left out."""
+        if self._count < self._total:
+            self._count = self._total
+            self._report(1.0)
+
+
+def _servable(
+    pairs: Iterable[PreferencePair], sets: Split, prompts: Prompts
+) -> tuple[list[PreferencePair], list[LeftOut]]:
+    """The pairs that can be rendered and encoded, and the records of the others that are not named yet."""
+    named = {each.record for each in sets.unusable}
+    kept, refused = [], dict[str, LeftOut]()
+    for pair in pairs:
+        fault = prompts.fault(pair.messages) or fault_of_text(pair.chosen) or fault_of_text(pair.rejected)
+        if not fault:
+            kept.append(pair)
+        elif pair.record not in named:
+            refused[pair.record] = LeftOut(pair.record, pair.source_id, fault)
+    return kept, list(refused.values())
+
+
+def _newest(examples: Sequence[Example], new: AbstractSet[str]) -> set[str]:
+    """The records whose examples are the newest: those that are new, else those of the last day."""
+    distinct = newest_of_each_prompt(examples)
+    return {
+        example.record
+        for example in distinct
+        if (example.record in new if new else example.created_at.date() == distinct[0].created_at.date())
+    }
+
+
+def _notes(made: DatasetResult, judging: AbstractSet[str]) -> Iterable[str]:
+    """What a person should read of it."""
+    yield f"learned {made.learned} of the {made.newest} newest" + (f"; {len(judging)} of them judge" if judging else "")
+    if made.near_duplicates:
+        yield f"left out: {made.near_duplicates} examples nearly the same as a case of the evaluation set"
+    if made.same_source:
+        yield f"left out: {made.same_source} examples of sources that the evaluation set has"
+    if made.shared_sources:
+        yield (
+            f"sources that are trained on and judge as well, as they are too large to be left out: "
+            f"{len(made.shared_sources)} ({', '.join(map(repr, made.shared_sources[:3]))}"
+            f"{', …' if len(made.shared_sources) > 3 else ''})"
+        )
+    if too_long := made.train.too_long + made.validation.too_long:
+        yield f"left out: {too_long} examples longer than dataset.max_tokens"
+    if made.unusable:
+        yield summary(made.unusable, "left out, as they cannot be used")
+    if made.unaskable:
+        yield summary(made.unaskable, "left out of the evaluation set")

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, case_of, newest_of_each_prompt
+from adapterd.dataset.askable import LeftOut, summary
+from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Fault, case_of, newest_of_each_prompt, sorted_out
 from adapterd.dataset.teaching import Example
 from adapterd.errors import NotEnoughDataError
 
@@ -31,6 +32,30 @@ def choose_cases(examples: Iterable[Example], strategy: Strategy, size: int) -> 
         )
     chosen = distinct[:size] if strategy is Strategy.TEMPORAL else _of_every_kind(distinct, size)
     return [case_of(example) for example in chosen]
+
+
+def choose_askable(
+    examples: Iterable[Example], strategy: Strategy, size: int, unaskable: Fault
+) -> tuple[list[EvaluationCase], list[LeftOut]]:
+    """As `choose_cases`, of those only that can be asked; the others are named, as far as they would have been chosen.
+
+    `unaskable` is asked of what is chosen only, for that takes its time.
+    """
+    distinct, left_out, sound = newest_of_each_prompt(examples), list[LeftOut](), set[str]()
+    while True:
+        try:
+            cases = choose_cases(distinct, strategy, size)
+        except NotEnoughDataError as exc:
+            told = f"; {summary(left_out, 'left out')}" if left_out else ""
+            raise NotEnoughDataError(f"{exc}{told}", hint=exc.hint) from exc
+        chosen = {case.id for case in cases} - sound
+        _, faulty = sorted_out((each for each in distinct if each.prompt_hash in chosen), unaskable)
+        if not faulty:
+            return cases, left_out
+        left_out += faulty
+        records = {each.record for each in faulty}
+        sound |= {each.prompt_hash for each in distinct if each.prompt_hash in chosen and each.record not in records}
+        distinct = [each for each in distinct if each.record not in records]
 
 
 def _of_every_kind(newest_first: Sequence[Example], size: int) -> list[Example]:

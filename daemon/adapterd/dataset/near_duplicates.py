@@ -1,68 +1,209 @@
 """Prompts that are nearly the same: a model that was trained on one has seen the other.
 
-Compared are runs of words by MinHash (Broder 1997, the datasketch library), without those that many prompts share: an
-instruction that stands in front of every article says nothing of the article.
+Two prompts are alike if they share most of their runs of three words (Broder's resemblance, counted exactly), with or
+without the runs that many prompts share, such as an instruction in front of every article. Prompts that were made from
+one template are alike, too, and yet ask different things. So where at least three prompts that differ from a case no
+more than the two do fill the same place in different ways, the place is a blank of a template, and what is filled in
+has to be alike as well.
 """
 
-import re
-from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from adapterd.chat import Prompt
+from adapterd.dataset.runs import Corpus, Index, Rows, Runs, words
 
-if TYPE_CHECKING:
-    from datasketch import MinHash
-
-RUN_WORDS = 3
 ALIKE = 0.7
-"""The share of runs of words that two prompts have in common (Jaccard) from which on they are nearly the same."""
+"""The share of their runs that two prompts have in common (Jaccard) from which on they are alike."""
+FILLED_ALIKE = 0.85
+"""The share of the words in the blanks of a case, by rarity, that a prompt that is nearly the same has as well."""
 COMMON = 0.2
-"""The share of prompts above which a run of words belongs to all of them."""
-LEAST_RUNS = 8
-"""Prompts with fewer runs of their own are too short to be told apart by them."""
-PERMUTATIONS = 128
+"""The share of prompts above which a run says nothing of a single one."""
+FILLINGS = 3
+"""A place that prompts fill in so many ways is a blank; two ways are a change of one of them."""
+REACH = 3
+"""A template is looked for among the prompts that differ from the case at most so many times as much as the prompt."""
 
-Runs = frozenset[str]
+Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def nearly_among(prompts: Sequence[Prompt], others: Sequence[Prompt]) -> list[bool]:
-    """For each prompt, whether one of the others is nearly the same."""
+def nearly_among(prompts: Sequence[Prompt], others: Sequence[Prompt], beside: Sequence[Prompt] = ()) -> list[bool]:
+    """For each prompt, whether one of the others is nearly the same. Templates are looked for in all of them, and in
+    what is `beside`."""
     if not prompts or not others:
         return [False] * len(prompts)
-    from datasketch import MinHashLSH
-
-    runs = _own_runs([*prompts, *others])
-    index = MinHashLSH(threshold=ALIKE, num_perm=PERMUTATIONS)
-    for number in range(len(prompts), len(runs)):
-        if len(runs[number]) >= LEAST_RUNS:
-            index.insert(number, _min_hash(runs[number]))
-    return [
-        len(own) >= LEAST_RUNS and any(_jaccard(own, runs[number]) >= ALIKE for number in index.query(_min_hash(own)))
-        for own in runs[: len(prompts)]
-    ]
+    texts = [words(prompt) for prompt in (*prompts, *others, *beside)]
+    corpus = Corpus.of(texts, range(len(prompts), len(prompts) + len(others)))
+    common = corpus.having.counts > max(2, COMMON * len(corpus.runs))
+    own_sizes = corpus.sizes - corpus.having.counted(np.flatnonzero(common), len(corpus.runs))
+    near = np.zeros(len(corpus.runs), dtype=bool)
+    for case in corpus.cases:
+        near |= _Case(corpus, case, common, own_sizes).near()
+    return [bool(near[row]) for row in corpus.row_of[: len(prompts)]]
 
 
-def _own_runs(prompts: Sequence[Prompt]) -> list[Runs]:
-    """The runs of words of each prompt, without those that belong to many."""
-    runs = [_runs(prompt) for prompt in prompts]
-    in_prompts = Counter(run for each in runs for run in each)
-    common = {run for run, count in in_prompts.items() if count > max(2, COMMON * len(prompts))}
-    return [each - common for each in runs]
+@dataclass(frozen=True)
+class _Case:
+    """All prompts of the corpus as seen from one; `common` are the runs that many share, `own_sizes` the numbers of
+    those that do not belong to all."""
+
+    corpus: Corpus
+    row: int
+    common: Flags
+    own_sizes: Rows
+
+    def near(self) -> Flags:
+        """Which rows are nearly the same."""
+        own = self._counted(self._numbers[~self.common[self._numbers]])
+        alike = _resemble(self._shared, self.corpus.sizes, len(self._numbers))
+        alike |= _resemble(own, self.own_sizes, int(self.own_sizes[self.row]))
+        near: Flags = self.distance == 0
+        rows = np.flatnonzero(alike & ~near)
+        if len(rows):
+            near[rows] = ~self._in_other_words(rows)
+        return near
+
+    @cached_property
+    def runs(self) -> Runs:
+        return self.corpus.runs[self.row]
+
+    @cached_property
+    def _numbers(self) -> Rows:
+        return self.corpus.having.numbers(self.runs.whole)
+
+    @cached_property
+    def alike(self) -> Rows:
+        """Of each of its runs, the number of one that stands in the same prompts."""
+        return self.corpus.having.alike[self._numbers]
+
+    @cached_property
+    def _shared(self) -> Rows:
+        return self._counted(self._numbers)
+
+    def _counted(self, numbers: Rows) -> Rows:
+        return self.corpus.having.counted(numbers, len(self.corpus.runs))
+
+    @cached_property
+    def distance(self) -> Rows:
+        """How many runs only one of the two has."""
+        return self.corpus.sizes + len(self._numbers) - 2 * self._shared
+
+    def _in_other_words(self, rows: Rows) -> Flags:
+        """Which of these rows fill the blanks of a template in another way than the case; none without a template."""
+        distances, differing = self.distance[rows], np.zeros(len(rows), dtype=bool)
+        template = _Template.around(self, REACH * int(distances.max()))
+        for distance in np.unique(distances):
+            at = np.flatnonzero(distances == distance)
+            differing[at] = template.differing(rows[at], REACH * int(distance))
+        return differing
 
 
-def _runs(prompt: Prompt) -> Runs:
-    words = re.findall(r"\w+", " ".join(message.content for message in prompt).casefold())
-    return frozenset(" ".join(words[at : at + RUN_WORDS]) for at in range(len(words) - RUN_WORDS + 1))
+def _resemble(shared: Rows, sizes: Rows, size: int) -> Flags:
+    flags: Flags = (shared > 0) & (shared >= ALIKE * (sizes + size - shared))
+    return flags
 
 
-def _min_hash(runs: Runs) -> "MinHash":
-    from datasketch import MinHash
+@dataclass(frozen=True)
+class _Template:
+    """The prompts near a case, the nearest first, and the places where they differ from it: those of its runs that are
+    not in all of them.
 
-    made = MinHash(num_perm=PERMUTATIONS, seed=1)
-    made.update_batch([run.encode("utf-8", "surrogatepass") for run in runs])
-    return made
+    `has` says which prompt has which of these runs; `blank_from` is the distance from which on the prompts fill a place
+    in FILLINGS ways, `rarity` what a run weighs: nothing if it is common.
+    """
+
+    rows: Rows
+    distances: Rows
+    places: Rows
+    has: Flags
+    blank_from: Numbers
+    rarity: Numbers
+
+    @classmethod
+    def around(cls, case: "_Case", reach: int) -> "_Template":
+        """Of the prompts that differ from the case by at most so many runs."""
+        nearby = np.flatnonzero((case.distance > 0) & (case.distance <= reach))
+        rows = nearby[np.argsort(case.distance[nearby], kind="stable")]
+        ranks = np.full(len(case.distance), len(rows))
+        ranks[rows] = np.arange(len(rows))
+        index, first, same = case.corpus.having, *np.unique(case.alike, return_inverse=True)
+        having = [each[each < len(rows)] for number in first for each in [ranks[index.rows[index.at(int(number))]]]]
+        places = np.flatnonzero(np.array([len(each) < len(rows) for each in having])[same])
+        has = np.zeros((len(rows), len(places)), dtype=bool)
+        for column, place in enumerate(places):
+            has[having[same[place]], column] = True
+        blank_from = np.array([_blank_from(case, int(place), reach) for place in places])
+        rarity = np.log((len(case.distance) + 1) / index.counts[case.alike[places]]) * ~case.common[case.alike[places]]
+        return cls(rows, case.distance[rows], places, has, blank_from, rarity)
+
+    def differing(self, rows: Rows, reach: int) -> Flags:
+        """Which of the rows fill the blanks of the case in another way; blanks are those that show within reach."""
+        weights = self._weights(reach)
+        has = self._words[self._rank[np.searchsorted(self.rows[self._rank], rows)]]
+        differing: Flags = has @ weights < FILLED_ALIKE * weights.sum()
+        return differing
+
+    @cached_property
+    def _rank(self) -> Rows:
+        return np.argsort(self.rows)
+
+    @cached_property
+    def _inner(self) -> Flags:
+        """The places between two others: their runs have a word in the middle that is in all three."""
+        follows = np.diff(self.places) == 1
+        return np.concatenate([[False], follows[:-1] & follows[1:], [False]]) if len(follows) > 1 else self.places < 0
+
+    @cached_property
+    def _words(self) -> Flags:
+        """Which prompt has the run of a place or, at inner places, one next to it: so it has the word in the middle."""
+        words = self.has.copy()
+        inner = np.flatnonzero(self._inner)
+        words[:, inner] |= self.has[:, inner - 1] | self.has[:, inner + 1]
+        return words
+
+    @cached_property
+    def _having(self) -> Rows:
+        return np.cumsum(self.has, axis=0, dtype=np.int32)
+
+    def _weights(self, reach: int) -> Numbers:
+        """What each place weighs among what fills blanks, by the prompts within reach; 0 where it fills none."""
+        weights = np.zeros(len(self.places))
+        mates = int(np.searchsorted(self.distances, reach, side="right"))
+        if mates < FILLINGS - 1:
+            return weights
+        own = self._having[mates - 1] + 1 <= (mates + 1) / 2
+        for blank in _neighbours(np.flatnonzero(own), self.places):
+            if self.blank_from[blank].min() <= reach:
+                filled = blank[1:-1] if len(blank) > 2 else blank
+                weights[filled] = self.rarity[filled]
+        return weights
 
 
-def _jaccard(one: Runs, other: Runs) -> float:
-    return len(one & other) / len(one | other)
+def _neighbours(chosen: Rows, places: Rows) -> list[Rows]:
+    """The chosen, divided where their places do not follow one another."""
+    return np.split(chosen, np.flatnonzero(np.diff(places[chosen]) > 1) + 1) if len(chosen) else []
+
+
+def _blank_from(case: _Case, run: int, reach: int) -> float:
+    """The distance from which on the prompts have FILLINGS words behind what the run begins with, or as many in front
+    of what it ends with."""
+    corpus, runs = case.corpus, case.runs
+    return min(
+        _fillings_from(case, corpus.by_head, runs.heads[run], runs.whole[run], reach),
+        _fillings_from(case, corpus.by_tail, runs.tails[run], runs.whole[run], reach),
+    )
+
+
+def _fillings_from(case: _Case, index: Index, key: np.uint64, own: np.uint64, reach: int) -> float:
+    at = index.at(int(index.numbers(np.array([key], dtype=np.uint64))[0]))
+    distances, fillings = case.distance[index.rows[at]], index.values[at]
+    other = (fillings != own) & (distances <= reach)
+    distances, fillings = distances[other], fillings[other]
+    order = np.argsort(distances, kind="stable")
+    first = np.unique(fillings[order], return_index=True)[1]
+    nearest = np.sort(distances[order][first])
+    return float(nearest[FILLINGS - 2]) if len(nearest) >= FILLINGS - 1 else float("inf")

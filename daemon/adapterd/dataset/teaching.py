@@ -39,6 +39,8 @@ class PreferencePair:
     rejected: str
     record: str
     prompt_hash: str
+    created_at: datetime
+    source_id: str | None = None
 
 
 def example_of(record: FeedbackRecord, *, thinks: bool = True) -> Example | None:
@@ -64,7 +66,9 @@ def pairs_of(record: FeedbackRecord, *, thinks: bool = True) -> list[PreferenceP
     chosen = correction or output
     rejected = (_said(record.rejected_output, thinks), output if correction else None)
     return [
-        PreferencePair(record.messages, chosen, text, record.content_hash, record.prompt_hash)
+        PreferencePair(
+            record.messages, chosen, text, record.content_hash, record.prompt_hash, record.created_at, record.source_id
+        )
         for text in dict.fromkeys(rejected)
         if chosen and text and text != chosen
     ]

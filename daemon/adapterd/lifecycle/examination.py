@@ -4,7 +4,7 @@ The evaluation stage, `adapterctl compare` and `adapterctl eval run` all do it h
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import GateRule, ModelSettings, Task
+from adapterd.dataset.askable import LeftOut, summary
 from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import NotFoundError, StageError
 from adapterd.evaluation.answers import cached
@@ -36,6 +37,7 @@ from adapterd.evaluation.metric import Metric, Question
 from adapterd.evaluation.text_metrics import asked
 from adapterd.evaluation.verdict import Decision, Finding
 from adapterd.home import Home, make_private
+from adapterd.lifecycle.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
 from adapterd.system.files import write_atomic
 
@@ -84,6 +86,15 @@ class Paper:
         pairs = zip(self.questions, self.answers[name].answers, strict=True)
         return [metric.over([question], [answer]) or 0.0 for question, answer in pairs]
 
+    def without(self, places: Collection[int]) -> "Paper":
+        """The paper without the questions at these places."""
+        kept = [place for place in range(len(self.questions)) if place not in places]
+        answers = {
+            name: replace(given, answers=tuple(given.answers[place] for place in kept))
+            for name, given in self.answers.items()
+        }
+        return replace(self, questions=[self.questions[place] for place in kept], answers=answers)
+
     def wrong_in(self, name: str) -> list[int]:
         """The places of the questions that one of them does not answer exactly as the reference does."""
         pairs = zip(self.questions, self.answers[name].answers, strict=True)
@@ -92,11 +103,13 @@ class Paper:
 
 @dataclass(frozen=True)
 class Papers:
-    """The frozen set, by its hash, and what was asked besides: the guard set, some questions again."""
+    """The frozen set, by its hash, and what was asked besides: the guard set, some questions again. Cases that are
+    `left_out` could not be asked of all tags, or not be measured."""
 
     evaluation_hash: str
     frozen: Paper
     others: Mapping[str, Paper]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def all(self) -> list[Paper]:
@@ -129,6 +142,7 @@ class Judged:
     baselines: dict[str, Baselines]
     comparisons: dict[str, dict[str, dict[str, object]]]
     evaluation_hash: str
+    left_out: tuple[LeftOut, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
         """What the store keeps of it with the version, in plain values."""
@@ -149,11 +163,14 @@ class Examination:
     ) -> Papers:
         """Ask each tag the frozen set, and what else is wanted; `report` gets the share done and who is asked.
 
-        Raises NotFoundError for a tag that is not there, StageError where the runtime cut a prompt.
+        Cases that cannot be asked are left out for all alike. Raises NotFoundError for a tag that is not there,
+        StageError where nothing can be asked, or prompts are not read as they are.
         """
         digests, asked = self.runtime.tags(), self.settings.evaluation
         if gone := [tag for tag in tags.values() if tag not in digests]:
             raise NotFoundError(f"{gone[0]} is gone from the runtime")
+        prompts = ServedPrompts(self.runtime, self.settings, self.gguf, tags)
+        cases, left_out = prompts.askable(cases)
         questions = [Question(case.id, case.messages, case.reference, case.source_id) for case in cases]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
@@ -171,10 +188,10 @@ class Examination:
         schema = read_schema(self.settings.schema) if self.settings.schema else None
         metrics = metrics_for(self.settings.task, questions, schema=schema, embed=self._embed)
         frozen = Paper(questions, metrics, sheets["frozen"])
-        self._refuse_cut_prompts(frozen)
+        frozen, cut = _as_read(frozen, cases, prompts)
         others = {"guard": (guard, guard_metrics()), "again": (again, (consistency(),))}
         papers = {name: Paper(wanted, measures, sheets[name]) for name, (wanted, measures) in others.items() if wanted}
-        return Papers(evaluation_hash, frozen, papers)
+        return Papers(evaluation_hash, frozen, papers, (*left_out, *cut))
 
     def judge(self, papers: Papers, beside: Sequence[Finding] = ()) -> Judged:
         """The verdict on the candidate, by the gates in force."""
@@ -250,17 +267,15 @@ class Examination:
         tag = self.settings.evaluation.embedding
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
-    def _refuse_cut_prompts(self, paper: Paper) -> None:
-        from adapterd.base.tokenizer import Tokenizer
 
-        tokenizer, cut = Tokenizer.open(self.gguf), 0
-        for given in paper.answers.values():
-            think = self.settings.think.wanted
-            prompts = [self.runtime.render(given.tag, each.messages, think=think) for each in paper.questions]
-            pairs = zip(prompts, given.answers, strict=True)
-            cut += sum(answer.prompt_tokens != len(tokenizer.encode_prompt(text)) for text, answer in pairs)
-        if cut:
-            raise StageError(f"{cut} evaluation prompts were cut by the runtime", hint="raise evaluation.num_ctx")
+def _as_read(paper: Paper, cases: Sequence[EvaluationCase], prompts: ServedPrompts) -> tuple[Paper, list[LeftOut]]:
+    """The paper without the questions that a tag did not read as a whole, and these."""
+    answers = {name: given.answers for name, given in paper.answers.items()}
+    faults = prompts.not_read_as_a_whole([question.messages for question in paper.questions], answers)
+    left_out = [LeftOut(cases[place].record, cases[place].source_id, fault) for place, fault in faults.items()]
+    if faults and len(faults) == len(paper.questions):
+        raise StageError(summary(left_out, "all evaluation prompts were cut"), hint="raise evaluation.num_ctx")
+    return paper.without(faults), left_out
 
 
 @dataclass

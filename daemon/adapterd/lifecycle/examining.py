@@ -1,10 +1,11 @@
 """Freezing evaluation sets, and asking versions by hand: what `adapterctl eval` and `adapterctl compare` do."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterd.config import Settings
-from adapterd.dataset.freezing import Strategy, choose_cases
+from adapterd.dataset.askable import LeftOut
+from adapterd.dataset.freezing import Strategy, choose_askable
 from adapterd.dataset.split import EvaluationCase, content_hash
 from adapterd.dataset.teaching import Example, example_of
 from adapterd.errors import NotFoundError
@@ -12,6 +13,7 @@ from adapterd.evaluation.gates import BASE, CANDIDATE, LIVE
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.examination import Examination, Judged, Papers, Report
 from adapterd.lifecycle.runtimes import pinned_base, runtime_for
+from adapterd.lifecycle.served_prompts import ServedPrompts
 from adapterd.record import FeedbackRecord
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -27,20 +29,27 @@ class Examiner:
     settings: Settings
     model: str
 
-    def freeze(self, strategy: Strategy, size: int) -> tuple[EvaluationSet, bool]:
-        """Freeze a set of prompts that what is live was not trained on; returns it, and whether it is a new one.
+    def freeze(self, strategy: Strategy, size: int) -> tuple[EvaluationSet, bool, list[LeftOut]]:
+        """Freeze a set of prompts that what is live was not trained on; returns it, whether it is a new one, and what
+        is left out because it cannot be asked or measured.
 
         From then on its prompts are never trained on. Raises NotEnoughDataError.
         """
-        cases = choose_cases(self._unseen(), strategy, size)
+        cases, left_out = choose_askable(self._unseen(), strategy, size, self._prompts().fault_of_example)
         digest, newest = content_hash(cases), self.store.evaluation_sets.newest(self.model)
         if newest and newest.content_hash == digest:
-            return newest, False
+            return newest, False, left_out
         with self.store.transaction():
             frozen = self.store.evaluation_sets.freeze(self.model, digest, [case.as_dict() for case in cases])
             text = f"{self.model}: evaluation set {frozen.number} frozen by hand with {len(cases)} cases ({strategy})"
             self.store.events.add("evaluation.frozen", text, model=self.model, detail={"hash": digest})
-        return frozen, True
+        return frozen, True, left_out
+
+    def _prompts(self) -> ServedPrompts:
+        """As the base reads them."""
+        runtime, settings = runtime_for(self.settings, self.home), self.settings.models[self.model]
+        base = pinned_base(runtime, self.model, settings)
+        return ServedPrompts(runtime, settings, base.gguf, {BASE: base.tag})
 
     def run(self, version: str, report: Report) -> Judged:
         """Ask a version, what is live and the base the set in force, and judge by the gates in force. What is live
@@ -49,7 +58,7 @@ class Examiner:
         examination, papers = self._ask(
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
-        judged = examination.judge(papers)
+        judged = replace(examination.judge(papers), left_out=papers.left_out)
         if version != BASE:
             examination.keep(papers, judged, make_private(self.home.version(self.model, version)))
             self.store.versions.set_metrics(self.model, version, judged.metrics())

@@ -5,7 +5,7 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -51,7 +51,7 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: the version it made, whether that went live, and the sentence why."""
+    """How a run ended: the version it made, whether that went live, the sentence why, and what else to read of it."""
 
     run_id: str
     version: str
@@ -61,6 +61,7 @@ class Outcome:
     baselines: dict[str, Any]
     continued: bool
     swap: Swap | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Pipeline:
             try:
                 results = self._carry_out(run, plan)
                 outcome = self._decide(run, plan, results["evaluation"], continued)
+                outcome = replace(outcome, notes=notes_of(results))
             except BaseException as exc:
                 _name_the_command(exc, plan)
                 self._fail(run, exc)
@@ -238,7 +240,7 @@ class Pipeline:
                 self.store.versions.add(
                     plan.model, plan.version, run_id=run.id, digest=result["digest"], base_digest=plan.base.digest
                 )
-            text = f"{plan.model} {plan.version}: {stage.name} done"
+            text = f"{plan.model} {plan.version}: {stage.name} done{_first_of(result.get('notes'))}"
             self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
 
     def _freeze(self, plan: Plan, result: dict[str, Any]) -> None:
@@ -309,6 +311,19 @@ def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]
     if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
         return progress
     return {**progress, "remaining_s": elapsed_s * (1 - share) / share}
+
+
+def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """What the stages of a run want a person to read: how much was learned, and what was left out and why."""
+    from adapterd.dataset.askable import LeftOut, summary
+
+    notes = (results.get("dataset") or {}).get("notes") or ()
+    left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]
+    return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []))
+
+
+def _first_of(notes: Sequence[str] | None) -> str:
+    return f": {notes[0]}" if notes else ""
 
 
 def _name_the_command(exc: BaseException, plan: Plan) -> None:

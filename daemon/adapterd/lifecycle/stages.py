@@ -7,7 +7,7 @@ stages before it. What they import is heavy, so they import it themselves.
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,23 +89,28 @@ def importing(job: Job) -> Any:
 def dataset(job: Job) -> Any:
     """Records → encoded sets, by the template and the tokenizer of the served base."""
     from adapterd.base.tokenizer import Tokenizer
+    from adapterd.dataset.askable import Room
     from adapterd.dataset.build import build_dataset
     from adapterd.dataset.split import EvaluationCase
     from adapterd.lifecycle.served_context import require_judged_context
     from adapterd.record import FeedbackRecord
 
-    think = job.plan.settings.think
+    think, asked = job.plan.settings.think, job.plan.settings.evaluation
+    settings, tokenizer = job.plan.settings.dataset, Tokenizer.open(job.plan.base.gguf)
+    if job.plan.given:  # nothing is trained on, so nothing can vanish from it
+        settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     with _words_for_a_given_adapter(job.plan):
         return build_dataset(
             map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
-            job.plan.settings.dataset,
+            settings,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             judged=set(job.plan.judged),
             render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
             old_records=job.plan.old_records,
             thinks=think is not Think.OFF,
-            tokenizer=Tokenizer.open(job.plan.base.gguf),
+            tokenizer=tokenizer,
+            room=Room(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )
@@ -307,6 +312,7 @@ def evaluation(job: Job) -> Any:
         papers = examination.hold({**tags, "base": job.tags.base}, cases, made.evaluation_hash, job.report)
     kept = merged.retention.kept if merged.retention else None
     judged = examination.judge(papers, beside=[is_kept(kept, job.plan.settings.merging.min_retention)])
+    judged = replace(judged, left_out=papers.left_out)
     examination.keep(papers, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
     return judged
 

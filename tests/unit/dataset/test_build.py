@@ -4,6 +4,7 @@ import json
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from letter_tokenizer import END, LetterTokenizer, letters, render
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
+from adapterd.dataset.askable import Room
 from adapterd.dataset.build import DatasetResult, build_dataset
 from adapterd.dataset.split import EvaluationCase, content_hash
-from adapterd.errors import NotEnoughDataError
+from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
 from adapterd.record import FeedbackRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,10 +35,12 @@ RECORDS = [record(number, output="bad") for number in range(50)]
 
 
 def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> DatasetResult:
-    options: dict[str, Any] = {"frozen": (), "judged": set(), "report": lambda _: None, "max_tokens": 100, **more}
+    options: dict[str, Any] = {
+        "frozen": (), "judged": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
+    }  # fmt: skip
     settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
     out.mkdir(exist_ok=True)
-    return build_dataset(records, settings, render=render, tokenizer=TOKENIZER, out=out, **options)
+    return build_dataset(records, settings, tokenizer=TOKENIZER, out=out, **options)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -45,8 +49,8 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 def test_the_sets_are_written_and_counted(tmp_path: Path) -> None:
     made = build(tmp_path)
-    assert [len(lines(tmp_path / name)) for name in FILES] == [36, 4, 36, 4]
-    assert (made.train.examples, made.validation.examples, made.pairs, made.validation_pairs) == (36, 4, 36, 4)
+    assert [len(lines(tmp_path / name)) for name in FILES] == [37, 3, 37, 3]
+    assert (made.train.examples, made.validation.examples, made.pairs, made.validation_pairs) == (37, 3, 37, 3)
     assert (made.records, len(made.evaluation_cases)) == (50, 10)
     assert (made.duplicates, made.held_out, made.end_of_turn) == (0, 0, END)
 
@@ -59,10 +63,10 @@ def test_only_the_sets_are_written_each_for_its_owner_alone(tmp_path: Path) -> N
 
 def test_a_line_is_an_example_as_it_is_served(tmp_path: Path) -> None:
     build(tmp_path)
-    newest = RECORDS[35]
+    newest = RECORDS[39]
     prompt = TOKENIZER.encode_prompt(render(newest.messages))
     assert lines(tmp_path / "train.jsonl")[0] == {
-        "ids": [*prompt, *letters("answer 35"), END],
+        "ids": [*prompt, *letters("answer 39"), END],
         "prompt_tokens": len(prompt),
         "record": newest.content_hash,
         "output_type": newest.output_type,
@@ -93,7 +97,7 @@ def test_pairs_without_an_example_are_divided_by_their_prompts(tmp_path: Path) -
     rejected = [record(number, correction=None, output="fine", rejected_output="bad") for number in range(100, 300)]
     made = build(tmp_path, [*RECORDS, *rejected])
     assert made.pairs + made.validation_pairs == 240
-    assert 10 <= made.validation_pairs - 4 <= 30
+    assert 8 <= made.validation_pairs - 3 <= 10
     prompts = [
         {tuple(each["chosen"][: each["prompt_tokens"]]) for each in lines(tmp_path / name)} for name in FILES[2:]
     ]
@@ -167,13 +171,14 @@ def test_what_judges_is_not_part_of_the_hash_of_what_is_trained_on(tmp_path: Pat
 
 
 def test_an_example_that_is_too_long_is_left_out_and_counted(tmp_path: Path) -> None:
-    records = [
-        replace(each, correction="x" * 200) if number in (0, 1, 36) else each for number, each in enumerate(RECORDS)
-    ]
+    build(tmp_path)
+    train, validation = ([line["record"] for line in lines(tmp_path / name)] for name in FILES[:2])
+    long = {*train[:2], validation[0]}
+    records = [replace(each, correction="x" * 200) if each.content_hash in long else each for each in RECORDS]
     made = build(tmp_path, records)
-    assert (made.train.examples, made.train.too_long) == (34, 2)
-    assert (made.validation.examples, made.validation.too_long) == (3, 1)
-    assert [len(lines(tmp_path / name)) for name in FILES[:2]] == [34, 3]
+    assert (made.train.examples, made.train.too_long) == (35, 2)
+    assert (made.validation.examples, made.validation.too_long) == (2, 1)
+    assert [len(lines(tmp_path / name)) for name in FILES[:2]] == [35, 2]
 
 
 def test_an_example_of_just_the_greatest_length_is_kept(tmp_path: Path) -> None:
@@ -216,7 +221,7 @@ def test_the_share_done_rises_to_one(tmp_path: Path) -> None:
     shares: list[float] = []
     build(tmp_path, report=shares.append)
     assert shares == sorted(shares)
-    assert len(shares) == 40
+    assert len(shares) == 91, "50 are rendered, 40 encoded, and 10 judge"
     assert shares[-1] == 1.0
 
 
@@ -236,9 +241,9 @@ def test_what_came_after_the_live_version_was_trained_counts_as_often_as_wanted(
         )  # fmt: skip
         return [line["weight"] for line in lines(tmp_path / "train.jsonl")]
 
-    assert weights(30, 2.5) == [2.5] * 6 + [1.0] * 30
-    assert weights(0, 2.5) == [1.0] * 36, "where nothing is old, nothing is new"
-    assert weights(30, 1.0) == [1.0] * 36
+    assert weights(30, 2.5) == [2.5] * 10 + [1.0] * 27
+    assert weights(0, 2.5) == [1.0] * 37, "where nothing is old, nothing is new"
+    assert weights(30, 1.0) == [1.0] * 37
 
 
 def test_thoughts_are_learned_by_a_model_that_thinks_and_never_judged(tmp_path: Path) -> None:
@@ -254,3 +259,101 @@ def test_thoughts_are_learned_by_a_model_that_thinks_and_never_judged(tmp_path: 
     assert all(len(long) > len(short) for long, short in zip(learned("thinking"), learned("silent"), strict=True))
     for each in made:
         assert {case["reference"][:6] for case in each.evaluation_cases} == {"answer"}
+
+
+def refusing(*numbers: int) -> Any:
+    """A template that refuses two user turns in a row, as many do."""
+
+    def strict(messages: Any) -> str:
+        if any(one.role == other.role for one, other in pairwise(messages)):
+            raise RuntimeRefusedError("the template says: conversation roles must alternate")
+        return render(messages)
+
+    twice = {number: (Message(Role.USER, "Hello"), *RECORDS[number].messages) for number in numbers}
+    return [replace(each, messages=twice.get(n, each.messages)) for n, each in enumerate(RECORDS)], strict
+
+
+def test_a_conversation_that_the_template_refuses_is_left_out_and_named(tmp_path: Path) -> None:
+    records, strict = refusing(5, 49)
+    made = build(tmp_path, records, render=strict)
+    assert {each.record for each in made.unusable} == {records[5].content_hash, records[49].content_hash}
+    assert all("conversation roles must alternate" in each.reason for each in made.unusable)
+    written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
+    judging = {case["record"] for case in made.evaluation_cases}
+    assert not {each.record for each in made.unusable} & (written | judging)
+    assert (made.train.examples + made.validation.examples, len(judging)) == (38, 10)
+    [note] = [note for note in made.notes if "cannot be used" in note]
+    assert records[49].content_hash[:12] in note
+
+
+def test_a_pair_whose_conversation_the_template_refuses_is_left_out_and_named(tmp_path: Path) -> None:
+    records, strict = refusing()
+    twice = (Message(Role.USER, "Hi"), Message(Role.USER, "there"))
+    odd = replace(record(-1, correction=None, output="fine", rejected_output="bad"), messages=twice)
+    made = build(tmp_path, [*records, odd], render=strict)
+    assert [each.record for each in made.unusable] == [odd.content_hash]
+    assert made.pairs + made.validation_pairs == 40
+
+
+def test_a_template_that_refuses_everything_is_no_fault_of_the_records(tmp_path: Path) -> None:
+    def broken(messages: Any) -> str:
+        raise RuntimeRefusedError("Ollama refused m:base: template: :1: unexpected EOF")
+
+    with pytest.raises(RuntimeRefusedError, match="unexpected EOF"):
+        build(tmp_path, render=broken)
+
+
+def test_a_prompt_of_which_nothing_is_rendered_is_left_out(tmp_path: Path) -> None:
+    made = build(tmp_path, render=lambda messages: "" if messages == RECORDS[3].messages else render(messages))
+    assert [(each.record, each.reason) for each in made.unusable] == [
+        (RECORDS[3].content_hash, "nothing is left of its prompt when it is rendered")
+    ]
+
+
+LONG = Message(Role.USER, "x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"messages": (LONG,)}, "its prompt of 319 tokens and an answer of 20 take 339, more than evaluation.num_ctx"),
+        ({"correction": '{"price": 1e200}'}, "it has the number 1e200, which is too large to measure"),
+        ({"correction": '{"n": [-1e400]}'}, "it has the number -1e400"),
+        ({"correction": '{"n": ' + "9" * 400 + "}"}, "it has the number 99999999999999999999…"),
+        ({"correction": '{"n": ' + "9" * 5000 + "}"}, "it has the number 99999999999999999999…"),
+        ({"correction": '{"title": "t", "\\ud800": 1}'}, "it has half of a surrogate pair at position 1"),
+        ({"correction": '{"a": [{"b": "x\\udc00"}]}'}, "it has half of a surrogate pair at position 2"),
+        ({"correction": "word " * 600}, "its answer has 2999 tokens, more than the 2048 to compare"),
+    ],
+)
+def test_what_cannot_be_asked_or_measured_does_not_judge_and_is_named(
+    tmp_path: Path, odd: dict[str, Any], reason: str
+) -> None:
+    records = [*RECORDS[:49], replace(RECORDS[49], **odd)]
+    made = build(tmp_path, records, room=Room(num_ctx=320, num_predict=20), max_tokens=10_000)
+    assert [each.record for each in made.unaskable] == [records[49].content_hash]
+    assert made.unaskable[0].reason.startswith(reason)
+    assert len(made.evaluation_cases) == 10
+    assert records[49].content_hash in {line["record"] for name in FILES[:2] for line in lines(tmp_path / name)}, (
+        "it may still teach"
+    )
+    assert any(reason in note for note in made.notes)
+
+
+def test_a_prompt_that_the_model_cannot_read_does_not_judge(tmp_path: Path) -> None:
+    records = [*RECORDS[:49], replace(RECORDS[49], messages=(LONG,))]
+    made = build(tmp_path, records, room=Room(num_ctx=4096, num_predict=20, context=330), max_tokens=10_000)
+    assert [each.reason for each in made.unaskable] == [
+        "its prompt of 319 tokens and an answer of 20 take 339, and the model reads 330 at most"
+    ]
+
+
+def test_how_many_of_the_newest_are_learned_is_told(tmp_path: Path) -> None:
+    first = build(tmp_path / "first")
+    assert (first.newest, first.learned) == (2, 0), "those of the last day judge"
+    frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
+    more = [*RECORDS, *(record(number) for number in range(100, 150))]
+    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen}, old_records=50)
+    assert again.newest == 50
+    assert 45 <= again.learned <= 50
+    assert again.notes[0] == f"learned {again.learned} of the 50 newest"

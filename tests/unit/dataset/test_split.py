@@ -1,7 +1,9 @@
 """Who learns, who chooses, who judges: properties that hold for any feedback."""
 
 import json
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,9 +12,9 @@ from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
-from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Split, content_hash, split
-from adapterd.dataset.teaching import Example
-from adapterd.errors import NotEnoughDataError
+from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Split, content_hash, split, split_pairs
+from adapterd.dataset.teaching import Example, PreferencePair
+from adapterd.errors import NotEnoughDataError, StageError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = DatasetSettings()
@@ -82,14 +84,18 @@ def test_no_set_is_empty(examples: list[Example], chosen: DatasetSettings) -> No
 
 
 @given(ENOUGH, SETTINGS)
-def test_the_newest_prompts_judge_and_the_next_ones_choose(examples: list[Example], chosen: DatasetSettings) -> None:
+def test_the_newest_prompts_judge(examples: list[Example], chosen: DatasetSettings) -> None:
     sets = divide(examples, chosen)
     newest = {each.prompt_hash: each.created_at for each in sorted(examples, key=lambda each: each.created_at)}
     judging = min(newest[case.id] for case in sets.evaluation)
-    choosing = [newest[each.prompt_hash] for each in sets.validation]
-    learning = max(newest[each.prompt_hash] for each in sets.train)
-    assert judging > max(choosing)
-    assert min(choosing) > learning
+    assert judging > max(newest[each.prompt_hash] for each in sets.train + sets.validation)
+
+
+@given(ENOUGH, SETTINGS)
+def test_no_more_validate_than_the_settings_say(examples: list[Example], chosen: DatasetSettings) -> None:
+    sets = divide(examples, chosen)
+    usable = len(sets.train) + len(sets.validation)
+    assert len(sets.validation) <= max(1, chosen.validation_share * usable)
 
 
 @given(ENOUGH, SETTINGS)
@@ -153,15 +159,15 @@ def test_a_later_answer_to_a_judged_prompt_changes_nothing() -> None:
 
 def test_of_answers_of_the_same_moment_the_one_that_arrived_last_counts() -> None:
     sets = divide([*distinct(20), example(0, 0, "first"), example(0, 0, "second")])
-    assert [each.completion for each in sets.train if each.prompt_hash == "p0"] == ["second"]
+    assert [each.completion for each in sets.train + sets.validation if each.prompt_hash == "p0"] == ["second"]
 
 
 @pytest.mark.parametrize(
     ("count", "chosen", "sizes"),
     [
-        (50, DEFAULTS, (36, 4, 10)),
-        (2000, DEFAULTS, (1620, 180, 200)),
-        (50, DatasetSettings(evaluation_max=3), (42, 5, 3)),
+        (50, DEFAULTS, (37, 3, 10)),
+        (2000, DEFAULTS, (1711, 89, 200)),
+        (50, DatasetSettings(evaluation_max=3), (43, 4, 3)),
         (50, DatasetSettings(evaluation_share=0.0, validation_share=0.0), (48, 1, 1)),
         (10, DEFAULTS, (7, 1, 2)),
         (10, DatasetSettings(evaluation_share=0.9, validation_share=0.9), (1, 1, 8)),
@@ -198,6 +204,107 @@ def test_just_enough_are_enough() -> None:
 def test_judged_prompts_do_not_count_as_enough() -> None:
     with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
         split(distinct(MIN_EXAMPLES), DEFAULTS, frozen=(), judged={"p3"})
+
+
+def of_sources(sources: Sequence[str | None], first: int = 0) -> list[Example]:
+    """One prompt a minute; of these sources."""
+    return [replace(example(number, number), source_id=name) for number, name in enumerate(sources, start=first)]
+
+
+def sources(examples: Sequence[Example] | Sequence[EvaluationCase]) -> set[str | None]:
+    return {each.source_id for each in examples}
+
+
+def test_no_source_of_a_frozen_case_is_trained_on() -> None:
+    """Four questions to each article, in any order."""
+    order = random.Random(1).sample([f"article {number // 4}" for number in range(300)], 300)
+    sets = divide(of_sources(order))
+    assert len(sets.evaluation) == 60
+    assert not sources(sets.evaluation) & sources(sets.train + sets.validation)
+    assert (sets.same_source, sets.shared_sources) == (0, [])
+
+
+def test_what_comes_later_of_a_source_that_judges_is_left_out_and_counted() -> None:
+    sets = divide(of_sources([f"article {number // 4}" for number in range(300)]))
+    judging = next(case.source_id for case in sets.evaluation)
+    everything = of_sources([f"article {number // 4}" for number in range(300)]) + of_sources([judging] * 3, first=900)
+    again = divide_again(everything, sets)
+    assert (again.same_source, again.shared_sources) == (3, [])
+    assert judging not in sources(again.train + again.validation)
+
+
+def test_a_source_that_is_too_large_to_be_left_out_is_named() -> None:
+    sets = divide(of_sources([f"feed {number % 3}" for number in range(300)]))
+    assert len(sets.evaluation) == 60
+    assert sets.shared_sources == ["feed 0", "feed 1", "feed 2"]
+    assert len(sets.train) + len(sets.validation) == 240
+
+
+def test_a_prompt_that_cannot_be_asked_does_not_judge_and_is_learned() -> None:
+    sets = split(
+        distinct(50), DEFAULTS, frozen=(), judged=set(),
+        unaskable=lambda each: "too long" if each.prompt_hash in ("p49", "p45") else "",
+    )  # fmt: skip
+    assert [str(each) for each in sets.unaskable] == [
+        f"record {f'record {n} {n}'[:12]} (source 'article {n}'): too long" for n in (49, 45)
+    ]
+    assert judged_by(sets) == {f"p{number}" for number in (48, 47, 46, 44, 43, 42, 41, 40, 39, 38)}
+    assert {"p49", "p45"} <= prompts(sets.train + sets.validation)
+
+
+def test_what_cannot_be_used_is_nowhere_and_named() -> None:
+    sets = split(
+        distinct(50), DEFAULTS, frozen=(), judged=set(), unusable=lambda each: "odd" * (each.prompt_hash == "p49")
+    )
+    assert [each.reason for each in sets.unusable] == ["odd"]
+    assert "p49" not in prompts(sets.train + sets.validation) | judged_by(sets)
+
+
+def test_if_nothing_can_be_asked_the_first_reasons_are_told() -> None:
+    with pytest.raises(NotEnoughDataError, match=r"no example can judge a version; left out: 50 \(record .* too long"):
+        split(distinct(50), DEFAULTS, frozen=(), judged=set(), unaskable=lambda _: "too long")
+
+
+def like_cases(count: int) -> list[Example]:
+    """A hundred articles, and as many that differ by a word from one of the newest, which judge."""
+    articles = [" ".join(random.Random(number).sample([f"w{n}" for n in range(3000)], 60)) for number in range(100)]
+    texts = [f"{text} indeed" for text in articles[-count:]] + articles
+    made = [(example(number, number), (Message(Role.USER, text),)) for number, text in enumerate(texts)]
+    return [replace(each, messages=messages) for each, messages in made]
+
+
+def test_a_run_stops_where_too_much_is_nearly_the_same_as_the_evaluation_set() -> None:
+    chosen = DatasetSettings(evaluation_max=30, evaluation_share=0.9)
+    with pytest.raises(StageError, match=r"^25 of 95 prompts \(26%\) are nearly the same as one of the") as caught:
+        divide(like_cases(25), chosen)
+    assert "dataset.max_near_duplicates" in caught.value.hint
+    allowed = divide(like_cases(25), replace(chosen, max_near_duplicates=0.3))
+    assert (allowed.near_duplicates, len(allowed.train) + len(allowed.validation)) == (25, 70)
+
+
+def test_a_few_that_are_nearly_the_same_are_left_out() -> None:
+    sets = divide(like_cases(10))
+    assert (sets.near_duplicates, len(sets.train) + len(sets.validation)) == (10, 78)
+
+
+def test_what_is_nearly_a_prompt_of_an_older_set_is_not_trained_on() -> None:
+    examples = like_cases(10)
+    older = {each.prompt_hash for each in examples[100:]}
+    newer = [replace(each, messages=(Message(Role.USER, f"else {each.prompt_hash}"),)) for each in distinct(50, 500)]
+    sets = split(examples + newer, DEFAULTS, frozen=[], judged=older)
+    assert sets.near_duplicates == 10
+
+
+def test_a_pair_is_where_the_other_prompts_of_its_source_are() -> None:
+    sets = divide(of_sources([f"article {number // 4}" for number in range(400)]))
+    named = [(set_of, each.source_id) for set_of in (sets.train, sets.validation) for each in set_of]
+    pairs = [
+        PreferencePair((Message(Role.USER, f"other {n}"),), "good", "bad", f"r{n}", f"q{n}", START, source)
+        for n, (_, source) in enumerate(named)
+    ]
+    trained, validated = split_pairs(pairs, sets, judged_by(sets), DEFAULTS)
+    assert {pair.source_id for pair in trained} == sources(sets.train)
+    assert {pair.source_id for pair in validated} == sources(sets.validation)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

@@ -38,7 +38,11 @@ def test_a_correction_without_an_output_is_no_pair() -> None:
 def test_a_correction_of_an_output_is_also_a_pair() -> None:
     record = replace(RECORD, output="Dunno.", correction="Because.")
     assert completion(record) == "Because."
-    assert pairs_of(record) == [PreferencePair(PROMPT, "Because.", "Dunno.", record.content_hash, record.prompt_hash)]
+    assert pairs_of(record) == [
+        PreferencePair(
+            PROMPT, "Because.", "Dunno.", record.content_hash, record.prompt_hash, record.created_at, "article-1"
+        )
+    ]
 
 
 @pytest.mark.parametrize("rating", [None, 1, 5])

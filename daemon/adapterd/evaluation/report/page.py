@@ -14,6 +14,7 @@ from adapterd.printable import printable_lines
 SUBJECTS = ("candidate", "live", "base")
 REGRESSIONS = 8
 FOREST_ROWS = 14
+LEFT_OUT = 20
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,14 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         "trained on",
         f"{data['train']['examples']} examples of {data['records']} records, {data['content_hash'][:12]}",
     )
-    if data.get("near_duplicates"):
+    if data.get("near_duplicates") and not data.get("notes"):
         yield "left out", f"{data['near_duplicates']} examples nearly the same as a case of the evaluation set"
+    for note in data.get("notes") or ():
+        yield "data", note
+    for each in [*(data.get("unusable") or ()), *(data.get("unaskable") or ())][:LEFT_OUT]:
+        yield "left out", f"record {each['record'][:12]}: {each['reason']}"
+    for each in (material.judged.get("left_out") or ())[:LEFT_OUT]:
+        yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
     yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
