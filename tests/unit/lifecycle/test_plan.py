@@ -19,9 +19,9 @@ from adapterd.lifecycle.versions import Increment
 MODEL = ModelSettings(base="tiny:1", base_digest="sha256:00", feedback=Path("/in"), schema=Path("/s.json"))
 BASE = BaseModel("m:base", Path("/blobs/sha256-00"), "sha256:00", Modelfile())
 GIVEN = GivenAdapter(Path("/adapter"), "sha256:11", Increment.PATCH)
-UNSET = {"primary": "jaccard", 
+UNSET = {
     "every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1",
-    "epochs": 5, "learning_rate": 2e-4,
+    "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard",
 }  # fmt: skip
 NOT_MADE_WITH = ("schedule", "versions")
 
