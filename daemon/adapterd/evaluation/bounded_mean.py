@@ -28,8 +28,8 @@ LARGEST_BET = 0.98
 """The share of the capital that a single value may lose at most."""
 FIRST_VARIANCE = 0.25
 """The variance that is assumed before the first value is seen, counted as one value."""
-BISECTIONS = 25
-P_BISECTIONS = 14
+PRECISION, EDGE = 1e-7, 1e-9
+"""Of bounds and of the logarithm of p; how near to -1 a bound is looked for."""
 LEAST_LOG_LEVEL = -700.0
 """The logarithm of the smallest level that is looked at; e to the power of it is still a normal float."""
 PROVABLE_STEP = 0.005
@@ -59,15 +59,8 @@ class BoundedMean:
 
     def p_value(self) -> float:
         """Two-sided p for the true mean being 0: twice the smallest level at which a bound excludes it."""
-        sides = (self._orders, -self._orders)
-        refuted, not_refuted = 0.0, LEAST_LOG_LEVEL
-        for _ in range(P_BISECTIONS):
-            level = math.exp((refuted + not_refuted) / 2)
-            if any(_refutes(side, bets(side, level), 0.0, level) for side in sides):
-                refuted = math.log(level)
-            else:
-                not_refuted = math.log(level)
-        return min(1.0, 2 * math.exp(refuted))
+        values = self._orders if self.values.mean() > 0 else -self._orders
+        return 2 * math.exp(_root(lambda level: _surplus(values, 0.0, level), LEAST_LOG_LEVEL, math.log(0.5)))
 
     def needed(self, alpha: float, power: float) -> int | None:
         """How many such values would prove the true mean to be above 0 with the given power, if the values at hand are
@@ -148,20 +141,25 @@ def _smallest(enough: Callable[[int], bool]) -> int | None:
     return high
 
 
-def _refutes(orders: Array, stakes: Array, mean: float, alpha: float) -> bool:
-    """Whether the capital, averaged over the orders, reaches 1/alpha against "the true mean is at most `mean`"."""
-    averaged = np.logaddexp.reduce(log_capitals(orders, stakes, mean)) - math.log(len(orders))
-    return bool(averaged >= -math.log(alpha))
+def _surplus(orders: Array, mean: float, log_alpha: float, stakes: Array | None = None) -> float:
+    """By how much the logarithm of the capital, averaged over the orders, exceeds that of 1/alpha, which refutes "the
+    true mean is at most `mean`"; negative where it does not."""
+    stakes = bets(orders, math.exp(log_alpha)) if stakes is None else stakes
+    return float(np.logaddexp.reduce(log_capitals(orders, stakes, mean))) - math.log(len(orders)) + log_alpha
 
 
 def _lower_bound(orders: Array, alpha: float) -> float:
     """The largest mean that is refuted as an upper limit of the true one; -1 where none is."""
     stakes = bets(orders, alpha)
-    refuted, open_ = LOW, float(orders[0].mean())
-    for _ in range(BISECTIONS):
-        middle = (refuted + open_) / 2
-        if middle > LOW and _refutes(orders, stakes, middle, alpha):
-            refuted = middle
-        else:
-            open_ = middle
-    return refuted
+    return _root(lambda mean: -_surplus(orders, mean, math.log(alpha), stakes), LOW + EDGE, float(orders[0].mean()))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function becomes positive: `low` if it is all along, `high` if it never is."""
+    from scipy.optimize import brentq
+
+    if low >= high or function(low) >= 0:
+        return low
+    if function(high) <= 0:
+        return high
+    return float(brentq(function, low, high, xtol=PRECISION))

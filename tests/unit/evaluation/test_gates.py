@@ -247,7 +247,7 @@ def test_a_metric_that_is_not_finite_passes_no_gate(critical: bool) -> None:
     found = measured(error, [float("inf")] + [0.2] * 29, live=[0.2] * 30)
     verdict = judged(found, require_improved=0, rule=GateRule(margin=0.1, critical=critical))
     assert verdict.decision is Decision.HOLD
-    assert "mae.n goes from 0.200 (live) to inf, which cannot be compared" in verdict.reason
+    assert verdict.reason.endswith("which cannot be compared")
 
 
 # Answers that are not there.
