@@ -142,6 +142,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert command[command.index("--") + 1 :][-2:] == ["adapterd.training.rank", str(tmp_path / "assignment.json")]
 
 
+def test_no_rank_imports_what_lies_in_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    """Neither here nor on another machine, where it would begin in a home folder with an environment of its own."""
+    command = launch_command(tmp_path, 4000)
+    end = command.index("--")
+    assert command[end + 1 :][:3] == [sys.executable, "-P", "-m"]
+    assert command[command.index("--cwd", 0, end) + 1] == "/"
+    assert "PYTHONSAFEPATH=1" in command[:end]
+
+
 def test_free_ports_are_free() -> None:
     import socket
 

@@ -514,3 +514,20 @@ def test_the_interface_keeps_to_its_own_description(busy_place: Place, sort: Gen
             pass
 
     call()
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (["Content-Length: 4", "Transfer-Encoding: chunked"], b"400"),
+        (["Transfer-Encoding: chunked", "Content-Type: text/plain"], b"415"),
+        (["Transfer-Encoding: chunked", "Content-Encoding: identity", "Content-Encoding: gzip"], b"415"),
+        (["Transfer-Encoding: chunked", "Content-Encoding: identity"], b"202"),
+    ],
+)
+def test_a_request_that_says_two_things_of_its_body_is_refused(place: Place, more: list[str], status: bytes) -> None:
+    """One program on the way may believe the first, another the second."""
+    body = json.dumps(record(1)).encode()
+    connection = place.connect()
+    connection.sendall(head(place, *more, "Connection: close") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    assert everything(connection).split(b" ")[1] == status

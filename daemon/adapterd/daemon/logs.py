@@ -14,6 +14,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any
 
+from adapterd.printable import json_safe
+
 FILE = "adapterd.log"
 FILE_BYTES = 1 << 20
 OLDER_FILES = 5
@@ -44,7 +46,8 @@ class JsonFormatter(logging.Formatter):
             line["model"] = model
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        written = json.dumps(line, ensure_ascii=False).encode(errors="replace").decode()
+        return json_safe(written)  # somebody will look at the file itself
 
 
 def log_to(folder: Path) -> logging.Handler:

@@ -105,7 +105,6 @@ class EmbeddedRuntime:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
-        from jinja2 import TemplateError
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         served = self.show(tag).modelfile
@@ -122,9 +121,10 @@ class EmbeddedRuntime:
         texts = {f"{name}_token": _token_text(model, value) for name, value in special.items()}
         try:
             return str(Jinja2ChatFormatter(template, **texts)(messages=as_dicts((*opening, *messages))).prompt)
-        except (TemplateError, ValueError) as exc:
+        except Exception as exc:  # it is a program of somebody else: anything may come of it
+            said = str(exc) or type(exc).__name__
             raise RuntimeRefusedError(
-                f"the chat template of {tag} cannot be used: {exc}", hint="the embedded runtime takes Jinja templates"
+                f"the chat template of {tag} cannot be used: {said}", hint="the embedded runtime takes Jinja templates"
             ) from exc
 
     def chat(

@@ -86,6 +86,14 @@ class Api:
                     headers=headers,
                 )
             )
+        if "transfer-encoding" in request.headers and "content-length" in request.headers:
+            raise Refusal(
+                problem(
+                    HTTPStatus.BAD_REQUEST,
+                    "the request tells the length of its body in two ways",
+                    "send Content-Length or Transfer-Encoding, not both",
+                )
+            )
         if not _is_json(request):
             raise Refusal(
                 problem(
@@ -116,8 +124,11 @@ class Api:
 
 
 def _is_json(request: Request) -> bool:
-    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
-    if request.headers.get("content-encoding", "identity").lower() != "identity" or kind != "application/json":
+    kinds = request.headers.getlist("content-type")
+    if len(kinds) != 1 or {each.lower() for each in request.headers.getlist("content-encoding")} - {"identity"}:
+        return False
+    kind, *parameters = (part.strip().lower() for part in kinds[0].split(";"))
+    if kind != "application/json":
         return False
     charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
     return all(charset in ("utf-8", "utf8", "us-ascii") for charset in charsets)

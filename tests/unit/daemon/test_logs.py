@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from foreign_text import acts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,12 @@ def test_a_name_of_ill_formed_bytes_costs_no_line(folder: Path, log: Log) -> Non
     assert text.startswith("cannot read ")
     assert text.endswith("eed")
     text.encode()
+
+
+def test_the_file_itself_acts_on_no_terminal(folder: Path, log: Log) -> None:
+    log.info("the file \x1b]0;a\x07 \x9b2J \u202e is bad")
+    assert acts((folder / FILE).read_text(encoding="utf-8")) == set()
+    assert texts(folder) == ["the file \x1b]0;a\x07 \x9b2J \u202e is bad"]
 
 
 def test_without_a_log_there_is_nothing_to_read(tmp_path: Path) -> None:
