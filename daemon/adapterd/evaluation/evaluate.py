@@ -1,9 +1,11 @@
 """The evaluation stage: the same questions to candidate, live and base, and what their answers are worth."""
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -84,13 +86,18 @@ def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metri
 
 
 def _tell(name: str, given: Answers, rows: Rows) -> None:
-    """A metric that fails is told of once for each tag, with where it failed: it may be the metric that is wrong."""
+    """A metric that fails is told of once for each tag, with where it failed: it may be the metric that is wrong.
+
+    In one line, and whatever an answer says as its `repr`: a person may read this at a terminal.
+    """
     if rows.fault is None:
         return
     if isinstance(rows.fault, AdapterdError) and rows.unmeasured == len(rows.parts):
         raise rows.fault
-    text = "%s could not be computed for %d of %d answers of %s, which count as failures"
-    log.warning(text, name, rows.unmeasured, len(rows.parts), given.tag, exc_info=rows.fault)
+    where = traceback.extract_tb(rows.fault.__traceback__)[-1]
+    text = "%r could not be computed for %d of %d answers of %s, which count as failures: %.200r in %s, line %s"
+    of = rows.unmeasured, len(rows.parts), given.tag
+    log.warning(text, name, *of, rows.fault, Path(where.filename).name, where.lineno)
 
 
 def measure(

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -91,9 +92,19 @@ def test_it_is_counted_in_the_result_and_logged_once_with_where_it_failed(caplog
     assert found.metrics["odd"] == 0.25
     assert json.loads(json.dumps(asdict(found)))["unmeasured"] == {"odd": 2}
     (record,) = caplog.records
-    assert record.getMessage() == "odd could not be computed for 2 of 4 answers of m:a, which count as failures"
-    assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], OverflowError)
+    said = (
+        r"'odd' could not be computed for 2 of 4 answers of m:a, which count as failures: OverflowError\('math range "
+    )
+    assert re.fullmatch(said + r"error'\) in test_unmeasured\.py, line \d+", record.getMessage())
+
+
+def test_what_an_answer_says_does_not_reach_a_terminal_through_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def repeated(question: Question, answer: Answer) -> float:
+        raise ValueError(answer.text)
+
+    score(given("a", "\x1b]0;x\x07\n\x9b" + "x" * 9000, "b", "c", "d"), QUESTIONS, [mean_of("odd\x1b", "", repeated)])
+    assert caplog.messages[0].isprintable()
+    assert len(caplog.messages[0]) < 400
 
 
 def test_baselines_are_given_though_a_metric_fails() -> None:
