@@ -23,6 +23,7 @@ from adapterd.dataset.encoding import (
 )
 from adapterd.dataset.split import EvaluationCase, content_hash, split, split_pairs
 from adapterd.dataset.teaching import Example, example_of, pairs_of
+from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
@@ -60,6 +61,7 @@ def build_dataset(
     out: Path,
     old_records: int = 0,
     thinks: bool = True,
+    thoughts_apart: Callable[[], bool] = always,
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
@@ -67,7 +69,8 @@ def build_dataset(
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
     The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
-    does not. Raises NotEnoughDataError.
+    does not; `thoughts_apart` tells whether one that a prompt has opened is delivered apart from the content. Raises
+    NotEnoughDataError.
     """
     everything = list(records)
     examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
@@ -81,7 +84,7 @@ def build_dataset(
 
     def encoded(chosen: Sequence[Example], done: int) -> tuple[list[EncodedExample], TokenStatistics]:
         kept = []
-        for count, example in enumerate(encode(chosen, render, tokenizer, stop), start=done + 1):
+        for count, example in enumerate(encode(chosen, render, tokenizer, stop, thoughts_apart), start=done + 1):
             if len(example.ids) <= settings.max_tokens:
                 kept.append(replace(example, weight=settings.new_weight) if example.record in new else example)
             report(count / total)
@@ -96,7 +99,7 @@ def build_dataset(
     preferred, validation_preferred = (
         [
             pair
-            for pair in encode_pairs(each, render, tokenizer, stop)
+            for pair in encode_pairs(each, render, tokenizer, stop, thoughts_apart)
             if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
         ]
         for each in pairs
