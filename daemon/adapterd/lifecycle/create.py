@@ -10,7 +10,7 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
-from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.lifecycle.deploy import Deployer, tags_lock
 from adapterd.lifecycle.runtimes import file_digest, is_file, runtime_for, served_base
@@ -97,7 +97,12 @@ def create_model(
     if not known or tags.base not in present:
         _register_base(home, runtime, tags.base, base, report)
     if not known:
-        chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
+        try:
+            chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
+        except AdapterdError:  # nothing stays behind
+            with tags_lock(home):
+                runtime.delete(tags.base)
+            raise
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
