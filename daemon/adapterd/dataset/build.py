@@ -32,6 +32,7 @@ from adapterd.dataset.split import (
     split_pairs,
 )
 from adapterd.dataset.teaching import Example, PreferencePair, example_of, pairs_of
+from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
@@ -82,6 +83,7 @@ def build_dataset(
     room: Room | None = None,
     old_records: int = 0,
     thinks: bool = True,
+    thoughts_apart: Callable[[], bool] = always,
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
@@ -90,7 +92,8 @@ def build_dataset(
     as can be asked within the `room`. What the template or the tokenizer refuses is left out and named.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
     The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
-    does not. Raises NotEnoughDataError, StageError.
+    does not; `thoughts_apart` tells whether one that a prompt has opened is delivered apart from the content. Raises
+    NotEnoughDataError, StageError.
     """
     everything = list(records)
     examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
@@ -114,7 +117,7 @@ def build_dataset(
 
     def encoded(chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
         kept = []
-        for example in encode(chosen, prompts.render, tokenizer, stop):
+        for example in encode(chosen, prompts.render, tokenizer, stop, thoughts_apart):
             if len(example.ids) <= settings.max_tokens:
                 kept.append(replace(example, weight=settings.new_weight) if example.record in new else example)
             progress.one_more()
@@ -133,7 +136,7 @@ def build_dataset(
     preferred, validation_preferred = (
         [
             pair
-            for pair in encode_pairs(each, prompts.render, tokenizer, stop)
+            for pair in encode_pairs(each, prompts.render, tokenizer, stop, thoughts_apart)
             if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
         ]
         for each in split_pairs(pairs, sets, judged, settings)

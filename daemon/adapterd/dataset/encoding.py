@@ -4,14 +4,14 @@ At serving time the runtime renders the prompt, tokenises that text, and the mod
 other. So prompt and completion are tokenised apart, and joined as ids: the same ids in training and in serving.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role
 from adapterd.dataset.teaching import Example, PreferencePair
-from adapterd.dataset.thoughts import Thoughts
+from adapterd.dataset.thoughts import Thoughts, always
 
 _MARK = "MARKED-ANSWER"
 
@@ -57,10 +57,15 @@ class TokenStatistics:
 
 
 def encode(
-    examples: Sequence[Example], render: Render, tokenizer: Tokenizer, end_of_turn: int
+    examples: Sequence[Example],
+    render: Render,
+    tokenizer: Tokenizer,
+    end_of_turn: int,
+    apart: Callable[[], bool] = always,
 ) -> Iterator[EncodedExample]:
-    """Encode one after the other, so that a caller can report progress."""
-    thoughts = Thoughts(render, tokenizer)
+    """Encode one after the other, so that a caller can report progress; `apart` tells whether thoughts that a prompt
+    has opened are delivered apart from the content."""
+    thoughts = Thoughts(render, tokenizer, apart)
     for example in examples:
         text = render(example.messages)
         prompt = tokenizer.encode_prompt(text)
@@ -69,10 +74,14 @@ def encode(
 
 
 def encode_pairs(
-    pairs: Iterable[PreferencePair], render: Render, tokenizer: Tokenizer, end_of_turn: int
+    pairs: Iterable[PreferencePair],
+    render: Render,
+    tokenizer: Tokenizer,
+    end_of_turn: int,
+    apart: Callable[[], bool] = always,
 ) -> Iterator[EncodedPair]:
     """Encode one after the other, as examples are."""
-    thoughts = Thoughts(render, tokenizer)
+    thoughts = Thoughts(render, tokenizer, apart)
     for pair in pairs:
         text = render(pair.messages)
         prompt = tokenizer.encode_prompt(text)

@@ -1,10 +1,12 @@
 """Thoughts in what is learned: a template may have opened one in the prompt, and then an answer has to close it.
 
 Templates of models that always think end in `<think>`. An answer that follows at once would be learned as a thought,
-and a server would deliver it as one: no content at all. So it follows an empty thought, or its own.
+and a server would deliver it as one: no content at all. So it follows an empty thought, or its own. Only where the
+server does not tell thoughts apart (Ollama by a TEMPLATE, asked not to think, or with tags that it does not know), all
+that the model says is content, and the answer follows at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,12 +17,19 @@ _MARK, _HIDDEN = "MARKED-ANSWER", "MARKED-THOUGHT"
 _ASK = Message(Role.USER, "Yes?")
 
 
+def always() -> bool:
+    """What is so of servers that know the tags of a template's thoughts."""
+    return True
+
+
 @dataclass(frozen=True)
 class Thoughts:
     """How answers go on from the prompts of one template."""
 
     render: Render
     tokenizer: Tokenizer
+    apart: Callable[[], bool] = always
+    """Whether the server delivers an opened thought apart from the content; asked once, if at all."""
     _known: dict[str, bool] = field(default_factory=dict)
 
     def completion(self, prompt: str, text: str) -> list[int]:
@@ -46,7 +55,7 @@ class Thoughts:
     def _parts(self, prompt: str, text: str) -> Iterator[tuple[str, bool]]:
         """What follows the prompt, piece by piece, and whether a piece is markup."""
         opened, said = self.opened_by(prompt), thought_and_answer(text)
-        if opened is None and (said.thought is None or not said.opening):
+        if (not said.opening) if opened is None else (not self._apart):
             yield said.answer, False
             return
         thought = (said.thought or "").strip()
@@ -57,6 +66,10 @@ class Thoughts:
             yield lead, False
         yield closing_of(opened) if opened else said.closing, True
         yield f"\n\n{said.answer}", False
+
+    @cached_property
+    def _apart(self) -> bool:
+        return self.apart()
 
     @cached_property
     def _header_tag(self) -> str | None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
 from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
 from adapterd.home import Home, make_private
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PARITY_PROMPTS = 32
+FIRST_WORDS_TOKENS = 3
+"""Too few to close a thought and begin an answer."""
 CANDIDATE = "candidate.gguf"
 METRICS, CURVE = "metrics.jsonl", "learning.svg"
 
@@ -109,11 +112,21 @@ def dataset(job: Job) -> Any:
             render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
             old_records=job.plan.old_records,
             thinks=think is not Think.OFF,
+            thoughts_apart=lambda: _tells_thoughts_apart(job),
             tokenizer=tokenizer,
             room=Room(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )
+
+
+def _tells_thoughts_apart(job: Job) -> bool:
+    """Whether the first words of a base whose prompt opens a thought are delivered apart from the content."""
+    settings = job.plan.settings
+    options = ChatOptions(
+        num_ctx=settings.evaluation.num_ctx, num_predict=FIRST_WORDS_TOKENS, think=settings.think.wanted
+    )
+    return not job.runtime.chat(job.plan.base.tag, (Message(Role.USER, "Yes?"),), options).text
 
 
 @contextlib.contextmanager

@@ -162,8 +162,10 @@ class OllamaRuntime:
 
     def context_tokens(self, tag: str) -> int | None:
         self.load(tag)
-        models = self._get("/api/ps", "models") or []
-        told = [model.get("context_length") for model in models if model.get("name") == full_name(tag)]
+        digest, models = self.tags().get(full_name(tag)), self._get("/api/ps", "models") or []
+        # Tags of one file share a runner, which goes by the name that it was started with; the newest comes first.
+        same = [model for model in models if model.get("name") == full_name(tag) or model.get("digest") == digest]
+        told = [model.get("context_length") for model in (same or models)]
         return int(told[0]) if told and told[0] else None
 
     def load(self, tag: str) -> None:

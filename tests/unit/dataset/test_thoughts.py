@@ -109,6 +109,21 @@ def test_tags_of_the_model_are_markup_and_those_in_an_answer_are_letters() -> No
     assert END not in marked
 
 
+@pytest.mark.parametrize("completion", ["Because.", "<think>why?</think>Because."])
+def test_where_a_server_does_not_tell_thoughts_apart_the_answer_follows_at_once(completion: str) -> None:
+    asked = []
+
+    def apart() -> bool:
+        asked.append(1)
+        return False
+
+    examples = [Example(PROMPT, completion, "r", "p", NOW)] * 2
+    encoded = list(encode(examples, Template("<think>\n"), TOKENIZER, END, apart))
+    assert [each.ids[each.prompt_tokens :] for each in encoded] == [[*letters("Because."), END]] * 2
+    assert len(asked) == 1
+    list(encode(examples, Template(), TOKENIZER, END, pytest.fail))
+
+
 def test_preferences_close_the_thought_on_both_sides() -> None:
     [pair] = encode_pairs([PreferencePair(PROMPT, "good", "bad", "r", "p")], R1, TOKENIZER, END)
     assert pair.chosen[pair.prompt_tokens :] == [*letters("</think>\n\ngood"), END]
