@@ -1,7 +1,7 @@
 """Two tags compared as applications meet them: what each is made of, how each is prompted, what each answers.
 
 A version is its base with other weights. All else has to be the same, or what was learned is not what is served. The
-comparison knows nothing of a runtime; `base_proof.py` asks one.
+comparison knows nothing of a runtime; `trial.py` asks one.
 """
 
 import re

@@ -14,7 +14,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.config import ModelSettings, Settings
-from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.errors import AdapterdError, RuntimeFailedError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
 from adapterd.lifecycle import base_proof
 from adapterd.lifecycle.base_proof import Proof, keep, prove, proven_base
@@ -35,6 +35,8 @@ class Habits:
     refuses_system: bool = False
     tokens_more: int = 0
     answers: dict[str, list[str]] = field(default_factory=dict)
+    loads: bool = True
+    contexts: set[int] = field(default_factory=set)
 
 
 class ServingRuntime(FakeRuntime):
@@ -61,12 +63,17 @@ class ServingRuntime(FakeRuntime):
                 raise RuntimeRefusedError(f"the fake refused {tag}: {name} is no longer supported")
         return super().create(tag, gguf, digest, self.habits.changes or modelfile, progress=progress)
 
+    def load(self, tag: str) -> None:
+        if not self.habits.loads:
+            raise RuntimeFailedError(f"the fake failed at {tag}: llama-server process has terminated")
+
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         if self.habits.refuses_system and messages[0].role is Role.SYSTEM:
             raise RuntimeRefusedError(f"the fake failed at {tag}: System role not supported")
         return f"{self.made[tag][1].template}{think}" + "".join(f"<{m.role}>{m.content}" for m in messages)
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
+        self.habits.contexts.add(options.num_ctx)
         ids = self._tokenizer.encode_prompt(self.render(tag, messages))
         said = self.habits.answers.get(tag, ["yes"])
         text = said.pop(0) if len(said) > 1 else said[0]
@@ -119,12 +126,12 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, runtime: ServingRu
 
 def test_stops_are_never_left_out(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
     runtime.habits.retired = ("stop",)
-    refused(home, runtime, base, "no version of qwen:7b could be registered: .*stop is no longer supported")
+    refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*stop is no longer supported")
 
 
 def test_what_the_runtime_refuses_is_refused_at_once(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
     runtime.habits.refuses = 'template error: function "bos_token" not defined'
-    fault = refused(home, runtime, base, "no version of qwen:7b could be registered: .*bos_token")
+    fault = refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*bos_token")
     assert isinstance(fault, RuntimeRefusedError)
     assert CANDIDATE not in str(fault)
 
@@ -141,6 +148,18 @@ def test_a_conversation_that_the_template_refuses_from_both_is_no_difference(
 ) -> None:
     runtime.habits.refuses_system = True
     prove(home, runtime, MODEL, base)
+
+
+def test_a_base_that_cannot_be_loaded_is_told_so(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.loads = False
+    refused(home, runtime, base, "qwen:7b cannot be a base, for it cannot be loaded: the fake failed at qwen:7b")
+
+
+def test_a_long_system_prompt_gets_the_context_that_it_needs(home: Home, runtime: ServingRuntime, gguf: Path) -> None:
+    long = replace(WHOLE, template="word " * 1500)
+    runtime.made[TAG] = ("sha256:aa", long)
+    prove(home, runtime, MODEL, BaseModel(TAG, gguf, "sha256:aa", long))
+    assert min(runtime.habits.contexts) > 2 * 1500
 
 
 def test_other_tokens_than_training_would_make_are_refused(
@@ -216,7 +235,7 @@ def test_another_release_of_the_runtime_is_reason_to_prove_it_again(home: Home, 
     proven(home, asked)
     asked.runtime.habits.release = "1.1"
     asked.runtime.habits.refuses = "typical_p"
-    with pytest.raises(RuntimeRefusedError, match="no version of m:base could be registered"):
+    with pytest.raises(RuntimeRefusedError, match="no version of it could be registered"):
         proven(home, asked)
     asked.runtime.habits.refuses = ""
     proven(home, asked)
