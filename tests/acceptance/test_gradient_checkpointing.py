@@ -16,14 +16,15 @@ LEARNING = (
     "training.epochs=2",
     "training.learning_rate=0.002",
     "dataset.evaluation_max=24",
+    "dataset.evaluation_share=0.3",
     "evaluation.num_predict=80",
     "evaluation.num_ctx=2048",
     "evaluation.guard=false",
     "evaluation.consistency_seeds=0",
     "merging.steps=16",
 )
-RECORDS = 120
-MINUTES = 20
+RECORDS = 80
+MINUTES = 40
 
 
 @pytest.mark.slow
