@@ -110,15 +110,21 @@ class Prompts:
     def _rendered(self, messages: Prompt) -> tuple[str, int]:
         for message in messages:
             check_text(message.content)
-        try:
-            text = self._render(messages)
-        except RuntimeRefusedError as exc:
-            self._render(PLAIN)  # what refuses this as well refuses everything, and that is no fault of the record
-            raise InputError(f"the chat template refuses its conversation: {exc}") from exc
+        text = self._text(messages)
         tokens = len(self._tokenizer.encode_prompt(text))
         if not text.strip() or not tokens:
             raise InputError("nothing is left of its prompt when it is rendered")
         return text, tokens
+
+    def _text(self, messages: Prompt) -> str:
+        try:
+            return self._render(messages)
+        except RuntimeRefusedError:
+            self._render(PLAIN)  # what refuses this as well refuses everything, and that is no fault of the record
+        try:
+            return self._render(messages)
+        except RuntimeRefusedError as exc:
+            raise InputError(f"the chat template refuses its conversation: {exc}") from exc
 
 
 def fault_of_case(messages: Prompt, reference: str, prompts: Prompts, tokenizer: Tokenizer, room: Room | None) -> str:

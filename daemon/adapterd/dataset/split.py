@@ -25,7 +25,7 @@ LEAST_EXAMPLES = 2
 """One to learn from, and one to choose the best step by."""
 WHOLE_SOURCE = 0.25
 """The share of the frozen set up to which a source is put into it as a whole; of a larger one single prompts are."""
-MOST_APART = 0.1
+MOST_APART = 0.05
 """The share of the examples that is left out of training, because their sources judge."""
 
 Fault = Callable[[Example], str]

@@ -303,6 +303,18 @@ def test_a_template_that_refuses_everything_is_no_fault_of_the_records(tmp_path:
         build(tmp_path, render=broken)
 
 
+def test_a_refusal_that_passes_is_no_fault_of_the_record(tmp_path: Path) -> None:
+    refusals = [RuntimeRefusedError("Ollama failed at m:base: the runner has ended")]
+
+    def once(messages: Any) -> str:
+        if messages == RECORDS[3].messages and refusals:
+            raise refusals.pop()
+        return render(messages)
+
+    assert build(tmp_path, render=once).unusable == []
+    assert not refusals
+
+
 def test_a_prompt_of_which_nothing_is_rendered_is_left_out(tmp_path: Path) -> None:
     made = build(tmp_path, render=lambda messages: "" if messages == RECORDS[3].messages else render(messages))
     assert [(each.record, each.reason) for each in made.unusable] == [
