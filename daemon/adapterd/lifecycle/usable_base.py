@@ -70,7 +70,7 @@ def require_usable(gguf: Path, modelfile: Modelfile, name: str) -> None:
 
 def _require_one_model(file: "GgufFile", name: str) -> None:
     """Tell apart what is a GGUF, but not a whole model that answers."""
-    if (parts := file.value("split.count", 0)) > 1:
+    if isinstance(parts := file.value("split.count", 0), int) and parts > 1:
         raise _split(name, int(parts))
     if file.value("general.type") == "adapter":
         raise UnsupportedModelError(
