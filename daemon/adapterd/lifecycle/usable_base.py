@@ -78,7 +78,7 @@ def _require_one_model(file: "GgufFile", name: str) -> None:
             hint="give the model that it was trained on as the base; an adapter in PEFT's or mlx-lm's format can then "
             "be given by `adapterctl register`",
         )
-    if file.value(f"{file.value('general.architecture')}.pooling_type") is not None:
+    if file.value(f"{file.value('general.architecture')}.pooling_type") not in (None, 0):
         raise _no_chat(name)
 
 
