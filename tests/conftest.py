@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
 from adapterd.home import Home
 from adapterd.store import Store
+
+hypothesis.settings.register_profile("adapterd", deadline=None)  # a test says nothing of time on a busy machine
+hypothesis.settings.load_profile("adapterd")
 
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime
