@@ -9,7 +9,7 @@ given the seed.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -141,9 +141,9 @@ class Comparison:
         where the metric has no units."""
         return BoundedMean(np.array(self.units)).provable(ALPHA, POWER) if self.units else None
 
-    def plain(self) -> dict[str, object]:
-        """Everything but the units, as plain values."""
-        return {name: value for name, value in asdict(self).items() if name != "units"}
+    def summary(self) -> "Comparison":
+        """The comparison as it is kept: without the units, which only the search for more of them needs."""
+        return replace(self, units=())
 
 
 def compare(paired: Paired, *, seed: int = 0, by_case: bool = True) -> Comparison:

@@ -34,6 +34,7 @@ from adapterd.evaluation.hygiene import HYGIENE
 from adapterd.evaluation.json_metrics import is_exact
 from adapterd.evaluation.json_schema import read_schema
 from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.text_metrics import asked
 from adapterd.evaluation.verdict import Decision, Finding
 from adapterd.home import Home, make_private
@@ -140,7 +141,7 @@ class Judged:
     findings: tuple[Finding, ...]
     scores: dict[str, Scores]
     baselines: dict[str, Baselines]
-    comparisons: dict[str, dict[str, dict[str, object]]]
+    comparisons: dict[str, dict[str, Comparison]]
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
 
@@ -226,7 +227,7 @@ class Examination:
                 if metric not in HYGIENE
             },
             {
-                each.metric.name: {name: found.plain() for name, found in each.against.items()}
+                each.metric.name: {name: found.summary() for name, found in each.against.items()}
                 for each in measured
                 if each.against
             },
