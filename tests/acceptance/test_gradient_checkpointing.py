@@ -12,18 +12,18 @@ from adapterd.home import Home
 
 LEARNING = (
     "training.gradient_checkpointing=on",
-    "training.layers=4",
-    "training.epochs=2",
-    "training.learning_rate=0.002",
+    "training.layers=2",
+    "training.epochs=3",
+    "training.learning_rate=0.003",
     "dataset.evaluation_max=24",
     "dataset.evaluation_share=0.3",
     "evaluation.num_predict=80",
     "evaluation.num_ctx=2048",
     "evaluation.guard=false",
     "evaluation.consistency_seeds=0",
-    "merging.steps=16",
+    "merging.steps=0",
 )
-RECORDS = 80
+RECORDS = 60
 MINUTES = 40
 
 
@@ -46,5 +46,5 @@ def test_smollm2_is_trained_with_gradient_checkpointing_and_promoted(
     scores = shown["metrics"]["scores"]
     assert scores["candidate"]["metrics"]["field_f1"] > scores["base"]["metrics"]["field_f1"] + 0.2
     weights = mx.load(str(person.home.version(MODEL, "1.0.0") / "adapters.safetensors"))
-    assert len(weights) == 4 * 7 * 2  # type: ignore[arg-type]
+    assert len(weights) == 2 * 7 * 2  # type: ignore[arg-type]
     assert not [name for name in weights if ".block." in name]

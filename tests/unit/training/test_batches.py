@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llama import random_examples
 
@@ -14,6 +14,7 @@ from adapterd.errors import InputError, NotEnoughDataError
 from adapterd.training.data import Batch, Dataset, Example, training_batches, validation_batches
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 150), size=st.integers(1, 9), seed=st.integers(0, 99), epoch=st.integers(1, 5))
 def test_an_epoch_has_every_example_once(count: int, size: int, seed: int, epoch: int) -> None:
     examples = random_examples(count, seed=1)
@@ -99,6 +100,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Dataset.load(tmp_path)
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=12), tokens=st.integers(1, 120))
 def test_the_parts_of_a_batch_are_within_the_budget_and_lose_nothing(lengths: list[int], tokens: int) -> None:
     batch = Batch.of([Example(tuple(range(length)), 1, str(n)) for n, length in enumerate(lengths)])
