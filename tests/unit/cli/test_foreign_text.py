@@ -77,7 +77,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "outcome": lambda text: retrain.show_outcome(
         Outcome(text, text, True, text, scores(text), {}, False), text, False
     ),
-    "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, False),
+    "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, [text], False),
     "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
     "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
     "gc": lambda text: gc._show(Collection((Item(Kind.FILE, text, text, 1),), (text,)), dry_run=True),

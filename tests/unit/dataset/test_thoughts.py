@@ -125,7 +125,7 @@ def test_where_a_server_does_not_tell_thoughts_apart_the_answer_follows_at_once(
 
 
 def test_preferences_close_the_thought_on_both_sides() -> None:
-    [pair] = encode_pairs([PreferencePair(PROMPT, "good", "bad", "r", "p")], R1, TOKENIZER, END)
+    [pair] = encode_pairs([PreferencePair(PROMPT, "good", "bad", "r", "p", NOW)], R1, TOKENIZER, END)
     assert pair.chosen[pair.prompt_tokens :] == [*letters("</think>\n\ngood"), END]
     assert pair.rejected[pair.prompt_tokens :] == [*letters("</think>\n\nbad"), END]
 
