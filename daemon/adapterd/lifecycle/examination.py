@@ -197,24 +197,12 @@ class Examination:
     def judge(self, papers: Papers, beside: Sequence[Finding] = ()) -> Judged:
         """The verdict on the candidate, by the gates in force."""
         measured, scores = papers.measured(), papers.scores()
-        ours, live, base = (papers.frozen.answers[name].answers for name in (CANDIDATE, LIVE, BASE))
-        canaries = [(ours[place].text, base[place].text) for place in papers.frozen.wrong_in(BASE)]
-        lengths = [
-            (answer.text, other.text, question.reference)
-            for answer, other, question in zip(ours, live, papers.frozen.questions, strict=True)
-        ]
-        others = {name: found.digest for name, found in scores.items() if name != CANDIDATE}
         verdict = judge(
             measured,
             rules_of(self.settings),
             primary=primary_of(self.settings),
             require_improved=self.settings.evaluation.require_improved,
-            beside=[
-                is_another_file(scores[CANDIDATE].digest, others),
-                *beside,
-                answers_differ(canaries),
-                answers_are_complete(lengths),
-            ],
+            beside=[_is_a_file_of_its_own(scores), *beside, *_of_answers(papers.frozen)],
         )
         return Judged(
             verdict.decision,
@@ -277,6 +265,21 @@ def _as_read(paper: Paper, cases: Sequence[EvaluationCase], prompts: ServedPromp
     if faults and len(faults) == len(paper.questions):
         raise StageError(summary(left_out, "all evaluation prompts were cut"), hint="raise evaluation.num_ctx")
     return paper.without(faults), left_out
+
+
+def _is_a_file_of_its_own(scores: Mapping[str, Scores]) -> Finding:
+    others = {name: found.digest for name, found in scores.items() if name != CANDIDATE}
+    return is_another_file(scores[CANDIDATE].digest, others)
+
+
+def _of_answers(paper: Paper) -> list[Finding]:
+    """What the candidate's answers show, whatever they are worth: that it says anything new, and anything at all."""
+    ours, base = (paper.answers[name].answers for name in (CANDIDATE, BASE))
+    live = paper.answers.get(LIVE, paper.answers[BASE]).answers  # a version that is live is not compared with itself
+    canaries = [(ours[place].text, base[place].text) for place in paper.wrong_in(BASE)]
+    triples = zip(ours, live, paper.questions, strict=True)
+    lengths = [(answer.text, other.text, question.reference) for answer, other, question in triples]
+    return [answers_differ(canaries), answers_are_complete(lengths)]
 
 
 @dataclass
