@@ -127,7 +127,8 @@ def compare(first: str, second: str, number: int | None, cases: int, model: str 
     measured = papers.measured(second)
     changed = papers.frozen.changed_most(second, first, cases)
     if as_json:
-        metrics = {each.metric.name: each.against.get(first) for each in measured}
+        compared = {each.metric.name: each.against.get(first) for each in measured}
+        metrics = {name: found and found.summary() for name, found in compared.items()}
         emit_json(
             {
                 "set": papers.evaluation_hash, "metrics": metrics, "changed_most": changed,
@@ -173,7 +174,7 @@ def _run(examiner: "Examiner", version: str, as_json: bool) -> Any:
 
 
 def _described(frozen: "EvaluationSet") -> dict[str, Any]:
-    sources = Counter(case.get("source_id") or "" for case in frozen.cases)
+    sources = Counter(case["source_id"] for case in frozen.cases if case.get("source_id"))
     return {
         "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
         "frozen_at": frozen.created_at,
@@ -183,10 +184,9 @@ def _described(frozen: "EvaluationSet") -> dict[str, Any]:
 def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
     described = _described(frozen)
     word = "frozen" if new else "is in force already, nothing new can judge"
-    say(
-        f"evaluation set {frozen.number} {word}: {described['cases']} cases of {len(described['sources'])} sources, "
-        f"{frozen.content_hash[:12]}"
-    )
+    sources = len(described["sources"])
+    of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources else ""
+    say(f"evaluation set {frozen.number} {word}: {described['cases']} cases{of_sources}, {frozen.content_hash[:12]}")
 
 
 def _tell_scores(judged: Any) -> None:

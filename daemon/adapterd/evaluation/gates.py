@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from adapterd.config import GateRule
 from adapterd.evaluation.metric import Better, Metric, Unit
-from adapterd.evaluation.statistics import LEVEL, WARNING_LEVEL, Comparison, holm
+from adapterd.evaluation.statistics import LEAST_UNITS, LEVEL, WARNING_LEVEL, Comparison, holm
 from adapterd.evaluation.verdict import Decision, Finding, Outcome, Verdict
 
 DEFAULT_MARGIN = 0.02
@@ -20,6 +20,7 @@ SHRUNK = 0.25
 SHRUNK_FROM = 40
 """In characters; of shorter answers, such as labels, the length says nothing."""
 SHRUNK_SHARE = 0.1
+ROUNDING = 1e-9
 CANDIDATE, LIVE, BASE = "candidate", "live", "base"
 
 
@@ -47,19 +48,22 @@ def judge(
     metric that there is not leaves the candidate unproven: a misspelt gate must not stand open.
     """
     known = {each.metric.name: each for each in measured}
-    findings = [*beside, *(_unknown(name, known) for name in rules if name not in known)]
+    findings = [*beside, *(_unknown(name, known, primary) for name in rules if name not in known)]
     ruled = [(known[name], rule) for name, rule in rules.items() if name in known]
     findings += [finding for each, rule in ruled for finding in _findings(each, rule)]
-    critical = [each for each, rule in ruled if rule.critical and LIVE in each.against]
-    if require_improved and critical:
-        findings.append(_improved(_primary(primary, known, critical), critical, require_improved))
+    asked = {name for each in measured for name in each.against}
+    other = LIVE if LIVE in asked else BASE  # a version that is live is judged beside the base
+    critical = [each for each, rule in ruled if rule.critical and other in each.against]
+    chosen = _primary(primary, known, critical)
+    if require_improved and chosen and other in asked:
+        findings.append(_improved(chosen, critical, require_improved, other))
     return _verdict(findings)
 
 
-def _primary(name: str | None, known: Mapping[str, Measured], critical: Sequence[Measured]) -> Measured:
+def _primary(name: str | None, known: Mapping[str, Measured], critical: Sequence[Measured]) -> Measured | None:
     if name is not None and name in known:
         return known[name]
-    return next((each for each in critical if not each.metric.yes_no), critical[0])
+    return next((each for each in critical if not each.metric.yes_no), next(iter(critical), None))
 
 
 def is_another_file(digest: str, others: Mapping[str, str]) -> Finding:
@@ -121,8 +125,9 @@ def _is_shrunk(ours: str, live: str, wanted: str) -> bool:
     return shortest >= SHRUNK_FROM and 0 < len(ours.strip()) < SHRUNK * shortest
 
 
-def _unknown(name: str, known: Mapping[str, Measured]) -> Finding:
-    sentence = f"gates.{name} names no metric of this model; there are {', '.join(known)}"
+def _unknown(name: str, known: Mapping[str, Measured], primary: str | None) -> Finding:
+    setting = f"evaluation.primary = {name}" if name == primary else f"gates.{name}"
+    sentence = f"{setting} names no metric of this model; there are {', '.join(known)}"
     return Finding(name, "a metric", Outcome.UNPROVEN, sentence)
 
 
@@ -206,23 +211,30 @@ class _Gain:
 def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) -> Finding:
     """A guard rail: what is noticeably worse fails; a larger drop than the margin is not accepted of what is critical.
 
-    The margin is never less than one case is worth: of 40, one weighs 0.025.
+    The margin is never less than one unit is worth: of 40 cases, one weighs 0.025.
     """
     metric, comparison = measured.metric, measured.against[other]
     gain = _Gain.of(metric, comparison)
-    allowed = max(margin, 1 / comparison.cases) if metric.bounded else margin
+    allowed = max(margin, 1 / max(1, comparison.clusters)) if metric.bounded else margin
     text = f"not more than {allowed:.3g} worse than {other}"
     moves = f"{metric.name} goes from {comparison.theirs:.3f} ({other}) to {comparison.ours:.3f}"
     if not all(map(math.isfinite, (gain.value, gain.low, gain.noticed))):
         return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which cannot be compared")
     if gain.noticed < -margin or (gain.noticed < 0 and gain.value < -margin):
         return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which is worse")
-    if gain.value >= -allowed or not rule.critical:
+    if not rule.critical or (gain.value >= -allowed and _is_kept_over_cases(metric, comparison, margin)):
         return Finding(metric.name, text, Outcome.PASSED, f"{moves}; a drop of {max(0, -gain.low):.3f} is possible")
     needed = comparison.units_needed(-metric.gain(1.0), WARNING_LEVEL)
     more = f"; {_counted(comparison, needed)} could tell" if needed else ""
     sentence = f"{moves}, and {_counted(comparison)} leave open whether it is worse{more}"
     return Finding(metric.name, text, Outcome.UNPROVEN, sentence)
+
+
+def _is_kept_over_cases(metric: Metric, comparison: Comparison, margin: float) -> bool:
+    """Whether the mean over all cases, in which a source with many cases weighs more, keeps within the margin, too."""
+    if not metric.bounded or not comparison.cases:
+        return True
+    return metric.gain(comparison.over_cases) >= -max(margin, 1 / comparison.cases) - ROUNDING
 
 
 def _gain(measured: Measured, least: float) -> Finding:
@@ -236,28 +248,34 @@ def _gain(measured: Measured, least: float) -> Finding:
     return Finding(metric.name, rule, Outcome.PASSED, sentence)
 
 
-def _improved(primary: Measured, critical: Sequence[Measured], wanted: int) -> Finding:
+def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, other: str) -> Finding:
     """Whether the primary metric is proven better than live's, and enough other critical ones besides."""
     others = [each for each in critical if each is not primary]
     wanted = min(wanted, 1 + len(others))
-    rule = f"{primary.metric.name} better than {LIVE}" + (f", and {wanted - 1} more" if wanted > 1 else "")
-    if LIVE not in primary.against or not primary.metric.bounded:
+    rule = f"{primary.metric.name} better than {other}" + (f", and {wanted - 1} more" if wanted > 1 else "")
+    if other not in primary.against:
+        sentence = f"{primary.metric.name} applies to no case, so nothing can be proven by it; set evaluation.primary"
+        return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
+    if not primary.metric.bounded:
         return _impossible(primary.metric, f"{primary.metric.name} is no mean of scores", "set evaluation.primary")
-    comparison = primary.against[LIVE]
-    better = _proven_better(others) if wanted > 1 else []
+    comparison = primary.against[other]
+    better = _proven_better(others, other) if wanted > 1 else []
     on = f"on {_counted(comparison)}"
     if _Gain.of(primary.metric, comparison).low <= 0:
-        return Finding("improvement", rule, Outcome.UNPROVEN, _open(primary.metric, comparison))
+        return Finding("improvement", rule, Outcome.UNPROVEN, _open(primary.metric, comparison, other))
+    if (over_cases := primary.metric.gain(comparison.over_cases)) <= 0:
+        sentence = f"{primary.metric.name} is better by source, but not over all cases ({over_cases:+.3f})"
+        return Finding("improvement", rule, Outcome.UNPROVEN, f"{on} {sentence}")
     if len(better) < wanted - 1:
-        sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {LIVE} beyond chance"
+        sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {other} beyond chance"
         return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
-    sentence = f"{on} better than {LIVE}: {', '.join(map(_proven, [primary, *better]))}"
+    sentence = f"{on} better than {other}: {', '.join(_proven(each, other) for each in (primary, *better))}"
     return Finding("improvement", rule, Outcome.PASSED, sentence)
 
 
-def _proven_better(others: Sequence[Measured]) -> list[Measured]:
+def _proven_better(others: Sequence[Measured], other: str) -> list[Measured]:
     """Those that are better than live's beyond chance, by Holm's correction for there being several."""
-    comparisons = [each.against[LIVE] for each in others]
+    comparisons = [each.against[other] for each in others]
     adjusted = holm([comparison.p for comparison in comparisons])
     return [
         each
@@ -266,27 +284,36 @@ def _proven_better(others: Sequence[Measured]) -> list[Measured]:
     ]
 
 
-def _proven(measured: Measured) -> str:
-    metric, comparison = measured.metric, measured.against[LIVE]
+def _proven(measured: Measured, other: str) -> str:
+    metric, comparison = measured.metric, measured.against[other]
     gain = _Gain.of(metric, comparison)
     moves = f"{comparison.theirs:.3f} → {comparison.ours:.3f}"
     return f"{metric.name} {moves} (gain {gain.value:.3f}, at least {gain.low:.3f} with 95 % confidence)"
 
 
-def _open(metric: Metric, comparison: Comparison) -> str:
+def _open(metric: Metric, comparison: Comparison, other: str) -> str:
     """Why the cases do not prove an improvement, what they could prove, and how many would prove what shows."""
     moves = f"{comparison.theirs:.3f} → {comparison.ours:.3f}"
-    sentence = f"on {_counted(comparison)} {metric.name} {moves} is not better than {LIVE} beyond chance"
-    if (provable := comparison.provable_gain()) is not None:
+    sentence = f"on {_counted(comparison)} {metric.name} {moves} is not better than {other} beyond chance"
+    if (provable := comparison.provable_gain(metric.gain(1.0))) is not None:
         sentence += f"; as many prove a gain of {provable:.2f} or more"
+    elif comparison.units:
+        sentence += f"; fewer than {LEAST_UNITS} {_units(comparison)} prove nothing"
     needed = comparison.units_needed(metric.gain(1.0))
     return sentence + (f"; if what shows is so, {_counted(comparison, needed)} would prove it" if needed else "")
 
 
 def _counted(comparison: Comparison, needed: int | None = None) -> str:
     """The cases, or how many are needed; sources where cases share them, for those are what is counted then."""
-    shared = comparison.clusters < comparison.cases
     if needed is not None:
-        return f"{needed} such {'sources' if shared else 'cases'}"
-    cases = f"{comparison.cases} unseen cases"
-    return f"{cases} of {comparison.clusters} sources" if shared else cases
+        return f"{needed} such {_units(comparison)}"
+    cases = _number(comparison.cases, "unseen case")
+    return f"{cases} of {_number(comparison.clusters, 'source')}" if _units(comparison) == "sources" else cases
+
+
+def _units(comparison: Comparison) -> str:
+    return "sources" if comparison.clusters < comparison.cases else "cases"
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -28,6 +28,8 @@ WARNING_LEVEL = 0.75
 of bounded_mean.py notice a loss as soon as a one-sided z test at 5 % does, since sqrt(2 log 4) = 1.67."""
 RESAMPLES = 4000
 POWER = 0.8
+LEAST_UNITS = 5
+"""Fewer prove nothing at LEVEL, whatever they are: 1.98 ** 4 < 20."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Comparison:
     ties: int
     d: float | None
     delta: float | None
+    over_cases: float = 0.0
     units: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
     def units_needed(self, direction: float, level: float = LEVEL) -> int | None:
@@ -136,10 +139,12 @@ class Comparison:
             return None
         return BoundedMean(math.copysign(1.0, direction) * np.array(self.units)).needed(1 - level, POWER)
 
-    def provable_gain(self) -> float | None:
-        """The smallest true difference that as many such units prove to be above 0, at `LEVEL` and with `POWER`; None
-        where the metric has no units."""
-        return BoundedMean(np.array(self.units)).provable(ALPHA, POWER) if self.units else None
+    def provable_gain(self, direction: float = 1.0) -> float | None:
+        """The smallest true difference with the sign of `direction` that as many such units prove, at `LEVEL` and with
+        `POWER`; None where none can be, or the metric has no units."""
+        if len(self.units) < LEAST_UNITS:
+            return None
+        return BoundedMean(math.copysign(1.0, direction) * np.array(self.units)).provable(ALPHA, POWER)
 
     def summary(self) -> "Comparison":
         """The comparison as it is kept: without the units, which only the search for more of them needs."""
@@ -151,12 +156,13 @@ def compare(paired: Paired, *, seed: int = 0, by_case: bool = True) -> Compariso
     differences = paired.by_case() if by_case else np.array([])
     proven = _bounded(paired) if paired.bounded else _resampled(paired, seed)
     return Comparison(
-        cases=paired.cases,
+        cases=len(paired.by_case()) if paired.bounded else paired.cases,
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         ties=int((differences == 0).sum()),
         d=_cohens_d(differences) if by_case and not paired.yes_no else None,
         delta=_cliffs_delta(paired) if by_case else None,
+        over_cases=paired.difference(),
         **proven,
     )
 

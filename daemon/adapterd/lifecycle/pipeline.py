@@ -138,6 +138,9 @@ class Pipeline:
         divided = any(row.name == "dataset" and row.state is StageState.DONE for row in self.store.runs.stages(run.id))
         if not divided and run.last_feedback_id < self.store.feedback.last_id(run.model):
             return "feedback came that it does not know"
+        sets = self.store.evaluation_sets.all(run.model)
+        if not divided and (sets[-1].cases if sets else []) != open_plan(self.home, run).evaluation_cases:
+            return "another evaluation set was frozen since"
         return ""
 
     def _abandon(self, run: Run, reason: str) -> None:

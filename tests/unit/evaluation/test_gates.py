@@ -214,6 +214,72 @@ def test_too_few_sources_are_said_to_be_too_few_however_many_cases_they_have() -
     assert verdict.reason.endswith("such sources would prove it")
 
 
+def of_sources(metric: Metric, ours: Any, theirs: Any, sources: Any) -> Measured:
+    """A metric of the candidate against live on cases that share sources."""
+    one = np.ones(len(ours))
+    pair = Paired(np.c_[ours, one], np.c_[theirs, one], np.asarray(sources), metric.value, metric.bounded)
+    return Measured(metric, float(np.mean(ours)), {"live": compare(pair)})
+
+
+ONE_LARGE_SOURCE = np.r_[np.zeros(90), np.arange(1, 11)]
+
+
+def test_what_is_worse_on_most_cases_is_not_promoted_for_its_many_small_sources() -> None:
+    ours, theirs = np.r_[np.full(90, 0.2), np.ones(10)], np.r_[np.full(90, 0.6), np.full(10, 0.4)]
+    verdict = judge([of_sources(SCORE, ours, theirs, ONE_LARGE_SOURCE)], {"score": CRITICAL}, primary="score")
+    assert verdict.decision is not Decision.PROMOTE
+    assert "better by source, but not over all cases (-0.300)" in verdict.reason
+
+
+def test_a_guard_rail_counts_the_cases_of_a_large_source_too() -> None:
+    valid = of_sources(VALID, np.r_[np.zeros(19), np.ones(81)], np.ones(100), ONE_LARGE_SOURCE)
+    score = of_sources(SCORE, np.r_[np.full(90, 0.7), np.ones(10)], np.full(100, 0.3), ONE_LARGE_SOURCE)
+    verdict = judge([valid, score], {"valid": CRITICAL, "score": CRITICAL}, primary="score")
+    assert verdict.decision is not Decision.PROMOTE
+
+
+def test_a_guard_rail_that_applies_to_few_cases_forgives_one_of_those() -> None:
+    applies = np.r_[np.ones(10), np.zeros(90)]
+    ours, theirs = np.c_[np.r_[0.0, np.ones(9), np.zeros(90)], applies], np.c_[applies, applies]
+    cited = Measured(VALID, 0.9, {"live": compare(Paired(ours, theirs, np.arange(100), VALID.value, VALID.bounded))})
+    better = measured(SCORE, [0.9] * 100, live=[0.4] * 100)
+    verdict = judge([cited, better], {"valid": CRITICAL, "score": CRITICAL}, primary="score")
+    assert verdict.decision is Decision.PROMOTE, verdict.reason
+    assert cited.against["live"].cases == 10
+
+
+def test_a_target_for_the_primary_metric_does_not_replace_the_proof() -> None:
+    worse = measured(VALID, share(60, 45), live=share(60, 47))
+    verdict = judge([worse], {"valid": GateRule(min=0.5)}, primary="valid")
+    assert verdict.decision is Decision.NOT_PROVEN
+    assert "valid 0.783 → 0.750 is not better than live beyond chance" in verdict.reason
+
+
+def test_a_version_that_is_live_is_compared_with_the_base() -> None:
+    same = measured(SCORE, [0.5] * 40, base=[0.5] * 40)
+    assert "is not better than base beyond chance" in judge([same], {"score": CRITICAL}, primary="score").reason
+    better = measured(SCORE, [0.9] * 40, base=[0.5] * 40)
+    assert judge([better], {"score": CRITICAL}, primary="score").decision is Decision.PROMOTE
+
+
+def test_too_few_units_are_said_to_prove_nothing() -> None:
+    one = of_sources(SCORE, np.ones(40), np.zeros(40), np.zeros(40))
+    reason = judge([one], {"score": CRITICAL}).reason
+    assert "on 40 unseen cases of 1 source score" in reason
+    assert "fewer than 5 sources prove nothing" in reason
+
+
+def test_what_can_be_proven_is_the_same_for_metrics_of_which_less_is_better() -> None:
+    upwards = measured(VALID, share(100, 3), live=share(100, 0)).against["live"]
+    downwards = measured(LEAKS, share(100, 0), live=share(100, 3)).against["live"]
+    assert upwards.provable_gain(1) == downwards.provable_gain(-1)
+
+
+def test_a_primary_metric_that_there_is_not_is_named_as_the_setting() -> None:
+    verdict = judge([measured(SCORE, [0.9] * 40, live=[0.5] * 40)], {"scroe": CRITICAL}, primary="scroe")
+    assert "evaluation.primary = scroe names no metric of this model; there are score" in verdict.reason
+
+
 def test_a_critical_metric_that_has_no_better_way_is_refused_with_what_to_do() -> None:
     length = mean_of("length", "", lambda *_: 0.0, better=Better.NEITHER, unit=Unit.TOKENS)
     verdict = judged(measured(length, [60.0] * 30, live=[30.0] * 30))

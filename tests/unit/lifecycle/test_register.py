@@ -196,6 +196,13 @@ def test_more_feedback_lets_a_run_begin_anew_that_had_too_little(person: Person,
     assert person.workers.did() == REGISTERING
 
 
+def test_another_evaluation_set_lets_a_run_begin_anew_that_could_not_be_divided(person: Person, adapter: Path) -> None:
+    run = person.fails(adapter, "dataset", StageError("too much is nearly the same as one of the set"))
+    person.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a"}])
+    assert person.register(adapter).run_id != run
+    assert person.told == [f"run {run} is given up: another evaluation set was frozen since"]
+
+
 def test_a_run_that_knows_its_records_goes_on_whatever_comes(person: Person, adapter: Path) -> None:
     run = person.fails(adapter, "merging")
     feedback(person, "b")
