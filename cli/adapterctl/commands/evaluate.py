@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapterctl.app import App
-    from adapterd.dataset.askable import LeftOut
+    from adapterd.dataset.left_out import LeftOut
     from adapterd.evaluation.gates import Measured
     from adapterd.lifecycle.examination import Papers
     from adapterd.lifecycle.examining import Examiner
@@ -220,7 +220,7 @@ def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, s
 
 
 def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
-    from adapterd.dataset.askable import summary
+    from adapterd.dataset.left_out import summary
 
     if left_out:
         say(summary(left_out, "left out, as they cannot be asked or measured"))

@@ -12,7 +12,7 @@ from typing import Any
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Render
 from adapterd.config import DatasetSettings
-from adapterd.dataset.askable import NOTHING_TO_ASK, LeftOut, Prompts, Room, fault_of_case, fault_of_text, summary
+from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, Room, fault_of_case, fault_of_text
 from adapterd.dataset.encoding import (
     EncodedExample,
     EncodedPair,
@@ -22,6 +22,7 @@ from adapterd.dataset.encoding import (
     end_of_turn,
     statistics,
 )
+from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import (
     EvaluationCase,
     Split,

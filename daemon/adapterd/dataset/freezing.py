@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from adapterd.dataset.askable import LeftOut, summary
+from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Fault, case_of, newest_of_each_prompt, sorted_out
 from adapterd.dataset.teaching import Example
 from adapterd.errors import NotEnoughDataError

@@ -12,7 +12,7 @@ from typing import Any
 
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import GateRule, ModelSettings, Task
-from adapterd.dataset.askable import LeftOut, summary
+from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import NotFoundError, StageError
 from adapterd.evaluation.answers import cached

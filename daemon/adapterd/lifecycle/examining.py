@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapterd.config import Settings
-from adapterd.dataset.askable import LeftOut
 from adapterd.dataset.freezing import Strategy, choose_askable
+from adapterd.dataset.left_out import LeftOut
 from adapterd.dataset.split import EvaluationCase, content_hash
 from adapterd.dataset.teaching import Example, example_of
 from adapterd.errors import NotFoundError

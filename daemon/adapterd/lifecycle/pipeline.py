@@ -318,7 +318,7 @@ def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]
 
 def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
     """What the stages of a run want a person to read: how much was learned, and what was left out and why."""
-    from adapterd.dataset.askable import LeftOut, summary
+    from adapterd.dataset.left_out import LeftOut, summary
 
     notes = (results.get("dataset") or {}).get("notes") or ()
     left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]

@@ -11,7 +11,8 @@ from pathlib import Path
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Answer, Message, Prompt
 from adapterd.config import ModelSettings
-from adapterd.dataset.askable import NOTHING_TO_ASK, LeftOut, Prompts, Room, fault_of_case, summary
+from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, Room, fault_of_case
+from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import EvaluationCase
 from adapterd.dataset.teaching import Example
 from adapterd.errors import StageError

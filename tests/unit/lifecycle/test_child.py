@@ -50,3 +50,15 @@ def test_no_module_of_the_current_folder_runs_in_the_process(tmp_path: Path, mod
     )
     assert (done.stdout.strip(), done.returncode) == ("4", 0), done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_notes_of_a_run_load_nothing_heavy() -> None:
+    """The daemon tells them, and it does without numpy and llama.cpp (law 8)."""
+    program = (
+        "import sys\nfrom adapterd.lifecycle.pipeline import notes_of\n"
+        "notes = notes_of({'dataset': {'notes': ['n']}, 'evaluation': {'left_out': "
+        "[{'record': 'r', 'source_id': None, 'reason': 'x'}]}})\n"
+        "print(len(notes), *({'numpy', 'llama_cpp', 'mlx', 'gguf', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2"]
