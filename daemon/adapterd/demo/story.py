@@ -84,6 +84,7 @@ def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: floa
         say("\n— A week later: three times as much feedback, a second version from the base with all of it.")
         written.append(_feedback(stage, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         stage.adapterctl("retrain")
+        summary.values["verdicts"] = _verdicts(stage)
         stage.ollama("list")
         summary.values["base"] = _measure(stage, ModelTags(MODEL).base, unseen)
         summary.values["live"] = _measure(stage, ModelTags(MODEL).live, unseen)
@@ -120,6 +121,12 @@ def _feedback(stage: DemoStage, count: int, seed: int, start: datetime) -> Writt
     return written
 
 
+def _verdicts(stage: DemoStage) -> dict[str, str]:
+    """Why each version is live or not, while nothing is taken back yet."""
+    with Store(Home(stage.home).database) as store:
+        return {version.version: version.reason for version in store.versions.all(MODEL)}
+
+
 def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
     """Ask a tag prompts that nobody has seen, through the runtime, without constrained decoding."""
     options = ChatOptions(num_ctx=NUM_CTX, num_predict=NUM_PREDICT)
@@ -138,11 +145,9 @@ def _read_journal(stage: DemoStage, summary: Summary, written: Sequence[WrittenF
     home = Home(stage.home)
     with Store(home.database) as store:
         files = store.feedback.files(MODEL)
-        versions = store.versions.all(MODEL)[:2]
-        first, second = (store.runs.stages(version.run_id) for version in versions)
+        first, second = (store.runs.stages(version.run_id) for version in store.versions.all(MODEL)[:2])
     took = {row.name: row.seconds for row in first}
     made = {row.name: row.result or {} for row in second}
-    summary.values["verdicts"] = {version.version: version.reason for version in versions}
     summary.seconds |= {name: round(took[stage_name], 3) for name, stage_name in STAGE_OF.items()}
     base = stage.runtime.show(ModelTags(MODEL).base).gguf
     tensors, serving = made["merging"]["tensors"], made["serving"]
