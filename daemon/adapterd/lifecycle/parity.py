@@ -56,8 +56,9 @@ def differences(base: Observed, candidate: Observed, left_out: tuple[str, ...] =
     yield from _of_files(base.served, candidate.served)
     yield from _of_settings(expected, candidate.served.modelfile)
     for conversation, prompt in base.prompts.items():
-        if undated(prompt) != undated(candidate.prompts.get(conversation, "")):
-            yield f"the prompt of {conversation} is another one: {_excerpts(prompt, candidate.prompts[conversation])}"
+        other = candidate.prompts.get(conversation, "")  # missing where the candidate cannot think; told above
+        if undated(prompt) != undated(other):
+            yield f"the prompt of {conversation} is another one: {_excerpts(prompt, other)}"
             return
     if base.reply != candidate.reply:
         yield f"it answers {candidate.reply.text!r}, where the base answers {base.reply.text!r}"

@@ -26,11 +26,15 @@ CONVERSATIONS = {
 }  # fmt: skip
 PLAIN = "a plain question"
 ANSWER_TOKENS = 16
-_THINKING, _REFUSED = "thinking", "refused: "
+_THINKING = "thinking"
 _WAYS = {"": None, ", thinking on": True, ", thinking off": False}
 _KEPT_ALWAYS = ("stop",)
 """Without these a model would be served otherwise than it answered so far."""
 _RETIRED = re.compile("no longer|unsupported|not supported|deprecated|removed|unknown", re.IGNORECASE)
+
+
+class Refusal(str):
+    """The sentence by which a template refuses a conversation, in the place of a prompt."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,9 @@ class Trial:
             for title, messages in CONVERSATIONS.items()
             for words, think in ways.items()
         }
-        if (refused := found[PLAIN]).startswith(_REFUSED):
+        if isinstance(refused := found[PLAIN], Refusal):
             raise UnsupportedModelError(
-                f"{self.name} cannot be asked: {refused.removeprefix(_REFUSED)}",
+                f"{self.name} cannot be asked: {refused}",
                 hint="its chat template does not take a plain question; give a base with another one",
             )
         return found
@@ -106,14 +110,14 @@ class Trial:
         try:
             return self.runtime.render(tag, messages, think=think)
         except RuntimeRefusedError as exc:
-            return _REFUSED + self._named(exc)
+            return Refusal(self._named(exc))
 
     def _counts(self, prompts: Mapping[str, str]) -> dict[str, int]:
         """How many tokens training makes of each conversation that the template takes."""
         from adapterd.base.tokenizer import Tokenizer
 
         tokenizer = Tokenizer.open(self.base.gguf)
-        taken = {title: prompts[title] for title in CONVERSATIONS if not prompts[title].startswith(_REFUSED)}
+        taken = {title: prompts[title] for title in CONVERSATIONS if not isinstance(prompts[title], Refusal)}
         return {title: len(tokenizer.encode_prompt(prompt)) for title, prompt in taken.items()}
 
     def _reply(self, tag: str, counts: Mapping[str, int]) -> Reply:

@@ -123,3 +123,12 @@ def test_dates_of_any_form_are_alike(one: str, other: str) -> None:
 )
 def test_other_texts_are_not(one: str, other: str) -> None:
     assert undated(one) != undated(other)
+
+
+def test_a_candidate_that_cannot_think_any_more_is_told_not_looked_up() -> None:
+    """It has no prompt with thinking on, where the base has one."""
+    thinking = {"a plain question": "Q", "a plain question, thinking on": "Q<think>"}
+    base = observed(prompts=thinking)
+    candidate = observed(prompts={"a plain question": "Q"})
+    [sentence] = told(candidate, base)
+    assert sentence.startswith("the prompt of a plain question, thinking on is another one: ''")
