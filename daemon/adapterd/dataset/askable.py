@@ -28,7 +28,7 @@ PLAIN = (Message(Role.USER, "Yes?"),)
 
 
 @dataclass(frozen=True)
-class Room:
+class TokenLimits:
     """How many tokens a case may take: `num_ctx`, `num_predict` as it is asked, `context` what the model can read."""
 
     num_ctx: int
@@ -106,16 +106,20 @@ class Prompts:
             raise InputError(f"the chat template refuses its conversation: {exc}") from exc
 
 
-def fault_of_case(messages: Prompt, reference: str, prompts: Prompts, tokenizer: Tokenizer, room: Room | None) -> str:
+def fault_of_case(
+    messages: Prompt, reference: str, prompts: Prompts, tokenizer: Tokenizer, limits: TokenLimits | None
+) -> str:
     """Why a case cannot be asked, or its answers not be measured; empty if they can."""
     fault = prompts.fault(messages) or fault_of_reference(reference)
-    if fault or room is None:
+    if fault or limits is None:
         return fault
-    if too_long := room.fault_of_prompt(prompts.tokens(messages)):
+    if too_long := limits.fault_of_prompt(prompts.tokens(messages)):
         return too_long
     tokens = len(tokenizer.encode_continuation(reference))
     return (
-        f"its answer has {tokens} tokens, more than the {room.reference} to compare" if tokens > room.reference else ""
+        f"its answer has {tokens} tokens, more than the {limits.reference} to compare"
+        if tokens > limits.reference
+        else ""
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Render
 from adapterd.config import DatasetSettings
-from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, Room, fault_of_case, fault_of_text
+from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case, fault_of_text
 from adapterd.dataset.encoding import (
     EncodedExample,
     EncodedPair,
@@ -81,7 +81,7 @@ def build_dataset(
     render: Render,
     tokenizer: Tokenizer,
     out: Path,
-    room: Room | None = None,
+    limits: TokenLimits | None = None,
     old_records: int = 0,
     thinks: bool = True,
     thoughts_apart: Callable[[], bool] = always,
@@ -90,7 +90,7 @@ def build_dataset(
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
-    as can be asked within the `room`. What the template or the tokenizer refuses is left out and named.
+    as can be asked within the `limits`. What the template or the tokenizer refuses is left out and named.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
     The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
     does not; `thoughts_apart` tells whether one that a prompt has opened is delivered apart from the content. Raises
@@ -107,10 +107,10 @@ def build_dataset(
         return prompts.fault(example.messages) or fault_of_text(example.completion)
 
     def unaskable(example: Example) -> str:
-        return fault_of_case(example.messages, case_of(example).reference, prompts, tokenizer, room)
+        return fault_of_case(example.messages, case_of(example).reference, prompts, tokenizer, limits)
 
     _require_an_askable_case(
-        frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, room)
+        frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, limits)
     )
     sets = split(examples, settings, frozen=frozen, judged=judged, unusable=unusable, unaskable=unaskable)
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
@@ -230,7 +230,9 @@ def _newest(examples: Sequence[Example], new: AbstractSet[str]) -> set[str]:
 
 def _notes(made: DatasetResult, judging: AbstractSet[str]) -> Iterable[str]:
     """What a person should read of it."""
-    yield f"learned {made.learned} of the {made.newest} newest" + (f"; {len(judging)} of them judge" if judging else "")
+    yield f"learned {made.learned} of the {made.newest} newest" + (
+        f"; in the evaluation set: {len(judging)}" if judging else ""
+    )
     if made.near_duplicates:
         yield f"left out: {made.near_duplicates} examples nearly the same as a case of the evaluation set"
     if made.same_source:

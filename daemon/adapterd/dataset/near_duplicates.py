@@ -1,10 +1,10 @@
 """Prompts that are nearly the same: a model that was trained on one has seen the other.
 
-Two prompts are alike if they share most of their runs of three words (Broder's resemblance, counted exactly), with or
-without the runs that many prompts share, such as an instruction in front of every article. Prompts that were made from
-one template are alike, too, and yet ask different things. So where at least three prompts that differ from a case no
-more than the two do fill the same place in different ways, the place is a blank of a template, and what is filled in
-has to be alike as well.
+Two prompts are alike if they share most of their shingles of three words (Broder's resemblance, counted exactly), with
+or without the shingles that many prompts share, such as an instruction in front of every article. Prompts that were
+made from one template are alike, too, and yet ask different things. So where at least three prompts that differ from a
+case no more than the two do fill the same place in different ways, the place is a blank of a template, and what is
+filled in has to be alike as well.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from functools import cached_property
 import numpy as np
 
 from adapterd.chat import Prompt
-from adapterd.dataset.runs import Corpus, Index, Rows, Runs, words
+from adapterd.dataset.shingles import Corpus, Index, Rows, Shingles, words
 
 ALIKE = 0.7
-"""The share of their runs that two prompts have in common (Jaccard) from which on they are alike."""
+"""The share of their shingles that two prompts have in common (Jaccard) from which on they are alike."""
 FILLED_ALIKE = 0.85
 """The share of the words in the blanks of a case, by rarity, that a prompt that is nearly the same has as well."""
 COMMON = 0.2
-"""The share of prompts above which a run says nothing of a single one."""
+"""The share of prompts above which a shingle says nothing of a single one."""
 FILLINGS = 3
 """A place that prompts fill in so many ways is a blank; two ways are a change of one of them."""
 REACH = 3
@@ -38,9 +38,9 @@ def nearly_among(prompts: Sequence[Prompt], others: Sequence[Prompt], beside: Se
         return [False] * len(prompts)
     texts = [words(prompt) for prompt in (*prompts, *others, *beside)]
     corpus = Corpus.of(texts, range(len(prompts), len(prompts) + len(others)))
-    common = corpus.having.counts > max(2, COMMON * len(corpus.runs))
-    own_sizes = corpus.sizes - corpus.having.counted(np.flatnonzero(common), len(corpus.runs))
-    near = np.zeros(len(corpus.runs), dtype=bool)
+    common = corpus.having.counts > max(2, COMMON * len(corpus.shingles))
+    own_sizes = corpus.sizes - corpus.having.counted(np.flatnonzero(common), len(corpus.shingles))
+    near = np.zeros(len(corpus.shingles), dtype=bool)
     for case in corpus.cases:
         near |= _Case(corpus, case, common, own_sizes).near()
     return [bool(near[row]) for row in corpus.row_of[: len(prompts)]]
@@ -48,7 +48,7 @@ def nearly_among(prompts: Sequence[Prompt], others: Sequence[Prompt], beside: Se
 
 @dataclass(frozen=True)
 class _Case:
-    """All prompts of the corpus as seen from one; `common` are the runs that many share, `own_sizes` the numbers of
+    """All prompts of the corpus as seen from one; `common` are the shingles that many share, `own_sizes` the numbers of
     those that do not belong to all."""
 
     corpus: Corpus
@@ -68,16 +68,16 @@ class _Case:
         return near
 
     @cached_property
-    def runs(self) -> Runs:
-        return self.corpus.runs[self.row]
+    def shingles(self) -> Shingles:
+        return self.corpus.shingles[self.row]
 
     @cached_property
     def _numbers(self) -> Rows:
-        return self.corpus.having.numbers(self.runs.whole)
+        return self.corpus.having.numbers(self.shingles.whole)
 
     @cached_property
     def alike(self) -> Rows:
-        """Of each of its runs, the number of one that stands in the same prompts."""
+        """Of each of its shingles, the number of one that stands in the same prompts."""
         return self.corpus.having.alike[self._numbers]
 
     @cached_property
@@ -85,11 +85,11 @@ class _Case:
         return self._counted(self._numbers)
 
     def _counted(self, numbers: Rows) -> Rows:
-        return self.corpus.having.counted(numbers, len(self.corpus.runs))
+        return self.corpus.having.counted(numbers, len(self.corpus.shingles))
 
     @cached_property
     def distance(self) -> Rows:
-        """How many runs only one of the two has."""
+        """How many shingles only one of the two has."""
         return self.corpus.sizes + len(self._numbers) - 2 * self._shared
 
     def _in_other_words(self, rows: Rows) -> Flags:
@@ -109,12 +109,11 @@ def _resemble(shared: Rows, sizes: Rows, size: int) -> Flags:
 
 @dataclass(frozen=True)
 class _Template:
-    """The prompts near a case, the nearest first, and the places where they differ from it: those of its runs that are
-    not in all of them.
+    """The prompts near a case, the nearest first, and the places where they differ from it: those of its shingles that
+    are not in all of them.
 
-    `has` says which prompt has which of these runs; `blank_from` is the distance from which on the prompts fill a place
-    in FILLINGS ways, `rarity` what a run weighs: nothing if it is common.
-    """
+    `has` says which prompt has which of these shingles; `blank_from` is the distance from which on the prompts fill a
+    place in FILLINGS ways, `rarity` what a shingle weighs: nothing if it is common."""
 
     rows: Rows
     distances: Rows
@@ -125,7 +124,7 @@ class _Template:
 
     @classmethod
     def around(cls, case: "_Case", reach: int) -> "_Template":
-        """Of the prompts that differ from the case by at most so many runs."""
+        """Of the prompts that differ from the case by at most so many shingles."""
         nearby = np.flatnonzero((case.distance > 0) & (case.distance <= reach))
         rows = nearby[np.argsort(case.distance[nearby], kind="stable")]
         ranks = np.full(len(case.distance), len(rows))
@@ -153,13 +152,14 @@ class _Template:
 
     @cached_property
     def _inner(self) -> Flags:
-        """The places between two others: their runs have a word in the middle that is in all three."""
+        """The places between two others: their shingles have a word in the middle that is in all three."""
         follows = np.diff(self.places) == 1
         return np.concatenate([[False], follows[:-1] & follows[1:], [False]]) if len(follows) > 1 else self.places < 0
 
     @cached_property
     def _words(self) -> Flags:
-        """Which prompt has the run of a place or, at inner places, one next to it: so it has the word in the middle."""
+        """Which prompt has the shingle of a place or, at inner places, one next to it: so it has the word in the
+        middle."""
         words = self.has.copy()
         inner = np.flatnonzero(self._inner)
         words[:, inner] |= self.has[:, inner - 1] | self.has[:, inner + 1]
@@ -188,13 +188,13 @@ def _neighbours(chosen: Rows, places: Rows) -> list[Rows]:
     return np.split(chosen, np.flatnonzero(np.diff(places[chosen]) > 1) + 1) if len(chosen) else []
 
 
-def _blank_from(case: _Case, run: int, reach: int) -> float:
-    """The distance from which on the prompts have FILLINGS words behind what the run begins with, or as many in front
-    of what it ends with."""
-    corpus, runs = case.corpus, case.runs
+def _blank_from(case: _Case, shingle: int, reach: int) -> float:
+    """The distance from which on the prompts have FILLINGS words behind what the shingle begins with, or as many in
+    front of what it ends with."""
+    corpus, shingles = case.corpus, case.shingles
     return min(
-        _fillings_from(case, corpus.by_head, runs.heads[run], runs.whole[run], reach),
-        _fillings_from(case, corpus.by_tail, runs.tails[run], runs.whole[run], reach),
+        _fillings_from(case, corpus.by_head, shingles.heads[shingle], shingles.whole[shingle], reach),
+        _fillings_from(case, corpus.by_tail, shingles.tails[shingle], shingles.whole[shingle], reach),
     )
 
 

@@ -1,6 +1,5 @@
 """A function in a process of its own: what needs numpy or llama.cpp, where the daemon does without (law 8)."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -8,16 +7,14 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from adapterd.errors import WorkerLostError
+from adapterd.system.python import isolate_children
 
 T = TypeVar("T")
 
 
 def call(function: Callable[..., T], *values: Any) -> T:
-    """What the function gives or raises; WorkerLostError if its process dies without a word.
-
-    Interpreters that this process starts from then on take nothing from the current folder (`-P`).
-    """
-    os.environ["PYTHONSAFEPATH"] = "1"
+    """What the function gives or raises; WorkerLostError if its process dies without a word."""
+    isolate_children()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
         try:
             return child.submit(function, *values).result()

@@ -11,7 +11,7 @@ from pathlib import Path
 from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import Answer, Message, Prompt
 from adapterd.config import ModelSettings
-from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, Room, fault_of_case
+from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import EvaluationCase
 from adapterd.dataset.teaching import Example
@@ -46,8 +46,8 @@ class ServedPrompts:
 
     def fault(self, messages: Prompt, reference: str) -> str:
         """Why something cannot be asked of one of the tags, or the answers not be measured; empty if they can."""
-        room = self._room
-        faults = (fault_of_case(messages, reference, each, self._tokenizer, room) for each in self._prompts.values())
+        limits = self._limits
+        faults = (fault_of_case(messages, reference, each, self._tokenizer, limits) for each in self._prompts.values())
         return next(filter(None, faults), "")
 
     def fault_of_example(self, example: Example) -> str:
@@ -101,9 +101,9 @@ class ServedPrompts:
         return Tokenizer.open(self.gguf)
 
     @property
-    def _room(self) -> Room:
+    def _limits(self) -> TokenLimits:
         asked = self.settings.evaluation
-        return Room(asked.num_ctx, asked.num_predict, self._tokenizer.context_length)
+        return TokenLimits(asked.num_ctx, asked.num_predict, self._tokenizer.context_length)
 
     @cached_property
     def _prompts(self) -> dict[str, Prompts]:

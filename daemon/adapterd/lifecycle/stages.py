@@ -92,7 +92,7 @@ def importing(job: Job) -> Any:
 def dataset(job: Job) -> Any:
     """Records → encoded sets, by the template and the tokenizer of the served base."""
     from adapterd.base.tokenizer import Tokenizer
-    from adapterd.dataset.askable import Room
+    from adapterd.dataset.askable import TokenLimits
     from adapterd.dataset.build import build_dataset
     from adapterd.dataset.split import EvaluationCase
     from adapterd.lifecycle.served_context import require_judged_context
@@ -114,7 +114,7 @@ def dataset(job: Job) -> Any:
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: _tells_thoughts_apart(job),
             tokenizer=tokenizer,
-            room=Room(asked.num_ctx, asked.num_predict, tokenizer.context_length),
+            limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )

@@ -35,5 +35,11 @@ def safe_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONSAFEPATH": "1"}
 
 
+def isolate_children() -> None:
+    """Have every interpreter that this process starts from now on leave out the current folder, for a library that
+    starts them itself (multiprocessing)."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
 def _is_firm(name: str, value: str) -> bool:
     return name not in _ONE_PLACE or all(Path(part).is_absolute() for part in value.split(os.pathsep))

@@ -13,7 +13,7 @@ from letter_tokenizer import END, LetterTokenizer, letters, render
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
-from adapterd.dataset.askable import Room
+from adapterd.dataset.askable import TokenLimits
 from adapterd.dataset.build import DatasetResult, build_dataset
 from adapterd.dataset.split import EvaluationCase, content_hash
 from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
@@ -342,7 +342,7 @@ def test_what_cannot_be_asked_or_measured_does_not_judge_and_is_named(
     tmp_path: Path, odd: dict[str, Any], reason: str
 ) -> None:
     records = [*RECORDS[:49], replace(RECORDS[49], **odd)]
-    made = build(tmp_path, records, room=Room(num_ctx=320, num_predict=20), max_tokens=10_000)
+    made = build(tmp_path, records, limits=TokenLimits(num_ctx=320, num_predict=20), max_tokens=10_000)
     assert [each.record for each in made.unaskable] == [records[49].content_hash]
     assert made.unaskable[0].reason.startswith(reason)
     assert len(made.evaluation_cases) == 10
@@ -354,7 +354,7 @@ def test_what_cannot_be_asked_or_measured_does_not_judge_and_is_named(
 
 def test_a_prompt_that_the_model_cannot_read_does_not_judge(tmp_path: Path) -> None:
     records = [*RECORDS[:49], replace(RECORDS[49], messages=(LONG,))]
-    made = build(tmp_path, records, room=Room(num_ctx=4096, num_predict=20, context=330), max_tokens=10_000)
+    made = build(tmp_path, records, limits=TokenLimits(num_ctx=4096, num_predict=20, context=330), max_tokens=10_000)
     assert [each.reason for each in made.unaskable] == [
         "its prompt of 319 tokens and an answer of 20 take 339, and the model reads 330 at most"
     ]

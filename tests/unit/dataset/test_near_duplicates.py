@@ -200,12 +200,14 @@ def test_every_pair_above_the_threshold_is_found() -> None:
     for _ in range(150):
         text = natural(rng, 120)
         pairs.append((text, [*text[:-16], *(f"z{rng.randrange(10**6)}" for _ in range(16))]))
-    alike = [len(runs(one) & runs(other)) / len(runs(one) | runs(other)) >= ALIKE for one, other in pairs]
+    alike = [
+        len(shingles(one) & shingles(other)) / len(shingles(one) | shingles(other)) >= ALIKE for one, other in pairs
+    ]
     found = nearly_among([prompt(" ".join(b), "") for _, b in pairs], [prompt(" ".join(a), "") for a, _ in pairs])
     assert sum(alike) > 100
     assert all(near for near, is_alike in zip(found, alike, strict=True) if is_alike)
 
 
-def runs(text: list[str]) -> set[tuple[str, ...]]:
+def shingles(text: list[str]) -> set[tuple[str, ...]]:
     padded = ["<", "<", *text, ">", ">"]
     return {tuple(padded[at : at + 3]) for at in range(len(padded) - 2)}

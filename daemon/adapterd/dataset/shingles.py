@@ -1,4 +1,4 @@
-"""Prompts as sets of runs of words (w-shingling, Broder 1997), indexed so that many are compared with few exactly.
+"""Prompts as sets of shingles (runs of three words; Broder 1997), indexed so that many are compared with few exactly.
 
 Words are what stands between spaces and punctuation; in scripts that put no spaces between words, every character is
 one. Case and punctuation do not count, signs that change the meaning of a formula do.
@@ -13,16 +13,16 @@ import regex
 
 from adapterd.chat import Prompt
 
-RUN_WORDS = 3
+SHINGLE_WORDS = 3
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _WORD = regex.compile(
     rf"[{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[\p{{S}}*/%&#@]|(?<!\p{{L}})-|-(?!\p{{L}})",
     regex.VERSION1,
 )
 _BEFORE, _AFTER = 0, 1
-"""The words that stand before and behind every text, so that its ends are in as many runs as its middle."""
+"""The words that stand before and behind every text, so that its ends are in as many shingles as its middle."""
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93], dtype=np.uint64)
-"""Odd numbers by which words are mixed into the identity of a run."""
+"""Odd numbers by which words are mixed into the identity of a shingle."""
 
 Identities = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -34,20 +34,20 @@ def words(prompt: Prompt) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """The distinct runs of one text in the order in which they stand; `heads` are they without their last word, `tails`
-    without their first."""
+class Shingles:
+    """The distinct shingles of one text in the order in which they stand; `heads` are they without their last word,
+    `tails` without their first."""
 
     whole: Identities
     heads: Identities
     tails: Identities
 
     @classmethod
-    def of(cls, numbers: Sequence[int]) -> "Runs":
+    def of(cls, numbers: Sequence[int]) -> "Shingles":
         """From the numbers of the words."""
-        ends = RUN_WORDS - 1
+        ends = SHINGLE_WORDS - 1
         padded = np.array([*[_BEFORE] * ends, *numbers, *[_AFTER] * ends], dtype=np.uint64)
-        at = np.lib.stride_tricks.sliding_window_view(padded, RUN_WORDS)
+        at = np.lib.stride_tricks.sliding_window_view(padded, SHINGLE_WORDS)
         whole = (at * _FACTORS).sum(axis=1, dtype=np.uint64)
         places = np.sort(np.unique(whole, return_index=True)[1])
         heads, tails = (
@@ -120,10 +120,10 @@ def _known(keys: Identities, row: int, found: Identities, values: Identities) ->
 class Corpus:
     """Distinct texts as rows, `cases` among them; `row_of` says for every text that was given which row it is.
 
-    The indexes know the runs of the cases, and the runs of all texts that begin or end as one of a case's.
+    The indexes know the shingles of the cases, and the shingles of all texts that begin or end as one of a case's.
     """
 
-    runs: Sequence[Runs]
+    shingles: Sequence[Shingles]
     row_of: Sequence[int]
     cases: Sequence[int]
 
@@ -134,28 +134,28 @@ class Corpus:
         numbers = [tuple(vocabulary.setdefault(word, len(vocabulary) + 2) for word in text) for text in texts]
         rows = {text: row for row, text in enumerate(dict.fromkeys(numbers))}
         row_of = [rows[text] for text in numbers]
-        return cls([Runs.of(text) for text in rows], row_of, sorted({row_of[place] for place in cases}))
+        return cls([Shingles.of(text) for text in rows], row_of, sorted({row_of[place] for place in cases}))
 
     @cached_property
     def sizes(self) -> Rows:
-        """How many runs each row has."""
-        return np.array([len(runs.whole) for runs in self.runs])
+        """How many shingles each row has."""
+        return np.array([len(shingles.whole) for shingles in self.shingles])
 
     @cached_property
     def having(self) -> Index:
-        """By a whole run, the rows that have it."""
+        """By a whole shingle, the rows that have it."""
         return self._index("whole")
 
     @cached_property
     def by_head(self) -> Index:
-        """By all but the last word of a run, the rows that have it, with the whole run."""
+        """By all but the last word of a shingle, the rows that have it, with the whole shingle."""
         return self._index("heads")
 
     @cached_property
     def by_tail(self) -> Index:
-        """By all but the first word of a run, the rows that have it, with the whole run."""
+        """By all but the first word of a shingle, the rows that have it, with the whole shingle."""
         return self._index("tails")
 
     def _index(self, part: str) -> Index:
-        keys = np.unique(np.concatenate([getattr(self.runs[case], part) for case in self.cases]))
-        return Index.of(keys, ((getattr(runs, part), runs.whole) for runs in self.runs))
+        keys = np.unique(np.concatenate([getattr(self.shingles[case], part) for case in self.cases]))
+        return Index.of(keys, ((getattr(shingles, part), shingles.whole) for shingles in self.shingles))
