@@ -12,11 +12,11 @@ import numpy as np
 import regex
 
 from adapterd.chat import Prompt
+from adapterd.scripts import UNSPACED
 
 SHINGLE_WORDS = 3
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _WORD = regex.compile(
-    rf"[{_UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+|[\p{{S}}*/%&#@]|(?<!\p{{L}})-|-(?!\p{{L}})",
+    rf"[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}_]--[{UNSPACED}]]+|[\p{{S}}*/%&#@]|(?<!\p{{L}})-|-(?!\p{{L}})",
     regex.VERSION1,
 )
 _BEFORE, _AFTER = 0, 1

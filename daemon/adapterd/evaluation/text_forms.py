@@ -11,13 +11,17 @@ from itertools import islice
 
 import regex
 
+from adapterd.scripts import UNSPACED
+
 MOST_WORDS = 20_000
 """A text counts by so many of its words: no answer needs more, and no answer may take the machine's memory."""
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_BY_CHARACTER = rf"{UNSPACED}\p{{Hangul}}"
 """Scripts that count by their characters: those without spaces, and Korean, whose words carry their particles (KorQuAD
 1.0, Lim et al. 2019, counts it by syllables too)."""
-_CHARACTER = regex.compile(rf"[{_UNSPACED}]")
-_WORD = regex.compile(rf"(?=[{_UNSPACED}])\X|[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]][\w--[{_UNSPACED}]]*", regex.V1)
+_CHARACTER = regex.compile(rf"[{_BY_CHARACTER}]")
+_WORD = regex.compile(
+    rf"(?=[{_BY_CHARACTER}])\X|[[\p{{L}}\p{{N}}_]--[{_BY_CHARACTER}]][\w--[{_BY_CHARACTER}]]*", regex.V1
+)
 _GRAPHEME = regex.compile(r"\X")
 _MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
 _VARIANTS = regex.compile(r"[\uFE0E\uFE0F]")
