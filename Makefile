@@ -45,7 +45,7 @@ bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a
 	.venv/bin/python -m bench.tables
 
 torture: setup ## killed, torn, filled up and raced: takes hours (ARGS="kill --kills 20" for a part, ARGS=--help)
-	PYTHONPATH=tests .venv/bin/python -m torture $(ARGS)
+	.venv/bin/python -m tests.torture $(ARGS)
 
 clean: ## what the checkout accumulated; builds outside it stay
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,10 +18,10 @@ from typing import Any
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.demo.stage import small_model
+from adapterd.deployment.deploy import Deployer
 from adapterd.home import Home
-from adapterd.lifecycle.deploy import Deployer
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store

@@ -1,6 +1,5 @@
 """How near the MLX model's logits come to llama.cpp's, for a tiny random file of every supported architecture."""
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,13 +18,12 @@ def architectures() -> dict[str, dict[str, float]]:
 
     In Gemma's, most of the difference is ggml's: on a CPU its GELU comes from a table of 16-bit floats.
     """
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     with tempfile.TemporaryDirectory() as folder:
         return {name: _agreement(Path(folder) / f"{name}.gguf", name) for name in ARCHITECTURES}
 
 
 def _agreement(path: Path, architecture: str) -> dict[str, float]:
-    from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
+    from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
     write_tiny_gguf(path, architecture=architecture, hidden=WIDTH)
     ids = np.random.default_rng(1).integers(20, 500, size=TOKENS).tolist()

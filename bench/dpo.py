@@ -19,17 +19,17 @@ from typing import Any
 
 import mlx.core as mx
 
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import load_mlx_model
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.demo.newsroom import FAULTS, items
 from adapterd.demo.stage import small_model
 from adapterd.system.blas import preload_environment
-from adapterd.training.adapter import attach_adapter, begin_at
+from adapterd.training.adapter_layers import attach_adapter, begin_at
 from adapterd.training.data import whole_model
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.preferences import VALIDATION_PAIRS, Pair, read_pairs, references
-from adapterd.training.prefix import KeptStates
 from adapterd.training.train import train
 from bench import results
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from adapterd.config import GateRule
 from adapterd.evaluation.gates import LIVE, Measured, judge
-from adapterd.evaluation.metric import Metric, mean_of, share_of
+from adapterd.evaluation.metrics.metric import Metric, mean_of, share_of
 from adapterd.evaluation.statistics import LEVEL, Paired, compare
 from adapterd.evaluation.verdict import Decision
 from bench import gates_skewed, results

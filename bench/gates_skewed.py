@@ -12,7 +12,7 @@ import numpy as np
 
 from adapterd.config import GateRule
 from adapterd.evaluation.gates import LIVE, Measured, judge
-from adapterd.evaluation.metric import Metric, mean_of
+from adapterd.evaluation.metrics.metric import Metric, mean_of
 from adapterd.evaluation.statistics import Array, Comparison, Paired, compare
 from adapterd.evaluation.verdict import Decision
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import gguf
 import numpy as np
 
-from adapterd.base.gguf_file import ByteArray, GgufFile, TensorType
-from adapterd.base.grids import GRID_TYPES, pack, unpack
+from adapterd.base.gguf.gguf_file import ByteArray, GgufFile, TensorType
+from adapterd.base.gguf.grids import GRID_TYPES, pack, unpack
 from bench.models import Kind, quantised
 
 KINDS: tuple[Kind, ...] = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K")

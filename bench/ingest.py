@@ -16,7 +16,7 @@ from typing import Any
 
 from adapterd.demo.newsroom import NewsItem, items
 from adapterd.home import Home
-from adapterd.lifecycle.ingest import ingest
+from adapterd.intake.ingest import ingest
 from adapterd.store import Store
 
 ROOT = Path(__file__).parent.parent

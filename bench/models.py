@@ -16,7 +16,7 @@ import gguf
 import mlx.core as mx
 import numpy as np
 
-from adapterd.base.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.demo.stage import small_model
 from adapterd.system.files import atomic_path, sha256_file
 

@@ -16,7 +16,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from bench.ingest import ROOT
 from bench.ingest import peak_rss_bytes as taken_bytes
 

@@ -9,9 +9,9 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import hidden_states, load_mlx_model, project
-from adapterd.base.packed import PackedEmbedding, PackedLinear
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.model import hidden_states, load_mlx_model, project
+from adapterd.base.mlx.quantized_layers import PackedEmbedding, PackedLinear
 from bench.models import Kind, quantised
 
 KINDS: tuple[Kind, ...] = ("Q4_0", "Q4_1", "Q4_K_M", "Q5_0", "Q5_1", "Q5_K_M", "Q8_0")

@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
 from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.train import train
 from bench import dpo, results
 from bench.training import ROOT, environment

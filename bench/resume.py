@@ -14,11 +14,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.demo.stage import small_model
 from adapterd.training.checkpoint import Pace
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.progress import TrainingProgress
 from adapterd.training.train import train
 from bench.training import ROOT, environment, write_examples

@@ -17,22 +17,22 @@ from pathlib import Path
 import numpy as np
 
 from adapterd.base.architectures import architecture_of
-from adapterd.base.ggml import quantize
-from adapterd.base.gguf_file import FloatArray, GgufFile
-from adapterd.base.llama_model import LlamaModel
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.ggml import quantize
+from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.llama_model import LlamaModel
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
 from adapterd.demo.newsroom import NewsItem, items
 from adapterd.demo.stage import small_model
-from adapterd.merging.adapter import Update, read_adapter
-from adapterd.merging.calibrated import round_all
+from adapterd.merging.blockwise_merge import round_all
 from adapterd.merging.distil import distil
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example, read_examples, spread
+from adapterd.merging.kept_update import adapter_file, divergence, log_probabilities, measure
 from adapterd.merging.merge import CALIBRATION_TOKENS, LEAST_EXAMPLES, STEPS, merge
-from adapterd.merging.retention import adapter_file, divergence, log_probabilities, measure
+from adapterd.merging.updates import Update, read_adapter
 from adapterd.system.files import clone_atomic, write_atomic
-from adapterd.training.adapter import CONFIG
+from adapterd.training.adapter_layers import CONFIG
 from adapterd.training.train import train
 from bench import results
 from bench.models import (

@@ -12,12 +12,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.demo.stage import small_model
 from adapterd.system.files import sha256_file
-from adapterd.training.prefix import KeptStates
-from adapterd.training.together import train_together
+from adapterd.training.distributed.launch import train_together
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.train import train
 from bench.training import ROOT, environment, write_examples
 

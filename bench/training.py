@@ -22,18 +22,18 @@ from mlx_lm.tuner.callbacks import TrainingCallback
 from mlx_lm.tuner.trainer import TrainingArgs
 from mlx_lm.tuner.trainer import train as stock_train
 
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import load_mlx_model
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
 from adapterd.system.blas import preload_environment
-from adapterd.training.adapter import attach_adapter
+from adapterd.training.adapter_layers import attach_adapter
 from adapterd.training.data import Example, training_batches
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.learning_rate import Plan
 from adapterd.training.progress import TrainingProgress, TrainingResult
-from adapterd.training.schedule import Plan
 from adapterd.training.train import train
 
 ROOT = Path(__file__).parent.parent

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from adapterd.chat import Message, Role
 from adapterd.config import Task
-from adapterd.evaluation.catalogue import metrics_for
-from adapterd.evaluation.consistency import consistency
-from adapterd.evaluation.guard import guard_metrics
-from adapterd.evaluation.hygiene import HYGIENE
-from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.metrics.catalogue import metrics_for
+from adapterd.evaluation.metrics.consistency import consistency
+from adapterd.evaluation.metrics.guard import guard_metrics
+from adapterd.evaluation.metrics.hygiene import HYGIENE
+from adapterd.evaluation.metrics.metric import Metric, Question
 
 PAGE = Path(__file__).parent.parent / "docs" / "evaluation.md"
 MARKED = re.compile(r"(<!-- metrics -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -20,11 +20,11 @@ from rich.text import Text
 
 from adapterd import config
 from adapterd.config import RuntimeKind
-from adapterd.daemon.loop import Session
 from adapterd.demo.newsroom import write_feedback
 from adapterd.demo.stage import DemoStage, open_stage, register_base
 from adapterd.home import Home
-from adapterd.lifecycle.locks import exclusive
+from adapterd.supervisor.loop import Session
+from adapterd.system.locks import exclusive
 from adapterd.system.python import module_command
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"

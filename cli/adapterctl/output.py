@@ -83,7 +83,7 @@ def _shown(part: object) -> str:
 
 def emit_json(value: Any) -> None:
     """Print a value as JSON."""
-    from adapterd.lifecycle.plain import to_plain
+    from adapterd.serialization import to_plain
 
     emit_json_line(to_plain(value), indent=2)
 

@@ -27,7 +27,7 @@ from adapterd.printable import set_in
 def adapterd(service: bool) -> None:
     """Watch feedback, train on schedule, prove and promote. Ends at SIGTERM or Ctrl-C; whatever was going on goes on
     at the next start."""
-    from adapterd.daemon.loop import Daemon
+    from adapterd.supervisor.loop import Daemon
 
     home = Home.locate()
     home.create()
@@ -39,7 +39,7 @@ def adapterd(service: bool) -> None:
 
 
 def _log(home: Home, service: bool) -> None:
-    from adapterd.daemon.logs import log_to
+    from adapterd.supervisor.logs import log_to
 
     handlers: list[logging.Handler] = [log_to(home.logs)]
     if not service:

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+ParameterValue = str | int | float | bool
+"""A PARAMETER of a Modelfile; one that is given several times is a tuple of them."""
+
 
 class Role(StrEnum):
     """Who speaks."""

@@ -1,4 +1,4 @@
-"""The child process of a stage: `python -P -m adapterd.worker STAGE RUN_FOLDER` (see lifecycle/workers.py)."""
+"""The child process of a stage: `python -P -m adapterd.worker STAGE RUN_FOLDER` (see runs/stage_process.py)."""
 
 import errno
 import json
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from adapterd.errors import AdapterdError, NoSpaceError, StageError
+from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import PRIVATE_UMASK, Home
-from adapterd.lifecycle.plain import from_plain, to_plain
-from adapterd.lifecycle.plan import PLAN, RESULTS, Plan
-from adapterd.lifecycle.stages import STAGES, Job
+from adapterd.runs.plan import Plan
+from adapterd.runs.stages import STAGES, Job
+from adapterd.serialization import from_plain, to_plain
 
 REPORT_EVERY_S = 0.25
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from acceptance.person import MODEL, SMALL, Person, settings, write_news
 from adapterd.home import Home
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.server import PrivateOllama
+from tests.acceptance.person import MODEL, SMALL, Person, settings, write_news
+from tests.support.tiny_gguf import write_tiny_gguf
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"

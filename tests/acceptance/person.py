@@ -15,8 +15,8 @@ from typing import IO, Any
 from adapterd import config
 from adapterd.demo.newsroom import WrittenFeedback, write_feedback
 from adapterd.home import HOME_VARIABLE, Home
-from adapterd.lifecycle.runtimes import runtime_for
 from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 from adapterd.store.runs import Run, StageRow, StageState
 

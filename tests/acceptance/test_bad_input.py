@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.conftest import begin
-from acceptance.person import MODEL, Person, Said
 from adapterd.home import HOME_VARIABLE, Home
+from tests.acceptance.conftest import begin
+from tests.acceptance.person import MODEL, Person, Said
 
 RECORD = {"prompt": "Title for: a merger in Lyon", "output": "Merger", "correction": "A merger in Lyon", "rating": 2}
 GOOD = json.dumps(RECORD).encode()

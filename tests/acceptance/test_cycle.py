@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from real_ollama import OLLAMA
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person, Said
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.home import Home
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.merging.verify import compare
+from adapterd.serving.runtimes import file_digest
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person, Said
+from tests.support.real_ollama import OLLAMA
 
 FIRST = "1.0.0"
 RECORDS, BROKEN = 12, 5

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Daemon, Person, descendants, is_alive, wait_until, write_news
 from adapterd.home import Home
 from adapterd.store.runs import RunState
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Daemon, Person, descendants, is_alive, wait_until, write_news
 
 VISIBLE_WITHIN_S = 15
 """The product promises 3 s; a busy test machine may take longer."""

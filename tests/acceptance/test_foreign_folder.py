@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from foreign_folder import imported_from, poison
 
-from acceptance.conftest import feed
-from acceptance.person import COMMAND_TIMEOUT_S, Person, Said, wait_until
 from adapterd.home import HOME_VARIABLE
+from tests.acceptance.conftest import feed
+from tests.acceptance.person import COMMAND_TIMEOUT_S, Person, Said, wait_until
+from tests.support.foreign_folder import imported_from, poison
 
 PROGRAMS = Path(sys.executable).parent
 

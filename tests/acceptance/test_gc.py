@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from kept_model import WeightlessRuntime, add_version
-from tiny_gguf import write_tiny_gguf
 
-from acceptance.conftest import begin
-from acceptance.person import MODEL, Person
 from adapterd.store import Store
+from tests.acceptance.conftest import begin
+from tests.acceptance.person import MODEL, Person
+from tests.support.kept_model import WeightlessRuntime, add_version
+from tests.support.tiny_gguf import write_tiny_gguf
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0")
 KEPT = 1

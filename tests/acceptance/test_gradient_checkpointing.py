@@ -4,11 +4,11 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from real_ollama import OLLAMA
 
-from acceptance.conftest import feed
-from acceptance.person import MODEL, Person, settings
 from adapterd.home import Home
+from tests.acceptance.conftest import feed
+from tests.acceptance.person import MODEL, Person, settings
+from tests.support.real_ollama import OLLAMA
 
 LEARNING = (
     "training.gradient_checkpointing=on",

@@ -10,11 +10,11 @@ from subprocess import Popen
 
 import pytest
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person, is_alive, wait_until, worker_of
-from adapterd.lifecycle.stages import CANDIDATE
+from adapterd.formats.run_folder import CANDIDATE
 from adapterd.serving.server import PrivateOllama
 from adapterd.store.runs import RunState
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person, is_alive, wait_until, worker_of
 
 LONG = ("training.epochs=6", "training.patience=1000")
 """Some seconds of training, in which something can happen."""

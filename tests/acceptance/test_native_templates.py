@@ -7,15 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chat_templates import FAMILIES
-from real_ollama import OLLAMA
-from tiny_gguf import write_tiny_gguf
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person
+from adapterd.base_proof.prompt_parity import undated
 from adapterd.chat import Message, Role
 from adapterd.home import Home
-from adapterd.lifecycle.parity import undated
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person
+from tests.support.chat_templates import FAMILIES
+from tests.support.real_ollama import OLLAMA
+from tests.support.tiny_gguf import write_tiny_gguf
 
 VERSION = f"{MODEL}:1.0.0"
 ASKED = (Message(Role.SYSTEM, "Be brief."), Message(Role.USER, "Which city?"))

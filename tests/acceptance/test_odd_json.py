@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from acceptance.conftest import begin
-from acceptance.person import MODEL, Person
+from tests.acceptance.conftest import begin
+from tests.acceptance.person import MODEL, Person
 
 ODD = {
     "a number whose square is no float": '{"price": 1e200}',

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person
 from adapterd.home import Home
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person
 
 FIRST = "1.0.0"
 

@@ -15,16 +15,16 @@ from typing import Any
 import httpx
 import pytest
 from bench.models import Kind, quantised, widen_adapter
-from real_ollama import CANNOT_BE_HAD, ROOT
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person, wait_until
 from adapterd.base.modelfile import Modelfile
 from adapterd.home import Home
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.merging.verify import TensorReport
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person, wait_until
+from tests.support.real_ollama import CANNOT_BE_HAD, ROOT
 
 pytestmark = pytest.mark.ollama
 

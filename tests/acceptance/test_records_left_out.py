@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person, Said
 from adapterd.home import Home
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person, Said
+from tests.support.tiny_gguf import write_tiny_gguf
 
 ALTERNATING = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"

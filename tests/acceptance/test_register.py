@@ -9,9 +9,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from acceptance.conftest import begin, feed
-from acceptance.person import MODEL, Person, Said, descendants, wait_until
 from adapterd.home import Home
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person, Said, descendants, wait_until
 
 RECORDS = 14
 STAGES = ["importing", "dataset", "merging", "serving", "evaluation"]

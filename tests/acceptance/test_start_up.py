@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from acceptance.person import Person
 from adapterctl.main import cli
 from adapterd.home import HOME_VARIABLE
+from tests.acceptance.person import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"mlx", "mlx_lm", "llama_cpp", "numpy", "gguf", "transformers", "ollama"}
@@ -53,7 +53,7 @@ def test_asking_ollama_loads_nothing_heavy(stranger: Person) -> None:
 
 
 def test_the_daemon_loads_nothing_heavy(stranger: Person) -> None:
-    found = imported(stranger, "-c", "import adapterd.daemon.loop, adapterd.__main__")
+    found = imported(stranger, "-c", "import adapterd.supervisor.loop, adapterd.__main__")
     assert "adapterd" in found
     assert found & HEAVY == set()
 

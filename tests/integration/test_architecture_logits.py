@@ -8,15 +8,15 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
-from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 from adapterd.base.architectures import ARCHITECTURES
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import load_mlx_model
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.merging.examples import Example, Samples
 from adapterd.merging.merge import MergeResult, merge
-from adapterd.training.adapter import attach_adapter, save_adapter
+from adapterd.training.adapter_layers import attach_adapter, save_adapter
+from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 EXACT = 1e-5
 """Root mean square of the difference of logits, in standard deviations of the logits. Both compute in fp32."""

@@ -11,15 +11,15 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from mlx_lm.models.cache import make_prompt_cache
-from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
-from adapterd.base.ggml import quantize
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import default_dtype, hidden_states, load_mlx_model, project
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.ggml import quantize
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.base.mlx.model import default_dtype, hidden_states, load_mlx_model, project
 from adapterd.errors import InputError, UnsupportedModelError
 from adapterd.system.blas import preload_environment
 from adapterd.training.checkpoint import CHECKPOINT
+from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 TOLERANCES = {
     # Both compute in fp32; what is left is the order of the sums.
@@ -194,7 +194,7 @@ CHILD = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.training.train import train
 

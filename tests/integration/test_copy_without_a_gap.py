@@ -9,13 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.serving import manifests
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
+from tests.support.tiny_gguf import write_tiny_gguf
 
 TEMPLATE = "{{ range .Messages }}{{ .Role }}: {{ .Content }}\n{{ end }}assistant: "
 ONE, TWO, LIVE = "gap:1.0.0", "gap:1.1.0", "gap:latest"

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real_ollama import OLLAMA
-from tiny_gguf import write_tiny_gguf
 
 from adapterd import config
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import OllamaSettings, RuntimeKind, Settings, Task
+from adapterd.deployment import create_model as create
+from adapterd.deployment.create_model import NewModel, create_model, general_settings
+from adapterd.deployment.deploy import Deployer
 from adapterd.errors import (
     AdapterdError,
     ConfigError,
@@ -22,13 +23,12 @@ from adapterd.errors import (
     UnsupportedModelError,
 )
 from adapterd.home import Home
-from adapterd.lifecycle import create
-from adapterd.lifecycle.create import NewModel, create_model, general_settings
-from adapterd.lifecycle.deploy import Deployer
-from adapterd.lifecycle.runtimes import file_digest, pinned_base, runtime_for
 from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
+from tests.support.real_ollama import OLLAMA
+from tests.support.tiny_gguf import write_tiny_gguf
 
 JINJA = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}<assistant>"
 GO = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}</{{ .Role }}>{{ end }}<assistant>"

@@ -6,26 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import FakeRuntime
-from kept_model import add_version
-from real_ollama import OLLAMA
-from tiny_gguf import write_tiny_gguf
 
 from adapterd import config
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import OllamaSettings, RuntimeKind, Settings, VersionsSettings
+from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import NoSpaceError
 from adapterd.home import Home
-from adapterd.lifecycle.collect import carry_out, plan_collection
-from adapterd.lifecycle.create import NewModel, create_model
-from adapterd.lifecycle.runtimes import file_digest, runtime_for
+from adapterd.housekeeping.collect import carry_out, plan_collection
 from adapterd.serving import handover
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime, StoredFile
+from adapterd.serving.runtimes import file_digest, runtime_for
 from adapterd.serving.server import PrivateOllama
 from adapterd.store import Store
 from adapterd.store.runs import RunState
+from tests.support.fakes import FakeRuntime
+from tests.support.kept_model import add_version
+from tests.support.real_ollama import OLLAMA
+from tests.support.tiny_gguf import write_tiny_gguf
 
 numbers = itertools.count(1)
 MODEL = "frugal"

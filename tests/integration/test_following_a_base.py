@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from fakes import FakeRuntime
+from tests.support.fakes import FakeRuntime
 
 from adapterd import config
 from adapterd.base.modelfile import Modelfile
 from adapterd.home import Home
-from adapterd.lifecycle.drift import repin
+from adapterd.deployment.base_drift import repin
 
 runtime, home = FakeRuntime(), Home(Path(sys.argv[2]))
 runtime.made["tiny:1"] = (sys.argv[3], Modelfile())
@@ -30,9 +30,9 @@ print(*sys.modules)
 def follow(home: Home, gguf: Path) -> tuple[str, set[str]]:
     """What was pinned, and what a process has loaded that did it."""
     home.config_file.write_text('[models.m]\nbase = "tiny:1"\nbase_digest = "old"\n')
-    tests = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", FOLLOW, tests, home.root, gguf], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FOLLOW, root, home.root, gguf], capture_output=True, text=True, check=True
     )
     digest, loaded = done.stdout.splitlines()
     return digest, set(loaded.split())

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapterd.dataset.examples import example_of
 from adapterd.dataset.split import newest_of_each_prompt
-from adapterd.dataset.teaching import example_of
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback import quarantine
 from adapterd.feedback.inbox import drop
-from adapterd.feedback.patience import Patience
+from adapterd.feedback.settling import Patience
 from adapterd.home import Home
-from adapterd.lifecycle import ingest as room
-from adapterd.lifecycle import intake
-from adapterd.lifecycle.ingest import IngestReport, ingest
+from adapterd.intake import file_intake as intake
+from adapterd.intake import ingest as room
+from adapterd.intake.ingest import IngestReport, ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import Quarantined
@@ -552,7 +552,7 @@ def test_kill_9_loses_nothing(place: Place) -> None:
     program = f"""
 import os, pathlib
 from adapterd.home import Home
-from adapterd.lifecycle.ingest import ingest
+from adapterd.intake.ingest import ingest
 from adapterd.store import Store
 home = Home(pathlib.Path({str(place.home.root)!r}))
 kill = lambda done, total: os.kill(os.getpid(), 9)

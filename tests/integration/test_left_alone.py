@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError
-from adapterd.feedback.patience import Patience
+from adapterd.feedback.settling import Patience
 from adapterd.feedback.watch import FolderWatch
 from adapterd.home import Home
-from adapterd.lifecycle.ingest import ingest
+from adapterd.intake.ingest import ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.system import mounts
@@ -244,7 +244,7 @@ def test_a_refused_link_is_taken_once_a_copy_takes_its_place(left: Left, tmp_pat
 def test_a_file_that_is_written_without_a_pause_is_taken_nevertheless(
     rescanned: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapterd.feedback.patience.LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr("adapterd.feedback.settling.LONGEST_WAIT_S", 0.5)
     stop = threading.Event()
     writer = threading.Thread(target=write_without_a_pause, args=(rescanned.inbox / "a.jsonl", stop))
     writer.start()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.merging.examples import Samples, read_examples
 from adapterd.merging.merge import merge
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.train import train
+from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1, epochs=2, batch_size=4, learning_rate=0.01)
 

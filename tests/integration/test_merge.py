@@ -9,17 +9,17 @@ import llama_cpp
 import mlx.core as mx
 import numpy as np
 import pytest
-from tiny_adapter import SAMPLES, few_words, save_factors, touched_tensors, write_adapter
-from tiny_gguf import write_tiny_gguf
-from tolerances import rounding
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, StageError
 from adapterd.merging import merge as merging
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example, Samples
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.merging.verify import compare
+from tests.support.tiny_adapter import SAMPLES, few_words, save_factors, touched_tensors, write_adapter
+from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tolerances import rounding
 
 PROJECTIONS, NORMS = 7, 2
 """Of a block of llama's."""
@@ -346,7 +346,7 @@ def disk_full(*_: Any, **__: Any) -> Any:
     "full",
     ["adapterd.system.files._copy", "adapterd.merging.draft.Draft.replace",
      "adapterd.merging.draft.Draft.rescale", "adapterd.merging.draft.Draft.sync",
-     "adapterd.base.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
+     "adapterd.base.gguf.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
 )  # fmt: skip
 def test_a_disk_that_fills_up_half_way_is_left_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import quick_children
-from tiny_adapter import SAMPLES, write_adapter
-from tiny_gguf import write_tiny_gguf
 
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.system.files import sha256_file
+from tests.support.children import quick_children
+from tests.support.tiny_adapter import SAMPLES, write_adapter
+from tests.support.tiny_gguf import write_tiny_gguf
 
 KILLS, AT_MOST = 30, 60
 HANGS_S = 60.0

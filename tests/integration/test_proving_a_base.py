@@ -12,21 +12,21 @@ from typing import Any
 import gguf
 import httpx
 import pytest
-from chat_templates import DATED, FAMILIES, GO, TOOLS
-from tiny_gguf import write_tiny_gguf
 
 from adapterd import config
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base_proof.proof import proven_base
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import OllamaSettings, Settings
+from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
-from adapterd.lifecycle.base_proof import proven_base
-from adapterd.lifecycle.create import NewModel, create_model
-from adapterd.lifecycle.runtimes import file_digest, pinned_base
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest, pinned_base
 from adapterd.serving.server import PrivateOllama
+from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
+from tests.support.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.ollama
 ASKED = (Message(Role.USER, "Which city?"),)

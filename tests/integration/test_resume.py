@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from children import quick_children
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.training.checkpoint import CHECKPOINT, Pace
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
+from tests.support.children import quick_children
+from tests.support.tiny_gguf import write_tiny_gguf
 
 HANGS_S = 120.0
 KILLS = 7

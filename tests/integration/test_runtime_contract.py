@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_gguf import write_tiny_gguf
 
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
-from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.serving import handover
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
+from tests.support.tiny_gguf import write_tiny_gguf
 
 FRANCE = (Message(Role.USER, "What is the capital of France?"),)
 GENERATION_PROMPT = "<|im_start|>assistant\n"

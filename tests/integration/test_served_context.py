@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import OllamaSettings, Settings
+from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import InputError
 from adapterd.home import Home
-from adapterd.lifecycle.create import NewModel, create_model
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
+from tests.support.tiny_gguf import write_tiny_gguf
 
 if TYPE_CHECKING:
     from adapterd.serving.server import PrivateOllama

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError
-from adapterd.system.service import ServiceSpec
+from adapterd.system.service_manager import ServiceSpec
 from adapterd.system.systemd import SystemdService
 
 needs_systemd_analyze = pytest.mark.skipif(

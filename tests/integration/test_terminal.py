@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from foreign_text import HOSTILE, acts
 
 from adapterd.chat import Message, Role
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
+from tests.support.foreign_text import HOSTILE, acts
 
 ADAPTERCTL = Path(sys.executable).parent / "adapterctl"
 CONFIG = '[models.m]\nbase = "t:1"\nbase_digest = "sha256:00"\n[ollama]\nhost = "http://127.0.0.1:9"\n'

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from real_ollama import OLLAMA
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
-from adapterd.base.tokenizer import Tokenizer
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import TrainingSettings
 from adapterd.dataset.encoding import encode, end_of_turn
-from adapterd.dataset.teaching import Example
-from adapterd.lifecycle.runtimes import file_digest
+from adapterd.dataset.examples import Example
 from adapterd.merging.merge import merge
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.training.train import train
+from tests.support.real_ollama import OLLAMA
+from tests.support.tiny_gguf import write_tiny_gguf
 
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime

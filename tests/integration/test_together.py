@@ -14,23 +14,24 @@ import mlx.core as mx
 import numpy as np
 import psutil
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import sha256_file
-from adapterd.training.prefix import KeptStates
-from adapterd.training.together import free_ports, hosts_file, launch_command, train_together
+from adapterd.training.distributed.launch import free_ports, hosts_file, launch_command, train_together
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.train import train
+from tests.support.tiny_gguf import write_tiny_gguf
 
+WORKER = "adapterd.training.distributed.worker"
 TWO = ("127.0.0.1", "127.0.0.1")
 SETTINGS = TrainingSettings(rank=4, layers=2, epochs=2, batch_size=4, learning_rate=3e-3, patience=99)
 PARENT = """
 import sys
 from pathlib import Path
 from adapterd.config import TrainingSettings
-from adapterd.training.together import train_together
+from adapterd.training.distributed.launch import train_together
 folder = Path(sys.argv[1])
 settings = TrainingSettings(rank=4, layers=2, epochs=1000, patience=1000, hosts=("127.0.0.1", "127.0.0.1"))
 train_together(
@@ -120,7 +121,9 @@ def test_ranks_end_with_the_one_that_asked_for_them(place: Path) -> None:
     while parent.stdout.readline() == "":
         assert parent.poll() is None
     children = psutil.Process(parent.pid).children(recursive=True)
-    assert len([child for child in children if "adapterd.training.rank" in " ".join(child.cmdline())]) >= 2
+    assert (
+        len([child for child in children if "adapterd.training.distributed.worker" in " ".join(child.cmdline())]) >= 2
+    )
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
@@ -139,7 +142,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert Path(command[0]).name == "mlx.launch"
     assert Path(command[0]).exists()
     assert command[command.index("--starting-port") + 1] == "4000"
-    assert command[command.index("--") + 1 :][-2:] == ["adapterd.training.rank", str(tmp_path / "assignment.json")]
+    assert command[command.index("--") + 1 :][-2:] == [
+        "adapterd.training.distributed.worker",
+        str(tmp_path / "assignment.json"),
+    ]
 
 
 def test_no_rank_imports_what_lies_in_a_folder_of_somebody_else(tmp_path: Path) -> None:

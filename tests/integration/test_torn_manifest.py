@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kept_model import add_version
-from real_ollama import OLLAMA
-from tiny_gguf import write_tiny_gguf
 
 from adapterd import config
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import OllamaSettings, RuntimeKind, Settings
+from adapterd.deployment.create_model import NewModel, create_model
+from adapterd.deployment.deploy import Deployer
 from adapterd.errors import AdapterdError, RuntimeRefusedError
 from adapterd.home import Home
-from adapterd.lifecycle.create import NewModel, create_model
-from adapterd.lifecycle.deploy import Deployer
-from adapterd.lifecycle.reconcile import reconcile
-from adapterd.lifecycle.runtimes import file_digest, pinned_base, runtime_for
+from adapterd.housekeeping.reconcile import reconcile
 from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
 from adapterd.serving.server import PrivateOllama
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
+from tests.support.kept_model import add_version
+from tests.support.real_ollama import OLLAMA
+from tests.support.tiny_gguf import write_tiny_gguf
 
 TEMPLATES = {
     "embedded": "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: ",

@@ -10,19 +10,19 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 from adapterd.base.architectures import ARCHITECTURES
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import GradientCheckpointing, TrainingSettings
-from adapterd.merging.adapter import WEIGHTS, read_adapter
 from adapterd.merging.examples import Samples, read_examples
-from adapterd.merging.external import import_adapter
+from adapterd.merging.import_adapter import import_adapter
 from adapterd.merging.merge import merge
+from adapterd.merging.updates import WEIGHTS, read_adapter
 from adapterd.training.checkpoint import Pace
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
+from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 SETTINGS = TrainingSettings(rank=4, alpha=16.0, layers=2, epochs=5, batch_size=4, learning_rate=2e-2, patience=99)
 EVERY_STEP = Pace(0.0, float("inf"), float("inf"))

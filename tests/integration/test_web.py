@@ -20,15 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, openapi
 from schemathesis.openapi.checks import RejectedPositiveData
-from web_bodies import bodies
 
 from adapterd.config import HttpSettings
 from adapterd.errors import BusyError, ConfigError, StoreError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.store import Store
 from adapterd.store.feedback import StoredFeedback
-from adapterd.web import FeedbackServer, desk
+from adapterd.web import FeedbackServer
+from adapterd.web import writer as desk
 from adapterd.web.protocol import MAX_CONNECTIONS, PatientProtocol
+from tests.support.web_bodies import bodies
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "newsbrief-synth"

@@ -1,4 +1,4 @@
-"""`python -m torture [SCENARIO…] [OPTION…]`: torment the product, print and keep the figures.
+"""`python -m tests.torture [SCENARIO…] [OPTION…]`: torment the product, print and keep the figures.
 
 Without names, all scenarios, one after the other. The exit status is 1 if a figure that must be 0 is not, or if a
 scenario could not be carried out.
@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from torture import report
+from tests.torture import report
 
 TERMINATED = 143
 SCENARIOS = {

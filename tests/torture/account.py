@@ -11,16 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from acceptance.person import MODEL
-
 from adapterd.errors import InputError
 from adapterd.feedback.formats import parse
 from adapterd.feedback.listing import name_of
 from adapterd.home import Home
-from adapterd.lifecycle.ingest import ingest
+from adapterd.intake.ingest import ingest
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead, Quarantined
-from torture.report import say
+from tests.acceptance.person import MODEL
+from tests.torture.report import say
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BOM = b"\xef\xbb\xbf"

@@ -1,4 +1,4 @@
-"""A scenario by itself: `python -m torture.race …` prints its figures and keeps none of them."""
+"""A scenario by itself: `python -m tests.torture.race …` prints its figures and keeps none of them."""
 
 import argparse
 import json

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
-from acceptance.person import MODEL
 
 from adapterd.web.server import TOKEN_FILE
-from torture.world import ASK_TIMEOUT_S, World
+from tests.acceptance.person import MODEL
+from tests.torture.world import ASK_TIMEOUT_S, World
 
 GIVE_EVERY_S = 1.0
 ASK_EVERY_S = 1.0

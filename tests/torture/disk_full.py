@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torture.kill import STAGES
-from torture.report import say
-from torture.siege import Siege, siege
-from torture.small_disk import SmallDisk, small_disk
-from torture.world import Where
+from tests.torture.kill import STAGES
+from tests.torture.report import say
+from tests.torture.siege import Siege, siege
+from tests.torture.small_disk import SmallDisk, small_disk
+from tests.torture.world import Where
 
 PLACES = (*STAGES, "ingest", "promote")
 HOME_MB, OLLAMA_MB = 640, 256

@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from acceptance.person import MODEL, Person
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from odd_files import odd_files
 from schemathesis import Case, GenerationMode, openapi
 from schemathesis.openapi.checks import RejectedPositiveData
-from web_bodies import bodies
 
 from adapterd.home import Home
 from adapterd.store import Store
 from adapterd.web.server import TOKEN_FILE
-from torture.account import Inbox
-from torture.alone import alone
-from torture.ready import take_posts, tiny
-from torture.report import say
+from tests.acceptance.person import MODEL, Person
+from tests.support.odd_files import odd_files
+from tests.support.web_bodies import bodies
+from tests.torture.account import Inbox
+from tests.torture.alone import alone
+from tests.torture.ready import take_posts, tiny
+from tests.torture.report import say
 
 AT_ONCE = 250
 """So many examples are drawn in a row, and so many files lie in one inbox."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from acceptance.person import Person
 
-from torture.alone import alone
-from torture.ready import ready, take_posts
+from tests.acceptance.person import Person
+from tests.torture.alone import alone
+from tests.torture.ready import ready, take_posts
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.ingest import ingest_rate
 
-from torture.alone import alone
+from tests.torture.alone import alone
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -4,15 +4,14 @@ import threading
 from contextlib import suppress
 from datetime import datetime
 
-from acceptance.person import MODEL
-
 from adapterd.errors import BusyError
-from adapterd.lifecycle.deploy import tags_lock
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import VersionState
-from torture.world import World
+from adapterd.system.locks import tags_lock
+from tests.acceptance.person import MODEL
+from tests.torture.world import World
 
 TAGS = ModelTags(MODEL)
 

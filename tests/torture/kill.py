@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torture.application import write_lines
-from torture.siege import Siege, siege
+from tests.torture.application import write_lines
+from tests.torture.siege import Siege, siege
 
 VICTIMS = {"daemon": 9, "worker": 6, "command": 5}
 STAGES = ("dataset", "training", "merging", "serving", "evaluation")

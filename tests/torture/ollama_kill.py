@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from adapterd.errors import RuntimeUnavailableError
-from torture.siege import Siege, siege
+from tests.torture.siege import Siege, siege
 
 MOMENTS = ("create", "copy", "generate")
 CREATE_S, COPY_S, GENERATE_S = 0.05, 0.02, 0.5

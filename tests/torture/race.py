@@ -17,18 +17,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from acceptance.person import MODEL, Daemon, Person, wait_until
-
+from adapterd.deployment.deploy import PROMOTE, Deployer
+from adapterd.deployment.history import pile
 from adapterd.errors import AdapterdError, BusyError, InputError
 from adapterd.home import Home
-from adapterd.lifecycle.deploy import PROMOTE, Deployer
-from adapterd.lifecycle.retention import pile
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.versions import Deployment
-from torture.alone import alone
-from torture.ready import ready
-from torture.report import say
+from tests.acceptance.person import MODEL, Daemon, Person, wait_until
+from tests.torture.alone import alone
+from tests.torture.ready import ready
+from tests.torture.report import say
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 TAGS = ModelTags(MODEL)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
-from acceptance.person import MODEL, Person
-from kept_model import add_version
-from tiny_gguf import write_tiny_gguf
-
+from adapterd.deployment.deploy import Deployer
 from adapterd.home import Home
-from adapterd.lifecycle.deploy import Deployer
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.server import PrivateOllama
 from adapterd.store import Store
+from tests.acceptance.person import MODEL, Person
+from tests.support.kept_model import add_version
+from tests.support.tiny_gguf import write_tiny_gguf
 
 ROOT = Path(__file__).resolve().parents[2]
 CHATML = (

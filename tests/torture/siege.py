@@ -11,14 +11,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from acceptance.person import MODEL, write_news
-
 from adapterd.errors import StoreError
 from adapterd.store.runs import RunState
-from torture.application import Asker, Giver
-from torture.journal import Journal
-from torture.report import say
-from torture.world import Where, World, world
+from tests.acceptance.person import MODEL, write_news
+from tests.torture.application import Asker, Giver
+from tests.torture.journal import Journal
+from tests.torture.report import say
+from tests.torture.world import Where, World, world
 
 POLL_S = 0.05
 ASK_FOR_A_RUN_EVERY_S = 0.5

@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from torture.report import say
-from torture.siege import Siege, siege
+from tests.torture.report import say
+from tests.torture.siege import Siege, siege
 
 WARM_UP_SHARE = 0.2
 SAMPLES = 3

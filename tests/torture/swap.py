@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from acceptance.person import MODEL
-
-from adapterd.lifecycle.deploy import Deployer, Swap
+from adapterd.deployment.deploy import Deployer, Swap
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
-from torture.alone import alone
-from torture.ready import Ready, percentiles, ready
+from tests.acceptance.person import MODEL
+from tests.torture.alone import alone
+from tests.torture.ready import Ready, percentiles, ready
 
 BEFORE, AFTER = "1.0.0", "1.1.0"
 TAGS = ModelTags(MODEL)

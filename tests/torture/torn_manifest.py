@@ -6,12 +6,11 @@ import signal
 import time
 from typing import Any
 
-from acceptance.person import MODEL
-
 from adapterd.store.versions import VersionState
-from torture.journal import TAGS
-from torture.siege import Siege, siege
-from torture.world import Where
+from tests.acceptance.person import MODEL
+from tests.torture.journal import TAGS
+from tests.torture.siege import Siege, siege
+from tests.torture.world import Where
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -18,15 +18,15 @@ from typing import Any
 
 import psutil
 import tomli_w
-from acceptance.person import MODEL, SMALL, Person, settings
-from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.home import Home
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
-from torture.ready import CHATML, ollama_binary
+from tests.acceptance.person import MODEL, SMALL, Person, settings
+from tests.support.tiny_gguf import write_tiny_gguf
+from tests.torture.ready import CHATML, ollama_binary
 
 RESTART_AFTER_S = 1.0
 """A daemon that ends at once is not started again at once."""

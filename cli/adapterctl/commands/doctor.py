@@ -12,7 +12,7 @@ MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL
 def doctor(as_json: bool) -> None:
     """Look at everything that is needed: what is installed, reachable, slow or missing, and what to do."""
     from adapterd.home import Home
-    from adapterd.lifecycle.doctor import examine
+    from adapterd.insight.doctor import examine
 
     findings = examine(Home.locate())
     if as_json:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.dataset.left_out import LeftOut
     from adapterd.evaluation.gates import Measured
-    from adapterd.lifecycle.examination import Papers
-    from adapterd.lifecycle.examining import Examiner
+    from adapterd.insight.manual_evaluation import Examiner
+    from adapterd.runs.tag_evaluation import Papers
     from adapterd.store.evaluation_sets import EvaluationSet
 
 CHANGED_MOST = 5
@@ -149,7 +149,7 @@ def compare(first: str, second: str, number: int | None, cases: int, model: str 
 def report(version: str | None, show: bool, model: str | None, as_json: bool) -> None:
     """Write the report of a version (else of what is live): one HTML page on why it was promoted or held."""
     from adapterctl.app import App
-    from adapterd.lifecycle.reporting import write_report
+    from adapterd.insight.report import write_report
 
     app = App()
     examiner = _examiner(app, model)
@@ -163,7 +163,7 @@ def report(version: str | None, show: bool, model: str | None, as_json: bool) ->
 
 
 def _examiner(app: "App", name: str | None) -> "Examiner":
-    from adapterd.lifecycle.examining import Examiner
+    from adapterd.insight.manual_evaluation import Examiner
 
     return Examiner(app.store, app.home, app.settings, app.model(name))
 
@@ -191,7 +191,7 @@ def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
 
 def _tell_scores(judged: Any) -> None:
     from adapterctl.commands.retrain import table_of_scores
-    from adapterd.lifecycle.plain import to_plain
+    from adapterd.serialization import to_plain
 
     table_of_scores(to_plain(judged.scores), to_plain(judged.baselines))
 

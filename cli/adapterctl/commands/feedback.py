@@ -22,7 +22,7 @@ from adapterctl.output import (
 
 if TYPE_CHECKING:
     from adapterctl.app import App
-    from adapterd.lifecycle.ingest import IngestReport
+    from adapterd.intake.ingest import IngestReport
     from adapterd.store.feedback import StoredFeedback
 
 TAGS = [
@@ -151,7 +151,7 @@ def quarantine(model: str | None, as_json: bool) -> None:
 
 def _take(app: "App", name: str, as_json: bool) -> "IngestReport":
     """Take everything that is in the inbox at once: what was just put there is whole."""
-    from adapterd.lifecycle.ingest import ingest
+    from adapterd.intake.ingest import ingest
 
     with StageProgress(quiet=as_json) as progress:
         return ingest(app.store, app.home, name, app.inbox(name), settle_s=0.0, on_progress=bytes_read(progress))

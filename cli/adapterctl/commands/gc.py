@@ -7,7 +7,7 @@ import click
 from adapterctl.output import emit_json, examples, json_option, model_option, name_argument, say, table
 
 if TYPE_CHECKING:
-    from adapterd.lifecycle.collect import Collection
+    from adapterd.housekeeping.collect import Collection
 
 
 @click.command(
@@ -27,8 +27,8 @@ def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
     daemon collects by itself after every run.
     """
     from adapterctl.app import App
-    from adapterd.lifecycle.collect import carry_out, plan_collection
-    from adapterd.lifecycle.runtimes import runtime_for
+    from adapterd.housekeeping.collect import carry_out, plan_collection
+    from adapterd.serving.runtimes import runtime_for
 
     app = App()
     only = app.model(name) if name else None
@@ -41,7 +41,7 @@ def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
 
 
 def _show(collection: "Collection", *, dry_run: bool) -> None:
-    from adapterd.lifecycle.collect import in_words
+    from adapterd.housekeeping.collect import in_words
 
     rows = [(item.what, item.why, in_words(item.size_bytes)) for item in collection.items]
     table(["WHAT", "WHY", "SIZE"], rows, empty="nothing to collect: everything that is there is needed")
@@ -71,7 +71,7 @@ def unpin(version: str, model: str | None, as_json: bool) -> None:
 
 def _pin(version: str, model: str | None, as_json: bool, *, pinned: bool) -> None:
     from adapterctl.app import App
-    from adapterd.lifecycle.retention import pin
+    from adapterd.housekeeping.policy import pin
 
     app = App()
     name = app.model(model)

@@ -60,7 +60,7 @@ def init(
     """
     from adapterctl.app import App
     from adapterd.config import Task
-    from adapterd.lifecycle.create import NewModel, create_model, general_settings
+    from adapterd.deployment.create_model import NewModel, create_model, general_settings
 
     app = App()
     settings = general_settings(app.settings, app.home, host=host, runtime=runtime)

@@ -7,7 +7,7 @@ import click
 from adapterctl.output import Styled, emit_json_line, examples, json_option, local, name_argument, say, say_lines
 
 if TYPE_CHECKING:
-    from adapterd.daemon.logs import Line
+    from adapterd.supervisor.logs import Line
 
 COLOURS = {"warning": "yellow", "error": "red"}
 LEVELS = ("debug", "info", "warning", "error")
@@ -21,9 +21,9 @@ LEVELS = ("debug", "info", "warning", "error")
 @json_option
 def logs(name: str | None, follow: bool, last: int, level: str, as_json: bool) -> None:
     """Show what the daemon did and why, oldest first."""
-    from adapterd.daemon.logs import follow as follow_lines
-    from adapterd.daemon.logs import read
     from adapterd.home import Home
+    from adapterd.supervisor.logs import follow as follow_lines
+    from adapterd.supervisor.logs import read
 
     folder = Home.locate().logs
 

@@ -51,7 +51,7 @@ def resume(name: str | None, as_json: bool) -> None:
 def cancel(name: str | None, reason: str, as_json: bool) -> None:
     """End the run that is going on, or give up one that waits to be continued. What is live stays live."""
     from adapterctl.app import App
-    from adapterd.lifecycle.cancel import cancel as end
+    from adapterd.runs.cancel import cancel as end
 
     app = App()
     name = app.model(name)

@@ -35,8 +35,8 @@ def register(adapter: Path, model: str | None, increment: str, as_json: bool) ->
     """
     from adapterctl.app import App
     from adapterctl.commands.retrain import pipeline, show_outcome, take_feedback
-    from adapterd.lifecycle.register import register as register_adapter
-    from adapterd.lifecycle.versions import Increment
+    from adapterd.runs.register import register as register_adapter
+    from adapterd.runs.version_numbers import Increment
 
     app = App()
     name = app.model(model)

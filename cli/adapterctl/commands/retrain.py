@@ -9,7 +9,7 @@ from adapterctl.output import StageProgress, Styled, bytes_read, emit_json, exam
 
 if TYPE_CHECKING:
     from adapterctl.app import App
-    from adapterd.lifecycle.pipeline import Outcome, Pipeline
+    from adapterd.runs.pipeline import Outcome, Pipeline
 
 
 @click.command(
@@ -30,8 +30,8 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
     stopped. Ends with exit code 0 also if the version is held: being held is a result.
     """
     from adapterctl.app import App
-    from adapterd.lifecycle.locks import is_held
-    from adapterd.lifecycle.requests import require_something_new
+    from adapterd.runs.requests import require_something_new
+    from adapterd.system.locks import is_held
 
     app = App()
     name = app.model(name)
@@ -46,7 +46,7 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
 
 def take_feedback(app: "App", name: str, as_json: bool) -> None:
     """Take in what is in the model's feedback folder before a run, and tell how much it is."""
-    from adapterd.lifecycle.ingest import ingest
+    from adapterd.intake.ingest import ingest
 
     with StageProgress(quiet=as_json) as progress:
         report = ingest(app.store, app.home, name, app.inbox(name), on_progress=bytes_read(progress))
@@ -63,7 +63,7 @@ def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
 
 def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
     """What makes versions, showing its progress and telling a person what it gives up."""
-    from adapterd.lifecycle.pipeline import Pipeline
+    from adapterd.runs.pipeline import Pipeline
 
     def tell(sentence: str) -> None:
         if not as_json:
@@ -74,8 +74,8 @@ def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
 
 def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:
     """Let the daemon do it, and watch if that is wanted."""
-    from adapterd.lifecycle import requests
-    from adapterd.lifecycle.pipeline import notes_of
+    from adapterd.runs import requests
+    from adapterd.runs.pipeline import notes_of
 
     asked = requests.ask_daemon(app.store, app.home, name, afresh=now)
     if follow:

@@ -26,7 +26,7 @@ def run(prompt: str, version: str | None, system: str | None, model: str | None,
     """
     from adapterctl.app import App
     from adapterd.chat import ChatOptions, Message, Role
-    from adapterd.lifecycle.runtimes import runtime_for
+    from adapterd.serving.runtimes import runtime_for
     from adapterd.serving.tags import ModelTags
 
     app = App()

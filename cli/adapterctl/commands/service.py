@@ -7,7 +7,7 @@ import click
 from adapterctl.output import emit_json, examples, fields, json_option, say
 
 if TYPE_CHECKING:
-    from adapterd.system.service import ServiceStatus
+    from adapterd.system.service_manager import ServiceStatus
 
 
 @click.group(epilog=examples("adapterctl service install", "adapterctl service status --json"))
@@ -25,7 +25,8 @@ def _command(name: str, doing: str, done: str) -> None:
     def act(as_json: bool) -> None:
         from adapterd.home import Home
         from adapterd.system.python import module_command
-        from adapterd.system.service import ServiceSpec, service_for
+        from adapterd.system.service import service_for
+        from adapterd.system.service_manager import ServiceSpec
 
         home = Home.locate()
         manager = service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))

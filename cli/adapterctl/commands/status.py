@@ -21,7 +21,7 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
-    from adapterd.lifecycle.status import ModelStatus, RunStatus, Status
+    from adapterd.insight.status import ModelStatus, RunStatus, Status
 
 NEEDS_ATTENTION = 10
 INDENT = 12
@@ -41,7 +41,7 @@ INDENT = 12
 def status(name: str | None, check: bool, as_json: bool) -> None:
     """Show what is live, what is going on, and what comes next, on one screen."""
     from adapterctl.app import App
-    from adapterd.lifecycle.status import status as look
+    from adapterd.insight.status import status as look
 
     app = App()
     found = look(app.home, app.settings, only=app.model(name) if name else None)

@@ -11,7 +11,7 @@ from adapterctl.output import Styled, emit_json, examples, json_option, name_arg
 def triage(name: str | None, as_json: bool) -> None:
     """Say whether training is worth it: how often which failure occurs, and what there is to learn from."""
     from adapterctl.app import App
-    from adapterd.lifecycle.triage import triage as weigh
+    from adapterd.insight.triage import triage as weigh
 
     app = App()
     found = weigh(app.store, app.model(name))

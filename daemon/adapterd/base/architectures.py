@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapterd.base.gguf_file import SUPPORTED_TYPES, GgufFile
+from adapterd.base.gguf.gguf_file import SUPPORTED_TYPES, GgufFile
 from adapterd.base.hyperparameters import (
     LONG_FACTORS,
     ROPE_FACTORS,

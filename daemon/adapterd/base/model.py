@@ -11,7 +11,7 @@ class BaseModel:
     """A served GGUF. `digest` is `sha256:<hex>` of the file's bytes, which Ollama also names its blob by.
 
     `modelfile` is what a version inherits; `prompting` the identity of how the runtime prompts the base, if it was
-    proven (see `lifecycle/base_proof.py`).
+    proven (see `base_proof/proof.py`).
     """
 
     tag: str

@@ -12,10 +12,9 @@ from importlib.resources import files
 from typing import Any
 
 from adapterd.base.modelfile_text import commands
-from adapterd.chat import Message, Role
+from adapterd.chat import Message, ParameterValue, Role
 from adapterd.errors import InputError, UnsupportedModelError
 
-ParameterValue = str | int | float | bool
 DEFAULT_TEMPLATE = "{{ .Prompt }}"
 """What Ollama shows for a model that has no template of its own; handing it on would switch off the GGUF's."""
 

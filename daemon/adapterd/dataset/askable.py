@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Prompt, Render, Role
 from adapterd.errors import InputError, RuntimeRefusedError
 

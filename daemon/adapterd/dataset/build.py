@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Render
 from adapterd.config import DatasetSettings
 from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case, fault_of_text
@@ -22,6 +22,7 @@ from adapterd.dataset.encoding import (
     end_of_turn,
     statistics,
 )
+from adapterd.dataset.examples import Example, PreferencePair, example_of, pairs_of
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import (
     EvaluationCase,
@@ -32,7 +33,6 @@ from adapterd.dataset.split import (
     split,
     split_pairs,
 )
-from adapterd.dataset.teaching import Example, PreferencePair, example_of, pairs_of
 from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.record import FeedbackRecord

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role
-from adapterd.dataset.teaching import Example, PreferencePair
+from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.thoughts import Thoughts, always
 
 _MARK = "MARKED-ANSWER"

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Fault, case_of, newest_of_each_prompt, sorted_out
-from adapterd.dataset.teaching import Example
 from adapterd.errors import NotEnoughDataError
 
 

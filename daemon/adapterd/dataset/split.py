@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from adapterd.chat import Prompt, as_dicts, from_dicts, without_thought
 from adapterd.config import DatasetSettings
+from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.dataset.near_duplicates import nearly_among
-from adapterd.dataset.teaching import Example, PreferencePair
 from adapterd.dataset.validation import Arrival, validating
 from adapterd.errors import NotEnoughDataError, StageError
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from adapterd.base.tokenizer import Tokenizer
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role, closing_of, last_tag, opens_thought, thought_and_answer
 
 _MARK, _HIDDEN = "MARKED-ANSWER", "MARKED-THOUGHT"

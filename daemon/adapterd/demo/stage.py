@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.base.modelfile import Modelfile, ParameterValue
+from adapterd.base.modelfile import Modelfile
+from adapterd.chat import ParameterValue
 from adapterd.config import RuntimeKind
 from adapterd.errors import NotFoundError, RuntimeUnavailableError, StageError
 from adapterd.home import HOME_VARIABLE
-from adapterd.lifecycle.runtimes import file_digest
 from adapterd.printable import printable_lines
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
 from adapterd.system.python import module_command, safe_environment
 

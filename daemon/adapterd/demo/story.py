@@ -16,9 +16,9 @@ from adapterd.config import RuntimeKind, Task
 from adapterd.demo import newsroom
 from adapterd.demo.newsroom import NewsItem, WrittenFeedback
 from adapterd.demo.stage import DemoStage, open_stage, register_base, say
-from adapterd.evaluation.catalogue import metrics_for
 from adapterd.evaluation.evaluate import Answers, ask_all, score
-from adapterd.evaluation.metric import Question
+from adapterd.evaluation.metrics.catalogue import metrics_for
+from adapterd.evaluation.metrics.metric import Question
 from adapterd.home import Home
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store

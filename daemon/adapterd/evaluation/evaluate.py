@@ -13,7 +13,7 @@ import numpy as np
 from adapterd.chat import Answer, Ask
 from adapterd.errors import AdapterdError, StageError
 from adapterd.evaluation.gates import Measured
-from adapterd.evaluation.metric import Metric, Question, Rows
+from adapterd.evaluation.metrics.metric import Metric, Question, Rows
 from adapterd.evaluation.statistics import Array, Paired, compare
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapterd.config import GateRule
-from adapterd.evaluation.metric import Better, Metric, Unit
+from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.statistics import LEAST_UNITS, LEVEL, WARNING_LEVEL, Comparison, holm
 from adapterd.evaluation.verdict import Decision, Finding, Outcome, Verdict
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapterd.errors import InputError
 from adapterd.feedback.listing import ENDINGS, InboxFile, inbox_file, name_of, stamp_of, walk
-from adapterd.feedback.patience import LONGEST_WAIT_S, Patience, reread_s
+from adapterd.feedback.settling import LONGEST_WAIT_S, Patience, reread_s
 from adapterd.system.files import clone_open, write_atomic
 
 MAX_NAME_BYTES = 128  # of an imported file's own name: file systems take 255, and temporary names are longer

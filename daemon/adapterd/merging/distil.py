@@ -18,11 +18,11 @@ import mlx.optimizers as optim
 import numpy as np
 
 from adapterd.base.architectures import Architecture
-from adapterd.base.blocks import Blocks
-from adapterd.base.mlx_model import project
-from adapterd.base.weights import put_weights, trained_weights
-from adapterd.merging.calibration import Calibration, block_of, put
+from adapterd.base.mlx.blocks import Blocks
+from adapterd.base.mlx.model import project
+from adapterd.base.mlx.weights import put_weights, trained_weights
 from adapterd.merging.draft import Draft
+from adapterd.merging.hessian import Calibration, block_of, put
 
 SCALE_RATE = 3e-4
 GAIN_RATE = 1e-5

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adapterd.base.gguf_file import ByteArray, FloatArray, GgufFile, TensorType, dequantize
-from adapterd.base.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
+from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, GgufFile, TensorType, dequantize
+from adapterd.base.gguf.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
 from adapterd.errors import StageError
 
 ALL_ROWS = slice(None)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from adapterd.base.ggml import quantize
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.grids import CodeArray
+from adapterd.base.gguf.ggml import quantize
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.grids import CodeArray
 from adapterd.errors import NoSpaceError, StageError
-from adapterd.merging.adapter import Update, read_adapter
-from adapterd.merging.calibrated import calibrate
+from adapterd.merging.blockwise_merge import calibrate
 from adapterd.merging.distil import Distillation
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Samples, spread
-from adapterd.merging.retention import SUFFIXES, Retention, fits, measure
+from adapterd.merging.kept_update import SUFFIXES, Retention, fits, measure
 from adapterd.merging.rounding import round_plainly
+from adapterd.merging.updates import Update, read_adapter
 from adapterd.merging.verify import TensorReport, compare
 from adapterd.system import files
 from adapterd.system.processors import processors

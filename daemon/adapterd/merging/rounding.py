@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adapterd.base.grids import Grid
+from adapterd.base.gguf.grids import Grid
 from adapterd.errors import StageError
 
 DAMPING = 0.001

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.base.gguf_file import GgufFile, TensorInfo
+from adapterd.base.gguf.gguf_file import GgufFile, TensorInfo
 
 
 @dataclass(frozen=True)

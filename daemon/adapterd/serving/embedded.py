@@ -185,8 +185,8 @@ class EmbeddedRuntime:
         return self._loaded[2]
 
     def _open(self, blob: Path, num_ctx: int) -> Any:
-        from adapterd.base.gguf_file import GgufFile
-        from adapterd.base.served_metadata import served_metadata
+        from adapterd.base.gguf.gguf_file import GgufFile
+        from adapterd.base.gguf.served_metadata import served_metadata
 
         metadata = served_metadata(GgufFile.open(blob))
         try:
@@ -198,7 +198,7 @@ class EmbeddedRuntime:
     def _llama(self) -> Any:
         from llama_cpp import Llama
 
-        from adapterd.base import llama_log
+        from adapterd.base.gguf import llama_log
 
         llama_log.silence()
         return Llama

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from adapterd.store.agenda import Agenda
 from adapterd.store.database import Database, utc_now
 from adapterd.store.evaluation_sets import EvaluationSets
 from adapterd.store.events import Events
 from adapterd.store.feedback import Feedback
 from adapterd.store.runs import Runs
+from adapterd.store.schedule_state import Agenda
 from adapterd.store.versions import Versions
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from adapterd.errors import AdapterdError
 from adapterd.home import HOME_VARIABLE
 from adapterd.system.commands import FOREGROUND, Completed, Run, checked, run_command
-from adapterd.system.service import (
+from adapterd.system.service_manager import (
     ServiceSpec,
     ServiceStatus,
     is_outdated,

@@ -8,8 +8,8 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_unflatten
 
-from adapterd.base.random_state import random_key, set_random_key
-from adapterd.base.weights import mismatch, put_weights
+from adapterd.base.mlx.random_state import random_key, set_random_key
+from adapterd.base.mlx.weights import mismatch, put_weights
 from adapterd.errors import InputError
 
 _MODEL, _OPTIMIZER, _RANDOM = "model/", "optimizer/", "random"

@@ -21,7 +21,7 @@ import numpy as np
 from adapterd import __version__
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.system.files import atomic_path, sha256_file
-from adapterd.training.adapter import WEIGHTS
+from adapterd.training.adapter_layers import WEIGHTS
 from adapterd.training.data import TRAIN, VALIDATION
 from adapterd.training.preferences import PAIRS, VALIDATION_PAIRS
 

@@ -11,10 +11,10 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from adapterd.base.mlx_model import hidden_states, project
+from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import TrainingSettings
 from adapterd.errors import InputError, NotEnoughDataError
-from adapterd.training.ranks import Ranks
+from adapterd.training.process_group import Ranks
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 _WINDOW_BATCHES = 16

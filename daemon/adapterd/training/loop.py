@@ -14,10 +14,10 @@ import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
-from adapterd.base.lanes import ONE_LANE, Lanes
+from adapterd.base.mlx.streams import ONE_LANE, Lanes
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import write_atomic
-from adapterd.training.adapter import CONFIG, WEIGHTS, save_adapter
+from adapterd.training.adapter_layers import CONFIG, WEIGHTS, save_adapter
 from adapterd.training.arrays import gather, put_back
 from adapterd.training.checkpoint import Checkpoint, CheckpointFile
 from adapterd.training.data import (
@@ -28,16 +28,16 @@ from adapterd.training.data import (
     validation_batches,
     whole_model,
 )
+from adapterd.training.learning_rate import Plan
 from adapterd.training.preferences import (
     PairBatch,
     Pairs,
     measure,
 )
+from adapterd.training.process_group import ALONE, Ranks
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
-from adapterd.training.ranks import ALONE, Ranks
 from adapterd.training.recipe import Recipe
-from adapterd.training.schedule import Plan
-from adapterd.training.tally import Judged, Tally
+from adapterd.training.trainer_state import Judged, Tally
 
 METRICS = "metrics.jsonl"
 

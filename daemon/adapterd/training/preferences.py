@@ -14,11 +14,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from adapterd.base.lanes import ONE_LANE, Lanes
+from adapterd.base.mlx.streams import ONE_LANE, Lanes
 from adapterd.config import TrainingSettings
 from adapterd.errors import InputError
 from adapterd.training.data import Batch, Example, Forward, grouped
-from adapterd.training.ranks import Ranks
+from adapterd.training.process_group import Ranks
 
 PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 

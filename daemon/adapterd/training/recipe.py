@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, Range, TrainingSettings
 
 RATE, WIDTH = 5e-4, 2000

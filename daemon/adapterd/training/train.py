@@ -12,16 +12,18 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from adapterd.base.architectures import computed_as
-from adapterd.base.blocks import Blocks
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.lanes import ONE_LANE, Lanes
-from adapterd.base.mlx_model import BlockwiseModel, default_dtype, on_gpu
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.blocks import Blocks
+from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
+from adapterd.base.mlx.streams import ONE_LANE, Lanes
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.system.files import sha256_file
-from adapterd.training.adapter import attach_adapter, begin_at
+from adapterd.training.adapter_layers import attach_adapter, begin_at
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
 from adapterd.training.data import Dataset, Example, Forward
+from adapterd.training.hidden_state_cache import KeptStates, Prefix
+from adapterd.training.learning_rate import Plan
 from adapterd.training.loop import DivergedError, Report, Trainer
 from adapterd.training.memory import Demand, budget_bytes, fit, keep_some_for_next_time, says_memory_is_short
 from adapterd.training.preferences import (
@@ -34,11 +36,9 @@ from adapterd.training.preferences import (
     references,
     without_chosen,
 )
-from adapterd.training.prefix import KeptStates, Prefix
+from adapterd.training.process_group import ALONE, Ranks
 from adapterd.training.progress import TrainingProgress, TrainingResult
-from adapterd.training.ranks import ALONE, Ranks
 from adapterd.training.recipe import Recipe
-from adapterd.training.schedule import Plan
 
 PLENTY = 0.8
 """Of the memory that there is."""

@@ -14,12 +14,12 @@ from starlette.routing import Route
 from adapterd import __version__
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.checks import shown
-from adapterd.web import answers
-from adapterd.web.answers import Answer, Refusal, problem
-from adapterd.web.bucket import Bucket
-from adapterd.web.desk import Desk
-from adapterd.web.gate import Gate, token_refusal
+from adapterd.web import replies as answers
+from adapterd.web.loopback import Gate, token_refusal
 from adapterd.web.openapi import description
+from adapterd.web.rate_limit import Bucket
+from adapterd.web.replies import Answer, Refusal, problem
+from adapterd.web.writer import Desk
 
 BODIES_AT_ONCE = 8
 """So many bodies are held in memory at a time; further posts wait."""

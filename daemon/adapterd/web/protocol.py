@@ -12,7 +12,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adapterd.web.answers import Answer, problem, too_busy
+from adapterd.web.replies import Answer, problem, too_busy
 
 MAX_CONNECTIONS = 64
 """More than these are told so; more than twice as many are cut off, for every one holds a file of the daemon."""

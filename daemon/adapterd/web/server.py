@@ -74,9 +74,9 @@ class FeedbackServer:
 
     def _run(self, listening: socket.socket, token: str, on_ready: "Callable[[Listener], object]") -> None:
         from adapterd.web.app import Api
-        from adapterd.web.bucket import Bucket
-        from adapterd.web.desk import Desk
         from adapterd.web.listener import Listener
+        from adapterd.web.rate_limit import Bucket
+        from adapterd.web.writer import Desk
 
         with Desk(self._home.database, self._models) as desk:
             bucket = Bucket(self._settings.requests_per_minute)

@@ -4,11 +4,11 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from tiny_gguf import write_tiny_gguf
 
 from adapterd.base.architectures import ARCHITECTURES, architecture_of, check_supported
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, UnsupportedModelError
+from tests.support.tiny_gguf import write_tiny_gguf
 
 
 def checked(path: Path, **options: Any) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from tiny_gguf import mlx_logits, write_tiny_gguf
 
 from adapterd.base.architectures import check_supported
-from adapterd.base.expanded import write_expanded
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.dequantized import write_expanded
 from adapterd.errors import AdapterdError, InputError, UnsupportedModelError
+from tests.support.tiny_gguf import mlx_logits, write_tiny_gguf
 
 
 def refusal(path: Path, **options: Any) -> str:

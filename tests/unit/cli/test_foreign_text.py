@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign_text import HOSTILE, acts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapterctl import output
 from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status
-from adapterd.daemon.logs import Line
-from adapterd.lifecycle.collect import Collection, Item, Kind
-from adapterd.lifecycle.pipeline import Outcome
-from adapterd.lifecycle.status import ModelStatus, RunStatus, RuntimeStatus, Status
+from adapterd.housekeeping.collect import Collection, Item, Kind
+from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
+from adapterd.runs.pipeline import Outcome
 from adapterd.store.feedback import StoredFeedback
-from adapterd.system.service import ServiceStatus
+from adapterd.supervisor.logs import Line
+from adapterd.system.service_manager import ServiceStatus
+from tests.support.foreign_text import HOSTILE, acts
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLI = Path(output.__file__).parent

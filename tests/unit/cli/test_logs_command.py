@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from adapterd.daemon.logs import FILE, Line
 from adapterd.home import Home
+from adapterd.supervisor.logs import FILE, Line
 
 Command = Callable[..., Result]
 AT = datetime(2026, 1, 2, 20, 0, 5, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_what_is_written_later_is_shown_after_what_was_there(
     def follow(folder: Path) -> Iterator[Line]:
         yield from (Line(AT, level, level, model="m") for level in LEVELS)
 
-    monkeypatch.setattr("adapterd.daemon.logs.follow", follow)
+    monkeypatch.setattr("adapterd.supervisor.logs.follow", follow)
     log(line("old"))
     assert words(adapterctl("logs", "-f")) == ["old", *LEVELS[1:]]
     assert words(adapterctl("logs", "-f", "m", "--level", "error", "-n", "0")) == ["error", "critical"]

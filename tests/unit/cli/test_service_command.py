@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapterd.system.service import ServiceSpec
+from adapterd.system.service_manager import ServiceSpec
 
 
 def test_the_service_takes_nothing_from_the_folder_it_works_in(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from letter_tokenizer import END, LetterTokenizer, letters, render
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
@@ -18,6 +17,7 @@ from adapterd.dataset.build import DatasetResult, build_dataset
 from adapterd.dataset.split import EvaluationCase, content_hash
 from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
 from adapterd.record import FeedbackRecord
+from tests.unit.dataset.letter_tokenizer import END, LetterTokenizer, letters, render
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOKENIZER = LetterTokenizer()

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from letter_tokenizer import END, TEXT_END, LetterTokenizer, letters, render
 
 from adapterd.chat import Message, Role
 from adapterd.dataset.encoding import EncodedExample, TokenStatistics, encode, end_of_turn, statistics
-from adapterd.dataset.teaching import Example
+from adapterd.dataset.examples import Example
+from tests.unit.dataset.letter_tokenizer import END, TEXT_END, LetterTokenizer, letters, render
 
 TOKENIZER = LetterTokenizer()
 PROMPT = (Message(Role.SYSTEM, "Be short."), Message(Role.USER, "Why?"))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
+from adapterd.dataset.examples import Example
 from adapterd.dataset.freezing import MOST_STRATA, Strategy, choose_cases
 from adapterd.dataset.split import MIN_EXAMPLES
-from adapterd.dataset.teaching import Example
 from adapterd.errors import NotEnoughDataError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
+from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Split, content_hash, split, split_pairs
-from adapterd.dataset.teaching import Example, PreferencePair
 from adapterd.errors import NotEnoughDataError, StageError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from letter_tokenizer import END, LetterTokenizer, letters
 
 from adapterd.chat import Message, Role, after_opened_thought, closing_of, thought_and_answer, without_thought
 from adapterd.dataset.encoding import encode, encode_pairs
-from adapterd.dataset.teaching import Example, PreferencePair
+from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.thoughts import Thoughts
+from tests.unit.dataset.letter_tokenizer import END, LetterTokenizer, letters
 
 TOKENIZER = LetterTokenizer()
 PROMPT = (Message(Role.USER, "Title?"),)

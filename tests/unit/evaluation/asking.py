@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from adapterd.chat import Answer, Message, Role
-from adapterd.evaluation.metric import Metric, Question
+from adapterd.evaluation.metrics.metric import Metric, Question
 
 
 def question(reference: str, asked: str = "?", name: str = "q") -> Question:

@@ -5,18 +5,18 @@ import math
 from typing import Any
 
 import pytest
-from asking import answer, question
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adapterd.config import Task
-from adapterd.evaluation.catalogue import baselines, metrics_for
-from adapterd.evaluation.consistency import consistency, together
 from adapterd.evaluation.evaluate import Answers, score
-from adapterd.evaluation.guard import guard_items, passes
-from adapterd.evaluation.hygiene import HYGIENE
-from adapterd.evaluation.json_values import INVALID, parse_json
-from adapterd.evaluation.metric import Better
+from adapterd.evaluation.metrics.catalogue import baselines, metrics_for
+from adapterd.evaluation.metrics.consistency import consistency, together
+from adapterd.evaluation.metrics.guard import guard_items, passes
+from adapterd.evaluation.metrics.hygiene import HYGIENE
+from adapterd.evaluation.metrics.json_values import INVALID, parse_json
+from adapterd.evaluation.metrics.metric import Better
+from tests.unit.evaluation.asking import answer, question
 
 TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(
     ["", " ", "\ud800", "[1]", "I don't know", "…", "今天", "NaN"]

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from asking import answer, question
 
 from adapterd.chat import Answer, Message
 from adapterd.errors import RuntimeUnavailableError, StageError
 from adapterd.evaluation.evaluate import Answers, ask_all, measure, score
-from adapterd.evaluation.json_metrics import EXACT
-from adapterd.evaluation.text_metrics import SOURCE_HIT, TOKEN_F1, rouge_metrics
+from adapterd.evaluation.metrics.json_metrics import EXACT
+from adapterd.evaluation.metrics.text_metrics import SOURCE_HIT, TOKEN_F1, rouge_metrics
+from tests.unit.evaluation.asking import answer, question
 
 QUESTIONS = [question(f"answer {n}", f"question {n}", f"p{n}") for n in range(4)]
 

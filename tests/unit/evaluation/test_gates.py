@@ -17,7 +17,7 @@ from adapterd.evaluation.gates import (
     is_kept,
     judge,
 )
-from adapterd.evaluation.metric import Better, Metric, Unit, mean_of, share_of
+from adapterd.evaluation.metrics.metric import Better, Metric, Unit, mean_of, share_of
 from adapterd.evaluation.statistics import Paired, compare
 from adapterd.evaluation.verdict import Decision, Outcome, Verdict
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapterd.evaluation.refusals import refuses
+from adapterd.evaluation.metrics.refusals import refuses
 
 REFUSALS = [
     "I do not know.",

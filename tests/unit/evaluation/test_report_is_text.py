@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign_text import HOSTILE, acts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapterd.evaluation.report import charts, page
 from adapterd.evaluation.report.page import Material, render
+from tests.support.foreign_text import HOSTILE, acts
 
 NAMES = (
     'x"><script>document.title = 1</script>',

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from adapterd.evaluation.metric import ratio
+from adapterd.evaluation.metrics.metric import ratio
 from adapterd.evaluation.statistics import LEVEL, Comparison, Paired, compare, holm
 
 Array = NDArray[np.float64]

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import pytest
-from asking import answer, question
 
 from adapterd.chat import Answer
 from adapterd.errors import RuntimeRefusedError, RuntimeUnavailableError
-from adapterd.evaluation.catalogue import baselines
 from adapterd.evaluation.evaluate import Answers, measure, score
-from adapterd.evaluation.metric import Better, Metric, Parts, Question, Unit, mean_of, share_of
-from adapterd.evaluation.text_metrics import TOKEN_F1, semantic
+from adapterd.evaluation.metrics.catalogue import baselines
+from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, Unit, mean_of, share_of
+from adapterd.evaluation.metrics.text_metrics import TOKEN_F1, semantic
+from tests.unit.evaluation.asking import answer, question
 
 QUESTIONS = [question(text, name=text) for text in ("one", "two", "three", "four")]
 Score = Callable[[Question, Answer], float | None]

@@ -249,7 +249,7 @@ def test_a_folder_on_a_share_is_blind_and_yet_hints_at_what_is_written_here(
 def test_the_room_does_not_load_watchdog_until_it_watches() -> None:
     code = (
         "import sys; import adapterd.record, adapterd.feedback.formats, adapterd.feedback.watch, "
-        "adapterd.lifecycle.ingest; heavy = {'watchdog', 'numpy', 'mlx', 'llama_cpp', 'pydantic'}; "
+        "adapterd.intake.ingest; heavy = {'watchdog', 'numpy', 'mlx', 'llama_cpp', 'pydantic'}; "
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,21 +10,21 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from tiny_adapter import few_words, touched_tensors, write_adapter
-from tiny_gguf import write_tiny_gguf
-from tolerances import assert_close, rounding, through_blocks
 
 from adapterd.base.architectures import architecture_of
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.grids import rescale
-from adapterd.base.mlx_model import BlockwiseModel, hidden_states, load_mlx_model, project
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.grids import rescale
+from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model, project
 from adapterd.merging import distil as distilling
-from adapterd.merging.adapter import read_adapter
-from adapterd.merging.calibrated import calibrate
-from adapterd.merging.calibration import Calibration
+from adapterd.merging.blockwise_merge import calibrate
 from adapterd.merging.distil import Distillation, Gain, GridLinear, distil, divergence
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import batches
+from adapterd.merging.hessian import Calibration
+from adapterd.merging.updates import read_adapter
+from tests.support.tiny_adapter import few_words, touched_tensors, write_adapter
+from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tolerances import assert_close, rounding, through_blocks
 
 LEARNED, WATCHED = few_words(8), few_words(3, seed=6)
 DOWN = "blk.1.ffn_down.weight"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import StageError
 from adapterd.merging.draft import Draft
 from adapterd.merging.verify import compare
+from tests.support.tiny_gguf import write_tiny_gguf
 
 DOWN, NORM = "blk.1.ffn_down.weight", "blk.1.ffn_norm.weight"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_adapter import few_words
 
 from adapterd.errors import InputError
 from adapterd.merging.examples import PROMPT_WEIGHT, Example, Samples, batches, read_examples, spread
+from tests.support.tiny_adapter import few_words
 
 SHORT, LONG = Example((5, 6, 7), 1), Example((1, 2, 3, 4, 8), 3)
 EXAMPLES = st.lists(

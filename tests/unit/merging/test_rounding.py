@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapterd.base.ggml import quantize
-from adapterd.base.grids import Grid, unpack
+from adapterd.base.gguf.ggml import quantize
+from adapterd.base.gguf.grids import Grid, unpack
 from adapterd.errors import StageError
 from adapterd.merging.rounding import DAMPING, Feedback, round_with_feedback
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hand_clock import HandClock
 
 from adapterd.store import Store
+from tests.support.hand_clock import HandClock
 
 
 @pytest.fixture

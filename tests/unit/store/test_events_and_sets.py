@@ -1,12 +1,12 @@
 """The history, and the frozen evaluation sets."""
 
 import pytest
-from hand_clock import HandClock
 
 from adapterd.errors import StoreError
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.events import Event
+from tests.support.hand_clock import HandClock
 
 CASES = [{"id": "p1", "messages": [{"role": "user", "content": "Grüße"}], "source_id": None}]
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hand_clock import HandClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from adapterd.chat import Message, Role
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead, NewFeedback, Quarantined, StoredFeedback
+from tests.support.hand_clock import HandClock
 
 RECORD = NewFeedback(
     content_hash="c1",

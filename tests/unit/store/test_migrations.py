@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from adapterd.store import Store
-from adapterd.store.agenda import Outlook
 from adapterd.store.migrations import MIGRATIONS
 from adapterd.store.runs import Run, RunState
+from adapterd.store.schedule_state import Outlook
 from adapterd.store.versions import Deployment, Version, VersionState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hand_clock import HandClock
 
 from adapterd.errors import StoreError
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
+from tests.support.hand_clock import HandClock
 
 
 def start(store: Store, run_id: str, model: str = "m", *, last_feedback_id: int = 0) -> Run:

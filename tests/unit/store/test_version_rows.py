@@ -1,10 +1,10 @@
 """Versions, what is live, and changes of tags that were begun."""
 
 import pytest
-from hand_clock import HandClock
 
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Intent, Version, VersionState
+from tests.support.hand_clock import HandClock
 
 
 def add(store: Store, version: str, model: str = "m", *, digest: str = "d") -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from service_managers import AWKWARD, PYTHON
 
-from adapterd.system.service import ServiceSpec
+from adapterd.system.service_manager import ServiceSpec
+from tests.unit.system.service_managers import AWKWARD, PYTHON
 
 
 @pytest.fixture

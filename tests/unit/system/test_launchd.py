@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from service_managers import ALREADY_LOADED, DOMAIN, NOT_LOADED, NOTHING_BOOTED, PYTHON, TARGET, Commands
 
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.system.commands import Completed
 from adapterd.system.launchd import BOOTSTRAP_DELAYS_S, START_DELAYS_S, STOP_DELAYS_S, LaunchdService
-from adapterd.system.service import ServiceSpec
+from adapterd.system.service_manager import ServiceSpec
+from tests.unit.system.service_managers import (
+    ALREADY_LOADED,
+    DOMAIN,
+    NOT_LOADED,
+    NOTHING_BOOTED,
+    PYTHON,
+    TARGET,
+    Commands,
+)
 
 RUNNING = """gui/501/dev.adapterd = {
 	active count = 4

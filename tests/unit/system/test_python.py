@@ -38,7 +38,7 @@ def test_the_interpreter_is_named_in_one_place_only() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable"
     }
-    assert found == {"daemon/adapterd/system/python.py", "daemon/adapterd/training/together.py"}
+    assert found == {"daemon/adapterd/system/python.py", "daemon/adapterd/training/distributed/launch.py"}
 
 
 def test_no_command_runs_a_module_of_its_own_accord() -> None:

@@ -8,13 +8,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_managers import PYTHON, Launchd, Systemd
 
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.system.commands import run_command
 from adapterd.system.launchd import LaunchdService
-from adapterd.system.service import Service, ServiceSpec, service_for
+from adapterd.system.service import service_for
+from adapterd.system.service_manager import Service, ServiceSpec
 from adapterd.system.systemd import SystemdService
+from tests.unit.system.service_managers import PYTHON, Launchd, Systemd
 
 COMMANDS = ("install", "uninstall", "start", "stop", "restart")
 Make = Callable[[ServiceSpec], Service]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from service_managers import AWKWARD, PYTHON, Commands
 
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.system.commands import Completed
-from adapterd.system.service import ServiceSpec
+from adapterd.system.service_manager import ServiceSpec
 from adapterd.system.systemd import PROPERTIES, SystemdService
+from tests.unit.system.service_managers import AWKWARD, PYTHON, Commands
 
 NO_USER_BUS = Completed(1, stderr="Failed to connect to bus: No medium found\n")
 

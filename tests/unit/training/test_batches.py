@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_llama import random_examples
 
 from adapterd.errors import InputError, NotEnoughDataError
 from adapterd.training.data import Batch, Dataset, Example, training_batches, validation_batches
+from tests.unit.training.tiny_llama import random_examples
 
 
 @settings(deadline=None)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llama import adapted, random_examples
 
 from adapterd.training.checkpoint import CHECKPOINT, CheckpointFile, Pace
 from adapterd.training.data import Dataset
 from adapterd.training.loop import METRICS, Trainer
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
+from tests.unit.training.tiny_llama import adapted, random_examples
 
 DATA = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 EVERY_STEP = Pace(0.0, math.inf, math.inf)

@@ -9,13 +9,13 @@ import mlx.nn as nn
 import pytest
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
-from tiny_llama import TERMS, adapted, random_examples, tiny_llama
-from tolerances import assert_close, rounding
 
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
-from adapterd.training.adapter import attach_adapter, begin_at, save_adapter
+from adapterd.training.adapter_layers import attach_adapter, begin_at, save_adapter
 from adapterd.training.data import Batch, Example, whole_model
+from tests.support.tolerances import assert_close, rounding
+from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny_llama
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
 

@@ -10,16 +10,16 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.blocks import Blocks
-from adapterd.base.gguf_file import GgufFile
-from adapterd.base.mlx_model import BlockwiseModel, load_mlx_model
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.blocks import Blocks
+from adapterd.base.mlx.model import BlockwiseModel, load_mlx_model
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
-from adapterd.training.adapter import attach_adapter
+from adapterd.training.adapter_layers import attach_adapter
 from adapterd.training.data import Batch, Example
 from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
+from tests.support.tiny_gguf import write_tiny_gguf
 
 DEMAND = Demand(
     fixed_bytes=8_000_000_000, value_bytes=2, width=5120, ffn=13_824, heads=40, vocabulary=152_064, blocks=16,

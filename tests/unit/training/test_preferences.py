@@ -10,10 +10,8 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from tiny_llama import TERMS, VOCABULARY, adapted, random_examples, tiny_llama
-from tolerances import rounding
 
-from adapterd.base.mlx_model import hidden_states, project
+from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import Preferences
 from adapterd.errors import InputError
 from adapterd.training.checkpoint import CheckpointFile
@@ -31,6 +29,8 @@ from adapterd.training.preferences import (
 )
 from adapterd.training.progress import TrainingResult
 from adapterd.training.recipe import Recipe
+from tests.support.tolerances import rounding
+from tests.unit.training.tiny_llama import TERMS, VOCABULARY, adapted, random_examples, tiny_llama
 
 SETTINGS = Recipe(rank=4, layers=2, learning_rate=1e-2, patience=99, preferences=Preferences.DPO)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_gguf import write_tiny_gguf
 
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.training.recipe import EXPONENTS, Recipe, suitable_rate
+from tests.support.tiny_gguf import write_tiny_gguf
 
 OPEN = TrainingSettings(batch_size=4)
 

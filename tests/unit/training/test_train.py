@@ -11,21 +11,21 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from tiny_gguf import write_tiny_gguf
-from tolerances import rounding, through_blocks
 
-from adapterd.base.blocks import Blocks
-from adapterd.base.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.blocks import Blocks
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import sha256_file
 from adapterd.training import loop
-from adapterd.training.adapter import WEIGHTS
+from adapterd.training.adapter_layers import WEIGHTS
 from adapterd.training.checkpoint import CheckpointFile, Pace, identity
-from adapterd.training.prefix import KeptStates
+from adapterd.training.hidden_state_cache import KeptStates
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 from adapterd.training.train import SLOWER, train
+from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tolerances import rounding, through_blocks
 
 SETTINGS = TrainingSettings(rank=4, layers=2, epochs=2, batch_size=4, learning_rate=3e-3, patience=99)
 NAME = "model/model.layers.2.self_attn.q_proj.lora_a"

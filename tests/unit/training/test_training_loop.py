@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
-from tiny_llama import TERMS, adapted, random_examples, tiny_llama
-from tolerances import assert_close, rounding
 
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import Batch, Dataset, Example, training_batches, whole_model
+from adapterd.training.learning_rate import Plan
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
-from adapterd.training.schedule import Plan
+from tests.support.tolerances import assert_close, rounding
+from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny_llama
 
 LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 

@@ -4,11 +4,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.models import llama
-from tolerances import through_blocks
 
 from adapterd.config import TrainingSettings
-from adapterd.training.adapter import attach_adapter
+from adapterd.training.adapter_layers import attach_adapter
 from adapterd.training.data import Example
+from tests.support.tolerances import through_blocks
 
 VOCABULARY = 64
 LONGEST = 16

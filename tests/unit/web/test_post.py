@@ -4,10 +4,10 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import given
-from web_bodies import bodies
 
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.web.post import Post, chosen_model, read_post
+from tests.support.web_bodies import bodies
 
 
 @pytest.mark.parametrize(

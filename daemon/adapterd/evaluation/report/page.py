@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from adapterd.evaluation.label_metrics import BINS
+from adapterd.evaluation.metrics.label_metrics import BINS
 from adapterd.evaluation.report import charts
 from adapterd.printable import printable_lines
 

@@ -1,0 +1,274 @@
+"""The grid that a served tensor lives on: which values its bytes can take, and how to choose others without moving it.
+
+value = scale · code + minimum, with one scale and one minimum for each group of columns in a row. Only the codes are
+ever exchanged here. Rows stand alone, so a tensor too large for memory can go through in slices of rows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, TensorType
+from adapterd.errors import InputError
+
+CodeArray = npt.NDArray[np.int16]
+Scales = tuple[FloatArray, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The values a tensor can take: `scale` and `minimum` (rows, groups) in float32, codes from `low` to `high`.
+
+    `group` is the number of columns that share a scale, which may be negative or zero.
+    """
+
+    scale: FloatArray
+    minimum: FloatArray
+    low: int
+    high: int
+    group: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The tensor's (rows, columns)."""
+        rows, groups = self.scale.shape
+        return rows, groups * self.group
+
+    def values(self, codes: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """What codes (rows, columns) stand for, float32, to the bit what gguf dequantises.
+
+        Raises ValueError for codes of another shape, or not integers.
+        """
+        _require_codes(codes, self.shape)
+        grouped = codes.reshape(*self.scale.shape, self.group)
+        values: FloatArray = np.multiply(self.scale[..., None], grouped, dtype=np.float32)
+        values += self.minimum[..., None]
+        return values.reshape(self.shape)
+
+
+def unpack(raw: ByteArray, type_name: str) -> tuple[Grid, CodeArray]:
+    """The grid of a tensor's bytes (rows, bytes of a row), and its codes (rows, columns).
+
+    Raises InputError for a type without such a grid and for scales that are not finite, ValueError for bytes that are
+    not whole blocks.
+    """
+    layout = _layout(type_name)
+    rows, columns = _shape(raw, type_name)
+    blocks = _blocks(np.ascontiguousarray(raw), type_name)
+    scale, minimum = (part.reshape(rows, columns // layout.group) for part in layout.scales(blocks))
+    return Grid(scale, minimum, layout.low, layout.high, layout.group), layout.codes(blocks).reshape(rows, columns)
+
+
+def pack(raw: ByteArray, codes: npt.NDArray[np.integer[Any]], type_name: str) -> ByteArray:
+    """The tensor's bytes (rows, bytes of a row) with these codes (rows, columns) in place of its own.
+
+    Every other bit stays. Raises InputError for a type without such a grid, ValueError for bytes that are not whole
+    blocks and for codes of another shape, not integers, or outside of the type's range.
+    """
+    layout = _layout(type_name)
+    _require_codes(codes, _shape(raw, type_name))
+    outside = (codes < layout.low) | (codes > layout.high)
+    if outside.any():
+        raise ValueError(f"{type_name} has codes {layout.low}…{layout.high}, not {codes[outside][0]}")
+    packed: ByteArray = np.array(raw, order="C")
+    layout.put(_blocks(packed, type_name), codes.astype(np.int16, copy=False))
+    return packed
+
+
+def has_minimums(type_name: str) -> bool:
+    """Whether groups of this type have a minimum beside their scale; raises InputError for a type without a grid."""
+    return len(_layout(type_name).halves) > 1
+
+
+def rescale(raw: ByteArray, factors: Sequence[FloatArray], type_name: str) -> ByteArray:
+    """The tensor's bytes (rows, bytes of a row) with the float16 numbers of its blocks multiplied.
+
+    `factors` are one (rows, blocks) for the blocks' scales, and for the types that have minimums one for these; of a
+    K-quant's block, they multiply what all its 6-bit scales and minimums are multiples of. A number whose product a
+    float16 cannot hold stays. So does every other bit. Raises InputError for a type without such a grid, ValueError
+    for bytes that are not whole blocks and factors of another number or shape.
+    """
+    layout = _layout(type_name)
+    rows, columns = _shape(raw, type_name)
+    shape = (rows, columns // TensorType.named(type_name).block_values)
+    if [factor.shape for factor in factors] != [shape] * len(layout.halves):
+        raise ValueError(f"{type_name} takes {len(layout.halves)} factors of the shape {shape}")
+    changed: ByteArray = np.array(raw, order="C")
+    blocks = _blocks(changed, type_name)
+    for start, factor in zip(layout.halves, factors, strict=True):
+        half = blocks[:, start : start + 2].view("<f2")
+        with np.errstate(over="ignore"):
+            product = (half * factor.reshape(half.shape).astype(np.float32)).astype("<f2")
+        np.copyto(half, product, where=np.isfinite(product))
+    return changed
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """`bits` bits of every code of a block, in `size_bytes` bytes from `start`; they are the code's from bit `lift` up.
+
+    The bytes are runs of `run` bytes. A run holds the lowest bits of its bytes first, then the next ones: with 4 bits
+    and runs of 16, low nibbles are columns 0…15 and high nibbles columns 16…31.
+    """
+
+    start: int
+    size_bytes: int
+    run: int
+    bits: int
+    lift: int = 0
+
+    def read(self, blocks: ByteArray) -> ByteArray:
+        """This plane's part of the codes as they are stored, (blocks, columns)."""
+        fields = self._bytes(blocks).reshape(len(blocks), self.size_bytes // self.run, 1, self.run) >> self._shifts
+        fields &= self._mask
+        fields <<= np.uint8(self.lift)
+        return fields.reshape(len(blocks), self.size_bytes * 8 // self.bits)
+
+    def write(self, blocks: ByteArray, stored: ByteArray) -> None:
+        """Put the part of `stored` (blocks, columns) that belongs here in place; no other byte changes."""
+        runs = (len(blocks), self.size_bytes // self.run, 8 // self.bits, self.run)
+        fields = (stored >> np.uint8(self.lift)).reshape(runs)
+        fields &= self._mask
+        fields <<= self._shifts
+        self._bytes(blocks)[:] = np.bitwise_or.reduce(fields, axis=2).reshape(len(blocks), self.size_bytes)
+
+    def _bytes(self, blocks: ByteArray) -> ByteArray:
+        return blocks[:, self.start : self.start + self.size_bytes]
+
+    @property
+    def _mask(self) -> np.uint8:
+        return np.uint8((1 << self.bits) - 1)
+
+    @property
+    def _shifts(self) -> ByteArray:
+        return np.arange(0, 8, self.bits, dtype=np.uint8)[:, None]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a block stores its codes and scales: stored = (code - low) XOR `flip`, cut into `planes`.
+
+    `halves` are the offsets of the float16 numbers that the scales, and the minimums, are multiples of.
+    """
+
+    group: int
+    low: int
+    high: int
+    scales: Callable[[ByteArray], Scales]
+    halves: tuple[int, ...]
+    planes: tuple[_Plane, ...]
+    flip: int = 0
+
+    def codes(self, blocks: ByteArray) -> CodeArray:
+        """The codes of blocks (blocks, bytes of a block), in the order of the columns."""
+        stored = self.planes[0].read(blocks)
+        for plane in self.planes[1:]:
+            stored |= plane.read(blocks)
+        stored ^= np.uint8(self.flip)
+        codes = stored.astype(np.int16)
+        codes += np.int16(self.low)
+        return codes
+
+    def put(self, blocks: ByteArray, codes: CodeArray) -> None:
+        """Store codes, all in range, in blocks that may be written to."""
+        stored = (codes - np.int16(self.low)).astype(np.uint8)
+        stored ^= np.uint8(self.flip)
+        for plane in self.planes:
+            plane.write(blocks, stored)
+
+
+def _half(blocks: ByteArray, start: int) -> FloatArray:
+    """The float16 at this offset of each block, (blocks, 1); raises InputError unless all are finite."""
+    half = blocks[:, start : start + 2].view("<f2")
+    if not np.isfinite(half).all():
+        raise InputError("a tensor has a scale that is not a finite number")
+    return half.astype(np.float32)
+
+
+def _without_minimum(scale: FloatArray) -> Scales:
+    """A minimum that leaves every value as it is: adding -0.0 keeps even the sign of a zero, +0.0 would not."""
+    return scale, np.full_like(scale, -0.0)
+
+
+def _scale(blocks: ByteArray) -> Scales:
+    return _without_minimum(_half(blocks, 0))
+
+
+def _scale_and_minimum(blocks: ByteArray) -> Scales:
+    return _half(blocks, 0), _half(blocks, 2)
+
+
+def _scales_of_6_bits(blocks: ByteArray) -> Scales:
+    """Eight scales and eight minimums: the first four of each have a byte's low 6 bits (scales 4…7, minimums 8…11).
+
+    The last four have a nibble of bytes 12…15 (scale low, minimum high) under the two bits left free above them.
+    """
+    scales, minimums, nibbles = blocks[:, 4:8], blocks[:, 8:12], blocks[:, 12:16]
+    scale = np.concatenate([scales & 63, nibbles & 15 | scales >> 6 << 4], axis=1)
+    minimum = np.concatenate([minimums & 63, nibbles >> 4 | minimums >> 6 << 4], axis=1)
+    return _half(blocks, 0) * scale, -(_half(blocks, 2) * minimum)
+
+
+def _scales_of_8_bits(blocks: ByteArray) -> Scales:
+    return _without_minimum(_half(blocks, 208) * blocks[:, 192:208].view(np.int8))
+
+
+_LAYOUTS = {
+    "Q4_0": _Layout(32, -8, 7, _scale, (0,), (_Plane(2, 16, 16, bits=4),)),
+    "Q4_1": _Layout(32, 0, 15, _scale_and_minimum, (0, 2), (_Plane(4, 16, 16, bits=4),)),
+    "Q5_0": _Layout(32, -16, 15, _scale, (0,), (_Plane(6, 16, 16, bits=4), _Plane(2, 4, 1, bits=1, lift=4))),
+    "Q5_1": _Layout(
+        32, 0, 31, _scale_and_minimum, (0, 2), (_Plane(8, 16, 16, bits=4), _Plane(4, 4, 1, bits=1, lift=4))
+    ),
+    "Q8_0": _Layout(32, -128, 127, _scale, (0,), (_Plane(2, 32, 32, bits=8),), flip=0x80),
+    "Q4_K": _Layout(32, 0, 15, _scales_of_6_bits, (0, 2), (_Plane(16, 128, 32, bits=4),)),
+    "Q5_K": _Layout(
+        32, 0, 31, _scales_of_6_bits, (0, 2), (_Plane(48, 128, 32, bits=4), _Plane(16, 32, 32, bits=1, lift=4))
+    ),
+    "Q6_K": _Layout(
+        16, -32, 31, _scales_of_8_bits, (208,), (_Plane(0, 128, 64, bits=4), _Plane(128, 64, 32, bits=2, lift=4))
+    ),
+}
+"""ggml's blocks (block_q4_0 … block_q6_K in ggml-common.h), by the offset of each field in bytes:
+
+Q4_0  18 bytes, 32 values:   0 d     2 qs, low and high nibbles                            value = d · code
+Q4_1  20 bytes, 32 values:   0 d     2 m      4 qs                                         value = d · code + m
+Q5_0  22 bytes, 32 values:   0 d     2 qh, bit i is column i's fifth     6 qs              value = d · code
+Q5_1  24 bytes, 32 values:   0 d     2 m      4 qh      8 qs                               value = d · code + m
+Q8_0  34 bytes, 32 values:   0 d     2 qs, int8 (two's complement, hence the flip)         value = d · code
+Q4_K 144 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qs              value = d·sc · code - dmin·m
+Q5_K 176 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qh    48 qs     value = d·sc · code - dmin·m
+Q6_K 210 bytes, 256 values:  0 ql  128 qh   192 scales (int8)    208 d               value = d·sc · code
+
+d, m and dmin are float16, little-endian. Codes below zero are stored with `low` taken off.
+"""
+
+GRID_TYPES: frozenset[str] = frozenset(_LAYOUTS)
+
+
+def _layout(type_name: str) -> _Layout:
+    try:
+        return _LAYOUTS[type_name]
+    except KeyError:
+        raise InputError(f"{type_name} has no grid of scales and codes; {', '.join(sorted(_LAYOUTS))} have") from None
+
+
+def _shape(raw: ByteArray, type_name: str) -> tuple[int, int]:
+    """The tensor's (rows, columns); raises ValueError where the bytes are not rows of whole blocks."""
+    block = TensorType.named(type_name)
+    if raw.dtype != np.uint8 or raw.ndim != 2 or raw.shape[1] % block.block_bytes:
+        raise ValueError(f"{raw.dtype} {raw.shape} is not rows of {type_name} blocks of {block.block_bytes} bytes")
+    return raw.shape[0], raw.shape[1] // block.block_bytes * block.block_values
+
+
+def _blocks(raw: ByteArray, type_name: str) -> ByteArray:
+    size_bytes = TensorType.named(type_name).block_bytes
+    return raw.reshape(raw.size // size_bytes, size_bytes)
+
+
+def _require_codes(codes: npt.NDArray[np.integer[Any]], shape: tuple[int, int]) -> None:
+    if codes.dtype.kind not in "iu" or codes.shape != shape:
+        raise ValueError(f"codes are integers of the shape {shape}, not {codes.dtype} {codes.shape}")

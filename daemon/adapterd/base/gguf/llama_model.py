@@ -1,0 +1,110 @@
+"""A GGUF in llama.cpp, in this process, for its logits: what the file says when it is served."""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+
+from adapterd.base.gguf import llama_log
+from adapterd.base.gguf.gguf_file import FloatArray
+from adapterd.base.gguf.llama_file import open_model
+from adapterd.errors import InputError, StageError
+from adapterd.system.processors import processors
+
+_BATCH_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class LlamaModel:
+    """A loaded file; `open` it. `adapter` is the handle of a LoRA file that was loaded with it."""
+
+    path: Path
+    context_tokens: int
+    _model: Any
+    _context: Any
+    _adapter: Any
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, context_tokens: int, lora: Path | None = None) -> "Iterator[LlamaModel]":
+        """Load for texts of up to `context_tokens`; raises InputError if llama.cpp cannot read the file or the LoRA."""
+        # On a CPU, extra buffers would hold all weights once more in a layout of their own.
+        model = open_model(path, "cannot be loaded by llama.cpp", use_extra_bufts=False)
+        context = None
+        try:
+            adapter = _load_lora(model, lora) if lora else None
+            context = _new_context(model, context_tokens)
+            yield cls(path, context_tokens, model, context, adapter)
+        finally:
+            if context is not None:
+                llama_cpp.llama_free(context)
+            llama_cpp.llama_model_free(model)
+
+    def logits(self, ids: Sequence[int], first: int, *, adapted: bool = False) -> FloatArray:
+        """Logits (len(ids) - first, vocabulary) at the positions from `first` on; `adapted`: with the LoRA applied.
+
+        Raises InputError for more ids than the context has room for, StageError if llama.cpp fails.
+        """
+        if not 0 <= first < len(ids) <= self.context_tokens:
+            raise InputError(f"{len(ids)} ids from {first} on do not fit a context of {self.context_tokens}")
+        self._apply(adapted)
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
+        vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
+        parts = []
+        for start in range(0, len(ids), _BATCH_TOKENS):
+            wanted = self._decode(ids[start : start + _BATCH_TOKENS], start, first)
+            parts += [np.ctypeslib.as_array(self._row(index), (vocabulary,)).copy() for index in wanted]
+        return np.stack(parts)
+
+    def _apply(self, adapted: bool) -> None:
+        handles = [self._adapter] if adapted else []
+        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(*handles)
+        scales = (ctypes.c_float * 1)(1.0)
+        if llama_cpp.llama_set_adapters_lora(self._context, adapters, len(handles), scales):
+            raise StageError(f"llama.cpp cannot apply the adapter to {self.path}")
+
+    def _decode(self, ids: Sequence[int], start: int, first: int) -> list[int]:
+        """Run one batch, which stands at position `start`; returns the indices in it that have logits."""
+        batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
+        try:
+            batch.n_tokens = len(ids)
+            for index, token in enumerate(ids):
+                batch.token[index], batch.pos[index] = token, start + index
+                batch.n_seq_id[index], batch.seq_id[index][0] = 1, 0
+                batch.logits[index] = start + index >= first
+            if llama_cpp.llama_decode(self._context, batch):
+                raise StageError(f"llama.cpp failed on {self.path}: {llama_log.take_error()}")
+        finally:
+            llama_cpp.llama_batch_free(batch)
+        return [index for index in range(len(ids)) if start + index >= first]
+
+    def _row(self, index: int) -> Any:
+        return llama_cpp.llama_get_logits_ith(self._context, index)
+
+
+def rounds_activations() -> bool:
+    """Whether llama.cpp computes on a CPU here, where it rounds what quantised tensors are multiplied with."""
+    return not llama_cpp.llama_supports_gpu_offload()
+
+
+def _new_context(model: Any, tokens: int) -> Any:
+    parameters = llama_cpp.llama_context_default_params()
+    parameters.n_ctx = tokens
+    parameters.n_batch = parameters.n_ubatch = min(tokens, _BATCH_TOKENS)
+    parameters.n_threads = parameters.n_threads_batch = processors()
+    context = llama_cpp.llama_init_from_model(model, parameters)
+    if context is None:
+        raise StageError(f"llama.cpp has no memory for a context of {tokens} tokens: {llama_log.take_error()}")
+    return context
+
+
+def _load_lora(model: Any, lora: Path) -> Any:
+    adapter = llama_cpp.llama_adapter_lora_init(model, str(lora).encode())
+    if not adapter:  # a null pointer
+        raise InputError(f"{lora} cannot be applied by llama.cpp: {llama_log.take_error()}")
+    return adapter  # freed with its model

@@ -1,0 +1,290 @@
+"""The weights of a GGUF as an MLX model: the same values, dequantised, so that training sees what is served."""
+
+import importlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten, tree_unflatten
+from mlx_lm.models.base import create_causal_mask
+from mlx_lm.models.cache import ConcatenateKVCache
+
+from adapterd.base.architectures import Architecture, architecture_of, check_supported
+from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.hyperparameters import Heads
+from adapterd.base.mlx.quantized_layers import Packed, packed_in_place_of
+from adapterd.errors import InputError
+
+
+def default_dtype() -> mx.Dtype:
+    """The dtype to load weights in: fp32 on a CPU, where 16-bit matmul is some fifty times slower, else bfloat16.
+
+    Not float16: activations of Qwen2 models exceed its range.
+    """
+    return mx.bfloat16 if on_gpu() else mx.float32
+
+
+def on_gpu() -> bool:
+    """Whether MLX computes on a GPU here (Metal, CUDA), where it has kernels for 16-bit and for packed weights."""
+    return bool(mx.default_device().type == mx.gpu)
+
+
+def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> nn.Module:
+    """The model with its weights in memory, frozen; `packed`, those of them quantised of which the values stay.
+
+    Raises UnsupportedModelError by architecture, tensor or type, InputError for a file that contradicts itself.
+    """
+    source = _Source(gguf, dtype, packed=packed)
+    source.fill(source.names)
+    mx.eval(source.model.parameters())
+    return source.model
+
+
+class BlockwiseModel:
+    """A frozen model whose blocks have weights only while they are `loaded`, for machines it does not fit into whole.
+
+    Embedding, final norm and head are in memory from then on. Raises as `load_mlx_model` does, which tells of `packed`.
+    """
+
+    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> None:
+        self._source = _Source(gguf, dtype, packed=packed)
+        self.model, self.dtype = self._source.model, dtype
+        self._common = [name for name in self._source.names if _block_of(name) is None]
+
+    @property
+    def blocks(self) -> int:
+        """How many there are."""
+        return len(self.model.layers)
+
+    @property
+    def width(self) -> int:
+        """How many values there are to a position between blocks."""
+        return int(self.model.args.hidden_size)
+
+    def keep(self, start: int) -> nn.Module:
+        """Load the blocks from `start` to the top for good."""
+        self._fill_common()
+        self._source.fill(self._names(start, self.blocks))
+        return self.model
+
+    @contextmanager
+    def loaded(self, start: int, end: int, *, without: Collection[str] = ()) -> Iterator[nn.Module]:
+        """Within, the blocks `start` up to but not including `end` have their weights, but for the parameters named."""
+        chosen = [name for name in self._names(start, end) if name not in without]
+        self._fill_common()
+        self._source.fill(chosen)
+        try:
+            yield self.model
+        finally:
+            self._source.empty(chosen)
+
+    def _fill_common(self) -> None:
+        self._source.fill(self._common)
+        self._common = []
+
+    def _names(self, start: int, end: int) -> list[str]:
+        return [name for name in self._source.names if _block_of(name) in range(start, end)]
+
+
+def hidden_states(model: nn.Module, ids: mx.array, start: int = 0) -> mx.array:
+    """Token ids (batch, positions) through all blocks and the final norm: states (batch, positions, width), of the
+    positions from `start` on.
+
+    Of those before it, only what the others look at is computed: MLX computes nothing that is not asked for, and in the
+    topmost block that is their keys and values.
+    """
+    past = [ConcatenateKVCache() for _ in model.model.layers] if start else None
+    if start:
+        model.model(ids[:, :start], past)
+    states: mx.array = model.model(ids[:, start:], past)
+    return states
+
+
+def project(model: nn.Module, hidden: mx.array) -> mx.array:
+    """Hidden states (…, width) to logits (…, vocabulary), by the head or the embedding that stands in for it.
+
+    Where the model has a softcapping c of its logits, they are c · tanh(logits / c).
+    """
+    head = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens.as_linear
+    logits: mx.array = head(hidden)
+    cap = getattr(model, "final_logit_softcapping", 0.0)
+    return cap * mx.tanh(logits / cap) if cap else logits
+
+
+@dataclass(frozen=True)
+class FactoredRope:
+    """Rotary positions with a divisor for each frequency, as Llama 3.1 and later and Phi 3 and later have them.
+
+    Stands in for an mlx-lm attention's `rope`: takes and gives (batch, heads, positions, head size), of which the first
+    `rotated` values turn and are multiplied by `magnitude`.
+    """
+
+    rotated: int
+    traditional: bool
+    frequencies: mx.array
+    scale: float
+    magnitude: float
+
+    @classmethod
+    def build(cls, arguments: dict[str, Any], rotated: int, factors: FloatArray) -> "FactoredRope":
+        """`arguments` are those of the mlx-lm model; `factors` are `rotated / 2` divisors."""
+        exponents = mx.arange(0, rotated, 2, dtype=mx.float32) / rotated
+        frequencies = arguments["rope_theta"] ** exponents * mx.array(factors)
+        scale = 1.0 / (arguments["rope_scaling"] or {"factor": 1.0})["factor"]
+        magnitude = arguments.get("rope_magnitude", 1.0)
+        return cls(rotated, arguments["rope_traditional"], frequencies, scale, magnitude)
+
+    def __call__(self, x: mx.array, offset: int = 0) -> mx.array:
+        """Turn `x`, whose first position is `offset`."""
+        if self.magnitude != 1.0:
+            x = x.at[..., : self.rotated].multiply(self.magnitude)
+        return mx.fast.rope(
+            x,
+            self.rotated,
+            traditional=self.traditional,
+            base=None,
+            scale=self.scale,
+            offset=offset,
+            freqs=self.frequencies,
+        )
+
+
+class ScaledEmbedding(nn.Embedding):  # type: ignore[misc]
+    """An embedding whose looked-up rows are multiplied by `factor`, while as a head it is what it was."""
+
+    def __init__(self, rows: int, width: int, factor: float) -> None:
+        super().__init__(rows, width)
+        self.factor = factor
+
+    def __call__(self, ids: mx.array) -> mx.array:
+        rows: mx.array = super().__call__(ids)
+        return rows * self.factor
+
+
+def windowed(attention: type[nn.Module]) -> type[nn.Module]:
+    """The class of an mlx-lm attention, seeing no more than the last `window` positions, its own one included."""
+
+    class Windowed(attention):  # type: ignore[misc]
+        def __init__(self, arguments: Any, window: int) -> None:
+            super().__init__(arguments)
+            self.window = window
+
+        def __call__(self, x: mx.array, mask: mx.array | None = None, cache: Any = None) -> mx.array:
+            past, new = cache.offset if cache is not None else 0, x.shape[1]
+            if past + new > self.window:
+                mask = create_causal_mask(new, past, window_size=self.window)
+            states: mx.array = super().__call__(x, mask, cache)
+            return states
+
+    return Windowed
+
+
+def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str, Any]) -> None:
+    """Put right, before there are weights, what mlx-lm's class does otherwise than llama.cpp."""
+    model.final_logit_softcapping = arguments.get("final_logit_softcapping", 0.0)
+    if architecture.leaves_out_windows:
+        for index, layer in enumerate(model.layers, start=1):
+            if index % arguments["sliding_window_pattern"]:
+                layer.self_attn = windowed(type(layer.self_attn))(model.args, arguments["sliding_window"])
+    if architecture.rounds_embedding_scale:
+        exact = arguments["hidden_size"] ** 0.5
+        factor: Any = exact / mx.array(exact, mx.bfloat16).item()
+        model.model.embed_tokens = ScaledEmbedding(model.args.vocab_size, model.args.hidden_size, factor)
+
+
+class _Source:
+    """A model without weights, and where they come from; `names` are those of its parameters."""
+
+    def __init__(self, gguf: GgufFile, dtype: mx.Dtype, *, packed: bool) -> None:
+        check_supported(gguf)
+        self._gguf, self._dtype = gguf, dtype
+        self._architecture = architecture_of(gguf)
+        arguments = self._architecture.arguments(gguf)
+        module = importlib.import_module(f"mlx_lm.models.{self._architecture.mlx_module}")
+        self.model = module.Model(module.ModelArgs.from_dict(arguments))
+        _make_good(self.model, self._architecture, arguments)
+        self._tensors = {name: tensor for tensor in gguf.tensors if (name := self._architecture.mlx_name(tensor))}
+        if hasattr(self.model, "sanitize"):  # which drops the head of a model that has none
+            kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.array(0.0)))
+            self._tensors = {name: self._tensors[name] for name in kept}
+        self._shapes = {name: value.shape for name, value in tree_flatten(self.model.parameters())}
+        strays = self._tensors.keys() - self._shapes.keys()
+        if strays:
+            raise InputError(f"{gguf.path} has {self._tensors[min(strays)]}, which its metadata leave no place for")
+        self._packed = self._make_packed() if packed else frozenset[str]()
+        self.names = tuple(name for name, _ in tree_flatten(self.model.parameters()))
+        self.empty(self.names)
+        if factors := self._architecture.rotary_factors(gguf):
+            self._factor_ropes(factors, arguments)
+        self.model.freeze()
+
+    def _make_packed(self) -> frozenset[str]:
+        """Put layers for packed weights where there can be any; their names."""
+        replaced = {}
+        for name, module in self.model.named_modules():
+            tensor = self._tensors.get(f"{name}.weight")
+            stand_in = tensor and packed_in_place_of(module, self._gguf.tensors[tensor].type_name, self._dtype)
+            if stand_in:
+                replaced[name] = stand_in
+        self.model.update_modules(tree_unflatten(list(replaced.items())))
+        return frozenset(replaced)
+
+    def fill(self, names: Iterable[str]) -> None:
+        """Read these parameters, converted one by one, so that no more than one tensor is in memory as fp32."""
+        self.model.update(tree_unflatten([pair for name in names for pair in self._parameters(name)]))
+
+    def empty(self, names: Iterable[str]) -> None:
+        """Give the memory of these parameters back: what is put in their place is never computed."""
+        shape_of = {name: self._shapes.get(name, (1,)) for name in names}
+        self.model.update(tree_unflatten([(name, mx.zeros(shape, self._dtype)) for name, shape in shape_of.items()]))
+
+    def _parameters(self, name: str) -> list[tuple[str, mx.array]]:
+        """The parameter by its name; of a packed layer all three at its weight, and nothing at the others."""
+        layer, _, kind = name.rpartition(".")
+        if layer not in self._packed or kind == "bias":
+            return [(name, self._parameter(name))]
+        if kind != "weight":
+            return []
+        tensor = self._gguf.tensors[self._tensors[name]]
+        self._check_shape(name, tensor.shape)
+        packed = Packed.of(self._gguf.raw(tensor.name), tensor.type_name, tensor.shape[1])
+        mx.eval(packed.codes, packed.scales, packed.biases)
+        return [(name, packed.codes), (f"{layer}.scales", packed.scales), (f"{layer}.biases", packed.biases)]
+
+    def _parameter(self, name: str) -> mx.array:
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            if not name.endswith(".bias"):
+                raise InputError(f"{self._gguf.path} lacks what {name} of the model is made of")
+            # mlx-lm's llama has biases everywhere in attention or nowhere; a file may have some of them.
+            return mx.zeros(self._shapes[name], self._dtype)
+        values, shift = self._gguf.values(tensor), self._architecture.shift(tensor)
+        self._check_shape(name, values.shape)
+        parameter = mx.array(values - np.float32(shift) if shift else values).astype(self._dtype)
+        mx.eval(parameter)
+        return parameter
+
+    def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        if shape != self._shapes[name]:
+            raise InputError(
+                f"{self._gguf.path} has a tensor whose shape contradicts the metadata: "
+                f"{self._tensors[name]} is {shape}, not {self._shapes[name]}"
+            )
+
+    def _factor_ropes(self, factors: str, arguments: dict[str, Any]) -> None:
+        rotated = Heads.of(self._gguf, partly_rotated=True).rotated
+        try:
+            rope = FactoredRope.build(arguments, rotated, self._gguf.values(factors))
+        except ValueError as exc:
+            raise InputError(f"{self._gguf.path} has a {factors} whose shape contradicts the metadata: {exc}") from exc
+        for layer in self.model.layers:
+            layer.self_attn.rope = rope
+
+
+def _block_of(parameter: str) -> int | None:
+    parts = parameter.split(".")
+    return int(parts[2]) if parts[:2] == ["model", "layers"] else None

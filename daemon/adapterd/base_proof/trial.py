@@ -1,0 +1,171 @@
+"""A trial version: registered as a version of the base would be, but with the base's own file, and compared with the
+base. What differs then differs in every version."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from adapterd.base.model import BaseModel
+from adapterd.base.modelfile import Modelfile
+from adapterd.base_proof.prompt_parity import Observed, Reply, differences
+from adapterd.chat import Answer, ChatOptions, Message, Role
+from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.home import Home
+from adapterd.serving.runtime import Runtime, ServedModel
+from adapterd.system.locks import tags_lock
+
+QUESTION = Message(Role.USER, "Naïve “cafés” in 東京: 12345.67 people\n\n\tdon't agree 🙂 — what is 2+2?")
+"""Letters, digits, spaces and signs that tokenizers treat differently."""
+CONVERSATIONS = {
+    "a plain question": (QUESTION,),
+    "a question with a system prompt": (Message(Role.SYSTEM, "Answer briefly."), QUESTION),
+    "a second question": (
+        Message(Role.USER, "What is the capital of France?"), Message(Role.ASSISTANT, "Paris."), QUESTION
+    ),
+}  # fmt: skip
+PLAIN = "a plain question"
+ANSWER_TOKENS = 16
+_THINKING = "thinking"
+_WAYS = {"": None, ", thinking on": True, ", thinking off": False}
+_KEPT_ALWAYS = ("stop",)
+"""Without these a model would be served otherwise than it answered so far."""
+_RETIRED = re.compile("no longer|unsupported|not supported|deprecated|removed|unknown", re.IGNORECASE)
+
+
+class Refusal(str):
+    """The sentence by which a template refuses a conversation, in the place of a prompt."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A base, called `name` by the person, and `candidate`, which is made as a version of it would be."""
+
+    home: Home
+    runtime: Runtime
+    base: BaseModel
+    name: str
+    candidate: str
+
+    @contextmanager
+    def registered(self) -> Iterator[tuple[str, ...]]:
+        """The candidate while it is needed; gives the parameters that had to be left out."""
+        try:
+            yield self._create()
+        finally:
+            with suppress(AdapterdError), tags_lock(self.home):
+                self.runtime.delete(self.candidate)
+
+    def compare(self, left_out: tuple[str, ...]) -> Observed:
+        """What the base is like; raises UnsupportedModelError if the candidate is not like it."""
+        tags = (self.base.tag, self.candidate)
+        shown = [self.runtime.show(tag) for tag in tags]
+        prompts = [self._prompts(served) for served in shown]  # of both at once: answers take another context
+        counts = self._counts(prompts[0])
+        replies = [self._reply(tag, counts) for tag in tags]
+        if replies[0] != replies[1] and self._reply(self.base.tag, counts) == replies[1]:
+            replies[0] = replies[1]  # it is the base that does not say the same twice
+        base, made = map(Observed, shown, prompts, replies)
+        if found := list(differences(base, made, left_out)):
+            raise _refusal(self.name, found)
+        self._require_same_tokens(base, counts)
+        return base
+
+    def _create(self) -> tuple[str, ...]:
+        modelfile, left_out = self.base.modelfile, []
+        while True:
+            try:
+                with tags_lock(self.home):
+                    self.runtime.create(self.candidate, self.base.gguf, self.base.digest, modelfile)
+            except RuntimeRefusedError as exc:
+                retired = _retired(self._named(exc), modelfile)
+                if retired is None:
+                    raise self._said("no version of it could be registered", exc) from exc
+                modelfile = modelfile.without_parameter(retired)
+                left_out.append(retired)
+            else:
+                return tuple(left_out)
+
+    def _prompts(self, served: ServedModel) -> dict[str, str]:
+        """The prompt of each conversation by what is special about it; a template may refuse some of them."""
+        try:
+            self.runtime.load(served.tag)
+        except RuntimeRefusedError as exc:
+            raise self._said("it cannot be loaded", exc) from exc
+        thinks = served.capabilities is None or _THINKING in served.capabilities
+        ways = _WAYS if thinks else {"": None}
+        found = {
+            title + words: self._rendered(served.tag, messages, think)
+            for title, messages in CONVERSATIONS.items()
+            for words, think in ways.items()
+        }
+        if isinstance(refused := found[PLAIN], Refusal):
+            raise UnsupportedModelError(
+                f"{self.name} cannot be asked: {refused}",
+                hint="its chat template does not take a plain question; give a base with another one",
+            )
+        return found
+
+    def _rendered(self, tag: str, messages: Sequence[Message], think: bool | None) -> str:
+        try:
+            return self.runtime.render(tag, messages, think=think)
+        except RuntimeRefusedError as exc:
+            return Refusal(self._named(exc))
+
+    def _counts(self, prompts: Mapping[str, str]) -> dict[str, int]:
+        """How many tokens training makes of each conversation that the template takes."""
+        from adapterd.base.gguf.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer.open(self.base.gguf)
+        taken = {title: prompts[title] for title in CONVERSATIONS if not isinstance(prompts[title], Refusal)}
+        return {title: len(tokenizer.encode_prompt(prompt)) for title, prompt in taken.items()}
+
+    def _reply(self, tag: str, counts: Mapping[str, int]) -> Reply:
+        answer = self._ask(tag, PLAIN, ANSWER_TOKENS, counts)
+        return Reply(answer.text, answer.answer_tokens, answer.prompt_tokens)
+
+    def _ask(self, tag: str, conversation: str, tokens: int, counts: Mapping[str, int]) -> Answer:
+        context = max(ChatOptions().num_ctx, 2 * max(counts.values()))  # some templates bring a long system prompt
+        options = ChatOptions(num_ctx=context, num_predict=tokens)
+        try:
+            return self.runtime.chat(tag, CONVERSATIONS[conversation], options)
+        except RuntimeRefusedError as exc:
+            raise self._said("it cannot be asked", exc) from exc
+
+    def _require_same_tokens(self, base: Observed, counts: Mapping[str, int]) -> None:
+        """Raise UnsupportedModelError unless a prompt is as many tokens when it is served as training makes of it."""
+        for conversation, ours in counts.items():
+            served = base.reply.prompt_tokens
+            if conversation != PLAIN:
+                served = self._ask(self.base.tag, conversation, 1, counts).prompt_tokens
+            if served != ours:
+                raise UnsupportedModelError(
+                    f"{self.name} is served with {served} tokens for {conversation}, of which training would make "
+                    f"{ours}, so it would be trained on other tokens than it is asked with",
+                    hint="its tokenizer's metadata are incomplete, or its template writes a start token; convert the "
+                    "model anew (convert_hf_to_gguf.py of llama.cpp) or correct the TEMPLATE, and give that",
+                )
+
+    def _said(self, what: str, exc: RuntimeRefusedError) -> RuntimeRefusedError:
+        return type(exc)(f"{self.name} cannot be a base, for {what}: {self._named(exc)}", hint=exc.hint)
+
+    def _named(self, exc: Exception) -> str:
+        """What was said, of the base as the person calls it."""
+        return str(exc).replace(self.candidate, self.name).replace(self.base.tag, self.name)
+
+
+def _retired(reason: str, modelfile: Modelfile) -> str | None:
+    """The parameter that the runtime says it takes no more."""
+    names = (name for name in modelfile.parameters if re.search(rf"\b{re.escape(name)}\b", reason))
+    return next((name for name in names if name not in _KEPT_ALWAYS and _RETIRED.search(reason)), None)
+
+
+def _refusal(name: str, found: list[str]) -> UnsupportedModelError:
+    rewritten = any(" is stored as " in each for each in found)
+    return UnsupportedModelError(
+        f"a version made of {name} would not be served as {name} is: {'; '.join(found)}",
+        hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then give the command again"
+        if rewritten
+        else "make a tag that this release of Ollama can make again (`ollama show --modelfile TAG`, then "
+        "`ollama create`), and give that as the base",
+    )

@@ -1,0 +1,189 @@
+"""`init`: a model that applications can use by its name from now on, and that can be made better."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adapterd import config
+from adapterd.base.model import BaseModel
+from adapterd.base.modelfile import Modelfile
+from adapterd.base_proof.proof import keep, prove
+from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
+from adapterd.deployment.config_file import add_model
+from adapterd.deployment.deploy import Deployer
+from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
+from adapterd.home import Home, make_private
+from adapterd.scheduling.schedule import cron_times
+from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest, is_file, runtime_for, served_base
+from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
+from adapterd.serving.usable_base import require_usable
+from adapterd.store import Store
+from adapterd.system.locks import tags_lock
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """What a person says of a model at init; `template` and `system` only matter for a .gguf base."""
+
+    name: str
+    base: str
+    task: Task = Task.GENERATION
+    feedback: Path | None = None
+    schema: Path | None = None
+    template: str | None = None
+    system: str | None = None
+    changes: tuple[str, ...] = ()
+
+
+def general_settings(settings: Settings, home: Home, *, host: str | None, runtime: str | None) -> Settings:
+    """The settings with a first configuration's choices; raises InputError if they contradict an existing one."""
+    wanted = replace(
+        settings,
+        runtime=RuntimeKind(runtime) if runtime else settings.runtime,
+        ollama=replace(settings.ollama, host=host or settings.ollama.host),
+    )
+    if home.config_file.is_file() and wanted != settings:
+        raise InputError(f"{home.config_file} says otherwise", hint="change runtime or ollama.host there")
+    return wanted
+
+
+def create_model(
+    home: Home,
+    settings: Settings,
+    new: NewModel,
+    *,
+    report: Callable[[float], object] = lambda _: None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> ModelSettings:
+    """Check the base, register `NAME:base`, prove it, register `NAME:latest`, and write the configuration.
+
+    Giving the command again for a model that is configured puts missing tags back. `tell` hears what versions will do
+    without. Raises InputError, UnsupportedModelError, NotFoundError, RuntimeRefusedError or RuntimeUnavailableError;
+    nothing stays behind then, and the configuration is only written at the end.
+    """
+    if not MODEL_NAME.fullmatch(new.name):
+        raise InputError(
+            f"{new.name!r} cannot be a model's name", hint="lower-case letters, digits, '.', '_' and '-', at most 64"
+        )
+    home.create()
+    runtime = runtime_for(settings, home)
+    tags = ModelTags(new.name)
+    known, present = settings.models.get(new.name), runtime.tags()
+    base = _find_base(runtime, new, present)
+    if not known:
+        _require_free(present, tags, base)
+    if known and known.base_digest != base.digest:
+        raise InputError(
+            f"{new.name} is configured with another base ({known.base}, {known.base_digest[:19]}…)",
+            hint="choose another name, or edit the configuration",
+        )
+    chosen = known or _settings_of(home, new, base)
+    if not known or tags.base not in present:
+        with _undone_if_refused(home, runtime, tags.base, present):
+            _register_base(home, runtime, tags.base, base, report)
+            if not known:
+                chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
+                _prove(home, runtime, new, base, tell)
+    with Store(home.database) as store:
+        deployer = Deployer(store, home, runtime)
+        if store.versions.deployment(new.name) is None:
+            deployer.start_with_base(new.name)
+        elif tags.live not in present:
+            deployer.restore(new.name)
+    make_private(chosen.feedback or home.inbox(new.name))
+    if not known:
+        add_model(home, settings, new.name, chosen)
+    return chosen
+
+
+def _require_free(present: Mapping[str, str], tags: ModelTags, base: BaseModel) -> None:
+    """Refuse a name whose tags are somebody else's: ours are there together, and `latest` was once the base."""
+    if base.tag.rpartition(":")[0] == tags.name:
+        raise InputError(f"{base.tag} cannot be the base of a model of the same name", hint="choose another name")
+    for tag in (tags.live, tags.candidate):
+        if tag in present and tags.base not in present:
+            raise InputError(
+                f"{tag} is already there and was not made by adapterd", hint="choose another name for the model"
+            )
+
+
+def _find_base(runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> BaseModel:
+    """The tag or the file, checked; nothing is changed yet."""
+    if is_file(new.base):
+        path = Path(new.base).expanduser().absolute()
+        if not path.is_file():
+            raise NotFoundError(f"{path} does not exist")
+        modelfile = Modelfile(template=new.template, system=new.system)
+        require_usable(path, modelfile, str(path))
+        return BaseModel("", path, file_digest(path), modelfile)
+    tag = listed_name(new.base, present)
+    if tag is None:
+        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
+        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
+    base = served_base(runtime, tag, new.base)
+    require_usable(base.gguf, base.modelfile, new.base)
+    return base
+
+
+@contextmanager
+def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[str, str]) -> Iterator[None]:
+    """Take `NAME:base` away again if what comes after it is refused, unless it was there before."""
+    try:
+        yield
+    except BaseException:
+        if tag not in present:
+            with suppress(AdapterdError), tags_lock(home):
+                runtime.delete(tag)
+        raise
+
+
+def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, tell: Callable[[str], object]) -> None:
+    """Compare what a version would be served as with the base, before anything is trained on it."""
+    registered = served_base(runtime, ModelTags(new.name).base, new.base)
+    if registered.digest != base.digest:
+        raise UnsupportedModelError(
+            f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
+            hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
+        )
+    proof = prove(home, runtime, new.name, registered, new.base)
+    keep(home, new.name, proof)
+    for sentence in proof.notes(registered):
+        tell(sentence)
+
+
+def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
+    """Make `NAME:base`, which keeps the base's file in the store whatever happens to its own tag."""
+    with tags_lock(home):
+        if base.tag:
+            runtime.copy(base.tag, tag)
+            return
+        runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
+
+
+def _with_served_context(
+    runtime: Runtime, tag: str, base: BaseModel, settings: ModelSettings, new: NewModel, tell: Callable[[str], object]
+) -> ModelSettings:
+    """The settings with the context in which the base is served, where that decides what it computes."""
+    from adapterd.base_proof.served_context import SETTING, settled_context
+
+    chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
+    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, tell=tell)
+
+
+def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
+    if new.schema:
+        from adapterd.evaluation.metrics.json_schema import read_schema
+
+        read_schema(new.schema.expanduser())
+    chosen = ModelSettings(
+        base=str(Path(new.base).expanduser().absolute()) if is_file(new.base) else base.tag,
+        base_digest=base.digest,
+        feedback=(new.feedback or home.inbox(new.name)).expanduser().absolute(),
+        task=new.task,
+        schema=new.schema.expanduser().absolute() if new.schema else None,
+    )
+    changed = config.with_changes(chosen, new.changes) if new.changes else chosen
+    cron_times(new.name, changed.schedule.cron)
+    return changed

@@ -1,0 +1,47 @@
+"""The stack of promotions, and which versions it needs: what is needed to go back is never collected."""
+
+from collections.abc import Sequence
+
+from adapterd.serving.tags import BASE
+from adapterd.store import Store
+from adapterd.store.versions import Deployment, Version, VersionState
+
+ROLLBACK = "rollback"
+WAYS_BACK = 2
+"""Where a rollback leads, and where a second one would."""
+
+
+def pile(history: Sequence[Deployment], rolled_back_to: str | None = None) -> list[str]:
+    """What is live, below it what was before, and so on down to the base, which is first in the list.
+
+    Promotions put a version on the pile, rollbacks take off what lies above their target; so they end at the base.
+    With `rolled_back_to` it is the pile after one more rollback.
+    """
+    actions = [(past.action, past.live) for past in history]
+    found: list[str] = []
+    for action, live in [*actions, (ROLLBACK, rolled_back_to)] if rolled_back_to else actions:
+        if action == ROLLBACK and live in found:
+            while found[-1] != live:
+                found.pop()
+        else:
+            found.append(live)
+    return found
+
+
+def needed(store: Store, model: str) -> set[str]:
+    """The versions that stay whatever their age, the base among them: live, previous, what a second rollback would lead
+    to, pinned ones, and those that a run or a change of tags is busy with."""
+    versions, history = store.versions.all(model), store.versions.deployments(model)
+    busy = {version.version for version in versions if version.pinned or _is_open(store, version)}
+    changing = {name for each in store.versions.begun_intents(model) for name in (each.target, each.withdrawn) if name}
+    collected = {version.version for version in versions if version.state is VersionState.COLLECTED}
+    ways_back = [name for name in pile(history)[:-1] if name not in collected][-WAYS_BACK:]
+    served = {name for name in (history[-1].live, history[-1].previous) if name} if history else set()
+    return {BASE, *busy, *changing, *ways_back, *served}
+
+
+def _is_open(store: Store, version: Version) -> bool:
+    try:
+        return store.runs.get(version.run_id).state.open
+    except KeyError:
+        return False

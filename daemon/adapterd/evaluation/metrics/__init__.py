@@ -1,0 +1,1 @@
+"""Metrics: each makes a row of numbers of one answer."""

@@ -1,0 +1,102 @@
+"""Which metrics a task has, which of them are critical, and what answers that know nothing would score."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from adapterd.chat import Answer
+from adapterd.config import Task
+from adapterd.evaluation.metrics.hygiene import HYGIENE
+from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_values import LARGEST, as_float, is_number, parse_json
+from adapterd.evaluation.metrics.label_metrics import ACCURACY, label_metrics
+from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
+from adapterd.evaluation.metrics.text_metrics import (
+    CITATIONS_REAL,
+    KEYWORDS,
+    MRR,
+    REFUSAL_RIGHT,
+    SOURCE_HIT,
+    TOKEN_F1,
+    Embed,
+    rouge_metrics,
+    semantic,
+)
+
+CRITICAL: Mapping[Task, tuple[str, ...]] = {
+    Task.JSON: (JSON_VALID.name, FIELD_F1.name),
+    Task.CLASSIFICATION: (ACCURACY,),
+    Task.GENERATION: (TOKEN_F1.name,),
+    Task.GROUNDED_QA: (TOKEN_F1.name, SOURCE_HIT.name),
+}
+"""The metrics by which a task is judged where the configuration says nothing."""
+
+PRIMARY: Mapping[Task, str] = {
+    Task.JSON: FIELD_F1.name,
+    Task.CLASSIFICATION: ACCURACY,
+    Task.GENERATION: TOKEN_F1.name,
+    Task.GROUNDED_QA: TOKEN_F1.name,
+}
+"""The one score of each case that has to be proven better where the configuration says nothing."""
+
+
+def metrics_for(
+    task: Task, questions: Sequence[Question], *, schema: Mapping[str, Any] | None = None, embed: Embed | None = None
+) -> list[Metric]:
+    """The metrics of a task that apply to at least one of the questions, those of every answer last."""
+    if task is Task.JSON:
+        own = json_metrics(questions, schema)
+    elif task is Task.CLASSIFICATION:
+        own = label_metrics(questions)
+    else:
+        own = [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
+        own += [REFUSAL_RIGHT, SOURCE_HIT, MRR, CITATIONS_REAL] if task is Task.GROUNDED_QA else []
+    return [*own, *HYGIENE]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What a metric gives for answers that know nothing of the questions; None where it gives nothing."""
+
+    empty: float | None
+    constant: float | None
+
+
+def baselines(metric: Metric, questions: Sequence[Question]) -> Baselines:
+    """The metric for always saying nothing, and for always giving the best single guess."""
+    found = (
+        metric.over(questions, [said(guess(questions))] * len(questions)) for guess in (empty_guess, constant_guess)
+    )
+    return Baselines(*found)
+
+
+def said(text: str) -> Answer:
+    """An answer that nobody was asked for."""
+    return replace(NOTHING, text=text)
+
+
+def empty_guess(questions: Sequence[Question]) -> str:
+    """The answer that says nothing: no text; where references are JSON objects or lists, an empty one, for it agrees
+    with every reference that is rightly empty."""
+    values = [parse_json(question.reference) for question in questions]
+    return next((text for kind, text in ((dict, "{}"), (list, "[]")) if all(isinstance(v, kind) for v in values)), "")
+
+
+def constant_guess(questions: Sequence[Question]) -> str:
+    """The one answer to give without reading the question: the most frequent reference; of JSON objects, each field's
+    most frequent value, or the median where it is a number."""
+    objects = [value for question in questions if isinstance(value := parse_json(question.reference), dict)]
+    if len(objects) < len(questions) or not objects:
+        return Counter(question.reference for question in questions).most_common(1)[0][0]
+    names = dict.fromkeys(name for value in objects for name in value)
+    return json.dumps({name: _typical([value[name] for value in objects if name in value]) for name in names})
+
+
+def _typical(values: Sequence[Any]) -> Any:
+    if all(is_number(value) and abs(as_float(value)) < LARGEST for value in values):
+        return median(values)
+    written = Counter(json.dumps(value, sort_keys=True) for value in values)
+    return json.loads(written.most_common(1)[0][0])

@@ -1,0 +1,1 @@
+"""What one stage writes and another reads: names and shapes of files, each owned once."""

@@ -1,0 +1,1 @@
+"""What people ask for: status, doctor, triage, reports, an evaluation by hand."""

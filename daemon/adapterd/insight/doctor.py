@@ -1,0 +1,167 @@
+"""What is installed, reachable, slow or missing, and what to do about it."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapterd import config
+from adapterd.config import ModelSettings, RuntimeKind, Settings
+from adapterd.errors import AdapterdError
+from adapterd.home import Home
+from adapterd.scheduling.schedule import cron_times
+from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import pinned_base, runtime_for
+from adapterd.serving.tags import ModelTags, full_name
+from adapterd.store import Store
+from adapterd.system import blas
+from adapterd.system.locks import is_held
+
+LIBRARIES = ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "ollama", "watchdog", "apscheduler")
+TIGHT_BYTES = 5 << 30
+SLOW_S = 0.5
+TESTED_OLLAMA = (0, 24)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `level` is ok, warning or fault."""
+
+    level: str
+    what: str
+    detail: str
+    hint: str = ""
+
+
+def examine(home: Home) -> list[Finding]:
+    """Look at everything; a look that fails is a finding like any other."""
+    findings = list(_installation()) + list(_home(home))
+    try:
+        settings = config.load(home)
+    except AdapterdError as exc:
+        return [*findings, Finding("fault", "configuration", str(exc), exc.hint)]
+    findings.append(Finding("ok", "configuration", f"{len(settings.models)} models in {home.config_file}"))
+    runtime = runtime_for(settings, home)
+    reachable = _runtime(runtime, settings)
+    findings.append(reachable)
+    findings.append(_daemon(home))
+    for name, model in settings.models.items():
+        findings += _model(home, runtime, name, model, asked=reachable.level != "fault")
+    return findings
+
+
+def _installation() -> Iterator[Finding]:
+    yield Finding("ok", "python", f"{sys.version.split()[0]} on {sys.platform}")
+    for name in LIBRARIES:
+        try:
+            yield Finding("ok", name, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("fault", name, "is not installed", f"pip install {name}")
+    if importlib.util.find_spec("mlx") and not importlib.util.find_spec("mlx.core"):
+        yield Finding("fault", "mlx", "has no back end for this machine", "pip install 'mlx[cpu]' or 'mlx[cuda]'")
+    yield _blas()
+
+
+def _blas() -> Finding:
+    if sys.platform == "darwin":
+        return Finding("ok", "matrix library", "Metal")
+    if blas.preload_environment():
+        return Finding("ok", "matrix library", blas.describe())
+    return Finding("warning", "matrix library", blas.describe(), "pip install mkl, or apt install libopenblas0-pthread")
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    try:
+        home.create()
+        with Store(home.database) as store:
+            integrity = store.row("PRAGMA quick_check")
+    except AdapterdError as exc:
+        yield Finding("fault", "home", str(exc), exc.hint)
+        return
+    healthy = integrity is not None and integrity[0] == "ok"
+    yield Finding("ok" if healthy else "fault", "state database", str(home.database) if healthy else "is damaged")
+    free = shutil.disk_usage(home.root).free
+    level = "ok" if free > TIGHT_BYTES else "warning"
+    yield Finding(level, "disk", f"{free / 1e9:.0f} GB free at {home.root}", "" if level == "ok" else "make room")
+    if home.root.stat().st_mode & 0o077:
+        yield Finding("warning", "privacy", f"others may read {home.root}", f"chmod 700 {home.root}")
+
+
+def _runtime(runtime: Runtime, settings: Settings) -> Finding:
+    started = time.perf_counter()
+    try:
+        version = runtime.version()
+        runtime.tags()
+    except AdapterdError as exc:
+        return Finding("fault", "runtime", str(exc), exc.hint)
+    took_s = time.perf_counter() - started
+    where = f" at {settings.ollama.host}" if settings.runtime is RuntimeKind.OLLAMA else ""
+    detail = f"{runtime.name} {version}{where} answers in {took_s * 1000:.0f} ms"
+    if settings.runtime is RuntimeKind.OLLAMA and _number(version) < TESTED_OLLAMA:
+        return Finding("warning", "runtime", detail, "this release is older than any that was tested; update Ollama")
+    return Finding("ok" if took_s < SLOW_S else "warning", "runtime", detail)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _daemon(home: Home) -> Finding:
+    if is_held(home.daemon_lock):
+        return Finding("ok", "daemon", "is running")
+    return Finding("warning", "daemon", "is not running, so nothing happens by itself", "adapterctl service install")
+
+
+def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, asked: bool) -> Iterator[Finding]:
+    try:
+        cron_times(name, model.schedule.cron)
+    except AdapterdError as exc:
+        yield Finding("fault", name, str(exc), f"correct it in {home.config_file}")
+    inbox = model.feedback or home.inbox(name)
+    yield _path(name, "feedback folder", inbox, Path.is_dir, f"mkdir -p '{inbox}'")
+    if model.schema:
+        yield _path(name, "schema", model.schema, Path.is_file, "correct `schema` in the configuration")
+    if not asked:
+        return
+    try:
+        base = pinned_base(runtime, name, model)
+        yield Finding("ok", name, f"base {base.digest[:19]}… is in place")
+        yield from _drift(runtime, name, model)
+        yield _live(home, runtime, name)
+    except AdapterdError as exc:
+        yield Finding("fault", name, str(exc), exc.hint)
+
+
+def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: str) -> Finding:
+    return (
+        Finding("ok", name, f"{what} {path}")
+        if good(path)
+        else Finding("fault", name, f"{what} {path} is missing", hint)
+    )
+
+
+def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Finding]:
+    """The base's own tag may have been pulled anew since init; the pinned one stays in use."""
+    tags = runtime.tags()
+    own = tags.get(full_name(model.base))
+    if own and own != tags.get(ModelTags(name).base):
+        yield Finding("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
+
+
+def _live(home: Home, runtime: Runtime, name: str) -> Finding:
+    with Store(home.database) as store:
+        live = store.versions.deployment(name)
+    if live is None:
+        return Finding("fault", name, "nothing was ever live", f"adapterctl init {name} --base TAG")
+    if runtime.tags().get(ModelTags(name).live) != live.live_digest:
+        return Finding(
+            "fault",
+            name,
+            f"{ModelTags(name).live} is not {live.live} as recorded",
+            f"adapterctl rollback {name} --to {live.live}",
+        )
+    return Finding("ok", name, f"{live.live} is live as recorded")

@@ -1,0 +1,86 @@
+"""The report of a version, written beside it: everything it says was kept when the version was judged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from adapterd.chat import Answer
+from adapterd.config import Task
+from adapterd.dataset.split import EvaluationCase
+from adapterd.errors import NotFoundError
+from adapterd.evaluation.metrics.catalogue import metrics_for
+from adapterd.evaluation.metrics.consistency import consistency
+from adapterd.evaluation.metrics.guard import guard_metrics
+from adapterd.evaluation.metrics.json_schema import read_schema
+from adapterd.evaluation.metrics.metric import Metric, Question
+from adapterd.evaluation.report.page import Material, render
+from adapterd.home import Home
+from adapterd.runs.stages import METRICS
+from adapterd.runs.tag_evaluation import EVALUATION
+from adapterd.store import Store
+from adapterd.system.files import write_atomic
+
+REPORT = "report.html"
+
+
+def write_report(store: Store, home: Home, model: str, version: str) -> Path:
+    """Write the report of a version that was judged; raises NotFoundError where that was never done."""
+    folder, known = home.version(model, version), store.versions.get(model, version)
+    if known is None or not (folder / EVALUATION).is_file() or not (folder / "lineage.json").is_file():
+        raise NotFoundError(
+            f"nothing was kept of how {model} {version} did",
+            hint=f"`adapterctl eval run {version} --model {model}` asks it again, if its tag is still there",
+        )
+    deployment = store.versions.deployment(model)
+    state = "live" if deployment and deployment.live == version else str(known.state)
+    lineage, judged = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
+    cases = _json_lines(folder / "answers" / "frozen.jsonl")
+    metrics = _metrics(lineage["settings"], cases)
+    besides = [*guard_metrics(), consistency()]
+    page = render(
+        Material(
+            model, version, state, lineage, judged, cases,
+            metrics={each.name: _about(each) for each in (*metrics, *besides)},
+            by_case=_by_case(metrics, cases),
+            curve=_json_lines(folder / METRICS),
+        )
+    )  # fmt: skip
+    write_atomic(folder / REPORT, page)
+    return folder / REPORT
+
+
+def _about(metric: Metric) -> dict[str, str]:
+    return {"definition": metric.definition, "unit": metric.unit, "better": metric.better}
+
+
+def _metrics(settings: dict[str, Any], cases: list[dict[str, Any]]) -> list[Metric]:
+    schema = Path(settings["schema"]) if settings.get("schema") else None
+    questions = [_question(case) for case in cases]
+    read = read_schema(schema) if schema and schema.is_file() else None
+    return metrics_for(Task(settings["task"]), questions, schema=read)
+
+
+def _question(case: dict[str, Any]) -> Question:
+    plain = {name: case[name] for name in ("id", "messages", "reference")}
+    messages = EvaluationCase.from_dict({**plain, "record": ""}).messages
+    return Question(case["id"], messages, case["reference"], case["source"])
+
+
+def _by_case(metrics: list[Metric], cases: list[dict[str, Any]]) -> dict[str, dict[str, list[float | None]]]:
+    """Each metric's value for every case, by subject; first those that say more than yes or no."""
+    telling = sorted((metric for metric in metrics if metric.by_case), key=lambda metric: metric.yes_no)
+    subjects = list(cases[0]["answers"]) if cases else []
+    return {
+        metric.name: {
+            subject: [metric.over([_question(case)], [Answer(**case["answers"][subject])]) for case in cases]
+            for subject in subjects
+        }
+        for metric in telling
+    }
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]

@@ -1,0 +1,1 @@
+"""Feedback files and posted records into the store, each of them once."""

@@ -1,0 +1,266 @@
+"""An adapter made elsewhere becomes one of ours: checked against the base, its rows in the order of the GGUF.
+
+PEFT and stock mlx-lm train on Hugging Face's weights. A llama GGUF has the rows of queries and keys in another order
+(interleaved for rotary positions), so the factors that make these rows are put into that order, too.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from adapterd.base.architectures import Architecture, architecture_of
+from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.hyperparameters import Heads, number
+from adapterd.base.mlx.weights import plain_names
+from adapterd.errors import InputError
+from adapterd.merging import peft
+from adapterd.merging.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, Format, find_adapter, read_config
+from adapterd.merging.module_names import in_the_base
+from adapterd.merging.updates import WEIGHTS
+from adapterd.system.files import atomic_path, write_atomic
+
+_FLOATS = (mx.float32, mx.float16, mx.bfloat16)
+_ANOTHER_BASE = "made for another base?"
+
+
+@dataclass(frozen=True)
+class ImportedAdapter:
+    """What was imported: how many modules it changes, in how many blocks counted from the top, with which rank at
+    most; `reordered` modules had their rows put into the order of the GGUF."""
+
+    format: str
+    modules: int
+    layers: int
+    rank: int
+    reordered: int
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """The update of one module, scale · (a · b)ᵀ; a is (in, rank), b is (rank, out)."""
+
+    module: str
+    a: FloatArray
+    b: FloatArray
+    scale: float
+
+    @property
+    def rank(self) -> int:
+        rank: int = self.b.shape[0]
+        return rank
+
+
+def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
+    """Write the adapter in the folder `source` (mlx-lm's, PEFT's or ours) as one of ours into the folder `out`.
+
+    Raises NotFoundError or InputError, with a sentence about what is wrong: files that are missing or damaged, what
+    is not plain LoRA on linear projections of the blocks, shapes that are not the base's, weights that are no numbers.
+    """
+    files = find_adapter(source)
+    config, stored = read_config(files.config), _stored(files.weights)
+    architecture = architecture_of(base)
+    factors = _peft(config, stored, base) if files.format is Format.PEFT else _mlx_lm(config, stored, base)
+    reordered = 0
+    if architecture.rope_traditional and files.format is not Format.ADAPTERD:
+        heads = _rotated_heads(architecture, base)
+        reordered = sum(_relative(each.module) in heads for each in factors)
+        factors = [_in_gguf_order(each, heads) for each in factors]
+    lowest = min(_block(each.module) for each in factors)
+    imported = ImportedAdapter(
+        format=str(files.format),
+        modules=len(factors),
+        layers=number(base, "block_count") - lowest,
+        rank=max(each.rank for each in factors),
+        reordered=reordered,
+    )
+    _write(_of_one_kind(factors, imported.rank), imported, out)
+    return imported
+
+
+def _stored(path: Path) -> dict[str, mx.array]:
+    """The tensors by name, not read yet; raises InputError for a damaged file, and for what is not floating point."""
+    try:
+        stored: Any = mx.load(str(path), format="safetensors")
+    except (RuntimeError, ValueError) as exc:
+        raise InputError(f"the adapter's {path.name} is not a safetensors file, or is damaged or cut short") from exc
+    if not stored:
+        raise InputError(f"the adapter's {path.name} holds no weights")
+    for name, value in stored.items():
+        if value.dtype not in _FLOATS:
+            kind = str(value.dtype).rpartition(".")[2]
+            raise InputError(
+                f"the adapter's {name} is stored as {kind}", hint="save it as float32, float16 or bfloat16"
+            )
+    if sum(math.prod(value.shape) * value.dtype.size for value in stored.values()) > path.stat().st_size:
+        raise InputError(f"the adapter's {path.name} is damaged: its tensors claim to be larger than the file")
+    return dict(stored)
+
+
+def _mlx_lm(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile) -> list[_Factors]:
+    """Raises InputError for what is not plain LoRA, or does not fit the base."""
+    kind = config.get("fine_tune_type", "lora")
+    if kind != "lora" or config.get("use_dora"):
+        raise InputError(
+            f"the adapter is of mlx-lm's type {kind if kind != 'lora' else 'dora'!r}", hint=peft.PLAIN_ONLY
+        )
+    parameters = config.get("lora_parameters")
+    scale = parameters.get("scale") if isinstance(parameters, dict) else None
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
+        raise InputError(f"the adapter's lora_parameters.scale is {scale!r}, which is not a number")
+    stored = plain_names(stored)
+    names = {tensor: _parse_mlx_name(tensor) for tensor in stored}
+    return [_fitting(in_the_base(module), a, b, float(scale), base) for module, a, b in _pairs(names, stored)]
+
+
+def _peft(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile) -> list[_Factors]:
+    """Raises InputError for what is not plain LoRA, or does not fit the base."""
+    peft.require_plain_lora(config)
+    names = {tensor: peft.parse_name(tensor) for tensor in stored}
+    peft.require_one_adapter(stored)
+    turned = {tensor: value.T for tensor, value in stored.items()}
+    scales = peft.Scales(config)
+    fitting = []
+    for module, a, b in _pairs(names, turned):
+        factors = _fitting(in_the_base(module), a, b, 1.0, base)
+        fitting.append(replace(factors, scale=scales.of(module, factors.module, factors.rank)))
+    return fitting
+
+
+def _parse_mlx_name(tensor: str) -> tuple[str, str] | None:
+    """`model.layers.3.self_attn.q_proj.lora_a` → (`model.layers.3.self_attn.q_proj`, `a`)"""
+    module, _, factor = tensor.rpartition(".lora_")
+    return (module, factor) if module and factor in ("a", "b") else None
+
+
+def _pairs(
+    names: Mapping[str, tuple[str, str] | None], stored: Mapping[str, mx.array]
+) -> Iterable[tuple[str, mx.array, mx.array]]:
+    """(module, a, b) by module; raises InputError for a tensor that is no factor, or is alone, or there twice."""
+    found: dict[str, dict[str, mx.array]] = {}
+    places: dict[str, str] = {}
+    for tensor, name in sorted(names.items()):
+        if name is None:
+            raise InputError(
+                f"the adapter holds {tensor}, which is not a factor of LoRA on a linear projection",
+                hint=peft.PLAIN_ONLY,
+            )
+        module, factor = name
+        if places.setdefault(in_the_base(module), module) != module:
+            raise InputError(f"the adapter holds {places[in_the_base(module)]} and {module}, which are the same module")
+        if factor in found.setdefault(module, {}):
+            raise InputError(f"the adapter holds two tensors for factor {factor} of {module}")
+        found[module][factor] = stored[tensor]
+    for module, pair in found.items():
+        if len(pair) < 2:
+            raise InputError(f"the adapter has only one of the two factors of {module}")
+        yield module, pair["a"], pair["b"]
+
+
+def _fitting(module: str, a: mx.array, b: mx.array, scale: float, base: GgufFile) -> _Factors:
+    """The factors as numbers, if they fit the base; raises InputError naming the module and both shapes."""
+    expected = _shape_in_base(module, base)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise InputError(f"the adapter's factors of {module} do not fit each other: {a.shape} and {b.shape}")
+    if (b.shape[1], a.shape[0]) != expected:
+        raise InputError(
+            f"the adapter's {module} is {(b.shape[1], a.shape[0])}, the base's {expected}: {_ANOTHER_BASE}"
+        )
+    if a.shape[1] == 0:
+        raise InputError(f"the adapter's {module} has rank 0, so it changes nothing")
+    factors = _Factors(module, _numbers(a), _numbers(b), scale)
+    if not (np.isfinite(factors.a).all() and np.isfinite(factors.b).all()):
+        raise InputError(
+            f"the adapter's {module} has weights that are not finite numbers",
+            hint="its training has failed; take an earlier checkpoint",
+        )
+    return factors
+
+
+def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
+    """(out, in) of a linear projection in a block; raises InputError for any other module."""
+    try:
+        tensor = architecture_of(base).gguf_name(module)
+    except KeyError:
+        raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}") from None
+    if not tensor.startswith("blk.") or "_norm." in tensor:
+        raise InputError(
+            f"the adapter changes {module}, which is not a linear projection in a block", hint=peft.PLAIN_ONLY
+        )
+    if tensor not in base.tensors:
+        raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}")
+    return base.tensors[tensor].shape
+
+
+def _numbers(factor: mx.array) -> FloatArray:
+    values: FloatArray = np.array(factor.astype(mx.float32))
+    return values
+
+
+def _block(module: str) -> int:
+    return int(module.split(".")[2])
+
+
+def _relative(module: str) -> str:
+    """`model.layers.3.self_attn.q_proj` → `self_attn.q_proj`"""
+    return module.split(".", 3)[3]
+
+
+def _rotated_heads(architecture: Architecture, base: GgufFile) -> dict[str, int]:
+    """How many heads queries and keys have, by the module's name in its block."""
+    heads = Heads.of(base)
+    return {architecture.block["attn_q"]: heads.query, architecture.block["attn_k"]: heads.key_value}
+
+
+def _in_gguf_order(factors: _Factors, heads: Mapping[str, int]) -> _Factors:
+    """Within each head, the two halves side by side become pairs: (2, size / 2) → (size / 2, 2).
+
+    This is what llama.cpp's converter does to the rows of the weights, which are the columns of `b`.
+    """
+    count = heads.get(_relative(factors.module))
+    if count is None:
+        return factors
+    rank, out = factors.b.shape
+    return replace(factors, b=factors.b.reshape(rank, count, 2, -1).swapaxes(2, 3).reshape(rank, out))
+
+
+def _of_one_kind(factors: list[_Factors], rank: int) -> list[_Factors]:
+    """All modules with one scale and one rank, as mlx-lm wants them: the rest of a scale goes into `b`, and smaller
+    ranks are filled up with zeros, which changes nothing."""
+    scales = {each.scale for each in factors}
+    scale = scales.pop() if len(scales) == 1 else 1.0
+    return [_of_kind(each, scale, rank) for each in factors]
+
+
+def _of_kind(factors: _Factors, scale: float, rank: int) -> _Factors:
+    missing = rank - factors.rank
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(factors.b * np.float64(factors.scale).astype(np.float32)).all()
+        b = factors.b if factors.scale == scale else (factors.b * np.float64(factors.scale / scale)).astype(np.float32)
+    if not finite:
+        raise InputError(f"the adapter's {factors.module} is too large with its scale of {factors.scale:g}")
+    return _Factors(factors.module, np.pad(factors.a, ((0, 0), (0, missing))), np.pad(b, ((0, missing), (0, 0))), scale)
+
+
+def _write(factors: list[_Factors], imported: ImportedAdapter, out: Path) -> None:
+    weights = {f"{each.module}.lora_a": mx.array(each.a) for each in factors}
+    weights |= {f"{each.module}.lora_b": mx.array(each.b) for each in factors}
+    with atomic_path(out / WEIGHTS) as partial, partial.open("wb") as file:
+        mx.save_safetensors(file, weights)
+    config = {
+        "fine_tune_type": "lora",
+        "num_layers": imported.layers,
+        "lora_parameters": {
+            "rank": imported.rank,
+            "scale": factors[0].scale,
+            "dropout": 0.0,
+            "keys": sorted({_relative(each.module) for each in factors}),
+        },
+        ROW_ORDER: GGUF_ORDER,
+    }
+    write_atomic(out / CONFIG, json.dumps(config, indent=2) + "\n")

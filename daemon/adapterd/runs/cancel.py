@@ -1,0 +1,26 @@
+"""Ending a run before it is over: whoever works on it hears of it within a second; if nobody does, it is given up."""
+
+from adapterd.errors import NotFoundError
+from adapterd.home import Home
+from adapterd.store import Store
+from adapterd.store.runs import RunState
+from adapterd.system.locks import is_held
+
+BY_HAND = "cancelled by hand"
+
+
+def cancel(store: Store, home: Home, model: str, reason: str) -> str:
+    """Have the model's unfinished run given up; returns its id. Feedback stays new, for the next run to learn from.
+
+    Raises NotFoundError if no run of the model is unfinished.
+    """
+    run, reason = store.runs.latest(model), reason or BY_HAND
+    if run is None or not run.state.open:
+        raise NotFoundError(f"no run of {model} is going on or waits to be continued")
+    with store.transaction():
+        store.runs.ask_to_end(run.id, reason)
+        if not (run.state is RunState.RUNNING and is_held(home.run_lock)):
+            store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
+        store.agenda.update(model, due=None, due_since=None, why_not=reason)
+        store.events.add("run.cancelled", f"run {run.id}: {reason}", model=model)
+    return run.id

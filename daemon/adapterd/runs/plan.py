@@ -1,0 +1,99 @@
+"""What a run will do, written down before it begins, so that every process and every continuation sees the same."""
+
+import secrets
+import shlex
+import shutil
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from adapterd.base.model import BaseModel
+from adapterd.config import ModelSettings, ScheduleSettings, Settings, VersionsSettings
+from adapterd.errors import InputError
+from adapterd.formats.run_folder import GIVEN, PLAN, RECORDS
+from adapterd.home import Home, make_private
+from adapterd.merging.adapter_files import find_adapter
+from adapterd.runs.version_numbers import Increment
+from adapterd.serialization import dumps, from_plain
+from adapterd.serving.runtimes import fingerprint
+from adapterd.store import Store
+from adapterd.store.runs import Run
+from adapterd.system.files import write_atomic
+
+
+@dataclass(frozen=True)
+class GivenAdapter:
+    """An adapter that was made elsewhere: the folder it is in, `sha256:<hex>` of its files, how its version counts."""
+
+    source: Path
+    digest: str
+    increment: Increment
+
+    def command(self, model: str) -> str:
+        """What a person gives to begin its run, or to go on with it."""
+        count = "" if self.increment is Increment.PATCH else f" --as {self.increment}"
+        return f"adapterctl register {shlex.quote(str(self.source))} --model {model}{count}"
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the adapter's files; raises InputError if they are no longer what the digest is of."""
+        try:
+            find_adapter(self.source).copy_to(make_private(folder))
+            if find_adapter(folder).digest() != self.digest:
+                raise InputError(f"{self.source} changed while it was read", hint="give the command again")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
+    `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
+    first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
+    the version `start`, or at the base. The `given` adapter is taken instead of training one."""
+
+    run_id: str
+    model: str
+    version: str
+    base: BaseModel
+    settings: ModelSettings
+    general: Settings
+    live: str
+    evaluation_cases: list[dict[str, Any]] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    old_records: int = 0
+    start: str | None = None
+    given: GivenAdapter | None = None
+
+
+def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
+    """The identity of what a run is made with: a failed run goes on only if this has not changed since.
+
+    When it begins and what is kept later makes no difference to what it makes; how the runtime prompts the base does.
+    """
+    adapter = [given.digest, given.increment] if given else []
+    making = replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
+    return fingerprint(dumps([model, making, base.digest, base.modelfile, base.prompting, *adapter]))
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time, and two runs of the same second still differ."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def open_plan(home: Home, run: Run) -> Plan:
+    """The plan of a run that was begun earlier."""
+    import json
+
+    return from_plain(json.loads((home.run(run.id) / PLAN).read_text(encoding="utf-8")), Plan)
+
+
+def write_plan(folder: Path, plan: Plan, store: Store, last_feedback_id: int) -> None:
+    """Keep the plan, a copy of a given adapter, and a snapshot of the records it is made for, in the run's folder."""
+    make_private(folder)
+    if plan.given:
+        plan.given.copy_to(folder / GIVEN)
+    rows = store.feedback.all(plan.model, up_to_id=last_feedback_id)
+    write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
+    write_atomic(folder / PLAN, dumps(plan))

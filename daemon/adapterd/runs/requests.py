@@ -1,0 +1,78 @@
+"""Asking for a run by hand: whether there is anything to learn, who does it, and how it goes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adapterd.errors import CancelledError, NotEnoughDataError, StageError
+from adapterd.home import Home
+from adapterd.store import Store
+from adapterd.store.runs import Run, RunState, StageState
+from adapterd.system.locks import is_held
+
+POLL_S = 0.3
+GO_ON = "`adapterctl retrain` goes on where it stopped"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the daemon was asked: a request that still waits for its run, or the run that is going on anyway."""
+
+    request: int | None
+    run: str | None
+
+
+def require_something_new(store: Store, model: str) -> None:
+    """Raise NotEnoughDataError if no feedback came since the last training and none waits to be continued."""
+    last = store.runs.latest(model)
+    if last and last.state.open and last.given is None:
+        return
+    if store.feedback.count(model, after_id=store.runs.last_learned_id(model)) == 0:
+        raise NotEnoughDataError(
+            f"{model} has no feedback that is new since its last version", hint="--now trains all the same"
+        )
+
+
+def ask_daemon(store: Store, home: Home, model: str, *, afresh: bool) -> Asked:
+    """Ask for a run; one that is going on and learns from everything there is will do, unless `afresh`."""
+    run = store.runs.latest(model)
+    at_it = run is not None and run.state is RunState.RUNNING and run.given is None and is_held(home.run_lock)
+    if run and at_it and not afresh and run.last_feedback_id == store.feedback.last_id(model):
+        return Asked(request=None, run=run.id)
+    return Asked(request=store.runs.request(model, "asked for by hand"), run=None)
+
+
+def follow(
+    store: Store,
+    home: Home,
+    asked: Asked,
+    listen: Callable[[str, dict[str, Any]], None],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Run:
+    """Tell `listen` what the daemon's run writes into the journal until it ends; returns the finished run.
+
+    Raises StageError if the run fails, cannot begin, or if the daemon ends.
+    """
+    while True:
+        run_id, error = (asked.run, None) if asked.request is None else store.runs.request_answer(asked.request)
+        run = store.runs.get(run_id) if run_id else None
+        if run:
+            _tell(store, run, listen)
+            if run.state is RunState.ABANDONED:
+                raise CancelledError(run.error or "the run was given up")
+            if not run.state.open:
+                return run
+            error = run.error if run.state is not RunState.RUNNING else error
+        if error:
+            raise StageError(error, hint=GO_ON)
+        if not is_held(home.daemon_lock):
+            raise StageError("the daemon ended", hint=GO_ON)
+        sleep(POLL_S)
+
+
+def _tell(store: Store, run: Run, listen: Callable[[str, dict[str, Any]], None]) -> None:
+    for stage in store.runs.stages(run.id):
+        done = {"share": 1.0} if stage.state is StageState.DONE else {}
+        listen(stage.name, {**(stage.progress or {}), **done})

@@ -1,0 +1,361 @@
+"""The pipeline, read as a script: each stage is a function from values to values.
+
+Stages run in a worker process, one after the other; each sees the plan, the run's folder, and the results of the
+stages before it. What they import is heavy, so they import it themselves.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from adapterd.chat import ChatOptions, Message, Role
+from adapterd.config import Think
+from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
+from adapterd.formats.run_folder import CANDIDATE, GIVEN, RECORDS
+from adapterd.home import Home, make_private
+from adapterd.runs.plan import Plan
+from adapterd.serialization import from_plain, to_plain
+from adapterd.serving.runtime import Runtime
+from adapterd.serving.runtimes import file_digest, runtime_for
+from adapterd.serving.tags import ModelTags
+from adapterd.system.files import write_atomic
+
+if TYPE_CHECKING:
+    from adapterd.base.gguf.tokenizer import Tokenizer
+
+T = TypeVar("T")
+PARITY_PROMPTS = 32
+FIRST_WORDS_TOKENS = 3
+"""Too few to close a thought and begin an answer."""
+METRICS, CURVE = "metrics.jsonl", "learning.svg"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing."""
+
+    plan: Plan
+    folder: Path
+    home: Home
+    results: Mapping[str, dict[str, Any]]
+    report: Callable[..., object] = field(default=lambda _share, **_more: None)
+
+    def result(self, stage: str, kind: type[T]) -> T:
+        """What an earlier stage gave back."""
+        return from_plain(self.results[stage], kind)
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        return runtime_for(self.plan.general, self.home)
+
+    @property
+    def tags(self) -> ModelTags:
+        return ModelTags(self.plan.model)
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the pipeline: its name in the journal, what it does, and a word for people.
+
+    `artifact` is what it leaves in the run's folder; if that is gone, the stage is done again. A stage `against_live`
+    is done again when another version went live. One that is `only_if` is left out of other runs.
+    """
+
+    name: str
+    run: Callable[[Job], Any]
+    doing: str
+    artifact: str | None = None
+    against_live: bool = False
+    only_if: Callable[[Plan], bool] = lambda _plan: True
+
+
+def importing(job: Job) -> Any:
+    """The adapter that was given → one of ours, if it fits the base."""
+    from adapterd.base.gguf.gguf_file import GgufFile
+    from adapterd.merging.import_adapter import import_adapter
+
+    return import_adapter(job.folder / GIVEN, GgufFile.open(job.plan.base.gguf), make_private(job.adapter))
+
+
+def dataset(job: Job) -> Any:
+    """Records → encoded sets, by the template and the tokenizer of the served base."""
+    from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.base_proof.served_context import require_judged_context
+    from adapterd.dataset.askable import TokenLimits
+    from adapterd.dataset.build import build_dataset
+    from adapterd.dataset.split import EvaluationCase
+    from adapterd.record import FeedbackRecord
+
+    think, asked = job.plan.settings.think, job.plan.settings.evaluation
+    settings, tokenizer = job.plan.settings.dataset, Tokenizer.open(job.plan.base.gguf)
+    if job.plan.given:  # nothing is trained on, so nothing can vanish from it
+        settings = replace(settings, max_near_duplicates=1.0)
+    require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
+    with _words_for_a_given_adapter(job.plan):
+        return build_dataset(
+            map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
+            settings,
+            frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
+            judged=set(job.plan.judged),
+            render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
+            old_records=job.plan.old_records,
+            thinks=think is not Think.OFF,
+            thoughts_apart=lambda: _tells_thoughts_apart(job),
+            tokenizer=tokenizer,
+            limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
+            out=make_private(job.dataset),
+            report=job.report,
+        )
+
+
+def _tells_thoughts_apart(job: Job) -> bool:
+    """Whether the first words of a base whose prompt opens a thought are delivered apart from the content."""
+    settings = job.plan.settings
+    options = ChatOptions(
+        num_ctx=settings.evaluation.num_ctx, num_predict=FIRST_WORDS_TOKENS, think=settings.think.wanted
+    )
+    return not job.runtime.chat(job.plan.base.tag, (Message(Role.USER, "Yes?"),), options).text
+
+
+@contextlib.contextmanager
+def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
+    """Say what a want of records means for an adapter that is not trained on them."""
+    try:
+        yield
+    except NotEnoughDataError as exc:
+        if plan.given is None:
+            raise
+        raise NotEnoughDataError(
+            f"there is too little feedback to judge the adapter by: {exc}",
+            hint=f"give more (`adapterctl feedback import FILE`), then `{plan.given.command(plan.model)}`",
+        ) from exc
+
+
+def training(job: Job) -> Any:
+    """Encoded sets → the best adapter."""
+    from adapterd.base.gguf.gguf_file import GgufFile
+    from adapterd.training.distributed.launch import train_together
+    from adapterd.training.hidden_state_cache import KeptStates
+    from adapterd.training.train import train
+
+    base, settings = job.plan.base, job.plan.settings.training
+    context = job.plan.settings.evaluation.num_ctx
+    out, states = make_private(job.adapter), job.home.states
+    start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
+    if settings.hosts:
+        return train_together(
+            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, context_tokens=context,
+            states=states, start=start,
+        )  # fmt: skip
+    return train(
+        GgufFile.open(base.gguf, context_tokens=context),
+        job.dataset,
+        settings,
+        out,
+        lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+        base_digest=base.digest,
+        states=KeptStates(states, int(settings.cache_gb * 1e9)),
+        start=start,
+    )
+
+
+def merging(job: Job) -> Any:
+    """Base + adapter → the candidate file."""
+    from adapterd.merging.examples import Samples, read_examples
+    from adapterd.merging.merge import merge
+
+    settings = job.plan.settings.merging
+    train, validation = (read_examples(job.dataset / f"{name}.jsonl") for name in ("train", "validation"))
+    return merge(
+        job.plan.base.gguf,
+        job.adapter,
+        job.folder / CANDIDATE,
+        samples=Samples(train, validation) if validation else Samples.divided(train),
+        min_retention=settings.min_retention,
+        steps=settings.steps,
+        context_tokens=job.plan.settings.evaluation.num_ctx,
+        report=job.report,
+    )
+
+
+@dataclass(frozen=True)
+class ServingResult:
+    """The registered candidate. `stored` is its file in the runtime's store if that is on this machine; of the
+    `prompts_checked` training prompts, `ids_equal` give the same ids as served."""
+
+    tag: str
+    digest: str
+    stored: Path | None
+    handed_over_by: str
+    prompts_checked: int
+    ids_equal: int
+
+
+def serving(job: Job) -> ServingResult:
+    """The candidate file → the tags `NAME:VERSION` and `NAME:candidate`, proven to be prompted as trained."""
+    from adapterd.merging.merge import MergeResult
+    from adapterd.system.locks import tags_lock
+
+    merged = job.result("merging", MergeResult)
+    tag = job.tags.version(job.plan.version)
+    how = job.runtime.hand_over(merged.candidate, merged.digest, may_link=True, progress=job.report)
+    with tags_lock(job.home):
+        job.runtime.create(tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True)
+        job.runtime.copy(tag, job.tags.candidate)
+    served = job.runtime.show(tag)
+    if served.gguf is not None and file_digest(served.gguf) != merged.digest:
+        raise StageError(
+            f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given",
+            hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
+        )
+    checked, equal = parity(job, tag, served.gguf or merged.candidate)
+    if equal < checked:
+        raise StageError(
+            f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
+            hint="the template of the base changed while the run was going on; `adapterctl retrain` begins a new run",
+        )
+    _keep(job, merged.digest)
+    return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
+
+
+def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
+    """Compare the ids of training prompts with those that the candidate's own template and tokenizer give."""
+    from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.record import FeedbackRecord
+
+    tokenizer = Tokenizer.open(gguf)
+    records = map(FeedbackRecord.from_json, _lines(job.folder / RECORDS))
+    prompts = {record.content_hash: record.messages for record in records}
+    trained = [json.loads(line) for line in _lines(job.dataset / "train.jsonl")]
+    think = job.plan.settings.think.wanted
+    sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
+    equal = 0
+    for example in sample:
+        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]], think=think))
+        equal += _same_but_for_the_day(tokenizer, served, example["ids"][: example["prompt_tokens"]])
+    return len(sample), equal
+
+
+def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: list[int]) -> bool:
+    """Whether a prompt is served as it was trained; a template may write today's date, and a run may take days."""
+    from adapterd.base_proof.prompt_parity import undated
+
+    return served == trained or undated(tokenizer.text(served)) == undated(tokenizer.text(trained))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file of JSON lines. Not `splitlines`, which also splits at characters that a text may hold."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
+def _keep(job: Job, gguf_digest: str) -> None:
+    """Keep what the version is made of beside its lineage, for good; the run's folder is for passing use."""
+    import shutil
+
+    from adapterd import __version__
+
+    folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
+    for name in ("adapters.safetensors", "adapter_config.json"):
+        shutil.copyfile(job.adapter / name, folder / name)
+    if trains(job.plan):
+        _keep_curve(job.adapter / METRICS, folder)
+    title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
+    source = f"{job.plan.model}:{job.plan.version}"
+    with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
+        write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
+    lineage = {
+        "adapterd": __version__,
+        "libraries": {**_libraries(), job.runtime.name: job.runtime.version()},
+        "run": job.plan.run_id,
+        "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
+        "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
+        "gguf_digest": gguf_digest,
+        "settings": to_plain(job.plan.settings),
+        "stages": {name: _without_cases(result) for name, result in job.results.items()},
+    }
+    write_atomic(folder / "lineage.json", json.dumps(lineage, indent=2, ensure_ascii=False))
+
+
+def _keep_curve(metrics: Path, folder: Path) -> None:
+    """The losses of every step, as data and as a picture."""
+    from adapterd.evaluation.report import charts
+
+    write_atomic(folder / METRICS, metrics.read_bytes())
+    if drawn := charts.learning([json.loads(line) for line in _lines(metrics)]):
+        write_atomic(folder / CURVE, charts.standalone(drawn))
+
+
+def _libraries() -> dict[str, str]:
+    """The versions of what a version's numbers come from."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "numpy", "scipy")}
+
+
+def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "evaluation_cases"}
+
+
+def evaluation(job: Job) -> Any:
+    """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
+    from adapterd.dataset.build import DatasetResult
+    from adapterd.dataset.split import EvaluationCase
+    from adapterd.evaluation.gates import is_kept
+    from adapterd.merging.merge import MergeResult
+    from adapterd.runs.tag_evaluation import Examination
+
+    made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
+    tags = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
+    examination = Examination(job.home, job.runtime, job.plan.settings, job.plan.base.gguf)
+    cases = [EvaluationCase.from_dict(case) for case in made.evaluation_cases]
+    with what_vanished_may_come_back():
+        papers = examination.hold({**tags, "base": job.tags.base}, cases, made.evaluation_hash, job.report)
+    kept = merged.retention.kept if merged.retention else None
+    judged = examination.judge(papers, beside=[is_kept(kept, job.plan.settings.merging.min_retention)])
+    judged = replace(judged, left_out=papers.left_out)
+    examination.keep(papers, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
+    return judged
+
+
+@contextlib.contextmanager
+def what_vanished_may_come_back() -> Iterator[None]:
+    """A tag that is gone is put back as a run begins, so trying again makes sense."""
+    try:
+        yield
+    except NotFoundError as exc:
+        raise RuntimeFailedError(
+            f"{exc}, while it was to be asked", hint="`adapterctl retrain` goes on where it stopped"
+        ) from exc
+
+
+def trains(plan: Plan) -> bool:
+    """Whether the run makes an adapter of its own."""
+    return plan.given is None
+
+
+def registers(plan: Plan) -> bool:
+    """Whether the run takes an adapter that was given."""
+    return plan.given is not None
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("importing", importing, "importing the adapter", artifact="adapter/adapters.safetensors", only_if=registers),
+    Stage("dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl"),
+    Stage("training", training, "training the adapter", artifact="adapter/adapters.safetensors", only_if=trains),
+    Stage("merging", merging, "merging the adapter into the base's file", artifact=CANDIDATE),
+    Stage("serving", serving, "registering the candidate"),
+    Stage("evaluation", evaluation, "asking candidate, live and base", against_live=True),
+)

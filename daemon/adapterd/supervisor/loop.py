@@ -1,0 +1,196 @@
+"""The daemon: watches the inboxes, keeps the schedule, and runs the pipeline. One foreground process.
+
+The main loop only looks, takes in feedback and decides; a run goes on in a second thread, whose heavy stages are
+processes of their own. File events are hints that a look is worth while; the look itself is the truth.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapterd import config
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError, ConfigError
+from adapterd.feedback.settling import Patience
+from adapterd.feedback.watch import FolderWatch
+from adapterd.home import Home
+from adapterd.housekeeping.reconcile import reconcile
+from adapterd.intake.ingest import ingest
+from adapterd.runs.pipeline import LOCK_TIMEOUT_S
+from adapterd.serving.runtimes import runtime_for
+from adapterd.store import Store
+from adapterd.store.database import Clock, utc_now
+from adapterd.supervisor.maintenance import keep_house, mend
+from adapterd.supervisor.planner import Planner
+from adapterd.supervisor.runner import Runner
+from adapterd.system.locks import exclusive
+from adapterd.web.server import FeedbackServer
+
+LOOK_EVERY_S = 1.0
+RESCAN_EVERY_LOOKS = 30
+RESCAN_WATCHED_EVERY_LOOKS = 300
+"""Where events tell of all that happens, and a rescan is for those that got lost."""
+MEND_EVERY_LOOKS = 60
+DEBOUNCE_S = 0.2
+IN_VAIN_WAIT_S = 10.0
+
+log = logging.getLogger("adapterd")
+
+
+@dataclass
+class Daemon:
+    """Runs until `stop` is set. `look_every_s` is how often requests and settling files are looked at, `clock` what
+    schedules go by."""
+
+    home: Home
+    stop: threading.Event = field(default_factory=threading.Event)
+    look_every_s: float = LOOK_EVERY_S
+    clock: Clock = utc_now
+
+    def run(self) -> None:
+        """Work until told to stop; raises BusyError if another daemon works on this home."""
+        self.home.create()
+        with exclusive(
+            self.home.daemon_lock, timeout_s=LOCK_TIMEOUT_S, busy=f"another adapterd works on {self.home.root}"
+        ):
+            session = Session(self.home, self.clock)
+            session.start()
+            try:
+                while not self.stop.is_set():
+                    self._look(session)
+                    if session.hint.wait(self.look_every_s):
+                        self.stop.wait(DEBOUNCE_S)
+            finally:
+                session.end()
+
+    def _look(self, session: "Session") -> None:
+        """A full disk or a locked database passes; a daemon that ended for it would only be started again."""
+        try:
+            session.look()
+        except (AdapterdError, OSError) as exc:
+            log.error("this look was in vain: %s", exc)
+            self.stop.wait(IN_VAIN_WAIT_S)
+
+
+class Session:
+    """What the daemon holds open while it runs."""
+
+    def __init__(self, home: Home, clock: Clock = utc_now) -> None:
+        self.home = home
+        self.store = Store(home.database, clock=clock)
+        self.hint = threading.Event()
+        self.runner = Runner(home, ended=self.hint.set, clock=clock)
+        self.patience = Patience()
+        self._seen = self._stamp()
+        self._take_up(config.load(home))
+        self._looks = 0
+        self._mended: list[str] = []
+
+    def _take_up(self, settings: Settings) -> None:
+        """Work by these settings from now on; raises ConfigError, before anything changed, if they make no sense."""
+        self.planner = Planner(self.store, self.home, settings)
+        self.settings = settings
+        self._watch = FolderWatch([self._inbox(name) for name in settings.models], self.hint.set)
+        self._web = FeedbackServer(self.home, settings.http, settings.models.keys) if settings.http.enabled else None
+        self._unsettled = True
+
+    def start(self) -> None:
+        """Put right what an earlier process left, then begin to watch and to listen."""
+        for sentence in reconcile(self.store, self.home, self.settings, runtime_for(self.settings, self.home)):
+            log.warning("%s", sentence)
+        self._open()
+
+    def _open(self) -> None:
+        self._watch.start()
+        for folder in self._watch.blind:
+            log.info("%s cannot be watched; it is looked at every %.0f s", folder, RESCAN_EVERY_LOOKS * LOOK_EVERY_S)
+        if self._web is not None:
+            self._listen(self._web)
+        log.info("watching %s", ", ".join(sorted(self.settings.models)) or "nothing: no model is configured")
+
+    def _listen(self, web: FeedbackServer) -> None:
+        """Feedback over HTTP is one way of two; without it the daemon is still worth having."""
+        try:
+            web.start()
+            log.info("feedback over HTTP at port %d", web.port)
+        except AdapterdError as exc:
+            log.error("no feedback over HTTP: %s%s", exc, f" ({exc.hint})" if exc.hint else "")
+
+    def _close(self) -> None:
+        self._watch.stop()
+        if self._web is not None:
+            self._web.stop()
+
+    def end(self) -> None:
+        """Stop watching and listening; a run's worker ends with this process, and goes on with the next."""
+        self._close()
+        self._watch.join()
+        self.store.close()
+
+    def look(self) -> None:
+        """Take in what is new, then start what is due."""
+        self._looks += 1
+        self._reload()
+        rescan_every = RESCAN_EVERY_LOOKS if self._watch.blind else RESCAN_WATCHED_EVERY_LOOKS
+        if self.hint.is_set() or self._unsettled or self._looks % rescan_every == 0:
+            self.hint.clear()
+            self._watch.refresh()
+            unsettled = [self._ingest(name) for name in self.settings.models]
+            self._unsettled = any(unsettled)
+        self.planner.look(busy=self.runner.busy)
+        self._reload()  # a base that was pinned anew is in the configuration now
+        if self._looks % MEND_EVERY_LOOKS == 0:
+            self._mend()
+        if self.runner.finished():
+            keep_house(self.store, self.home, self.settings)
+        if not self.runner.busy and (wanted := self.planner.next(self.runner.may_try)):
+            self.runner.begin(wanted, self.settings)
+
+    def _mend(self) -> None:
+        """What cannot be put right is said once, not every time it is tried."""
+        said = mend(self.store, self.home, self.settings)
+        for sentence in said if said != self._mended else []:
+            log.warning("%s", sentence)
+        self._mended = said
+
+    def _ingest(self, name: str) -> bool:
+        """Take in one model's feedback; tells whether files are still being written."""
+        try:
+            report = ingest(self.store, self.home, name, self._inbox(name), patience=self.patience)
+        except AdapterdError as exc:
+            log.warning("%s: %s", name, exc, extra={"model": name})
+            return False
+        if report.lines:
+            log.info(
+                "%s: %d records taken, %d quarantined", name, report.accepted, report.quarantined, extra={"model": name}
+            )
+        return bool(report.unsettled)
+
+    def _reload(self) -> None:
+        """Take up a changed configuration or time zone; a broken one is reported, and the old one stays in force."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        old_watch, old_web = self._watch, self._web
+        try:
+            self._take_up(config.load(self.home))
+        except ConfigError as exc:
+            log.error("the changed configuration is not used: %s", exc)
+            return
+        log.info("configuration read again")
+        old_watch.stop()
+        if old_web is not None:
+            old_web.stop()
+        self._open()
+
+    def _stamp(self) -> tuple[int, int]:
+        """Changes when the configuration does, or when the machine's local time is another."""
+        time.tzset()
+        changed_ns = self.home.config_file.stat().st_mtime_ns if self.home.config_file.is_file() else 0
+        return changed_ns, time.localtime().tm_gmtoff
+
+    def _inbox(self, name: str) -> Path:
+        return self.settings.models[name].feedback or self.home.inbox(name)

@@ -1,0 +1,136 @@
+"""One run at a time, in a thread of its own with its own connection to the store."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError, BusyError, StoreError
+from adapterd.home import Home
+from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.store import Store
+from adapterd.store.database import Clock, utc_now
+from adapterd.system.locks import is_held
+from adapterd.system.notify import notify
+
+AGAIN_AFTER = timedelta(minutes=1)
+"""When what could not even begin is tried again."""
+
+log = logging.getLogger("adapterd")
+
+
+def _warn(sentence: str) -> None:
+    log.warning("%s", sentence)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that is to begin; `request` is the id of what somebody asked for, None if the daemon decided itself."""
+
+    model: str
+    reason: str
+    request: int | None = None
+
+
+@dataclass
+class Runner:
+    """Carries out what is wanted; `ended` is called in the runner's thread after every run."""
+
+    home: Home
+    ended: Callable[[], object] = lambda: None
+    clock: Clock = utc_now
+    _thread: threading.Thread | None = None
+    _not_before: dict[str, datetime] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on, here or in a command."""
+        return self._thread is not None or is_held(self.home.run_lock)
+
+    def may_try(self, model: str, now: datetime) -> bool:
+        """False for a while after a run of the model could not even begin."""
+        at = self._not_before.get(model)
+        return at is None or not at - AGAIN_AFTER <= now < at  # a clock set back must not make it wait for longer
+
+    def finished(self) -> bool:
+        """Whether a run has ended since this was asked last."""
+        if self._thread is None or self._thread.is_alive():
+            return False
+        self._thread = None
+        return True
+
+    def begin(self, wanted: Wanted, settings: Settings) -> None:
+        """Start, and return at once."""
+        log.info("%s: run begins (%s)", wanted.model, wanted.reason, extra={"model": wanted.model})
+        self._thread = threading.Thread(
+            target=self._run, args=(wanted, settings), name=f"run-{wanted.model}", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, wanted: Wanted, settings: Settings) -> None:
+        try:
+            with Store(self.home.database, clock=self.clock) as store:
+                self._carry_out(_Attempt(store, wanted), settings)
+        except StoreError as exc:  # the disk is full, say: the journal stands where it stood
+            log.error("%s: how the run ended is not noted: %s", wanted.model, exc, extra={"model": wanted.model})
+        self.ended()
+
+    def _carry_out(self, attempt: "_Attempt", settings: Settings) -> None:
+        wanted = attempt.wanted
+        try:
+            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, tell=_warn)
+            self._tell(wanted, settings, pipeline.run(wanted.model, wanted.reason))
+        except BusyError as exc:
+            log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
+        except Exception as exc:
+            self._failed(attempt, exc, settings)
+
+    def _tell(self, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
+        log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
+        if settings.notifications.desktop:
+            what = "is live" if outcome.promoted else "was held"
+            notify(f"{wanted.model} {outcome.version} {what}", outcome.reason)
+
+    def _failed(self, attempt: "_Attempt", exc: Exception, settings: Settings) -> None:
+        name = attempt.wanted.model
+        hint = f" ({exc.hint})" if isinstance(exc, AdapterdError) and exc.hint else ""
+        known = isinstance(exc, AdapterdError | OSError)  # a full disk, say: its sentence is the whole story
+        log.error("%s: the run stopped: %s%s", name, exc, hint, exc_info=not known, extra={"model": name})
+        if not attempt.has_begun:
+            self._not_before[name] = attempt.store.clock() + AGAIN_AFTER
+        attempt.failed(exc)
+        if settings.notifications.desktop:
+            notify(f"{name}: the run stopped", f"{exc}{hint}")
+
+
+@dataclass
+class _Attempt:
+    """What the store is told of a run that was wanted: whoever asked for it hears its id, what was due is no longer."""
+
+    store: Store
+    wanted: Wanted
+    has_begun: bool = False
+
+    def begun(self, run_id: str) -> None:
+        self.has_begun = True
+        if self.wanted.request is not None:
+            self.store.runs.answer_request(self.wanted.request, run_id=run_id)
+        self._no_longer_due(None)
+
+    def failed(self, exc: Exception) -> None:
+        """What could not begin stays due if the fault may pass, and is let go if it will not."""
+        if self.wanted.request is not None:
+            self.store.runs.answer_request(self.wanted.request, error=str(exc))
+        if self.has_begun:
+            return
+        text = f"{self.wanted.model}: a run could not begin: {exc}"
+        self.store.events.add("run.refused", text, model=self.wanted.model)
+        if isinstance(exc, AdapterdError) and exc.passing:
+            self.store.agenda.update(self.wanted.model, why_not=str(exc))
+        else:
+            self._no_longer_due(str(exc))
+
+    def _no_longer_due(self, why_not: str | None) -> None:
+        self.store.agenda.update(self.wanted.model, due=None, due_since=None, why_not=why_not)

@@ -1,0 +1,58 @@
+"""Where posts are stored: one thread with a connection of its own, so that waiting for the disk holds nobody up."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from adapterd.intake.http_intake import Posted, take_posted
+from adapterd.store import Store
+from adapterd.web.post import MAX_RECORDS, chosen_model, read_post
+from adapterd.web.replies import Refusal, problem
+
+BUSY_TIMEOUT_MS = 5000
+"""How long a post waits for others who write to the store; its sender waits as well."""
+
+
+class Desk:
+    """Reads and stores posts, one after the other. Raises StoreError if the store cannot be opened."""
+
+    def __init__(self, database: Path, models: Callable[[], Collection[str]]) -> None:
+        self._models = models
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-store")
+        self._store = self._thread.submit(_opened, database).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.submit(self._store.close)
+        self._thread.shutdown()
+
+    async def take(self, body: bytes, named: str | None) -> Posted:
+        """Store what the body holds; `named` is the model that the query names. Raises AdapterdError and Refusal."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, body, named)
+
+    def _take(self, body: bytes, named: str | None) -> Posted:
+        post = read_post(body)
+        model = chosen_model([named, post.model], self._models())
+        if len(post.records) > MAX_RECORDS:
+            raise Refusal(
+                problem(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"a post may have {MAX_RECORDS} records, this one has {len(post.records)}",
+                    "send several posts, or put a file into the inbox",
+                )
+            )
+        return take_posted(self._store, model, post.records)
+
+
+def _opened(database: Path) -> Store:
+    store = Store(database)
+    store.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return store

@@ -1,0 +1,1 @@
+"""What several tests share: tiny models, real and fake runtimes, foreign text."""

@@ -1,0 +1,259 @@
+"""A base is proven with a version made of its own file: what the runtime would lose, change or refuse shows, and the
+trial leaves nothing behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.base.model import BaseModel
+from adapterd.base.modelfile import Modelfile
+from adapterd.base_proof import proof as base_proof
+from adapterd.base_proof.proof import Proof, keep, prove, proven_base
+from adapterd.chat import Answer, ChatOptions, Message, Role
+from adapterd.config import ModelSettings, Settings
+from adapterd.errors import AdapterdError, RuntimeFailedError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.home import Home
+from adapterd.serving.runtime import Progress, ServedModel
+from tests.support.fakes import FakeRuntime
+from tests.support.tiny_gguf import write_tiny_gguf
+
+MODEL, TAG, CANDIDATE = "m", "m:base", "m:candidate"
+WHOLE = Modelfile(template="{{ .Prompt }}", parameters={"top_k": 3, "typical_p": 0.7, "stop": ("x",)})
+
+
+@dataclass
+class Habits:
+    """What this runtime does to what it is given."""
+
+    release: str = "1.0"
+    retired: tuple[str, ...] = ()
+    refuses: str = ""
+    changes: Modelfile | None = None
+    refuses_system: bool = False
+    tokens_more: int = 0
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    loads: bool = True
+    contexts: set[int] = field(default_factory=set)
+
+
+class ServingRuntime(FakeRuntime):
+    """The fake's tags, and prompts and answers that depend on the tag's Modelfile alone."""
+
+    def __init__(self, gguf: Path) -> None:
+        super().__init__()
+        self.habits, self._gguf, self._tokenizer = Habits(), gguf, Tokenizer.open(gguf)
+
+    def version(self) -> str:
+        return self.habits.release
+
+    def show(self, tag: str) -> ServedModel:
+        return replace(super().show(tag), gguf=self._gguf, capabilities=frozenset(("completion", "thinking")))
+
+    def create(
+        self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, may_link: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> str:  # fmt: skip
+        if self.habits.refuses:
+            raise RuntimeRefusedError(f"the fake refused {tag}: {self.habits.refuses}")
+        for name in self.habits.retired:
+            if name in modelfile.parameters:
+                raise RuntimeRefusedError(f"the fake refused {tag}: {name} is no longer supported")
+        return super().create(tag, gguf, digest, self.habits.changes or modelfile, progress=progress)
+
+    def load(self, tag: str) -> None:
+        if not self.habits.loads:
+            raise RuntimeFailedError(f"the fake failed at {tag}: llama-server process has terminated")
+
+    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+        if self.habits.refuses_system and messages[0].role is Role.SYSTEM:
+            raise RuntimeRefusedError(f"the fake failed at {tag}: System role not supported")
+        return f"{self.made[tag][1].template}{think}" + "".join(f"<{m.role}>{m.content}" for m in messages)
+
+    def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
+        self.habits.contexts.add(options.num_ctx)
+        ids = self._tokenizer.encode_prompt(self.render(tag, messages))
+        said = self.habits.answers.get(tag, ["yes"])
+        text = said.pop(0) if len(said) > 1 else said[0]
+        return Answer(text, "stop", len(ids) + self.habits.tokens_more, 1, 0.1, 0.1)
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("tiny") / "tiny.gguf", layers=1)
+
+
+@pytest.fixture
+def runtime(gguf: Path) -> ServingRuntime:
+    """With a base that the user pulled, kept by our tag."""
+    made = ServingRuntime(gguf)
+    made.create(TAG, gguf, "sha256:aa", WHOLE)
+    return made
+
+
+@pytest.fixture
+def base(gguf: Path) -> BaseModel:
+    return BaseModel(TAG, gguf, "sha256:aa", WHOLE)
+
+
+def refused(home: Home, runtime: ServingRuntime, base: BaseModel, sentence: str) -> AdapterdError:
+    """The proof fails by this sentence; the base's tag alone is there afterwards."""
+    with pytest.raises(AdapterdError, match=sentence) as caught:
+        prove(home, runtime, MODEL, base, "qwen:7b")
+    assert runtime.tags().keys() == {TAG}
+    return caught.value
+
+
+def test_a_base_that_can_be_made_again_is_proven_and_the_trial_is_gone(
+    home: Home, runtime: ServingRuntime, base: BaseModel
+) -> None:
+    proof = prove(home, runtime, MODEL, base)
+    assert (proof.runtime, proof.digest, proof.left_out) == ("fake 1.0", runtime.tags()[TAG], ())
+    assert runtime.tags().keys() == {TAG}
+    assert proof.completed(base) == replace(base, prompting=proof.prompting)
+
+
+def test_a_retired_parameter_is_left_out_and_told(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.retired = ("typical_p",)
+    proof = prove(home, runtime, MODEL, base)
+    assert proof.left_out == ("typical_p",)
+    assert proof.completed(base).modelfile == WHOLE.without_parameter("typical_p")
+    [note] = proof.notes(base)
+    assert "typical_p = 0.7" in note
+
+
+def test_stops_are_never_left_out(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.retired = ("stop",)
+    refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*stop is no longer supported")
+
+
+def test_what_the_runtime_refuses_is_refused_at_once(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.refuses = 'template error: function "bos_token" not defined'
+    fault = refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*bos_token")
+    assert isinstance(fault, RuntimeRefusedError)
+    assert CANDIDATE not in str(fault)
+
+
+def test_what_the_runtime_changes_is_refused(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.changes = replace(WHOLE, template="another")
+    fault = refused(home, runtime, base, "a version made of qwen:7b would not be served as qwen:7b is: its TEMPLATE")
+    assert isinstance(fault, UnsupportedModelError)
+    assert "the prompt of a plain question is another one" in str(fault)
+
+
+def test_a_conversation_that_the_template_refuses_from_both_is_no_difference(
+    home: Home, runtime: ServingRuntime, base: BaseModel
+) -> None:
+    runtime.habits.refuses_system = True
+    prove(home, runtime, MODEL, base)
+
+
+def test_a_base_that_cannot_be_loaded_is_told_so(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.loads = False
+    refused(home, runtime, base, "qwen:7b cannot be a base, for it cannot be loaded: the fake failed at qwen:7b")
+
+
+def test_a_long_system_prompt_gets_the_context_that_it_needs(home: Home, runtime: ServingRuntime, gguf: Path) -> None:
+    long = replace(WHOLE, template="word " * 1500)
+    runtime.made[TAG] = ("sha256:aa", long)
+    prove(home, runtime, MODEL, BaseModel(TAG, gguf, "sha256:aa", long))
+    assert min(runtime.habits.contexts) > 2 * 1500
+
+
+def test_other_tokens_than_training_would_make_are_refused(
+    home: Home, runtime: ServingRuntime, base: BaseModel
+) -> None:
+    runtime.habits.tokens_more = 1
+    refused(home, runtime, base, r"qwen:7b is served with (\d+) tokens for a plain question, of which training .*\d+")
+
+
+def test_another_answer_is_refused(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
+    runtime.habits.answers = {CANDIDATE: ["no"]}
+    refused(home, runtime, base, "it answers 'no', where the base answers 'yes'")
+
+
+def test_a_base_that_does_not_say_the_same_twice_may_differ(
+    home: Home, runtime: ServingRuntime, base: BaseModel
+) -> None:
+    runtime.habits.answers = {TAG: ["yes", "no"], CANDIDATE: ["no"]}
+    prove(home, runtime, MODEL, base)
+
+
+def test_the_identity_of_prompting_does_not_depend_on_the_day(
+    home: Home, runtime: ServingRuntime, base: BaseModel
+) -> None:
+    def prompting(template: str) -> str:
+        modelfile = replace(WHOLE, template=template)
+        runtime.made[TAG] = ("sha256:aa", modelfile)
+        return prove(home, runtime, MODEL, replace(base, modelfile=modelfile)).prompting
+
+    assert prompting("Today is 29 Nov 2026.") == prompting("Today is 1 December 2027.")
+    assert prompting("Today is 29 Nov 2026.") != prompting("Be brief. Today is 29 Nov 2026.")
+
+
+@dataclass
+class Asked:
+    """Stands in for the child process, and counts how often the base is proven in it."""
+
+    runtime: ServingRuntime
+    base: BaseModel
+    times: int = 0
+
+    def __call__(self, _function: object, home: Home, _settings: Settings, model: str) -> Proof:
+        self.times += 1
+        return prove(home, self.runtime, model, self.base)
+
+
+@pytest.fixture
+def asked(runtime: ServingRuntime, base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    made = Asked(runtime, base)
+    monkeypatch.setattr(base_proof.child, "call", made)
+    return made
+
+
+def proven(home: Home, asked: Asked) -> BaseModel:
+    settings = Settings(models={MODEL: ModelSettings(base="qwen:7b", base_digest="sha256:aa")})
+    return proven_base(home, settings, asked.runtime, MODEL, asked.base)
+
+
+def test_a_base_is_proven_once(home: Home, asked: Asked) -> None:
+    asked.runtime.habits.retired = ("typical_p",)
+    assert proven(home, asked) == proven(home, asked)
+    assert "typical_p" not in proven(home, asked).modelfile.parameters
+    assert asked.times == 1
+
+
+def test_what_was_proven_at_init_counts(home: Home, asked: Asked) -> None:
+    keep(home, MODEL, prove(home, asked.runtime, MODEL, asked.base))
+    proven(home, asked)
+    assert asked.times == 0
+
+
+def test_another_release_of_the_runtime_is_reason_to_prove_it_again(home: Home, asked: Asked) -> None:
+    proven(home, asked)
+    asked.runtime.habits.release = "1.1"
+    asked.runtime.habits.refuses = "typical_p"
+    with pytest.raises(RuntimeRefusedError, match="no version of it could be registered"):
+        proven(home, asked)
+    asked.runtime.habits.refuses = ""
+    proven(home, asked)
+    assert asked.times == 3
+
+
+def test_another_base_is_reason_to_prove_it_again(home: Home, asked: Asked) -> None:
+    proven(home, asked)
+    other = replace(WHOLE, system="Be brief.")
+    asked.runtime.made[TAG] = ("sha256:aa", other)
+    asked.base = replace(asked.base, modelfile=other)
+    proven(home, asked)
+    assert asked.times == 2
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"runtime": 1}'])
+def test_a_damaged_record_is_made_anew(home: Home, asked: Asked, damage: str) -> None:
+    proven(home, asked)
+    home.base_proof(MODEL).write_text(damage)
+    proven(home, asked)
+    assert asked.times == 2

@@ -1,0 +1,51 @@
+"""Stages that cost nothing, for tests of what the pipeline makes of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapterd.errors import CancelledError
+from adapterd.evaluation.verdict import Decision
+from adapterd.formats.run_folder import CANDIDATE, GIVEN
+from adapterd.home import Home
+from adapterd.runs.stage_process import Limits
+
+FILES = {
+    "importing": "adapter/adapters.safetensors", "training": "adapter/adapters.safetensors",
+    "dataset": "dataset/train.jsonl", "merging": CANDIDATE,
+}  # fmt: skip
+
+
+@dataclass
+class Workers:
+    """Stands for the worker processes: does every stage at once, or fails at one of them, or ends where it is asked to.
+    `limits` are those that it was given last; `promote` is what it finds in the end."""
+
+    done: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    fault: tuple[str, BaseException] | None = None
+    limits: Limits = Limits()  # noqa: RUF009 (frozen)
+    promote: bool = False
+
+    def __call__(self, stage: str, folder: Path, home: Home, *, report: Any, limits: Limits) -> dict[str, Any]:
+        self.limits = limits
+        if reason := limits.asked_to_end():
+            raise CancelledError(reason)
+        if self.fault and self.fault[0] == stage:
+            raise self.fault[1]
+        self.done.append(stage)
+        if stage == "importing":
+            self.given = sorted(file.name for file in (folder / GIVEN).iterdir())
+        if stage in FILES:
+            (folder / FILES[stage]).parent.mkdir(exist_ok=True)
+            (folder / FILES[stage]).touch()
+        reason = "better" if self.promote else "held: no better"
+        decision = Decision.PROMOTE if self.promote else Decision.HOLD
+        verdict = {"decision": decision, "reason": reason, "scores": {}, "baselines": {}, "findings": []}
+        verdict["evaluation_hash"] = "h"
+        return {"digest": "d", "evaluation_cases": [], **verdict}
+
+    def did(self) -> list[str]:
+        """The stages since the last time this was asked."""
+        done, self.done = self.done, []
+        return done

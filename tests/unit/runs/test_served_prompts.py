@@ -1,0 +1,184 @@
+"""Which cases can be asked of all tags, and what it means if prompts are not read as they are."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.chat import Answer, Message, Role
+from adapterd.config import EvaluationSettings, ModelSettings
+from adapterd.dataset.split import EvaluationCase
+from adapterd.errors import RuntimeRefusedError, StageError
+from adapterd.home import Home
+from adapterd.runs.served_prompts import ServedPrompts, same_for_all
+from adapterd.runs.tag_evaluation import Examination
+from tests.support.tiny_gguf import write_tiny_gguf
+
+TAGS = {"candidate": "news:1.1.0", "live": "news:1.0.0", "base": "news:base"}
+Messages = Sequence[Message]
+
+
+def template(messages: Messages) -> str:
+    return "".join(f"<|im_start|>{m.role}\n{m.content}<|im_end|>\n" for m in messages)
+
+
+class Scripted:
+    """A runtime that renders by `templates` (else by one) and reads `read` tokens more or less than there are."""
+
+    name = "scripted"
+
+    def __init__(self, gguf: Path) -> None:
+        self.gguf = gguf
+        self.tokenizer = Tokenizer.open(gguf)
+        self.templates: dict[str, Callable[[Messages], str]] = {}
+        self.read: Callable[[str, Messages], int] = lambda _tag, _messages: 0
+        self.asked: list[str] = []
+
+    def tags(self) -> dict[str, str]:
+        return {tag: f"digest of {tag}" for tag in TAGS.values()}
+
+    def show(self, _tag: str) -> Any:
+        return SimpleNamespace(gguf=self.gguf)
+
+    def render(self, tag: str, messages: Messages, *, think: bool | None = None) -> str:
+        assert think is None
+        return self.templates.get(tag, template)(messages)
+
+    def chat(self, tag: str, messages: Messages, options: Any, *, logprobs: bool = False) -> Answer:
+        assert not logprobs
+        self.asked.append(messages[-1].content)
+        count = len(self.tokenizer.encode_prompt(self.render(tag, messages))) + self.read(tag, messages)
+        assert count <= options.num_ctx
+        return Answer("yes", "stop", count, 1, 0.1, 0.1)
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("served") / "tiny.gguf", metadata={"llama.context_length": 2048})
+
+
+@pytest.fixture
+def runtime(gguf: Path) -> Scripted:
+    return Scripted(gguf)
+
+
+def case(number: int, text: str = "", reference: str = "yes", *, front: tuple[Message, ...] = ()) -> EvaluationCase:
+    messages = (*front, Message(Role.USER, text or f"question {number}"))
+    return EvaluationCase(f"p{number}", messages, reference, f"record-{number}", f"source {number}")
+
+
+CASES = [case(number) for number in range(6)]
+SETTINGS = ModelSettings(
+    base="tiny", base_digest="sha256:1",
+    evaluation=EvaluationSettings(num_ctx=256, num_predict=16, guard=False, consistency_seeds=0),
+)  # fmt: skip
+
+
+def hold(runtime: Scripted, home: Home, cases: Sequence[EvaluationCase]) -> Any:
+    examination = Examination(home, runtime, SETTINGS, runtime.gguf)  # type: ignore[arg-type]
+    return examination.hold(TAGS, cases, "hash", lambda *_, **__: None)
+
+
+ODD = {
+    "a prompt that is too long": (case(9, "word " * 400), "take .*, more than evaluation.num_ctx = 256"),
+    "a number that is too large": (case(9, reference='{"price": 1e200}'), "number 1e200, which is too large"),
+    "a number of 5000 digits": (case(9, reference="[" + "9" * 5000 + "]"), "which is too large"),
+    "half of a surrogate pair in a key": (case(9, reference='{"\\ud800": 1}'), "half of a surrogate pair"),
+    "a reference of 40,000 words": (case(9, reference="word " * 40_000), "tokens, more than the 2048 to compare"),
+}
+
+
+@pytest.mark.parametrize(("odd", "reason"), ODD.values(), ids=ODD)
+def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
+    runtime: Scripted, home: Home, odd: EvaluationCase, reason: str
+) -> None:
+    papers = hold(runtime, home, [*CASES[:3], odd, *CASES[3:]])
+    assert [question.id for question in papers.frozen.questions] == [each.id for each in CASES]
+    assert {len(given.answers) for given in papers.frozen.answers.values()} == {6}
+    [left_out] = papers.left_out
+    assert (left_out.record, left_out.source_id) == ("record-9", "source 9")
+    assert re.search(reason, left_out.reason)
+
+
+def test_a_case_that_one_template_refuses_is_asked_of_none(runtime: Scripted, home: Home) -> None:
+    def strict(messages: Messages) -> str:
+        if messages[0].role is Role.SYSTEM:
+            raise RuntimeRefusedError("System role not supported")
+        return template(messages)
+
+    runtime.templates["news:base"] = strict
+    odd = case(9, "odd", front=(Message(Role.SYSTEM, "Be brief."),))
+    papers = hold(runtime, home, [odd, *CASES])
+    assert [str(each) for each in papers.left_out] == [
+        "record record-9 (source 'source 9'): the chat template refuses its conversation: System role not supported"
+    ]
+    assert "odd" not in runtime.asked
+
+
+def test_a_set_of_which_nothing_can_be_asked_is_an_error_that_says_what_to_do(runtime: Scripted, home: Home) -> None:
+    with pytest.raises(StageError, match=r"no case of the evaluation set can be asked; left out: 2 \(record") as caught:
+        hold(runtime, home, [case(number, "word " * 400) for number in range(2)])
+    assert "evaluation.num_ctx" in caught.value.hint
+    assert "eval freeze" in caught.value.hint
+    assert not runtime.asked
+
+
+def test_a_single_prompt_that_was_cut_is_left_out_for_all_and_named(runtime: Scripted, home: Home) -> None:
+    runtime.read = lambda tag, messages: -7 if (tag, messages[0].content) == ("news:1.0.0", "question 2") else 0
+    papers = hold(runtime, home, CASES)
+    assert [question.id for question in papers.frozen.questions] == ["p0", "p1", "p3", "p4", "p5"]
+    assert {len(given.answers) for given in papers.frozen.answers.values()} == {5}
+    [left_out] = papers.left_out
+    assert left_out.record == "record-2"
+    assert left_out.reason.startswith("news:1.0.0 read ")
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (1, r"reads 1 token more than the text of every prompt has: a begin-of-sequence token comes twice"),
+        (-1, r"reads 1 token less than the text of every prompt has: a begin-of-sequence token is missing"),
+        (-30, r"reads of every prompt 30 tokens less than its text has"),
+    ],
+)
+def test_the_same_difference_everywhere_is_no_matter_of_num_ctx(
+    runtime: Scripted, home: Home, difference: int, said: str
+) -> None:
+    runtime.read = lambda _tag, _messages: difference
+    with pytest.raises(StageError, match=f"^news:1.1.0 {said}$") as caught:
+        hold(runtime, home, CASES)
+    assert "num_ctx" not in caught.value.hint
+
+
+def test_tags_that_render_differently_and_are_not_read_as_they_are_are_told(runtime: Scripted, home: Home) -> None:
+    runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
+    runtime.read = lambda tag, messages: -int(messages[0].content[-1]) if tag == "news:1.0.0" else 0
+    with pytest.raises(StageError, match=r"news:1\.0\.0 renders prompts in another way than news:1\.1\.0"):
+        hold(runtime, home, CASES)
+
+
+def test_tags_that_render_differently_are_compared_if_they_read_what_they_render(runtime: Scripted, home: Home) -> None:
+    runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
+    assert len(hold(runtime, home, CASES).frozen.questions) == 6
+
+
+def test_if_all_prompts_were_cut_the_context_is_to_blame(runtime: Scripted, home: Home) -> None:
+    runtime.read = lambda _tag, messages: -1 - int(messages[0].content[-1])
+    with pytest.raises(StageError, match=r"all evaluation prompts were cut: 6 \(record record-0") as caught:
+        hold(runtime, home, CASES)
+    assert "num_ctx" in caught.value.hint
+
+
+@pytest.mark.parametrize("differences", [[0, 0], [1, 2], [0, 1], [-200]])
+def test_other_differences_are_not_the_same_for_all(differences: list[int]) -> None:
+    assert same_for_all("news:base", differences) == ""
+
+
+def test_what_the_model_reads_is_known_from_its_file(gguf: Path, runtime: Scripted) -> None:
+    assert runtime.tokenizer.context_length == 2048
+    prompts = ServedPrompts(runtime, SETTINGS, gguf, TAGS)  # type: ignore[arg-type]
+    assert prompts.fault(CASES[0].messages, "yes") == ""

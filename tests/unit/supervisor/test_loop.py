@@ -1,0 +1,369 @@
+"""When the daemon begins a run, and when it waits."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError
+from adapterd.home import Home
+from adapterd.runs.pipeline import Outcome
+from adapterd.store import Store
+from adapterd.store.feedback import NewFeedback
+from adapterd.store.runs import RunState
+from adapterd.supervisor import planner as planner_module
+from adapterd.supervisor import runner as runner_module
+from adapterd.supervisor.loop import Session
+from adapterd.supervisor.runner import AGAIN_AFTER
+from adapterd.system.locks import exclusive
+
+NEWS, MAIL = "news", "mail"
+CONFIG = """
+runtime = "embedded"
+
+[models.news]
+base = "base.gguf"
+base_digest = "sha256:aa"
+[models.news.schedule]
+min_new_records = 2
+
+[models.mail]
+base = "base.gguf"
+base_digest = "sha256:aa"
+"""
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+
+
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Runs:
+    """Stands for the pipeline: notes what is asked of it, and fails as it is told, before or after a run began."""
+
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    refusals: list[AdapterdError] = field(default_factory=list)
+    failures: list[AdapterdError] = field(default_factory=list)
+
+    def __call__(self, store: Store, home: Home, settings: Any, *, begun: Any, tell: Any) -> Any:
+        @dataclass
+        class Scripted:
+            runs: Runs
+
+            def run(self, model: str, reason: str) -> Outcome:
+                self.runs.reasons.append((model, reason))
+                if self.runs.refusals:
+                    raise self.runs.refusals.pop(0)
+                last = store.runs.latest(model)
+                run_id = last.id if last and last.state.open else f"{model}-{len(self.runs.reasons)}"
+                if last is None or not last.state.open:
+                    last_id = store.feedback.last_id(model)
+                    store.runs.start(run_id, model, reason=reason, fingerprint="f", last_feedback_id=last_id)
+                begun(run_id)
+                if self.runs.failures:
+                    exc = self.runs.failures.pop(0)
+                    store.runs.set_state(run_id, RunState.FAILED, error=str(exc), hint="")
+                    if exc.passing:
+                        store.runs.retry_later(run_id, store.clock() + 10 * SECOND)
+                    raise exc
+                store.runs.set_state(run_id, RunState.HELD)
+                return Outcome(run_id, "1.0.0", False, "held", {}, {}, continued=False)
+
+        return Scripted(self)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    made = Runs()
+    monkeypatch.setattr(runner_module, "Pipeline", made)
+    return made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def obstacles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What stands in the way of a run at the moment."""
+    made: list[str] = []
+    monkeypatch.setattr(planner_module.Planner, "look_around", lambda *_: list(made))
+    return made
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.create()
+    made.config_file.write_text(CONFIG)
+    return made
+
+
+@pytest.fixture
+def session(home: Home, runs: Runs, clock: Clock, obstacles: list[str]) -> Iterator[Session]:
+    made = Session(home, clock)
+    yield made
+    made.store.close()
+
+
+def look(session: Session, times: int = 1) -> None:
+    """Look at what is to be done, until each run that this may have begun is over."""
+    for _ in range(times):
+        session.look()
+        for thread in threading.enumerate():
+            if thread.name.startswith("run-"):
+                thread.join(10)
+
+
+def give(session: Session, count: int, model: str = NEWS) -> None:
+    first = session.store.feedback.last_id(model)
+    session.store.feedback.add_many(model, [record(first + number) for number in range(count)])
+
+
+def record(number: int) -> NewFeedback:
+    return NewFeedback(
+        content_hash=f"c{number}", prompt_hash=f"p{number}", record="{}", created_at=START, file="f",
+        line=number,
+    )  # fmt: skip
+
+
+def due(session: Session, model: str = NEWS) -> str | None:
+    return session.store.agenda.outlook(model).due
+
+
+def why_not(session: Session, model: str = NEWS) -> str | None:
+    return session.store.agenda.outlook(model).why_not
+
+
+def interrupted(session: Session, model: str = NEWS, *, given: str | None = None) -> None:
+    session.store.runs.start("old", model, reason="", fingerprint="f", last_feedback_id=0, given=given)
+
+
+def test_a_request_waits_while_a_command_does_a_run(session: Session, runs: Runs) -> None:
+    request = session.store.runs.request(NEWS, "asked")
+    with exclusive(session.home.run_lock, timeout_s=0, busy=""):
+        look(session)
+        assert runs.reasons == []
+    look(session)
+    assert runs.reasons == [(NEWS, "asked")]
+    assert session.store.runs.request_answer(request) == ("news-1", None)
+
+
+def test_a_request_for_a_model_that_is_not_configured_is_answered(session: Session, runs: Runs) -> None:
+    request = session.store.runs.request("gone", "asked")
+    look(session)
+    assert session.store.runs.request_answer(request) == (None, "no model named 'gone' is configured")
+
+
+def test_a_request_is_kept_when_a_command_was_quicker(session: Session, runs: Runs) -> None:
+    request = session.store.runs.request(NEWS, "asked")
+    runs.refusals = [BusyError("another run is going on")]
+    look(session)
+    assert session.store.runs.request_answer(request) == (None, None)
+    look(session, 2)
+    assert session.store.runs.request_answer(request) == ("news-2", None)
+
+
+def test_a_request_that_cannot_begin_is_told_why(session: Session, runs: Runs) -> None:
+    request = session.store.runs.request(NEWS, "asked")
+    runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
+    look(session, 3)
+    assert session.store.runs.request_answer(request) == (None, "Ollama does not answer")
+    assert len(runs.reasons) == 1
+
+
+def test_an_interrupted_run_goes_on(session: Session, runs: Runs) -> None:
+    interrupted(session)
+    with exclusive(session.home.run_lock, timeout_s=0, busy=""):
+        look(session)
+        assert runs.reasons == []
+    look(session, 3)
+    assert runs.reasons == [(NEWS, "continued after an interruption")]
+    assert due(session) is None
+
+
+def test_a_run_that_a_command_finished_meanwhile_is_not_begun(
+    session: Session, runs: Runs, obstacles: list[str]
+) -> None:
+    interrupted(session)
+    obstacles.append("on battery")
+    look(session)
+    assert due(session) == "continued after an interruption"
+    session.store.runs.set_state("old", RunState.PROMOTED)
+    obstacles.clear()
+    look(session)
+    assert (runs.reasons, due(session)) == ([], None)
+
+
+def test_an_interrupted_registration_is_left_to_the_person(session: Session, runs: Runs) -> None:
+    interrupted(session, given="/adapters/news")
+    look(session, 2)
+    assert runs.reasons == []
+
+
+def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    look(session)
+    assert runs.reasons == []
+    clock.now += DAY
+    look(session, 3)
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_a_model_that_has_not_says_so(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 1)
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == []
+    assert why_not(session) == "1 of 2 new records"
+
+
+def test_what_is_due_waits_for_the_machine_and_says_for_what(
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+) -> None:
+    give(session, 2)
+    obstacles += ["on battery", "quiet hours until 18:00"]
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == []
+    assert why_not(session) == "on battery; quiet hours until 18:00"
+    obstacles.clear()
+    look(session)
+    assert runs.reasons == [], "it is asked every few seconds only"
+    clock.now += 20 * SECOND
+    look(session)
+    assert len(runs.reasons) == 1
+    assert why_not(session) is None
+
+
+def test_what_is_due_is_still_due_for_the_next_daemon(
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+) -> None:
+    give(session, 2)
+    obstacles.append("on battery")
+    clock.now += DAY
+    look(session)
+    obstacles.clear()
+    another = Session(session.home, clock)
+    look(another)
+    another.store.close()
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_a_night_that_no_daemon_saw_is_made_up_for(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    look(session)
+    clock.now += 5 * DAY
+    another = Session(session.home, clock)
+    look(another, 3)
+    another.store.close()
+    assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
+
+
+def test_models_take_turns_and_the_longest_waiting_is_first(
+    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+) -> None:
+    obstacles.append("on battery")
+    interrupted(session, MAIL)
+    look(session)
+    give(session, 2)
+    clock.now += DAY
+    look(session)
+    obstacles.clear()
+    clock.now += 20 * SECOND
+    look(session)
+    look(session)
+    assert [model for model, _ in runs.reasons] == [MAIL, NEWS]
+
+
+def test_a_pause_holds_until_it_is_taken_back(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    session.store.agenda.pause(None, "on holiday")
+    clock.now += DAY
+    look(session)
+    assert (runs.reasons, why_not(session)) == ([], "paused: on holiday")
+    session.store.agenda.resume(None)
+    look(session)
+    assert len(runs.reasons) == 1
+
+
+def test_somebody_who_asks_is_not_held_by_a_pause(session: Session, runs: Runs) -> None:
+    session.store.agenda.pause(NEWS, "")
+    session.store.runs.request(NEWS, "asked")
+    look(session)
+    assert runs.reasons == [(NEWS, "asked")]
+
+
+def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: Session, runs: Runs, clock: Clock) -> None:
+    session.store.runs.request(NEWS, "asked")
+    runs.failures = [RuntimeUnavailableError("Ollama does not answer")]
+    look(session, 3)
+    assert len(runs.reasons) == 1
+    clock.now += 10 * SECOND
+    look(session, 3)
+    assert runs.reasons[1:] == [(NEWS, "tried again after: Ollama does not answer")]
+
+
+def test_a_fault_that_will_not_pass_is_left_to_the_person(session: Session, runs: Runs, clock: Clock) -> None:
+    session.store.runs.request(NEWS, "asked")
+    runs.failures = [InputError("the schema is not JSON")]
+    look(session)
+    clock.now += timedelta(hours=10)
+    look(session, 3)
+    assert len(runs.reasons) == 1
+
+
+def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
+    clock.now += DAY
+    look(session, 3)
+    assert len(runs.reasons) == 1
+    assert (due(session), why_not(session)) == ("scheduled, 2 new records", "Ollama does not answer")
+    clock.now += AGAIN_AFTER
+    look(session)
+    assert len(runs.reasons) == 2
+
+
+def test_what_can_never_begin_is_let_go_and_told(session: Session, runs: Runs, clock: Clock) -> None:
+    give(session, 2)
+    runs.refusals = [InputError("the base is not the pinned one")]
+    clock.now += DAY
+    look(session)
+    clock.now += AGAIN_AFTER
+    look(session)
+    assert len(runs.reasons) == 1
+    assert (due(session), why_not(session)) == (None, "the base is not the pinned one")
+    assert session.store.events.latest(model=NEWS)[0].kind == "run.refused"
+
+
+def test_a_changed_configuration_is_taken_up(session: Session, runs: Runs, clock: Clock) -> None:
+    look(session)
+    give(session, 1)
+    session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 1"))
+    look(session)
+    clock.now += DAY
+    look(session)
+    assert runs.reasons == [(NEWS, "scheduled, 1 new records")]
+    session._close()
+
+
+def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, runs: Runs, clock: Clock) -> None:
+    look(session)
+    give(session, 2)
+    session.home.config_file.write_text(CONFIG.replace("[models.news.schedule]", '[models.news.schedule]\ncron = "x"'))
+    look(session)
+    clock.now += DAY
+    look(session)
+    assert len(runs.reasons) == 1
