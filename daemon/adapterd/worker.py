@@ -14,7 +14,8 @@ from adapterd.errors import AdapterdError, NoSpaceError, StageError
 from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.runs.plan import Plan
-from adapterd.runs.stages import STAGES, Job
+from adapterd.runs.stage import Job
+from adapterd.runs.stages import STAGES
 from adapterd.serialization import from_plain, to_plain
 
 REPORT_EVERY_S = 0.25

@@ -54,6 +54,12 @@ def require_judged_context(runtime: Runtime, tag: str, gguf: Path, settings: Mod
         raise _differs(tag, original, served, settings.evaluation.num_ctx)
 
 
+def uses_long_factors(gguf: Path, num_ctx: int) -> bool | None:
+    """Whether a context of `num_ctx` tokens takes the long rotary factors; None for a model that has one set only."""
+    file = _with_two_factors(gguf)
+    return None if file is None else num_ctx > _original(file)
+
+
 def _with_two_factors(gguf: Path) -> "GgufFile | None":
     from adapterd.base.gguf.gguf_file import GgufFile
     from adapterd.base.hyperparameters import has_two_factors

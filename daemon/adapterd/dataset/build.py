@@ -48,7 +48,7 @@ class DatasetResult:
 
     Of the `newest` examples, those that came since what is live was trained, else those of the last day, `learned` are
     trained on. `unusable` records neither teach nor judge, `unaskable` ones only do not judge; `notes` are sentences
-    that a person should read.
+    that a person should read. `long_context` tells which rotary factors are in force, None for a base with one set.
     """
 
     records: int
@@ -70,6 +70,7 @@ class DatasetResult:
     unusable: list[LeftOut] = field(default_factory=list)
     unaskable: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    long_context: bool | None = None
 
 
 def build_dataset(

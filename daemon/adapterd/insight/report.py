@@ -15,7 +15,7 @@ from adapterd.evaluation.metrics.json_schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
 from adapterd.home import Home
-from adapterd.runs.stages import METRICS
+from adapterd.runs.archive import METRICS
 from adapterd.runs.tag_evaluation import EVALUATION
 from adapterd.store import Store
 from adapterd.system.files import write_atomic

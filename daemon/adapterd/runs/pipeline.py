@@ -10,22 +10,26 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from adapterd.base.model import BaseModel
 from adapterd.base_proof.proof import proven_base
-from adapterd.config import Settings, Start
+from adapterd.config import ModelSettings, Settings, Start
 from adapterd.deployment.deploy import Deployer, Swap
 from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
 from adapterd.evaluation.verdict import Decision
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, PLAN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
-from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, write_plan
+from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
+from adapterd.runs.reuse import changed_since, finished_stage, reusable_run
+from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
-from adapterd.runs.stages import STAGES, Stage
+from adapterd.runs.stages import ADAPTER_READS, CONTENT_READS, LIMITS_READ, STAGES
 from adapterd.runs.version_numbers import Increment, next_version
 from adapterd.serialization import dumps
-from adapterd.serving.runtimes import fingerprint, pinned_base, runtime_for
+from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
+from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import Version, VersionState
 from adapterd.system.files import write_atomic
@@ -77,8 +81,8 @@ class Pipeline:
             run, plan, continued = self._open(model, reason, given)
             self.begun(run.id)
             try:
-                results = self._carry_out(run, plan)
-                outcome = self._decide(run, plan, results["evaluation"], continued)
+                results = self._run_stages(run, plan)
+                outcome = self._decide(run, plan, results[STAGES[-1].name], continued)
                 outcome = replace(outcome, notes=notes_of(results))
             except BaseException as exc:
                 _name_the_command(exc, plan)
@@ -97,26 +101,39 @@ class Pipeline:
         wanted = plan_fingerprint(model, settings, base, given)
         last = self.store.runs.latest(model)
         if last and last.state.open:
-            outdated = self._outdated(last, wanted, given)
+            outdated = self._outdated(last, settings, base, given)
             if not outdated:
-                return self._continue(last)
+                return self._continue(last, settings)
             self._abandon(last, outdated)
-        increment = given.increment if given else Increment.MINOR
-        version = next_version(self.store.versions.all(model), base.digest, increment)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
         live = self.store.versions.get(model, deployment.live) if deployment else None
         warm = settings.training.start is Start.LIVE and live is not None and live.base_digest == base.digest
         plan = Plan(
-            run_id=new_run_id(self.store.clock()), model=model, version=version, base=base, settings=settings,
+            run_id=new_run_id(self.store.clock()), model=model, version="", base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
-            judged=[case["id"] for each in sets for case in each.cases], given=given,
+            judged=_prompt_hashes(sets), given=given,
             old_records=self._known_to(live), start=live.version if live and warm else None,
+            last_feedback_id=self.store.feedback.last_id(model),
         )  # fmt: skip
+        plan = self._numbered(plan, wanted)
         return self._begin(plan, reason, wanted), plan, False
 
-    def _outdated(self, run: Run, wanted: str, given: GivenAdapter | None) -> str:
+    def _numbered(self, plan: Plan, wanted: str) -> Plan:
+        """The plan with the run that it takes results over from, and with the number that follows from that."""
+        earlier = reusable_run(self.store, self.home, plan, wanted, ADAPTER_READS)
+        if earlier is None or not same_base(open_plan(self.home, earlier).base, plan.base):
+            return replace(plan, version=self._next_version(plan, plan.given.increment if plan.given else None))
+        same_adapter = earlier.version and self.store.versions.get(plan.model, earlier.version)
+        version = self._next_version(plan, Increment.PATCH if same_adapter else None)
+        return replace(plan, version=version, reuses=earlier.id)
+
+    def _next_version(self, plan: Plan, increment: Increment | None) -> str:
+        known = self.store.versions.all(plan.model)
+        return next_version(known, plan.base.digest, increment or Increment.MINOR)
+
+    def _outdated(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> str:
         """Why an unfinished run cannot be continued; empty if it can."""
         if run.cancelled:
             return run.cancelled
@@ -124,15 +141,27 @@ class Pipeline:
             return f"a training was asked for, and not that {run.given} be registered"
         if given and run.given is None:
             return f"{given.source} is registered instead"
-        if run.fingerprint != wanted or not (self.home.run(run.id) / PLAN).is_file():
+        if not (self.home.run(run.id) / PLAN).is_file() or self._makes_another(run, settings, base, given):
             return f"{'the adapter, ' if given else ''}the settings or the base changed since"
-        divided = any(row.name == "dataset" and row.state is StageState.DONE for row in self.store.runs.stages(run.id))
-        if not divided and run.last_feedback_id < self.store.feedback.last_id(run.model):
+        if self._has_taken_feedback(run):
+            return ""
+        if run.last_feedback_id < self.store.feedback.last_id(run.model):
             return "feedback came that it does not know"
-        sets = self.store.evaluation_sets.all(run.model)
-        if not divided and (sets[-1].cases if sets else []) != open_plan(self.home, run).evaluation_cases:
+        newest = self.store.evaluation_sets.newest(run.model)
+        if (newest.cases if newest else []) != open_plan(self.home, run).evaluation_cases:
             return "another evaluation set was frozen since"
         return ""
+
+    def _makes_another(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
+        """Whether the run would make another file now. How it is judged may change while it goes on."""
+        plan = open_plan(self.home, run)
+        same_adapter = [(each.digest, each.increment) if each else None for each in (plan.given, given)]
+        changed = changed_since(self.home, run, settings, CONTENT_READS)
+        return bool(changed) or not same_base(plan.base, base) or same_adapter[0] != same_adapter[1]
+
+    def _has_taken_feedback(self, run: Run) -> bool:
+        takes = {stage.name for stage in STAGES if stage.takes_feedback}
+        return any(row.name in takes and row.state is StageState.DONE for row in self.store.runs.stages(run.id))
 
     def _abandon(self, run: Run, reason: str) -> None:
         text = f"run {run.id} is given up: {reason}"
@@ -142,8 +171,9 @@ class Pipeline:
         self.tell(text)
         self._tidy(run)
 
-    def _continue(self, run: Run) -> tuple[Run, Plan, bool]:
-        """Take up a run where it stopped; how the runtime is reached and what is live may have changed meanwhile.
+    def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, Plan, bool]:
+        """Take up a run where it stopped; how the runtime is reached, how a candidate is judged and what is live may
+        have changed meanwhile.
 
         If its own version is live by now (its promotion was interrupted, and finished before), it was judged already,
         against what was live then.
@@ -152,11 +182,20 @@ class Pipeline:
         plan = replace(open_plan(self.home, run), general=self.settings)
         live = deployment.live if deployment else BASE
         if live != plan.version:
-            plan = replace(plan, live=live)
+            plan = self._judged_by(replace(plan, live=live), run, settings)
         write_atomic(self.home.run(run.id) / PLAN, dumps(plan))
         self.store.runs.set_state(run.id, RunState.RUNNING)
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
+
+    def _judged_by(self, plan: Plan, run: Run, settings: ModelSettings) -> Plan:
+        """The plan with these settings. Where they change limits of the evaluation set, the set that the run has frozen
+        stays in force: otherwise other cases would be chosen, and other examples would be left for the training."""
+        limits_changed = changed_settings(plan.settings, settings, LIMITS_READ)
+        if limits_changed and self._has_taken_feedback(run):
+            sets = self.store.evaluation_sets.all(run.model)
+            plan = replace(plan, evaluation_cases=sets[-1].cases, judged=_prompt_hashes(sets))
+        return replace(plan, settings=settings)
 
     def _known_to(self, live: Version | None) -> int:
         """How many of the model's records, the first ones, the version was trained on or could have been."""
@@ -167,11 +206,11 @@ class Pipeline:
         return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
 
     def _begin(self, plan: Plan, reason: str, wanted: str) -> Run:
-        last_id = self.store.feedback.last_id(plan.model)
-        write_plan(self.home.run(plan.run_id), plan, self.store, last_id)
+        write_plan(self.home.run(plan.run_id), plan, self.store)
         with self.store.transaction():
             run = self.store.runs.start(
-                plan.run_id, plan.model, reason=reason, fingerprint=wanted, last_feedback_id=last_id,
+                plan.run_id, plan.model, reason=reason, fingerprint=wanted,
+                last_feedback_id=plan.last_feedback_id,
                 given=str(plan.given.source) if plan.given else None,
             )  # fmt: skip
             self.store.runs.set_version(plan.run_id, plan.version)
@@ -179,24 +218,36 @@ class Pipeline:
             self.store.events.add("run.started", text, model=plan.model)
         return run
 
-    def _carry_out(self, run: Run, plan: Plan) -> dict[str, dict[str, Any]]:
+    def _run_stages(self, run: Run, plan: Plan) -> dict[str, Result]:
         """Run every stage that is not done yet; returns all results by stage."""
-        finished = {row.name: row for row in self.store.runs.stages(run.id) if row.state is StageState.DONE}
-        results: dict[str, dict[str, Any]] = {}
+        results: dict[str, Result] = {}
         for stage in (stage for stage in STAGES if stage.only_if(plan)):
-            key = fingerprint(dumps([run.fingerprint, stage.name, results, plan.live if stage.against_live else ""]))
-            row = finished.get(stage.name)
-            kept = stage.artifact is None or (self.home.run(run.id) / stage.artifact).exists()
-            if row and row.key == key and row.result is not None and kept:
+            key = stage.key(plan, results)
+            row = finished_stage(self.store, run.id, stage.name, key)
+            if row and row.result is not None and stage.is_there(self.home.run(run.id)):
                 results[stage.name] = row.result
                 self.listen(stage.name, {"share": 1.0, "reused": True})
             else:
-                results[stage.name] = self._carry_out_one(run, plan, stage, key, results)
+                taken_over = self._take_over(run, plan, stage, key)
+                results[stage.name] = taken_over or self._run_stage(run, plan, stage, key, results)
         return results
 
-    def _carry_out_one(
-        self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _take_over(self, run: Run, plan: Plan, stage: Stage, key: str) -> Result | None:
+        """The result of the same stage of an earlier run, with its artifact; None where there is no such thing."""
+        if stage.restore is None or plan.reuses is None:
+            return None
+        row = finished_stage(self.store, plan.reuses, stage.name, key)
+        if row is None or row.result is None:
+            return None
+        runtime, folder = runtime_for(self.settings, self.home), self.home.run(run.id)
+        result = stage.restore(EarlierRun(self.store.runs.get(plan.reuses), self.home, runtime, folder), row.result)
+        if result is not None:
+            self.store.runs.start_stage(run.id, stage.name, key)
+            self._record(run, plan, stage, result, f"taken over from run {plan.reuses}")
+            self.listen(stage.name, {"share": 1.0, "reused": True})
+        return result
+
+    def _run_stage(self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
         folder = self.home.run(run.id)
         write_atomic(folder / RESULTS, json.dumps(results))
         self.store.runs.start_stage(run.id, stage.name, key)
@@ -222,25 +273,14 @@ class Pipeline:
         self.listen(stage.name, {"share": 1.0})
         return result
 
-    def _record(self, run: Run, plan: Plan, stage: Stage, result: dict[str, Any]) -> None:
+    def _record(self, run: Run, plan: Plan, stage: Stage, result: Result, how: str = "done") -> None:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
             self.store.runs.forgive(run.id)
-            frozen = {each.content_hash for each in self.store.evaluation_sets.all(plan.model)}
-            if stage.name == "dataset" and result["evaluation_hash"] not in frozen:
-                self._freeze(plan, result)
-            if stage.name == "serving":
-                self.store.versions.add(
-                    plan.model, plan.version, run_id=run.id, digest=result["digest"], base_digest=plan.base.digest
-                )
-            text = f"{plan.model} {plan.version}: {stage.name} done{_first_of(result.get('notes'))}"
+            stage.record(self.store, plan, result)
+            text = f"{plan.model} {plan.version}: {stage.name} {how}{_first_of(result.get('notes'))}"
             self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
-
-    def _freeze(self, plan: Plan, result: dict[str, Any]) -> None:
-        frozen = self.store.evaluation_sets.freeze(plan.model, result["evaluation_hash"], result["evaluation_cases"])
-        text = f"{plan.model}: evaluation set {frozen.number} frozen with {len(frozen.cases)} cases"
-        self.store.events.add("evaluation.frozen", text, model=plan.model, detail={"hash": frozen.content_hash})
 
     def _decide(self, run: Run, plan: Plan, judged: dict[str, Any], continued: bool) -> Outcome:
         """Promote or hold, as the evaluation says."""
@@ -314,6 +354,10 @@ def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]
     notes = (results.get("dataset") or {}).get("notes") or ()
     left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]
     return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []))
+
+
+def _prompt_hashes(sets: Sequence[EvaluationSet]) -> list[str]:
+    return [case["id"] for each in sets for case in each.cases]
 
 
 def _first_of(notes: Sequence[str] | None) -> str:

@@ -51,7 +51,8 @@ class Plan:
     """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
     `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
     first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
-    the version `start`, or at the base. The `given` adapter is taken instead of training one."""
+    the version `start`, or at the base. The `given` adapter is taken instead of training one. The snapshot has the
+    records up to `last_feedback_id`. Results of the run `reuses` are taken over where their inputs are the same."""
 
     run_id: str
     model: str
@@ -65,12 +66,14 @@ class Plan:
     old_records: int = 0
     start: str | None = None
     given: GivenAdapter | None = None
+    last_feedback_id: int = 0
+    reuses: str | None = None
 
 
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
-    """The identity of what a run is made with: a failed run goes on only if this has not changed since.
+    """The identity of all that a run is made and judged with, its records and evaluation set aside.
 
-    When it begins and what is kept later makes no difference to what it makes; how the runtime prompts the base does.
+    When it begins and what is kept later makes no difference; how the runtime prompts the base does.
     """
     adapter = [given.digest, given.increment] if given else []
     making = replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
@@ -89,11 +92,16 @@ def open_plan(home: Home, run: Run) -> Plan:
     return from_plain(json.loads((home.run(run.id) / PLAN).read_text(encoding="utf-8")), Plan)
 
 
-def write_plan(folder: Path, plan: Plan, store: Store, last_feedback_id: int) -> None:
+def same_base(one: BaseModel, other: BaseModel) -> bool:
+    """Whether two runs have the same base, prompted in the same way; where its file is makes no difference."""
+    return dumps([one.digest, one.modelfile, one.prompting]) == dumps([other.digest, other.modelfile, other.prompting])
+
+
+def write_plan(folder: Path, plan: Plan, store: Store) -> None:
     """Keep the plan, a copy of a given adapter, and a snapshot of the records it is made for, in the run's folder."""
     make_private(folder)
     if plan.given:
         plan.given.copy_to(folder / GIVEN)
-    rows = store.feedback.all(plan.model, up_to_id=last_feedback_id)
+    rows = store.feedback.all(plan.model, up_to_id=plan.last_feedback_id)
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / PLAN, dumps(plan))

@@ -6,79 +6,29 @@ stages before it. What they import is heavy, so they import it themselves.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
-from adapterd.errors import InputError, NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
+from adapterd.errors import NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, RECORDS
-from adapterd.home import Home, make_private
+from adapterd.home import make_private
+from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import Plan
-from adapterd.serialization import from_plain, to_plain
-from adapterd.serving.runtime import Runtime
-from adapterd.serving.runtimes import file_digest, runtime_for
-from adapterd.serving.tags import ModelTags
-from adapterd.system.files import write_atomic
+from adapterd.runs.reuse import restore_adapter, restore_candidate
+from adapterd.runs.stage import Job, Result, Results, Stage
+from adapterd.serving.runtimes import file_digest
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.store import Store
 
-T = TypeVar("T")
 PARITY_PROMPTS = 32
 FIRST_WORDS_TOKENS = 3
 """Too few to close a thought and begin an answer."""
-METRICS, CURVE = "metrics.jsonl", "learning.svg"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing."""
-
-    plan: Plan
-    folder: Path
-    home: Home
-    results: Mapping[str, dict[str, Any]]
-    report: Callable[..., object] = field(default=lambda _share, **_more: None)
-
-    def result(self, stage: str, kind: type[T]) -> T:
-        """What an earlier stage gave back."""
-        return from_plain(self.results[stage], kind)
-
-    @cached_property
-    def runtime(self) -> Runtime:
-        return runtime_for(self.plan.general, self.home)
-
-    @property
-    def tags(self) -> ModelTags:
-        return ModelTags(self.plan.model)
-
-    @property
-    def dataset(self) -> Path:
-        return self.folder / "dataset"
-
-    @property
-    def adapter(self) -> Path:
-        return self.folder / "adapter"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A step of the pipeline: its name in the journal, what it does, and a word for people.
-
-    `artifact` is what it leaves in the run's folder; if that is gone, the stage is done again. A stage `against_live`
-    is done again when another version went live. One that is `only_if` is left out of other runs.
-    """
-
-    name: str
-    run: Callable[[Job], Any]
-    doing: str
-    artifact: str | None = None
-    against_live: bool = False
-    only_if: Callable[[Plan], bool] = lambda _plan: True
 
 
 def importing(job: Job) -> Any:
@@ -92,7 +42,7 @@ def importing(job: Job) -> Any:
 def dataset(job: Job) -> Any:
     """Records → encoded sets, by the template and the tokenizer of the served base."""
     from adapterd.base.gguf.tokenizer import Tokenizer
-    from adapterd.base_proof.served_context import require_judged_context
+    from adapterd.base_proof.served_context import require_judged_context, uses_long_factors
     from adapterd.dataset.askable import TokenLimits
     from adapterd.dataset.build import build_dataset
     from adapterd.dataset.split import EvaluationCase
@@ -104,7 +54,7 @@ def dataset(job: Job) -> Any:
         settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     with _words_for_a_given_adapter(job.plan):
-        return build_dataset(
+        made = build_dataset(
             map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
             settings,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
@@ -118,6 +68,7 @@ def dataset(job: Job) -> Any:
             out=make_private(job.dataset),
             report=job.report,
         )
+    return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx))
 
 
 def _tells_thoughts_apart(job: Job) -> bool:
@@ -226,7 +177,7 @@ def serving(job: Job) -> ServingResult:
             f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
             hint="the template of the base changed while the run was going on; `adapterctl retrain` begins a new run",
         )
-    _keep(job, merged.digest)
+    archive_version(job, merged.digest)
     return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
 
 
@@ -259,54 +210,6 @@ def _lines(path: Path) -> Iterator[str]:
     """The lines of a file of JSON lines. Not `splitlines`, which also splits at characters that a text may hold."""
     with path.open(encoding="utf-8", newline="\n") as file:
         yield from file
-
-
-def _keep(job: Job, gguf_digest: str) -> None:
-    """Keep what the version is made of beside its lineage, for good; the run's folder is for passing use."""
-    import shutil
-
-    from adapterd import __version__
-
-    folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
-    for name in ("adapters.safetensors", "adapter_config.json"):
-        shutil.copyfile(job.adapter / name, folder / name)
-    if trains(job.plan):
-        _keep_curve(job.adapter / METRICS, folder)
-    title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
-    source = f"{job.plan.model}:{job.plan.version}"
-    with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
-        write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
-    lineage = {
-        "adapterd": __version__,
-        "libraries": {**_libraries(), job.runtime.name: job.runtime.version()},
-        "run": job.plan.run_id,
-        "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
-        "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
-        "gguf_digest": gguf_digest,
-        "settings": to_plain(job.plan.settings),
-        "stages": {name: _without_cases(result) for name, result in job.results.items()},
-    }
-    write_atomic(folder / "lineage.json", json.dumps(lineage, indent=2, ensure_ascii=False))
-
-
-def _keep_curve(metrics: Path, folder: Path) -> None:
-    """The losses of every step, as data and as a picture."""
-    from adapterd.evaluation.report import charts
-
-    write_atomic(folder / METRICS, metrics.read_bytes())
-    if drawn := charts.learning([json.loads(line) for line in _lines(metrics)]):
-        write_atomic(folder / CURVE, charts.standalone(drawn))
-
-
-def _libraries() -> dict[str, str]:
-    """The versions of what a version's numbers come from."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "numpy", "scipy")}
-
-
-def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name != "evaluation_cases"}
 
 
 def evaluation(job: Job) -> Any:
@@ -351,11 +254,82 @@ def registers(plan: Plan) -> bool:
     return plan.given is not None
 
 
+def record_evaluation_set(store: "Store", plan: Plan, result: Result) -> None:
+    """Freeze the evaluation set that the dataset stage chose, unless it is frozen already."""
+    content_hash = result["evaluation_hash"]
+    if content_hash in {each.content_hash for each in store.evaluation_sets.all(plan.model)}:
+        return
+    frozen = store.evaluation_sets.freeze(plan.model, content_hash, result["evaluation_cases"])
+    text = f"{plan.model}: evaluation set {frozen.number} frozen with {len(frozen.cases)} cases"
+    store.events.add("evaluation.frozen", text, model=plan.model, detail={"hash": frozen.content_hash})
+
+
+def record_version(store: "Store", plan: Plan, result: Result) -> None:
+    """Note the registered candidate as a version."""
+    digest, base_digest = result["digest"], plan.base.digest
+    store.versions.add(plan.model, plan.version, run_id=plan.run_id, digest=digest, base_digest=base_digest)
+
+
+def _given_inputs(plan: Plan, _results: Results) -> object:
+    return plan.given.digest if plan.given else None
+
+
+def _dataset_inputs(plan: Plan, _results: Results) -> object:
+    """The records, and who is judged by which of them."""
+    return [plan.last_feedback_id, plan.old_records, plan.evaluation_cases, plan.judged, plan.given is not None]
+
+
+def _training_inputs(plan: Plan, results: Results) -> object:
+    """The encoded sets, the rotary factors of the base and the adapter to start at, but not how that was chosen."""
+    made = results["dataset"]
+    return [made["content_hash"], made.get("long_context"), plan.start]
+
+
+def _merging_inputs(plan: Plan, results: Results) -> object:
+    """The adapter, and the examples that the rounding is calibrated with."""
+    made = results["importing"] if plan.given else results["training"]
+    return [_given_inputs(plan, results), made, _training_inputs(plan, results)]
+
+
+def _serving_inputs(plan: Plan, results: Results) -> object:
+    return [plan.version, _merging_inputs(plan, results), results["merging"]["digest"]]
+
+
+def _evaluation_inputs(plan: Plan, results: Results) -> object:
+    return [plan.live, results["dataset"]["evaluation_hash"], results["merging"], results["serving"]["digest"]]
+
+
+ADAPTER_READS = ("dataset", "think", "training")
+"""What an adapter is made with. The dataset stage also reads limits of the evaluation, for the set that it freezes."""
+CONTENT_READS = (*ADAPTER_READS, "merging")
+"""What a merged file is made with: an unfinished run is given up if something of it changes."""
+LIMITS_READ = ("evaluation.num_ctx", "evaluation.num_predict")
+"""What decides which cases can be asked."""
+JUDGED_BY = ("evaluation", "gates", "merging.min_retention", "schema", "task", "think")
+
 STAGES: tuple[Stage, ...] = (
-    Stage("importing", importing, "importing the adapter", artifact="adapter/adapters.safetensors", only_if=registers),
-    Stage("dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl"),
-    Stage("training", training, "training the adapter", artifact="adapter/adapters.safetensors", only_if=trains),
-    Stage("merging", merging, "merging the adapter into the base's file", artifact=CANDIDATE),
-    Stage("serving", serving, "registering the candidate"),
-    Stage("evaluation", evaluation, "asking candidate, live and base", against_live=True),
-)
+    Stage(
+        "importing", importing, "importing the adapter", inputs=_given_inputs,
+        artifact="adapter/adapters.safetensors", only_if=registers,
+    ),
+    Stage(
+        "dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl",
+        reads=("dataset", *LIMITS_READ, "think"), inputs=_dataset_inputs,
+        record=record_evaluation_set, takes_feedback=True,
+    ),
+    Stage(
+        "training", training, "training the adapter", artifact="adapter/adapters.safetensors",
+        reads=("training",), inputs=_training_inputs, restore=restore_adapter, only_if=trains,
+    ),
+    Stage(
+        "merging", merging, "merging the adapter into the base's file", artifact=CANDIDATE,
+        reads=("merging",), inputs=_merging_inputs, restore=restore_candidate,
+    ),
+    Stage(
+        "serving", serving, "registering the candidate",
+        reads=(*CONTENT_READS, *JUDGED_BY), inputs=_serving_inputs, record=record_version,
+    ),
+    Stage(
+        "evaluation", evaluation, "asking candidate, live and base", reads=JUDGED_BY, inputs=_evaluation_inputs,
+    ),
+)  # fmt: skip

@@ -43,7 +43,7 @@ class Workers:
         decision = Decision.PROMOTE if self.promote else Decision.HOLD
         verdict = {"decision": decision, "reason": reason, "scores": {}, "baselines": {}, "findings": []}
         verdict["evaluation_hash"] = "h"
-        return {"digest": "d", "evaluation_cases": [], **verdict}
+        return {"digest": "d", "evaluation_cases": [], "content_hash": "c", **verdict}
 
     def did(self) -> list[str]:
         """The stages since the last time this was asked."""

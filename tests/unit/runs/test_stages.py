@@ -17,7 +17,8 @@ from adapterd.formats.run_folder import RECORDS
 from adapterd.home import Home
 from adapterd.record import FeedbackRecord
 from adapterd.runs.plan import Plan
-from adapterd.runs.stages import Job, parity, what_vanished_may_come_back
+from adapterd.runs.stage import Job
+from adapterd.runs.stages import parity, what_vanished_may_come_back
 from adapterd.runs.tag_evaluation import Examination
 from tests.support.fakes import FakeRuntime
 from tests.support.tiny_gguf import write_tiny_gguf

@@ -11,7 +11,8 @@ from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import EvaluationSettings, ModelSettings, Settings, Think
 from adapterd.home import Home
 from adapterd.runs.plan import Plan
-from adapterd.runs.stages import FIRST_WORDS_TOKENS, Job, _tells_thoughts_apart
+from adapterd.runs.stage import Job
+from adapterd.runs.stages import FIRST_WORDS_TOKENS, _tells_thoughts_apart
 from tests.support.fakes import FakeRuntime
 
 

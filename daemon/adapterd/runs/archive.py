@@ -1,0 +1,63 @@
+"""What stays of a run for good, in the folder of its version: the adapter, its lineage and the learning curve."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapterd import __version__
+from adapterd.errors import InputError
+from adapterd.home import make_private
+from adapterd.runs.stage import Job
+from adapterd.serialization import to_plain
+from adapterd.system.files import write_atomic
+
+ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
+LINEAGE, METRICS, CURVE = "lineage.json", "metrics.jsonl", "learning.svg"
+
+
+def archive_version(job: Job, gguf_digest: str) -> None:
+    """Write the adapter, its lineage and the learning curve into the version's folder; `gguf_digest` is that of the
+    merged file. The run's own folder is temporary."""
+    folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
+    for name in ADAPTER_FILES:
+        shutil.copyfile(job.adapter / name, folder / name)
+    if given is None:
+        _archive_curve(job.adapter / METRICS, folder)
+    title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
+    source = f"{job.plan.model}:{job.plan.version}"
+    with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
+        write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
+    lineage = {
+        "adapterd": __version__,
+        "libraries": {**_libraries(), job.runtime.name: job.runtime.version()},
+        "run": job.plan.run_id,
+        "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
+        "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
+        "gguf_digest": gguf_digest,
+        "settings": to_plain(job.plan.settings),
+        "stages": {name: _without_cases(result) for name, result in job.results.items()},
+    }
+    write_atomic(folder / LINEAGE, json.dumps(lineage, indent=2, ensure_ascii=False))
+
+
+def _archive_curve(metrics: Path, folder: Path) -> None:
+    """Write the losses of every step, as data and as a picture."""
+    from adapterd.evaluation.report import charts
+
+    write_atomic(folder / METRICS, metrics.read_bytes())
+    if drawn := charts.learning([json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]):
+        write_atomic(folder / CURVE, charts.standalone(drawn))
+
+
+def _libraries() -> dict[str, str]:
+    """The versions of what a version's numbers come from."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "numpy", "scipy")}
+
+
+def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "evaluation_cases"}

@@ -1,0 +1,116 @@
+"""Results of an earlier run that a new run takes over, because nothing that they depend on has changed since.
+
+Who changes a setting that only the evaluation reads gets a run that evaluates only: the adapter is taken from the run
+before it or from the folder of its version, the merged file from there or from the runtime's store.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from adapterd.config import ModelSettings
+from adapterd.errors import NotFoundError, RuntimeRefusedError
+from adapterd.formats.run_folder import CANDIDATE, PLAN
+from adapterd.home import Home, make_private
+from adapterd.runs.archive import ADAPTER_FILES, LINEAGE, METRICS
+from adapterd.runs.plan import Plan, open_plan
+from adapterd.runs.stage import EarlierRun, Result, changed_settings
+from adapterd.serving.runtimes import file_digest
+from adapterd.serving.tags import ModelTags
+from adapterd.store import Store
+from adapterd.store.runs import Run, StageRow, StageState
+from adapterd.system.files import clone_atomic
+
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
+
+
+def reusable_run(store: Store, home: Home, plan: Plan, fingerprint: str, reads: Sequence[str]) -> Run | None:
+    """The model's newest run, if settings changed since, but none of those that its adapter was made with (`reads`).
+
+    Where nothing changed at all, somebody wants another training, so nothing is taken over.
+    """
+    run = store.runs.latest(plan.model)
+    if run is None or run.state.open or run.given or plan.given or not _planned(home, run):
+        return None
+    same_feedback = run.last_feedback_id == store.feedback.last_id(plan.model)
+    if run.fingerprint == fingerprint or not same_feedback:
+        return None
+    return None if changed_since(home, run, plan.settings, reads) else run
+
+
+def changed_since(home: Home, run: Run, settings: ModelSettings, reads: Sequence[str]) -> list[str]:
+    """Which of the settings named in `reads` are not what the run was planned with."""
+    return changed_settings(open_plan(home, run).settings, settings, reads)
+
+
+def finished_stage(store: Store, run_id: str, stage: str, key: str) -> StageRow | None:
+    """The stage of a run, if it is done and was done with this key."""
+    rows = (row for row in store.runs.stages(run_id) if row.name == stage and row.state is StageState.DONE)
+    return next((row for row in rows if row.key == key and row.result is not None), None)
+
+
+def restore_adapter(earlier: EarlierRun, result: Result) -> Result | None:
+    """Copy the adapter of an earlier run, from its folder or its version's."""
+    source = next((folder for folder in _adapter_folders(earlier) if _is_whole(folder)), None)
+    if source is None:
+        return None
+    target = make_private(earlier.folder / "adapter")
+    for name in (METRICS, *reversed(ADAPTER_FILES)):  # the weights last: they are the sign that all is there
+        clone_atomic(source / name, target / name)
+    return result
+
+
+def restore_candidate(earlier: EarlierRun, result: Result) -> Result | None:
+    """Link the merged file of an earlier run, from its folder or the runtime's store."""
+    source = _stored_candidate(earlier, result["digest"])
+    if source is None:
+        return None
+    target = earlier.folder / CANDIDATE
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as exc:
+        if exc.errno not in NO_LINK:
+            raise
+        clone_atomic(source, target)
+    return {**result, "candidate": str(target)}
+
+
+def _planned(home: Home, run: Run) -> bool:
+    return (home.run(run.id) / PLAN).is_file()
+
+
+def _adapter_folders(earlier: EarlierRun) -> Iterator[Path]:
+    yield earlier.home.run(earlier.run.id) / "adapter"
+    if earlier.run.version:
+        folder = earlier.home.version(earlier.run.model, earlier.run.version)
+        if _run_of(folder) == earlier.run.id:  # a run that was given up leaves its number to the next one
+            yield folder
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (*ADAPTER_FILES, METRICS))
+
+
+def _run_of(version_folder: Path) -> str | None:
+    """The run that wrote a version's folder."""
+    try:
+        run: str = json.loads((version_folder / LINEAGE).read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return run
+
+
+def _stored_candidate(earlier: EarlierRun, digest: str) -> Path | None:
+    kept = earlier.home.run(earlier.run.id) / CANDIDATE
+    if kept.is_file():
+        return kept
+    if earlier.run.version is None:
+        return None
+    try:
+        served = earlier.runtime.show(ModelTags(earlier.run.model).version(earlier.run.version)).gguf
+    except (NotFoundError, RuntimeRefusedError):
+        return None
+    return served if served and file_digest(served) == digest else None
