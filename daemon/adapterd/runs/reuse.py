@@ -113,4 +113,4 @@ def _stored_candidate(earlier: EarlierRun, digest: str) -> Path | None:
         served = earlier.runtime.show(ModelTags(earlier.run.model).version(earlier.run.version)).gguf
     except (NotFoundError, RuntimeRefusedError):
         return None
-    return served if served and file_digest(served) == digest else None
+    return served if served and served.is_file() and file_digest(served) == digest else None

@@ -11,9 +11,11 @@ from adapterd.home import Home
 from adapterd.runs.stage_process import Limits
 
 FILES = {
-    "importing": "adapter/adapters.safetensors", "training": "adapter/adapters.safetensors",
-    "dataset": "dataset/train.jsonl", "merging": CANDIDATE,
-}  # fmt: skip
+    "importing": ("adapter/adapters.safetensors", "adapter/adapter_config.json"),
+    "training": ("adapter/adapters.safetensors", "adapter/adapter_config.json", "adapter/metrics.jsonl"),
+    "dataset": ("dataset/train.jsonl",),
+    "merging": (CANDIDATE,),
+}
 
 
 @dataclass
@@ -36,9 +38,9 @@ class Workers:
         self.done.append(stage)
         if stage == "importing":
             self.given = sorted(file.name for file in (folder / GIVEN).iterdir())
-        if stage in FILES:
-            (folder / FILES[stage]).parent.mkdir(exist_ok=True)
-            (folder / FILES[stage]).touch()
+        for name in FILES.get(stage, ()):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
         reason = "better" if self.promote else "held: no better"
         decision = Decision.PROMOTE if self.promote else Decision.HOLD
         verdict = {"decision": decision, "reason": reason, "scores": {}, "baselines": {}, "findings": []}

@@ -1,0 +1,86 @@
+"""Settings changed after a training: what is done again is what depends on them."""
+
+from pathlib import Path
+
+import pytest
+
+from adapterd.store.runs import RunState
+from tests.acceptance.conftest import begin, feed
+from tests.acceptance.person import MODEL, Person
+
+EVERYTHING = {"dataset", "training", "merging", "serving", "evaluation"}
+EVALUATION_ONLY = {"dataset", "serving", "evaluation"}
+"""Dividing and registering take no time; they are done again, for the candidate gets a number of its own."""
+
+
+def worked(person: Person) -> set[str]:
+    """The stages of the newest run that a worker did something for."""
+    run, _ = person.last_run()
+    return {log.stem for log in person.home.run(run.id).glob("*.log")}
+
+
+def retrained(person: Person) -> str:
+    """The version that `retrain --now` makes."""
+    said = person.run("retrain", "--now")
+    assert said.code == 0, said
+    run, _ = person.last_run()
+    assert run.state in (RunState.PROMOTED, RunState.HELD)
+    assert run.version is not None
+    return run.version
+
+
+def adapter(person: Person, version: str) -> bytes:
+    return (person.home.version(MODEL, version) / "adapters.safetensors").read_bytes()
+
+
+@pytest.fixture
+def trained(person: Person, tmp_path: Path) -> Person:
+    """Somebody who has one version."""
+    feed(person, tmp_path / "application")
+    assert retrained(person) == "1.0.0"
+    assert worked(person) == EVERYTHING
+    return person
+
+
+def test_settings_of_the_evaluation_changed_after_a_training_only_evaluate_again(trained: Person) -> None:
+    first, rows = trained.last_run()
+    trained.correct("num_ctx = 4096", "num_ctx = 2048")
+    assert retrained(trained) == "1.0.1"
+    assert worked(trained) == EVALUATION_ONLY
+    assert adapter(trained, "1.0.1") == adapter(trained, "1.0.0")
+    assert trained.tags()["1.0.1"] == trained.tags()["1.0.0"]
+    second, again = trained.last_run()
+    assert second.id != first.id
+    assert again["training"].result == rows["training"].result
+
+    config = trained.home.config_file
+    config.write_text(f"{config.read_text(encoding='utf-8')}\n[models.{MODEL}.gates.valid_json]\nmin = 0.5\n")
+    assert retrained(trained) == "1.0.2"
+    assert worked(trained) == EVALUATION_ONLY
+
+
+def test_settings_of_the_training_or_the_dataset_changed_train_again(trained: Person) -> None:
+    trained.correct("rank = 16", "rank = 8")
+    assert retrained(trained) == "1.1.0"
+    assert worked(trained) == EVERYTHING
+    trained.correct("validation_share = 0.1", "validation_share = 0.3")
+    assert retrained(trained) == "1.2.0"
+    assert worked(trained) == EVERYTHING
+
+
+def test_a_run_that_failed_at_its_evaluation_goes_on_with_other_settings_of_it(
+    stranger: Person, tiny_path: Path, tmp_path: Path
+) -> None:
+    begin(stranger, tiny_path, "--runtime", "embedded", changes=("evaluation.embedding='absent:1'",))
+    feed(stranger, tmp_path / "application")
+    assert stranger.run("retrain").code != 0
+    failed, before = stranger.last_run()
+    assert before.keys() == EVERYTHING
+
+    stranger.correct('embedding = "absent:1"\n', "")
+    stranger.correct("num_ctx = 4096", "num_ctx = 2048")
+    said = stranger.run("retrain")
+    assert said.code == 0, said
+    run, after = stranger.last_run()
+    assert run.id == failed.id
+    assert {name for name in EVERYTHING if after[name].started_at == before[name].started_at} == {"training", "merging"}

@@ -1,0 +1,237 @@
+"""Settings changed between two runs: the stages that read them work again, the others give what they gave before."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.base.model import BaseModel
+from adapterd.base.modelfile import Modelfile
+from adapterd.config import GateRule, ModelSettings, Settings, Task, Think
+from adapterd.errors import StageError
+from adapterd.formats.run_folder import CANDIDATE
+from adapterd.home import Home
+from adapterd.runs import pipeline as pipeline_module
+from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.stages import STAGES
+from adapterd.store import Store
+from adapterd.store.feedback import NewFeedback
+from adapterd.store.runs import Run, RunState
+from tests.support.fakes import FakeRuntime
+from tests.support.hand_clock import HandClock
+from tests.unit.runs.scripted_workers import Workers
+from tests.unit.runs.test_plan import CHANGED
+
+MODEL = "news"
+EVERYTHING = ["dataset", "training", "merging", "serving", "evaluation"]
+MERGE_AGAIN = ["dataset", "merging", "serving", "evaluation"]
+EVALUATE_AGAIN = ["dataset", "serving", "evaluation"]
+READ_BY_NO_STAGE = ("base", "base_digest", "feedback", "schedule.", "versions.")
+
+
+@dataclass
+class Person:
+    """Changes settings and asks for runs; the runtime keeps the files of versions as long as nobody removes them."""
+
+    store: Store
+    home: Home
+    workers: Workers
+    runtime: FakeRuntime
+    clock: HandClock
+    settings: ModelSettings
+    blobs: Path
+
+    def change(self, **changes: Any) -> None:
+        """Change settings: whole values, or fields of sections given as dicts."""
+        for name, value in changes.items():
+            section = getattr(self.settings, name)
+            new = replace(section, **value) if isinstance(value, dict) and name != "gates" else value
+            self.settings = replace(self.settings, **{name: new})
+
+    def retrain(self) -> Outcome:
+        self.clock.move_on(1)
+        self.workers.did()
+        return Pipeline(self.store, self.home, Settings(models={MODEL: self.settings})).run(MODEL, "by hand")
+
+    def fails_at(self, stage: str) -> Run:
+        self.workers.fault = (stage, StageError("out of luck"))
+        with pytest.raises(StageError):
+            self.retrain()
+        self.workers.fault = None
+        run = self.store.runs.latest(MODEL)
+        assert run is not None
+        return run
+
+    def archive(self, version: str, *, run: str) -> None:
+        """What the real serving stage keeps of the run's adapter."""
+        folder = self.home.version(MODEL, version)
+        shutil.copytree(self.home.run(run) / "adapter", folder, dirs_exist_ok=True)
+        (folder / "lineage.json").write_text(json.dumps({"run": run}))
+
+    def work(self, stage: str, folder: Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As the scripted workers; what is merged is kept by the runtime under a tag of its own."""
+        result = self.workers(stage, folder, *args, **kwargs)
+        run = self.store.runs.latest(MODEL)
+        assert run is not None
+        blob = self.blobs / f"sha256-{run.id.encode().hex().ljust(64, '0')}"
+        if stage == "merging":
+            result["digest"] = blob.name.replace("-", ":")
+            (folder / CANDIDATE).write_text(run.id)
+        if stage == "serving":
+            merged = next(row.result for row in self.store.runs.stages(run.id) if row.name == "merging")
+            assert merged is not None
+            blob = self.blobs / merged["digest"].replace(":", "-")
+            if not blob.exists():
+                shutil.copyfile(folder / CANDIDATE, blob)
+            self.runtime.made[f"{MODEL}:{run.version}"] = (str(blob), Modelfile())
+            self.archive(str(run.version), run=run.id)
+        return result
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    runtime, workers, clock = FakeRuntime(), Workers(), HandClock()
+    base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
+    monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
+    monkeypatch.setattr(
+        pipeline_module, "pinned_base", lambda _runtime, _model, settings: replace(base, digest=settings.base_digest)
+    )
+    monkeypatch.setattr(pipeline_module, "proven_base", lambda *values: values[4])
+    home = Home(tmp_path / "home")
+    home.create()
+    (tmp_path / "blobs").mkdir()
+    settings = ModelSettings(base="b.gguf", base_digest=base.digest)
+    with Store(home.database, clock=clock) as store:
+        found = Person(store, home, workers, runtime, clock, settings, tmp_path / "blobs")
+        monkeypatch.setattr(pipeline_module, "run_stage", found.work)
+        yield found
+
+
+@pytest.fixture
+def trained(person: Person) -> Person:
+    """The first version is held."""
+    outcome = person.retrain()
+    assert (outcome.version, person.workers.did()) == ("1.0.0", EVERYTHING)
+    return person
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"evaluation": {"num_ctx": 8192}},
+        {"evaluation": {"num_predict": 64}},
+        {"evaluation": {"guard": False}},
+        {"gates": {"exact": GateRule(min=0.5)}},
+        {"task": Task.JSON},
+        {"schema": Path("/schema.json")},
+    ],
+    ids=str,
+)
+def test_changed_settings_of_the_evaluation_leave_adapter_and_merged_file(
+    trained: Person, changes: dict[str, Any]
+) -> None:
+    trained.change(**changes)
+    outcome = trained.retrain()
+    assert (outcome.version, trained.workers.did()) == ("1.0.1", EVALUATE_AGAIN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"training": {"rank": 8}}, {"dataset": {"max_tokens": 99}}, {"think": Think.OFF}, {"base_digest": "sha256:other"}],
+    ids=str,
+)
+def test_changed_settings_of_the_training_train_again(trained: Person, changes: dict[str, Any]) -> None:
+    trained.change(**changes)
+    trained.retrain()
+    assert trained.workers.did() == EVERYTHING
+
+
+def test_changed_settings_of_the_merge_merge_the_same_adapter(trained: Person) -> None:
+    trained.change(merging={"steps": 7})
+    outcome = trained.retrain()
+    assert (outcome.version, trained.workers.did()) == ("1.0.1", MERGE_AGAIN)
+
+
+def test_a_run_asked_for_with_nothing_changed_trains_again(trained: Person) -> None:
+    outcome = trained.retrain()
+    assert (outcome.version, trained.workers.did()) == ("1.1.0", EVERYTHING)
+
+
+def test_feedback_that_came_meanwhile_is_trained_on(trained: Person) -> None:
+    trained.change(evaluation={"num_ctx": 8192})
+    trained.store.feedback.add(MODEL, NewFeedback("c", "p", "{}", trained.clock.now, "file", 1))
+    trained.retrain()
+    assert trained.workers.did() == EVERYTHING
+
+
+def test_another_encoding_of_the_same_records_is_trained_on(trained: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the context is on the other side of a base's long rotary factors."""
+
+    def work(stage: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return trained.work(stage, *args, **kwargs) | ({"long_context": True} if stage == "dataset" else {})
+
+    monkeypatch.setattr(pipeline_module, "run_stage", work)
+    trained.change(evaluation={"num_ctx": 8192})
+    trained.retrain()
+    assert trained.workers.did() == EVERYTHING
+
+
+def test_one_change_after_the_other_leaves_the_same_adapter(trained: Person) -> None:
+    for number, guard in enumerate((False, True, False), start=1):
+        trained.change(evaluation={"guard": guard})
+        outcome = trained.retrain()
+        assert (outcome.version, trained.workers.did()) == (f"1.0.{number}", EVALUATE_AGAIN)
+
+
+@pytest.mark.parametrize("written_by", [None, "another run"])
+def test_an_adapter_that_is_nowhere_is_trained_again(trained: Person, written_by: str | None) -> None:
+    folder = trained.home.version(MODEL, "1.0.0")
+    if written_by is None:
+        shutil.rmtree(folder)
+    else:
+        (folder / "lineage.json").write_text(json.dumps({"run": written_by}))
+    trained.change(evaluation={"guard": False})
+    trained.retrain()
+    assert "training" in trained.workers.did()
+
+
+def test_a_merged_file_that_is_gone_is_merged_again(trained: Person) -> None:
+    trained.runtime.delete(f"{MODEL}:1.0.0")
+    trained.change(evaluation={"guard": False})
+    trained.retrain()
+    assert trained.workers.did() == MERGE_AGAIN
+
+
+def test_an_unfinished_run_goes_on_with_changed_settings_of_the_evaluation(person: Person) -> None:
+    failed = person.fails_at("evaluation")
+    person.change(evaluation={"num_ctx": 8192}, gates={"exact": GateRule(min=0.5)})
+    outcome = person.retrain()
+    assert (outcome.run_id, outcome.version, outcome.continued) == (failed.id, "1.0.0", True)
+    assert person.workers.did() == EVALUATE_AGAIN
+
+
+def test_an_unfinished_run_whose_gates_changed_divides_nothing_again(person: Person) -> None:
+    person.fails_at("merging")
+    person.change(gates={"exact": GateRule(min=0.5)})
+    person.retrain()
+    assert person.workers.did() == ["merging", "serving", "evaluation"]
+
+
+def test_an_unfinished_run_is_given_up_for_changed_settings_of_the_merge_but_not_its_adapter(person: Person) -> None:
+    failed = person.fails_at("merging")
+    person.change(merging={"steps": 7})
+    outcome = person.retrain()
+    assert outcome.run_id != failed.id
+    assert (outcome.version, person.workers.did()) == ("1.0.0", MERGE_AGAIN)
+    assert person.store.runs.get(failed.id).state is RunState.ABANDONED
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_every_setting_is_read_by_a_stage_or_named_here(path: str) -> None:
+    reads = {name for stage in STAGES for name in stage.reads}
+    is_read = any(path == name or path.startswith(f"{name}.") for name in reads)
+    assert is_read is not path.startswith(READ_BY_NO_STAGE)
