@@ -108,11 +108,11 @@ def _look(session: Session, times: int) -> None:
     """Look as the daemon does, and wait for the run that this may begin."""
     for _ in range(times):
         session.hint.set()
-        session.look()
+        session.tick()
         deadline = time.monotonic() + RUN_AT_MOST_S
         while session.runner.busy and time.monotonic() < deadline:
             time.sleep(1)
-            session.look()
+            session.tick()
         time.sleep(1.5)
 
 

@@ -149,4 +149,4 @@ def test_a_training_gives_it_up_and_says_so(fed: Person, tmp_path: Path) -> None
     said = fed.run("retrain")
     assert said.code == 0, said
     assert f"run {before.id} is given up: a training was asked for, and not that {source} be registered" in said.stderr
-    assert fed.last_run()[0].given is None
+    assert fed.last_run()[0].adapter_source is None

@@ -18,7 +18,7 @@ def pause(name: str | None, reason: str, as_json: bool) -> None:
 
     app = App()
     name = app.model(name) if name else None
-    app.store.agenda.pause(name, reason)
+    app.store.schedule_state.pause(name, reason)
     app.store.events.add("schedule.paused", f"paused{f': {reason}' if reason else ''}", model=name)
     if as_json:
         emit_json({"paused": name or "all", "reason": reason})
@@ -35,7 +35,7 @@ def resume(name: str | None, as_json: bool) -> None:
 
     app = App()
     name = app.model(name) if name else None
-    ended = app.store.agenda.resume(name)
+    ended = app.store.schedule_state.resume(name)
     if ended:
         app.store.events.add("schedule.resumed", "goes on", model=name)
     if as_json:

@@ -125,7 +125,7 @@ def _feedback(model: "ModelStatus") -> str:
 def _next(model: "ModelStatus") -> list[object]:
     if model.due:
         since = f" since {_clock(model.due_since)}" if model.due_since else ""
-        waits = [Break(INDENT), Styled(f"waits: {model.why_not}", "yellow")] if model.why_not else []
+        waits = [Break(INDENT), Styled(f"waits: {model.blocked_by}", "yellow")] if model.blocked_by else []
         return [f"due{since} ({model.due})", *waits]
     when = _clock(model.next_run) if model.next_run else model.schedule
     missing = model.min_new_records - model.new_records

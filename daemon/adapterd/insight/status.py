@@ -8,11 +8,12 @@ from typing import Any
 from adapterd.config import ModelSettings, ScheduleSettings, Settings
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
-from adapterd.scheduling.demand import Need
+from adapterd.scheduling.demand import Demand
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageRow
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import Deployment, Version
 from adapterd.system.locks import is_held
 
@@ -38,7 +39,8 @@ class RunStatus:
 class ModelStatus:
     """One model. `served_as_recorded` is None when the runtime does not answer.
 
-    `due` is why a run is due and has not begun, `why_not` what it waits for, or why none was made when it was time.
+    `due` says why a run is due and has not started, `due_reason` which kind of reason that is; `blocked_by` is what it
+    waits for, or why none became due when it was time.
     """
 
     name: str
@@ -58,9 +60,10 @@ class ModelStatus:
     oldest_new: datetime | None
     schedule: str
     next_run: datetime | None
+    due_reason: DueReason | None
     due: str | None
     due_since: datetime | None
-    why_not: str | None
+    blocked_by: str | None
     paused: str | None
     base_drift: str | None
 
@@ -129,7 +132,7 @@ def _model(
     versions = store.versions.all(name)
     newest: Version | None = versions[-1] if versions else None
     run = store.runs.latest(name)
-    need, outlook, pause = Need.of(store, name), store.agenda.outlook(name), store.agenda.paused(name)
+    demand, schedule, pause = Demand.of(store, name), store.schedule_state.get(name), store.schedule_state.paused(name)
     return ModelStatus(
         name=name,
         base=settings.base,
@@ -142,17 +145,18 @@ def _model(
         newest_reason=newest.reason if newest else None,
         run=_run(run, store.runs.stages(run.id), working=is_held(home.run_lock)) if run else None,
         records=store.feedback.count(name),
-        new_records=need.new,
+        new_records=demand.new,
         min_new_records=settings.schedule.min_new_records,
         quarantined=len(store.feedback.quarantined(name)),
-        oldest_new=need.oldest,
+        oldest_new=demand.oldest,
         schedule=describe(settings.schedule),
-        next_run=outlook.scheduled_at,
-        due=outlook.due,
-        due_since=outlook.due_since,
-        why_not=outlook.why_not,
+        next_run=schedule.scheduled_at,
+        due_reason=schedule.due_reason,
+        due=schedule.due_text,
+        due_since=schedule.due_since,
+        blocked_by=schedule.blocked_by,
         paused=None if pause is None else pause.reason or "without a reason given",
-        base_drift=outlook.base_drift,
+        base_drift=schedule.base_drift,
     )
 
 

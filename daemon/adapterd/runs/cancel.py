@@ -18,9 +18,9 @@ def cancel(store: Store, home: Home, model: str, reason: str) -> str:
     if run is None or not run.state.open:
         raise NotFoundError(f"no run of {model} is going on or waits to be continued")
     with store.transaction():
-        store.runs.ask_to_end(run.id, reason)
+        store.runs.request_cancel(run.id, reason)
         if not (run.state is RunState.RUNNING and is_held(home.run_lock)):
             store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
-        store.agenda.update(model, due=None, due_since=None, why_not=reason)
+        store.schedule_state.not_due(model, blocked_by=reason)
         store.events.add("run.cancelled", f"run {run.id}: {reason}", model=model)
     return run.id

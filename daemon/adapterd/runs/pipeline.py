@@ -137,9 +137,9 @@ class Pipeline:
         """Why an unfinished run cannot be continued; empty if it can."""
         if run.cancelled:
             return run.cancelled
-        if run.given and given is None:
-            return f"a training was asked for, and not that {run.given} be registered"
-        if given and run.given is None:
+        if run.adapter_source and given is None:
+            return f"a training was asked for, and not that {run.adapter_source} be registered"
+        if given and run.adapter_source is None:
             return f"{given.source} is registered instead"
         if not (self.home.run(run.id) / PLAN).is_file() or self._makes_another(run, settings, base, given):
             return f"{'the adapter, ' if given else ''}the settings or the base changed since"
@@ -200,7 +200,7 @@ class Pipeline:
     def _known_to(self, live: Version | None) -> int:
         """How many of the model's records, the first ones, the version was trained on or could have been."""
         run = self.store.runs.get(live.run_id) if live else None
-        if live is None or run is None or run.given:
+        if live is None or run is None or run.adapter_source:
             return 0
         feedback = self.store.feedback
         return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
@@ -211,7 +211,7 @@ class Pipeline:
             run = self.store.runs.start(
                 plan.run_id, plan.model, reason=reason, fingerprint=wanted,
                 last_feedback_id=plan.last_feedback_id,
-                given=str(plan.given.source) if plan.given else None,
+                adapter_source=str(plan.given.source) if plan.given else None,
             )  # fmt: skip
             self.store.runs.set_version(plan.run_id, plan.version)
             text = f"run {plan.run_id} makes {plan.model} {plan.version} ({reason})"
@@ -262,7 +262,7 @@ class Pipeline:
 
         limits = Limits(
             timeout_s=self.settings.runs.stage_timeout_hours * 3600,
-            asked_to_end=lambda: self.store.runs.asked_to_end(run.id),
+            asked_to_end=lambda: self.store.runs.cancel_reason(run.id),
         )
         try:
             result = run_stage(stage.name, folder, self.home, report=report, limits=limits)
@@ -277,7 +277,7 @@ class Pipeline:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
-            self.store.runs.forgive(run.id)
+            self.store.runs.reset_attempts(run.id)
             stage.record(self.store, plan, result)
             text = f"{plan.model} {plan.version}: {stage.name} {how}{_first_of(result.get('notes'))}"
             self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})

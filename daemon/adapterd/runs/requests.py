@@ -26,7 +26,7 @@ class Asked:
 def require_something_new(store: Store, model: str) -> None:
     """Raise NotEnoughDataError if no feedback came since the last training and none waits to be continued."""
     last = store.runs.latest(model)
-    if last and last.state.open and last.given is None:
+    if last and last.state.open and last.adapter_source is None:
         return
     if store.feedback.count(model, after_id=store.runs.last_learned_id(model)) == 0:
         raise NotEnoughDataError(
@@ -37,7 +37,7 @@ def require_something_new(store: Store, model: str) -> None:
 def ask_daemon(store: Store, home: Home, model: str, *, afresh: bool) -> Asked:
     """Ask for a run; one that is going on and learns from everything there is will do, unless `afresh`."""
     run = store.runs.latest(model)
-    at_it = run is not None and run.state is RunState.RUNNING and run.given is None and is_held(home.run_lock)
+    at_it = run is not None and run.state is RunState.RUNNING and run.adapter_source is None and is_held(home.run_lock)
     if run and at_it and not afresh and run.last_feedback_id == store.feedback.last_id(model):
         return Asked(request=None, run=run.id)
     return Asked(request=store.runs.request(model, "asked for by hand"), run=None)

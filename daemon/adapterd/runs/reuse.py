@@ -32,7 +32,7 @@ def reusable_run(store: Store, home: Home, plan: Plan, fingerprint: str, reads: 
     Where nothing changed at all, somebody wants another training, so nothing is taken over.
     """
     run = store.runs.latest(plan.model)
-    if run is None or run.state.open or run.given or plan.given or not _planned(home, run):
+    if run is None or run.state.open or run.adapter_source or plan.given or not _planned(home, run):
         return None
     same_feedback = run.last_feedback_id == store.feedback.last_id(plan.model)
     if run.fingerprint == fingerprint or not same_feedback:

@@ -36,18 +36,18 @@ class Schedule:
             name: times_of(name, model.schedule, known.get(name) or now) for name, model in settings.models.items()
         }
         self._came: dict[str, datetime] = {}
-        self._looked = now
+        self._last_asked = now
         self._next = {name: self._first(name, now, known.get(name)) for name in self._times}
 
     def next(self, model: str) -> datetime | None:
         """When the model is due next; None for one that is not configured, or never."""
         return self._next.get(model)
 
-    def look(self, now: datetime) -> list[str]:
-        """The models whose time has come since the last look, earliest first; each once, however often it came."""
-        if now < self._looked:
+    def take_due(self, now: datetime) -> list[str]:
+        """The models whose time came since this was asked last, earliest first; each once, however often it came."""
+        if now < self._last_asked:
             self._clock_was_set_back(now)
-        self._looked = now
+        self._last_asked = now
         times = sorted((at, name) for name, at in self._next.items() if at is not None and at <= now)
         for _, name in times:
             self._came[name] = now

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from adapterd.errors import StoreError
-from adapterd.store.migrations import MIGRATIONS
+from adapterd.store.migrations import MIGRATIONS, statements
 
 BUSY_TIMEOUT_S = 20.0
 Clock = Callable[[], datetime]
@@ -55,18 +55,18 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside the block happen, or none. Blocks may be nested; the outermost one commits."""
-        if self._depth:
-            yield
-            return
-        self.execute("BEGIN IMMEDIATE")
+        """All writes inside the block happen, or none. Blocks may be nested: the outermost one commits; an inner one
+        that fails takes its own writes back, also where its exception is caught inside the outer one."""
+        begin, commit, rollback = _savepoint(self._depth) if self._depth else _TRANSACTION
+        self.execute(begin)
         self._depth += 1
         try:
             yield
-            self.execute("COMMIT")
+            self.execute(commit)
         except BaseException:
             if self._connection.in_transaction:  # SQLite itself rolls back after some failures
-                self.execute("ROLLBACK")
+                for statement in rollback:
+                    self.execute(statement)
             raise
         finally:
             self._depth -= 1
@@ -94,7 +94,7 @@ class Database:
         if self._schema_version() < len(MIGRATIONS):
             self._connection.execute("BEGIN IMMEDIATE")
             for number, script in enumerate(MIGRATIONS[self._schema_version() :], start=self._schema_version() + 1):
-                for statement in filter(str.strip, script.split(";")):
+                for statement in statements(script):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
             self._connection.execute("COMMIT")
@@ -108,6 +108,15 @@ class Database:
     def _schema_version(self) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
         return version
+
+
+_TRANSACTION = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+
+
+def _savepoint(depth: int) -> tuple[str, str, tuple[str, ...]]:
+    """How a nested transaction begins, ends and is taken back."""
+    name = f"nested_{depth}"
+    return f"SAVEPOINT {name}", f"RELEASE {name}", (f"ROLLBACK TO {name}", f"RELEASE {name}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

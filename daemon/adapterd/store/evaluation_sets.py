@@ -28,28 +28,26 @@ class EvaluationSets:
     def freeze(self, model: str, content_hash: str, cases: Sequence[dict[str, Any]]) -> EvaluationSet:
         """Add a set as the newest of the model."""
         newest = self.newest(model)
-        number = newest.number + 1 if newest else 1
+        number, now = newest.number + 1 if newest else 1, self._database.now()
         self._database.execute(
             "INSERT INTO evaluation_sets VALUES (?, ?, ?, ?, ?)",
-            (model, number, content_hash, json.dumps(list(cases), ensure_ascii=False), self._database.now()),
+            (model, number, content_hash, json.dumps(list(cases), ensure_ascii=False), now),
         )
-        return self.all(model)[-1]
+        return EvaluationSet(number, content_hash, list(cases), datetime.fromisoformat(now))
 
     def newest(self, model: str) -> EvaluationSet | None:
         """The set that candidates are judged by, if one was frozen."""
-        sets = self.all(model)
-        return sets[-1] if sets else None
+        row = self._database.row(f"{_SETS} ORDER BY number DESC LIMIT 1", (model,))
+        return _set(row) if row else None
 
     def all(self, model: str) -> list[EvaluationSet]:
         """Every frozen set of the model, oldest first: none of their prompts may be trained on."""
-        rows = self._database.rows(
-            """SELECT number, content_hash, cases, created_at FROM evaluation_sets
-               WHERE model = ? ORDER BY number""",
-            (model,),
-        )
-        return [
-            EvaluationSet(
-                row["number"], row["content_hash"], json.loads(row["cases"]), datetime.fromisoformat(row["created_at"])
-            )
-            for row in rows
-        ]
+        return [_set(row) for row in self._database.rows(f"{_SETS} ORDER BY number", (model,))]
+
+
+_SETS = "SELECT number, content_hash, cases, created_at FROM evaluation_sets WHERE model = ?"
+
+
+def _set(row: Any) -> EvaluationSet:
+    created_at = datetime.fromisoformat(row["created_at"])
+    return EvaluationSet(row["number"], row["content_hash"], json.loads(row["cases"]), created_at)

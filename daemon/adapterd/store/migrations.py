@@ -1,5 +1,8 @@
 """The schema, as numbered steps. Only ever append: a database remembers how many of them it has seen."""
 
+import sqlite3
+from collections.abc import Iterator
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE feedback (
@@ -154,4 +157,47 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     "CREATE INDEX feedback_by_model ON feedback (model, id);",
+    """
+    ALTER TABLE runs RENAME COLUMN given TO adapter_source;
+    CREATE TABLE schedule_states (
+        model TEXT PRIMARY KEY,
+        scheduled_at TEXT,
+        due_reason TEXT,
+        due_text TEXT,
+        due_since TEXT,
+        blocked_by TEXT,
+        base_drift TEXT
+    );
+    INSERT INTO schedule_states (model, scheduled_at, due_reason, due_text, due_since, blocked_by, base_drift)
+    SELECT
+        model,
+        scheduled_at,
+        CASE
+            WHEN due LIKE 'scheduled, %' THEN 'new_feedback'
+            WHEN due = 'continued after an interruption' THEN 'interrupted'
+            WHEN due LIKE 'tried again after%' THEN 'retry'
+            WHEN due IS NOT NULL THEN 'base_changed'
+        END,
+        due,
+        due_since,
+        why_not,
+        base_drift
+    FROM outlooks;
+    DROP TABLE outlooks;
+    """,
 )
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one; a semicolon in a text, a comment or a trigger ends none."""
+    begun = ""
+    for piece in script.split(";"):
+        begun += piece
+        if sqlite3.complete_statement(f"{begun};"):
+            if begun.strip():
+                yield f"{begun.strip()};"
+            begun = ""
+        else:
+            begun += ";"
+    if rest := begun.removesuffix(";").strip():
+        yield rest

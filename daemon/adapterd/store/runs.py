@@ -36,8 +36,8 @@ class StageState(StrEnum):
 class Run:
     """One passage of the pipeline for one model; `fingerprint` tells which settings and base it was planned with.
 
-    `given` is the folder of the adapter that it registers, None for a run that trains one. `attempts` counts failures
-    that may pass by themselves; at `retry_at` the daemon tries again. `cancelled` is why somebody asked it to end.
+    `adapter_source` is the folder of the adapter that it registers, None for a run that trains one. `attempts` counts
+    transient failures; at `retry_at` the daemon tries again. `cancelled` is why somebody asked it to end.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Run:
     hint: str | None
     created_at: datetime
     finished_at: datetime | None
-    given: str | None = None
+    adapter_source: str | None = None
     attempts: int = 0
     retry_at: datetime | None = None
     cancelled: str | None = None
@@ -83,14 +83,24 @@ class Runs:
         self._database = database
 
     def start(
-        self, run_id: str, model: str, *, reason: str, fingerprint: str, last_feedback_id: int, given: str | None = None
+        self,
+        run_id: str,
+        model: str,
+        *,
+        reason: str,
+        fingerprint: str,
+        last_feedback_id: int,
+        adapter_source: str | None = None,
     ) -> Run:
         """Open a new run."""
         self._database.execute(
-            """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, given, created_at)
+            """INSERT INTO runs (id, model, state, reason, fingerprint, last_feedback_id, adapter_source, created_at)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-            (run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, given, self._database.now()),
-        )
+            (
+                run_id, model, RunState.RUNNING, reason, fingerprint, last_feedback_id, adapter_source,
+                self._database.now(),
+            ),
+        )  # fmt: skip
         return self.get(run_id)
 
     def get(self, run_id: str) -> Run:
@@ -122,7 +132,7 @@ class Runs:
     def last_learned_id(self, model: str) -> int:
         """The newest feedback id that a finished training has taken into account, 0 if none has."""
         row = self._database.row(
-            "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?) AND given IS NULL",
+            "SELECT max(last_feedback_id) FROM runs WHERE model = ? AND state IN (?, ?) AND adapter_source IS NULL",
             (model, RunState.PROMOTED, RunState.HELD),
         )
         return int(row[0] or 0) if row else 0
@@ -205,16 +215,16 @@ class Runs:
             "UPDATE runs SET attempts = attempts + 1, retry_at = ? WHERE id = ?", (at.isoformat(), run_id)
         )
 
-    def forgive(self, run_id: str) -> None:
-        """Forget failures that were overcome: a stage succeeded since."""
+    def reset_attempts(self, run_id: str) -> None:
+        """Count failures from 0 again: a stage succeeded since."""
         self._database.execute("UPDATE runs SET attempts = 0 WHERE id = ? AND attempts > 0", (run_id,))
 
-    def ask_to_end(self, run_id: str, reason: str) -> None:
-        """Have whoever works on the run give it up."""
+    def request_cancel(self, run_id: str, reason: str) -> None:
+        """Ask whichever process works on the run to end it; the stage in progress sees that within a second."""
         self._database.execute("UPDATE runs SET cancelled = ? WHERE id = ?", (reason, run_id))
 
-    def asked_to_end(self, run_id: str) -> str | None:
-        """Why the run is to be given up, None if it is not."""
+    def cancel_reason(self, run_id: str) -> str | None:
+        """Why the run is to be cancelled, None if it is not."""
         row = self._database.row("SELECT cancelled FROM runs WHERE id = ?", (run_id,))
         return row["cancelled"] if row else None
 

@@ -1,8 +1,9 @@
-"""What comes next: when each model is due, why a run that is due does not begin, and what is paused."""
+"""Why a run is due, since when, what keeps it from starting, and which models are paused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from adapterd.store.database import Database
@@ -11,18 +12,29 @@ ALL = ""
 """In the place of a model's name: every model."""
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """What the daemon said last of a model.
+class DueReason(StrEnum):
+    """Why a run is due that nobody asked for."""
 
-    `scheduled_at` is the next time of its schedule. `due` says why a run is due and did not begin, since `due_since`;
-    `why_not` what it waits for. `base_drift` is what the base's own tag names now, if that is not the pinned digest.
+    NEW_FEEDBACK = "new_feedback"
+    INTERRUPTED = "interrupted"
+    RETRY = "retry"
+    BASE_CHANGED = "base_changed"
+
+
+@dataclass(frozen=True)
+class ScheduleState:
+    """What the daemon last decided about a model.
+
+    `scheduled_at` is the next time of its schedule. A run is due since `due_since` where there is a `due_reason`;
+    `due_text` says the same to people. `blocked_by` is what a run that is due waits for, or why none became due.
+    `base_drift` is what the base's own tag names now, if that is not the pinned digest.
     """
 
     scheduled_at: datetime | None = None
-    due: str | None = None
+    due_reason: DueReason | None = None
+    due_text: str | None = None
     due_since: datetime | None = None
-    why_not: str | None = None
+    blocked_by: str | None = None
     base_drift: str | None = None
 
 
@@ -35,45 +47,53 @@ class Pause:
     since: datetime
 
 
-class Agenda:
-    """The outlooks and pauses tables."""
+class ScheduleStates:
+    """The schedule_states and pauses tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def outlook(self, model: str) -> Outlook:
-        """What the daemon said last; an empty one if it never looked."""
-        row = self._database.row("SELECT * FROM outlooks WHERE model = ?", (model,))
+    def get(self, model: str) -> ScheduleState:
+        """What the daemon last decided; an empty state if it never did."""
+        row = self._database.row("SELECT * FROM schedule_states WHERE model = ?", (model,))
         if row is None:
-            return Outlook()
-        return Outlook(
+            return ScheduleState()
+        return ScheduleState(
             scheduled_at=_moment(row["scheduled_at"]),
-            due=row["due"],
+            due_reason=DueReason(row["due_reason"]) if row["due_reason"] else None,
+            due_text=row["due_text"],
             due_since=_moment(row["due_since"]),
-            why_not=row["why_not"],
+            blocked_by=row["blocked_by"],
             base_drift=row["base_drift"],
         )
 
-    def set_outlook(self, model: str, outlook: Outlook) -> None:
-        """Replace what was said before."""
+    def replace(self, model: str, state: ScheduleState) -> None:
+        """Write a state in the place of the one before."""
         self._database.execute(
-            "INSERT OR REPLACE INTO outlooks VALUES (?, ?, ?, ?, ?, ?)",
+            """INSERT OR REPLACE INTO schedule_states
+               (model, scheduled_at, due_reason, due_text, due_since, blocked_by, base_drift)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
             (
                 model,
-                outlook.scheduled_at.isoformat() if outlook.scheduled_at else None,
-                outlook.due,
-                outlook.due_since.isoformat() if outlook.due_since else None,
-                outlook.why_not,
-                outlook.base_drift,
+                state.scheduled_at.isoformat() if state.scheduled_at else None,
+                state.due_reason,
+                state.due_text,
+                state.due_since.isoformat() if state.due_since else None,
+                state.blocked_by,
+                state.base_drift,
             ),
         )
 
     def update(self, model: str, **changes: object) -> None:
-        """Change some of what was said, in one step; nothing is written where nothing changes."""
-        if _with(self.outlook(model), changes) == self.outlook(model):
+        """Change some fields of the state, in one step; nothing is written where nothing changes."""
+        if _with(self.get(model), changes) == self.get(model):
             return
         with self._database.transaction():
-            self.set_outlook(model, _with(self.outlook(model), changes))
+            self.replace(model, _with(self.get(model), changes))
+
+    def not_due(self, model: str, *, blocked_by: str | None = None) -> None:
+        """No run of the model is due any more; `blocked_by` says why not, if there is more to say."""
+        self.update(model, due_reason=None, due_text=None, due_since=None, blocked_by=blocked_by)
 
     def pause(self, model: str | None, reason: str) -> None:
         """Let nothing begin by itself; pausing again changes the reason only."""
@@ -93,8 +113,8 @@ class Agenda:
         return _pause(row) if row else None
 
 
-def _with(outlook: Outlook, changes: Mapping[str, object]) -> Outlook:
-    return replace(outlook, **changes)  # type: ignore[arg-type]
+def _with(state: ScheduleState, changes: Mapping[str, object]) -> ScheduleState:
+    return replace(state, **changes)  # type: ignore[arg-type]
 
 
 def _pause(row: Any) -> Pause:

@@ -9,7 +9,7 @@ from adapterd.store.evaluation_sets import EvaluationSets
 from adapterd.store.events import Events
 from adapterd.store.feedback import Feedback
 from adapterd.store.runs import Runs
-from adapterd.store.schedule_state import Agenda
+from adapterd.store.schedule_state import ScheduleStates
 from adapterd.store.versions import Versions
 
 
@@ -18,7 +18,7 @@ class Store(Database):
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__(path, clock=clock)
-        self.agenda = Agenda(self)
+        self.schedule_state = ScheduleStates(self)
         self.feedback = Feedback(self)
         self.evaluation_sets = EvaluationSets(self)
         self.runs = Runs(self)

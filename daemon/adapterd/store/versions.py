@@ -110,17 +110,12 @@ class Versions:
 
     def deployment(self, model: str) -> Deployment | None:
         """What is live now, if anything was ever deployed."""
-        history = self.deployments(model)
-        return history[-1] if history else None
+        row = self._database.row(f"{_DEPLOYMENTS} ORDER BY id DESC LIMIT 1", (model,))
+        return _deployment(row) if row else None
 
     def deployments(self, model: str) -> list[Deployment]:
         """Everything that was ever live, oldest first."""
-        rows = self._database.rows(
-            """SELECT model, action, live, live_digest, previous, previous_digest, since
-               FROM deployments WHERE model = ? ORDER BY id""",
-            (model,),
-        )
-        return [Deployment(**{**dict(row), "since": datetime.fromisoformat(row["since"])}) for row in rows]
+        return [_deployment(row) for row in self._database.rows(f"{_DEPLOYMENTS} ORDER BY id", (model,))]
 
     def deploy(
         self,
@@ -160,6 +155,14 @@ class Versions:
             (model,),
         )
         return [Intent(**dict(row)) for row in rows]
+
+
+_DEPLOYMENTS = """SELECT model, action, live, live_digest, previous, previous_digest, since
+                  FROM deployments WHERE model = ?"""
+
+
+def _deployment(row: Any) -> Deployment:
+    return Deployment(**{**dict(row), "since": datetime.fromisoformat(row["since"])})
 
 
 def _version(row: Any) -> Version:

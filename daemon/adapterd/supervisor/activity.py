@@ -1,7 +1,7 @@
 """How long the runtime has been left alone, as far as can be told from outside.
 
 Ollama does not say when it was asked last. It says until when it keeps each model in memory, and that moves on with
-every request; so a model whose time moved since the last look was used since.
+every request; so a model whose time moved between two calls was used between them.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from adapterd.serving.runtime import Runtime
 
 @dataclass
 class Activity:
-    """What earlier looks saw; a model that is loaded at the first look counts as used just then."""
+    """What earlier calls found; a model that is loaded at the first call counts as used just then."""
 
     _kept_until: dict[str, str] = field(default_factory=dict)
     _used_at: datetime | None = None

@@ -1,6 +1,6 @@
-"""Whether the machine is free for a run, and if not, why not: a good citizen of a laptop (law 10).
+"""Whether the machine is free for a run, and what blocks one if it is not: a good citizen of a laptop (law 10).
 
-`why_not` is a function of what `survey` found; so every reason can be tested without a battery.
+`blockers` is a function of what `measure_machine` found; so every reason can be tested without a battery.
 """
 
 import sys
@@ -29,8 +29,8 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """How the machine is at a moment (aware, local); `idle_s` is how long the runtime was not asked for anything."""
+class MachineState:
+    """The machine at a moment (aware, local); `idle_s` is how long the runtime was not asked for anything."""
 
     now: datetime
     power: Power
@@ -41,9 +41,9 @@ class Situation:
     memory_is_short: bool = False
 
 
-def survey(now: datetime, idle_s: float, base: Path, base_bytes: int, home: Path) -> Situation:
-    """Look at battery, memory and disks for a run on a base that is stored at `base`."""
-    return Situation(
+def measure_machine(now: datetime, idle_s: float, base: Path, base_bytes: int, home: Path) -> MachineState:
+    """Measure battery, memory and disks for a run on a base that is stored at `base`."""
+    return MachineState(
         now=now,
         power=power(),
         memory_bytes=available_memory_bytes(),
@@ -65,9 +65,14 @@ def disks(needs: Iterable[tuple[Path, int]]) -> tuple[Disk, ...]:
     return tuple(Disk(folder, free_bytes(folder), needed) for folder, needed in largest.values())
 
 
-def why_not(wanted: ScheduleSettings, found: Situation) -> list[str]:
+def blockers(wanted: ScheduleSettings, found: MachineState) -> list[str]:
     """What a run that nobody asked for has to wait for; empty if it may begin."""
-    return [*_power(wanted, found.power), *_hours(wanted, found.now), *_busy(wanted, found.idle_s), *_room(found)]
+    return [
+        *_power(wanted, found.power),
+        *_hours(wanted, found.now),
+        *_busy(wanted, found.idle_s),
+        *_space(found),
+    ]
 
 
 def _power(wanted: ScheduleSettings, found: Power) -> Sequence[str]:
@@ -91,7 +96,7 @@ def _busy(wanted: ScheduleSettings, idle_s: float) -> Sequence[str]:
     return (f"the runtime was used {idle_s:.0f} s ago (waits for {wanted.idle_minutes:g} min of rest)",)
 
 
-def _room(found: Situation) -> Sequence[str]:
+def _space(found: MachineState) -> Sequence[str]:
     reasons = [
         f"{disk.folder} has {_gb(disk.free_bytes)} free, a run may need {_gb(disk.needed_bytes)}"
         for disk in found.disks

@@ -1,7 +1,7 @@
 """The daemon: watches the inboxes, keeps the schedule, and runs the pipeline. One foreground process.
 
-The main loop only looks, takes in feedback and decides; a run goes on in a second thread, whose heavy stages are
-processes of their own. File events are hints that a look is worth while; the look itself is the truth.
+Each tick of the main loop takes in feedback and decides which run starts; the run goes on in a second thread, whose
+heavy stages are processes of their own. File events only make a tick come earlier; what the tick finds is the truth.
 """
 
 import logging
@@ -22,31 +22,31 @@ from adapterd.runs.pipeline import LOCK_TIMEOUT_S
 from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
-from adapterd.supervisor.maintenance import keep_house, mend
+from adapterd.supervisor.maintenance import collect_garbage, repair_tags
 from adapterd.supervisor.planner import Planner
 from adapterd.supervisor.runner import Runner
 from adapterd.system.locks import exclusive
 from adapterd.web.server import FeedbackServer
 
-LOOK_EVERY_S = 1.0
-RESCAN_EVERY_LOOKS = 30
-RESCAN_WATCHED_EVERY_LOOKS = 300
-"""Where events tell of all that happens, and a rescan is for those that got lost."""
-MEND_EVERY_LOOKS = 60
+TICK_EVERY_S = 1.0
+RESCAN_EVERY_TICKS = 30
+RESCAN_WATCHED_EVERY_TICKS = 300
+"""For folders whose changes are reported as events: a rescan finds those that got lost."""
+REPAIR_EVERY_TICKS = 60
 DEBOUNCE_S = 0.2
-IN_VAIN_WAIT_S = 10.0
+FAILED_TICK_WAIT_S = 10.0
 
 log = logging.getLogger("adapterd")
 
 
 @dataclass
 class Daemon:
-    """Runs until `stop` is set. `look_every_s` is how often requests and settling files are looked at, `clock` what
-    schedules go by."""
+    """Runs until `stop` is set. `tick_every_s` is how often requests and settling files are checked, `clock` the
+    time that schedules go by."""
 
     home: Home
     stop: threading.Event = field(default_factory=threading.Event)
-    look_every_s: float = LOOK_EVERY_S
+    tick_every_s: float = TICK_EVERY_S
     clock: Clock = utc_now
 
     def run(self) -> None:
@@ -59,23 +59,23 @@ class Daemon:
             session.start()
             try:
                 while not self.stop.is_set():
-                    self._look(session)
-                    if session.hint.wait(self.look_every_s):
+                    self._tick(session)
+                    if session.hint.wait(self.tick_every_s):
                         self.stop.wait(DEBOUNCE_S)
             finally:
                 session.end()
 
-    def _look(self, session: "Session") -> None:
-        """A full disk or a locked database passes; a daemon that ended for it would only be started again."""
+    def _tick(self, session: "Session") -> None:
+        """Do what is to be done now. A full disk or a locked database is transient: the daemon logs it and goes on."""
         try:
-            session.look()
+            session.tick()
         except (AdapterdError, OSError) as exc:
-            log.error("this look was in vain: %s", exc)
-            self.stop.wait(IN_VAIN_WAIT_S)
+            log.error("nothing could be done this time: %s", exc)
+            self.stop.wait(FAILED_TICK_WAIT_S)
 
 
 class Session:
-    """What the daemon holds open while it runs."""
+    """What the daemon has open while it runs: the store, the watched folders, the listener and the runner."""
 
     def __init__(self, home: Home, clock: Clock = utc_now) -> None:
         self.home = home
@@ -85,8 +85,8 @@ class Session:
         self.patience = Patience()
         self._seen = self._stamp()
         self._take_up(config.load(home))
-        self._looks = 0
-        self._mended: list[str] = []
+        self._ticks = 0
+        self._reported: list[str] = []
 
     def _take_up(self, settings: Settings) -> None:
         """Work by these settings from now on; raises ConfigError, before anything changed, if they make no sense."""
@@ -105,7 +105,7 @@ class Session:
     def _open(self) -> None:
         self._watch.start()
         for folder in self._watch.blind:
-            log.info("%s cannot be watched; it is looked at every %.0f s", folder, RESCAN_EVERY_LOOKS * LOOK_EVERY_S)
+            log.info("%s cannot be watched; it is scanned every %.0f s", folder, RESCAN_EVERY_TICKS * TICK_EVERY_S)
         if self._web is not None:
             self._listen(self._web)
         log.info("watching %s", ", ".join(sorted(self.settings.models)) or "nothing: no model is configured")
@@ -129,34 +129,34 @@ class Session:
         self._watch.join()
         self.store.close()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Take in what is new, then start what is due."""
-        self._looks += 1
+        self._ticks += 1
         self._reload()
-        rescan_every = RESCAN_EVERY_LOOKS if self._watch.blind else RESCAN_WATCHED_EVERY_LOOKS
-        if self.hint.is_set() or self._unsettled or self._looks % rescan_every == 0:
+        rescan_every = RESCAN_EVERY_TICKS if self._watch.blind else RESCAN_WATCHED_EVERY_TICKS
+        if self.hint.is_set() or self._unsettled or self._ticks % rescan_every == 0:
             self.hint.clear()
             self._watch.refresh()
             unsettled = [self._ingest(name) for name in self.settings.models]
             self._unsettled = any(unsettled)
-        self.planner.look(busy=self.runner.busy)
+        self.planner.refresh(busy=self.runner.busy)
         self._reload()  # a base that was pinned anew is in the configuration now
-        if self._looks % MEND_EVERY_LOOKS == 0:
-            self._mend()
+        if self._ticks % REPAIR_EVERY_TICKS == 0:
+            self._repair_tags()
         if self.runner.finished():
-            keep_house(self.store, self.home, self.settings)
+            collect_garbage(self.store, self.home, self.settings)
         if not self.runner.busy and (wanted := self.planner.next(self.runner.may_try)):
             self.runner.begin(wanted, self.settings)
 
-    def _mend(self) -> None:
-        """What cannot be put right is said once, not every time it is tried."""
-        said = mend(self.store, self.home, self.settings)
-        for sentence in said if said != self._mended else []:
+    def _repair_tags(self) -> None:
+        """Repair tags; what cannot be repaired is logged once, not at every attempt."""
+        said = repair_tags(self.store, self.home, self.settings)
+        for sentence in said if said != self._reported else []:
             log.warning("%s", sentence)
-        self._mended = said
+        self._reported = said
 
     def _ingest(self, name: str) -> bool:
-        """Take in one model's feedback; tells whether files are still being written."""
+        """Take in one model's feedback; returns whether files are still being written."""
         try:
             report = ingest(self.store, self.home, name, self._inbox(name), patience=self.patience)
         except AdapterdError as exc:

@@ -1,4 +1,4 @@
-"""What the daemon puts in order by itself: tags that others left half changed, and after a run what is not needed."""
+"""What the daemon does between runs: repair tags that were left half changed, remove what nobody needs any more."""
 
 import logging
 from collections.abc import Container
@@ -15,8 +15,8 @@ from adapterd.store import Store
 log = logging.getLogger("adapterd")
 
 
-def keep_house(store: Store, home: Home, settings: Settings) -> None:
-    """Collect what `adapterctl gc` would; that it cannot be done now is no reason to stop."""
+def collect_garbage(store: Store, home: Home, settings: Settings) -> None:
+    """Remove what `adapterctl gc` would; a failure is logged."""
     try:
         collected = carry_out(store, home, settings, runtime_for(settings, home))
     except (AdapterdError, OSError) as exc:
@@ -26,12 +26,11 @@ def keep_house(store: Store, home: Home, settings: Settings) -> None:
         log.info("%s was removed: %s", item.what, item.why)
 
 
-def mend(store: Store, home: Home, settings: Settings) -> list[str]:
-    """Put right what a killed command or a crash of the runtime left since the last time: a change of tags that was
-    begun and not finished, a live tag that is gone.
+def repair_tags(store: Store, home: Home, settings: Settings) -> list[str]:
+    """Finish changes of tags that a killed command left unfinished, and put back live tags that a crash of the runtime
+    removed.
 
-    Returns sentences on what was done, or could not be. While the runtime does not answer nothing is said: that is no
-    fault of the tags.
+    Returns sentences on what was repaired and what could not be; none while the runtime does not answer.
     """
     runtime = runtime_for(settings, home)
     try:

@@ -107,7 +107,7 @@ class Runner:
 
 @dataclass
 class _Attempt:
-    """What the store is told of a run that was wanted: whoever asked for it hears its id, what was due is no longer."""
+    """A run that was wanted, and what the store has to know: which run answers a request, and what is still due."""
 
     store: Store
     wanted: Wanted
@@ -117,7 +117,7 @@ class _Attempt:
         self.has_begun = True
         if self.wanted.request is not None:
             self.store.runs.answer_request(self.wanted.request, run_id=run_id)
-        self._no_longer_due(None)
+        self.store.schedule_state.not_due(self.wanted.model)
 
     def failed(self, exc: Exception) -> None:
         """What could not begin stays due if the fault may pass, and is let go if it will not."""
@@ -128,9 +128,6 @@ class _Attempt:
         text = f"{self.wanted.model}: a run could not begin: {exc}"
         self.store.events.add("run.refused", text, model=self.wanted.model)
         if isinstance(exc, AdapterdError) and exc.passing:
-            self.store.agenda.update(self.wanted.model, why_not=str(exc))
+            self.store.schedule_state.update(self.wanted.model, blocked_by=str(exc))
         else:
-            self._no_longer_due(str(exc))
-
-    def _no_longer_due(self, why_not: str | None) -> None:
-        self.store.agenda.update(self.wanted.model, due=None, due_since=None, why_not=why_not)
+            self.store.schedule_state.not_due(self.wanted.model, blocked_by=str(exc))

@@ -25,7 +25,7 @@ def store(home: Home) -> Iterator[Store]:
 
 def paused(store: Store) -> list[str | None]:
     """Why each of the two models is paused."""
-    pauses = [store.agenda.paused(name) for name in "mn"]
+    pauses = [store.schedule_state.paused(name) for name in "mn"]
     return [pause.reason if pause else None for pause in pauses]
 
 

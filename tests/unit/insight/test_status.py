@@ -17,6 +17,7 @@ from adapterd.serialization import dumps
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import VersionState
 from adapterd.system.locks import exclusive
 from tests.support.fakes import FakeRuntime
@@ -93,7 +94,7 @@ def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
                 name="m", base="qwen2.5:7b", live=None, live_since=None, previous=None, served_as_recorded=None,
                 newest=None, newest_state=None, newest_reason=None, run=None, records=0, new_records=0,
                 min_new_records=5, quarantined=0, oldest_new=None, schedule='at "0 3 * * *" (cron)', next_run=None,
-                due=None, due_since=None, why_not=None, paused=None, base_drift=None,
+                due_reason=None, due=None, due_since=None, blocked_by=None, paused=None, base_drift=None,
             )
         ],
     )  # fmt: skip
@@ -138,7 +139,7 @@ def test_records_are_counted_and_new_are_those_that_no_run_learned(
 
 def test_quarantine_and_the_next_time_are_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
     store.feedback.quarantine("m", file="f", line=1, reason="why", excerpt="", kept="")
-    store.agenda.update("m", scheduled_at=NOW)
+    store.schedule_state.update("m", scheduled_at=NOW)
     assert (look().quarantined, look().next_run) == (1, NOW)
 
 
@@ -222,7 +223,7 @@ def test_a_runtime_that_is_away_is_part_of_the_picture(home: Home, store: Store)
 @pytest.mark.usefixtures("runtime")
 def test_the_picture_can_be_written_as_json(home: Home, store: Store) -> None:
     start_run(store)
-    store.agenda.update("m", scheduled_at=NOW)
+    store.schedule_state.update("m", scheduled_at=NOW)
     written: dict[str, Any] = json.loads(dumps(status(home, SETTINGS)))
     assert written["models"][0]["run"]["state"] == "interrupted"
     assert written["models"][0]["next_run"] == "2026-01-02T03:04:00+00:00"
@@ -230,10 +231,14 @@ def test_the_picture_can_be_written_as_json(home: Home, store: Store) -> None:
 
 def test_what_is_due_and_what_it_waits_for_is_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
     add_feedback(store, 7)
-    store.agenda.update("m", due="scheduled, 7 new records", due_since=NOW, why_not="on battery", base_drift="sha256:x")
-    store.agenda.pause(None, "on holiday")
+    store.schedule_state.update(
+        "m", due_reason=DueReason.NEW_FEEDBACK, due_text="scheduled, 7 new records", due_since=NOW,
+        blocked_by="on battery", base_drift="sha256:x",
+    )  # fmt: skip
+    store.schedule_state.pause(None, "on holiday")
     seen = look()
-    assert (seen.due, seen.due_since, seen.why_not) == ("scheduled, 7 new records", NOW, "on battery")
+    assert (seen.due_reason, seen.due) == (DueReason.NEW_FEEDBACK, "scheduled, 7 new records")
+    assert (seen.due_since, seen.blocked_by) == (NOW, "on battery")
     assert (seen.paused, seen.base_drift, seen.oldest_new) == ("on holiday", "sha256:x", NOW)
 
 
@@ -259,6 +264,6 @@ def test_waiting_is_no_fault(home: Home, store: Store, runtime: FakeRuntime) -> 
     start_run(store)
     store.runs.set_state("r1", RunState.FAILED, error="Ollama does not answer")
     store.runs.retry_later("r1", NOW)
-    store.agenda.update("m", due="scheduled", why_not="on battery")
+    store.schedule_state.update("m", due_reason=DueReason.RETRY, due_text="tried again", blocked_by="on battery")
     with exclusive(home.daemon_lock, timeout_s=0, busy=""):
         assert status(home, SETTINGS).faults == []

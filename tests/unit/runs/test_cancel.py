@@ -7,7 +7,7 @@ from adapterd.home import Home
 from adapterd.runs.cancel import cancel
 from adapterd.store import Store
 from adapterd.store.runs import RunState
-from adapterd.store.schedule_state import Outlook
+from adapterd.store.schedule_state import DueReason, ScheduleState
 from adapterd.system.locks import exclusive
 
 
@@ -68,12 +68,15 @@ def test_a_model_without_runs_has_none_to_end(store: Store, home: Home) -> None:
 
 def test_what_was_due_is_due_no_more_and_status_says_why(store: Store, home: Home) -> None:
     begin(store, state=RunState.FAILED)
-    said = Outlook(scheduled_at=store.clock(), due="tried again", due_since=store.clock(), base_drift="d")
-    store.agenda.set_outlook("m", said)
-    store.agenda.set_outlook("n", said)
+    said = ScheduleState(
+        scheduled_at=store.clock(), due_reason=DueReason.RETRY, due_text="tried again", due_since=store.clock(),
+        base_drift="d",
+    )  # fmt: skip
+    store.schedule_state.replace("m", said)
+    store.schedule_state.replace("n", said)
     cancel(store, home, "m", "enough")
-    assert store.agenda.outlook("m") == Outlook(said.scheduled_at, why_not="enough", base_drift="d")
-    assert store.agenda.outlook("n") == said
+    assert store.schedule_state.get("m") == ScheduleState(said.scheduled_at, blocked_by="enough", base_drift="d")
+    assert store.schedule_state.get("n") == said
 
 
 def test_the_history_tells_of_it(store: Store, home: Home) -> None:
@@ -87,4 +90,4 @@ def test_a_run_without_a_reason_ends_as_well(store: Store, home: Home) -> None:
     begin(store)
     with exclusive(home.run_lock, timeout_s=0, busy=""):
         cancel(store, home, "m", "")
-    assert store.runs.asked_to_end("r1")
+    assert store.runs.cancel_reason("r1")

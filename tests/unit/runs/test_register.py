@@ -108,11 +108,11 @@ def test_an_adapter_that_is_given_is_imported_instead_of_training_one(person: Pe
     assert person.register(adapter).version == "1.0.0"
     assert person.workers.did() == REGISTERING
     assert person.workers.given == ["adapter_config.json", "adapter_model.safetensors"]
-    assert person.last.given == str(adapter)
+    assert person.last.adapter_source == str(adapter)
     assert not (person.home.run(person.last.id) / GIVEN).exists()
     person.retrain()
     assert person.workers.did() == TRAINING
-    assert person.last.given is None
+    assert person.last.adapter_source is None
 
 
 def test_it_counts_as_a_patch_or_as_it_is_said(person: Person, adapter: Path) -> None:

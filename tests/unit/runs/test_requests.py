@@ -131,13 +131,13 @@ def test_nobody_is_followed_when_the_daemon_is_gone(store: Store, home: Home) ->
 
 
 def test_an_unfinished_registration_is_nothing_to_continue_by_training(store: Store) -> None:
-    store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0, given="/adapters/news")
+    store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0, adapter_source="/adapters/news")
     with pytest.raises(NotEnoughDataError, match="no feedback that is new"):
         require_something_new(store, MODEL)
 
 
 def test_a_registration_that_is_going_on_does_not_answer_the_wish(store: Store, home: Home) -> None:
-    store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0, given="/adapters/news")
+    store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0, adapter_source="/adapters/news")
     with at_work(home):
         asked = ask_daemon(store, home, MODEL, afresh=False)
     assert (asked.run, len(store.runs.waiting_requests())) == (None, 1)

@@ -188,7 +188,7 @@ def test_a_stage_hears_of_it_from_any_process_and_knows_how_long_it_may_take(nig
     limits = nights.workers.limits
     assert (limits.timeout_s, limits.asked_to_end()) == (1800.0, None)
     with Store(nights.home.database) as other:
-        other.runs.ask_to_end(run.id, "enough")
+        other.runs.request_cancel(run.id, "enough")
     assert limits.asked_to_end() == "enough"
 
 
@@ -239,7 +239,7 @@ def test_a_version_that_could_not_be_promoted_is_promoted_later(
 
 def test_not_if_somebody_wants_the_run_to_end_meanwhile(better: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     run = judged_but_not_promoted(better, monkeypatch)
-    better.store.runs.ask_to_end(run.id, "wrong settings")
+    better.store.runs.request_cancel(run.id, "wrong settings")
     better.workers.promote = False
     better.run()
     assert better.store.runs.get(run.id).state is RunState.ABANDONED

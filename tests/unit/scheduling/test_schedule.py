@@ -144,24 +144,24 @@ def test_so_it_is_where_an_interval_is_used_instead() -> None:
 @pytest.mark.usefixtures("in_berlin")
 def test_a_model_is_due_once_when_its_time_comes() -> None:
     schedule = nightly()
-    assert schedule.look(NIGHT - timedelta(seconds=1)) == []
-    assert schedule.look(NIGHT) == ["m"]
-    assert schedule.look(NIGHT + timedelta(seconds=1)) == []
+    assert schedule.take_due(NIGHT - timedelta(seconds=1)) == []
+    assert schedule.take_due(NIGHT) == ["m"]
+    assert schedule.take_due(NIGHT + timedelta(seconds=1)) == []
     assert schedule.next("m") == NIGHT + DAY
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_nights_that_were_slept_through_are_made_up_for_once() -> None:
     schedule = nightly()
-    assert schedule.look(NIGHT + 5 * DAY + HOUR) == ["m"]
-    assert schedule.look(NIGHT + 5 * DAY + HOUR + MINUTE) == []
+    assert schedule.take_due(NIGHT + 5 * DAY + HOUR) == ["m"]
+    assert schedule.take_due(NIGHT + 5 * DAY + HOUR + MINUTE) == []
     assert schedule.next("m") == NIGHT + 6 * DAY
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_a_time_that_passed_while_the_daemon_was_dead_is_due_at_once() -> None:
     schedule = nightly(known=NIGHT, now=NIGHT + 2 * DAY + HOUR)
-    assert schedule.look(NIGHT + 2 * DAY + HOUR) == ["m"]
+    assert schedule.take_due(NIGHT + 2 * DAY + HOUR) == ["m"]
     assert schedule.next("m") == NIGHT + 3 * DAY
 
 
@@ -177,32 +177,32 @@ def test_an_interval_is_counted_from_when_it_was_noted() -> None:
     assert first.next("m") == EVENING + 6 * HOUR
     again = Schedule(settings_of(m=every_six), EVENING + 5 * HOUR, {"m": first.next("m")})
     assert again.next("m") == EVENING + 6 * HOUR
-    assert again.look(EVENING + 40 * HOUR) == ["m"]
+    assert again.take_due(EVENING + 40 * HOUR) == ["m"]
     assert again.next("m") == EVENING + 42 * HOUR
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_the_earlier_time_comes_first() -> None:
     schedule = Schedule(settings_of(a="30 3 * * *", b="0 3 * * *"), EVENING, {})
-    assert schedule.look(NIGHT + HOUR) == ["b", "a"]
+    assert schedule.take_due(NIGHT + HOUR) == ["b", "a"]
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_a_clock_that_is_set_back_a_little_does_not_repeat_the_night() -> None:
     schedule = nightly()
-    assert schedule.look(NIGHT + MINUTE) == ["m"]
-    assert schedule.look(NIGHT - HOUR) == []
-    assert schedule.look(NIGHT + MINUTE) == []
-    assert schedule.look(NIGHT + DAY) == ["m"]
+    assert schedule.take_due(NIGHT + MINUTE) == ["m"]
+    assert schedule.take_due(NIGHT - HOUR) == []
+    assert schedule.take_due(NIGHT + MINUTE) == []
+    assert schedule.take_due(NIGHT + DAY) == ["m"]
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_a_clock_that_was_years_ahead_does_not_stop_the_nights() -> None:
     schedule = nightly()
-    assert schedule.look(NIGHT + 3000 * DAY) == ["m"]
-    assert schedule.look(EVENING) == []
+    assert schedule.take_due(NIGHT + 3000 * DAY) == ["m"]
+    assert schedule.take_due(EVENING) == []
     assert schedule.next("m") == NIGHT
-    assert schedule.look(NIGHT) == ["m"]
+    assert schedule.take_due(NIGHT) == ["m"]
 
 
 @pytest.mark.usefixtures("in_berlin")
@@ -213,7 +213,7 @@ def test_looking_every_minute_while_clocks_change_every_day_is_due_once(cron: st
     days = [
         (eve + minute * MINUTE).astimezone(BERLIN).date()
         for minute in range(4 * 24 * 60)
-        if schedule.look(eve + minute * MINUTE)
+        if schedule.take_due(eve + minute * MINUTE)
     ]
     assert days == [(eve + day * DAY).astimezone(BERLIN).date() for day in range(1, 5)]
 
@@ -225,7 +225,7 @@ def test_however_the_clock_jumps_within_a_day_no_night_comes_twice(jumps_min: li
     for jump in jumps_min:
         now += jump * MINUTE
         before = schedule.next("m")
-        if schedule.look(now):
+        if schedule.take_due(now):
             came.append(before)
     assert len(came) == len(set(came))
 

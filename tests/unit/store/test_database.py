@@ -46,7 +46,7 @@ def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
         tables = {row["name"] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert tables == {
         "feedback", "feedback_files", "quarantine", "evaluation_sets", "runs", "stages", "versions", "deployments",
-        "intents", "run_requests", "outlooks", "pauses", "events",
+        "intents", "run_requests", "schedule_states", "pauses", "events",
     }  # fmt: skip
     assert user_version(path) == len(MIGRATIONS)
 
@@ -190,6 +190,23 @@ def test_blocks_nest_and_the_outermost_one_commits(two_stores: tuple[Store, Stor
         assert kinds(other) == []
         one.events.add("outer", "t")
     assert kinds(other) == ["inner", "outer"]
+
+
+def test_an_inner_block_that_fails_takes_only_its_own_writes_back(path: Path) -> None:
+    def fail_inside(store: Store) -> None:
+        with store.transaction():
+            store.events.add("inner", "t")
+            with store.transaction():
+                store.events.add("innermost", "t")
+            raise ValueError("the inner block")
+
+    with Store(path) as store:
+        with store.transaction():
+            store.events.add("before", "t")
+            with pytest.raises(ValueError, match="the inner block"):
+                fail_inside(store)
+            store.events.add("after", "t")
+        assert kinds(store) == ["before", "after"]
 
 
 def test_an_error_after_an_inner_block_undoes_that_too(path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from adapterd.store import Store
-from adapterd.store.migrations import MIGRATIONS
+from adapterd.store.migrations import MIGRATIONS, statements
 from adapterd.store.runs import Run, RunState
-from adapterd.store.schedule_state import Outlook
+from adapterd.store.schedule_state import DueReason, ScheduleState
 from adapterd.store.versions import Deployment, Version, VersionState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -29,6 +29,8 @@ FILLED = {
         INSERT INTO events VALUES (1, '{at}', 'm', 'kept', 't', '{}');
     """,
     2: "UPDATE runs SET given = '/adapters/m';",
+    3: "UPDATE outlooks SET due = 'scheduled, 60 new records', due_since = '{at}', why_not = 'on battery';",
+    4: "",
 }
 Maker = Callable[[int], Path]
 
@@ -56,7 +58,7 @@ def test_a_run_of_an_earlier_release_has_never_been_retried_nor_cancelled(
     with Store(made_by(steps)) as store:
         assert store.runs.latest("m") == Run(
             id="r1", model="m", state=RunState.FAILED, reason="by hand", fingerprint="ff", last_feedback_id=1,
-            version="1.0.0", error="e", hint="h", created_at=AT, finished_at=AT, given=given,
+            version="1.0.0", error="e", hint="h", created_at=AT, finished_at=AT, adapter_source=given,
             attempts=0, retry_at=None, cancelled=None,
         )  # fmt: skip
         assert [stage.name for stage in store.runs.stages("r1")] == ["dataset"]
@@ -84,10 +86,10 @@ def test_feedback_history_and_what_was_begun_are_still_there(made_by: Maker, ste
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_time_that_was_noted_is_still_made_up_for(made_by: Maker, steps: int) -> None:
     with Store(made_by(steps)) as store:
-        assert store.agenda.outlook("m") == Outlook(scheduled_at=AT)
+        assert store.schedule_state.get("m") == ScheduleState(scheduled_at=AT)
 
 
-@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_the_schema_is_that_of_a_new_file(made_by: Maker, tmp_path: Path, steps: int) -> None:
     def columns(store: Store) -> set[tuple[str, ...]]:
         return {
@@ -103,10 +105,54 @@ def test_the_schema_is_that_of_a_new_file(made_by: Maker, tmp_path: Path, steps:
 def test_what_is_new_can_be_used_at_once(made_by: Maker, steps: int) -> None:
     with Store(made_by(steps)) as store:
         store.runs.retry_later("r1", AT)
-        store.runs.ask_to_end("r1", "enough")
+        store.runs.request_cancel("r1", "enough")
         store.versions.pin("m", "1.0.0", pinned=True)
-        store.agenda.pause(None, "holiday")
+        store.schedule_state.pause(None, "holiday")
         run, version = store.runs.get("r1"), store.versions.get("m", "1.0.0")
         assert (run.attempts, run.retry_at, run.cancelled) == (1, AT, "enough")
         assert version is not None
         assert version.pinned
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_run_that_was_due_is_still_due_for_the_same_reason(made_by: Maker, steps: int) -> None:
+    with Store(made_by(steps)) as store:
+        assert store.schedule_state.get("m") == ScheduleState(
+            AT, DueReason.NEW_FEEDBACK, "scheduled, 60 new records", AT, blocked_by="on battery"
+        )
+        run = store.runs.latest("m")
+        assert run is not None
+        assert run.adapter_source == "/adapters/m"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("scheduled, 60 new records, the oldest 7.0 days old", DueReason.NEW_FEEDBACK),
+        ("continued after an interruption", DueReason.INTERRUPTED),
+        ("tried again after: Ollama does not answer", DueReason.RETRY),
+        ("qwen3:4b changed", DueReason.BASE_CHANGED),
+    ],
+)
+def test_the_reason_of_a_run_that_was_due_follows_from_its_sentence(
+    made_by: Maker, text: str, reason: DueReason
+) -> None:
+    path = made_by(4)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE outlooks SET due = ?", (text,))
+    with Store(path) as store:
+        state = store.schedule_state.get("m")
+    assert (state.due_reason, state.due_text) == (reason, text)
+
+
+def test_a_script_is_split_where_statements_end_and_not_at_every_semicolon() -> None:
+    trigger = """CREATE TRIGGER t AFTER INSERT ON a BEGIN
+        DELETE FROM a WHERE b = ';'; -- one; two
+        DELETE FROM c;
+    END;"""
+    script = f"CREATE TABLE a (b TEXT DEFAULT 'x;y'); /* and; */ {trigger} SELECT 1"
+    assert list(statements(script)) == [
+        "CREATE TABLE a (b TEXT DEFAULT 'x;y');",
+        f"/* and; */ {trigger}",
+        "SELECT 1;",
+    ]

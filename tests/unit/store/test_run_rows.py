@@ -110,9 +110,9 @@ def test_the_newest_feedback_of_all_runs_counts_as_learned(store: Store) -> None
 
 
 def test_a_registration_learns_nothing(store: Store) -> None:
-    store.runs.start("r1", "m", reason="by hand", fingerprint="ff", last_feedback_id=5, given="/adapters/m")
+    store.runs.start("r1", "m", reason="by hand", fingerprint="ff", last_feedback_id=5, adapter_source="/adapters/m")
     store.runs.set_state("r1", RunState.PROMOTED)
-    assert store.runs.get("r1").given == "/adapters/m"
+    assert store.runs.get("r1").adapter_source == "/adapters/m"
     assert store.runs.last_learned_id("m") == 0
 
 
@@ -248,7 +248,7 @@ def test_whatever_a_run_becomes_there_is_no_time_to_try_again(store: Store, stat
 def test_what_was_overcome_is_forgotten(store: Store) -> None:
     failed(store, times=2)
     failed(store, run_id="r2")
-    store.runs.forgive("r1")
+    store.runs.reset_attempts("r1")
     assert store.runs.get("r1").attempts == 0
     assert store.runs.get("r2").attempts == 1
 
@@ -256,32 +256,32 @@ def test_what_was_overcome_is_forgotten(store: Store) -> None:
 def test_where_nothing_is_to_be_forgotten_nothing_is_written(store: Store) -> None:
     start(store, "r1")
     before = store._connection.total_changes
-    store.runs.forgive("r1")
+    store.runs.reset_attempts("r1")
     assert store._connection.total_changes == before
 
 
 def test_a_run_that_somebody_wants_to_end_hears_why(store: Store) -> None:
     start(store, "r1")
     start(store, "r2")
-    assert store.runs.asked_to_end("r1") is None
-    store.runs.ask_to_end("r1", "wrong settings")
-    assert store.runs.asked_to_end("r1") == store.runs.get("r1").cancelled == "wrong settings"
-    assert store.runs.asked_to_end("r2") is None
+    assert store.runs.cancel_reason("r1") is None
+    store.runs.request_cancel("r1", "wrong settings")
+    assert store.runs.cancel_reason("r1") == store.runs.get("r1").cancelled == "wrong settings"
+    assert store.runs.cancel_reason("r2") is None
 
 
 def test_another_process_hears_it_at_once(store: Store) -> None:
     start(store, "r1")
     with Store(store.path) as other:
-        other.runs.ask_to_end("r1", "enough")
-    assert store.runs.asked_to_end("r1") == "enough"
+        other.runs.request_cancel("r1", "enough")
+    assert store.runs.cancel_reason("r1") == "enough"
 
 
 def test_it_is_still_known_when_the_run_has_ended(store: Store) -> None:
     start(store, "r1")
-    store.runs.ask_to_end("r1", "enough")
+    store.runs.request_cancel("r1", "enough")
     store.runs.set_state("r1", RunState.ABANDONED, error="enough")
     assert store.runs.get("r1").cancelled == "enough"
 
 
 def test_a_run_that_is_not_there_is_not_to_end(store: Store) -> None:
-    assert store.runs.asked_to_end("r1") is None
+    assert store.runs.cancel_reason("r1") is None

@@ -95,10 +95,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def obstacles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def blockers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What stands in the way of a run at the moment."""
     made: list[str] = []
-    monkeypatch.setattr(planner_module.Planner, "look_around", lambda *_: list(made))
+    monkeypatch.setattr(planner_module.Planner, "find_blockers", lambda *_: list(made))
     return made
 
 
@@ -111,7 +111,7 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def session(home: Home, runs: Runs, clock: Clock, obstacles: list[str]) -> Iterator[Session]:
+def session(home: Home, runs: Runs, clock: Clock, blockers: list[str]) -> Iterator[Session]:
     made = Session(home, clock)
     yield made
     made.store.close()
@@ -120,7 +120,7 @@ def session(home: Home, runs: Runs, clock: Clock, obstacles: list[str]) -> Itera
 def look(session: Session, times: int = 1) -> None:
     """Look at what is to be done, until each run that this may have begun is over."""
     for _ in range(times):
-        session.look()
+        session.tick()
         for thread in threading.enumerate():
             if thread.name.startswith("run-"):
                 thread.join(10)
@@ -139,15 +139,15 @@ def record(number: int) -> NewFeedback:
 
 
 def due(session: Session, model: str = NEWS) -> str | None:
-    return session.store.agenda.outlook(model).due
+    return session.store.schedule_state.get(model).due_text
 
 
-def why_not(session: Session, model: str = NEWS) -> str | None:
-    return session.store.agenda.outlook(model).why_not
+def blocked_by(session: Session, model: str = NEWS) -> str | None:
+    return session.store.schedule_state.get(model).blocked_by
 
 
 def interrupted(session: Session, model: str = NEWS, *, given: str | None = None) -> None:
-    session.store.runs.start("old", model, reason="", fingerprint="f", last_feedback_id=0, given=given)
+    session.store.runs.start("old", model, reason="", fingerprint="f", last_feedback_id=0, adapter_source=given)
 
 
 def test_a_request_waits_while_a_command_does_a_run(session: Session, runs: Runs) -> None:
@@ -194,14 +194,14 @@ def test_an_interrupted_run_goes_on(session: Session, runs: Runs) -> None:
 
 
 def test_a_run_that_a_command_finished_meanwhile_is_not_begun(
-    session: Session, runs: Runs, obstacles: list[str]
+    session: Session, runs: Runs, blockers: list[str]
 ) -> None:
     interrupted(session)
-    obstacles.append("on battery")
+    blockers.append("on battery")
     look(session)
     assert due(session) == "continued after an interruption"
     session.store.runs.set_state("old", RunState.PROMOTED)
-    obstacles.clear()
+    blockers.clear()
     look(session)
     assert (runs.reasons, due(session)) == ([], None)
 
@@ -226,35 +226,35 @@ def test_a_model_that_has_not_says_so(session: Session, runs: Runs, clock: Clock
     clock.now += DAY
     look(session)
     assert runs.reasons == []
-    assert why_not(session) == "1 of 2 new records"
+    assert blocked_by(session) == "1 of 2 new records"
 
 
 def test_what_is_due_waits_for_the_machine_and_says_for_what(
-    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+    session: Session, runs: Runs, clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
-    obstacles += ["on battery", "quiet hours until 18:00"]
+    blockers += ["on battery", "quiet hours until 18:00"]
     clock.now += DAY
     look(session)
     assert runs.reasons == []
-    assert why_not(session) == "on battery; quiet hours until 18:00"
-    obstacles.clear()
+    assert blocked_by(session) == "on battery; quiet hours until 18:00"
+    blockers.clear()
     look(session)
     assert runs.reasons == [], "it is asked every few seconds only"
     clock.now += 20 * SECOND
     look(session)
     assert len(runs.reasons) == 1
-    assert why_not(session) is None
+    assert blocked_by(session) is None
 
 
 def test_what_is_due_is_still_due_for_the_next_daemon(
-    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+    session: Session, runs: Runs, clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
-    obstacles.append("on battery")
+    blockers.append("on battery")
     clock.now += DAY
     look(session)
-    obstacles.clear()
+    blockers.clear()
     another = Session(session.home, clock)
     look(another)
     another.store.close()
@@ -272,15 +272,15 @@ def test_a_night_that_no_daemon_saw_is_made_up_for(session: Session, runs: Runs,
 
 
 def test_models_take_turns_and_the_longest_waiting_is_first(
-    session: Session, runs: Runs, clock: Clock, obstacles: list[str]
+    session: Session, runs: Runs, clock: Clock, blockers: list[str]
 ) -> None:
-    obstacles.append("on battery")
+    blockers.append("on battery")
     interrupted(session, MAIL)
     look(session)
     give(session, 2)
     clock.now += DAY
     look(session)
-    obstacles.clear()
+    blockers.clear()
     clock.now += 20 * SECOND
     look(session)
     look(session)
@@ -289,17 +289,17 @@ def test_models_take_turns_and_the_longest_waiting_is_first(
 
 def test_a_pause_holds_until_it_is_taken_back(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
-    session.store.agenda.pause(None, "on holiday")
+    session.store.schedule_state.pause(None, "on holiday")
     clock.now += DAY
     look(session)
-    assert (runs.reasons, why_not(session)) == ([], "paused: on holiday")
-    session.store.agenda.resume(None)
+    assert (runs.reasons, blocked_by(session)) == ([], "paused: on holiday")
+    session.store.schedule_state.resume(None)
     look(session)
     assert len(runs.reasons) == 1
 
 
 def test_somebody_who_asks_is_not_held_by_a_pause(session: Session, runs: Runs) -> None:
-    session.store.agenda.pause(NEWS, "")
+    session.store.schedule_state.pause(NEWS, "")
     session.store.runs.request(NEWS, "asked")
     look(session)
     assert runs.reasons == [(NEWS, "asked")]
@@ -330,7 +330,7 @@ def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: Session, 
     clock.now += DAY
     look(session, 3)
     assert len(runs.reasons) == 1
-    assert (due(session), why_not(session)) == ("scheduled, 2 new records", "Ollama does not answer")
+    assert (due(session), blocked_by(session)) == ("scheduled, 2 new records", "Ollama does not answer")
     clock.now += AGAIN_AFTER
     look(session)
     assert len(runs.reasons) == 2
@@ -344,7 +344,7 @@ def test_what_can_never_begin_is_let_go_and_told(session: Session, runs: Runs, c
     clock.now += AGAIN_AFTER
     look(session)
     assert len(runs.reasons) == 1
-    assert (due(session), why_not(session)) == (None, "the base is not the pinned one")
+    assert (due(session), blocked_by(session)) == (None, "the base is not the pinned one")
     assert session.store.events.latest(model=NEWS)[0].kind == "run.refused"
 
 

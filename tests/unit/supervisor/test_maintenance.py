@@ -15,8 +15,8 @@ from adapterd.serving.runtimes import file_digest
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.supervisor import maintenance as housekeeping
-from adapterd.supervisor.loop import MEND_EVERY_LOOKS, Session
-from adapterd.supervisor.maintenance import mend
+from adapterd.supervisor.loop import REPAIR_EVERY_TICKS, Session
+from adapterd.supervisor.maintenance import repair_tags
 from tests.support.kept_model import WeightlessRuntime, add_version
 
 MODEL = "news"
@@ -63,8 +63,8 @@ def live(home: Home) -> str | None:
 
 def look(session: Session) -> None:
     """As often as it takes to come to the tags once."""
-    for _ in range(MEND_EVERY_LOOKS):
-        session.look()
+    for _ in range(REPAIR_EVERY_TICKS):
+        session.tick()
 
 
 def test_a_change_that_a_killed_command_began_is_finished(session: Session, home: Home) -> None:
@@ -82,7 +82,7 @@ def test_a_live_tag_that_is_gone_is_put_back(session: Session, home: Home) -> No
 
 def test_where_nothing_is_broken_the_tags_are_left_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "reconcile", lambda *_, **__: pytest.fail("nothing is to be put right"))
-    assert mend(session.store, session.home, session.settings) == []
+    assert repair_tags(session.store, session.home, session.settings) == []
 
 
 def test_what_cannot_be_put_right_is_said_once(
@@ -105,11 +105,11 @@ def test_a_runtime_that_does_not_answer_says_nothing_of_the_tags(
 
     monkeypatch.setattr(housekeeping, "runtime_for", lambda *_: Gone(home.embedded_store))
     session.store.versions.begin_intent(MODEL, "promote", "1.1.0")
-    assert mend(session.store, home, session.settings) == []
+    assert repair_tags(session.store, home, session.settings) == []
     assert session.store.versions.begun_intents(MODEL) != []
 
 
 def test_a_model_that_never_was_live_is_not_looked_for(home: Home) -> None:
     settings = Settings(runtime=RuntimeKind.EMBEDDED, models={"other": ModelSettings("base", "sha256:0")})
     with Store(home.database) as store:
-        assert mend(store, home, settings) == []
+        assert repair_tags(store, home, settings) == []

@@ -1,4 +1,4 @@
-"""Looking around before a run: what is wrong with the runtime, and what a run puts right by itself."""
+"""What blocks a run before it starts: a runtime that does not answer does, a base that a run repairs does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,23 +32,21 @@ def planner(tmp_path: Path, runtime: FakeRuntime) -> Iterator[Planner]:
         yield Planner(store, home, Settings(models={MODEL: ModelSettings(base="b:1", base_digest="sha256:base")}))
 
 
-def test_a_damaged_base_keeps_no_run_from_beginning_for_that_puts_it_back(
-    planner: Planner, runtime: FakeRuntime
-) -> None:
+def test_a_damaged_base_blocks_no_run_for_the_run_repairs_it(planner: Planner, runtime: FakeRuntime) -> None:
     runtime.add(BASE_TAG)
     runtime.tear(BASE_TAG)
-    assert planner.look_around(MODEL, planner.store.clock()) == []
+    assert planner.find_blockers(MODEL, planner.store.clock()) == []
 
 
-def test_nor_does_one_that_is_gone(planner: Planner) -> None:
-    assert planner.look_around(MODEL, planner.store.clock()) == []
+def test_a_base_that_is_gone_blocks_no_run(planner: Planner) -> None:
+    assert planner.find_blockers(MODEL, planner.store.clock()) == []
 
 
-def test_a_runtime_that_does_not_answer_does(
+def test_a_runtime_that_does_not_answer_blocks_a_run(
     planner: Planner, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: str) -> None:
         raise RuntimeUnavailableError("Ollama does not answer")
 
     monkeypatch.setattr(runtime, "show", refuse)
-    assert planner.look_around(MODEL, planner.store.clock()) == ["Ollama does not answer"]
+    assert planner.find_blockers(MODEL, planner.store.clock()) == ["Ollama does not answer"]
