@@ -131,4 +131,4 @@ def _keep_traceback() -> str:
         file.write_text(traceback.format_exc(), encoding="utf-8")
     except OSError:
         return f"set {HOME_VARIABLE} to a folder that can be written"
-    return f"this is a fault of adapterd; the details are in {file}"
+    return f"this is a bug in adapterd; details are in {file}"

@@ -8,8 +8,8 @@ class AdapterdError(Exception):
     """Root of all errors of this product: `str(error)` is what is wrong, `hint` what to do, if there is more to say."""
 
     exit_code = 1
-    passing = False
-    """Whether the cause may pass by itself, so that trying again later makes sense."""
+    transient = False
+    """Whether the cause may go away by itself, so that trying again later makes sense."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class RuntimeUnavailableError(AdapterdError):
     """The runtime (Ollama) does not answer, or answers with a failure of its own."""
 
     exit_code = 5
-    passing = True
+    transient = True
 
 
 class RuntimeRefusedError(AdapterdError):
@@ -44,7 +44,7 @@ class RuntimeRefusedError(AdapterdError):
 class RuntimeFailedError(RuntimeRefusedError):
     """The runtime took up what was asked, and failed at it: one of its own processes ended, say."""
 
-    passing = True
+    transient = True
 
 
 class InputError(AdapterdError):
@@ -68,13 +68,13 @@ class StageError(AdapterdError):
 class WorkerLostError(StageError):
     """A stage's process ended without a word: killed, or out of memory."""
 
-    passing = True
+    transient = True
 
 
 class NoSpaceError(StageError):
     """A file system or the memory has less room than a stage needs."""
 
-    passing = True
+    transient = True
 
 
 class CancelledError(StageError):
@@ -89,11 +89,11 @@ class BusyError(AdapterdError):
     """Another process holds what is needed: a run in progress, or a change of tags."""
 
     exit_code = 8
-    passing = True
+    transient = True
 
 
 class StoreError(AdapterdError):
     """The state database cannot be opened or written."""
 
     exit_code = 9
-    passing = True
+    transient = True

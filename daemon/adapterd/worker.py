@@ -72,7 +72,7 @@ def _as_error(exc: Exception, stage_name: str, folder: Path) -> AdapterdError:
         return StageError(text)
     return StageError(
         f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})",
-        hint=f"this is a fault of adapterd; the whole story is in {folder / stage_name}.log",
+        hint=f"this is a bug in adapterd; details are in {folder / stage_name}.log",
     )
 
 

@@ -13,7 +13,7 @@ from adapterd.config import OllamaSettings, RuntimeKind, Settings, VersionsSetti
 from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import NoSpaceError
 from adapterd.home import Home
-from adapterd.housekeeping.collect import carry_out, plan_collection
+from adapterd.housekeeping.collect import plan_collection, run_collection
 from adapterd.serving import handover
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
@@ -195,9 +195,9 @@ def test_collecting_gives_back_what_it_promised_and_touches_nothing_of_the_user(
 
         before, planned = size_of(folder), plan_collection(store, home, settings, runtime)
         assert [item.what for item in planned.items] == [f"{MODEL}:1.1.0", f"{MODEL}:1.0.0", lost.replace(":", "-")]
-        assert carry_out(store, home, settings, runtime) == planned
+        assert run_collection(store, home, settings, runtime) == planned
         assert before - size_of(folder) == planned.size_bytes > 0
-        assert carry_out(store, home, settings, runtime).items == ()
+        assert run_collection(store, home, settings, runtime).items == ()
     assert runtime.tags().keys() == {f"{MODEL}:{tag}" for tag in ("base", "latest", "1.2.0")} | {"mine:1", "mine:2"}
     assert (folder / users.replace(":", "-")).is_file()
     assert runtime.show("mine:2").gguf is not None

@@ -106,7 +106,7 @@ def home(tmp_path: Path) -> Home:
 def init(home: Home, general: Settings, base: str | Path, **more: Any) -> list[str]:
     """The model `news` on this base; what a person is told besides."""
     notes: list[str] = []
-    create_model(home, general, NewModel("news", str(base), **more), tell=notes.append)
+    create_model(home, general, NewModel("news", str(base), **more), notify=notes.append)
     return notes
 
 

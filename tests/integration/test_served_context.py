@@ -58,7 +58,7 @@ def test_the_context_is_the_tags_own_or_the_servers_default(runtime: OllamaRunti
 def created(runtime: OllamaRuntime, home: Home, base: str, *changes: str) -> tuple[int, list[str]]:
     notes: list[str] = []
     settings = replace(Settings(), ollama=OllamaSettings(host=runtime.host))
-    made = create_model(home, settings, NewModel("phi-news", base, changes=changes), tell=notes.append)
+    made = create_model(home, settings, NewModel("phi-news", base, changes=changes), notify=notes.append)
     return made.evaluation.num_ctx, [note for note in notes if "context" in note]
 
 

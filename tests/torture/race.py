@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from adapterd.deployment.deploy import PROMOTE, Deployer
-from adapterd.deployment.history import pile
+from adapterd.deployment.history import promotion_stack
 from adapterd.errors import AdapterdError, BusyError, InputError
 from adapterd.home import Home
 from adapterd.serving.tags import BASE, ModelTags
@@ -176,7 +176,7 @@ def _faults_of_history(deployer: Deployer, done: Sequence[Done]) -> list[str]:
 
 def _way_back(before: Sequence[Deployment], after: Deployment) -> str | None:
     """What has to be previous after a change: the first below the live one that is another version."""
-    below = pile(before)[::-1] if after.action == PROMOTE else pile(before, after.live)[-2::-1]
+    below = promotion_stack(before)[::-1] if after.action == PROMOTE else promotion_stack(before, after.live)[-2::-1]
     return next((name for name in below if name != after.live), None)
 
 

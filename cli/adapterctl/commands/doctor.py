@@ -12,16 +12,16 @@ MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL
 def doctor(as_json: bool) -> None:
     """Look at everything that is needed: what is installed, reachable, slow or missing, and what to do."""
     from adapterd.home import Home
-    from adapterd.insight.doctor import examine
+    from adapterd.insight.doctor import run_checks
 
-    findings = examine(Home.locate())
+    checks = run_checks(Home.locate())
     if as_json:
-        emit_json(findings)
+        emit_json(checks)
     else:
-        for finding in findings:
-            mark, colour = MARKS[finding.level]
-            say(Styled(mark, colour), f"  {finding.what:<16} {finding.detail}")
-            if finding.hint:
-                say(f"                        {finding.hint}")
-    if any(finding.level == "fault" for finding in findings):
+        for check in checks:
+            mark, colour = MARKS[check.level]
+            say(Styled(mark, colour), f"  {check.what:<16} {check.detail}")
+            if check.hint:
+                say(f"                        {check.hint}")
+    if any(check.level == "fault" for check in checks):
         raise click.exceptions.Exit(1)

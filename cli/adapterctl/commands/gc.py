@@ -27,12 +27,12 @@ def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
     daemon collects by itself after every run.
     """
     from adapterctl.app import App
-    from adapterd.housekeeping.collect import carry_out, plan_collection
+    from adapterd.housekeeping.collect import plan_collection, run_collection
     from adapterd.serving.runtimes import runtime_for
 
     app = App()
     only = app.model(name) if name else None
-    act = plan_collection if dry_run else carry_out
+    act = plan_collection if dry_run else run_collection
     collection = act(app.store, app.home, app.settings, runtime_for(app.settings, app.home), only=only)
     if as_json:
         emit_json({**vars(collection), "size_bytes": collection.size_bytes, "dry_run": dry_run})

@@ -71,7 +71,7 @@ def init(
     notes: list[str] = []
     with StageProgress(quiet=as_json) as progress:
         made = create_model(
-            app.home, settings, new, report=lambda share: progress("base", {"share": share}), tell=notes.append
+            app.home, settings, new, report=lambda share: progress("base", {"share": share}), notify=notes.append
         )
     if as_json:
         emit_json({"model": name, "config": app.home.config_file, **vars(made), "notes": notes})

@@ -69,7 +69,7 @@ def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
         if not as_json:
             say(sentence, err=True)
 
-    return Pipeline(app.store, app.home, app.settings, listen=progress, tell=tell)
+    return Pipeline(app.store, app.home, app.settings, listen=progress, notify=tell)
 
 
 def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:

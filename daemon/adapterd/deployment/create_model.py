@@ -55,13 +55,13 @@ def create_model(
     new: NewModel,
     *,
     report: Callable[[float], object] = lambda _: None,
-    tell: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> ModelSettings:
     """Check the base, register `NAME:base`, prove it, register `NAME:latest`, and write the configuration.
 
-    Giving the command again for a model that is configured puts missing tags back. `tell` hears what versions will do
-    without. Raises InputError, UnsupportedModelError, NotFoundError, RuntimeRefusedError or RuntimeUnavailableError;
-    nothing stays behind then, and the configuration is only written at the end.
+    Giving the command again for a model that is configured puts missing tags back. `notify` gets sentences on what
+    versions will do without. Raises InputError, UnsupportedModelError, NotFoundError, RuntimeRefusedError or
+    RuntimeUnavailableError; nothing stays behind then, and the configuration is only written at the end.
     """
     if not MODEL_NAME.fullmatch(new.name):
         raise InputError(
@@ -84,8 +84,8 @@ def create_model(
         with _undone_if_refused(home, runtime, tags.base, present):
             _register_base(home, runtime, tags.base, base, report)
             if not known:
-                chosen = _with_served_context(runtime, tags.base, base, chosen, new, tell)
-                _prove(home, runtime, new, base, tell)
+                chosen = _with_served_context(runtime, tags.base, base, chosen, new, notify)
+                _prove(home, runtime, new, base, notify)
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
@@ -139,7 +139,7 @@ def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[
         raise
 
 
-def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, tell: Callable[[str], object]) -> None:
+def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, notify: Callable[[str], object]) -> None:
     """Compare what a version would be served as with the base, before anything is trained on it."""
     registered = served_base(runtime, ModelTags(new.name).base, new.base)
     if registered.digest != base.digest:
@@ -150,7 +150,7 @@ def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, tell: C
     proof = prove(home, runtime, new.name, registered, new.base)
     keep(home, new.name, proof)
     for sentence in proof.notes(registered):
-        tell(sentence)
+        notify(sentence)
 
 
 def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
@@ -163,13 +163,18 @@ def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, repo
 
 
 def _with_served_context(
-    runtime: Runtime, tag: str, base: BaseModel, settings: ModelSettings, new: NewModel, tell: Callable[[str], object]
+    runtime: Runtime,
+    tag: str,
+    base: BaseModel,
+    settings: ModelSettings,
+    new: NewModel,
+    notify: Callable[[str], object],
 ) -> ModelSettings:
     """The settings with the context in which the base is served, where that decides what it computes."""
     from adapterd.base_proof.served_context import SETTING, settled_context
 
     chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
-    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, tell=tell)
+    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, tell=notify)
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:

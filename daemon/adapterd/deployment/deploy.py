@@ -2,7 +2,7 @@
 
 Every change is written down as an intent first. Both actions only copy version tags, which never change, so an
 interrupted one is simply done again: `reconcile` does that before anything else touches the tags. A version tag that
-is gone or damaged is put back first (kept.py), where something in the runtime is the same.
+is gone or damaged is put back first (version_tags.py), where something in the runtime is the same.
 """
 
 import time
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from adapterd.deployment.history import ROLLBACK, pile
-from adapterd.deployment.version_tags import KeptTags
+from adapterd.deployment.history import ROLLBACK, promotion_stack
+from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
@@ -78,7 +78,7 @@ class Deployer:
             self._require_proven(model, target)
             self.runtime.load(ModelTags(model).version(target))
             intent = self._begin(model, PROMOTE, target)
-            return self._carry_out(intent, reason)
+            return self._change_tags(intent, reason)
 
     def rollback(self, model: str, to: str | None = None) -> Swap:
         """Make the previous version live again, or one that was live before; call `warm` afterwards.
@@ -108,7 +108,7 @@ class Deployer:
                 )
             self._require_tag(model, target)
             intent = self._begin(model, ROLLBACK, target, withdrawn=current.live)
-            return self._carry_out(intent, f"taken back in favour of {target}")
+            return self._change_tags(intent, f"taken back in favour of {target}")
 
     def warm(self, model: str) -> None:
         """Load what is live."""
@@ -129,15 +129,15 @@ class Deployer:
         """Where the live version is `lost` for good, serve what was live before it; None if nothing of that is left, or
         if another version went live meanwhile."""
         with self.exclusive():
-            live, kept = self._deployment(model).live, self._kept(model)
+            live, tags = self._deployment(model).live, self._version_tags(model)
             if live != lost:
                 return None
-            left = (name for name in [*self._below(model), BASE] if kept.keep(name))
-            target = next((name for name in left if not kept.file_is_lost(name)), None)
+            left = (name for name in [*self._below(model), BASE] if tags.ensure(name))
+            target = next((name for name in left if not tags.file_is_lost(name)), None)
             if target is None:
                 return None
             intent = self._begin(model, ROLLBACK, target, withdrawn=live)
-            return self._carry_out(intent, "nothing in the runtime is the same as what was live")
+            return self._change_tags(intent, "nothing in the runtime is the same as what was live")
 
     def restore(self, model: str) -> None:
         """Make `latest` and `previous` again what is recorded, where somebody removed or changed them."""
@@ -149,8 +149,8 @@ class Deployer:
         """Finish every begun change, or give it up if its target is gone for good; returns what was done by action."""
         finished = {}
         for intent in self.store.versions.begun_intents(model):
-            if self._kept(model).keep(intent.target):
-                finished[intent.action] = self._carry_out(intent, "finished after an interruption")
+            if self._version_tags(model).ensure(intent.target):
+                finished[intent.action] = self._change_tags(intent, "finished after an interruption")
             else:
                 self._give_up(intent)
         return finished
@@ -165,8 +165,8 @@ class Deployer:
     def _restore(self, model: str) -> Deployment:
         recorded, tags = self._deployment(model), ModelTags(model)
         wanted = {tags.live: recorded.live, tags.previous: recorded.previous}
-        kept = {tag: name for tag, name in wanted.items() if name and self._kept(model).keep(name)}
-        for tag, name in kept.items():
+        sources = {tag: name for tag, name in wanted.items() if name and self._version_tags(model).ensure(name)}
+        for tag, name in sources.items():
             self.runtime.copy(tags.version(name), tag)
         return recorded
 
@@ -174,13 +174,15 @@ class Deployer:
         intent_id = self.store.versions.begin_intent(model, action, target, withdrawn)
         return Intent(intent_id, model, action, target, withdrawn)
 
-    def _carry_out(self, intent: Intent, reason: str) -> Swap:
+    def _change_tags(self, intent: Intent, reason: str) -> Swap:
         before = self._deployment(intent.model)
         tags = ModelTags(intent.model)
         below = self._below(intent.model, intent.target if intent.action == ROLLBACK else None)
         ways_back = [before.live, *below] if intent.action == PROMOTE else below
-        kept = self._kept(intent.model)
-        previous = next((name for name in ways_back if name != intent.target and kept.keep(name)), None)
+        previous = next(
+            (name for name in ways_back if name != intent.target and self._version_tags(intent.model).ensure(name)),
+            None,
+        )
         if intent.action == PROMOTE and previous:
             self.runtime.copy(tags.version(previous), tags.previous)
         source = tags.version(intent.target)
@@ -193,12 +195,12 @@ class Deployer:
         self._record(intent, before, previous, digest, reason)
         return Swap(intent.model, live=intent.target, replaced=before.live, swap_ms=swap_ms)
 
-    def _kept(self, model: str) -> KeptTags:
-        return KeptTags(self.store, self.home, self.runtime, model)
+    def _version_tags(self, model: str) -> VersionTags:
+        return VersionTags(self.store, self.home, self.runtime, model)
 
     def _below(self, model: str, rolled_back_to: str | None = None) -> list[str]:
         """What was live before, the latest first; after one more rollback, if one is given."""
-        return pile(self.store.versions.deployments(model), rolled_back_to)[-2::-1]
+        return promotion_stack(self.store.versions.deployments(model), rolled_back_to)[-2::-1]
 
     def _is_changed(self, recorded: Deployment) -> bool:
         return self.runtime.tags().get(ModelTags(recorded.model).live) != recorded.live_digest
@@ -250,9 +252,9 @@ class Deployer:
         return deployment
 
     def _require_tag(self, model: str, name: str) -> None:
-        if self._kept(model).keep(name):
+        if self._version_tags(model).ensure(name):
             return
-        tag, hint = ModelTags(model).version(name), self._kept(model).remedy(name)
+        tag, hint = ModelTags(model).version(name), self._version_tags(model).remedy(name)
         known = self.store.versions.get(model, name)
         if known and known.state is VersionState.COLLECTED:
             raise NotFoundError(f"{tag} was collected: {known.reason}", hint=hint)

@@ -11,11 +11,11 @@ WAYS_BACK = 2
 """Where a rollback leads, and where a second one would."""
 
 
-def pile(history: Sequence[Deployment], rolled_back_to: str | None = None) -> list[str]:
+def promotion_stack(history: Sequence[Deployment], rolled_back_to: str | None = None) -> list[str]:
     """What is live, below it what was before, and so on down to the base, which is first in the list.
 
-    Promotions put a version on the pile, rollbacks take off what lies above their target; so they end at the base.
-    With `rolled_back_to` it is the pile after one more rollback.
+    A promotion pushes a version, a rollback pops what lies above its target; so rollbacks end at the base. With
+    `rolled_back_to` it is the stack after one more rollback.
     """
     actions = [(past.action, past.live) for past in history]
     found: list[str] = []
@@ -35,7 +35,7 @@ def needed(store: Store, model: str) -> set[str]:
     busy = {version.version for version in versions if version.pinned or _is_open(store, version)}
     changing = {name for each in store.versions.begun_intents(model) for name in (each.target, each.withdrawn) if name}
     collected = {version.version for version in versions if version.state is VersionState.COLLECTED}
-    ways_back = [name for name in pile(history)[:-1] if name not in collected][-WAYS_BACK:]
+    ways_back = [name for name in promotion_stack(history)[:-1] if name not in collected][-WAYS_BACK:]
     served = {name for name in (history[-1].live, history[-1].previous) if name} if history else set()
     return {BASE, *busy, *changing, *ways_back, *served}
 

@@ -36,8 +36,8 @@ class MergedFile:
 
 
 @dataclass(frozen=True)
-class KeptTags:
-    """The tags of one model. Whoever has them changed holds the lock for that (`deploy.tags_lock`)."""
+class VersionTags:
+    """The tags of one model. Whoever changes them holds the lock for that (`system.locks.tags_lock`)."""
 
     store: Store
     home: Home
@@ -48,7 +48,7 @@ class KeptTags:
     def tags(self) -> ModelTags:
         return ModelTags(self.model)
 
-    def keep(self, name: str) -> bool:
+    def ensure(self, name: str) -> bool:
         """Whether the own tag of a version (or of the base) is there; put back if it is not and that is possible."""
         return self.tags.version(name) in self.runtime.tags() or self.put_back(name) is not None
 

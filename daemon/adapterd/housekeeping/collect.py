@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adapterd.config import Settings
 from adapterd.deployment.history import needed
-from adapterd.deployment.version_tags import KeptTags, MergedFile
+from adapterd.deployment.version_tags import MergedFile, VersionTags
 from adapterd.errors import AdapterdError, NotFoundError
 from adapterd.home import Home
 from adapterd.housekeeping import leftovers
@@ -27,7 +27,7 @@ from adapterd.store.versions import VersionState
 from adapterd.system.locks import tags_lock
 
 
-class Kind(StrEnum):
+class ItemKind(StrEnum):
     """What sort of thing is collected."""
 
     VERSION = "version"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 class Item:
     """One thing that goes: `what` names it for people, `size_bytes` is what that gives back."""
 
-    kind: Kind
+    kind: ItemKind
     what: str
     why: str
     size_bytes: int
@@ -71,7 +71,7 @@ def plan_collection(
     return _Search(store, home, settings, runtime).find(only, versions=versions)
 
 
-def carry_out(
+def run_collection(
     store: Store, home: Home, settings: Settings, runtime: Runtime, *, only: str | None = None, versions: bool = True
 ) -> Collection:
     """Find out what may go, and remove it, with the tags locked; what could not be removed is in the notes.
@@ -104,12 +104,12 @@ def _remove(store: Store, home: Home, runtime: Runtime, item: Item) -> None:
     if item.model and item.version:
         _record(store, item.model, item.version, item)
         with suppress(NotFoundError):
-            KeptTags(store, home, runtime, item.model).remove(ModelTags(item.model).version(item.version))
-    elif item.model and item.kind is Kind.CANDIDATE:
+            VersionTags(store, home, runtime, item.model).remove(ModelTags(item.model).version(item.version))
+    elif item.model and item.kind is ItemKind.CANDIDATE:
         with suppress(NotFoundError):
-            KeptTags(store, home, runtime, item.model).remove(ModelTags(item.model).candidate)
+            VersionTags(store, home, runtime, item.model).remove(ModelTags(item.model).candidate)
     leftovers.remove(item.paths)
-    if item.kind is not Kind.VERSION:
+    if item.kind is not ItemKind.VERSION:
         text = f"{item.what} removed ({item.why}), {in_words(item.size_bytes)} given back"
         store.events.add("leftover.collected", text, model=item.model)
 
@@ -150,11 +150,13 @@ class _Search:
             for version, why in spare(there, needed(self.store, model), keep).items():
                 answers = self.home.version(model, version) / "answers"
                 paths = (answers,) if answers.is_dir() else ()
-                yield Item(Kind.VERSION, tags.version(version), why, leftovers.size_of(paths), model, version, paths)
+                yield Item(
+                    ItemKind.VERSION, tags.version(version), why, leftovers.size_of(paths), model, version, paths
+                )
         run = self.store.runs.latest(model)
-        kept = KeptTags(self.store, self.home, self.runtime, model)
-        if not (run and run.state.open) and (tags.candidate in present or kept.is_torn(tags.candidate)):
-            yield Item(Kind.CANDIDATE, tags.candidate, "nothing is under test", 0, model)
+        torn = VersionTags(self.store, self.home, self.runtime, model).is_torn(tags.candidate)
+        if not (run and run.state.open) and (tags.candidate in present or torn):
+            yield Item(ItemKind.CANDIDATE, tags.candidate, "nothing is under test", 0, model)
 
     def _with_sizes(
         self, items: Sequence[Item], present: Mapping[str, str], files: Sequence[StoredFile] | None
@@ -184,7 +186,7 @@ class _Search:
         ours = self._merged_by_runs_that_are_over(models) if lost else set()
         for digest, path, why in lost:
             if digest in ours and os.access(path.parent, os.W_OK):
-                yield Item(Kind.FILE, path.name, why, leftovers.size_of([path]), paths=(path,))
+                yield Item(ItemKind.FILE, path.name, why, leftovers.size_of([path]), paths=(path,))
 
     def _leftovers(self, models: Sequence[str], *, general: bool) -> Iterator[Leftover]:
         """What lies in the home; also what belongs to no model, if `general`."""
@@ -215,4 +217,4 @@ class _Search:
 
 
 def _as_item(left: Leftover) -> Item:
-    return Item(Kind.FILE, left.what, left.why, left.size_bytes, left.model, paths=left.paths)
+    return Item(ItemKind.FILE, left.what, left.why, left.size_bytes, left.model, paths=left.paths)

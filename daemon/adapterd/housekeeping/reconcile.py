@@ -1,4 +1,4 @@
-"""Making record and runtime agree again, after whatever happened while nobody looked: at every start, before every run.
+"""Making record and runtime agree again, at every start of the daemon and before every run.
 
 Nothing is decided here that a person decided otherwise: a tag that is gone or damaged is put back, one that names
 something else is only reported.
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import Deployer
 from adapterd.deployment.history import needed
-from adapterd.deployment.version_tags import KeptTags
+from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
-from adapterd.housekeeping.collect import carry_out
+from adapterd.housekeeping.collect import run_collection
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import file_digest
 from adapterd.serving.tags import BASE, full_name
@@ -33,16 +33,16 @@ def reconcile(store: Store, home: Home, settings: Settings, runtime: Runtime, *,
     try:
         for model in [only] if only else sorted(settings.models):
             said += _put_right(_Recovery(store, home, runtime, model, settings.models[model]))
-        left = carry_out(store, home, settings, runtime, only=only, versions=False)
+        left = run_collection(store, home, settings, runtime, only=only, versions=False)
     except (AdapterdError, OSError) as exc:
         return [*said, f"not everything could be put right: {exc}"]
     return [*said, *(f"{item.what} was removed: {item.why}" for item in left.items)]
 
 
 def _put_right(recovery: "_Recovery") -> list[str]:
-    """One model's tags; what the runtime refuses there is no reason to leave the others."""
+    """Repair one model's tags; where the runtime refuses that, the other models are repaired all the same."""
     try:
-        return recovery.carry_out()
+        return recovery.repair()
     except (NotFoundError, RuntimeRefusedError) as exc:
         return [f"{recovery.model}: its tags could not be put right: {exc}"]
 
@@ -58,14 +58,14 @@ class _Recovery:
     settings: ModelSettings
 
     @property
-    def kept(self) -> KeptTags:
-        return KeptTags(self.store, self.home, self.runtime, self.model)
+    def version_tags(self) -> VersionTags:
+        return VersionTags(self.store, self.home, self.runtime, self.model)
 
     @property
     def deployer(self) -> Deployer:
         return Deployer(self.store, self.home, self.runtime)
 
-    def carry_out(self) -> list[str]:
+    def repair(self) -> list[str]:
         """First what the others are copied from, then interrupted changes, then what applications ask for."""
         if self.store.versions.deployment(self.model) is None:
             return []
@@ -73,28 +73,28 @@ class _Recovery:
             said = [*self._base(), *self._versions()]
         said += self.deployer.reconcile(self.model)
         with self.deployer.exclusive():
-            lost, told = self._live(self._recorded())
-        said += told
+            lost, sentences = self._live(self._recorded())
+        said += sentences
         if lost and (swap := self.deployer.fall_back(self.model, lost)):
             said.append(f"{self.model}: {swap.live} is live instead of {swap.replaced}")
         with self.deployer.exclusive():
             return [*said, *self._previous(self._recorded())]
 
     def _base(self) -> list[str]:
-        tag = self.kept.tags.base
-        if self.kept.is_sound(tag):
+        tag = self.version_tags.tags.base
+        if self.version_tags.is_sound(tag):
             return []
         word = self._what_happened(tag)
         source = next((other for other in self._same_as_base() if self._is_pinned(other)), None)
         if source:
             self.runtime.copy(source, tag)
         else:
-            source = self.kept.register_base(self.settings.base_digest)
+            source = self.version_tags.register_base(self.settings.base_digest)
         return [self._repaired(tag, word, source) if source else self._lost(tag, word, BASE)]
 
     def _same_as_base(self) -> Iterator[str]:
         """What may stand in for the base's tag: whatever is the same, else the base's own."""
-        present, digest = self.runtime.tags(), self.kept.digest(BASE)
+        present, digest = self.runtime.tags(), self.version_tags.digest(BASE)
         yield from (tag for tag, other in present.items() if other == digest)
         yield from (tag for tag in (full_name(self.settings.base),) if tag in present)
 
@@ -104,14 +104,14 @@ class _Recovery:
         except (NotFoundError, RuntimeRefusedError):
             return False
         if served.gguf is None:
-            return served.digest == self.kept.digest(BASE)
+            return served.digest == self.version_tags.digest(BASE)
         return file_digest(served.gguf) == self.settings.base_digest
 
     def _versions(self) -> list[str]:
         said = []
         present, stay = self.runtime.tags(), needed(self.store, self.model)
         for version in self.store.versions.all(self.model):
-            tag = self.kept.tags.version(version.version)
+            tag = self.version_tags.tags.version(version.version)
             if tag not in present and version.state is not VersionState.COLLECTED:
                 said += self._version(tag, version.version, needed=version.version in stay)
         return said
@@ -120,24 +120,24 @@ class _Recovery:
         """Put a version's tag back. One that cannot be is said once if it is damaged, for then it is taken away; one
         that somebody removed is missed only if it is needed."""
         word = self._what_happened(tag)
-        if source := self.kept.put_back(name):
+        if source := self.version_tags.put_back(name):
             return [self._repaired(tag, word, source)]
-        if word == DAMAGED and self.kept.is_sound(self.kept.tags.base):
-            self.kept.remove(tag)
+        if word == DAMAGED and self.version_tags.is_sound(self.version_tags.tags.base):
+            self.version_tags.remove(tag)
         return [self._lost(tag, word, name)] if needed or word == DAMAGED else []
 
     def _live(self, recorded: Deployment) -> tuple[str | None, list[str]]:
         """What is live, if that is lost for good; and what was found and done."""
-        tag = self.kept.tags.live
+        tag = self.version_tags.tags.live
         digest = self.runtime.tags().get(tag)
         word = self._what_happened(tag) if digest is None else "without its file"
         if digest not in (None, recorded.live_digest):
             how = f"`adapterctl rollback {self.model} --to {recorded.live}` puts it back"
             return None, [f"{tag} is not {recorded.live} as recorded, somebody changed it; {how}"]
-        if self.kept.file_is_lost(recorded.live):
+        if self.version_tags.file_is_lost(recorded.live):
             return recorded.live, [self._lost(tag, word, recorded.live)]
         if digest:
-            fault = self.kept.fault(tag)
+            fault = self.version_tags.fault(tag)
             how = f"`adapterctl rollback {self.model}` goes back"
             return None, [f"{tag} cannot be used: {fault}; {how}"] if fault else []
         if source := self._copy_to(tag, recorded.live, recorded.live_digest):
@@ -145,7 +145,7 @@ class _Recovery:
         return recorded.live, [self._lost(tag, word, recorded.live)]
 
     def _previous(self, recorded: Deployment) -> list[str]:
-        tag = self.kept.tags.previous
+        tag = self.version_tags.tags.previous
         if recorded.previous is None or recorded.previous_digest is None:
             return []
         digest = self.runtime.tags().get(tag)
@@ -160,7 +160,7 @@ class _Recovery:
     def _copy_to(self, tag: str, name: str, digest: str) -> str | None:
         """Copy what was recorded over a tag; returns what it was copied from."""
         same = (other for other, its in self.runtime.tags().items() if its == digest and other != tag)
-        source = next(same, None) or (self.kept.tags.version(name) if self.kept.keep(name) else None)
+        source = next(same, None) or (self.version_tags.tags.version(name) if self.version_tags.ensure(name) else None)
         if source:
             self.runtime.copy(source, tag)
         return source
@@ -172,7 +172,7 @@ class _Recovery:
         return recorded
 
     def _what_happened(self, tag: str) -> str:
-        return DAMAGED if self.kept.is_torn(tag) else GONE
+        return DAMAGED if self.version_tags.is_torn(tag) else GONE
 
     def _repaired(self, tag: str, word: str, source: str) -> str:
         text = f"{tag} was {word}, and is the same as {source} again"
@@ -180,4 +180,5 @@ class _Recovery:
         return text
 
     def _lost(self, tag: str, word: str, name: str) -> str:
-        return f"{tag} is {word}, and nothing in the runtime is the same; {self.kept.remedy(name, self.settings.base)}"
+        remedy = self.version_tags.remedy(name, self.settings.base)
+        return f"{tag} is {word}, and nothing in the runtime is the same; {remedy}"

@@ -28,8 +28,8 @@ TESTED_OLLAMA = (0, 24)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `level` is ok, warning or fault."""
+class Check:
+    """The result of one check; `level` is ok, warning or fault."""
 
     level: str
     what: str
@@ -37,90 +37,90 @@ class Finding:
     hint: str = ""
 
 
-def examine(home: Home) -> list[Finding]:
-    """Look at everything; a look that fails is a finding like any other."""
-    findings = list(_installation()) + list(_home(home))
+def run_checks(home: Home) -> list[Check]:
+    """Check everything; what cannot be checked is a result like any other."""
+    checks = list(_installation()) + list(_home(home))
     try:
         settings = config.load(home)
     except AdapterdError as exc:
-        return [*findings, Finding("fault", "configuration", str(exc), exc.hint)]
-    findings.append(Finding("ok", "configuration", f"{len(settings.models)} models in {home.config_file}"))
+        return [*checks, Check("fault", "configuration", str(exc), exc.hint)]
+    checks.append(Check("ok", "configuration", f"{len(settings.models)} models in {home.config_file}"))
     runtime = runtime_for(settings, home)
     reachable = _runtime(runtime, settings)
-    findings.append(reachable)
-    findings.append(_daemon(home))
+    checks.append(reachable)
+    checks.append(_daemon(home))
     for name, model in settings.models.items():
-        findings += _model(home, runtime, name, model, asked=reachable.level != "fault")
-    return findings
+        checks += _model(home, runtime, name, model, asked=reachable.level != "fault")
+    return checks
 
 
-def _installation() -> Iterator[Finding]:
-    yield Finding("ok", "python", f"{sys.version.split()[0]} on {sys.platform}")
+def _installation() -> Iterator[Check]:
+    yield Check("ok", "python", f"{sys.version.split()[0]} on {sys.platform}")
     for name in LIBRARIES:
         try:
-            yield Finding("ok", name, importlib.metadata.version(name))
+            yield Check("ok", name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding("fault", name, "is not installed", f"pip install {name}")
+            yield Check("fault", name, "is not installed", f"pip install {name}")
     if importlib.util.find_spec("mlx") and not importlib.util.find_spec("mlx.core"):
-        yield Finding("fault", "mlx", "has no back end for this machine", "pip install 'mlx[cpu]' or 'mlx[cuda]'")
+        yield Check("fault", "mlx", "has no back end for this machine", "pip install 'mlx[cpu]' or 'mlx[cuda]'")
     yield _blas()
 
 
-def _blas() -> Finding:
+def _blas() -> Check:
     if sys.platform == "darwin":
-        return Finding("ok", "matrix library", "Metal")
+        return Check("ok", "matrix library", "Metal")
     if blas.preload_environment():
-        return Finding("ok", "matrix library", blas.describe())
-    return Finding("warning", "matrix library", blas.describe(), "pip install mkl, or apt install libopenblas0-pthread")
+        return Check("ok", "matrix library", blas.describe())
+    return Check("warning", "matrix library", blas.describe(), "pip install mkl, or apt install libopenblas0-pthread")
 
 
-def _home(home: Home) -> Iterator[Finding]:
+def _home(home: Home) -> Iterator[Check]:
     try:
         home.create()
         with Store(home.database) as store:
             integrity = store.row("PRAGMA quick_check")
     except AdapterdError as exc:
-        yield Finding("fault", "home", str(exc), exc.hint)
+        yield Check("fault", "home", str(exc), exc.hint)
         return
     healthy = integrity is not None and integrity[0] == "ok"
-    yield Finding("ok" if healthy else "fault", "state database", str(home.database) if healthy else "is damaged")
+    yield Check("ok" if healthy else "fault", "state database", str(home.database) if healthy else "is damaged")
     free = shutil.disk_usage(home.root).free
     level = "ok" if free > TIGHT_BYTES else "warning"
-    yield Finding(level, "disk", f"{free / 1e9:.0f} GB free at {home.root}", "" if level == "ok" else "make room")
+    yield Check(level, "disk", f"{free / 1e9:.0f} GB free at {home.root}", "" if level == "ok" else "make room")
     if home.root.stat().st_mode & 0o077:
-        yield Finding("warning", "privacy", f"others may read {home.root}", f"chmod 700 {home.root}")
+        yield Check("warning", "privacy", f"others may read {home.root}", f"chmod 700 {home.root}")
 
 
-def _runtime(runtime: Runtime, settings: Settings) -> Finding:
+def _runtime(runtime: Runtime, settings: Settings) -> Check:
     started = time.perf_counter()
     try:
         version = runtime.version()
         runtime.tags()
     except AdapterdError as exc:
-        return Finding("fault", "runtime", str(exc), exc.hint)
+        return Check("fault", "runtime", str(exc), exc.hint)
     took_s = time.perf_counter() - started
     where = f" at {settings.ollama.host}" if settings.runtime is RuntimeKind.OLLAMA else ""
     detail = f"{runtime.name} {version}{where} answers in {took_s * 1000:.0f} ms"
     if settings.runtime is RuntimeKind.OLLAMA and _number(version) < TESTED_OLLAMA:
-        return Finding("warning", "runtime", detail, "this release is older than any that was tested; update Ollama")
-    return Finding("ok" if took_s < SLOW_S else "warning", "runtime", detail)
+        return Check("warning", "runtime", detail, "this release is older than any that was tested; update Ollama")
+    return Check("ok" if took_s < SLOW_S else "warning", "runtime", detail)
 
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _daemon(home: Home) -> Finding:
+def _daemon(home: Home) -> Check:
     if is_held(home.daemon_lock):
-        return Finding("ok", "daemon", "is running")
-    return Finding("warning", "daemon", "is not running, so nothing happens by itself", "adapterctl service install")
+        return Check("ok", "daemon", "is running")
+    return Check("warning", "daemon", "is not running, so nothing happens by itself", "adapterctl service install")
 
 
-def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, asked: bool) -> Iterator[Finding]:
+def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, asked: bool) -> Iterator[Check]:
     try:
         cron_times(name, model.schedule.cron)
     except AdapterdError as exc:
-        yield Finding("fault", name, str(exc), f"correct it in {home.config_file}")
+        yield Check("fault", name, str(exc), f"correct it in {home.config_file}")
     inbox = model.feedback or home.inbox(name)
     yield _path(name, "feedback folder", inbox, Path.is_dir, f"mkdir -p '{inbox}'")
     if model.schema:
@@ -129,39 +129,37 @@ def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, ask
         return
     try:
         base = pinned_base(runtime, name, model)
-        yield Finding("ok", name, f"base {base.digest[:19]}… is in place")
+        yield Check("ok", name, f"base {base.digest[:19]}… is in place")
         yield from _drift(runtime, name, model)
         yield _live(home, runtime, name)
     except AdapterdError as exc:
-        yield Finding("fault", name, str(exc), exc.hint)
+        yield Check("fault", name, str(exc), exc.hint)
 
 
-def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: str) -> Finding:
+def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: str) -> Check:
     return (
-        Finding("ok", name, f"{what} {path}")
-        if good(path)
-        else Finding("fault", name, f"{what} {path} is missing", hint)
+        Check("ok", name, f"{what} {path}") if good(path) else Check("fault", name, f"{what} {path} is missing", hint)
     )
 
 
-def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Finding]:
+def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]:
     """The base's own tag may have been pulled anew since init; the pinned one stays in use."""
     tags = runtime.tags()
     own = tags.get(full_name(model.base))
     if own and own != tags.get(ModelTags(name).base):
-        yield Finding("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
+        yield Check("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
 
 
-def _live(home: Home, runtime: Runtime, name: str) -> Finding:
+def _live(home: Home, runtime: Runtime, name: str) -> Check:
     with Store(home.database) as store:
         live = store.versions.deployment(name)
     if live is None:
-        return Finding("fault", name, "nothing was ever live", f"adapterctl init {name} --base TAG")
+        return Check("fault", name, "nothing was ever live", f"adapterctl init {name} --base TAG")
     if runtime.tags().get(ModelTags(name).live) != live.live_digest:
-        return Finding(
+        return Check(
             "fault",
             name,
             f"{ModelTags(name).live} is not {live.live} as recorded",
             f"adapterctl rollback {name} --to {live.live}",
         )
-    return Finding("ok", name, f"{live.live} is live as recorded")
+    return Check("ok", name, f"{live.live} is live as recorded")

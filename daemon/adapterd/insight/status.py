@@ -8,7 +8,7 @@ from typing import Any
 from adapterd.config import ModelSettings, ScheduleSettings, Settings
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
-from adapterd.scheduling.demand import Demand
+from adapterd.scheduling.demand import NewRecords
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -132,7 +132,11 @@ def _model(
     versions = store.versions.all(name)
     newest: Version | None = versions[-1] if versions else None
     run = store.runs.latest(name)
-    demand, schedule, pause = Demand.of(store, name), store.schedule_state.get(name), store.schedule_state.paused(name)
+    new_records, schedule, pause = (
+        NewRecords.of(store, name),
+        store.schedule_state.get(name),
+        store.schedule_state.paused(name),
+    )
     return ModelStatus(
         name=name,
         base=settings.base,
@@ -145,10 +149,10 @@ def _model(
         newest_reason=newest.reason if newest else None,
         run=_run(run, store.runs.stages(run.id), working=is_held(home.run_lock)) if run else None,
         records=store.feedback.count(name),
-        new_records=demand.new,
+        new_records=new_records.new,
         min_new_records=settings.schedule.min_new_records,
         quarantined=len(store.feedback.quarantined(name)),
-        oldest_new=demand.oldest,
+        oldest_new=new_records.oldest,
         schedule=describe(settings.schedule),
         next_run=schedule.scheduled_at,
         due_reason=schedule.due_reason,

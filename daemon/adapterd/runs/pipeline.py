@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on, `tell` a sentence
+    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on, `notify` a sentence
     that a person should read."""
 
     store: Store
@@ -69,7 +69,7 @@ class Pipeline:
     settings: Settings
     listen: Listener = lambda _stage, _progress: None
     begun: Callable[[str], None] = lambda _run_id: None
-    tell: Callable[[str], object] = lambda _sentence: None
+    notify: Callable[[str], object] = lambda _sentence: None
 
     def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> Outcome:
         """Continue the model's unfinished run, or begin one; returns when its version is live or held.
@@ -94,10 +94,10 @@ class Pipeline:
     def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, Plan, bool]:
         runtime = runtime_for(self.settings, self.home)
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
-            self.tell(sentence)
+            self.notify(sentence)
         settings = self.settings.models[model]
         pinned = pinned_base(runtime, model, settings)
-        base = proven_base(self.home, self.settings, runtime, model, pinned, self.tell)
+        base = proven_base(self.home, self.settings, runtime, model, pinned, self.notify)
         wanted = plan_fingerprint(model, settings, base, given)
         last = self.store.runs.latest(model)
         if last and last.state.open:
@@ -168,7 +168,7 @@ class Pipeline:
         with self.store.transaction():
             self.store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
             self.store.events.add("run.abandoned", text, model=run.model)
-        self.tell(text)
+        self.notify(text)
         self._tidy(run)
 
     def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, Plan, bool]:
@@ -335,7 +335,7 @@ class Pipeline:
 def _may_pass(exc: BaseException) -> bool:
     """Whether trying again later makes sense."""
     if isinstance(exc, AdapterdError):
-        return exc.passing
+        return exc.transient
     return isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -30,7 +30,7 @@ def require_something_new(store: Store, model: str) -> None:
         return
     if store.feedback.count(model, after_id=store.runs.last_learned_id(model)) == 0:
         raise NotEnoughDataError(
-            f"{model} has no feedback that is new since its last version", hint="--now trains all the same"
+            f"{model} has no feedback that is new since its last version", hint="use --now to train anyway"
         )
 
 
@@ -51,7 +51,7 @@ def follow(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Run:
-    """Tell `listen` what the daemon's run writes into the journal until it ends; returns the finished run.
+    """Pass on to `listen` what the daemon's run writes into the journal until it ends; returns the finished run.
 
     Raises StageError if the run fails, cannot begin, or if the daemon ends.
     """
@@ -59,7 +59,7 @@ def follow(
         run_id, error = (asked.run, None) if asked.request is None else store.runs.request_answer(asked.request)
         run = store.runs.get(run_id) if run_id else None
         if run:
-            _tell(store, run, listen)
+            _report_stages(store, run, listen)
             if run.state is RunState.ABANDONED:
                 raise CancelledError(run.error or "the run was given up")
             if not run.state.open:
@@ -72,7 +72,7 @@ def follow(
         sleep(POLL_S)
 
 
-def _tell(store: Store, run: Run, listen: Callable[[str, dict[str, Any]], None]) -> None:
+def _report_stages(store: Store, run: Run, listen: Callable[[str, dict[str, Any]], None]) -> None:
     for stage in store.runs.stages(run.id):
         done = {"share": 1.0} if stage.state is StageState.DONE else {}
         listen(stage.name, {**(stage.progress or {}), **done})

@@ -8,14 +8,14 @@ from adapterd.store import Store
 
 
 @dataclass(frozen=True)
-class Demand:
+class NewRecords:
     """How many usable records are new since the last training, and since when the oldest of them waits."""
 
     new: int
     oldest: datetime | None
 
     @classmethod
-    def of(cls, store: Store, model: str) -> "Demand":
+    def of(cls, store: Store, model: str) -> "NewRecords":
         learned = store.runs.last_learned_id(model)
         return cls(store.feedback.count(model, after_id=learned), store.feedback.oldest(model, after_id=learned))
 

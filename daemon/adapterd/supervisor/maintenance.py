@@ -6,7 +6,7 @@ from collections.abc import Container
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
-from adapterd.housekeeping.collect import carry_out
+from adapterd.housekeeping.collect import run_collection
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
@@ -18,7 +18,7 @@ log = logging.getLogger("adapterd")
 def collect_garbage(store: Store, home: Home, settings: Settings) -> None:
     """Remove what `adapterctl gc` would; a failure is logged."""
     try:
-        collected = carry_out(store, home, settings, runtime_for(settings, home))
+        collected = run_collection(store, home, settings, runtime_for(settings, home))
     except (AdapterdError, OSError) as exc:
         log.warning("nothing was collected: %s", exc)
         return

@@ -13,7 +13,7 @@ from adapterd.config import BaseChange, ModelSettings, Settings
 from adapterd.deployment.base_drift import drifted_to, repin
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
-from adapterd.scheduling.demand import Demand
+from adapterd.scheduling.demand import NewRecords
 from adapterd.scheduling.schedule import Schedule
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import runtime_for
@@ -78,7 +78,7 @@ class Planner:
     def _still_due(self, name: str, reason: DueReason | None, now: datetime) -> bool:
         """Whether the reason still holds: a command may have done the same meanwhile."""
         if reason is DueReason.NEW_FEEDBACK:
-            return Demand.of(self.store, name).due_text(self.settings.models[name].schedule, now) is not None
+            return NewRecords.of(self.store, name).due_text(self.settings.models[name].schedule, now) is not None
         if reason in (DueReason.INTERRUPTED, DueReason.RETRY):
             return self._resumable(name, now) is not None
         return True
@@ -115,12 +115,12 @@ class Planner:
         return None
 
     def _scheduled_time_came(self, name: str, now: datetime) -> None:
-        schedule, demand = self.settings.models[name].schedule, Demand.of(self.store, name)
-        if text := demand.due_text(schedule, now):
+        schedule, new_records = self.settings.models[name].schedule, NewRecords.of(self.store, name)
+        if text := new_records.due_text(schedule, now):
             self._set_due(name, DueReason.NEW_FEEDBACK, text, now)
         elif self.store.schedule_state.get(name).due_reason is None:
-            log.info("%s: not now, %s", name, demand.missing(schedule), extra={"model": name})
-            self.store.schedule_state.update(name, blocked_by=demand.missing(schedule))
+            log.info("%s: not now, %s", name, new_records.missing(schedule), extra={"model": name})
+            self.store.schedule_state.update(name, blocked_by=new_records.missing(schedule))
 
     def _set_due(self, name: str, reason: DueReason, text: str, now: datetime) -> None:
         """Note that a run is due; one that is due already keeps its reason and its place in the queue."""

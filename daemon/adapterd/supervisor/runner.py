@@ -72,22 +72,22 @@ class Runner:
     def _run(self, wanted: Wanted, settings: Settings) -> None:
         try:
             with Store(self.home.database, clock=self.clock) as store:
-                self._carry_out(_Attempt(store, wanted), settings)
+                self._run_pipeline(_Attempt(store, wanted), settings)
         except StoreError as exc:  # the disk is full, say: the journal stands where it stood
             log.error("%s: how the run ended is not noted: %s", wanted.model, exc, extra={"model": wanted.model})
         self.ended()
 
-    def _carry_out(self, attempt: "_Attempt", settings: Settings) -> None:
+    def _run_pipeline(self, attempt: "_Attempt", settings: Settings) -> None:
         wanted = attempt.wanted
         try:
-            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, tell=_warn)
-            self._tell(wanted, settings, pipeline.run(wanted.model, wanted.reason))
+            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, notify=_warn)
+            self._report(wanted, settings, pipeline.run(wanted.model, wanted.reason))
         except BusyError as exc:
             log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
         except Exception as exc:
             self._failed(attempt, exc, settings)
 
-    def _tell(self, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
+    def _report(self, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
         log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
         if settings.notifications.desktop:
             what = "is live" if outcome.promoted else "was held"
@@ -127,7 +127,7 @@ class _Attempt:
             return
         text = f"{self.wanted.model}: a run could not begin: {exc}"
         self.store.events.add("run.refused", text, model=self.wanted.model)
-        if isinstance(exc, AdapterdError) and exc.passing:
+        if isinstance(exc, AdapterdError) and exc.transient:
             self.store.schedule_state.update(self.wanted.model, blocked_by=str(exc))
         else:
             self.store.schedule_state.not_due(self.wanted.model, blocked_by=str(exc))

@@ -13,7 +13,7 @@ from adapterd.config import ModelSettings, Settings, VersionsSettings
 from adapterd.deployment.deploy import Deployer
 from adapterd.errors import BusyError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.home import Home, make_private
-from adapterd.housekeeping.collect import Collection, Item, Kind, carry_out, in_words, plan_collection
+from adapterd.housekeeping.collect import Collection, Item, ItemKind, in_words, plan_collection, run_collection
 from adapterd.housekeeping.policy import pin
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags
@@ -53,7 +53,7 @@ class Keeper:
         return plan_collection(self.store, self.home, self.settings, self.runtime, **options)
 
     def collect(self, **options: Any) -> Collection:
-        return carry_out(self.store, self.home, self.settings, self.runtime, **options)
+        return run_collection(self.store, self.home, self.settings, self.runtime, **options)
 
     def add(self, *versions: str, state: VersionState = VersionState.HELD) -> None:
         """Versions whose runs are over, with tag, adapter and answers."""
@@ -201,7 +201,7 @@ def test_where_the_store_cannot_be_read_the_size_is_that_of_the_merged_file(
         keeper.store.execute("UPDATE versions SET run_id = ? WHERE version = ?", (f"run-{version}", version))
     keeper.runtime.copy(TAGS.version("1.1.0"), "mine:1")
     monkeypatch.setattr(keeper.runtime, "files", lambda: None)
-    sizes = {item.version: item.size_bytes for item in keeper.plan().items if item.kind is Kind.VERSION}
+    sizes = {item.version: item.size_bytes for item in keeper.plan().items if item.kind is ItemKind.VERSION}
     assert sizes == {"1.0.0": 1000 + len("answers"), "1.1.0": len("answers")}
 
 
@@ -521,4 +521,4 @@ def test_while_any_tag_is_damaged_no_file_of_the_runtime_is_removed(keeper: Keep
 )
 def test_sizes_in_words(size_bytes: int, words: str) -> None:
     assert in_words(size_bytes) == words
-    assert Collection((Item(Kind.FILE, "a", "b", size_bytes),) * 2).size_bytes == 2 * size_bytes
+    assert Collection((Item(ItemKind.FILE, "a", "b", size_bytes),) * 2).size_bytes == 2 * size_bytes

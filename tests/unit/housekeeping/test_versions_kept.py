@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterd.deployment.history import needed, pile
+from adapterd.deployment.history import needed, promotion_stack
 from adapterd.errors import InputError, NotFoundError
 from adapterd.housekeeping.policy import pin, spare
 from adapterd.serving.tags import BASE
@@ -31,7 +31,7 @@ def deploy(store: Store, *steps: tuple[str, str]) -> None:
     """(action, what is live then), one after the other, beginning with the base."""
     history = [("init", BASE), *steps]
     for number, (action, live) in enumerate(history):
-        way = pile([a_deployment(*step) for step in history[: number + 1]])
+        way = promotion_stack([a_deployment(*step) for step in history[: number + 1]])
         previous = way[-2] if len(way) > 1 else None
         store.versions.deploy(MODEL, action, live=live, live_digest="d", previous=previous)
 
@@ -139,7 +139,7 @@ def test_whatever_happened_two_rollbacks_lead_to_what_is_kept_and_the_last_one_t
         add(store, "1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", state=VersionState.PROMOTED)
         deploy(store, *possible(steps))
         gone = spare(store.versions.all(MODEL), needed(store, MODEL), keep)
-        way = pile(store.versions.deployments(MODEL))
+        way = promotion_stack(store.versions.deployments(MODEL))
         assert way[0] == BASE
         assert BASE not in gone
         assert not set(way[-3:]) & set(gone)

@@ -44,7 +44,7 @@ class Person:
 
     @property
     def pipeline(self) -> Pipeline:
-        return Pipeline(self.store, self.home, self.settings, tell=self.told.append)
+        return Pipeline(self.store, self.home, self.settings, notify=self.told.append)
 
     def register(self, source: Path, increment: Increment = Increment.PATCH) -> Outcome:
         return register(self.pipeline, MODEL, source, increment)

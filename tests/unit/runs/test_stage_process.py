@@ -289,7 +289,7 @@ def test_a_child_that_is_asked_to_end_is_gone(
     child(body)
     answers = iter([None, None, "wrong settings"])
     error = ended(folder, home, Limits(asked_to_end=lambda: next(answers)), lambda _: None)
-    assert (type(error), str(error), error.passing) == (CancelledError, "wrong settings", False)
+    assert (type(error), str(error), error.transient) == (CancelledError, "wrong settings", False)
     assert [each.poll() is None for each in children] == [False]
 
 
@@ -299,7 +299,7 @@ def test_a_child_that_takes_too_long_is_gone(
 ) -> None:
     child(body)
     error = ended(folder, home, Limits(timeout_s=0.036), lambda _: None)
-    assert (type(error), error.passing) == (StageError, False)
+    assert (type(error), error.transient) == (StageError, False)
     assert str(error) == "the training stage took longer than 1e-05 h"
     assert "runs.stage_timeout_hours" in error.hint
     assert "adapterctl retrain" in error.hint
@@ -365,7 +365,7 @@ def test_the_last_line_needs_no_end(folder: Path, home: Home, child: Script) -> 
 def test_a_child_that_dies_without_a_word_may_do_better_next_time(folder: Path, home: Home, child: Script) -> None:
     child("os.kill(os.getpid(), 9)")
     error = failure(folder, home)
-    assert (type(error), error.passing) == (WorkerLostError, True)
+    assert (type(error), error.transient) == (WorkerLostError, True)
 
 
 PARENT = """

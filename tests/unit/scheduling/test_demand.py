@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.config import ScheduleSettings
-from adapterd.scheduling.demand import Demand
+from adapterd.scheduling.demand import NewRecords
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
@@ -53,7 +53,7 @@ def learn(store: Store, state: RunState = RunState.HELD, *, given: str | None = 
 
 def test_without_feedback_there_is_nothing_new(store: Store, arrive: Arrive) -> None:
     arrive("a", model="n")
-    assert Demand.of(store, "m") == Demand(0, None)
+    assert NewRecords.of(store, "m") == NewRecords(0, None)
 
 
 def test_all_feedback_is_new_before_the_first_run(store: Store, arrive: Arrive, clock: HandClock) -> None:
@@ -61,16 +61,16 @@ def test_all_feedback_is_new_before_the_first_run(store: Store, arrive: Arrive, 
     arrive("a")
     clock.move_on()
     arrive("b", "c")
-    assert Demand.of(store, "m") == Demand(3, first)
+    assert NewRecords.of(store, "m") == NewRecords(3, first)
 
 
 def test_what_a_run_learned_is_not_new(store: Store, arrive: Arrive, clock: HandClock) -> None:
     arrive("a", "b")
     learn(store)
-    assert Demand.of(store, "m") == Demand(0, None)
+    assert NewRecords.of(store, "m") == NewRecords(0, None)
     later = clock.move_on()
     arrive("c")
-    assert Demand.of(store, "m") == Demand(1, later)
+    assert NewRecords.of(store, "m") == NewRecords(1, later)
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_what_was_not_learned_to_the_end_stays_new(
 ) -> None:
     arrive("a", "b")
     learn(store, state, given=given)
-    assert Demand.of(store, "m").new == 2
+    assert NewRecords.of(store, "m").new == 2
 
 
 def test_the_age_is_counted_from_when_it_came_and_not_from_what_it_says(
     store: Store, arrive: Arrive, clock: HandClock
 ) -> None:
     arrive("a", created_at=NOW - 1000 * DAY)
-    assert Demand.of(store, "m").oldest == clock.now
+    assert NewRecords.of(store, "m").oldest == clock.now
 
 
 @pytest.mark.parametrize(("new", "why"), [(0, None), (49, None), (50, "50"), (51, "51")])
 def test_enough_new_records_are_a_reason(new: int, why: str | None) -> None:
-    said = Demand(new, NOW if new else None).due_text(FIFTY, NOW)
+    said = NewRecords(new, NOW if new else None).due_text(FIFTY, NOW)
     assert said == (why and f"scheduled, {why} new records")
 
 
@@ -102,24 +102,24 @@ def test_enough_new_records_are_a_reason(new: int, why: str | None) -> None:
     ("waited", "due"), [(timedelta(0), False), (7 * DAY - timedelta(seconds=1), False), (7 * DAY, True)]
 )
 def test_a_record_that_waited_long_enough_is_a_reason(waited: timedelta, due: bool) -> None:
-    said = Demand(2, NOW - waited).due_text(WEEK, NOW)
+    said = NewRecords(2, NOW - waited).due_text(WEEK, NOW)
     assert said == ("scheduled, 2 new records, the oldest 7.0 days old" if due else None)
 
 
 def test_without_a_limit_a_record_may_wait_for_ever() -> None:
-    assert Demand(49, NOW - 5000 * DAY).due_text(FIFTY, NOW) is None
+    assert NewRecords(49, NOW - 5000 * DAY).due_text(FIFTY, NOW) is None
 
 
 def test_where_nothing_is_new_nothing_can_be_old() -> None:
-    assert Demand(0, None).due_text(WEEK, NOW) is None
+    assert NewRecords(0, None).due_text(WEEK, NOW) is None
 
 
 def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
-    assert Demand(2, NOW + 30 * DAY).due_text(WEEK, NOW) is None
+    assert NewRecords(2, NOW + 30 * DAY).due_text(WEEK, NOW) is None
 
 
 def test_what_is_missing_is_told_in_numbers() -> None:
-    assert Demand(12, NOW).missing(FIFTY) == "12 of 50 new records"
+    assert NewRecords(12, NOW).missing(FIFTY) == "12 of 50 new records"
 
 
 @given(
@@ -130,7 +130,7 @@ def test_a_reason_once_given_holds_as_time_passes_and_more_arrives(
     new: int, waited: timedelta, wanted: int, max_age_days: float | None
 ) -> None:
     schedule = ScheduleSettings(min_new_records=wanted, max_age_days=max_age_days)
-    demand = Demand(new, NOW - waited if new else None)
+    demand = NewRecords(new, NOW - waited if new else None)
     if demand.due_text(schedule, NOW) is not None:
         assert demand.due_text(schedule, NOW + DAY) is not None
-        assert Demand(new + 1, demand.oldest or NOW).due_text(schedule, NOW) is not None
+        assert NewRecords(new + 1, demand.oldest or NOW).due_text(schedule, NOW) is not None

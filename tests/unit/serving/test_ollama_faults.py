@@ -162,7 +162,7 @@ def test_a_full_disk_of_the_server_is_told_apart_for_it_may_pass(
     full = '{"error": "write /models/manifests/registry.ollama.ai/library/m/1: no space left on device"}'
     with pytest.raises(NoSpaceError, match=r"Ollama has no room for .*no space left") as caught:
         operation(server.says(full, status=500), file)
-    assert caught.value.passing
+    assert caught.value.transient
     assert "adapterctl gc" in caught.value.hint
 
 

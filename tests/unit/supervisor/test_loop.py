@@ -73,7 +73,7 @@ class Runs:
                 if self.runs.failures:
                     exc = self.runs.failures.pop(0)
                     store.runs.set_state(run_id, RunState.FAILED, error=str(exc), hint="")
-                    if exc.passing:
+                    if exc.transient:
                         store.runs.retry_later(run_id, store.clock() + 10 * SECOND)
                     raise exc
                 store.runs.set_state(run_id, RunState.HELD)

@@ -35,7 +35,7 @@ def test_what_a_function_gives_and_raises_comes_back() -> None:
 def test_a_process_that_dies_is_an_error_that_may_pass() -> None:
     with pytest.raises(WorkerLostError, match="while it did die") as caught:
         child.call(die, 3)
-    assert caught.value.passing
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize("module", ["multiprocessing", "concurrent", "json"])

@@ -143,7 +143,7 @@ class Metric:
 
 def _of_the_answer(error: AdapterdError) -> bool:
     """Whether an error says something of the one answer: the runtime would not take its text, say."""
-    return isinstance(error, RuntimeRefusedError) and not error.passing
+    return isinstance(error, RuntimeRefusedError) and not error.transient
 
 
 def mean_of(
