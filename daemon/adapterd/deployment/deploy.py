@@ -176,13 +176,10 @@ class Deployer:
 
     def _change_tags(self, intent: Intent, reason: str) -> Swap:
         before = self._deployment(intent.model)
-        tags = ModelTags(intent.model)
+        tags, version_tags = ModelTags(intent.model), self._version_tags(intent.model)
         below = self._below(intent.model, intent.target if intent.action == ROLLBACK else None)
         ways_back = [before.live, *below] if intent.action == PROMOTE else below
-        previous = next(
-            (name for name in ways_back if name != intent.target and self._version_tags(intent.model).ensure(name)),
-            None,
-        )
+        previous = next((name for name in ways_back if name != intent.target and version_tags.ensure(name)), None)
         if intent.action == PROMOTE and previous:
             self.runtime.copy(tags.version(previous), tags.previous)
         source = tags.version(intent.target)

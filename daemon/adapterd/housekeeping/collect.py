@@ -150,12 +150,11 @@ class _Search:
             for version, why in spare(there, needed(self.store, model), keep).items():
                 answers = self.home.version(model, version) / "answers"
                 paths = (answers,) if answers.is_dir() else ()
-                yield Item(
-                    ItemKind.VERSION, tags.version(version), why, leftovers.size_of(paths), model, version, paths
-                )
+                size_bytes = leftovers.size_of(paths)
+                yield Item(ItemKind.VERSION, tags.version(version), why, size_bytes, model, version, paths)
         run = self.store.runs.latest(model)
-        torn = VersionTags(self.store, self.home, self.runtime, model).is_torn(tags.candidate)
-        if not (run and run.state.open) and (tags.candidate in present or torn):
+        version_tags = VersionTags(self.store, self.home, self.runtime, model)
+        if not (run and run.state.open) and (tags.candidate in present or version_tags.is_torn(tags.candidate)):
             yield Item(ItemKind.CANDIDATE, tags.candidate, "nothing is under test", 0, model)
 
     def _with_sizes(

@@ -132,11 +132,8 @@ def _model(
     versions = store.versions.all(name)
     newest: Version | None = versions[-1] if versions else None
     run = store.runs.latest(name)
-    new_records, schedule, pause = (
-        NewRecords.of(store, name),
-        store.schedule_state.get(name),
-        store.schedule_state.paused(name),
-    )
+    new_records, schedule = NewRecords.of(store, name), store.schedule_state.get(name)
+    pause = store.schedule_state.paused(name)
     return ModelStatus(
         name=name,
         base=settings.base,

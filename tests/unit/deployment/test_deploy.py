@@ -211,7 +211,7 @@ def test_the_base_can_be_promoted_too(deployer: Deployer) -> None:
         (lambda d: d.promote("stranger", BASE, ""), NotFoundError, "nothing of stranger was ever live"),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_changes_nothing(
+def test_a_senseless_promotion_or_rollback_is_refused_and_changes_nothing(
     deployer: Deployer, act: Callable[[Deployer], object], error: type[AdapterdError], sentence: str
 ) -> None:
     deployer.promote(MODEL, "1.0.0", "")

@@ -176,7 +176,7 @@ def test_a_file_that_two_tags_need_is_given_back_with_the_second(keeper: Keeper)
     assert sizes == {TAGS.version("1.0.0"): len("answers"), TAGS.candidate: len(TAGS.version("1.0.0"))}
 
 
-def test_what_a_plan_promises_is_what_the_disk_gets_back(keeper: Keeper) -> None:
+def test_a_collection_gives_back_as_many_bytes_as_its_plan_promises(keeper: Keeper) -> None:
     keeper.keep = 0
     keeper.add("1.0.0", "1.1.0", "1.2.0")
     keeper.promote("1.1.0")
@@ -326,7 +326,7 @@ def test_whichever_call_it_dies_at_the_next_collection_finishes_it(faked: tuple[
     ]  # fmt: skip
 
 
-def test_what_cannot_be_removed_is_told_and_does_not_stop_the_rest(
+def test_an_item_that_cannot_be_removed_is_named_and_does_not_stop_the_rest(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper.keep = 0
@@ -429,7 +429,7 @@ def test_the_folder_of_a_run_that_never_began_goes_unless_one_begins_now(keeper:
 
 
 @pytest.mark.parametrize("state", [state for state in RunState if state.open])
-def test_what_a_dead_worker_did_not_finish_goes_while_no_run_works(keeper: Keeper, state: RunState) -> None:
+def test_unfinished_files_of_a_dead_worker_go_while_no_run_works(keeper: Keeper, state: RunState) -> None:
     folder = keeper.run("r1", state)
     half = folder / "adapter" / ".checkpoint.safetensors.x1.partial"
     half.write_text("half")
@@ -453,7 +453,7 @@ def test_files_of_dead_processes_go_when_they_are_an_hour_old(keeper: Keeper) ->
     assert not quarantined.exists()
 
 
-def test_what_lies_in_an_inbox_is_never_touched(keeper: Keeper) -> None:
+def test_files_in_an_inbox_are_never_touched(keeper: Keeper) -> None:
     keeper.inbox = keeper.home.root / "mine"
     for folder in (keeper.inbox, keeper.home.inbox("another")):
         (make_private(folder) / ".feedback.json.x.partial").write_text("half")

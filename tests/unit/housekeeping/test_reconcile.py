@@ -302,7 +302,7 @@ class Sightful(WeightlessRuntime):
         return shown
 
 
-def test_what_went_live_meanwhile_is_not_taken_back_for_what_was_lost(caretaker: Caretaker) -> None:
+def test_a_version_that_went_live_meanwhile_is_not_rolled_back_for_one_that_was_lost(caretaker: Caretaker) -> None:
     before = caretaker.store.versions.deployments(MODEL)
     assert caretaker.deployer.fall_back(MODEL, lost="1.0.0") is None
     assert caretaker.store.versions.deployments(MODEL) == before
@@ -476,7 +476,7 @@ def test_while_others_change_tags_it_waits_for_the_next_time(
     assert len(caretaker.reconcile()) == 1
 
 
-def test_what_the_runtime_refuses_for_one_model_does_not_stop_the_others(
+def test_a_refusal_of_the_runtime_for_one_model_does_not_stop_the_others(
     caretaker: Caretaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = caretaker.runtime.copy

@@ -50,7 +50,7 @@ def test_live_and_previous_and_one_more_way_back_are_needed(store: Store) -> Non
     assert needed(store, MODEL) == {BASE, "1.3.0", "1.2.0", "1.1.0"}
 
 
-def test_what_was_taken_back_is_no_way_back(store: Store) -> None:
+def test_a_version_that_was_rolled_back_is_no_way_back(store: Store) -> None:
     add(store, "1.0.0", "1.1.0", "1.2.0", state=VersionState.PROMOTED)
     deploy(store, ("promote", "1.0.0"), ("promote", "1.1.0"), ("promote", "1.2.0"), ("rollback", "1.0.0"))
     assert needed(store, MODEL) == {BASE, "1.0.0"}
@@ -80,7 +80,7 @@ def test_pinning_twice_is_one_event(store: Store) -> None:
     assert len(store.events.latest()) == 1
 
 
-def test_what_cannot_be_pinned_is_said(store: Store) -> None:
+def test_a_version_that_cannot_be_pinned_is_refused_with_the_reason(store: Store) -> None:
     add(store, "1.0.0")
     add(store, "1.1.0", state=VersionState.COLLECTED)
     with pytest.raises(NotFoundError, match=r"no version 2\.0\.0; there are: 1\.0\.0, 1\.1\.0"):

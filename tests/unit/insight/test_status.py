@@ -229,7 +229,7 @@ def test_the_picture_can_be_written_as_json(home: Home, store: Store) -> None:
     assert written["models"][0]["next_run"] == "2026-01-02T03:04:00+00:00"
 
 
-def test_what_is_due_and_what_it_waits_for_is_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
+def test_a_run_that_is_due_and_what_it_waits_for_are_shown(store: Store, look: Callable[[], ModelStatus]) -> None:
     add_feedback(store, 7)
     store.schedule_state.update(
         "m", due_reason=DueReason.NEW_FEEDBACK, due_text="scheduled, 7 new records", due_since=NOW,

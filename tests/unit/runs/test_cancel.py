@@ -66,7 +66,7 @@ def test_a_model_without_runs_has_none_to_end(store: Store, home: Home) -> None:
     assert store.runs.get("r1").state is RunState.RUNNING
 
 
-def test_what_was_due_is_due_no_more_and_status_says_why(store: Store, home: Home) -> None:
+def test_a_cancelled_run_is_not_due_any_more_and_status_says_why(store: Store, home: Home) -> None:
     begin(store, state=RunState.FAILED)
     said = ScheduleState(
         scheduled_at=store.clock(), due_reason=DueReason.RETRY, due_text="tried again", due_since=store.clock(),

@@ -115,7 +115,7 @@ def test_an_adapter_that_is_given_is_imported_instead_of_training_one(person: Pe
     assert person.last.adapter_source is None
 
 
-def test_it_counts_as_a_patch_or_as_it_is_said(person: Person, adapter: Path) -> None:
+def test_a_registered_adapter_counts_as_a_patch_unless_told_otherwise(person: Person, adapter: Path) -> None:
     versions = [person.register(adapter).version, person.register(adapter).version, person.retrain().version]
     versions += [person.register(adapter).version, person.register(adapter, Increment.MINOR).version]
     with_settings(person, base_digest="sha256:other")
@@ -123,7 +123,7 @@ def test_it_counts_as_a_patch_or_as_it_is_said(person: Person, adapter: Path) ->
     assert versions == ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "1.2.0", "2.0.0"]
 
 
-def test_what_was_imported_is_not_learned_from(person: Person, adapter: Path) -> None:
+def test_records_are_not_counted_as_learned_by_a_registered_adapter(person: Person, adapter: Path) -> None:
     feedback(person, "a")
     person.register(adapter)
     assert person.store.runs.last_learned_id(MODEL) == 0
@@ -138,7 +138,7 @@ def test_the_same_command_goes_on(person: Person, adapter: Path) -> None:
     assert person.workers.did() == ["merging", "serving", "evaluation"]
 
 
-def test_it_goes_on_though_the_source_is_gone(person: Person, adapter: Path, tmp_path: Path) -> None:
+def test_a_registration_goes_on_though_its_source_is_gone(person: Person, adapter: Path, tmp_path: Path) -> None:
     run = person.fails(adapter, "dataset")
     shutil.rmtree(adapter)
     assert person.register(adapter).run_id == run
@@ -220,7 +220,7 @@ def test_hints_name_the_command_that_goes_on(person: Person, tmp_path: Path) -> 
     assert caught.value.hint == f"then `adapterctl register '{adapter}' --model news --as minor` goes on"
 
 
-def test_what_is_no_adapter_begins_no_run(person: Person, tmp_path: Path) -> None:
+def test_a_folder_without_an_adapter_starts_no_run(person: Person, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"has no file adapter_config\.json"):
         person.register(tmp_path / "empty")

@@ -127,7 +127,7 @@ def test_each_time_the_wait_is_longer_until_it_is_given_up(nights: Nights, retri
     assert (run.state, run.attempts) == (RunState.FAILED, retries)
 
 
-def test_it_is_the_same_run_that_is_tried_again_where_it_stopped(nights: Nights) -> None:
+def test_a_retry_continues_the_same_run_where_it_stopped(nights: Nights) -> None:
     run = nights.fails(WorkerLostError("killed"))
     nights.clock.move_on(RETRY_AFTER_S[0])
     outcome = nights.run()

@@ -178,7 +178,7 @@ def test_other_differences_are_not_the_same_for_all(differences: list[int]) -> N
     assert same_for_all("news:base", differences) == ""
 
 
-def test_what_the_model_reads_is_known_from_its_file(gguf: Path, runtime: Scripted) -> None:
+def test_the_context_length_of_a_model_is_known_from_its_file(gguf: Path, runtime: Scripted) -> None:
     assert runtime.tokenizer.context_length == 2048
     prompts = ServedPrompts(runtime, SETTINGS, gguf, TAGS)  # type: ignore[arg-type]
     assert prompts.fault(CASES[0].messages, "yes") == ""

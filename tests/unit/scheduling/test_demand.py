@@ -64,7 +64,7 @@ def test_all_feedback_is_new_before_the_first_run(store: Store, arrive: Arrive, 
     assert NewRecords.of(store, "m") == NewRecords(3, first)
 
 
-def test_what_a_run_learned_is_not_new(store: Store, arrive: Arrive, clock: HandClock) -> None:
+def test_records_that_a_run_learned_are_not_new(store: Store, arrive: Arrive, clock: HandClock) -> None:
     arrive("a", "b")
     learn(store)
     assert NewRecords.of(store, "m") == NewRecords(0, None)
@@ -77,7 +77,7 @@ def test_what_a_run_learned_is_not_new(store: Store, arrive: Arrive, clock: Hand
     ("state", "given"),
     [(RunState.FAILED, None), (RunState.ABANDONED, None), (RunState.RUNNING, None), (RunState.PROMOTED, "/adapter")],
 )
-def test_what_was_not_learned_to_the_end_stays_new(
+def test_records_of_a_run_without_a_finished_training_stay_new(
     store: Store, arrive: Arrive, state: RunState, given: str | None
 ) -> None:
     arrive("a", "b")
@@ -118,7 +118,7 @@ def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
     assert NewRecords(2, NOW + 30 * DAY).due_text(WEEK, NOW) is None
 
 
-def test_what_is_missing_is_told_in_numbers() -> None:
+def test_missing_records_are_given_in_numbers() -> None:
     assert NewRecords(12, NOW).missing(FIFTY) == "12 of 50 new records"
 
 

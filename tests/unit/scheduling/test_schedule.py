@@ -53,7 +53,7 @@ def settings_of(**schedules: str | ScheduleSettings) -> Settings:
     ["", "nightly", "0 3 * *", "0 3 * * * *", "60 * * * *", "* 24 * * *", "0 3 0 * *", "0 3 * 13 *", "0 3 * * 8",
      "0 3 * * 1-9", "0 3 * * mon-xyz", "0 3 * * 1-", "*/0 * * * *", "0 3 * * */0", "@daily"],
 )  # fmt: skip
-def test_what_is_no_cron_expression_is_a_fault_with_its_path(cron: str) -> None:
+def test_a_text_that_is_no_cron_expression_is_a_fault_with_its_path(cron: str) -> None:
     with pytest.raises(ConfigError) as caught:
         cron_times("newsbrief", cron)
     assert str(caught.value).startswith(f"models.newsbrief.schedule.cron: {cron!r} is not a cron expression: ")

@@ -52,7 +52,7 @@ def test_a_record_comes_back_as_it_was_stored(store: Store, clock: HandClock) ->
     ]  # fmt: skip
 
 
-def test_what_a_record_does_not_say_stays_unsaid(store: Store) -> None:
+def test_fields_that_a_record_does_not_have_stay_empty(store: Store) -> None:
     store.feedback.add("m", BARE)
     (stored,) = store.feedback.all("m")
     assert (stored.output_type, stored.source_id, stored.rating, stored.failure_tags) == (None, None, None, ())
@@ -136,7 +136,7 @@ def test_files_are_listed_by_path(store: Store) -> None:
     assert [file.path for file in store.feedback.files("m")] == ["a", "b", "c"]
 
 
-def test_what_cannot_be_used_comes_back_with_its_reason(store: Store, clock: HandClock) -> None:
+def test_quarantined_pieces_come_back_with_their_reason(store: Store, clock: HandClock) -> None:
     store.feedback.quarantine("m", file="f", line=3, reason="is no JSON", excerpt="{…", kept="m/abc")
     assert store.feedback.quarantined("m") == [Quarantined(1, "f", 3, "is no JSON", "{…", "m/abc", clock.now)]
     assert store.feedback.quarantined("n") == []

@@ -102,7 +102,7 @@ def test_the_schema_is_that_of_a_new_file(made_by: Maker, tmp_path: Path, steps:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_what_is_new_can_be_used_at_once(made_by: Maker, steps: int) -> None:
+def test_new_columns_and_tables_can_be_used_at_once(made_by: Maker, steps: int) -> None:
     with Store(made_by(steps)) as store:
         store.runs.retry_later("r1", AT)
         store.runs.request_cancel("r1", "enough")

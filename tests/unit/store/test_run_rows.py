@@ -245,7 +245,7 @@ def test_whatever_a_run_becomes_there_is_no_time_to_try_again(store: Store, stat
     assert (run.retry_at, run.attempts) == (None, 1)
 
 
-def test_what_was_overcome_is_forgotten(store: Store) -> None:
+def test_attempts_are_counted_from_zero_again_after_a_success(store: Store) -> None:
     failed(store, times=2)
     failed(store, run_id="r2")
     store.runs.reset_attempts("r1")
@@ -276,7 +276,7 @@ def test_another_process_hears_it_at_once(store: Store) -> None:
     assert store.runs.cancel_reason("r1") == "enough"
 
 
-def test_it_is_still_known_when_the_run_has_ended(store: Store) -> None:
+def test_a_cancel_reason_is_still_known_when_the_run_has_ended(store: Store) -> None:
     start(store, "r1")
     store.runs.request_cancel("r1", "enough")
     store.runs.set_state("r1", RunState.ABANDONED, error="enough")

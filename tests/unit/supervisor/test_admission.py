@@ -147,7 +147,9 @@ SITUATIONS = st.builds(
 
 
 @given(SITUATIONS, st.booleans())
-def test_what_is_wrong_is_told_once_and_better_never_makes_it_worse(found: MachineState, on_ac_power: bool) -> None:
+def test_each_blocker_is_named_once_and_a_better_machine_has_no_more_of_them(
+    found: MachineState, on_ac_power: bool
+) -> None:
     wanted = replace(WANTED, on_ac_power=on_ac_power, quiet_hours=Hours.parse("08:00-18:00"))
     reasons = blockers(wanted, found)
     better = replace(found, power=DESKTOP, memory_bytes=1 << 41, idle_s=float("inf"))

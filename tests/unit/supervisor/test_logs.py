@@ -96,7 +96,7 @@ def test_a_line_is_one_object_of_json(folder: Path, log: Log) -> None:
     assert datetime.fromisoformat(values["at"]).utcoffset() == UTC.utcoffset(None)
 
 
-def test_what_was_written_is_read_back(folder: Path, log: Log) -> None:
+def test_log_lines_are_read_back_as_they_were_written(folder: Path, log: Log) -> None:
     record = log.makeRecord("adapterd", logging.WARNING, "f", 1, "low", (), None, extra={"model": "m"})
     record.created = AT.timestamp()
     log.handle(record)
@@ -201,7 +201,7 @@ def test_full_files_are_put_away_and_the_oldest_go(folder: Path) -> None:
     ],
     ids=lambda garbage: garbage[:20].decode("latin-1"),
 )  # fmt: skip
-def test_what_cannot_be_read_is_passed_over(folder: Path, garbage: bytes) -> None:
+def test_log_lines_that_cannot_be_read_are_skipped(folder: Path, garbage: bytes) -> None:
     (folder / FILE).write_bytes(raw("before") + garbage + b"\n" + raw("after"))
     assert texts(folder) == ["before", "after"]
 

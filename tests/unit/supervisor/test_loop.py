@@ -221,7 +221,7 @@ def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: Sess
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
-def test_a_model_that_has_not_says_so(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_model_with_too_few_new_records_says_so(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 1)
     clock.now += DAY
     look(session)
@@ -229,7 +229,7 @@ def test_a_model_that_has_not_says_so(session: Session, runs: Runs, clock: Clock
     assert blocked_by(session) == "1 of 2 new records"
 
 
-def test_what_is_due_waits_for_the_machine_and_says_for_what(
+def test_a_run_that_is_due_waits_for_the_machine_and_says_for_what(
     session: Session, runs: Runs, clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
@@ -247,7 +247,7 @@ def test_what_is_due_waits_for_the_machine_and_says_for_what(
     assert blocked_by(session) is None
 
 
-def test_what_is_due_is_still_due_for_the_next_daemon(
+def test_a_run_that_is_due_is_still_due_for_the_next_daemon(
     session: Session, runs: Runs, clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
@@ -324,7 +324,7 @@ def test_a_fault_that_will_not_pass_is_left_to_the_person(session: Session, runs
     assert len(runs.reasons) == 1
 
 
-def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_run_that_cannot_even_start_is_tried_again_a_minute_later(session: Session, runs: Runs, clock: Clock) -> None:
     give(session, 2)
     runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
     clock.now += DAY
@@ -336,7 +336,9 @@ def test_what_cannot_even_begin_is_tried_again_a_minute_later(session: Session, 
     assert len(runs.reasons) == 2
 
 
-def test_what_can_never_begin_is_let_go_and_told(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_run_that_can_never_start_is_not_due_any_more_and_says_why(
+    session: Session, runs: Runs, clock: Clock
+) -> None:
     give(session, 2)
     runs.refusals = [InputError("the base is not the pinned one")]
     clock.now += DAY

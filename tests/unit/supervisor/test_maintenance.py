@@ -85,7 +85,7 @@ def test_where_nothing_is_broken_the_tags_are_left_alone(session: Session, monke
     assert repair_tags(session.store, session.home, session.settings) == []
 
 
-def test_what_cannot_be_put_right_is_said_once(
+def test_tags_that_cannot_be_repaired_are_logged_once(
     session: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.store.versions.begin_intent(MODEL, "promote", "1.1.0")

@@ -29,7 +29,7 @@ def test_mkl_goes_before_openblas(tmp_path: Path) -> None:
     assert blas.preload_environment()["LD_PRELOAD"] == str(mkl)
 
 
-def test_what_was_preloaded_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_that_were_preloaded_before_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mkl = place(tmp_path / "venv/lib/libmkl_rt.so.3")
     monkeypatch.setenv("LD_PRELOAD", "/lib/other.so")
     assert blas.preload_environment()["LD_PRELOAD"] == f"{mkl} /lib/other.so"

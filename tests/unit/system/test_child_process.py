@@ -25,7 +25,7 @@ def die(status: int) -> None:
     os._exit(status)
 
 
-def test_what_a_function_gives_and_raises_comes_back() -> None:
+def test_results_and_errors_of_a_function_come_back() -> None:
     assert child.call(len, "four") == 4
     with pytest.raises(InputError, match="x cannot be used") as caught:
         child.call(refuse, "x")

@@ -10,7 +10,7 @@ from adapterd.system import commands
 from adapterd.system.commands import Completed, run_command
 
 
-def test_it_returns_what_was_said() -> None:
+def test_a_command_returns_its_output() -> None:
     code = "import sys; print('out'); print('érr', file=sys.stderr); sys.exit(4)"
 
     assert run_command([sys.executable, "-X", "utf8", "-c", code]) == Completed(4, "out\n", "érr\n")

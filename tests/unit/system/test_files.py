@@ -51,7 +51,7 @@ def fail_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\0\xff", "grün\n", b"", ""])
-def test_what_is_written_is_read(tmp_path: Path, data: bytes | str) -> None:
+def test_content_is_read_as_it_was_written(tmp_path: Path, data: bytes | str) -> None:
     write_atomic(tmp_path / "f", data)
     assert (tmp_path / "f").read_bytes() == (data if isinstance(data, bytes) else data.encode())
 

@@ -44,7 +44,7 @@ def test_a_link_is_where_it_leads_to(table: None, tmp_path: Path) -> None:
     assert mounts.is_shared(tmp_path / "link")
 
 
-def test_what_is_not_known_is_no_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_file_system_is_no_network_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "_mounts", list)
     assert not mounts.is_shared(Path("/remote"))
 

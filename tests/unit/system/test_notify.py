@@ -82,7 +82,7 @@ def test_a_desktop_that_refuses_is_told(fake: Fake) -> None:
     assert notify(*WORDS, "linux") is False
 
 
-def test_it_is_quiet(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_notification_prints_nothing(fake: Fake, capfd: pytest.CaptureFixture[str]) -> None:
     fake("notify-send", "echo out; echo err >&2; cat")
     notify(*WORDS, "linux")
 
