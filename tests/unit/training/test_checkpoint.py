@@ -32,7 +32,7 @@ def written(folder: Path, step: int = 3) -> CheckpointFile:
 def plain(kept: Checkpoint | None) -> Any:
     assert kept is not None
     arrays = {name: (array.tolist(), array.dtype) for name, array in kept.arrays.items()}
-    return kept.tally, arrays, kept.files
+    return kept.state, arrays, kept.files
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_base_examples_and_settings_make_the_identity(tmp_path: Path) -> None:
         assert {key for key in same if same[key] != other[key]} == {name}
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, cache_gb=1.0, hosts=("10.0.0.1",)))
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, gradient_checkpointing="on"))
-    means = {"cache_gb", "gradient_checkpointing", "hosts"}
+    means = {"cache_gb", "gradient_checkpointing", "hosts", "provider", "data_may_leave"}
     assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - means
 
 

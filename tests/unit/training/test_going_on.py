@@ -101,8 +101,8 @@ def test_the_time_left_counts_what_was_spent_before(tmp_path: Path) -> None:
     train(tmp_path, stop_at=12)
     kept = CheckpointFile(tmp_path, {}).read()
     assert kept is not None
-    spent_s = kept.tally["earlier_s"]
-    assert spent_s > kept.tally["stepping_s"] > 0
+    spent_s = kept.state["earlier_s"]
+    assert spent_s > kept.state["stepping_s"] > 0
     result, told = train(tmp_path)
     assert result is not None
     assert told[0].step == 11

@@ -17,27 +17,27 @@ from adapterd.base.mlx.model import BlockwiseModel, load_mlx_model
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import Batch, Example
-from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
+from adapterd.training.data import CompletionBatch, CompletionExample
+from adapterd.training.memory import MemoryDemand, MemoryFit, budget_bytes, fit, is_out_of_memory
 from tests.support.tiny_gguf import write_tiny_gguf
 
-DEMAND = Demand(
+DEMAND = MemoryDemand(
     fixed_bytes=8_000_000_000, value_bytes=2, width=5120, ffn=13_824, heads=40, vocabulary=152_064, blocks=16,
     longest=1000, completion=200, rows=4,
 )  # fmt: skip
 """A model of 14 billion parameters at four bits."""
 
 
-def examples(rows: int, length: int) -> list[Example]:
+def examples(rows: int, length: int) -> list[CompletionExample]:
     ids = np.random.default_rng(0).integers(10, 500, (rows, length)).tolist()
-    return [Example(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
+    return [CompletionExample(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
 
 
-def peak_bytes(model: nn.Module, batch: Sequence[Example], *, recompute: bool) -> int:
+def peak_bytes(model: nn.Module, batch: Sequence[CompletionExample], *, recompute: bool) -> int:
     """What a step takes, weights included."""
-    parts = Batch.of(batch)
+    parts = CompletionBatch.of(batch)
     optimizer = optim.Adam(1e-4)
-    with Blocks.only(model, 0, sparing=recompute) as blocks:
+    with Blocks.only(model, 0, gradient_checkpointing=recompute) as blocks:
         step = nn.value_and_grad(
             model,
             lambda model: parts.loss(
@@ -64,7 +64,7 @@ def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, recompute: bool, 
     attach_adapter(model, settings)
     given = examples(rows, length)
     taken = peak_bytes(model, given, recompute=recompute)
-    told = Demand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
+    told = MemoryDemand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
     assert taken * 0.95 < told < taken * 1.6
 
 
@@ -74,7 +74,7 @@ def test_blocks_that_are_not_in_memory_are_not_counted(tmp_path: Path) -> None:
     model = BlockwiseModel(GgufFile.open(path), dtype=mx.float32).keep(4)
     attach_adapter(model, settings)
     one = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.layers[0].parameters()))
-    whole, top = (Demand.of(model, given, settings, below=below).fixed_bytes for below in (0, 4))
+    whole, top = (MemoryDemand.of(model, given, settings, below=below).fixed_bytes for below in (0, 4))
     assert whole - top == 4 * one > 0
 
 
@@ -93,20 +93,23 @@ def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(cap
     one = fit(DEMAND, 4000, less.bytes - 1)
     assert (one.recompute, one.batch_tokens) == (True, 1000)
     assert whole.bytes > again.bytes > less.bytes > one.bytes > DEMAND.fixed_bytes
-    assert "each block is computed twice" in caplog.text
+    assert "gradient checkpointing" in caplog.text
 
 
 def test_gradient_checkpointing_can_be_forced_or_forbidden(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     on, off = GradientCheckpointing.ON, GradientCheckpointing.OFF
     forced, forbidden = (replace(DEMAND, checkpointing=each) for each in (on, off))
-    assert fit(forced, 4000, 1 << 40) == Fitted(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
-    assert fit(forbidden, 4000, 1 << 40) == Fitted(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
+    assert fit(forced, 4000, 1 << 40) == MemoryFit(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
+    assert fit(forbidden, 4000, 1 << 40) == MemoryFit(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
     assert caplog.messages == []
     less = fit(forbidden, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000) - 1)
     assert (less.recompute, less.batch_tokens) == (False, 2000)
     assert caplog.messages == ["memory is short: 2000 ids at a time"]
-    assert (less.smaller(off), less.smaller(on)) == (Fitted(False, 1000, less.bytes), Fitted(True, 1000, less.bytes))
+    assert (less.smaller(off), less.smaller(on)) == (
+        MemoryFit(False, 1000, less.bytes),
+        MemoryFit(True, 1000, less.bytes),
+    )
 
 
 def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
@@ -137,8 +140,8 @@ def test_pairs_are_computed_two_by_two() -> None:
 
 
 def test_a_smaller_step() -> None:
-    assert Fitted(False, 2048, 7).smaller() == Fitted(True, 1024, 7)
-    assert Fitted(True, 1, 7).smaller().batch_tokens == 1
+    assert MemoryFit(False, 2048, 7).smaller() == MemoryFit(True, 1024, 7)
+    assert MemoryFit(True, 1, 7).smaller().batch_tokens == 1
 
 
 def test_the_budget_is_what_the_machine_has() -> None:
@@ -156,4 +159,4 @@ def test_the_budget_is_what_the_machine_has() -> None:
     ],
 )
 def test_how_mlx_says_that_memory_is_short(error: Exception, short: bool) -> None:
-    assert says_memory_is_short(error) is short
+    assert is_out_of_memory(error) is short

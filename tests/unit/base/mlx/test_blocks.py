@@ -44,12 +44,12 @@ def test_stretches_of_blocks_make_the_whole_model(model: nn.Module, cuts: tuple[
 
 
 @pytest.mark.parametrize("start", [1, 9, 23])
-@pytest.mark.parametrize("sparing", [False, True])
-def test_from_a_position_on_it_is_the_same(model: nn.Module, start: int, sparing: bool) -> None:
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_from_a_position_on_it_is_the_same(model: nn.Module, start: int, gradient_checkpointing: bool) -> None:
     with Blocks.only(model, 0, 2) as below:
         lower = below.run(IDS, None)
         part = below.run(IDS, None, start)
-    with Blocks.only(model, 2, sparing=sparing) as above:
+    with Blocks.only(model, 2, gradient_checkpointing=gradient_checkpointing) as above:
         top = above.run(IDS, lower, start)
     assert_close(part, lower[:, start:], through_blocks(2))
     assert_close(top, hidden_states(model, IDS)[:, start:], through_blocks(BLOCKS))
