@@ -19,8 +19,8 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import sha256_file
-from adapterd.training.distributed.launch import free_ports, hosts_file, launch_command, train_together
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.distributed.launch import free_ports, hosts_file, launch_command, train_distributed
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -31,12 +31,12 @@ PARENT = """
 import sys
 from pathlib import Path
 from adapterd.config import TrainingSettings
-from adapterd.training.distributed.launch import train_together
+from adapterd.training.distributed.launch import train_distributed
 folder = Path(sys.argv[1])
 settings = TrainingSettings(rank=4, layers=2, epochs=1000, patience=1000, hosts=("127.0.0.1", "127.0.0.1"))
-train_together(
+train_distributed(
     folder / "base.gguf", folder / "dataset", settings, folder / "out", lambda *_, **__: print("step", flush=True),
-    base_digest="x", states=folder / "states",
+    base_digest="x", cache=folder / "states",
 )
 """
 
@@ -64,8 +64,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def together(place: Path, settings: TrainingSettings, **changes: Any) -> dict[str, Any]:
-    arguments = {"base_digest": sha256_file(place / "base.gguf"), "states": place / "states"} | changes
-    return train_together(
+    arguments = {"base_digest": sha256_file(place / "base.gguf"), "cache": place / "states"} | changes
+    return train_distributed(
         place / "base.gguf", place / "dataset", replace(settings, hosts=TWO), place / "two", lambda *_, **__: None,
         **arguments,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_two_ranks_make_what_one_makes(place: Path, preferences: Preferences) ->
     settings = replace(SETTINGS, preferences=preferences)
     alone = train(
         GgufFile.open(place / "base.gguf"), place / "dataset", settings, place / "one", lambda _: None,
-        states=KeptStates(place / "states", 1 << 30),
+        cache=HiddenStateCache(place / "states", 1 << 30),
     )  # fmt: skip
     found = together(place, settings)
     assert found["steps"] == alone.steps == (8 if preferences is Preferences.OFF else 12)
@@ -93,9 +93,9 @@ def test_two_ranks_make_what_one_makes(place: Path, preferences: Preferences) ->
 def test_progress_is_heard(place: Path) -> None:
     heard: list[tuple[float, dict[str, Any]]] = []
     digest = sha256_file(place / "base.gguf")
-    train_together(
+    train_distributed(
         place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=TWO), place / "two",
-        lambda share, **more: heard.append((share, more)), base_digest=digest, states=place / "states",
+        lambda share, **more: heard.append((share, more)), base_digest=digest, cache=place / "states",
     )  # fmt: skip
     assert heard[-1][0] == 1.0
     assert [more["step"] for _, more in heard if not more["doing"]] == list(range(9))
@@ -109,9 +109,9 @@ def test_an_error_is_that_of_the_rank(place: Path) -> None:
 
 def test_ranks_that_cannot_be_started_are_told_of(place: Path) -> None:
     with pytest.raises(StageError, match="without a result"):
-        train_together(
+        train_distributed(
             place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=("127.0.0.1", "127.0.0.256")),
-            place / "two", lambda *_, **__: None, base_digest="x", states=place / "states",
+            place / "two", lambda *_, **__: None, base_digest="x", cache=place / "states",
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from adapterd.system.files import write_atomic
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.providers.provider import JobId
 
 T = TypeVar("T")
 PARITY_PROMPTS = 32
@@ -36,13 +37,17 @@ METRICS, CURVE = "metrics.jsonl", "learning.svg"
 
 @dataclass(frozen=True)
 class Job:
-    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing."""
+    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing.
+    `training_job` is the job that the training provider has been given, if any; `submitted` takes the id of a new one.
+    """
 
     plan: Plan
     folder: Path
     home: Home
     results: Mapping[str, dict[str, Any]]
     report: Callable[..., object] = field(default=lambda _share, **_more: None)
+    training_job: "JobId | None" = None
+    submitted: "Callable[[JobId], object]" = field(default=lambda _job_id: None)
 
     def result(self, stage: str, kind: type[T]) -> T:
         """What an earlier stage gave back."""
@@ -145,30 +150,24 @@ def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
 
 def training(job: Job) -> Any:
     """Encoded sets → the best adapter."""
-    from adapterd.base.gguf.gguf_file import GgufFile
-    from adapterd.training.distributed.launch import train_together
-    from adapterd.training.hidden_state_cache import KeptStates
-    from adapterd.training.train import train
+    from adapterd.providers.provider import TrainingJob
+    from adapterd.providers.registry import training_provider
+    from adapterd.providers.run_job import run_job
 
     base, settings = job.plan.base, job.plan.settings.training
-    context = job.plan.settings.evaluation.num_ctx
-    out, states = make_private(job.adapter), job.home.states
-    start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
-    if settings.hosts:
-        return train_together(
-            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, context_tokens=context,
-            states=states, start=start,
-        )  # fmt: skip
-    return train(
-        GgufFile.open(base.gguf, context_tokens=context),
-        job.dataset,
-        settings,
-        out,
-        lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+    training_job = TrainingJob(
+        id=job.plan.run_id,
+        base=base.gguf,
         base_digest=base.digest,
-        states=KeptStates(states, int(settings.cache_gb * 1e9)),
-        start=start,
+        context_tokens=job.plan.settings.evaluation.num_ctx,
+        dataset=job.dataset,
+        settings=settings,
+        out=make_private(job.adapter),
+        cache=job.home.states,
+        start=job.home.version(job.plan.model, job.plan.start) if job.plan.start else None,
+        report=lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
     )
+    return run_job(training_provider(settings), training_job, job.training_job, job.submitted)
 
 
 def merging(job: Job) -> Any:

@@ -154,4 +154,8 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     "CREATE INDEX feedback_by_model ON feedback (model, id);",
+    """
+    ALTER TABLE runs ADD COLUMN training_provider TEXT;
+    ALTER TABLE runs ADD COLUMN training_job TEXT;
+    """,
 )
