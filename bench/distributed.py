@@ -50,10 +50,11 @@ def _child(folder: Path, who: str) -> Any:
 def _train(folder: Path, who: str) -> dict[str, Any]:
     base, states = small_model(), folder / f"states-{who}"
     if who == "two":
-        return train_distributed(
-            base, folder / "data", replace(SETTINGS, hosts=TWO), folder / who, lambda *_, **__: None,
+        result = train_distributed(
+            base, folder / "data", replace(SETTINGS, hosts=TWO), folder / who, lambda _: None,
             base_digest=sha256_file(base), cache=states,
         )  # fmt: skip
+        return asdict(result)
     kept = HiddenStateCache(states, 1 << 30)
     return asdict(
         train(GgufFile.open(base), folder / "data", SETTINGS, folder / who, lambda _: None, cache=kept)

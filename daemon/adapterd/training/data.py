@@ -36,7 +36,7 @@ class CompletionExample:
         if not 1 <= self.prompt_tokens < len(self.ids):
             raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave nothing to learn from")
         if not (math.isfinite(self.weight) and self.weight > 0):
-            raise ValueError(f"its weight is {self.weight}")
+            raise ValueError(f"its weight is {self.weight}, not a number above 0")
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,7 @@ def test_preferences_are_learned_from_the_files(base: GgufFile, dataset: Path, t
     result, told = trained(base, dataset, tmp_path / "out", settings, HiddenStateCache(tmp_path / "states", 1 << 30))
     assert result.steps == 4 * 4, "every example is the better one of a pair, which teaches it"
     assert result.rewards_margins > 0.05
-    assert "the base's view, pair 1 of 18" in [progress.doing for progress in told]
+    assert "reference log-likelihoods, pair 1 of 18" in [progress.doing for progress in told]
 
 
 def test_without_pairs_preferences_change_nothing(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
@@ -292,12 +292,14 @@ def test_weight_decay_keeps_weights_small(base: GgufFile, dataset: Path, tmp_pat
 
 
 @pytest.mark.parametrize("weight", [0, -1, "NaN", "Infinity"])
-def test_an_example_that_counts_in_no_way_is_refused(
+def test_an_example_whose_weight_is_not_above_0_is_refused(
     base: GgufFile, dataset: Path, tmp_path: Path, weight: float | str
 ) -> None:
     line = f'{{"ids": [1, 2, 3], "prompt_tokens": 1, "record": "a", "weight": {weight}}}'
     (dataset / "train.jsonl").write_text(line)
-    with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example: it counts .* times"):
+    with pytest.raises(
+        InputError, match=r"train.jsonl line 1 is not an example: its weight is .*, not a number above 0"
+    ):
         trained(base, dataset, tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""The messages of worker processes: what the worker of a stage and the ranks of a distributed training tell their parent.
+"""The messages that worker processes send to their parent: of a stage, and of a rank of a distributed training.
 
 A worker writes JSON lines on its standard output: `{"progress": {…}}` while it works, then `{"result": …}` or
 `{"error": {"kind": …, "message": …, "hint": …}}`. It ends when its parent does: its standard input closes then.
