@@ -1,23 +1,23 @@
 """What a training provider is: it takes a job and leaves an adapter. Light: the daemon imports it without MLX."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NewType, Protocol
 
 from adapterd.config import TrainingSettings
+from adapterd.serialization import dumps, from_plain
 from adapterd.training.progress import TrainingProgress, TrainingResult
 
+Report = Callable[[TrainingProgress], object]
 JobId = NewType("JobId", str)
 """The provider's own name of a job. The run's journal keeps it, so that another process can poll and cancel the job."""
 
 
 @dataclass(frozen=True)
-class TrainingJob:
-    """One training. `id` is that of the run, `base` the GGUF with the digest `base_digest`, served with a context of
-    `context_tokens`, `dataset` the folder of encoded examples, `cache` that of the hidden state cache, `start` that of
-    an adapter to start from. The provider leaves the adapter and `metrics.jsonl` in `out`; one that trains within
-    `poll` calls `report` meanwhile."""
+class _JobData:
+    """What of a job can be written down."""
 
     id: str
     base: Path
@@ -28,7 +28,25 @@ class TrainingJob:
     out: Path
     cache: Path
     start: Path | None = None
-    report: Callable[[TrainingProgress], object] = lambda _progress: None
+
+
+@dataclass(frozen=True)
+class TrainingJob(_JobData):
+    """One training. `id` is that of the run, `base` the GGUF with the digest `base_digest`, served with a context of
+    `context_tokens`, `dataset` the folder of encoded examples, `cache` that of the hidden state cache, `start` that of
+    an adapter to start from. The provider leaves the adapter and `metrics.jsonl` in `out`; one that trains within
+    `poll` calls `report` meanwhile."""
+
+    report: Report = lambda _progress: None
+
+    def to_json(self) -> str:
+        """All but `report`, for another process."""
+        return dumps({name: value for name, value in vars(self).items() if name != "report"})
+
+    @classmethod
+    def from_json(cls, text: str, report: Report) -> "TrainingJob":
+        """The reverse of `to_json`."""
+        return cls(**vars(from_plain(json.loads(text), _JobData)), report=report)
 
 
 @dataclass(frozen=True)
@@ -62,15 +80,17 @@ class TrainingProvider(Protocol):
     """The value of `training.provider`."""
     needs: ClassVar[Needs]
 
-    def data_goes_to(self, settings: TrainingSettings) -> str | None:
+    def data_goes_to(self, settings: TrainingSettings) -> str | None:  # noqa: ARG002 (a default)
         """Where the examples are sent; None if they stay on this machine."""
+        return None
 
     def has_consent(self, settings: TrainingSettings) -> bool:
         """Whether the configuration allows that the examples are sent there."""
         return settings.data_may_leave
 
-    def price(self, job: TrainingJob) -> Price | None:
+    def price(self, job: TrainingJob) -> Price | None:  # noqa: ARG002 (a default)
         """An estimate of what the job costs; None if it costs nothing."""
+        return None
 
     def submit(self, job: TrainingJob) -> JobId:
         """Hand the job over. A job with the id of one that was handed over before is the same job, not a second one."""
@@ -83,5 +103,6 @@ class TrainingProvider(Protocol):
         failed or is not known.
         """
 
-    def cancel(self, job_id: JobId) -> None:
+    def cancel(self, job_id: JobId) -> None:  # noqa: ARG002 (a default)
         """Have the job ended; does nothing if it has ended, is not known, or ends with the process that polls."""
+        return

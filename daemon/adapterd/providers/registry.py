@@ -36,3 +36,13 @@ def training_provider(settings: TrainingSettings) -> TrainingProvider:
             hint='set training.data_may_leave = true to allow it, or training.provider = "local"',
         )
     return provider
+
+
+def described(settings: TrainingSettings) -> str:
+    """The provider of these settings in a sentence for a person; raises as `training_provider` does."""
+    provider = training_provider(settings)
+    how = f"training by {provider.name}"
+    if provider.needs.network:
+        how += " over the network"
+    recipient = provider.data_goes_to(settings)
+    return f"{how}; the examples are sent to {recipient}" if recipient else f"{how}; the examples stay here"
