@@ -104,7 +104,7 @@ def test_the_child_is_told_stage_folder_and_home(folder: Path, home: Home, child
     assert result == {"argv": ["-P", "-m", "adapterd.worker", "training", str(folder)], "home": str(home.root)}
 
 
-def test_what_the_child_raised_is_raised_again(folder: Path, home: Home, child: Script) -> None:
+def test_an_error_of_the_child_is_raised_again(folder: Path, home: Home, child: Script) -> None:
     child('say(error={"kind": "InputError", "message": "the value is wrong", "hint": "correct it"})')
     with pytest.raises(InputError, match=r"^the value is wrong$") as caught:
         run_stage("training", folder, home)

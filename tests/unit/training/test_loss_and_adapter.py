@@ -35,7 +35,7 @@ def test_the_loss_is_the_full_computations_at_completions() -> None:
     assert loss == pytest.approx(expected, rel=rounding(TERMS))
 
 
-def test_so_is_its_gradient() -> None:
+def test_the_gradient_of_a_batch_is_that_of_its_examples() -> None:
     model, examples = adapted(SETTINGS), random_examples(5, seed=2)
     model.model.layers[-1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
     batch = CompletionBatch.of(examples)
@@ -62,7 +62,7 @@ def test_the_top_blocks_learn_in_all_projections(layers: int, blocks: set[str]) 
     assert {name[5] for name in names} == {"lora_a", "lora_b"}
 
 
-def test_the_seed_decides_where_it_starts() -> None:
+def test_the_seed_decides_the_first_weights() -> None:
     def start(seed: int) -> mx.array:
         return adapted(TrainingSettings(rank=4, seed=seed)).model.layers[1].mlp.up_proj.lora_a
 
@@ -103,7 +103,7 @@ def test_a_failing_save_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_an_example_that_counts_twice_is_as_good_as_two() -> None:
+def test_an_example_of_weight_2_has_the_loss_of_two_examples() -> None:
     model, (first, second) = tiny_llama(), random_examples(2, seed=2)
     twice, weighted = (
         CompletionBatch.of([first, second, second]),
@@ -138,7 +138,7 @@ def test_only_the_chosen_projections_learn_and_mlx_lm_knows(
     assert mx.array_equal(load_adapters(tiny_llama(), str(tmp_path))(ids), model(ids)).item()
 
 
-def test_an_adapter_begins_where_another_one_ended(tmp_path: Path) -> None:
+def test_an_adapter_starts_from_the_weights_of_another_one(tmp_path: Path) -> None:
     first = adapted(SETTINGS)
     first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
     save_adapter(first, SETTINGS, tmp_path)
@@ -158,7 +158,7 @@ def test_an_adapter_of_another_kind_is_refused(tmp_path: Path, other: dict[str, 
     assert error.value.hint == 'set training.start = "base"'
 
 
-def test_a_damaged_adapter_to_begin_at_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_adapter_to_start_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not hold a readable adapter"):
         load_adapter_weights(adapted(SETTINGS), SETTINGS, tmp_path)
     save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
@@ -172,7 +172,7 @@ def renamed(folder: Path, change: Callable[[str], str]) -> None:
     mx.save_safetensors(str(folder / "adapters.safetensors"), {change(name): each for name, each in weights.items()})
 
 
-def test_an_adapter_by_its_names_within_gradient_checkpointing_is_begun_at(tmp_path: Path) -> None:
+def test_an_adapter_with_the_old_names_of_gradient_checkpointing_is_loaded(tmp_path: Path) -> None:
     """As they were once kept."""
     first = adapted(SETTINGS)
     first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))

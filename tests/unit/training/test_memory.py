@@ -57,7 +57,9 @@ def peak_bytes(model: nn.Module, batch: Sequence[CompletionExample], *, recomput
 
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize(("rows", "length"), [(1, 400), (4, 100)])
-def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, recompute: bool, rows: int, length: int) -> None:
+def test_the_estimate_is_above_the_peak_and_close_to_it(
+    tmp_path: Path, recompute: bool, rows: int, length: int
+) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", hidden=256, ffn=768, heads=4, kv_heads=2, layers=6)
     model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
     settings = TrainingSettings(layers=6, batch_size=rows)
@@ -83,7 +85,7 @@ def test_a_step_that_fits_is_left_as_it_is() -> None:
     assert (fitted.recompute, fitted.batch_tokens) == (False, 2048)
 
 
-def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_gradient_checkpointing_then_smaller_micro_batches_save_memory(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     whole = fit(DEMAND, 4000, 1 << 40)
     again = fit(DEMAND, 4000, whole.bytes - 1)
@@ -112,7 +114,7 @@ def test_gradient_checkpointing_can_be_forced_or_forbidden(caplog: pytest.LogCap
     )
 
 
-def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
+def test_the_error_names_gradient_checkpointing_where_it_is_off() -> None:
     enough = DEMAND.bytes(recompute=True, batch_tokens=1)
     assert fit(DEMAND, 4000, enough).recompute
     with pytest.raises(NoSpaceError) as error:
@@ -120,19 +122,19 @@ def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
     assert error.value.hint.startswith('set training.gradient_checkpointing = "auto"')
 
 
-def test_what_can_never_fit_is_said_before_it_begins() -> None:
+def test_a_training_that_can_never_fit_is_refused_before_it_begins() -> None:
     with pytest.raises(NoSpaceError, match=r"needs about 9\.\d GB of memory, 8\.0 GB can be had") as error:
         fit(DEMAND, 2048, 8_000_000_000)
     assert "training.layers" in error.value.hint
 
 
-def test_more_rows_than_a_batch_has_are_not_counted() -> None:
+def test_the_estimate_counts_no_more_rows_than_a_batch_has() -> None:
     assert DEMAND.bytes(recompute=False, batch_tokens=1 << 20) == DEMAND.bytes(recompute=False, batch_tokens=4000)
     two = replace(DEMAND, rows=2)
     assert two.bytes(recompute=False, batch_tokens=4000) < DEMAND.bytes(recompute=False, batch_tokens=4000)
 
 
-def test_pairs_are_computed_two_by_two() -> None:
+def test_a_micro_batch_of_pairs_has_at_least_two_rows() -> None:
     pairs = replace(DEMAND, rows=8, least=2)
     assert pairs.bytes(recompute=True, batch_tokens=1) == replace(DEMAND, rows=2).bytes(
         recompute=True, batch_tokens=2000
@@ -158,5 +160,5 @@ def test_the_budget_is_what_the_machine_has() -> None:
         (ValueError("malloc"), False),
     ],
 )
-def test_how_mlx_says_that_memory_is_short(error: Exception, short: bool) -> None:
+def test_out_of_memory_errors_are_recognised(error: Exception, short: bool) -> None:
     assert is_out_of_memory(error) is short

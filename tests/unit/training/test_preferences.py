@@ -90,7 +90,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-def test_before_the_first_step_no_answer_is_preferred(normalised: bool) -> None:
+def test_before_the_first_step_the_rewards_are_zero(normalised: bool) -> None:
     settings = replace(SETTINGS, sft_weight=0.0, length_normalised=normalised)
     model = adapted(settings)
     told = with_references(model, PAIRS, settings)
@@ -140,7 +140,7 @@ def test_examples_and_pairs_are_learned_together(tmp_path: Path) -> None:
     assert lines[-1]["rewards_accuracies"] == 1.0
 
 
-def test_examples_that_pairs_teach_are_not_taught_twice() -> None:
+def test_chosen_completions_are_not_trained_on_twice() -> None:
     examples = [*random_examples(3, seed=1), PAIRS[0].chosen]
     assert without_chosen(examples, PAIRS, SETTINGS) == examples[:3]
     assert without_chosen(examples, [], replace(SETTINGS, sft_weight=0.0)) == examples
@@ -165,7 +165,7 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path, line: str) -> None:
         list(read_pairs(tmp_path / "pairs.jsonl"))
 
 
-def test_a_pair_counts_as_often_as_the_example_of_its_record() -> None:
+def test_a_pair_has_the_weight_of_the_example_of_its_record() -> None:
     pairs = [replace(p, chosen=replace(p.chosen, record=f"record-{n}")) for n, p in enumerate(PAIRS[:4])]
     examples = [replace(pairs[n].chosen, weight=3.0 if n == 1 else 1.0) for n in range(3)]
     weighted = with_example_weights(pairs, examples)
@@ -174,7 +174,7 @@ def test_a_pair_counts_as_often_as_the_example_of_its_record() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_across_steps_pairs_count_as_often_as_they_are_said_to(size: int) -> None:
+def test_the_weights_of_pairs_hold_across_steps(size: int) -> None:
     """Also those of a last, short batch; and a batch of one that counts more is not as if it counted once."""
     model, settings = tiny_llama(), replace(SETTINGS, sft_weight=0.5)
     pairs = [replace(p, chosen=replace(p.chosen, weight=3.0 if n < 4 else 1.0)) for n, p in enumerate(PAIRS)]

@@ -70,7 +70,7 @@ def trained(
     return train(base, dataset, settings, out, told.append, cache=states), told
 
 
-def test_with_kept_states_the_losses_are_nearly_the_same(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+def test_the_hidden_state_cache_hardly_changes_the_losses(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     kept = HiddenStateCache(tmp_path / "states", 1 << 30)
     whole, _ = trained(base, dataset, tmp_path / "whole")
     first, told = trained(base, dataset, tmp_path / "first", states=kept)
@@ -85,7 +85,7 @@ def test_with_kept_states_the_losses_are_nearly_the_same(base: GgufFile, dataset
     assert math.isfinite(whole.curve[-1].loss or math.nan)
 
 
-def test_without_room_for_states_it_trains_as_if_they_were_not_wanted(
+def test_training_without_space_for_the_cache_is_training_without_a_cache(
     base: GgufFile, dataset: Path, tmp_path: Path
 ) -> None:
     whole, _ = trained(base, dataset, tmp_path / "whole")
@@ -141,7 +141,7 @@ def assert_same_losses(result: TrainingResult, undisturbed: TrainingResult) -> N
     ],
     ids=["Metal", "malloc", "Python"],
 )
-def test_a_training_that_is_short_of_memory_goes_on_with_less_at_a_time(
+def test_a_training_that_runs_out_of_memory_resumes_with_smaller_micro_batches(
     base: GgufFile, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     undisturbed, _ = trained(base, dataset, tmp_path / "undisturbed", LEARNING)
@@ -156,7 +156,7 @@ def test_a_training_that_is_short_of_memory_goes_on_with_less_at_a_time(
 
 
 @pytest.mark.parametrize(("first", "second"), [("off", "on"), ("on", "off")])
-def test_one_that_was_killed_goes_on_with_or_without_gradient_checkpointing(
+def test_a_killed_training_resumes_with_or_without_gradient_checkpointing(
     base: GgufFile, dataset: Path, tmp_path: Path, first: str, second: str
 ) -> None:
     undisturbed, _ = trained(base, dataset, tmp_path / "undisturbed", LEARNING)
@@ -227,7 +227,7 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_removed(
     assert [progress.step for progress in told] == list(range(result.steps + 1))
 
 
-def test_another_fault_is_not_taken_for_a_want_of_memory(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+def test_another_error_is_not_taken_for_out_of_memory(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     def report(_: TrainingProgress) -> None:
         raise RuntimeError("[matmul] Last dimension of first input must match")
 
@@ -235,7 +235,7 @@ def test_another_fault_is_not_taken_for_a_want_of_memory(base: GgufFile, dataset
         train(base, dataset, SETTINGS, tmp_path / "out", report)
 
 
-def test_one_that_diverges_twice_fails_and_says_what_to_do(
+def test_a_training_that_diverges_twice_fails_and_says_what_to_do(
     base: GgufFile, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "DIVERGED_GROWTH", -1.0)
@@ -260,7 +260,7 @@ def test_without_pairs_preferences_change_nothing(base: GgufFile, dataset: Path,
     assert trained(base, dataset, tmp_path / "preferring", settings)[0].curve == plain.curve
 
 
-def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+def test_a_training_starts_from_another_adapter(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, learning_rate=2e-2, epochs=6)
     first, _ = trained(base, dataset, tmp_path / "first", settings)
     again = train(base, dataset, settings, tmp_path / "second", lambda _: None, start=tmp_path / "first")
@@ -270,7 +270,7 @@ def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path
     assert first.first_validation_loss > first.best_validation_loss > again.best_validation_loss
 
 
-def test_the_base_is_the_reference_of_preferences_whatever_it_begins_at(
+def test_the_base_is_the_reference_also_when_training_starts_from_an_adapter(
     base: GgufFile, dataset: Path, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2)

@@ -73,7 +73,7 @@ def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
     assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=rounding(TERMS))
 
 
-def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path: Path) -> None:
+def test_without_validation_the_training_loss_is_the_criterion(tmp_path: Path) -> None:
     result, told = trained(tmp_path, Dataset(LEARNABLE.train, ()))
     assert result.criterion == Criterion.TRAINING_LOSS
     assert (result.first_validation_loss, result.best_validation_loss) == (None, None)
@@ -128,7 +128,7 @@ def test_the_steps_of_an_epoch_add_up_to_the_gradient_of_all_tokens() -> None:
     )
 
 
-def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) -> None:
+def test_the_reported_loss_is_a_mean_whatever_the_weights(tmp_path: Path) -> None:
     """So that steps can be compared, with each other and with validation."""
     settings = {"learning_rate": 1e-8, "epochs": 1, "batch_size": 1}
     data = [Dataset(tuple(replace(e, weight=w) for e in LEARNABLE.train), ()) for w in (1.0, 5.0)]
@@ -141,7 +141,7 @@ def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) ->
         assert other == pytest.approx(told[0], rel=rounding(TERMS) + settings["learning_rate"] * len(LEARNABLE.train))
 
 
-def test_validation_is_the_same_whatever_counts_more_in_training(tmp_path: Path) -> None:
+def test_validation_ignores_the_weights_of_training(tmp_path: Path) -> None:
     told = []
     for weight, size in ((1.0, 1), (7.0, 1), (7.0, 4)):
         (out := tmp_path / f"{weight} {size}").mkdir()
@@ -194,6 +194,6 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[-1] < 0.01
 
 
-def test_one_step_is_a_plan_too(tmp_path: Path) -> None:
+def test_a_schedule_may_have_one_step(tmp_path: Path) -> None:
     result, _ = trained(tmp_path, Dataset(LEARNABLE.train[:1], LEARNABLE.validation), epochs=1)
     assert result.steps == 1

@@ -1,4 +1,4 @@
-"""Blocks that are computed once more for their gradients: the same names, the same masks, the same gradients."""
+"""Gradient checkpointing: the same names, the same masks, the same gradients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +69,7 @@ def loss_and_gradients(
     return float(loss), {name: np.array(value) for name, value in tree_flatten(gradients)}
 
 
-def test_what_is_trained_has_the_same_names(model: nn.Module) -> None:
+def test_trainable_parameters_keep_their_names(model: nn.Module) -> None:
     plain = sorted(trained_weights(model))
     with upper_blocks(model, gradient_checkpointing=True):
         assert sorted(trained_weights(model)) == plain
@@ -77,7 +77,7 @@ def test_what_is_trained_has_the_same_names(model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["without dropout", "with dropout"])
-def test_gradients_are_those_of_blocks_that_are_remembered(model: nn.Module, training: bool) -> None:
+def test_gradients_are_those_without_checkpointing(model: nn.Module, training: bool) -> None:
     model.train(training)
     (loss, plain), (again, recomputed) = (
         loss_and_gradients(model, gradient_checkpointing=gradient_checkpointing)
@@ -112,7 +112,7 @@ def test_with_dropout_the_gradient_is_that_of_the_loss(model: nn.Module) -> None
     assert abs(length - slopes[0]) <= lost
 
 
-def test_chance_goes_on_as_without_it(model: nn.Module) -> None:
+def test_random_numbers_continue_as_without_checkpointing(model: nn.Module) -> None:
     model.train()
     keys = []
     for gradient_checkpointing in (False, True):
@@ -121,7 +121,7 @@ def test_chance_goes_on_as_without_it(model: nn.Module) -> None:
     assert keys[0] == keys[1]
 
 
-def test_a_key_that_is_put_back_gives_the_same_numbers() -> None:
+def test_a_restored_random_key_gives_the_same_numbers() -> None:
     mx.random.seed(123)
     mx.random.uniform()
     key = random_key()
@@ -130,7 +130,7 @@ def test_a_key_that_is_put_back_gives_the_same_numbers() -> None:
     assert mx.random.uniform(shape=(5,)).tolist() == first
 
 
-def test_afterwards_blocks_are_what_they_were(model: nn.Module) -> None:
+def test_blocks_have_their_own_class_again_afterwards(model: nn.Module) -> None:
     before, kinds = dict(tree_flatten(model.parameters())), [type(block) for block in model.layers]
     loss_and_gradients(model, gradient_checkpointing=True)
     after: dict[str, Any] = dict(tree_flatten(model.parameters()))

@@ -35,7 +35,7 @@ def logits(model: nn.Module) -> np.ndarray:
 
 @pytest.mark.parametrize("type_name", BITS)
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
-def test_values_are_those_of_the_file_to_the_bit(type_name: str, size: float) -> None:
+def test_quantised_values_are_those_of_the_file_to_the_bit(type_name: str, size: float) -> None:
     values = np.random.default_rng(3).standard_normal((16, 512)).astype(np.float32) * np.float32(size)
     values[0] = 0
     stored = quantize(values, type_name)
@@ -113,7 +113,7 @@ def test_an_adapter_has_the_same_gradients(tmp_path: Path, type_name: str) -> No
     assert any(np.abs(np.array(value)).max() > 1e-3 for value in plain.values())
 
 
-def test_blocks_come_and_go(tmp_path: Path) -> None:
+def test_quantised_blocks_are_loaded_and_emptied(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", type_name="Q4_0")
     whole = load_mlx_model(GgufFile.open(path), dtype=mx.float32, quantized=True)
     source = BlockwiseModel(GgufFile.open(path), dtype=mx.float32, quantized=True)

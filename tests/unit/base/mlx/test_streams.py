@@ -1,4 +1,4 @@
-"""Several things computed side by side: the same values as one after the other."""
+"""Parallel streams give the same values as one stream."""
 
 import os
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def squared(matrix: mx.array) -> tuple[mx.array, dict[str, mx.array]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
-def test_the_results_are_those_of_one_after_the_other_in_order(count: int) -> None:
+def test_parallel_streams_give_the_results_of_one_stream_in_order(count: int) -> None:
     two = ParallelStreams.available(2)
     side_by_side = list(two.map(squared, numbers(count)))
     for (product, total), (expected, of_all) in zip(
@@ -44,7 +44,7 @@ def test_the_results_are_those_of_one_after_the_other_in_order(count: int) -> No
         assert total["exp"].item() == of_all["exp"].item()
 
 
-def test_there_are_no_more_than_processors_or_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_more_streams_than_processors_or_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     for wanted, count in ((0, 1), (1, 1), (2, 2), (16, 2)):
         found = ParallelStreams.available(wanted)
         assert found.count == count
@@ -53,7 +53,7 @@ def test_there_are_no_more_than_processors_or_wanted(monkeypatch: pytest.MonkeyP
     assert found.count == 1
 
 
-def test_mlx_is_told_to_use_them_unless_somebody_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_breadth_of_mlx_is_set_unless_the_environment_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     variable, width = streams.WIDTH
     monkeypatch.delenv(variable)
     ParallelStreams.available(1)
@@ -78,7 +78,7 @@ def test_no_more_is_begun_than_there_are_streams() -> None:
     assert begun == [0, 1]
 
 
-def test_chance_is_drawn_in_order() -> None:
+def test_random_numbers_are_drawn_in_order() -> None:
     def drawn(_: int) -> mx.array:
         return mx.random.uniform(shape=(3,))
 
@@ -101,7 +101,7 @@ def test_an_error_comes_through_and_the_next_ones_are_computed() -> None:
 
 
 @pytest.mark.parametrize("architecture", [*ARCHITECTURES, "llama with factors"])
-def test_every_architecture_can_be_computed_side_by_side(
+def test_every_architecture_computes_on_parallel_streams(
     architecture: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("model") / "tiny.gguf"
