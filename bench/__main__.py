@@ -28,13 +28,13 @@ from adapterd.store import Store
 from adapterd.system.blas import preload_environment
 from bench import results, tables
 from bench.architectures import architectures
+from bench.distributed import distributed
 from bench.grids import grids
 from bench.merging import merge_growth, merge_speed
 from bench.ollama import ollama_binary
 from bench.opening import opening
-from bench.packed import exact_weights
+from bench.quantized_layers import exact_weights
 from bench.resume import resume
-from bench.together import distributed
 from bench.training import retrain, training
 
 ROOT = Path(__file__).parent.parent

@@ -26,10 +26,10 @@ from adapterd.config import Preferences, TrainingSettings
 from adapterd.demo.newsroom import FAULTS, items
 from adapterd.demo.stage import small_model
 from adapterd.system.blas import preload_environment
-from adapterd.training.adapter_layers import attach_adapter, begin_at
+from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.data import whole_model
-from adapterd.training.hidden_state_cache import KeptStates
-from adapterd.training.preferences import VALIDATION_PAIRS, Pair, read_pairs, references
+from adapterd.training.hidden_state_cache import HiddenStateCache
+from adapterd.training.preferences import VALIDATION_PAIRS, PreferencePair, read_pairs, reference_margins
 from adapterd.training.train import train
 from bench import results
 
@@ -80,30 +80,30 @@ def learned(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         examples = [{"ids": pair["chosen"], **pair} for pair in sets["pairs"]]
         (folder / "train.jsonl").write_text("\n".join(map(json.dumps, examples)))
         (folder / "validation.jsonl").write_text("")
-        states = KeptStates(folder / "states", 1 << 30)
-        result = train(GgufFile.open(small_model()), folder, SETTINGS, folder / "out", lambda _: None, states=states)
+        states = HiddenStateCache(folder / "states", 1 << 30)
+        result = train(GgufFile.open(small_model()), folder, SETTINGS, folder / "out", lambda _: None, cache=states)
         held = list(read_pairs(folder / VALIDATION_PAIRS))
         likelier = [_likelier(held, adapter) for adapter in (None, folder / "out")]
         curve = [json.loads(line) for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
-    judged = [point for point in curve if point["preference_accuracy"] is not None]
+    judged = [point for point in curve if point["rewards_accuracies"] is not None]
     return {
         "pairs": len(sets["pairs"]), "held_out": held_out, "steps": result.steps,
-        "accuracy": [round(point["preference_accuracy"], 3) for point in (judged[0], judged[-1])],
-        "margin": [round(point["preference_margin"], 3) for point in (judged[0], judged[-1])],
+        "accuracy": [round(point["rewards_accuracies"], 3) for point in (judged[0], judged[-1])],
+        "margin": [round(point["rewards_margins"], 3) for point in (judged[0], judged[-1])],
         "likelier": [round(share, 3) for share in likelier],
-        "best_accuracy": round(result.preference_accuracy or 0.0, 3), "seconds": round(result.seconds),
+        "best_accuracy": round(result.rewards_accuracies or 0.0, 3), "seconds": round(result.seconds),
     }  # fmt: skip
 
 
-def _likelier(pairs: Sequence[Pair], adapter: Path | None) -> float:
+def _likelier(pairs: Sequence[PreferencePair], adapter: Path | None) -> float:
     """The share of pairs whose better answer the model finds likelier than the worse one, by token."""
     model = load_mlx_model(GgufFile.open(small_model()), dtype=mx.float32)
     if adapter:
         attach_adapter(model, SETTINGS)
-        begin_at(model, SETTINGS, adapter)
+        load_adapter_weights(model, SETTINGS, adapter)
     model.eval()
     settings = replace(SETTINGS, length_normalised=True)
-    margins = references(model, pairs, whole_model, settings, lambda _: None)
+    margins = reference_margins(model, pairs, whole_model, settings, lambda _: None)
     return sum(margin > 0 for margin in margins) / len(margins)
 
 

@@ -21,7 +21,7 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
 from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from bench import dpo, results
 from bench.training import ROOT, environment
@@ -61,9 +61,9 @@ def _measured(folder: Path, given: Sequence[Example], which: str, size: int, epo
         (data / "validation.jsonl").write_text(_lines(given[:UNSEEN]), encoding="utf-8")
         (data / "train.jsonl").write_text(_lines(given[UNSEEN : UNSEEN + size]), encoding="utf-8")
     settings = replace(SETTINGS, learning_rate=rate, epochs=epochs)
-    states = KeptStates(folder / "states", 1 << 31)
+    states = HiddenStateCache(folder / "states", 1 << 31)
     result = train(
-        GgufFile.open(small_model()), data, settings, out, lambda _: None, base_digest="small", states=states
+        GgufFile.open(small_model()), data, settings, out, lambda _: None, base_digest="small", cache=states
     )  # fmt: skip
     found = {
         "set": which, "examples": size, "epochs": epochs, "rate": rate, "trained_at": result.learning_rate,

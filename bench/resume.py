@@ -18,7 +18,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.demo.stage import small_model
 from adapterd.training.checkpoint import Pace
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress
 from adapterd.training.train import train
 from bench.training import ROOT, environment, write_examples
@@ -93,7 +93,7 @@ def main() -> None:
 
     train(
         GgufFile.open(small_model()), folder / "data", SETTINGS, folder / out, tell,
-        base_digest="small", states=KeptStates(folder / "states", 1 << 30), pace=EVERY_STEP,
+        base_digest="small", cache=HiddenStateCache(folder / "states", 1 << 30), pace=EVERY_STEP,
     )  # fmt: skip
 
 

@@ -186,7 +186,7 @@ def _dpo(sets: Measured) -> str:
 
 
 def _exact_weights(types: Measured) -> str:
-    header = ("base", "largest difference of a logit", "largest logit", "file, MB", "dequantised, MB", "packed, MB")
+    header = ("base", "largest difference of a logit", "largest logit", "file, MB", "dequantised, MB", "quantised, MB")
     columns = (
         ("max_logit_diff", _decimal), ("max_logit", _decimal), ("file_mb", _whole), ("plain_mb", _whole),
         ("packed_mb", _whole),

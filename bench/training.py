@@ -30,9 +30,9 @@ from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
 from adapterd.system.blas import preload_environment
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import Example, training_batches
-from adapterd.training.hidden_state_cache import KeptStates
-from adapterd.training.learning_rate import Plan
+from adapterd.training.data import CompletionExample, training_batches
+from adapterd.training.hidden_state_cache import HiddenStateCache
+from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
 
@@ -91,7 +91,7 @@ def write_examples(folder: Path, count: int, prompt: int, completion: int) -> No
     write_dataset(folder, examples(count, prompt, completion))
 
 
-def write_dataset(folder: Path, given: list[Example]) -> None:
+def write_dataset(folder: Path, given: list[CompletionExample]) -> None:
     """A dataset of these examples, none to validate with."""
     folder.mkdir()
     lines = [json.dumps({"ids": e.ids, "prompt_tokens": e.prompt_tokens, "record": e.record}) for e in given]
@@ -99,14 +99,14 @@ def write_dataset(folder: Path, given: list[Example]) -> None:
     (folder / "validation.jsonl").write_text("", encoding="utf-8")
 
 
-def examples(count: int, prompt: int = PROMPT, completion: int = COMPLETION) -> list[Example]:
+def examples(count: int, prompt: int = PROMPT, completion: int = COMPLETION) -> list[CompletionExample]:
     """Stretches of what the newsroom writes."""
     tokenizer, ids = Tokenizer.open(small_model()), list[int]()
     length = prompt + completion
     for item in items(count * 8, seed=1):
         ids += tokenizer.encode_continuation(f"{item.prompt}\n{item.answer}\n")
     stretches = [tuple(ids[start : start + length]) for start in range(0, count * length, length)]
-    return [Example(stretch, prompt, str(number)) for number, stretch in enumerate(stretches)]
+    return [CompletionExample(stretch, prompt, str(number)) for number, stretch in enumerate(stretches)]
 
 
 class Told(TrainingCallback):  # type: ignore[misc]
@@ -124,7 +124,7 @@ class Told(TrainingCallback):  # type: ignore[misc]
 def stock(steps: int | None = None) -> dict[str, Any]:
     """mlx-lm's trainer, over all steps or so many."""
     given = examples(EXAMPLES)
-    plan = Plan.of(SETTINGS, len(given))
+    plan = TrainingSchedule.of(SETTINGS, len(given))
     steps = steps or plan.steps
     model = load_mlx_model(GgufFile.open(small_model()), dtype=mx.float32)
     attach_adapter(model, SETTINGS)
@@ -178,7 +178,7 @@ def again() -> dict[str, float]:
     return {"first_s": first_s, "second_s": second_s, "examples": EXAMPLES, "new": NEWER}
 
 
-def _train(folder: Path, name: str, given: list[Example]) -> tuple[TrainingResult, dict[int, float]]:
+def _train(folder: Path, name: str, given: list[CompletionExample]) -> tuple[TrainingResult, dict[int, float]]:
     """What our loop makes of the examples, and the seconds from when the model was there to the end of each
     step."""
     data = folder / f"{name}-data"
@@ -193,7 +193,7 @@ def _train(folder: Path, name: str, given: list[Example]) -> tuple[TrainingResul
 
     result = train(
         GgufFile.open(small_model()), data, SETTINGS, folder / name, report,
-        base_digest="small", states=KeptStates(folder / "states", CACHE_BYTES),
+        base_digest="small", cache=HiddenStateCache(folder / "states", CACHE_BYTES),
     )  # fmt: skip
     ended[result.steps] = time.perf_counter()
     return result, {step: end - began[0] for step, end in ended.items()}

@@ -246,7 +246,7 @@ _SAID: dict[str, Callable[[dict[str, Any]], str]] = {
     "step": lambda told: f"step {told['step']} of {told['steps']}",
     "loss": lambda told: f"loss {told['loss']:.3f}",
     "validation_loss": lambda told: f"val {told['validation_loss']:.3f}",
-    "preference_accuracy": lambda told: f"{told['preference_accuracy']:.0%} of pairs right",
+    "rewards_accuracies": lambda told: f"{told['rewards_accuracies']:.0%} of pairs right",
     "tokens_per_s": lambda told: f"{told['tokens_per_s']:.0f} tok/s",
     "peak_memory_bytes": lambda told: f"{told['peak_memory_bytes'] / 1e9:.1f} GB",
     "remaining_s": lambda told: time_left(told["remaining_s"]),

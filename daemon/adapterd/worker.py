@@ -4,58 +4,38 @@ import errno
 import json
 import os
 import sys
-import threading
-import time
 import traceback
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from adapterd.errors import AdapterdError, NoSpaceError, StageError
-from adapterd.formats.run_folder import PLAN, RESULTS
+from adapterd.formats.run_folder import PLAN, RESULTS, TRAINING_JOB
 from adapterd.home import PRIVATE_UMASK, Home
+from adapterd.providers.provider import JobId
 from adapterd.runs.plan import Plan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import STAGES
 from adapterd.serialization import from_plain, to_plain
+from adapterd.system.child.messages import Channel, end_with_parent
 
 REPORT_EVERY_S = 0.25
-
-
-class Channel:
-    """JSON lines to the parent. Libraries that print do so to standard error, so that they cannot break the lines."""
-
-    def __init__(self) -> None:
-        self._out: IO[str] = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        os.dup2(2, 1)
-        self._last = 0.0
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one line at once."""
-        self._out.write(json.dumps(message) + "\n")
-        self._out.flush()
-
-    def report(self, share: float, **more: Any) -> None:
-        """Send progress, a few times per second at most."""
-        if time.monotonic() - self._last >= REPORT_EVERY_S or share >= 1:
-            self._last = time.monotonic()
-            self.send({"progress": {"share": round(share, 4), **more}})
 
 
 def main() -> int:
     """Run the stage named on the command line; the exit status only matters if no result was sent."""
     stage_name, folder = sys.argv[1], Path(sys.argv[2])
     os.umask(PRIVATE_UMASK)
-    channel = Channel()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    channel = Channel(REPORT_EVERY_S)
+    end_with_parent()
     try:
         result = _run(stage_name, folder, channel)
     except Exception as exc:
         error = _as_error(exc, stage_name, folder)
         if error is not exc:
             traceback.print_exc()
-        channel.send({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}})
+        channel.send_error(error)
     else:
-        channel.send({"result": result})
+        channel.send_result(result)
     return 0
 
 
@@ -80,15 +60,16 @@ def _run(stage_name: str, folder: Path, channel: Channel) -> Any:
     stage = next(stage for stage in STAGES if stage.name == stage_name)
     plan = from_plain(json.loads((folder / PLAN).read_text(encoding="utf-8")), Plan)
     results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    job = Job(plan=plan, folder=folder, home=Home.locate(), results=results, report=channel.report)
+    job = Job(
+        plan=plan, folder=folder, home=Home.locate(), results=results, report=channel.report,
+        training_job=_training_job(folder), submitted=lambda job_id: channel.announce(share=0.0, job_id=job_id),
+    )  # fmt: skip
     return to_plain(stage.run(job))
 
 
-def _end_with_parent() -> None:
-    """Standard input closes when the parent is gone, however it went."""
-    while os.read(0, 1):
-        pass
-    os._exit(3)
+def _training_job(folder: Path) -> JobId | None:
+    file = folder / TRAINING_JOB
+    return JobId(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 if __name__ == "__main__":

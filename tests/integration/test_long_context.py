@@ -10,7 +10,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.merging.examples import Samples, read_examples
 from adapterd.merging.merge import merge
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
@@ -36,8 +36,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("context", [512, 1024])
 def test_the_adapter_is_what_the_served_context_shows(phi: Path, dataset: Path, tmp_path: Path, context: int) -> None:
-    base, states = GgufFile.open(phi, context_tokens=context), KeptStates(phi.parent / "states", 1 << 30)
-    train(base, dataset, SETTINGS, tmp_path / "adapter", lambda _: None, base_digest="sha256:phi", states=states)
+    base, states = GgufFile.open(phi, context_tokens=context), HiddenStateCache(phi.parent / "states", 1 << 30)
+    train(base, dataset, SETTINGS, tmp_path / "adapter", lambda _: None, base_digest="sha256:phi", cache=states)
     train_set, held_out = (read_examples(dataset / f"{name}.jsonl") for name in ("train", "validation"))
     merged = merge(
         phi, tmp_path / "adapter", tmp_path / "candidate.gguf", samples=Samples(train_set, held_out),
@@ -59,7 +59,7 @@ def test_states_below_the_adapter_are_not_shared_by_both_sides(phi: Path, datase
     for name, context, folder in (("short", 512, "a"), ("long", 1024, "a"), ("long alone", 1024, "b")):
         result = train(
             GgufFile.open(phi, context_tokens=context), dataset, SETTINGS, tmp_path / name, lambda _: None,
-            base_digest="sha256:phi", states=KeptStates(tmp_path / folder, 1 << 30),
+            base_digest="sha256:phi", cache=HiddenStateCache(tmp_path / folder, 1 << 30),
         )  # fmt: skip
         losses[name] = result.first_validation_loss
     assert losses["long"] == losses["long alone"]

@@ -21,7 +21,7 @@ import pytest
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.training.checkpoint import CHECKPOINT, Pace
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
 from tests.support.children import quick_children
@@ -54,7 +54,7 @@ class Place:
 
         result = train(
             base, self.folder / "dataset", self.settings, self.folder / out, report,
-            states=KeptStates(self.folder / "states", 1 << 30), pace=self.pace,
+            cache=HiddenStateCache(self.folder / "states", 1 << 30), pace=self.pace,
         )  # fmt: skip
         if tell:
             tell.send(result)

@@ -19,7 +19,7 @@ from adapterd.merging.import_adapter import import_adapter
 from adapterd.merging.merge import merge
 from adapterd.merging.updates import WEIGHTS, read_adapter
 from adapterd.training.checkpoint import Pace
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
 from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
@@ -63,8 +63,8 @@ def killed(progress: TrainingProgress) -> None:
 def trained(
     base: Path, dataset: Path, out: Path, mode: str, report: Callable[[TrainingProgress], object] = lambda _: None
 ) -> TrainingResult:
-    states = KeptStates(out.parent / "states", 1 << 30)
-    return train(GgufFile.open(base), dataset, settings(mode), out, report, states=states, pace=EVERY_STEP)
+    states = HiddenStateCache(out.parent / "states", 1 << 30)
+    return train(GgufFile.open(base), dataset, settings(mode), out, report, cache=states, pace=EVERY_STEP)
 
 
 def stored(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtime import Runtime, ServedModel
 from adapterd.serving.runtimes import fingerprint, pinned_base, runtime_for
 from adapterd.serving.tags import ModelTags
-from adapterd.system import child_process as child
+from adapterd.system.child import call as child
 from adapterd.system.files import write_atomic
 
 

@@ -115,7 +115,9 @@ class TrainingSettings:
     make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
     With `preferences`, answers are also learned in pairs, better over worse: `beta` says how far the model may move for
     that, `length_normalised` counts likelihoods by token, and the better answers are learned with `sft_weight`.
-    `hosts` are the addresses of machines that train together, of which the first is this one.
+    `provider` names the training provider; unset, it is `mlx-hosts` where there are `hosts`, else `local`. `hosts` are
+    the addresses of machines for a distributed training, of which the first is this one. With `data_may_leave`, the
+    examples may be sent to a provider that trains elsewhere.
     """
 
     rank: Annotated[int, Range(1, 1024)] = 16
@@ -138,7 +140,9 @@ class TrainingSettings:
     length_normalised: bool = False
     sft_weight: Annotated[float, Range(0.0, 100)] = 1.0
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    provider: str | None = None
     hosts: Addresses = ()
+    data_may_leave: bool = False
 
 
 @dataclass(frozen=True)

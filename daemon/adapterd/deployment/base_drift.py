@@ -10,7 +10,7 @@ from adapterd.serving import usable_base
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import is_file, served_base
 from adapterd.serving.tags import ModelTags, full_name
-from adapterd.system import child_process as child
+from adapterd.system.child import call as child
 from adapterd.system.files import write_atomic
 from adapterd.system.locks import tags_lock
 

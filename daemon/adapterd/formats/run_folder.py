@@ -3,6 +3,8 @@
 PLAN = "plan.json"
 RECORDS = "records.jsonl"
 RESULTS = "results.json"
+TRAINING_JOB = "training-job.txt"
+"""The id of the job at the training provider, as the journal has it; no file without one."""
 GIVEN = "given"
 """The folder of an adapter that was given."""
 CANDIDATE = "candidate.gguf"

@@ -13,6 +13,7 @@ from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
+from adapterd.providers.registry import described
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import pinned_base, runtime_for
@@ -123,6 +124,7 @@ def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, ask
         yield Check("fault", name, str(exc), f"correct it in {home.config_file}")
     inbox = model.feedback or home.inbox(name)
     yield _path(name, "feedback folder", inbox, Path.is_dir, f"mkdir -p '{inbox}'")
+    yield _provider(home, name, model)
     if model.schema:
         yield _path(name, "schema", model.schema, Path.is_file, "correct `schema` in the configuration")
     if not asked:
@@ -134,6 +136,13 @@ def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, ask
         yield _live(home, runtime, name)
     except AdapterdError as exc:
         yield Check("fault", name, str(exc), exc.hint)
+
+
+def _provider(home: Home, name: str, model: ModelSettings) -> Check:
+    try:
+        return Check("ok", name, described(model.training))
+    except AdapterdError as exc:
+        return Check("fault", name, str(exc), f"{exc.hint}, in {home.config_file}")
 
 
 def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: str) -> Check:

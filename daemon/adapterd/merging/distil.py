@@ -196,7 +196,7 @@ class _Student:
                 own[module].weight = mx.array(self._draft.values(tensor))
             put(self.model, layers)
             try:
-                with Blocks.only(self.model, first, sparing=self.weight_bytes > SPARING_BYTES) as blocks:
+                with Blocks.only(self.model, first, gradient_checkpointing=self.weight_bytes > SPARING_BYTES) as blocks:
                     yield blocks
             finally:
                 put(self.model, {name: own[name] for name in layers})

@@ -15,7 +15,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.llama_model import LlamaModel, rounds_activations
 from adapterd.base.gguf.lora_gguf import write_lora
 from adapterd.base.hyperparameters import has_two_factors, is_long, original_context
-from adapterd.base.mlx.dequantized import VALUE_BYTES, write_expanded
+from adapterd.base.mlx.dequantized import VALUE_BYTES, write_dequantized
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example
 from adapterd.merging.updates import Update
@@ -156,7 +156,7 @@ def comparable(draft: Draft, updates: Sequence[Update]) -> Iterator[tuple[Path, 
     try:
         for path, values in ((served, draft.base.values), (merged, draft.values)):
             path.touch(PRIVATE_FILE)
-            write_expanded(path, draft.base, {name: partial(values, name) for name in tensors})
+            write_dequantized(path, draft.base, {name: partial(values, name) for name in tensors})
         yield served, merged
     finally:
         served.unlink(missing_ok=True)

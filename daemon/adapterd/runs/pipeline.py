@@ -19,6 +19,8 @@ from adapterd.evaluation.verdict import Decision
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, PLAN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
+from adapterd.providers.registry import training_provider
+from adapterd.runs import training_jobs
 from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
 from adapterd.runs.reuse import changed_since, finished_stage, reusable_run
 from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
@@ -96,6 +98,8 @@ class Pipeline:
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
             self.notify(sentence)
         settings = self.settings.models[model]
+        if given is None:
+            training_provider(settings.training)  # raises if it is unknown or not allowed
         pinned = pinned_base(runtime, model, settings)
         base = proven_base(self.home, self.settings, runtime, model, pinned, self.notify)
         wanted = plan_fingerprint(model, settings, base, given)
@@ -169,6 +173,7 @@ class Pipeline:
             self.store.runs.set_state(run.id, RunState.ABANDONED, error=reason)
             self.store.events.add("run.abandoned", text, model=run.model)
         self.notify(text)
+        training_jobs.give_up(self.store, run.id)
         self._tidy(run)
 
     def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, Plan, bool]:
@@ -250,12 +255,15 @@ class Pipeline:
     def _run_stage(self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
         folder = self.home.run(run.id)
         write_atomic(folder / RESULTS, json.dumps(results))
+        training_jobs.hand_to_worker(self.store, run.id, folder, stage.name, key)
         self.store.runs.start_stage(run.id, stage.name, key)
         self.listen(stage.name, {"share": 0.0})
 
         started = time.monotonic()
 
         def report(progress: dict[str, Any]) -> None:
+            if job_id := progress.pop("job_id", None):
+                training_jobs.remember(self.store, run.id, plan.settings.training, job_id)
             progress = with_time_left(progress, time.monotonic() - started)
             self.store.runs.report_stage(run.id, stage.name, progress)
             self.listen(stage.name, progress)
@@ -268,6 +276,8 @@ class Pipeline:
             result = run_stage(stage.name, folder, self.home, report=report, limits=limits)
         except AdapterdError as exc:
             self.store.runs.finish_stage(run.id, stage.name, error=str(exc))
+            if not exc.passing:
+                training_jobs.give_up(self.store, run.id)
             raise
         self._record(run, plan, stage, result)
         self.listen(stage.name, {"share": 1.0})

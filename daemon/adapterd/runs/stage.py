@@ -16,6 +16,7 @@ from adapterd.serving.runtimes import fingerprint, runtime_for
 from adapterd.serving.tags import ModelTags
 
 if TYPE_CHECKING:
+    from adapterd.providers.provider import JobId
     from adapterd.store import Store
     from adapterd.store.runs import Run
 
@@ -27,13 +28,18 @@ Results = Mapping[str, Result]
 
 @dataclass(frozen=True)
 class Job:
-    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing."""
+    """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing.
+
+    `training_job` is the job that the training provider has been given, if any; `submitted` takes the id of a new one.
+    """
 
     plan: Plan
     folder: Path
     home: Home
     results: Results
     report: Callable[..., object] = field(default=lambda _share, **_more: None)
+    training_job: "JobId | None" = None
+    submitted: "Callable[[JobId], object]" = field(default=lambda _job_id: None)
 
     def result(self, stage: str, kind: type[T]) -> T:
         """What an earlier stage gave back."""

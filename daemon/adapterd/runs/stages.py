@@ -96,30 +96,24 @@ def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
 
 def training(job: Job) -> Any:
     """Encoded sets → the best adapter."""
-    from adapterd.base.gguf.gguf_file import GgufFile
-    from adapterd.training.distributed.launch import train_together
-    from adapterd.training.hidden_state_cache import KeptStates
-    from adapterd.training.train import train
+    from adapterd.providers.provider import TrainingJob
+    from adapterd.providers.registry import training_provider
+    from adapterd.providers.run_job import run_job
 
     base, settings = job.plan.base, job.plan.settings.training
-    context = job.plan.settings.evaluation.num_ctx
-    out, states = make_private(job.adapter), job.home.states
-    start = job.home.version(job.plan.model, job.plan.start) if job.plan.start else None
-    if settings.hosts:
-        return train_together(
-            base.gguf, job.dataset, settings, out, job.report, base_digest=base.digest, context_tokens=context,
-            states=states, start=start,
-        )  # fmt: skip
-    return train(
-        GgufFile.open(base.gguf, context_tokens=context),
-        job.dataset,
-        settings,
-        out,
-        lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+    training_job = TrainingJob(
+        id=job.plan.run_id,
+        base=base.gguf,
         base_digest=base.digest,
-        states=KeptStates(states, int(settings.cache_gb * 1e9)),
-        start=start,
+        context_tokens=job.plan.settings.evaluation.num_ctx,
+        dataset=job.dataset,
+        settings=settings,
+        out=make_private(job.adapter),
+        cache=job.home.states,
+        start=job.home.version(job.plan.model, job.plan.start) if job.plan.start else None,
+        report=lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
     )
+    return run_job(training_provider(settings), training_job, job.training_job, job.submitted)
 
 
 def merging(job: Job) -> Any:

@@ -185,6 +185,10 @@ MIGRATIONS: tuple[str, ...] = (
     FROM outlooks;
     DROP TABLE outlooks;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN training_provider TEXT;
+    ALTER TABLE runs ADD COLUMN training_job TEXT;
+    """,
 )
 
 

@@ -38,6 +38,7 @@ class Run:
 
     `adapter_source` is the folder of the adapter that it registers, None for a run that trains one. `attempts` counts
     transient failures; at `retry_at` the daemon tries again. `cancelled` is why somebody asked it to end.
+    `training_job` is the id of its training at the `training_provider`, while it has one there.
     """
 
     id: str
@@ -55,6 +56,8 @@ class Run:
     attempts: int = 0
     retry_at: datetime | None = None
     cancelled: str | None = None
+    training_provider: str | None = None
+    training_job: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,12 @@ class Runs:
     def set_version(self, run_id: str, version: str) -> None:
         """Remember which version the run makes."""
         self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
+
+    def set_training_job(self, run_id: str, provider: str | None, job_id: str | None) -> None:
+        """Remember the job at a training provider that the run waits for, or that there is none."""
+        self._database.execute(
+            "UPDATE runs SET training_provider = ?, training_job = ? WHERE id = ?", (provider, job_id, run_id)
+        )
 
     def last_learned_id(self, model: str) -> int:
         """The newest feedback id that a finished training has taken into account, 0 if none has."""

@@ -5,11 +5,12 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
 
 from adapterd.config import ScheduleSettings
+from adapterd.providers.provider import Needs
 from adapterd.system.machine import Power, available_memory_bytes, file_system, free_bytes, memory_is_short, power
 
 RUN_FOLDER_BYTES = 256 << 20
@@ -63,6 +64,15 @@ def disks(needs: Iterable[tuple[Path, int]]) -> tuple[Disk, ...]:
         if needed > largest.get(system, (folder, -1))[1]:
             largest[system] = (folder, needed)
     return tuple(Disk(folder, free_bytes(folder), needed) for folder, needed in largest.values())
+
+
+def as_needed(needs: Needs, wanted: ScheduleSettings, found: MachineState) -> tuple[ScheduleSettings, MachineState]:
+    """What a run is to wait for, and how the machine is, where its training provider needs less of this machine."""
+    if not needs.ac_power:
+        wanted = replace(wanted, on_ac_power=False)
+    if not needs.memory:
+        found = replace(found, memory_needed_bytes=min(found.memory_needed_bytes, MEMORY_FLOOR_BYTES))
+    return wanted, found
 
 
 def blockers(wanted: ScheduleSettings, found: MachineState) -> list[str]:

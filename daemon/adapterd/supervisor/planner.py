@@ -13,6 +13,7 @@ from adapterd.config import BaseChange, ModelSettings, Settings
 from adapterd.deployment.base_drift import drifted_to, repin
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
+from adapterd.providers.registry import training_provider
 from adapterd.scheduling.demand import NewRecords
 from adapterd.scheduling.schedule import Schedule
 from adapterd.serving.runtime import Runtime
@@ -22,7 +23,7 @@ from adapterd.store import Store
 from adapterd.store.runs import RunState
 from adapterd.store.schedule_state import DueReason, ScheduleState
 from adapterd.supervisor.activity import Activity
-from adapterd.supervisor.admission import blockers, measure_machine
+from adapterd.supervisor.admission import as_needed, blockers, measure_machine
 from adapterd.supervisor.runner import Wanted
 
 ADMIT_EVERY = timedelta(seconds=20)
@@ -92,11 +93,12 @@ class Planner:
                 return []  # of a runtime elsewhere nothing can be told; the run itself says what is missing
             idle_s = self._activity.idle_s(runtime, now)
             found = measure_machine(now.astimezone(), idle_s, base, base.stat().st_size, self.home.root)
+            needs = training_provider(self.settings.models[name].training).needs
         except (NotFoundError, RuntimeRefusedError):
             return []  # the base's tag is gone or damaged: a run puts it back first, or says what is missing
         except (AdapterdError, OSError) as exc:
             return [str(exc)]
-        return blockers(self.settings.models[name].schedule, found)
+        return blockers(*as_needed(needs, self.settings.models[name].schedule, found))
 
     def _due(self) -> list[tuple[str, ScheduleState]]:
         states = [(name, self.store.schedule_state.get(name)) for name in self.settings.models]

@@ -40,7 +40,7 @@ def save_adapter(model: nn.Module, settings: TrainingSettings, folder: Path) -> 
     write_atomic(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
-def begin_at(model: nn.Module, settings: TrainingSettings, folder: Path) -> None:
+def load_adapter_weights(model: nn.Module, settings: TrainingSettings, folder: Path) -> None:
     """Give the attached adapter the weights of another one; raises InputError where that is damaged or of another
     kind."""
     try:

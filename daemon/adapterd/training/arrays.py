@@ -1,4 +1,4 @@
-"""Everything of a training that is arrays: the adapter's weights, the optimiser's state, the random generator's key."""
+"""The arrays of a checkpoint: the adapter's weights, the optimiser's state, the random generator's key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,16 +15,16 @@ from adapterd.errors import InputError
 _MODEL, _OPTIMIZER, _RANDOM = "model/", "optimizer/", "random"
 
 
-def gather(model: nn.Module, optimizer: optim.Optimizer) -> dict[str, mx.array]:
-    """All of them by name; of the model, what is trained."""
+def collect_arrays(model: nn.Module, optimizer: optim.Optimizer) -> dict[str, mx.array]:
+    """All of them by name; of the model, the trainable parameters."""
     weights = _named(_MODEL, model.trainable_parameters())
     return weights | _named(_OPTIMIZER, optimizer.state) | {_RANDOM: random_key()}
 
 
-def put_back(arrays: Mapping[str, mx.array], model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Be where the training was that they were gathered from; raises InputError, and changes nothing, unless these are
-    all the arrays of this model and its optimiser, which is to be initialised, and no others."""
-    if fault := mismatch(arrays, gather(model, optimizer)):
+def restore_arrays(arrays: Mapping[str, mx.array], model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Restore model, optimiser and random generator; raises InputError, changing nothing, unless these are exactly the
+    arrays of this model and its initialised optimiser."""
+    if fault := mismatch(arrays, collect_arrays(model, optimizer)):
         raise InputError(f"the checkpoint is not of this training: {fault}")
     put_weights(model, dict(_under(_MODEL, arrays)))
     optimizer.state = tree_unflatten(_under(_OPTIMIZER, arrays))

@@ -1,7 +1,7 @@
-"""Checkpoints: all that a training is after one step, in one file, so that one that was killed goes on from there.
+"""Checkpoints: the whole state of a training after a step, in one file, from which a killed training resumes.
 
-The file is safetensors with the SHA-256 of its bytes behind it, in hex. It comes into being by one rename, so weights
-and optimiser are never of two steps, and the one before stays until then.
+The file is safetensors followed by the SHA-256 of its bytes in hex. It is written beside the last one and renamed over
+it, so weights and optimiser are always of the same step, and there is a checkpoint at every moment.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ CHECKPOINT = "checkpoint.safetensors"
 FORMAT = 2
 """1 had other names of the weights where they were trained with gradient checkpointing, and no optimiser's state before
 the first step."""
-_FILE, _IDENTITY, _TALLY = "file/", "identity", "tally"
+_FILE, _IDENTITY, _STATE = "file/", "identity", "tally"
 _DIGEST_BYTES = 64
-_MERE_MEANS = ("cache_gb", "gradient_checkpointing", "hosts")
-"""Settings that make no difference to what is learned, but for rounding."""
+_NOT_LEARNED = ("cache_gb", "gradient_checkpointing", "hosts", "provider", "data_may_leave")
+"""Settings that change nothing of what is learned, but for rounding."""
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ DEFAULT_PACE = Pace()
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after one step: numbers that JSON can hold, arrays by name, and files beside it by name."""
+    """A training after one step: the numbers of a TrainerState, arrays by name, and files beside it by name."""
 
-    tally: dict[str, Any]
+    state: dict[str, Any]
     arrays: dict[str, mx.array]
     files: dict[str, bytes]
 
@@ -76,7 +76,7 @@ def identity(
         "version of MLX": [version("mlx"), version("mlx-lm")],
         "device": mx.default_device().type.name,
         "base model": base_digest,
-        "settings": {name: value for name, value in asdict(settings).items() if name not in _MERE_MEANS},
+        "settings": {name: value for name, value in asdict(settings).items() if name not in _NOT_LEARNED},
         "number of blocks computed beforehand": below,
         "adapter to begin at": sha256_file(start / WEIGHTS) if start and (start / WEIGHTS).exists() else None,
         "examples": [sha256_file(file) for file in files if file.exists()],
@@ -132,7 +132,7 @@ class CheckpointFile:
 
     def _write(self, checkpoint: Checkpoint) -> None:
         files = {_FILE + name: mx.array(np.frombuffer(data, np.uint8)) for name, data in checkpoint.files.items()}
-        metadata = {_IDENTITY: json.dumps(self._identity), _TALLY: json.dumps(checkpoint.tally)}
+        metadata = {_IDENTITY: json.dumps(self._identity), _STATE: json.dumps(checkpoint.state)}
         with atomic_path(self.path) as partial:
             with partial.open("wb") as file:
                 mx.save_safetensors(file, checkpoint.arrays | files, metadata)
@@ -154,7 +154,7 @@ class CheckpointFile:
         mx.eval(arrays)
         files = {name.removeprefix(_FILE): arrays.pop(name) for name in list(arrays) if name.startswith(_FILE)}
         return Checkpoint(
-            tally=json.loads(metadata[_TALLY]),
+            state=json.loads(metadata[_STATE]),
             arrays=arrays,
             files={name: np.array(data).tobytes() for name, data in files.items()},
         )

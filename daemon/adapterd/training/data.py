@@ -1,11 +1,11 @@
-"""Examples from a dataset folder, and the batches a training step takes."""
+"""Prompt-completion examples of a dataset folder, and the batches that a training step takes."""
 
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -14,7 +14,7 @@ import numpy as np
 from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import TrainingSettings
 from adapterd.errors import InputError, NotEnoughDataError
-from adapterd.training.process_group import Ranks
+from adapterd.training.process_group import ProcessGroup
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 _WINDOW_BATCHES = 16
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Example:
+class CompletionExample:
     """A prompt and the completion to learn, as one row of ids; `record` is the hash of the feedback record, `weight`
-    how often it counts."""
+    the factor of its loss."""
 
     ids: tuple[int, ...]
     prompt_tokens: int
@@ -36,15 +36,15 @@ class Example:
         if not 1 <= self.prompt_tokens < len(self.ids):
             raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave nothing to learn from")
         if not (math.isfinite(self.weight) and self.weight > 0):
-            raise ValueError(f"it counts {self.weight} times")
+            raise ValueError(f"its weight is {self.weight}, not a number above 0")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The two sets of one training; `validation` may be empty."""
+    """The training and the validation set of one training; `validation` may be empty."""
 
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
+    train: tuple[CompletionExample, ...]
+    validation: tuple[CompletionExample, ...]
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
@@ -55,21 +55,53 @@ class Dataset:
         return cls(train, validation)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples side by side, padded to the longest, and where in them there is loss.
+class TrainingBatch(Protocol):
+    """What a training step learns from: a CompletionBatch or a PreferenceBatch."""
 
-    `inputs` are ids (examples, positions), int32. From position `start` on there is something to learn in one of them;
-    `positions` index the flattened inputs from there on, at each id whose successor is learned. `targets` are those
-    successors, which count as `weights` say, fp32; None is once each. `weight` is what the sum of their losses is
-    divided by: their own count, or that of an average batch of the set.
+    @property
+    def weight(self) -> float:
+        """What the sum of its losses is divided by."""
+
+    @property
+    def tokens(self) -> int:
+        """Ids without padding."""
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The hashes of the feedback records that it is made of."""
+
+    @property
+    def mean_factor(self) -> float:
+        """The factor that makes its loss a mean over its own targets or pairs."""
+
+    def shard(self, group: ProcessGroup) -> "TrainingBatch | None":
+        """The part of it that this process computes; None if that is empty."""
+
+    def parts(self, tokens: int) -> "Sequence[TrainingBatch]":
+        """Micro-batches of at most `tokens` ids, padding included."""
+
+    def divided(self, count: int) -> "Sequence[TrainingBatch]":
+        """At most `count` parts of about the same size."""
+
+    def loss(self, model: nn.Module, forward: "Forward", settings: TrainingSettings) -> mx.array:
+        """Its loss, a scalar, fp32."""
+
+
+@dataclass(frozen=True)
+class CompletionBatch:
+    """Examples padded to the longest of them, with the positions whose successors are the targets of the loss.
+
+    `inputs` are ids (examples, positions), int32. The first target of any example stands behind position `start`;
+    `positions` (targets,) index the flattened inputs from `start` on, `targets` (targets,) are the ids to predict
+    there, and `weights` (targets,), fp32, their factors in the loss; None is 1 each. `weight` is what the sum of their
+    losses is divided by: their own count, or that of an average batch of the set.
     """
 
     inputs: mx.array
     start: int
     positions: mx.array
     targets: mx.array
-    examples: tuple[Example, ...]
+    examples: tuple[CompletionExample, ...]
     weight: float
     weights: mx.array | None = None
 
@@ -80,16 +112,16 @@ class Batch:
 
     @property
     def mean_factor(self) -> float:
-        """What its loss has to be multiplied by to be a mean over its own targets."""
-        return self.weight / counted(self.examples)
+        """The factor that makes its loss a mean over its own targets."""
+        return self.weight / total_weight(self.examples)
 
     @property
     def records(self) -> tuple[str, ...]:
-        """The hashes of the feedback records that they come from."""
+        """The hashes of the feedback records that the examples come from."""
         return tuple(example.record for example in self.examples)
 
     @classmethod
-    def of(cls, examples: Sequence[Example], *, weight: float | None = None) -> "Batch":
+    def of(cls, examples: Sequence[CompletionExample], *, weight: float | None = None) -> "CompletionBatch":
         """Its loss is the mean over its own targets, or their sum by `weight`.
 
         Padding stands behind the ids, where causal attention keeps it from having any effect.
@@ -110,35 +142,35 @@ class Batch:
             positions=mx.array(positions, mx.int32),
             targets=mx.array(targets, mx.int32),
             examples=tuple(examples),
-            weight=counted(examples) if weight is None else weight,
+            weight=total_weight(examples) if weight is None else weight,
             weights=_weights(examples),
         )
 
-    def shared(self, ranks: Ranks) -> "Batch | None":
-        """What of it is this rank's to do; None where that is nothing."""
-        mine = ranks.share(self.examples)
+    def shard(self, group: ProcessGroup) -> "CompletionBatch | None":
+        """The part of it that this process computes; None if that is empty."""
+        mine = group.shard(self.examples)
         if len(mine) == len(self.examples):
             return self
-        return Batch.of(mine) if mine else None
+        return CompletionBatch.of(mine) if mine else None
 
-    def parts(self, tokens: int) -> "list[Batch]":
-        """The batch in parts of so many ids each, padding included, or of one example; in the same order."""
+    def parts(self, tokens: int) -> "list[CompletionBatch]":
+        """Micro-batches of at most `tokens` ids, padding included, or of one example; in the same order."""
         parts = grouped(self.examples, tokens, lambda example: len(example.ids))
-        return [self] if len(parts) == 1 else [Batch.of(part) for part in parts]
+        return [self] if len(parts) == 1 else [CompletionBatch.of(part) for part in parts]
 
-    def divided(self, count: int) -> "list[Batch]":
-        """The batch in so many parts of about the same size, fewer where there are not enough examples."""
+    def divided(self, count: int) -> "list[CompletionBatch]":
+        """The batch in `count` parts of about the same size, or in fewer where it has fewer examples."""
         if min(count, len(self.examples)) == 1:
             return [self]
-        return [Batch.of(self.examples[first::count]) for first in range(min(count, len(self.examples)))]
+        return [CompletionBatch.of(self.examples[first::count]) for first in range(min(count, len(self.examples)))]
 
     def loss(self, model: nn.Module, forward: "Forward", _settings: TrainingSettings) -> mx.array:
-        """The cross entropies of the targets, as often as each counts, by `weight`: nats a token, fp32."""
-        of_target = self.of_targets(model, forward)
-        summed = of_target.sum() if self.weights is None else (of_target * self.weights).sum()
+        """The weighted sum of the targets' cross entropies, divided by `weight`: nats per token, fp32."""
+        losses = self.target_losses(model, forward)
+        summed = losses.sum() if self.weights is None else (losses * self.weights).sum()
         return summed / self.weight
 
-    def of_targets(self, model: nn.Module, forward: "Forward") -> mx.array:
+    def target_losses(self, model: nn.Module, forward: "Forward") -> mx.array:
         """The cross entropy of each target, in nats, fp32.
 
         A vocabulary has 50 to 250 thousand entries, so logits are computed at completion positions only: for a prompt
@@ -147,34 +179,34 @@ class Batch:
         states = forward(model, self)
         learned = states.reshape(-1, states.shape[-1])[self.positions]
         logits = project(model, learned).astype(mx.float32)
-        of_target: mx.array = nn.losses.cross_entropy(logits, self.targets)
-        return of_target
+        losses: mx.array = nn.losses.cross_entropy(logits, self.targets)
+        return losses
 
 
-def counted(examples: Iterable[Example]) -> float:
-    """How many targets they have, each as often as it counts."""
+def total_weight(examples: Iterable[CompletionExample]) -> float:
+    """The number of targets, each times the weight of its example."""
     return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in examples)
 
 
-def _weights(examples: Sequence[Example]) -> mx.array | None:
+def _weights(examples: Sequence[CompletionExample]) -> mx.array | None:
     if all(example.weight == 1 for example in examples):
         return None
     lengths = [len(example.ids) - example.prompt_tokens for example in examples]
     return mx.array(np.repeat([example.weight for example in examples], lengths).astype(np.float32))
 
 
-Forward = Callable[[nn.Module, Batch], mx.array]
+Forward = Callable[[nn.Module, CompletionBatch], mx.array]
 """A model and a batch → states (examples, positions from the batch's start on, width) after all blocks and the final
 norm."""
 
 
-def whole_model(model: nn.Module, batch: Batch) -> mx.array:
-    """From the ids to the top, as models run."""
+def whole_model(model: nn.Module, batch: CompletionBatch) -> mx.array:
+    """From the ids through all blocks, as models run."""
     return hidden_states(model, batch.inputs, batch.start)
 
 
 def grouped(items: Sequence[T], tokens: int, length: Callable[[T], int]) -> list[list[T]]:
-    """The items in groups of so many ids each if all are padded to the longest, or of one; in the same order."""
+    """The items in groups of at most `tokens` ids if padded to the longest of each, or of one; in the same order."""
     groups: list[list[T]] = []
     longest = 0
     for item in items:
@@ -187,13 +219,13 @@ def grouped(items: Sequence[T], tokens: int, length: Callable[[T], int]) -> list
 
 
 def training_batches(
-    examples: Sequence[Example], size: int, *, seed: int, epoch: int, skip: int = 0
-) -> Iterator[Batch]:
-    """Each example once, in an order that depends on seed and epoch only; one batch may be short.
+    examples: Sequence[CompletionExample], size: int, *, seed: int, epoch: int, skip: int = 0
+) -> Iterator[CompletionBatch]:
+    """The batches of one epoch, in an order that depends on seed and epoch only; one batch may be short.
 
-    Within windows of some batches, examples of similar length go together, so that little is padding. All batches have
-    the weight of an average one, so that a token counts the same whichever it falls into, and an example's weight is
-    not lost among others of its kind. The first `skip` batches are left out.
+    Within windows of some batches, examples of similar length go together, so that there is little padding. All batches
+    have the weight of an average one, so that a token counts the same in whichever batch it is, and the weight of an
+    example holds against the whole set. The first `skip` batches are left out.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(examples)).tolist()
@@ -202,23 +234,23 @@ def training_batches(
     for start in range(0, len(order), window):
         near = sorted(order[start : start + window], key=lambda index: len(examples[index].ids))
         groups += _chunks(near, size)
-    average = counted(examples) / max(1, len(groups))
+    average = total_weight(examples) / max(1, len(groups))
     for index in random.permutation(len(groups))[skip:]:
-        yield Batch.of([examples[i] for i in groups[index]], weight=average)
+        yield CompletionBatch.of([examples[i] for i in groups[index]], weight=average)
 
 
-def validation_batches(examples: Sequence[Example], size: int) -> Iterator[Batch]:
-    """Each example once, shortest first; each counts once, whatever its weight in training."""
+def validation_batches(examples: Sequence[CompletionExample], size: int) -> Iterator[CompletionBatch]:
+    """Each example once, shortest first, with weight 1 whatever its weight in training."""
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     for chunk in _chunks(order, size):
-        yield Batch.of([replace(examples[index], weight=1.0) for index in chunk])
+        yield CompletionBatch.of([replace(examples[index], weight=1.0) for index in chunk])
 
 
 def _chunks(items: list[int], size: int) -> list[list[int]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _read(path: Path) -> Iterator[Example]:
+def _read(path: Path) -> Iterator[CompletionExample]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
@@ -227,6 +259,6 @@ def _read(path: Path) -> Iterator[Example]:
         try:
             fields = json.loads(line)
             ids, weight = tuple(map(int, fields["ids"])), float(fields.get("weight", 1.0))
-            yield Example(ids, int(fields["prompt_tokens"]), str(fields["record"]), weight)
+            yield CompletionExample(ids, int(fields["prompt_tokens"]), str(fields["record"]), weight)
         except (ValueError, KeyError, TypeError) as exc:
             raise InputError(f"{path} line {number} is not an example: {exc}") from exc

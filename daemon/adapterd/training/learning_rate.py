@@ -1,4 +1,4 @@
-"""How long a training takes, where in it the adapter is judged, and how fast it learns."""
+"""The schedule of a training: its steps and epochs, when it validates, and the learning rate of each step."""
 
 import math
 from collections.abc import Callable
@@ -14,39 +14,39 @@ _VALIDATIONS_PER_EPOCH = 4
 
 
 @dataclass(frozen=True)
-class Plan:
-    """So many steps `per_epoch`, and so many `epochs`; the rate rises for the share `warm_up` of them."""
+class TrainingSchedule:
+    """`per_epoch` steps in each of `epochs`; the learning rate rises for the share `warm_up` of all steps."""
 
     per_epoch: int
     epochs: int
     warm_up: float = 0.05
 
     @classmethod
-    def of(cls, settings: Recipe, examples: int, pairs: int = 0) -> "Plan":
-        """For so many training examples and pairs: every one in every epoch."""
+    def of(cls, settings: Recipe, examples: int, pairs: int = 0) -> "TrainingSchedule":
+        """For this many training examples and pairs, each of which is seen once per epoch."""
         size = settings.batch_size
         return cls(math.ceil(examples / size) + math.ceil(pairs / size), settings.epochs, settings.warm_up)
 
     @property
     def steps(self) -> int:
-        """All of them."""
+        """The number of steps of the whole training."""
         return self.per_epoch * self.epochs
 
     @property
-    def judge_every(self) -> int:
-        """After how many steps each the adapter is judged: about four times in an epoch."""
+    def validate_every(self) -> int:
+        """The number of steps between validations: about four validations per epoch."""
         return math.ceil(self.per_epoch / _VALIDATIONS_PER_EPOCH)
 
     def epoch_of(self, step: int) -> int:
-        """The epoch that a step belongs to; 1 is the first of both, and step 0 stands before it."""
+        """The epoch of a step; both count from 1, and step 0 is the validation before the first."""
         return max(1, math.ceil(step / self.per_epoch))
 
-    def judged_after(self, step: int) -> bool:
-        """Whether the adapter is judged after this step, 1 being the first; always after the last."""
-        return step % self.judge_every == 0 or step == self.steps
+    def validates_after(self, step: int) -> bool:
+        """Whether there is a validation after this step, counted from 1; always after the last."""
+        return step % self.validate_every == 0 or step == self.steps
 
     def learning_rate(self, peak: float) -> Callable[[Any], mx.array]:
-        """A short linear rise to the peak, then a cosine down to zero, as a function of the steps done."""
+        """Linear warm-up to the peak, then cosine decay to zero, as a function of the steps done."""
         rise = max(1, round(self.steps * self.warm_up))
         parts = [
             optim.linear_schedule(peak / (rise + 1), peak, rise),

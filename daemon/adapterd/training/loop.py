@@ -1,4 +1,4 @@
-"""The training loop: Adam over batches of completions, with the best adapter kept, whichever step it was."""
+"""The training loop: AdamW over batches; the adapter with the best validation loss is kept."""
 
 import json
 import math
@@ -14,38 +14,35 @@ import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_map
 
-from adapterd.base.mlx.streams import ONE_LANE, Lanes
+from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import write_atomic
 from adapterd.training.adapter_layers import CONFIG, WEIGHTS, save_adapter
-from adapterd.training.arrays import gather, put_back
+from adapterd.training.arrays import collect_arrays, restore_arrays
 from adapterd.training.checkpoint import Checkpoint, CheckpointFile
 from adapterd.training.data import (
-    Batch,
     Dataset,
     Forward,
+    TrainingBatch,
     training_batches,
     validation_batches,
     whole_model,
 )
-from adapterd.training.learning_rate import Plan
+from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.preferences import (
-    PairBatch,
-    Pairs,
+    PreferencePairs,
     measure,
 )
-from adapterd.training.process_group import ALONE, Ranks
+from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
-from adapterd.training.trainer_state import Judged, Tally
+from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 
 METRICS = "metrics.jsonl"
 
 Report = Callable[[TrainingProgress], object]
-HOPELESS = 1.0
-"""By how many times the first one, and nats a token, a validation loss has to grow to be beyond hope."""
-Lesson = Batch | PairBatch
-"""What a step learns."""
+DIVERGED_GROWTH = 1.0
+"""A validation loss that grew by more than this many times the first one, and nats per token, has diverged."""
 
 
 class DivergedError(StageError):
@@ -63,18 +60,18 @@ class Trainer:
     report: Report
     checkpoints: CheckpointFile
     forward: Forward = whole_model
-    pairs: Pairs = field(default_factory=Pairs)
-    ranks: Ranks = ALONE
-    lanes: Lanes = ONE_LANE
-    tally: Tally = field(default_factory=Tally)
+    pairs: PreferencePairs = field(default_factory=PreferencePairs)
+    group: ProcessGroup = SINGLE_PROCESS
+    streams: ParallelStreams = SINGLE_STREAM
+    state: TrainerState = field(default_factory=TrainerState)
 
     def __post_init__(self) -> None:
-        self.plan = Plan.of(self.settings, len(self.data.train), len(self.pairs.train))
-        rate, decay = self.plan.learning_rate(self.settings.learning_rate), self.settings.weight_decay
+        self.schedule = TrainingSchedule.of(self.settings, len(self.data.train), len(self.pairs.train))
+        rate, decay = self.schedule.learning_rate(self.settings.learning_rate), self.settings.weight_decay
         self.optimizer = optim.AdamW(rate, weight_decay=decay, bias_correction=True)
         self.optimizer.init(self.model.trainable_parameters())
         self.loss_and_gradients = nn.value_and_grad(
-            self.model, lambda model, lesson: lesson.loss(model, self.forward, self.settings)
+            self.model, lambda model, batch: batch.loss(model, self.forward, self.settings)
         )
 
     def run(self) -> TrainingResult:
@@ -86,43 +83,43 @@ class Trainer:
         else:
             self._begin()
         for batch in self._batches_left():
-            if self.tally.best.misses >= self.settings.patience:
+            if self.state.best.misses >= self.settings.patience:
                 break
-            self.tally.step += 1
+            self.state.step += 1
             loss = self._step(batch)
-            self._record(loss, judge=self.plan.judged_after(self.tally.step))
+            self._record(loss, validate=self.schedule.validates_after(self.state.step))
         return self._result()
 
     def _begin(self) -> None:
         (self.out / METRICS).write_bytes(b"")
         if self._validates:
-            self._record(None, judge=True)
+            self._record(None, validate=True)
 
     @property
     def _validates(self) -> bool:
         return bool(self.data.validation or self.pairs.validation)
 
-    def _batches_left(self) -> Iterator[Lesson]:
-        """Those after the steps done, in the order that they have in a training without a break."""
-        done, skip = divmod(self.tally.step, self.plan.per_epoch)
+    def _batches_left(self) -> Iterator[TrainingBatch]:
+        """The batches after the steps done, in the order of an uninterrupted training."""
+        done, skip = divmod(self.state.step, self.schedule.per_epoch)
         size, seed = self.settings.batch_size, self.settings.seed
-        for epoch in range(done + 1, self.plan.epochs + 1):
+        for epoch in range(done + 1, self.schedule.epochs + 1):
             if self.pairs.train:
                 yield from self._mixed(epoch)[skip:]
             else:
                 yield from training_batches(self.data.train, size, seed=seed, epoch=epoch, skip=skip)
             skip = 0
 
-    def _mixed(self, epoch: int) -> list[Lesson]:
+    def _mixed(self, epoch: int) -> list[TrainingBatch]:
         """All batches of examples and of pairs, in an order that depends on seed and epoch only."""
         size, seed = self.settings.batch_size, self.settings.seed
-        lessons = [
+        batches = [
             *training_batches(self.data.train, size, seed=seed, epoch=epoch),
             *self.pairs.batches(size, seed=seed, epoch=epoch),
         ]
-        return [lessons[index] for index in np.random.default_rng((seed, epoch, 2)).permutation(len(lessons))]
+        return [batches[index] for index in np.random.default_rng((seed, epoch, 2)).permutation(len(batches))]
 
-    def _step(self, batch: Lesson) -> float:
+    def _step(self, batch: TrainingBatch) -> float:
         """One update of the adapter; the loss before it."""
         before = time.perf_counter()
         self.model.train()
@@ -130,109 +127,109 @@ class Trainer:
         norm = _number(_norm(gradients))
         if not math.isfinite(loss + norm):
             raise DivergedError(
-                f"at step {self.tally.step} the loss is {loss:g} and its gradient's norm {norm:g}; "
+                f"at step {self.state.step} the loss is {loss:g} and its gradient's norm {norm:g}; "
                 f"the records of that batch are {', '.join(batch.records)}",
                 hint="lower training.learning_rate, or look at these records",
             )
         self.optimizer.update(self.model, gradients)
         mx.eval(self.model.trainable_parameters(), self.optimizer.state)
-        self.tally.train_tokens += batch.tokens
-        self.tally.stepping_s += time.perf_counter() - before
+        self.state.train_tokens += batch.tokens
+        self.state.stepping_s += time.perf_counter() - before
         return loss
 
-    def _loss_and_gradients(self, lesson: Lesson) -> tuple[float, Any]:
-        """The mean loss of the whole batch and the gradients of its share of an average step, computed part by part
-        where it is too large, each rank its own, and a part in pieces side by side."""
-        loss, summed, own = 0.0, None, lesson.shared(self.ranks)
+    def _loss_and_gradients(self, batch: TrainingBatch) -> tuple[float, Any]:
+        """The mean loss of the whole batch, and its gradients, accumulated over micro-batches and summed over all
+        processes; the pieces of a micro-batch are computed on parallel streams."""
+        loss, summed, own = 0.0, None, batch.shard(self.group)
 
-        def computed(piece: Lesson) -> tuple[mx.array, Any]:
-            share = piece.weight / lesson.weight
+        def computed(piece: TrainingBatch) -> tuple[mx.array, Any]:
+            share = piece.weight / batch.weight
             of_piece, gradients = self.loss_and_gradients(self.model, piece)
             return of_piece * share, tree_map(lambda gradient: gradient * share, gradients)
 
         for part in own.parts(self.settings.batch_tokens) if own else ():
-            pieces: Sequence[Lesson] = part.divided(self.lanes.count)
-            for of_piece, gradients in self.lanes.map(computed, pieces):
+            pieces: Sequence[TrainingBatch] = part.divided(self.streams.count)
+            for of_piece, gradients in self.streams.map(computed, pieces):
                 loss += _number(of_piece)
                 summed = gradients if summed is None else tree_map(mx.add, summed, gradients)
             mx.eval(summed)
         if summed is None:
             summed = tree_map(mx.zeros_like, self.model.trainable_parameters())
-        gradients, loss = self.ranks.summed(summed, loss)
-        return loss * lesson.mean_factor, gradients
+        gradients, loss = self.group.all_sum(summed, loss)
+        return loss * batch.mean_factor, gradients
 
-    def _record(self, loss: float | None, *, judge: bool) -> None:
-        """Keep the point, judge the adapter if that is due, tell, and keep everything if that is due."""
-        tally = self.tally
-        judged = self._validate() if judge and self._validates else None
-        if judged:
-            self._refuse_to_diverge(judged.loss)
-        measured = judged.loss if judged else None
-        tally.curve.append(CurvePoint(tally.step, loss, measured))
-        if judge and tally.best.beaten_by(tally.step, judged or Judged(self._recent_loss())):
+    def _record(self, loss: float | None, *, validate: bool) -> None:
+        """Add a point to the curve, validate if due, save the adapter if it is the best, report, write a checkpoint."""
+        state = self.state
+        metrics = self._validate() if validate and self._validates else None
+        if metrics:
+            self._require_no_divergence(metrics.loss)
+        validation_loss = metrics.loss if metrics else None
+        state.curve.append(CurvePoint(state.step, loss, validation_loss))
+        if validate and state.best.improved_by(state.step, metrics or ValidationMetrics(self._recent_loss())):
             save_adapter(self.model, self.settings, self.out)
-        progress = self._progress(judged)
+        progress = self._progress(metrics)
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
-            told = {name: value for name, value in asdict(progress).items() if name != "doing"}
-            file.write(json.dumps(told | {"validation_loss": measured}) + "\n")
+            line = {name: value for name, value in asdict(progress).items() if name != "doing"}
+            file.write(json.dumps(line | {"validation_loss": validation_loss}) + "\n")
         self.report(progress)
-        self.checkpoints.keep(self._snapshot, validated=judge)
+        self.checkpoints.keep(self._snapshot, validated=validate)
 
-    def _refuse_to_diverge(self, loss: float) -> None:
-        """A model that foretells far worse than before its first step does not come back."""
-        first = next(iter(self.tally.validation_losses()), loss)
-        if loss > first + HOPELESS * max(1.0, first):
+    def _require_no_divergence(self, loss: float) -> None:
+        """Raise DivergedError if the validation loss is far above the one before the first step."""
+        first = next(iter(self.state.validation_losses()), loss)
+        if loss > first + DIVERGED_GROWTH * max(1.0, first):
             raise DivergedError(
-                f"after step {self.tally.step} the validation loss is {loss:.3g}, and was {first:.3g} before training",
+                f"after step {self.state.step} the validation loss is {loss:.3g}, and was {first:.3g} before training",
                 hint="lower training.learning_rate",
             )
 
-    def _validate(self) -> Judged:
-        """The losses over the validation set and over the pairs that are not trained on, as a training step adds them;
-        only of the pairs where only pairs teach."""
+    def _validate(self) -> ValidationMetrics:
+        """The validation losses of examples and pairs, added as in a training step; of the pairs only if only pairs
+        are trained on."""
         self.model.eval()
         settings = self.settings
         if not self.pairs.validation:
-            return Judged(self._validation_loss())
-        found = measure(self.model, self.pairs.validation_batches(), self.forward, settings, self.lanes)
+            return ValidationMetrics(self._validation_loss())
+        found = measure(self.model, self.pairs.validation_batches(), self.forward, settings, self.streams)
         examples = settings.sft_weight * self._validation_loss() if self.data.validation else 0.0
-        return Judged(examples + found.loss, found.accuracy, found.margin)
+        return ValidationMetrics(examples + found.loss, found.accuracies, found.margins)
 
     def _validation_loss(self) -> float:
         """Mean loss over all completion tokens of the validation set."""
         total, tokens = 0.0, 0
-        batches = self.ranks.share(list(validation_batches(self.data.validation, self.settings.batch_size)))
-        losses = self.lanes.map(lambda batch: batch.loss(self.model, self.forward, self.settings), batches)
+        batches = self.group.shard(list(validation_batches(self.data.validation, self.settings.batch_size)))
+        losses = self.streams.map(lambda batch: batch.loss(self.model, self.forward, self.settings), batches)
         for batch, loss in zip(batches, map(_number, losses), strict=True):
             if not math.isfinite(loss):
                 raise StageError(
-                    f"after step {self.tally.step} the validation loss is {loss:g} "
+                    f"after step {self.state.step} the validation loss is {loss:g} "
                     f"for the records {', '.join(batch.records)}"
                 )
             total += loss * batch.targets.size
             tokens += batch.targets.size
-        counted, total = self.ranks.summed({"tokens": mx.array([tokens])}, total)
+        counted, total = self.group.all_sum({"tokens": mx.array([tokens])}, total)
         return total / float(counted["tokens"].item())
 
     def _recent_loss(self) -> float:
-        """Mean training loss of the last steps, for want of a validation set."""
-        losses = [point.loss for point in self.tally.curve[-self.plan.judge_every :] if point.loss is not None]
+        """The mean training loss of the last steps, which stands in for a validation loss."""
+        losses = [point.loss for point in self.state.curve[-self.schedule.validate_every :] if point.loss is not None]
         return sum(losses) / len(losses)
 
     def _snapshot(self) -> Checkpoint:
         """Everything that `_restore` needs; the order of the examples follows from the step."""
-        names = (METRICS, WEIGHTS, CONFIG) if math.isfinite(self.tally.best.loss) else (METRICS,)
+        names = (METRICS, WEIGHTS, CONFIG) if math.isfinite(self.state.best.loss) else (METRICS,)
         return Checkpoint(
-            tally=self.tally.numbers() | {"earlier_s": self._elapsed_s()},
-            arrays=gather(self.model, self.optimizer),
+            state=self.state.numbers() | {"earlier_s": self._elapsed_s()},
+            arrays=collect_arrays(self.model, self.optimizer),
             files={name: (self.out / name).read_bytes() for name in names},
         )
 
     def _restore(self, kept: Checkpoint) -> None:
-        """Be where the training was when the snapshot was taken, the files in its folder included; raises StageError
-        unless that has all of this model's arrays and no others."""
+        """Go back to the state of the checkpoint, files included; raises StageError unless it has exactly the arrays of
+        this model."""
         try:
-            put_back(kept.arrays, self.model, self.optimizer)
+            restore_arrays(kept.arrays, self.model, self.optimizer)
         except InputError as exc:
             self.checkpoints.discard()
             raise StageError(
@@ -241,43 +238,43 @@ class Trainer:
             ) from exc
         for name, data in kept.files.items():
             write_atomic(self.out / name, data)
-        self.tally = Tally.restored(kept.tally, kept.files[METRICS])
+        self.state = TrainerState.restored(kept.state, kept.files[METRICS])
         self.report(self._progress())
 
-    def _progress(self, judged: Judged | None = None) -> TrainingProgress:
-        step, validations = self.tally.step, self.tally.validation_losses()
+    def _progress(self, metrics: ValidationMetrics | None = None) -> TrainingProgress:
+        step, validations = self.state.step, self.state.validation_losses()
         return TrainingProgress(
             step=step,
-            steps=self.plan.steps,
-            epoch=self.plan.epoch_of(step),
-            loss=self.tally.curve[-1].loss,
+            steps=self.schedule.steps,
+            epoch=self.schedule.epoch_of(step),
+            loss=self.state.curve[-1].loss,
             validation_loss=validations[-1] if validations else None,
-            tokens_per_s=self.tally.tokens_per_s(),
-            remaining_s=self._elapsed_s() / step * (self.plan.steps - step) if step else 0.0,
+            tokens_per_s=self.state.tokens_per_s(),
+            remaining_s=self._elapsed_s() / step * (self.schedule.steps - step) if step else 0.0,
             peak_memory_bytes=mx.get_peak_memory(),
-            preference_accuracy=judged.preference_accuracy if judged else None,
-            preference_margin=judged.preference_margin if judged else None,
+            rewards_accuracies=metrics.rewards_accuracies if metrics else None,
+            rewards_margins=metrics.rewards_margins if metrics else None,
         )
 
     def _elapsed_s(self) -> float:
-        """The time that went into the steps done, by whichever process."""
-        return self.tally.earlier_s + time.perf_counter() - self.started
+        """The time since the training began, in all processes that worked on it."""
+        return self.state.earlier_s + time.perf_counter() - self.started
 
     def _result(self) -> TrainingResult:
-        tally, validations = self.tally, self.tally.validation_losses()
+        state, validations = self.state, self.state.validation_losses()
         return TrainingResult(
-            steps=tally.step,
-            best_step=tally.best.step,
+            steps=state.step,
+            best_step=state.best.step,
             criterion=Criterion.VALIDATION_LOSS if validations else Criterion.TRAINING_LOSS,
             first_validation_loss=validations[0] if validations else None,
-            best_validation_loss=tally.best.loss if validations else None,
-            train_tokens=tally.train_tokens,
-            tokens_per_s=tally.tokens_per_s(),
+            best_validation_loss=state.best.loss if validations else None,
+            train_tokens=state.train_tokens,
+            tokens_per_s=state.tokens_per_s(),
             seconds=self._elapsed_s(),
             peak_memory_bytes=mx.get_peak_memory(),
-            curve=tally.curve,
-            preference_accuracy=tally.best.preference_accuracy,
-            preference_margin=tally.best.preference_margin,
+            curve=state.curve,
+            rewards_accuracies=state.best.rewards_accuracies,
+            rewards_margins=state.best.rewards_margins,
             epochs=self.settings.epochs,
             learning_rate=self.settings.learning_rate,
         )

@@ -1,6 +1,7 @@
-"""How much memory a training step takes, told before the first one, so that it is made to fit rather than to fail.
+"""Estimates the memory of a training step before the first one, and chooses how to compute it so that it fits.
 
-The constants are measured (SmolLM2-135M, fp32, 256 to 2048 ids, 4 and 12 blocks, with and without recomputation).
+The constants are measured (SmolLM2-135M, fp32, 256 to 2048 ids, 4 and 12 blocks, with and without gradient
+checkpointing).
 """
 
 import logging
@@ -15,43 +16,43 @@ from mlx.utils import tree_flatten
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.system.machine import available_memory_bytes
-from adapterd.training.data import Example
+from adapterd.training.data import CompletionExample
 
 SHARE_OF_FREE = 0.9
 SHARE_KEPT = 0.1
 _WIDTHS, _FFNS = 10, 4
-"""Values that a block keeps of each token for its gradients, in multiples of its two widths."""
+"""Activations that a block keeps per token for the backward pass, in multiples of its two widths."""
 _SCORES = 1.25
 _LOGITS = 4
-_AT_WORK, _AT_WORK_AGAIN = 1.0, 2.3
-"""Blocks whose values are there beside those that are kept; more if they are computed once more."""
-_KEPT_AGAIN = 2
+_PEAK_BLOCKS, _PEAK_BLOCKS_CHECKPOINTED = 1.0, 2.3
+"""Peak activations beside the kept ones, in blocks: without and with gradient checkpointing."""
+_KEPT_CHECKPOINTED = 2
 _OPTIMISER = 4
 """Weight, gradient and Adam's two moments."""
-_SHORT = ("malloc", "out of memory", "insufficient memory", "allocat")
+_OUT_OF_MEMORY = ("malloc", "out of memory", "insufficient memory", "allocat")
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """How a step is computed: `recompute` the blocks for their gradients or keep their values, and so many ids at a
-    time; `bytes` is what all of it is estimated to take."""
+class MemoryFit:
+    """How a step is computed: whether with gradient checkpointing (`recompute`), and in micro-batches of how many ids;
+    `bytes` is the estimate of all its memory."""
 
     recompute: bool
     batch_tokens: int
     bytes: int
 
-    def smaller(self, checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO) -> "Fitted":
-        """Half of it at a time, and nothing kept, unless that is not wanted."""
+    def smaller(self, checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO) -> "MemoryFit":
+        """Half the micro-batch, and gradient checkpointing unless it is off."""
         recompute = checkpointing is not GradientCheckpointing.OFF
         return replace(self, recompute=recompute, batch_tokens=max(1, self.batch_tokens // 2))
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What makes a step large: the model's sizes, the longest examples there are, in ids, and how many are computed at
-    a time: `rows` at most, `least` at least; and whether blocks may be computed twice."""
+class MemoryDemand:
+    """What the memory of a step depends on: the model's sizes, the longest example and completion in ids, the examples
+    in a micro-batch (`rows` at most, `least` at least), and whether gradient checkpointing is allowed."""
 
     fixed_bytes: int
     value_bytes: int
@@ -70,13 +71,13 @@ class Demand:
     def of(
         cls,
         model: nn.Module,
-        examples: Sequence[Example],
+        examples: Sequence[CompletionExample],
         settings: TrainingSettings,
         *,
         below: int = 0,
         pairs: bool = False,
-    ) -> "Demand":
-        """Of a model with its adapter, and the examples that it will see, at least one; some of them in pairs. Its
+    ) -> "MemoryDemand":
+        """For a model with its adapter and these examples, at least one; with `pairs`, some are sides of pairs. The
         lowest `below` blocks are not in memory."""
         arguments: Any = model.args
         absent = sum(value.nbytes for _, value in tree_flatten([block.parameters() for block in model.layers[:below]]))
@@ -99,26 +100,26 @@ class Demand:
         )
 
     def bytes(self, *, recompute: bool, batch_tokens: int) -> int:
-        """Of a step with the longest examples."""
+        """The estimate for a step with the longest examples."""
         rows = min(self.rows, max(self.least, batch_tokens // self.longest))
         scores = _SCORES * self.heads * self.longest
         block = self.value_bytes * (_WIDTHS * self.width + _FFNS * self.ffn + scores)
         if recompute:
-            token = self.blocks * _KEPT_AGAIN * self.width * self.value_bytes + _AT_WORK_AGAIN * block
+            token = self.blocks * _KEPT_CHECKPOINTED * self.width * self.value_bytes + _PEAK_BLOCKS_CHECKPOINTED * block
         else:
-            token = (self.blocks + _AT_WORK) * block
+            token = (self.blocks + _PEAK_BLOCKS) * block
         logits = _LOGITS * 4 * self.vocabulary * self.completion
         return round(self.fixed_bytes + rows * (self.longest * token + logits))
 
 
-def fit(demand: Demand, batch_tokens: int, budget_bytes: int) -> Fitted:
-    """The quickest way to compute a step that the memory is enough for; raises NoSpaceError where there is none."""
+def fit(demand: MemoryDemand, batch_tokens: int, budget_bytes: int) -> MemoryFit:
+    """The fastest way to compute a step within the budget; raises NoSpaceError if none fits."""
     for number, (recompute, tokens) in enumerate(_ways(demand, batch_tokens)):
-        found = Fitted(recompute, tokens, demand.bytes(recompute=recompute, batch_tokens=tokens))
+        found = MemoryFit(recompute, tokens, demand.bytes(recompute=recompute, batch_tokens=tokens))
         if found.bytes <= budget_bytes:
             if number:
-                twice = "each block is computed twice, " if recompute else ""
-                log.info("memory is short: %s%d ids at a time", twice, tokens)
+                with_checkpointing = "gradient checkpointing, " if recompute else ""
+                log.info("memory is short: %s%d ids at a time", with_checkpointing, tokens)
             return found
     hint = "lower training.layers or dataset.max_tokens, close other programs, or take a smaller base"
     if demand.checkpointing is GradientCheckpointing.OFF:
@@ -128,8 +129,8 @@ def fit(demand: Demand, batch_tokens: int, budget_bytes: int) -> Fitted:
     )
 
 
-def _ways(demand: Demand, batch_tokens: int) -> list[tuple[bool, int]]:
-    """Whether to recompute and how many ids at a time, the quickest first."""
+def _ways(demand: MemoryDemand, batch_tokens: int) -> list[tuple[bool, int]]:
+    """Pairs of (gradient checkpointing, ids per micro-batch), the fastest first."""
     recompute = demand.checkpointing is not GradientCheckpointing.OFF
     ways = [(False, batch_tokens)] if demand.checkpointing is GradientCheckpointing.AUTO else []
     ways.append((recompute, batch_tokens))
@@ -139,7 +140,7 @@ def _ways(demand: Demand, batch_tokens: int) -> list[tuple[bool, int]]:
 
 
 def budget_bytes(on_device: bool) -> int:
-    """What training may take now: of the memory that is free, and of what the GPU, if that computes, can work with."""
+    """The memory that training may take now: a share of what is free, and on a GPU no more than its working set."""
     budget = available_memory_bytes() + mx.get_active_memory()
     if on_device:
         information: Any = mx.device_info()
@@ -147,19 +148,19 @@ def budget_bytes(on_device: bool) -> int:
     return int(budget * SHARE_OF_FREE)
 
 
-def keep_some_for_next_time(budget_bytes: int) -> int:
-    """Let MLX keep a part of the budget in buffers that it may use again, and no more; what is left of the budget.
+def limit_buffer_cache(budget_bytes: int) -> int:
+    """Limit MLX's buffer cache to a part of the budget; returns the rest of the budget, in bytes.
 
-    Batches differ in shape, and MLX keeps the buffers of each shape unless told otherwise; without any, a step takes a
-    tenth longer on a CPU, where memory that comes from the system has to be cleared.
+    Batches differ in shape, and without a limit MLX caches the buffers of each shape. Without a cache a step takes a
+    tenth longer on a CPU, because the system clears the memory that it hands out.
     """
     kept = int(budget_bytes * SHARE_KEPT)
     mx.set_cache_limit(kept)
     return budget_bytes - kept
 
 
-def says_memory_is_short(error: Exception) -> bool:
-    """Whether this is how MLX says that memory is short."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this is an out-of-memory error of MLX or Python."""
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _SHORT)
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _OUT_OF_MEMORY)
     )

@@ -1,4 +1,7 @@
-"""Several processes that train one adapter together: each computes its share of a batch, and all take the same step."""
+"""The process group of a distributed training: each process computes its shard of a batch, and all take the same step.
+
+The words are those of torch.distributed and mlx.distributed: rank, world size, all-sum, broadcast.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +16,25 @@ _FAULT_BYTES = 512
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process, number `rank` of `size`, and the others. Sums are the same to the bit in all of them."""
+class ProcessGroup:
+    """This process, number `rank` of `world_size`, and the others. Sums are the same to the bit in all of them."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
 
     @classmethod
-    def launched(cls) -> "Ranks":
-        """Those that `mlx.launch` started this process with; raises RuntimeError if they do not find each other."""
+    def join(cls) -> "ProcessGroup":
+        """The group that `mlx.launch` started this process for; raises RuntimeError if the processes do not connect."""
         group = mx.distributed.init(strict=True, backend="ring")
         return cls(group.rank(), group.size())
 
-    def share(self, items: Sequence[T]) -> Sequence[T]:
-        """What of some items is this rank's to do, maybe nothing."""
-        return items[self.rank :: self.size]
+    def shard(self, items: Sequence[T]) -> Sequence[T]:
+        """The items that this process is to compute; there may be none."""
+        return items[self.rank :: self.world_size]
 
-    def summed(self, values: Any, loss: float) -> tuple[Any, float]:
-        """Arrays in a tree, and a number, each added up over all ranks."""
-        if self.size == 1:
+    def all_sum(self, values: Any, loss: float) -> tuple[Any, float]:
+        """A tree of arrays, and a number, each summed over all processes."""
+        if self.world_size == 1:
             return values, loss
         named = tree_flatten(values)
         flat = mx.concatenate([*(array.astype(mx.float32).reshape(-1) for _, array in named), mx.array([loss])])
@@ -44,28 +47,28 @@ class Ranks:
         mx.eval(parts, total)
         return tree_unflatten(parts), float(total[-1].item())  # type: ignore[arg-type]
 
-    def from_first(self, data: bytes) -> bytes:
-        """The bytes that rank 0 has; what the others give is not looked at."""
-        if self.size == 1:
+    def broadcast(self, data: bytes) -> bytes:
+        """The bytes of rank 0; those that the other ranks pass are ignored."""
+        if self.world_size == 1:
             return data
-        size = _total(mx.array([len(data) if self.rank == 0 else 0], mx.uint32))
+        size = _all_sum(mx.array([len(data) if self.rank == 0 else 0], mx.uint32))
         own = np.frombuffer(data, np.uint8) if self.rank == 0 else np.zeros(int(size[0]), np.uint8)
-        return _total(mx.array(own)).tobytes()
+        return _all_sum(mx.array(own)).tobytes()
 
     def first_fault(self, fault: str) -> str:
-        """What went wrong in any rank, empty if nothing did in any; the first one that has something to say."""
-        if self.size == 1:
+        """The fault of the lowest rank that has one; empty if none has."""
+        if self.world_size == 1:
             return fault
-        rows = np.zeros((self.size, _FAULT_BYTES), np.uint8)
+        rows = np.zeros((self.world_size, _FAULT_BYTES), np.uint8)
         text = fault.encode()[:_FAULT_BYTES]
         rows[self.rank, : len(text)] = np.frombuffer(text, np.uint8)
-        said = [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in _total(mx.array(rows))]
-        return next(filter(None, said), "")
+        faults = [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in _all_sum(mx.array(rows))]
+        return next(filter(None, faults), "")
 
 
-def _total(array: mx.array) -> np.ndarray[Any, Any]:
-    """The sum over all ranks, computed now: ranks that leave one out wait for each other for ever."""
+def _all_sum(array: mx.array) -> np.ndarray[Any, Any]:
+    """The sum over all processes, evaluated at once: a collective call that one process skips blocks all the others."""
     return np.array(mx.distributed.all_sum(array))
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()

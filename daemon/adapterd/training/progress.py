@@ -1,11 +1,11 @@
-"""What a training says while it runs and when it ends. Light: the daemon reads these without loading MLX."""
+"""Progress and result of a training. Light: the daemon reads these without loading MLX."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Criterion(StrEnum):
-    """What chose the best adapter."""
+    """The loss by which the best adapter was chosen."""
 
     VALIDATION_LOSS = "validation_loss"
     TRAINING_LOSS = "training_loss"
@@ -17,8 +17,8 @@ class TrainingProgress:
 
     Losses are in nats a token; `validation_loss` is the latest; `tokens_per_s` counts ids of training examples
     without padding, prompts included, in the time that training steps took. `remaining_s` is 0 while it is not known.
-    `doing` says what goes on where that is no training step. `preference_accuracy` and `preference_margin` are those of
-    the latest validation with pairs: the share that the adapter tells right, and by how much, in nats.
+    `doing` says what goes on before the first step. `rewards_accuracies` and `rewards_margins` are TRL's
+    rewards/accuracies and rewards/margins of the latest validation with pairs.
     """
 
     step: int
@@ -30,8 +30,8 @@ class TrainingProgress:
     remaining_s: float
     peak_memory_bytes: int
     doing: str = ""
-    preference_accuracy: float | None = None
-    preference_margin: float | None = None
+    rewards_accuracies: float | None = None
+    rewards_margins: float | None = None
 
     @classmethod
     def preparing(cls, steps: int, doing: str) -> "TrainingProgress":
@@ -53,10 +53,10 @@ class TrainingResult:
     """The end of a training: how far it came, and which step's adapter was kept.
 
     `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
-    Validation losses are None, and `criterion` says so, where there were no validation examples. How well preferences
-    are told, by the adapter that was kept, is None without pairs. It was trained for so many `epochs` at most, at the
-    peak `learning_rate`; `estimated_memory_bytes` what a step with the longest examples was expected to take, at most;
-    with `gradient_checkpointing`, blocks were computed twice.
+    Validation losses are None, and `criterion` says so, where there were no validation examples. The rewards
+    of the adapter that was kept are None without pairs. `epochs` is the most that it was trained for, `learning_rate`
+    the peak, `estimated_memory_bytes` the estimate for a step with the longest examples; `gradient_checkpointing` says
+    whether blocks were recomputed in the backward pass.
     """
 
     steps: int
@@ -69,8 +69,8 @@ class TrainingResult:
     seconds: float
     peak_memory_bytes: int
     curve: list[CurvePoint]
-    preference_accuracy: float | None = None
-    preference_margin: float | None = None
+    rewards_accuracies: float | None = None
+    rewards_margins: float | None = None
     epochs: int | None = None
     learning_rate: float | None = None
     estimated_memory_bytes: int | None = None

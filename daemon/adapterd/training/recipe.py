@@ -1,4 +1,4 @@
-"""How fast and how long to learn, where the configuration leaves it open: by the base, and by how much data there is.
+"""Learning rate and epochs where the configuration leaves them open: by the base and the amount of data.
 
 Measured on SmolLM2-135M (`python -m bench.recipe`); to wider models by what Thinking Machines Lab fitted over LoRA
 trainings of 14 models of the Llama and Qwen families (Schulman 2025, "LoRA Without Regret").
@@ -15,23 +15,23 @@ RATE, WIDTH = 5e-4, 2000
 """A learning rate for LoRA, and the width of the model that it suits in every family."""
 EXPONENTS = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
 """How the rate falls with a model's width, by family."""
-OF_PAIRS = 0.25
-"""What of that rate suits preferences, which pull on every token of two answers at once."""
+PREFERENCES_RATE_FACTOR = 0.25
+"""With preferences the rate is multiplied by this, as each pair has gradients from every token of two answers."""
 STEPS, FEWEST, MOST = 100, 2, 8
 """About how many steps a training should have, and the bounds of its epochs."""
 
 
 @dataclass(frozen=True)
 class Recipe(TrainingSettings):
-    """Settings in which nothing is left open; best made by `of`."""
+    """Training settings in which nothing is left open; made by `of`."""
 
     epochs: Annotated[int, Range(1, 1000)] = 3
     learning_rate: Annotated[float, Range(1e-8, 1.0)] = 1e-4
 
     @classmethod
     def of(cls, settings: TrainingSettings, base: GgufFile, examples: int) -> "Recipe":
-        """What the settings say, and for what they leave open, what suits such a base and so many examples to train
-        on, of which each pair is one."""
+        """The settings, with what they leave open chosen for this base and number of training examples, each pair
+        counted as one."""
         steps_per_epoch = math.ceil(max(1, examples) / settings.batch_size)
         chosen = {
             "epochs": settings.epochs or min(MOST, max(FEWEST, round(STEPS / steps_per_epoch))),
@@ -41,8 +41,8 @@ class Recipe(TrainingSettings):
 
 
 def suitable_rate(base: GgufFile, preferences: Preferences = Preferences.OFF) -> float:
-    """A peak learning rate, to two digits. Of a family that nobody measured, the more careful one."""
+    """The peak learning rate, to two digits; for a family without measurements, the lowest of the known ones."""
     width = base.required(f"{base.architecture}.embedding_length")
     exponents = [EXPONENTS[base.architecture]] if base.architecture in EXPONENTS else EXPONENTS.values()
     rate = RATE * min((WIDTH / width) ** exponent for exponent in exponents)
-    return float(f"{rate if preferences is Preferences.OFF else rate * OF_PAIRS:.2g}")
+    return float(f"{rate if preferences is Preferences.OFF else rate * PREFERENCES_RATE_FACTOR:.2g}")

@@ -1,4 +1,4 @@
-"""The training stage: a base and encoded sets in, an adapter out. What surrounds the loop is here."""
+"""Trains an adapter: prepares base, data and memory, and runs the training loop, at most twice."""
 
 import gc
 import logging
@@ -15,35 +15,35 @@ from adapterd.base.architectures import computed_as
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
-from adapterd.base.mlx.streams import ONE_LANE, Lanes
+from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.system.files import sha256_file
-from adapterd.training.adapter_layers import attach_adapter, begin_at
+from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
-from adapterd.training.data import Dataset, Example, Forward
-from adapterd.training.hidden_state_cache import KeptStates, Prefix
-from adapterd.training.learning_rate import Plan
+from adapterd.training.data import CompletionExample, Dataset, Forward
+from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
+from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import DivergedError, Report, Trainer
-from adapterd.training.memory import Demand, budget_bytes, fit, keep_some_for_next_time, says_memory_is_short
+from adapterd.training.memory import MemoryDemand, budget_bytes, fit, is_out_of_memory, limit_buffer_cache
 from adapterd.training.preferences import (
     PAIRS,
     VALIDATION_PAIRS,
-    Pair,
-    Pairs,
-    as_often_as_examples,
+    PreferencePair,
+    PreferencePairs,
     read_pairs,
-    references,
+    reference_margins,
+    with_example_weights,
     without_chosen,
 )
-from adapterd.training.process_group import ALONE, Ranks
+from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 
-PLENTY = 0.8
-"""Of the memory that there is."""
-SLOWER = 0.25
-"""Of the learning rate, after a training diverged."""
+PARALLEL_MEMORY_SHARE = 0.8
+"""Parallel streams are used if a step takes at most this share of the memory budget."""
+RETRY_RATE_FACTOR = 0.25
+"""The learning rate is multiplied by this after a training diverged."""
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +56,19 @@ def train(
     report: Report,
     *,
     base_digest: str | None = None,
-    states: KeptStates | None = None,
+    cache: HiddenStateCache | None = None,
     start: Path | None = None,
     pace: Pace = DEFAULT_PACE,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> TrainingResult:
-    """Train an adapter on the base model and leave the best one, by validation loss, in the folder `out`.
+    """Train an adapter on the base model and save the one with the best validation loss in the folder `out`.
 
-    The same arguments give the same losses on a CPU, and so does a training that was killed and goes on from the
-    checkpoint in `out`, which stays there, so that the end is not lost either where nobody heard the result. One that
-    diverges is begun again, once, at a lower learning rate; one that is short of memory goes on, once, with less at a
-    time. `base_digest` is that of the file, which is read once to find it where it is not given. What the blocks below
-    the adapter make of the examples is kept in `states`; `start` is the folder of an adapter to begin at. Where there
-    are several `ranks`, all of them are to call this, each with a folder of its own.
+    The same arguments give the same losses on a CPU, and so does a training that was killed and resumes from the
+    checkpoint in `out`. The checkpoint stays there after the last step, so that a result that was lost on its way can
+    be had again. A training that diverges begins again, once, at a lower learning rate; one that runs out of memory
+    resumes, once, with smaller micro-batches. `base_digest` is that of the file, computed if it is not given; `cache`
+    stores the outputs of the blocks below the adapter; `start` is the folder of an adapter to start from. In a
+    distributed training, every process of the `group` calls this, each with a folder of its own.
 
     Raises NotEnoughDataError without training examples, InputError and UnsupportedModelError by what is wrong with
     dataset (also an example that is longer than the base can read) or model, NoSpaceError where memory is too small for
@@ -80,18 +80,20 @@ def train(
     digest = (base_digest or sha256_file(gguf.path)) + computed_as(gguf)
     data, pairs = _read(dataset, settings)
     recipe = Recipe.of(settings, gguf, len(data.train) + len(pairs[0]))
-    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, states, start, pace, ranks)
+    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, cache, start, pace, group)
     try:
         return attempt.run(recipe)
     except DivergedError as exc:
-        recipe = replace(recipe, learning_rate=recipe.learning_rate * SLOWER)
+        recipe = replace(recipe, learning_rate=recipe.learning_rate * RETRY_RATE_FACTOR)
         log.warning("training begins again at a learning rate of %g: %s", recipe.learning_rate, exc)
         (out / CHECKPOINT).unlink(missing_ok=True)
     except (RuntimeError, MemoryError) as exc:
-        if not says_memory_is_short(exc) or ranks.size > 1:
+        if not is_out_of_memory(exc) or group.world_size > 1:
             raise
-        attempt = replace(attempt, sparing=True)
-        log.warning("training goes on with half as much at a time: %s", str(exc) or "memory ran out")
+        attempt = replace(attempt, less_memory=True)
+        log.warning(
+            "out of memory, training resumes with micro-batches of half the size: %s", str(exc) or "memory ran out"
+        )
     gc.collect()  # the first attempt's model, which refers to itself
     mx.clear_cache()
     return attempt.run(recipe)
@@ -106,57 +108,71 @@ class _Attempt:
     pairs: "ReadPairs"
     out: Path
     report: Report
-    states: KeptStates | None
+    cache: HiddenStateCache | None
     start: Path | None
     pace: Pace
-    ranks: Ranks
-    sparing: bool = False
+    group: ProcessGroup
+    less_memory: bool = False
 
     def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
         data, pairs = self.data, self.pairs
-        tell = _teller(Plan.of(settings, len(data.train), len(pairs[0])), self.report)
+        report_step = _preparation_reporter(TrainingSchedule.of(settings, len(data.train), len(pairs[0])), self.report)
         mx.reset_peak_memory()
-        source = BlockwiseModel(self.gguf, dtype=default_dtype(), packed=on_gpu())
+        source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        budget = keep_some_for_next_time(budget_bytes(on_gpu()))
-        lanes = self._lanes(source.model, examples, settings, budget)
-        prefix = self._prefix(source, settings.layers, examples, tell, lanes)
-        below = prefix.blocks if prefix else 0
+        budget = limit_buffer_cache(budget_bytes(on_gpu()))
+        streams = self._streams(source.model, examples, settings, budget)
+        frozen = self._frozen_blocks(source, settings.layers, examples, report_step, streams)
+        below = frozen.blocks if frozen else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
         model = source.keep(below)
         attach_adapter(model, settings)
-        demand = Demand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
-        fitted = fit(demand, settings.batch_tokens, keep_some_for_next_time(budget_bytes(on_gpu())))
-        if self.sparing:
+        demand = MemoryDemand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
+        fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes(on_gpu())))
+        if self.less_memory:
             fitted = fitted.smaller(settings.gradient_checkpointing)
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
-        with Blocks.only(model, below, sparing=fitted.recompute) as above:
-            forward = prefix.forward_by(above) if prefix else _from_the_ids(above)
-            told = self._with_references(model, forward, settings, tell, lanes)
+        with Blocks.only(model, below, gradient_checkpointing=fitted.recompute) as above:
+            forward = frozen.forward_by(above) if frozen else _from_the_ids(above)
+            pairs_with_margins = self._with_reference_margins(model, forward, settings, report_step, streams)
             if self.start:
-                begin_at(model, settings, self.start)
+                load_adapter_weights(model, settings, self.start)
             trainer = Trainer(
-                model, data, settings, self.out, self.report, checkpoints, forward, told, self.ranks, lanes
+                model,
+                data,
+                settings,
+                self.out,
+                self.report,
+                checkpoints,
+                forward,
+                pairs_with_margins,
+                self.group,
+                streams,
             )
             result = trainer.run()
         return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)
 
-    def _with_references(
-        self, model: nn.Module, forward: Forward, settings: Recipe, tell: "Tell", lanes: Lanes
-    ) -> Pairs:
-        """The pairs with what the model makes of them while its adapter is untrained."""
+    def _with_reference_margins(
+        self, model: nn.Module, forward: Forward, settings: Recipe, report_step: "ReportStep", streams: ParallelStreams
+    ) -> PreferencePairs:
+        """The pairs with their margins by the reference: the model while its adapter is untrained."""
         model.eval()
         every, count = [*chain(*self.pairs)], len(self.pairs[0])
-        margins = references(
-            model, every, forward, settings, lambda done: tell("the base's view, pair", done, len(every)), lanes
+        margins = reference_margins(
+            model,
+            every,
+            forward,
+            settings,
+            lambda done: report_step("reference log-likelihoods, pair", done, len(every)),
+            streams,
         )
-        told = tuple(zip(every, margins, strict=True))
-        return Pairs(told[:count], told[count:])
+        pairs = tuple(zip(every, margins, strict=True))
+        return PreferencePairs(pairs[:count], pairs[count:])
 
-    def _refuse_too_long(self, examples: Sequence[Example]) -> None:
+    def _refuse_too_long(self, examples: Sequence[CompletionExample]) -> None:
         context = self.gguf.value(f"{self.gguf.architecture}.context_length")
         longest = max(examples, key=lambda example: len(example.ids))
         if context is not None and len(longest.ids) > context:
@@ -165,55 +181,62 @@ class _Attempt:
                 hint="lower dataset.max_tokens",
             )
 
-    def _lanes(self, model: nn.Module, examples: Sequence[Example], settings: Recipe, budget: int) -> Lanes:
-        """Several where there is so much memory that nothing has to be computed twice, which they do not go with."""
-        demand = Demand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
+    def _streams(
+        self, model: nn.Module, examples: Sequence[CompletionExample], settings: Recipe, budget: int
+    ) -> ParallelStreams:
+        """Several if there is memory enough to do without gradient checkpointing, which saves little with them."""
+        demand = MemoryDemand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
         wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
-        sparing = self.sparing or settings.gradient_checkpointing is GradientCheckpointing.ON
-        plenty = wanted_bytes <= PLENTY * budget
-        return Lanes.here(settings.batch_size) if plenty and not sparing else ONE_LANE
+        checkpointing = self.less_memory or settings.gradient_checkpointing is GradientCheckpointing.ON
+        fits = wanted_bytes <= PARALLEL_MEMORY_SHARE * budget
+        return ParallelStreams.available(settings.batch_size) if fits and not checkpointing else SINGLE_STREAM
 
-    def _prefix(
-        self, source: BlockwiseModel, layers: int, examples: Sequence[Example], tell: "Tell", lanes: Lanes
-    ) -> Prefix | None:
-        """What the blocks below the adapter make of all examples; None where there are none, or no place for it."""
+    def _frozen_blocks(
+        self,
+        source: BlockwiseModel,
+        layers: int,
+        examples: Sequence[CompletionExample],
+        report_step: "ReportStep",
+        streams: ParallelStreams,
+    ) -> FrozenBlocks | None:
+        """The blocks below the adapter with cached outputs for all examples; None if there are none, or no space."""
         below = source.blocks - layers
-        if self.states is None or below <= 0:
+        if self.cache is None or below <= 0:
             return None
-        prefix = Prefix(source, below, self.states.of(self.digest, below), self.ranks)
-        report = partial(tell, "layers below the adapter, example")
-        return prefix if prefix.prepare(examples, report, lanes) else None
+        frozen = FrozenBlocks(source, below, self.cache.of(self.digest, below), self.group)
+        report = partial(report_step, "layers below the adapter, example")
+        return frozen if frozen.prepare(examples, report, streams) else None
 
 
 def _from_the_ids(blocks: Blocks) -> Forward:
     return lambda _model, batch: blocks.run(batch.inputs, None, batch.start)
 
 
-Tell = Callable[[str, int, int], None]
-"""What goes on before the first step, and how many of how many are done."""
+ReportStep = Callable[[str, int, int], None]
+"""Reports a step of the preparation: its name, and how many of how many are done."""
 
 
-def _teller(plan: Plan, report: Report) -> Tell:
-    def tell(what: str, done: int, count: int) -> None:
-        report(TrainingProgress.preparing(plan.steps, f"{what} {done + 1} of {count}"))
+def _preparation_reporter(schedule: TrainingSchedule, report: Report) -> ReportStep:
+    def report_step(what: str, done: int, count: int) -> None:
+        report(TrainingProgress.preparing(schedule.steps, f"{what} {done + 1} of {count}"))
 
-    return tell
+    return report_step
 
 
-ReadPairs = tuple[list[Pair], list[Pair]]
+ReadPairs = tuple[list[PreferencePair], list[PreferencePair]]
 """Those to train on, and those to validate with."""
 
 
 def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]:
-    """The examples that are to be learned as such, and the pairs."""
+    """The examples without those that are the chosen side of a pair, and the pairs."""
     data = Dataset.load(folder)
     if settings.preferences is Preferences.OFF:
         return data, ([], [])
     pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
-    pairs = as_often_as_examples(pairs, data.train)
+    pairs = with_example_weights(pairs, data.train)
     validation = data.validation if settings.sft_weight or not others else ()
     return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation), (pairs, others)
 
 
-def _sides(*sets: Sequence[Pair]) -> list[Example]:
+def _sides(*sets: Sequence[PreferencePair]) -> list[CompletionExample]:
     return [side for pair in chain(*sets) for side in (pair.chosen, pair.rejected)]

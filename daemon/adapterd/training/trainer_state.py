@@ -1,47 +1,52 @@
-"""What a training has come to so far, in plain numbers. All of it outlives the process, by way of a checkpoint."""
+"""The trainer's state as plain numbers; a checkpoint holds it beside the arrays, so that it outlives the process."""
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from adapterd.training.progress import CurvePoint
 
+_OLD_NAMES = {"preference_accuracy": "rewards_accuracies", "preference_margin": "rewards_margins"}
+"""Names in the checkpoints of earlier releases."""
+
 
 @dataclass(frozen=True)
-class Judged:
-    """An adapter's loss, and how well it tells the pairs apart that it was not trained on, if there are any."""
+class ValidationMetrics:
+    """The loss of an adapter on the validation set, and with held-out pairs TRL's rewards/accuracies and
+    rewards/margins."""
 
     loss: float
-    preference_accuracy: float | None = None
-    preference_margin: float | None = None
+    rewards_accuracies: float | None = None
+    rewards_margins: float | None = None
 
 
 @dataclass
 class Best:
-    """The lowest loss so far, and how many times in a row it was not beaten."""
+    """The step with the lowest loss so far, and how many validations in a row did not improve on it (`misses`)."""
 
     step: int = 0
     loss: float = math.inf
     misses: int = 0
-    preference_accuracy: float | None = None
-    preference_margin: float | None = None
+    rewards_accuracies: float | None = None
+    rewards_margins: float | None = None
 
-    def beaten_by(self, step: int, judged: "Judged") -> bool:
-        """Take what was judged into account; whether its loss is the lowest."""
-        if judged.loss < self.loss:
-            self.step, self.loss, self.misses = step, judged.loss, 0
-            self.preference_accuracy, self.preference_margin = judged.preference_accuracy, judged.preference_margin
+    def improved_by(self, step: int, metrics: ValidationMetrics) -> bool:
+        """Take a validation into account; whether its loss is the lowest so far."""
+        if metrics.loss < self.loss:
+            self.step, self.loss, self.misses = step, metrics.loss, 0
+            self.rewards_accuracies, self.rewards_margins = metrics.rewards_accuracies, metrics.rewards_margins
             return True
         self.misses += 1
         return False
 
 
 @dataclass
-class Tally:
-    """Steps done, the best of them, the losses of all, ids without padding, and time.
+class TrainerState:
+    """Steps done, the best of them, the loss curve, ids without padding, and time.
 
-    `stepping_s` is the time that steps took, `earlier_s` all that was spent before this process took over.
+    `stepping_s` is the time that steps took, `earlier_s` the whole time before this process resumed the training.
     """
 
     step: int = 0
@@ -52,11 +57,12 @@ class Tally:
     earlier_s: float = 0.0
 
     @classmethod
-    def restored(cls, numbers: dict[str, Any], metrics: bytes) -> "Tally":
-        """The reverse of `numbers`, with the curve taken from the lines of metrics up to then."""
+    def restored(cls, numbers: Mapping[str, Any], metrics: bytes) -> "TrainerState":
+        """The reverse of `numbers`, with the curve taken from the lines of `metrics`."""
         lines = [json.loads(line) for line in metrics.splitlines()]
         curve = [CurvePoint(line["step"], line["loss"], line["validation_loss"]) for line in lines]
-        return cls(**numbers | {"best": Best(**numbers["best"]), "curve": curve})
+        best = {_OLD_NAMES.get(name, name): value for name, value in numbers["best"].items()}
+        return cls(**{**numbers, "best": Best(**best), "curve": curve})
 
     def numbers(self) -> dict[str, Any]:
         """Everything but the curve, as JSON can hold it."""
@@ -68,5 +74,5 @@ class Tally:
         return [point.validation_loss for point in self.curve if point.validation_loss is not None]
 
     def tokens_per_s(self) -> float:
-        """Ids in the time that training steps took; 0 before the first."""
+        """Ids per second of training steps; 0 before the first."""
         return self.train_tokens / self.stepping_s if self.stepping_s else 0.0

@@ -11,7 +11,7 @@ import pytest
 
 from adapterd.base.architectures import check_supported
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base.mlx.dequantized import write_expanded
+from adapterd.base.mlx.dequantized import write_dequantized
 from adapterd.errors import AdapterdError, InputError, UnsupportedModelError
 from tests.support.tiny_gguf import mlx_logits, write_tiny_gguf
 
@@ -107,7 +107,7 @@ def test_an_empty_array_is_read_and_copied(tmp_path: Path, inner: int) -> None:
     check_supported(file)
     assert file.value("general.tags") == []
     copy = tmp_path / "copy.gguf"
-    write_expanded(copy, file, {"blk.0.ffn_up.weight": lambda: file.values("blk.0.ffn_up.weight")})
+    write_dequantized(copy, file, {"blk.0.ffn_up.weight": lambda: file.values("blk.0.ffn_up.weight")})
     assert GgufFile.open(copy).metadata_bytes == file.metadata_bytes
     ids = list(range(20, 30))
     np.testing.assert_allclose(mlx_logits(copy, ids), mlx_logits(file.path, ids), atol=1e-5)
@@ -118,7 +118,7 @@ def test_an_expanded_copy_is_a_file_that_gguf_reads(tmp_path: Path) -> None:
     file = GgufFile.open(path)
     chosen = ("blk.1.attn_q.weight", "token_embd.weight")
     copy = tmp_path / "copy.gguf"
-    write_expanded(copy, file, {name: (lambda name=name: file.values(name)) for name in chosen})
+    write_dequantized(copy, file, {name: (lambda name=name: file.values(name)) for name in chosen})
     theirs = {tensor.name: tensor for tensor in gguf.GGUFReader(copy).tensors}
     assert list(theirs) == list(file.tensors)
     for name, info in file.tensors.items():

@@ -20,8 +20,8 @@ from adapterd.errors import (
     WorkerLostError,
 )
 from adapterd.home import HOME_VARIABLE, Home
-from adapterd.runs import stage_process as workers
 from adapterd.runs.stage_process import Limits, run_stage
+from adapterd.system.child import messages
 from adapterd.system.locks import exclusive, is_held
 from tests.support.foreign_folder import imported_from, poison
 
@@ -104,7 +104,7 @@ def test_the_child_is_told_stage_folder_and_home(folder: Path, home: Home, child
     assert result == {"argv": ["-P", "-m", "adapterd.worker", "training", str(folder)], "home": str(home.root)}
 
 
-def test_what_the_child_raised_is_raised_again(folder: Path, home: Home, child: Script) -> None:
+def test_an_error_of_the_child_is_raised_again(folder: Path, home: Home, child: Script) -> None:
     child('say(error={"kind": "InputError", "message": "the value is wrong", "hint": "correct it"})')
     with pytest.raises(InputError, match=r"^the value is wrong$") as caught:
         run_stage("training", folder, home)
@@ -230,7 +230,7 @@ def test_a_child_is_asked_to_go_before_it_is_killed(folder: Path, home: Home, ch
 def test_a_child_that_will_not_go_is_killed(
     folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "GRACE_S", 0.05)
+    monkeypatch.setattr(messages, "GRACE_S", 0.05)
     child("""
         import signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -258,8 +258,8 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subprocess.Popen
         started.append(popen(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr(workers.subprocess, "Popen", start)
-    monkeypatch.setattr(workers, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(messages, "LOOK_EVERY_S", 0.01)
     yield started
     assert [child.returncode is None for child in started] == [False] * len(started), "a child was left alone"
 
@@ -372,19 +372,19 @@ PARENT = """
 import sys
 from pathlib import Path
 from adapterd.home import Home
-from adapterd.runs import stage_process as workers
+from adapterd.runs.stage_process import run_stage
 
 sys.executable, folder = sys.argv[1], Path(sys.argv[2])
-workers.run_stage("training", folder, Home(folder), report=lambda progress: print(progress, flush=True))
+run_stage("training", folder, Home(folder), report=lambda progress: print(progress, flush=True))
 """
 
 WORKER = """
-import fcntl, threading
-from adapterd import worker
+import fcntl
+from adapterd.system.child.messages import end_with_parent
 
 alive = open(sys.argv[5] + "/alive", "w")
 fcntl.flock(alive, fcntl.LOCK_EX)
-threading.Thread(target=worker._end_with_parent, daemon=True).start()
+end_with_parent()
 say(progress={"share": 0.0})
 time.sleep(600)
 """

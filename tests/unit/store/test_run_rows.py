@@ -285,3 +285,13 @@ def test_a_cancel_reason_is_still_known_when_the_run_has_ended(store: Store) -> 
 
 def test_a_run_that_is_not_there_is_not_to_end(store: Store) -> None:
     assert store.runs.cancel_reason("r1") is None
+
+
+def test_a_run_remembers_its_training_job_until_it_has_none(store: Store) -> None:
+    run = start(store, "r1")
+    assert (run.training_provider, run.training_job) == (None, None)
+    store.runs.set_training_job("r1", "mlx-hosts", "j1")
+    run = store.runs.get("r1")
+    assert (run.training_provider, run.training_job) == ("mlx-hosts", "j1")
+    store.runs.set_training_job("r1", None, None)
+    assert store.runs.get("r1").training_job is None

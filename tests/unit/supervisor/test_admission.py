@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapterd.config import ScheduleSettings
 from adapterd.hours import Hours
+from adapterd.providers.provider import Needs
 from adapterd.supervisor import admission
 from adapterd.supervisor.admission import (
     MEMORY_FACTOR,
@@ -18,6 +19,7 @@ from adapterd.supervisor.admission import (
     RUN_FOLDER_BYTES,
     Disk,
     MachineState,
+    as_needed,
     blockers,
     disks,
     measure_machine,
@@ -199,3 +201,12 @@ def test_the_state_of_this_machine_is_measured(tmp_path: Path, monkeypatch: pyte
     (disk,) = found.disks
     assert (disk.folder, disk.needed_bytes) == (tmp_path / "home of somebody", 1000 + RUN_FOLDER_BYTES)
     assert disk.free_bytes > 0
+
+
+def test_a_provider_elsewhere_needs_neither_power_nor_memory_of_this_machine() -> None:
+    busy = replace(on(BATTERY), memory_bytes=2 << 30)
+    assert len(blockers(*as_needed(Needs(memory=True, ac_power=True, network=False), WANTED, busy))) == 2
+    elsewhere = Needs(memory=False, ac_power=False, network=True)
+    assert blockers(*as_needed(elsewhere, WANTED, busy)) == []
+    assert blockers(*as_needed(elsewhere, WANTED, replace(busy, power=LOW))) == ["battery at 12 % (below 40 %)"]
+    assert len(blockers(*as_needed(elsewhere, WANTED, replace(busy, memory_bytes=1 << 29)))) == 1

@@ -32,22 +32,22 @@ def written(folder: Path, step: int = 3) -> CheckpointFile:
 def plain(kept: Checkpoint | None) -> Any:
     assert kept is not None
     arrays = {name: (array.tolist(), array.dtype) for name, array in kept.arrays.items()}
-    return kept.tally, arrays, kept.files
+    return kept.state, arrays, kept.files
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     written(tmp_path)
     assert plain(CheckpointFile(tmp_path, IDENTITY).read()) == plain(checkpoint())
 
 
-def test_the_last_one_counts_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_new_checkpoint_replaces_the_last_one(tmp_path: Path) -> None:
     file = written(tmp_path)
     file.keep(lambda: checkpoint(4), validated=False)
     assert plain(file.read()) == plain(checkpoint(4))
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
 
 
-def test_that_there_is_none_is_nothing_to_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_checkpoint_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert CheckpointFile(tmp_path, IDENTITY).read() is None
     assert caplog.messages == []
 
@@ -60,7 +60,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @settings(deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
-def test_a_byte_that_changed_is_found(
+def test_a_checkpoint_with_a_changed_byte_is_not_used(
     whole: bytes, tmp_path_factory: pytest.TempPathFactory, where: float, change: int
 ) -> None:
     damaged = bytearray(whole)
@@ -70,7 +70,9 @@ def test_a_byte_that_changed_is_found(
 
 @settings(deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_an_end_that_is_missing_is_found(whole: bytes, tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
+def test_a_checkpoint_that_is_cut_short_is_not_used(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
     assert_unusable(tmp_path_factory.mktemp("cut"), whole[: int(share * len(whole))])
 
 
@@ -79,7 +81,7 @@ def assert_unusable(folder: Path, content: bytes) -> None:
     assert CheckpointFile(folder, IDENTITY).read() is None
 
 
-def test_why_it_cannot_be_used_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_why_a_checkpoint_cannot_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = written(tmp_path)
     file.path.write_bytes(file.path.read_bytes()[:-1])
     assert file.read() is None
@@ -91,7 +93,7 @@ def test_why_it_cannot_be_used_is_logged(tmp_path: Path, caplog: pytest.LogCaptu
     assert "Is a directory" in unreadable
 
 
-def test_one_of_another_training_is_left_and_the_difference_named(
+def test_a_checkpoint_of_another_training_is_not_used_and_the_difference_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     written(tmp_path)
@@ -121,7 +123,7 @@ def test_base_examples_and_settings_make_the_identity(tmp_path: Path) -> None:
         assert {key for key in same if same[key] != other[key]} == {name}
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, cache_gb=1.0, hosts=("10.0.0.1",)))
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, gradient_checkpointing="on"))
-    means = {"cache_gb", "gradient_checkpointing", "hosts"}
+    means = {"cache_gb", "gradient_checkpointing", "hosts", "provider", "data_may_leave"}
     assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - means
 
 
@@ -154,28 +156,28 @@ def kept_at(folder: Path, moments_s: list[float], *, cost_s: float, validated: b
     return moments
 
 
-def test_there_is_one_every_so_many_seconds(tmp_path: Path) -> None:
+def test_a_checkpoint_is_written_every_so_many_seconds(tmp_path: Path) -> None:
     pace = Pace(every_s=20, share=0.01, bytes_per_s=math.inf)
     assert kept_at(tmp_path, [5, 19, 20, 39, 40.1, 60.2], cost_s=0.1, validated=False, pace=pace) == [20, 40.1, 60.2]
 
 
-def test_there_is_one_at_every_validation(tmp_path: Path) -> None:
+def test_a_checkpoint_is_written_at_every_validation(tmp_path: Path) -> None:
     pace = Pace(every_s=20, share=0.01, bytes_per_s=math.inf)
     assert kept_at(tmp_path, [0, 5, 10.1], cost_s=0.01, validated=True, pace=pace) == [0, 5, 10.1]
 
 
-def test_there_are_fewer_where_writing_takes_long(tmp_path: Path) -> None:
+def test_checkpoints_are_fewer_where_writing_takes_long(tmp_path: Path) -> None:
     pace = Pace(every_s=20, share=0.01, bytes_per_s=math.inf)
     assert kept_at(tmp_path, [0, 99, 101, 150], cost_s=1.0, validated=True, pace=pace) == [0, 101]
 
 
-def test_there_are_fewer_where_they_are_large(tmp_path: Path) -> None:
+def test_checkpoints_are_fewer_where_they_are_large(tmp_path: Path) -> None:
     size_bytes = written(tmp_path).path.stat().st_size
     pace = Pace(every_s=1, share=1.0, bytes_per_s=size_bytes / 30)
     assert kept_at(tmp_path, [1, 29, 31, 60, 61.1], cost_s=0.0, validated=False, pace=pace) == [1, 31, 61.1]
 
 
-def test_training_goes_on_where_none_can_be_written_and_that_is_logged_once(
+def test_training_continues_without_checkpoints_that_cannot_be_written_and_logs_it_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full() -> Checkpoint:

@@ -1,4 +1,4 @@
-"""What the frozen blocks make of an example is computed once, whatever becomes of it later."""
+"""The hidden state cache: computed once, read in every epoch, evicted, damaged, and left out."""
 
 import logging
 import os
@@ -16,15 +16,15 @@ from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model
-from adapterd.training.data import Batch, Example
-from adapterd.training.hidden_state_cache import KeptStates, Prefix
+from adapterd.training.data import CompletionBatch, CompletionExample
+from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from tests.support.tiny_gguf import write_tiny_gguf
 
 LAYERS, BELOW = 4, 3
 DIGEST = "sha256:" + "5" * 64
 PLENTY = 1 << 30
 EXAMPLES = [
-    Example(tuple(np.random.default_rng(number).integers(20, 500, length).tolist()), 4, f"record-{number}")
+    CompletionExample(tuple(np.random.default_rng(number).integers(20, 500, length).tolist()), 4, f"record-{number}")
     for number, length in enumerate((9, 24, 16))
 ]
 
@@ -47,23 +47,25 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> GgufFile:
     return GgufFile.open(write_tiny_gguf(tmp_path_factory.mktemp("llama") / "tiny.gguf", layers=LAYERS))
 
 
-def prefix_of(base: GgufFile, kept: KeptStates, digest: str = DIGEST, dtype: mx.Dtype = mx.float32) -> Prefix:
-    return Prefix(BlockwiseModel(base, dtype=dtype), BELOW, kept.of(digest, BELOW))
+def frozen_blocks_of(
+    base: GgufFile, kept: HiddenStateCache, digest: str = DIGEST, dtype: mx.Dtype = mx.float32
+) -> FrozenBlocks:
+    return FrozenBlocks(BlockwiseModel(base, dtype=dtype), BELOW, kept.of(digest, BELOW))
 
 
-def computed_by(prefix: Prefix, examples: list[Example] = EXAMPLES) -> tuple[bool, list[Asked]]:
+def computed_by(prefix: FrozenBlocks, examples: list[CompletionExample] = EXAMPLES) -> tuple[bool, list[Asked]]:
     told: list[Asked] = []
     return prefix.prepare(examples, lambda *numbers: told.append(Asked(*numbers))), told
 
 
-def files(kept: KeptStates) -> Iterator[Path]:
+def files(kept: HiddenStateCache) -> Iterator[Path]:
     return kept.folder.glob("*/*")
 
 
-def test_the_blocks_above_go_on_from_it_as_in_the_whole_model(base: GgufFile, tmp_path: Path) -> None:
-    prefix = prefix_of(base, KeptStates(tmp_path, PLENTY))
+def test_the_blocks_above_compute_from_cached_states_what_the_whole_model_does(base: GgufFile, tmp_path: Path) -> None:
+    prefix = frozen_blocks_of(base, HiddenStateCache(tmp_path, PLENTY))
     assert computed_by(prefix)[0]
-    batch = Batch.of(EXAMPLES)
+    batch = CompletionBatch.of(EXAMPLES)
     model = load_mlx_model(base, dtype=mx.float32)
     with Blocks.only(model, BELOW) as above:
         ours = np.array(prefix.forward_by(above)(model, batch)).reshape(-1, model.args.hidden_size)
@@ -72,25 +74,25 @@ def test_the_blocks_above_go_on_from_it_as_in_the_whole_model(base: GgufFile, tm
     np.testing.assert_allclose(ours[learned], whole[learned], rtol=0.01, atol=0.01)
 
 
-def test_it_is_computed_once_for_all_trainings(llama: GgufFile, tmp_path: Path) -> None:
-    kept = KeptStates(tmp_path, PLENTY)
-    assert computed_by(prefix_of(llama, kept), EXAMPLES[:2]) == (True, [Asked(0, 2), Asked(1, 2)])
-    assert computed_by(prefix_of(llama, kept)) == (True, [Asked(0, 1)])
-    assert computed_by(prefix_of(llama, kept)) == (True, [])
+def test_hidden_states_are_computed_once_for_all_trainings(llama: GgufFile, tmp_path: Path) -> None:
+    kept = HiddenStateCache(tmp_path, PLENTY)
+    assert computed_by(frozen_blocks_of(llama, kept), EXAMPLES[:2]) == (True, [Asked(0, 2), Asked(1, 2)])
+    assert computed_by(frozen_blocks_of(llama, kept)) == (True, [Asked(0, 1)])
+    assert computed_by(frozen_blocks_of(llama, kept)) == (True, [])
 
 
-def test_another_base_and_another_number_of_blocks_have_their_own(llama: GgufFile, tmp_path: Path) -> None:
-    kept = KeptStates(tmp_path, PLENTY)
-    computed_by(prefix_of(llama, kept))
-    assert len(computed_by(prefix_of(llama, kept, digest="sha256:" + "6" * 64))[1]) == len(EXAMPLES)
-    fewer = Prefix(BlockwiseModel(llama, dtype=mx.float32), BELOW - 1, kept.of(DIGEST, BELOW - 1))
+def test_hidden_states_are_cached_by_base_and_number_of_blocks(llama: GgufFile, tmp_path: Path) -> None:
+    kept = HiddenStateCache(tmp_path, PLENTY)
+    computed_by(frozen_blocks_of(llama, kept))
+    assert len(computed_by(frozen_blocks_of(llama, kept, digest="sha256:" + "6" * 64))[1]) == len(EXAMPLES)
+    fewer = FrozenBlocks(BlockwiseModel(llama, dtype=mx.float32), BELOW - 1, kept.of(DIGEST, BELOW - 1))
     assert len(computed_by(fewer)[1]) == len(EXAMPLES)
 
 
-def test_what_others_are_computed_with_it_makes_no_difference(llama: GgufFile, tmp_path: Path) -> None:
-    alone, together = (KeptStates(tmp_path / name, PLENTY) for name in ("alone", "together"))
-    computed_by(prefix_of(llama, alone), EXAMPLES[:1])
-    computed_by(prefix_of(llama, together))
+def test_hidden_states_do_not_depend_on_the_other_examples(llama: GgufFile, tmp_path: Path) -> None:
+    alone, together = (HiddenStateCache(tmp_path / name, PLENTY) for name in ("alone", "together"))
+    computed_by(frozen_blocks_of(llama, alone), EXAMPLES[:1])
+    computed_by(frozen_blocks_of(llama, together))
     path = alone.of(DIGEST, BELOW).path(EXAMPLES[0].ids[:-1])
     assert path.read_bytes() == together.of(DIGEST, BELOW).path(EXAMPLES[0].ids[:-1]).read_bytes()
 
@@ -104,10 +106,13 @@ def test_what_others_are_computed_with_it_makes_no_difference(llama: GgufFile, t
         (mx.bfloat16, 3.0, mx.bfloat16),
     ],
 )
-def test_values_that_fp16_cannot_hold_are_kept_as_they_are(
+def test_values_beyond_fp16_are_stored_as_computed(
     llama: GgufFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: mx.Dtype, largest: float, expected: Any
 ) -> None:
-    prefix, kept = prefix_of(llama, KeptStates(tmp_path, PLENTY), dtype=dtype), KeptStates(tmp_path, PLENTY)
+    prefix, kept = (
+        frozen_blocks_of(llama, HiddenStateCache(tmp_path, PLENTY), dtype=dtype),
+        HiddenStateCache(tmp_path, PLENTY),
+    )
     whole = Blocks.run
 
     def with_a_spike(self: Blocks, ids: mx.array, states: mx.array | None) -> mx.array:
@@ -122,44 +127,44 @@ def test_values_that_fp16_cannot_hold_are_kept_as_they_are(
 
 
 @pytest.mark.parametrize("damage", [b"", b"half", None], ids=["empty", "no file of states", "cut short"])
-def test_a_damaged_one_is_computed_again(llama: GgufFile, tmp_path: Path, damage: bytes | None) -> None:
-    kept = KeptStates(tmp_path, PLENTY)
-    computed_by(prefix_of(llama, kept))
+def test_a_damaged_file_is_computed_again(llama: GgufFile, tmp_path: Path, damage: bytes | None) -> None:
+    kept = HiddenStateCache(tmp_path, PLENTY)
+    computed_by(frozen_blocks_of(llama, kept))
     path = kept.of(DIGEST, BELOW).path(EXAMPLES[1].ids[:-1])
     before = path.read_bytes()
     path.write_bytes(before[:-40] if damage is None else damage)
-    assert computed_by(prefix_of(llama, kept)) == (True, [Asked(0, 1)])
+    assert computed_by(frozen_blocks_of(llama, kept)) == (True, [Asked(0, 1)])
     assert path.read_bytes() == before
 
 
-def test_what_was_used_longest_ago_goes_first(llama: GgufFile, tmp_path: Path) -> None:
-    kept = KeptStates(tmp_path, PLENTY)
-    computed_by(prefix_of(llama, kept))
+def test_the_least_recently_used_files_are_evicted_first(llama: GgufFile, tmp_path: Path) -> None:
+    kept = HiddenStateCache(tmp_path, PLENTY)
+    computed_by(frozen_blocks_of(llama, kept))
     old, used, new = (kept.of(DIGEST, BELOW).path(example.ids[:-1]) for example in EXAMPLES)
     for age_s, path in ((300, old), (200, used), (100, new)):
         os.utime(path, (path.stat().st_atime - age_s,) * 2)
-    more = Example(tuple(range(30, 44)), 4, "more")
+    more = CompletionExample(tuple(range(30, 44)), 4, "more")
     size = sum(path.stat().st_size for path in (used, new))
-    assert computed_by(prefix_of(llama, replace(kept, limit_bytes=size + 2200)), [EXAMPLES[1], more])[0]
+    assert computed_by(frozen_blocks_of(llama, replace(kept, limit_bytes=size + 2200)), [EXAMPLES[1], more])[0]
     assert not old.exists()
     assert used.exists()
     assert kept.of(DIGEST, BELOW).path(more.ids[:-1]).exists()
 
 
-def test_without_room_nothing_is_kept_and_the_log_says_so(
+def test_without_space_nothing_is_cached_and_the_log_says_so(
     llama: GgufFile, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert computed_by(prefix_of(llama, KeptStates(tmp_path, 1000))) == (False, [])
+        assert computed_by(frozen_blocks_of(llama, HiddenStateCache(tmp_path, 1000))) == (False, [])
         usage = shutil.disk_usage(tmp_path)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-        assert computed_by(prefix_of(llama, KeptStates(tmp_path, PLENTY))) == (False, [])
-    assert list(files(KeptStates(tmp_path, PLENTY))) == []
-    assert all("no room" in message for message in caplog.messages)
+        assert computed_by(frozen_blocks_of(llama, HiddenStateCache(tmp_path, PLENTY))) == (False, [])
+    assert list(files(HiddenStateCache(tmp_path, PLENTY))) == []
+    assert all("no space" in message for message in caplog.messages)
     assert len(caplog.messages) == 2
 
 
-def test_a_full_disk_means_to_train_without(
+def test_a_full_disk_disables_the_cache(
     llama: GgufFile, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -167,6 +172,6 @@ def test_a_full_disk_means_to_train_without(
 
     monkeypatch.setattr(mx, "save_safetensors", full)
     with caplog.at_level(logging.WARNING):
-        assert computed_by(prefix_of(llama, KeptStates(tmp_path, PLENTY)))[0] is False
-    assert list(files(KeptStates(tmp_path, PLENTY))) == []
+        assert computed_by(frozen_blocks_of(llama, HiddenStateCache(tmp_path, PLENTY)))[0] is False
+    assert list(files(HiddenStateCache(tmp_path, PLENTY))) == []
     assert "No space left on device" in caplog.messages[0]

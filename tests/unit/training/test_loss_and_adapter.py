@@ -12,15 +12,15 @@ from mlx_lm.tuner.utils import load_adapters
 
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
-from adapterd.training.adapter_layers import attach_adapter, begin_at, save_adapter
-from adapterd.training.data import Batch, Example, whole_model
+from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights, save_adapter
+from adapterd.training.data import CompletionBatch, CompletionExample, whole_model
 from tests.support.tolerances import assert_close, rounding
 from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny_llama
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
 
 
-def naive_sum(model: nn.Module, example: Example) -> mx.array:
+def naive_sum(model: nn.Module, example: CompletionExample) -> mx.array:
     """All logits of one unpadded example, then the losses of its completion."""
     ids = mx.array([example.ids])
     losses = nn.losses.cross_entropy(model(ids[:, :-1]), ids[:, 1:])[0]
@@ -29,16 +29,16 @@ def naive_sum(model: nn.Module, example: Example) -> mx.array:
 
 def test_the_loss_is_the_full_computations_at_completions() -> None:
     model, examples = tiny_llama(), random_examples(5, seed=2)
-    batch = Batch.of(examples)
+    batch = CompletionBatch.of(examples)
     expected = sum(naive_sum(model, example).item() for example in examples) / batch.targets.size
     loss = batch.loss(model, whole_model, SETTINGS).item()
     assert loss == pytest.approx(expected, rel=rounding(TERMS))
 
 
-def test_so_is_its_gradient() -> None:
+def test_the_gradient_of_a_batch_is_that_of_its_examples() -> None:
     model, examples = adapted(SETTINGS), random_examples(5, seed=2)
     model.model.layers[-1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
-    batch = Batch.of(examples)
+    batch = CompletionBatch.of(examples)
     _, gradient = nn.value_and_grad(model, lambda model: batch.loss(model, whole_model, SETTINGS))(model)
     _, expected = nn.value_and_grad(
         model, lambda model: sum(naive_sum(model, example) for example in examples) / batch.targets.size
@@ -62,7 +62,7 @@ def test_the_top_blocks_learn_in_all_projections(layers: int, blocks: set[str]) 
     assert {name[5] for name in names} == {"lora_a", "lora_b"}
 
 
-def test_the_seed_decides_where_it_starts() -> None:
+def test_the_seed_decides_the_first_weights() -> None:
     def start(seed: int) -> mx.array:
         return adapted(TrainingSettings(rank=4, seed=seed)).model.layers[1].mlp.up_proj.lora_a
 
@@ -103,13 +103,18 @@ def test_a_failing_save_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_an_example_that_counts_twice_is_as_good_as_two() -> None:
+def test_an_example_of_weight_2_has_the_loss_of_two_examples() -> None:
     model, (first, second) = tiny_llama(), random_examples(2, seed=2)
-    twice, weighted = Batch.of([first, second, second]), Batch.of([first, replace(second, weight=2.0)])
+    twice, weighted = (
+        CompletionBatch.of([first, second, second]),
+        CompletionBatch.of([first, replace(second, weight=2.0)]),
+    )
     losses = [batch.loss(model, whole_model, SETTINGS).item() for batch in (twice, weighted)]
     assert losses[0] == pytest.approx(losses[1], rel=rounding(TERMS))
     assert twice.weight == weighted.weight
-    assert losses[0] != pytest.approx(Batch.of([first, second]).loss(model, whole_model, SETTINGS).item(), rel=1e-3)
+    assert losses[0] != pytest.approx(
+        CompletionBatch.of([first, second]).loss(model, whole_model, SETTINGS).item(), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,12 +138,12 @@ def test_only_the_chosen_projections_learn_and_mlx_lm_knows(
     assert mx.array_equal(load_adapters(tiny_llama(), str(tmp_path))(ids), model(ids)).item()
 
 
-def test_an_adapter_begins_where_another_one_ended(tmp_path: Path) -> None:
+def test_an_adapter_starts_from_the_weights_of_another_one(tmp_path: Path) -> None:
     first = adapted(SETTINGS)
     first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
     save_adapter(first, SETTINGS, tmp_path)
     second = adapted(replace(SETTINGS, seed=7))
-    begin_at(second, SETTINGS, tmp_path)
+    load_adapter_weights(second, SETTINGS, tmp_path)
     ids = mx.array([[1, 2, 3]])
     assert mx.array_equal(second(ids), first(ids)).item()
     assert not mx.array_equal(first(ids), tiny_llama()(ids)).item()
@@ -149,17 +154,17 @@ def test_an_adapter_of_another_kind_is_refused(tmp_path: Path, other: dict[str, 
     save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
     settings = replace(SETTINGS, **other)
     with pytest.raises(InputError, match="not of the kind that is to be trained: made for another base") as error:
-        begin_at(adapted(settings), settings, tmp_path)
+        load_adapter_weights(adapted(settings), settings, tmp_path)
     assert error.value.hint == 'set training.start = "base"'
 
 
-def test_a_damaged_adapter_to_begin_at_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_adapter_to_start_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not hold a readable adapter"):
-        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+        load_adapter_weights(adapted(SETTINGS), SETTINGS, tmp_path)
     save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
     (tmp_path / "adapters.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="does not hold a readable adapter"):
-        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+        load_adapter_weights(adapted(SETTINGS), SETTINGS, tmp_path)
 
 
 def renamed(folder: Path, change: Callable[[str], str]) -> None:
@@ -167,14 +172,14 @@ def renamed(folder: Path, change: Callable[[str], str]) -> None:
     mx.save_safetensors(str(folder / "adapters.safetensors"), {change(name): each for name, each in weights.items()})
 
 
-def test_an_adapter_by_its_names_within_gradient_checkpointing_is_begun_at(tmp_path: Path) -> None:
+def test_an_adapter_with_the_old_names_of_gradient_checkpointing_is_loaded(tmp_path: Path) -> None:
     """As they were once kept."""
     first = adapted(SETTINGS)
     first.model.layers[1].mlp.up_proj.lora_b = mx.random.normal((4, 48))
     save_adapter(first, SETTINGS, tmp_path)
     renamed(tmp_path, lambda name: name.replace("layers.1.", "layers.1.block."))
     second = adapted(replace(SETTINGS, seed=7))
-    begin_at(second, SETTINGS, tmp_path)
+    load_adapter_weights(second, SETTINGS, tmp_path)
     ids = mx.array([[1, 2, 3]])
     assert mx.array_equal(second(ids), first(ids)).item()
 
@@ -183,5 +188,5 @@ def test_the_tensor_that_does_not_fit_is_named(tmp_path: Path) -> None:
     save_adapter(adapted(SETTINGS), SETTINGS, tmp_path)
     renamed(tmp_path, lambda name: name.replace("k_proj.lora_a", "k_proj.lora_c"))
     with pytest.raises(InputError, match=r"\(model\.layers\.1\.self_attn\.k_proj\.lora_a is missing\)") as caught:
-        begin_at(adapted(SETTINGS), SETTINGS, tmp_path)
+        load_adapter_weights(adapted(SETTINGS), SETTINGS, tmp_path)
     assert caught.value.hint == 'set training.start = "base"'

@@ -17,27 +17,27 @@ from adapterd.base.mlx.model import BlockwiseModel, load_mlx_model
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import Batch, Example
-from adapterd.training.memory import Demand, Fitted, budget_bytes, fit, says_memory_is_short
+from adapterd.training.data import CompletionBatch, CompletionExample
+from adapterd.training.memory import MemoryDemand, MemoryFit, budget_bytes, fit, is_out_of_memory
 from tests.support.tiny_gguf import write_tiny_gguf
 
-DEMAND = Demand(
+DEMAND = MemoryDemand(
     fixed_bytes=8_000_000_000, value_bytes=2, width=5120, ffn=13_824, heads=40, vocabulary=152_064, blocks=16,
     longest=1000, completion=200, rows=4,
 )  # fmt: skip
 """A model of 14 billion parameters at four bits."""
 
 
-def examples(rows: int, length: int) -> list[Example]:
+def examples(rows: int, length: int) -> list[CompletionExample]:
     ids = np.random.default_rng(0).integers(10, 500, (rows, length)).tolist()
-    return [Example(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
+    return [CompletionExample(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
 
 
-def peak_bytes(model: nn.Module, batch: Sequence[Example], *, recompute: bool) -> int:
+def peak_bytes(model: nn.Module, batch: Sequence[CompletionExample], *, recompute: bool) -> int:
     """What a step takes, weights included."""
-    parts = Batch.of(batch)
+    parts = CompletionBatch.of(batch)
     optimizer = optim.Adam(1e-4)
-    with Blocks.only(model, 0, sparing=recompute) as blocks:
+    with Blocks.only(model, 0, gradient_checkpointing=recompute) as blocks:
         step = nn.value_and_grad(
             model,
             lambda model: parts.loss(
@@ -57,14 +57,16 @@ def peak_bytes(model: nn.Module, batch: Sequence[Example], *, recompute: bool) -
 
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize(("rows", "length"), [(1, 400), (4, 100)])
-def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, recompute: bool, rows: int, length: int) -> None:
+def test_the_estimate_is_above_the_peak_and_close_to_it(
+    tmp_path: Path, recompute: bool, rows: int, length: int
+) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", hidden=256, ffn=768, heads=4, kv_heads=2, layers=6)
     model = load_mlx_model(GgufFile.open(path), dtype=mx.float32)
     settings = TrainingSettings(layers=6, batch_size=rows)
     attach_adapter(model, settings)
     given = examples(rows, length)
     taken = peak_bytes(model, given, recompute=recompute)
-    told = Demand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
+    told = MemoryDemand.of(model, given, settings).bytes(recompute=recompute, batch_tokens=rows * length)
     assert taken * 0.95 < told < taken * 1.6
 
 
@@ -74,7 +76,7 @@ def test_blocks_that_are_not_in_memory_are_not_counted(tmp_path: Path) -> None:
     model = BlockwiseModel(GgufFile.open(path), dtype=mx.float32).keep(4)
     attach_adapter(model, settings)
     one = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.layers[0].parameters()))
-    whole, top = (Demand.of(model, given, settings, below=below).fixed_bytes for below in (0, 4))
+    whole, top = (MemoryDemand.of(model, given, settings, below=below).fixed_bytes for below in (0, 4))
     assert whole - top == 4 * one > 0
 
 
@@ -83,7 +85,7 @@ def test_a_step_that_fits_is_left_as_it_is() -> None:
     assert (fitted.recompute, fitted.batch_tokens) == (False, 2048)
 
 
-def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_gradient_checkpointing_then_smaller_micro_batches_save_memory(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     whole = fit(DEMAND, 4000, 1 << 40)
     again = fit(DEMAND, 4000, whole.bytes - 1)
@@ -93,23 +95,26 @@ def test_where_memory_is_short_blocks_are_computed_again_then_less_at_a_time(cap
     one = fit(DEMAND, 4000, less.bytes - 1)
     assert (one.recompute, one.batch_tokens) == (True, 1000)
     assert whole.bytes > again.bytes > less.bytes > one.bytes > DEMAND.fixed_bytes
-    assert "each block is computed twice" in caplog.text
+    assert "gradient checkpointing" in caplog.text
 
 
 def test_gradient_checkpointing_can_be_forced_or_forbidden(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     on, off = GradientCheckpointing.ON, GradientCheckpointing.OFF
     forced, forbidden = (replace(DEMAND, checkpointing=each) for each in (on, off))
-    assert fit(forced, 4000, 1 << 40) == Fitted(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
-    assert fit(forbidden, 4000, 1 << 40) == Fitted(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
+    assert fit(forced, 4000, 1 << 40) == MemoryFit(True, 4000, DEMAND.bytes(recompute=True, batch_tokens=4000))
+    assert fit(forbidden, 4000, 1 << 40) == MemoryFit(False, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000))
     assert caplog.messages == []
     less = fit(forbidden, 4000, DEMAND.bytes(recompute=False, batch_tokens=4000) - 1)
     assert (less.recompute, less.batch_tokens) == (False, 2000)
     assert caplog.messages == ["memory is short: 2000 ids at a time"]
-    assert (less.smaller(off), less.smaller(on)) == (Fitted(False, 1000, less.bytes), Fitted(True, 1000, less.bytes))
+    assert (less.smaller(off), less.smaller(on)) == (
+        MemoryFit(False, 1000, less.bytes),
+        MemoryFit(True, 1000, less.bytes),
+    )
 
 
-def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
+def test_the_error_names_gradient_checkpointing_where_it_is_off() -> None:
     enough = DEMAND.bytes(recompute=True, batch_tokens=1)
     assert fit(DEMAND, 4000, enough).recompute
     with pytest.raises(NoSpaceError) as error:
@@ -117,19 +122,19 @@ def test_where_it_is_forbidden_and_nothing_fits_that_is_said() -> None:
     assert error.value.hint.startswith('set training.gradient_checkpointing = "auto"')
 
 
-def test_what_can_never_fit_is_said_before_it_begins() -> None:
+def test_a_training_that_can_never_fit_is_refused_before_it_begins() -> None:
     with pytest.raises(NoSpaceError, match=r"needs about 9\.\d GB of memory, 8\.0 GB can be had") as error:
         fit(DEMAND, 2048, 8_000_000_000)
     assert "training.layers" in error.value.hint
 
 
-def test_more_rows_than_a_batch_has_are_not_counted() -> None:
+def test_the_estimate_counts_no_more_rows_than_a_batch_has() -> None:
     assert DEMAND.bytes(recompute=False, batch_tokens=1 << 20) == DEMAND.bytes(recompute=False, batch_tokens=4000)
     two = replace(DEMAND, rows=2)
     assert two.bytes(recompute=False, batch_tokens=4000) < DEMAND.bytes(recompute=False, batch_tokens=4000)
 
 
-def test_pairs_are_computed_two_by_two() -> None:
+def test_a_micro_batch_of_pairs_has_at_least_two_rows() -> None:
     pairs = replace(DEMAND, rows=8, least=2)
     assert pairs.bytes(recompute=True, batch_tokens=1) == replace(DEMAND, rows=2).bytes(
         recompute=True, batch_tokens=2000
@@ -137,8 +142,8 @@ def test_pairs_are_computed_two_by_two() -> None:
 
 
 def test_a_smaller_step() -> None:
-    assert Fitted(False, 2048, 7).smaller() == Fitted(True, 1024, 7)
-    assert Fitted(True, 1, 7).smaller().batch_tokens == 1
+    assert MemoryFit(False, 2048, 7).smaller() == MemoryFit(True, 1024, 7)
+    assert MemoryFit(True, 1, 7).smaller().batch_tokens == 1
 
 
 def test_the_budget_is_what_the_machine_has() -> None:
@@ -155,5 +160,5 @@ def test_the_budget_is_what_the_machine_has() -> None:
         (ValueError("malloc"), False),
     ],
 )
-def test_how_mlx_says_that_memory_is_short(error: Exception, short: bool) -> None:
-    assert says_memory_is_short(error) is short
+def test_out_of_memory_errors_are_recognised(error: Exception, short: bool) -> None:
+    assert is_out_of_memory(error) is short

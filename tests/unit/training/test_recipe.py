@@ -1,4 +1,4 @@
-"""How fast and how long to learn, where nobody said it."""
+"""Learning rate and epochs where the configuration leaves them open."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ def base(folder: Path, architecture: str = "llama", width: int = 64) -> GgufFile
     )
 
 
-def test_what_the_settings_say_is_what_is_done(tmp_path: Path) -> None:
+def test_the_settings_override_the_recipe(tmp_path: Path) -> None:
     said = TrainingSettings(rank=3, epochs=7, learning_rate=0.5, beta=0.7)
     recipe = Recipe.of(said, base(tmp_path), 10_000)
     assert vars(recipe) == vars(said)
@@ -27,7 +27,7 @@ def test_what_the_settings_say_is_what_is_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(0, 8), (1, 8), (40, 8), (100, 4), (133, 3), (400, 2), (10**6, 2)])
-def test_the_less_there_is_the_more_often_it_is_seen(tmp_path: Path, examples: int, epochs: int) -> None:
+def test_fewer_examples_have_more_epochs(tmp_path: Path, examples: int, epochs: int) -> None:
     assert Recipe.of(OPEN, base(tmp_path), examples).epochs == epochs
 
 
@@ -37,10 +37,10 @@ def test_wider_models_learn_at_lower_rates(tmp_path: Path) -> None:
         assert wide < narrow
 
 
-def test_a_family_that_nobody_measured_learns_at_the_lowest_rate(tmp_path: Path) -> None:
+def test_an_unmeasured_family_has_the_lowest_learning_rate(tmp_path: Path) -> None:
     assert suitable_rate(base(tmp_path, "gemma3")) == min(suitable_rate(base(tmp_path, name)) for name in EXPONENTS)
 
 
-def test_pairs_are_learned_more_carefully(tmp_path: Path) -> None:
+def test_preferences_have_a_lower_learning_rate(tmp_path: Path) -> None:
     pairs = Recipe.of(replace(OPEN, preferences=Preferences.DPO), base(tmp_path), 10)
     assert pairs.learning_rate == pytest.approx(Recipe.of(OPEN, base(tmp_path), 10).learning_rate / 4, rel=0.1)

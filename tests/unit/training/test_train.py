@@ -20,10 +20,10 @@ from adapterd.system.files import sha256_file
 from adapterd.training import loop
 from adapterd.training.adapter_layers import WEIGHTS
 from adapterd.training.checkpoint import CheckpointFile, Pace, identity
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
-from adapterd.training.train import SLOWER, train
+from adapterd.training.train import RETRY_RATE_FACTOR, train
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tolerances import rounding, through_blocks
 
@@ -60,14 +60,18 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def trained(
-    base: GgufFile, dataset: Path, out: Path, settings: TrainingSettings = SETTINGS, states: KeptStates | None = None
+    base: GgufFile,
+    dataset: Path,
+    out: Path,
+    settings: TrainingSettings = SETTINGS,
+    states: HiddenStateCache | None = None,
 ) -> tuple[TrainingResult, list[TrainingProgress]]:
     told: list[TrainingProgress] = []
-    return train(base, dataset, settings, out, told.append, states=states), told
+    return train(base, dataset, settings, out, told.append, cache=states), told
 
 
-def test_with_kept_states_the_losses_are_nearly_the_same(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
-    kept = KeptStates(tmp_path / "states", 1 << 30)
+def test_the_hidden_state_cache_hardly_changes_the_losses(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+    kept = HiddenStateCache(tmp_path / "states", 1 << 30)
     whole, _ = trained(base, dataset, tmp_path / "whole")
     first, told = trained(base, dataset, tmp_path / "first", states=kept)
     again, told_again = trained(base, dataset, tmp_path / "again", states=kept)
@@ -81,21 +85,21 @@ def test_with_kept_states_the_losses_are_nearly_the_same(base: GgufFile, dataset
     assert math.isfinite(whole.curve[-1].loss or math.nan)
 
 
-def test_without_room_for_states_it_trains_as_if_they_were_not_wanted(
+def test_training_without_space_for_the_cache_is_training_without_a_cache(
     base: GgufFile, dataset: Path, tmp_path: Path
 ) -> None:
     whole, _ = trained(base, dataset, tmp_path / "whole")
-    without, _ = trained(base, dataset, tmp_path / "without", states=KeptStates(tmp_path / "states", 0))
+    without, _ = trained(base, dataset, tmp_path / "without", states=HiddenStateCache(tmp_path / "states", 0))
     assert without.curve == whole.curve
 
 
 def test_a_training_that_diverges_begins_again_at_a_lower_rate(
     base: GgufFile, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HOPELESS", 0.045)
+    monkeypatch.setattr(loop, "DIVERGED_GROWTH", 0.045)
     with caplog.at_level(logging.WARNING):
         result, _ = trained(base, dataset, tmp_path / "out", replace(SETTINGS, learning_rate=0.2))
-    assert result.learning_rate == 0.2 * SLOWER
+    assert result.learning_rate == 0.2 * RETRY_RATE_FACTOR
     assert result.steps == 8
     (said,) = caplog.messages
     assert said.startswith("training begins again at a learning rate of 0.05: after step ")
@@ -137,20 +141,22 @@ def assert_same_losses(result: TrainingResult, undisturbed: TrainingResult) -> N
     ],
     ids=["Metal", "malloc", "Python"],
 )
-def test_a_training_that_is_short_of_memory_goes_on_with_less_at_a_time(
+def test_a_training_that_runs_out_of_memory_resumes_with_smaller_micro_batches(
     base: GgufFile, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     undisturbed, _ = trained(base, dataset, tmp_path / "undisturbed", LEARNING)
     told: list[TrainingProgress] = []
     with caplog.at_level(logging.WARNING):
         result = train(base, dataset, LEARNING, tmp_path / "out", at_step(20, fault, told), pace=EVERY_STEP)
-    assert caplog.messages == [f"training goes on with half as much at a time: {str(fault) or 'memory ran out'}"]
+    assert caplog.messages == [
+        f"out of memory, training resumes with micro-batches of half the size: {str(fault) or 'memory ran out'}"
+    ]
     assert [progress.step for progress in told] == [*range(21), *range(19, 25)], "from the last checkpoint on"
     assert_same_losses(result, undisturbed)
 
 
 @pytest.mark.parametrize(("first", "second"), [("off", "on"), ("on", "off")])
-def test_one_that_was_killed_goes_on_with_or_without_gradient_checkpointing(
+def test_a_killed_training_resumes_with_or_without_gradient_checkpointing(
     base: GgufFile, dataset: Path, tmp_path: Path, first: str, second: str
 ) -> None:
     undisturbed, _ = trained(base, dataset, tmp_path / "undisturbed", LEARNING)
@@ -172,9 +178,9 @@ def test_gradient_checkpointing_is_used_where_it_is_wanted(
     told: list[bool | None] = []
     only = Blocks.only
 
-    def noted(*given: Any, sparing: bool = False, **more: Any) -> Any:
-        used.append(sparing)
-        return only(*given, sparing=sparing, **more)
+    def noted(*given: Any, gradient_checkpointing: bool = False, **more: Any) -> Any:
+        used.append(gradient_checkpointing)
+        return only(*given, gradient_checkpointing=gradient_checkpointing, **more)
 
     monkeypatch.setattr(Blocks, "only", noted)
     for wanted in ("auto", "on", "off"):
@@ -221,7 +227,7 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_removed(
     assert [progress.step for progress in told] == list(range(result.steps + 1))
 
 
-def test_another_fault_is_not_taken_for_a_want_of_memory(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+def test_another_error_is_not_taken_for_out_of_memory(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     def report(_: TrainingProgress) -> None:
         raise RuntimeError("[matmul] Last dimension of first input must match")
 
@@ -229,10 +235,10 @@ def test_another_fault_is_not_taken_for_a_want_of_memory(base: GgufFile, dataset
         train(base, dataset, SETTINGS, tmp_path / "out", report)
 
 
-def test_one_that_diverges_twice_fails_and_says_what_to_do(
+def test_a_training_that_diverges_twice_fails_and_says_what_to_do(
     base: GgufFile, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HOPELESS", -1.0)
+    monkeypatch.setattr(loop, "DIVERGED_GROWTH", -1.0)
     with pytest.raises(StageError, match=r"after step \d+ the validation loss is .*, and was ") as caught:
         trained(base, dataset, tmp_path / "out")
     assert caught.value.hint == "lower training.learning_rate"
@@ -240,10 +246,10 @@ def test_one_that_diverges_twice_fails_and_says_what_to_do(
 
 def test_preferences_are_learned_from_the_files(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2, epochs=4)
-    result, told = trained(base, dataset, tmp_path / "out", settings, KeptStates(tmp_path / "states", 1 << 30))
+    result, told = trained(base, dataset, tmp_path / "out", settings, HiddenStateCache(tmp_path / "states", 1 << 30))
     assert result.steps == 4 * 4, "every example is the better one of a pair, which teaches it"
-    assert result.preference_margin > 0.05
-    assert "the base's view, pair 1 of 18" in [progress.doing for progress in told]
+    assert result.rewards_margins > 0.05
+    assert "reference log-likelihoods, pair 1 of 18" in [progress.doing for progress in told]
 
 
 def test_without_pairs_preferences_change_nothing(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
@@ -254,7 +260,7 @@ def test_without_pairs_preferences_change_nothing(base: GgufFile, dataset: Path,
     assert trained(base, dataset, tmp_path / "preferring", settings)[0].curve == plain.curve
 
 
-def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
+def test_a_training_starts_from_another_adapter(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, learning_rate=2e-2, epochs=6)
     first, _ = trained(base, dataset, tmp_path / "first", settings)
     again = train(base, dataset, settings, tmp_path / "second", lambda _: None, start=tmp_path / "first")
@@ -264,15 +270,15 @@ def test_a_training_begins_where_another_one_ended(base: GgufFile, dataset: Path
     assert first.first_validation_loss > first.best_validation_loss > again.best_validation_loss
 
 
-def test_the_base_is_the_reference_of_preferences_whatever_it_begins_at(
+def test_the_base_is_the_reference_also_when_training_starts_from_an_adapter(
     base: GgufFile, dataset: Path, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2)
     first, _ = trained(base, dataset, tmp_path / "first", settings)
     told: list[TrainingProgress] = []
     train(base, dataset, settings, tmp_path / "second", told.append, start=tmp_path / "first")
-    margins = [progress.preference_margin for progress in told if progress.preference_margin is not None]
-    assert margins[0] == pytest.approx(first.preference_margin, rel=1e-3)
+    margins = [progress.rewards_margins for progress in told if progress.rewards_margins is not None]
+    assert margins[0] == pytest.approx(first.rewards_margins, rel=1e-3)
 
 
 def test_weight_decay_keeps_weights_small(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
@@ -286,12 +292,14 @@ def test_weight_decay_keeps_weights_small(base: GgufFile, dataset: Path, tmp_pat
 
 
 @pytest.mark.parametrize("weight", [0, -1, "NaN", "Infinity"])
-def test_an_example_that_counts_in_no_way_is_refused(
+def test_an_example_whose_weight_is_not_above_0_is_refused(
     base: GgufFile, dataset: Path, tmp_path: Path, weight: float | str
 ) -> None:
     line = f'{{"ids": [1, 2, 3], "prompt_tokens": 1, "record": "a", "weight": {weight}}}'
     (dataset / "train.jsonl").write_text(line)
-    with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example: it counts .* times"):
+    with pytest.raises(
+        InputError, match=r"train.jsonl line 1 is not an example: its weight is .*, not a number above 0"
+    ):
         trained(base, dataset, tmp_path / "out")
 
 
@@ -306,7 +314,7 @@ def test_an_example_longer_than_the_base_can_read_is_refused(base: GgufFile, dat
 def test_one_example_is_enough_to_train_on(base: GgufFile, dataset: Path, tmp_path: Path) -> None:
     (dataset / "train.jsonl").write_text('{"ids": [1, 2, 3], "prompt_tokens": 1, "record": "a"}')
     (dataset / "validation.jsonl").write_text("")
-    result, _ = trained(base, dataset, tmp_path / "out", states=KeptStates(tmp_path / "states", 1 << 30))
+    result, _ = trained(base, dataset, tmp_path / "out", states=HiddenStateCache(tmp_path / "states", 1 << 30))
     assert result.steps == 2
     assert (tmp_path / "out" / WEIGHTS).exists()
 

@@ -13,8 +13,8 @@ from mlx_lm.tuner.utils import load_adapters
 
 from adapterd.errors import StageError
 from adapterd.training.checkpoint import CheckpointFile
-from adapterd.training.data import Batch, Dataset, Example, training_batches, whole_model
-from adapterd.training.learning_rate import Plan
+from adapterd.training.data import CompletionBatch, CompletionExample, Dataset, training_batches, whole_model
+from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
@@ -30,8 +30,8 @@ def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[Train
     return Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {})).run(), told
 
 
-def loss_with(folder: Path, examples: tuple[Example, ...]) -> float:
-    batch = Batch.of(examples)
+def loss_with(folder: Path, examples: tuple[CompletionExample, ...]) -> float:
+    batch = CompletionBatch.of(examples)
     model = load_adapters(tiny_llama(), str(folder))
     return batch.loss(model, whole_model, Recipe()).item()
 
@@ -73,7 +73,7 @@ def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
     assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=rounding(TERMS))
 
 
-def test_without_validation_the_training_loss_chooses_and_that_is_said(tmp_path: Path) -> None:
+def test_without_validation_the_training_loss_is_the_criterion(tmp_path: Path) -> None:
     result, told = trained(tmp_path, Dataset(LEARNABLE.train, ()))
     assert result.criterion == Criterion.TRAINING_LOSS
     assert (result.first_validation_loss, result.best_validation_loss) == (None, None)
@@ -118,7 +118,7 @@ def test_the_steps_of_an_epoch_add_up_to_the_gradient_of_all_tokens() -> None:
     batches = list(training_batches(examples, 4, seed=0, epoch=1))
     pieces = [(piece, batch) for batch in batches for part in batch.parts(20) for piece in part.divided(2)]
     summed = sum(flat(gradient(model, piece)[1], piece.weight / batch.weight) for piece, batch in pieces)
-    loss, whole = gradient(model, Batch.of(examples))
+    loss, whole = gradient(model, CompletionBatch.of(examples))
     assert len(pieces) > len(batches) > 1
     # Within and between the tokens of all examples, there and back.
     terms = 2 * TERMS + sum(len(each.ids) for each in examples)
@@ -128,7 +128,7 @@ def test_the_steps_of_an_epoch_add_up_to_the_gradient_of_all_tokens() -> None:
     )
 
 
-def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) -> None:
+def test_the_reported_loss_is_a_mean_whatever_the_weights(tmp_path: Path) -> None:
     """So that steps can be compared, with each other and with validation."""
     settings = {"learning_rate": 1e-8, "epochs": 1, "batch_size": 1}
     data = [Dataset(tuple(replace(e, weight=w) for e in LEARNABLE.train), ()) for w in (1.0, 5.0)]
@@ -141,7 +141,7 @@ def test_the_loss_that_is_told_is_a_mean_whatever_counts_more(tmp_path: Path) ->
         assert other == pytest.approx(told[0], rel=rounding(TERMS) + settings["learning_rate"] * len(LEARNABLE.train))
 
 
-def test_validation_is_the_same_whatever_counts_more_in_training(tmp_path: Path) -> None:
+def test_validation_ignores_the_weights_of_training(tmp_path: Path) -> None:
     told = []
     for weight, size in ((1.0, 1), (7.0, 1), (7.0, 4)):
         (out := tmp_path / f"{weight} {size}").mkdir()
@@ -160,8 +160,8 @@ def broken(token: int) -> Any:
 
 
 def test_a_loss_that_is_not_finite_names_step_and_records(tmp_path: Path) -> None:
-    poisoned = Example((7, 7, 7), 2, "poisoned")
-    data = Dataset((*(Example((1, 2, 3), 2, f"good-{i}") for i in range(4)), poisoned), ())
+    poisoned = CompletionExample((7, 7, 7), 2, "poisoned")
+    data = Dataset((*(CompletionExample((1, 2, 3), 2, f"good-{i}") for i in range(4)), poisoned), ())
     model = broken(7)
     # The head is the embedding, so that every logit row would be poisoned; here only the input is to be.
     model.args.tie_word_embeddings = False
@@ -186,7 +186,7 @@ def test_metrics_are_written_line_by_line(tmp_path: Path) -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [float(Plan(100, 1).learning_rate(1.0)(mx.array(step))) for step in range(100)]
+    rates = [float(TrainingSchedule(100, 1).learning_rate(1.0)(mx.array(step))) for step in range(100)]
     assert rates[0] > 0
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) == 5
@@ -194,6 +194,6 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[-1] < 0.01
 
 
-def test_one_step_is_a_plan_too(tmp_path: Path) -> None:
+def test_a_schedule_may_have_one_step(tmp_path: Path) -> None:
     result, _ = trained(tmp_path, Dataset(LEARNABLE.train[:1], LEARNABLE.validation), epochs=1)
     assert result.steps == 1

@@ -1,7 +1,7 @@
-"""Running only some of a model's blocks, so that what lies below is computed once and what lies above not at all.
+"""Running a range of a model's blocks, so that the blocks below can be computed once and those above not at all.
 
-Any of mlx-lm's models will do: the blocks that are not to run are replaced for the time, and the model's own code goes
-on preparing masks and positions as its architecture needs them.
+It works with any of mlx-lm's models: blocks outside the range are replaced meanwhile, and the model's own code goes on
+preparing masks and positions as its architecture needs them.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,21 @@ Mask = mx.array | str | None
 Cache = Any
 
 
-class _Idle(nn.Module):  # type: ignore[misc]
-    """Stands in for a block and does nothing."""
+class _SkippedBlock(nn.Module):  # type: ignore[misc]
+    """Replaces a block and returns its input."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
-        self.use_sliding = getattr(block, "use_sliding", False)  # what the models themselves look at
+        self.use_sliding = getattr(block, "use_sliding", False)  # which the models' own code reads
 
     def __call__(self, states: mx.array, _mask: Mask = None, cache: Cache = None) -> mx.array:
-        if cache is not None:  # as a model asks the cache of one block for the positions of all
+        if cache is not None:  # a model asks the cache of one block for the position of all
             cache.offset += states.shape[1]
         return states
 
 
-class _Source(_Idle):
-    """Stands in for the block below the first that runs: whatever it is given, it gives what it was told to of the same
-    positions."""
+class _InputBlock(_SkippedBlock):
+    """Replaces the block below the first that runs: ignores its input and returns the given hidden states."""
 
     def give(self, states: mx.array) -> None:
         self._given = states
@@ -44,8 +43,8 @@ class _Source(_Idle):
         return self._given[:, first : first + states.shape[1]]
 
 
-class _Sink(_Idle):
-    """Stands in for the block above the last that runs, and keeps what that gave."""
+class _OutputBlock(_SkippedBlock):
+    """Replaces the block above the last that runs, and keeps its input, which is the output of the range."""
 
     def __call__(self, states: mx.array, mask: Mask = None, cache: Cache = None) -> mx.array:
         self._kept = super().__call__(states, mask, cache)
@@ -58,40 +57,42 @@ class _Sink(_Idle):
 class Blocks:
     """The blocks `first` up to but not including `end` of a model, while `only` is entered."""
 
-    def __init__(self, model: nn.Module, first: int, end: int, *, sparing: bool) -> None:
-        self._model, self._sparing = model, sparing
+    def __init__(self, model: nn.Module, first: int, end: int, *, gradient_checkpointing: bool) -> None:
+        self._model, self._gradient_checkpointing = model, gradient_checkpointing
         own = list(model.model.layers)
-        self._source = _Source(own[first - 1]) if first else None
-        self._sink = _Sink(own[end]) if end < len(own) else None
-        self._layers = [_Idle(block) for block in own]
+        self._input = _InputBlock(own[first - 1]) if first else None
+        self._output = _OutputBlock(own[end]) if end < len(own) else None
+        self._layers = [_SkippedBlock(block) for block in own]
         self._layers[first:end] = own[first:end]
-        if self._source is not None:
-            self._layers[first - 1] = self._source
-        if self._sink is not None:
-            self._layers[end] = self._sink
+        if self._input is not None:
+            self._layers[first - 1] = self._input
+        if self._output is not None:
+            self._layers[end] = self._output
 
     @classmethod
     @contextmanager
-    def only(cls, model: nn.Module, first: int, end: int | None = None, *, sparing: bool = False) -> "Iterator[Blocks]":
-        """Within, the model consists of these blocks (to the top without `end`); `sparing` of memory, gradients are
-        had by computing each block once more."""
+    def only(
+        cls, model: nn.Module, first: int, end: int | None = None, *, gradient_checkpointing: bool = False
+    ) -> "Iterator[Blocks]":
+        """Within, the model consists of these blocks, up to the top without `end`; with `gradient_checkpointing`, they
+        are recomputed in the backward pass."""
         own = model.model.layers
         end = len(own) if end is None else end
-        blocks = cls(model, first, end, sparing=sparing)
+        blocks = cls(model, first, end, gradient_checkpointing=gradient_checkpointing)
         model.model.layers = blocks._layers
         try:
-            with checkpointed(own[first:end]) if sparing else nullcontext():
+            with checkpointed(own[first:end]) if gradient_checkpointing else nullcontext():
                 yield blocks
         finally:
             model.model.layers = own
 
     def run(self, ids: mx.array, states: mx.array | None, start: int = 0) -> mx.array:
-        """States (batch, positions, width) before block `first` (None for block 0) to those after the last block, of
-        the positions from `start` on; with the final norm, if that is the model's topmost.
+        """Hidden states (batch, positions, width) before block `first` (None for block 0) to those after the last
+        block, of the positions from `start` on; with the final norm if the last block is the model's topmost.
         """
-        if self._source is not None and states is not None:
-            self._source.give(states)
-        whole = self._sparing  # what is computed once more has no keys and values to keep
-        out = hidden_states(self._model, ids, 0 if whole else start)
-        after = out if self._sink is None else self._sink.take()
-        return after[:, start:] if whole else after
+        if self._input is not None and states is not None:
+            self._input.give(states)
+        all_positions = self._gradient_checkpointing  # a recomputed block keeps no keys and values
+        out = hidden_states(self._model, ids, 0 if all_positions else start)
+        after = out if self._output is None else self._output.take()
+        return after[:, start:] if all_positions else after

@@ -1,7 +1,7 @@
-"""A GGUF with some of its tensors as fp32: the same values, so that llama.cpp computes with them without rounding.
+"""Writes a GGUF in which some tensors are dequantised to fp32, so that llama.cpp does not round activations for them.
 
-On a CPU llama.cpp rounds what a quantised tensor is multiplied with to 8 bits. For SmolLM2 that alone puts two files of
-the very same function 0.004 (Q4_0) to 0.007 nats (Q4_K_M) apart: more than what a good merge leaves of a difference.
+On a CPU llama.cpp quantises the activations that meet a quantised tensor to 8 bits. For SmolLM2 that alone puts two
+files of the same function 0.004 (Q4_0) to 0.007 nats (Q4_K_M) apart, which is more than a good merge does.
 """
 
 import math
@@ -18,7 +18,7 @@ from adapterd.errors import StageError
 VALUE_BYTES = 4
 
 
-def write_expanded(path: Path, source: GgufFile, tensors: Mapping[str, Callable[[], FloatArray]]) -> None:
+def write_dequantized(path: Path, source: GgufFile, tensors: Mapping[str, Callable[[], FloatArray]]) -> None:
     """Write a copy of `source` to `path` where the named tensors are fp32 and have these values, one at a time.
 
     The metadata are copied as bytes, so that whatever the file has there stays as it is.
@@ -37,7 +37,7 @@ def write_expanded(path: Path, source: GgufFile, tensors: Mapping[str, Callable[
 
 
 def _entries(source: GgufFile, tensors: Mapping[str, object]) -> Iterator[bytes]:
-    """What the header says of each tensor, with its new place."""
+    """The header's entry of each tensor, with its new type and offset."""
     offset = 0
     for entry in source.header.tensors:
         kind = int(gguf.GGMLQuantizationType.F32) if entry.name in tensors else entry.type_number

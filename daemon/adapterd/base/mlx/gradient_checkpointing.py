@@ -1,7 +1,8 @@
-"""Gradient checkpointing: of a block only the input is kept for its gradients (Chen et al. 2016, arXiv:1604.06174).
+"""Gradient checkpointing: only the input of a block is kept, the rest is recomputed in the backward pass (Chen et al.
+2016, arXiv:1604.06174).
 
-Only what a block does when it is called changes, not where it stands in the model: its parameters have the same names
-with and without checkpointing, so that adapters and checkpoints are the same files.
+A checkpointed block changes its class, not its place in the model, so its parameters keep their names, and adapters and
+checkpoints are the same files with and without.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ Run = Callable[[mx.array], mx.array]
 
 @contextmanager
 def checkpointed(blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """Within, these blocks are computed once more for their gradients."""
+    """Within, these blocks are recomputed in the backward pass."""
     kinds: list[Any] = [type(block) for block in blocks]
     for block, kind in zip(blocks, kinds, strict=True):
         block.__class__ = _checkpointed_kind(kind)
@@ -33,7 +34,7 @@ def checkpointed(blocks: Sequence[nn.Module]) -> Iterator[None]:
 
 @cache
 def _checkpointed_kind(kind: type[nn.Module]) -> type[nn.Module]:
-    """The same class, but for what is kept when it is called."""
+    """A subclass whose call keeps no activations for the backward pass."""
 
     class Checkpointed(kind):  # type: ignore[misc]
         def __call__(self, states: mx.array, mask: Any = None, cache: None = None) -> mx.array:
@@ -44,9 +45,9 @@ def _checkpointed_kind(kind: type[nn.Module]) -> type[nn.Module]:
 
 
 def _run_checkpointed(block: nn.Module, run: Run, states: mx.array) -> mx.array:
-    """`run(states)`, whose gradients by the states and by what of the block is trained come from running it again.
+    """`run(states)`, whose gradients by the states and by the block's trainable parameters come from running it again.
 
-    It is run again with the same random numbers, so that dropout leaves out the same values; else the gradient would be
+    The second run draws the same random numbers, so that dropout drops the same values; otherwise the gradient would be
     that of another loss.
     """
     own, key = block.trainable_parameters(), random_key()
@@ -58,7 +59,7 @@ def _run_checkpointed(block: nn.Module, run: Run, states: mx.array) -> mx.array:
             with drawn_from(key) if next(runs) else nullcontext():
                 return run(given)
         finally:
-            block.update(own)  # not those that the gradients are traced by
+            block.update(own)  # the traced ones must not stay in the block
 
     after: mx.array = mx.checkpoint(compute)(own, states)
     return after

@@ -16,7 +16,7 @@ from mlx_lm.models.cache import ConcatenateKVCache
 from adapterd.base.architectures import Architecture, architecture_of, check_supported
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads
-from adapterd.base.mlx.quantized_layers import Packed, packed_in_place_of
+from adapterd.base.mlx.quantized_layers import QuantizedWeight, quantized_layer_for
 from adapterd.errors import InputError
 
 
@@ -29,16 +29,16 @@ def default_dtype() -> mx.Dtype:
 
 
 def on_gpu() -> bool:
-    """Whether MLX computes on a GPU here (Metal, CUDA), where it has kernels for 16-bit and for packed weights."""
+    """Whether MLX computes on a GPU here (Metal, CUDA), where it has kernels for 16-bit and for quantised weights."""
     return bool(mx.default_device().type == mx.gpu)
 
 
-def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> nn.Module:
-    """The model with its weights in memory, frozen; `packed`, those of them quantised of which the values stay.
+def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, quantized: bool = False) -> nn.Module:
+    """The model with its weights in memory, frozen; `quantized` keeps those quantised that MLX can hold exactly.
 
     Raises UnsupportedModelError by architecture, tensor or type, InputError for a file that contradicts itself.
     """
-    source = _Source(gguf, dtype, packed=packed)
+    source = _WeightLoader(gguf, dtype, quantized=quantized)
     source.fill(source.names)
     mx.eval(source.model.parameters())
     return source.model
@@ -47,13 +47,13 @@ def load_mlx_model(gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> 
 class BlockwiseModel:
     """A frozen model whose blocks have weights only while they are `loaded`, for machines it does not fit into whole.
 
-    Embedding, final norm and head are in memory from then on. Raises as `load_mlx_model` does, which tells of `packed`.
+    Embedding, final norm and head stay in memory from then on. Raises as `load_mlx_model`, which describes `quantized`.
     """
 
-    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype, packed: bool = False) -> None:
-        self._source = _Source(gguf, dtype, packed=packed)
-        self.model, self.dtype = self._source.model, dtype
-        self._common = [name for name in self._source.names if _block_of(name) is None]
+    def __init__(self, gguf: GgufFile, *, dtype: mx.Dtype, quantized: bool = False) -> None:
+        self._loader = _WeightLoader(gguf, dtype, quantized=quantized)
+        self.model, self.dtype = self._loader.model, dtype
+        self._common = [name for name in self._loader.names if _block_of(name) is None]
 
     @property
     def blocks(self) -> int:
@@ -68,7 +68,7 @@ class BlockwiseModel:
     def keep(self, start: int) -> nn.Module:
         """Load the blocks from `start` to the top for good."""
         self._fill_common()
-        self._source.fill(self._names(start, self.blocks))
+        self._loader.fill(self._names(start, self.blocks))
         return self.model
 
     @contextmanager
@@ -76,26 +76,25 @@ class BlockwiseModel:
         """Within, the blocks `start` up to but not including `end` have their weights, but for the parameters named."""
         chosen = [name for name in self._names(start, end) if name not in without]
         self._fill_common()
-        self._source.fill(chosen)
+        self._loader.fill(chosen)
         try:
             yield self.model
         finally:
-            self._source.empty(chosen)
+            self._loader.empty(chosen)
 
     def _fill_common(self) -> None:
-        self._source.fill(self._common)
+        self._loader.fill(self._common)
         self._common = []
 
     def _names(self, start: int, end: int) -> list[str]:
-        return [name for name in self._source.names if _block_of(name) in range(start, end)]
+        return [name for name in self._loader.names if _block_of(name) in range(start, end)]
 
 
 def hidden_states(model: nn.Module, ids: mx.array, start: int = 0) -> mx.array:
     """Token ids (batch, positions) through all blocks and the final norm: states (batch, positions, width), of the
     positions from `start` on.
 
-    Of those before it, only what the others look at is computed: MLX computes nothing that is not asked for, and in the
-    topmost block that is their keys and values.
+    Of the positions before it, the topmost block computes keys and values only, as MLX is lazy.
     """
     past = [ConcatenateKVCache() for _ in model.model.layers] if start else None
     if start:
@@ -183,8 +182,8 @@ def windowed(attention: type[nn.Module]) -> type[nn.Module]:
     return Windowed
 
 
-def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str, Any]) -> None:
-    """Put right, before there are weights, what mlx-lm's class does otherwise than llama.cpp."""
+def _match_llama_cpp(model: nn.Module, architecture: Architecture, arguments: dict[str, Any]) -> None:
+    """Correct what mlx-lm's class computes differently from llama.cpp, before the weights are loaded."""
     model.final_logit_softcapping = arguments.get("final_logit_softcapping", 0.0)
     if architecture.leaves_out_windows:
         for index, layer in enumerate(model.layers, start=1):
@@ -196,17 +195,17 @@ def _make_good(model: nn.Module, architecture: Architecture, arguments: dict[str
         model.model.embed_tokens = ScaledEmbedding(model.args.vocab_size, model.args.hidden_size, factor)
 
 
-class _Source:
-    """A model without weights, and where they come from; `names` are those of its parameters."""
+class _WeightLoader:
+    """A model without weights that fills its parameters from the GGUF; `names` are those of its parameters."""
 
-    def __init__(self, gguf: GgufFile, dtype: mx.Dtype, *, packed: bool) -> None:
+    def __init__(self, gguf: GgufFile, dtype: mx.Dtype, *, quantized: bool) -> None:
         check_supported(gguf)
         self._gguf, self._dtype = gguf, dtype
         self._architecture = architecture_of(gguf)
         arguments = self._architecture.arguments(gguf)
         module = importlib.import_module(f"mlx_lm.models.{self._architecture.mlx_module}")
         self.model = module.Model(module.ModelArgs.from_dict(arguments))
-        _make_good(self.model, self._architecture, arguments)
+        _match_llama_cpp(self.model, self._architecture, arguments)
         self._tensors = {name: tensor for tensor in gguf.tensors if (name := self._architecture.mlx_name(tensor))}
         if hasattr(self.model, "sanitize"):  # which drops the head of a model that has none
             kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.array(0.0)))
@@ -215,45 +214,45 @@ class _Source:
         strays = self._tensors.keys() - self._shapes.keys()
         if strays:
             raise InputError(f"{gguf.path} has {self._tensors[min(strays)]}, which its metadata leave no place for")
-        self._packed = self._make_packed() if packed else frozenset[str]()
+        self._quantized = self._replace_with_quantized() if quantized else frozenset[str]()
         self.names = tuple(name for name, _ in tree_flatten(self.model.parameters()))
         self.empty(self.names)
         if factors := self._architecture.rotary_factors(gguf):
             self._factor_ropes(factors, arguments)
         self.model.freeze()
 
-    def _make_packed(self) -> frozenset[str]:
-        """Put layers for packed weights where there can be any; their names."""
+    def _replace_with_quantized(self) -> frozenset[str]:
+        """Put quantised layers wherever MLX has an exact one; their names."""
         replaced = {}
         for name, module in self.model.named_modules():
             tensor = self._tensors.get(f"{name}.weight")
-            stand_in = tensor and packed_in_place_of(module, self._gguf.tensors[tensor].type_name, self._dtype)
+            stand_in = tensor and quantized_layer_for(module, self._gguf.tensors[tensor].type_name, self._dtype)
             if stand_in:
                 replaced[name] = stand_in
         self.model.update_modules(tree_unflatten(list(replaced.items())))
         return frozenset(replaced)
 
     def fill(self, names: Iterable[str]) -> None:
-        """Read these parameters, converted one by one, so that no more than one tensor is in memory as fp32."""
+        """Load these parameters one at a time, so that at most one tensor is in memory as fp32."""
         self.model.update(tree_unflatten([pair for name in names for pair in self._parameters(name)]))
 
     def empty(self, names: Iterable[str]) -> None:
-        """Give the memory of these parameters back: what is put in their place is never computed."""
+        """Free the memory of these parameters; the zeros that replace them are never evaluated."""
         shape_of = {name: self._shapes.get(name, (1,)) for name in names}
         self.model.update(tree_unflatten([(name, mx.zeros(shape, self._dtype)) for name, shape in shape_of.items()]))
 
     def _parameters(self, name: str) -> list[tuple[str, mx.array]]:
-        """The parameter by its name; of a packed layer all three at its weight, and nothing at the others."""
+        """The parameter by its name; of a quantised layer all three at its weight, and nothing at the others."""
         layer, _, kind = name.rpartition(".")
-        if layer not in self._packed or kind == "bias":
+        if layer not in self._quantized or kind == "bias":
             return [(name, self._parameter(name))]
         if kind != "weight":
             return []
         tensor = self._gguf.tensors[self._tensors[name]]
         self._check_shape(name, tensor.shape)
-        packed = Packed.of(self._gguf.raw(tensor.name), tensor.type_name, tensor.shape[1])
-        mx.eval(packed.codes, packed.scales, packed.biases)
-        return [(name, packed.codes), (f"{layer}.scales", packed.scales), (f"{layer}.biases", packed.biases)]
+        weight = QuantizedWeight.from_ggml(self._gguf.raw(tensor.name), tensor.type_name, tensor.shape[1])
+        mx.eval(weight.codes, weight.scales, weight.biases)
+        return [(name, weight.codes), (f"{layer}.scales", weight.scales), (f"{layer}.biases", weight.biases)]
 
     def _parameter(self, name: str) -> mx.array:
         tensor = self._tensors.get(name)

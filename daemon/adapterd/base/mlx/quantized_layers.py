@@ -1,8 +1,8 @@
-"""Weights that stay quantised in memory, as MLX's own layers, where these give the very values that the file has.
+"""Quantised layers: MLX's affine quantisation of exactly the values that the GGUF has, for weights kept in memory.
 
-MLX's affine groups are code · scale + bias with unsigned codes and 32 values to a group. So ggml's types with groups of
-32 are they, bit for bit, if scales and biases are float32 (Q4_K's have 17 significant bits). Types with groups of 16
-(Q6_K, Q2_K, Q3_K) are not, and are dequantised.
+MLX's affine groups are code · scale + bias with unsigned codes and 32 values to a group. ggml's types with groups of 32
+have the same form, to the bit, if scales and biases are float32 (Q4_K's have 17 significant bits). Types with groups of
+16 (Q6_K, Q2_K, Q3_K) do not, and are dequantised.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from adapterd.base.gguf.grids import CodeArray, unpack
 
 GROUP = 32
 BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8, "Q4_K": 4, "Q5_K": 5}
-"""Bits of a code, for the types that are such groups."""
+"""Bits of a code, by the ggml types that have this form."""
 
 
 @dataclass(frozen=True)
-class Packed:
+class QuantizedWeight:
     """A weight (rows, columns): `codes` are uint32 words (rows, columns · bits / 32) that hold the codes one after the
     other, lowest bits first; `scales` and `biases` are float32 (rows, columns / 32)."""
 
@@ -30,8 +30,8 @@ class Packed:
     biases: mx.array
 
     @classmethod
-    def of(cls, raw: ByteArray, type_name: str, columns: int) -> "Packed":
-        """The bytes of a tensor, whose type is one of `BITS`; raises InputError for scales that are not finite."""
+    def from_ggml(cls, raw: ByteArray, type_name: str, columns: int) -> "QuantizedWeight":
+        """From a tensor's bytes, of one of the types in `BITS`; raises InputError for scales that are not finite."""
         row_bytes = TensorType.named(type_name).row_bytes(columns)
         grid, codes = unpack(raw.reshape(-1, row_bytes), type_name)
         low = np.float32(grid.low)
@@ -55,8 +55,8 @@ def _words(codes: CodeArray, bits: int) -> npt.NDArray[np.uint32]:
     return np.ascontiguousarray(stored).view("<u4")
 
 
-class PackedLinear(nn.QuantizedLinear):  # type: ignore[misc]
-    """A projection whose weight is packed; what it gives is of the type of what it is given."""
+class ExactQuantizedLinear(nn.QuantizedLinear):  # type: ignore[misc]
+    """A linear layer with a QuantizedWeight; its output has the dtype of its input."""
 
     def __init__(self, columns: int, rows: int, bias: bool, bits: int) -> None:
         super().__init__(columns, rows, bias, GROUP, bits)
@@ -66,8 +66,8 @@ class PackedLinear(nn.QuantizedLinear):  # type: ignore[misc]
         return projected.astype(x.dtype)
 
 
-class PackedEmbedding(nn.QuantizedEmbedding):  # type: ignore[misc]
-    """An embedding whose weight is packed; what is looked up is of the type `dtype`."""
+class ExactQuantizedEmbedding(nn.QuantizedEmbedding):  # type: ignore[misc]
+    """An embedding with a QuantizedWeight; its output has the dtype `dtype`."""
 
     def __init__(self, rows: int, columns: int, bits: int, dtype: mx.Dtype) -> None:
         super().__init__(rows, columns, GROUP, bits)
@@ -78,8 +78,8 @@ class PackedEmbedding(nn.QuantizedEmbedding):  # type: ignore[misc]
         return found.astype(self._dtype)
 
 
-def packed_in_place_of(module: nn.Module, type_name: str, dtype: mx.Dtype) -> nn.Module | None:
-    """A layer for packed weights in place of this one, None where type or layer is not such that it can be."""
+def quantized_layer_for(module: nn.Module, type_name: str, dtype: mx.Dtype) -> nn.Module | None:
+    """The quantised layer to use instead of `module`; None where its kind or the ggml type has no exact one."""
     bits = BITS.get(type_name)
     if bits is None or type(module) not in (nn.Linear, nn.Embedding):
         return None
@@ -87,5 +87,5 @@ def packed_in_place_of(module: nn.Module, type_name: str, dtype: mx.Dtype) -> nn
     if columns % GROUP:
         return None
     if isinstance(module, nn.Embedding):
-        return PackedEmbedding(rows, columns, bits, dtype)
-    return PackedLinear(columns, rows, "bias" in module, bits)
+        return ExactQuantizedEmbedding(rows, columns, bits, dtype)
+    return ExactQuantizedLinear(columns, rows, "bias" in module, bits)

@@ -1,4 +1,4 @@
-"""MLX's own random generator, read and put back, so that what chance decided can be decided the same way again."""
+"""Saving and restoring the state of MLX's random generator, so that random choices can be repeated."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,6 @@
-"""Arrays go into a model or an optimiser only as a whole: one too many, one too few or another shape is named.
+"""Loading weights strictly: an extra or missing array, or another shape or dtype, is an error that names it.
 
-MLX itself leaves out what it does not know unless all parameters are given, and never looks at shapes then.
+MLX itself ignores unknown names unless all parameters are given, and then does not check shapes.
 """
 
 import re
@@ -16,7 +16,7 @@ _WITHIN_CHECKPOINTING = re.compile(r"^(model\.layers\.\d+)\.block\.")
 
 
 def mismatch(given: Mapping[str, mx.array], wanted: Mapping[str, mx.array]) -> str:
-    """What keeps the given arrays from standing in for the wanted ones, by the name of the first; empty if nothing."""
+    """The first name at which the given arrays differ from the wanted ones, and how; empty if they match."""
     for name in sorted(given.keys() | wanted.keys()):
         if name not in wanted:
             return f"{name} has no place in it"
@@ -29,13 +29,12 @@ def mismatch(given: Mapping[str, mx.array], wanted: Mapping[str, mx.array]) -> s
 
 
 def trained_weights(model: nn.Module) -> dict[str, mx.array]:
-    """What of the model is trained, by name."""
+    """The model's trainable parameters by name."""
     return dict(tree_flatten(model.trainable_parameters()))
 
 
 def put_weights(model: nn.Module, weights: Mapping[str, mx.array]) -> None:
-    """Replace all that is trained; raises InputError, and changes nothing, unless these are the very same arrays by
-    name, shape and type."""
+    """Replace all trainable parameters; raises InputError, changing nothing, unless names, shapes and dtypes match."""
     if fault := mismatch(weights, trained_weights(model)):
         raise InputError(f"these weights do not belong to this model: {fault}")
     model.update(tree_unflatten(list(weights.items())))

@@ -44,18 +44,20 @@ def test_stretches_of_blocks_make_the_whole_model(model: nn.Module, cuts: tuple[
 
 
 @pytest.mark.parametrize("start", [1, 9, 23])
-@pytest.mark.parametrize("sparing", [False, True])
-def test_from_a_position_on_it_is_the_same(model: nn.Module, start: int, sparing: bool) -> None:
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_states_from_a_position_on_are_those_of_the_whole(
+    model: nn.Module, start: int, gradient_checkpointing: bool
+) -> None:
     with Blocks.only(model, 0, 2) as below:
         lower = below.run(IDS, None)
         part = below.run(IDS, None, start)
-    with Blocks.only(model, 2, sparing=sparing) as above:
+    with Blocks.only(model, 2, gradient_checkpointing=gradient_checkpointing) as above:
         top = above.run(IDS, lower, start)
     assert_close(part, lower[:, start:], through_blocks(2))
     assert_close(top, hidden_states(model, IDS)[:, start:], through_blocks(BLOCKS))
 
 
-def test_and_so_are_its_gradients(model: nn.Module) -> None:
+def test_gradients_from_a_position_on_are_those_of_the_whole(model: nn.Module) -> None:
     model.model.layers[1].unfreeze()
 
     def squared(model: nn.Module, start: int) -> mx.array:
@@ -77,7 +79,7 @@ def test_blocks_below_the_end_come_without_the_final_norm(model: nn.Module) -> N
     assert np.abs(lower - through(model, 0, 2, 4)).max() > 0.1
 
 
-def test_without_an_end_it_is_to_the_top(model: nn.Module) -> None:
+def test_blocks_without_an_end_reach_the_top(model: nn.Module) -> None:
     with Blocks.only(model, 0, 3) as blocks:
         lower = blocks.run(IDS, None)
     with Blocks.only(model, 3) as blocks:
@@ -85,7 +87,7 @@ def test_without_an_end_it_is_to_the_top(model: nn.Module) -> None:
     np.testing.assert_array_equal(top, through(model, 0, 3, 4))
 
 
-def test_one_after_the_other_may_be_given(model: nn.Module) -> None:
+def test_states_may_be_given_one_batch_after_the_other(model: nn.Module) -> None:
     states = [mx.random.normal((2, 24, 64), key=mx.random.key(number)) for number in range(2)]
     with Blocks.only(model, 1, 2) as blocks:
         first, second, again = (np.array(blocks.run(IDS, each)) for each in (*states, states[0]))

@@ -1,4 +1,4 @@
-"""Blocks that are computed once more for their gradients: the same names, the same masks, the same gradients."""
+"""Gradient checkpointing: the same names, the same masks, the same gradients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,8 +50,8 @@ def with_adapter(model: nn.Module, dropout: float) -> nn.Module:
 
 
 @contextmanager
-def upper_blocks(model: nn.Module, *, sparing: bool) -> Iterator[Blocks]:
-    with Blocks.only(model, 2, sparing=sparing) as blocks:
+def upper_blocks(model: nn.Module, *, gradient_checkpointing: bool) -> Iterator[Blocks]:
+    with Blocks.only(model, 2, gradient_checkpointing=gradient_checkpointing) as blocks:
         yield blocks
 
 
@@ -59,25 +59,30 @@ def states() -> mx.array:
     return mx.random.normal((2, 24, WIDTH), key=mx.random.key(3))
 
 
-def loss_and_gradients(model: nn.Module, *, sparing: bool, seed: int = 5) -> tuple[float, dict[str, np.ndarray]]:
-    with upper_blocks(model, sparing=sparing) as blocks:
+def loss_and_gradients(
+    model: nn.Module, *, gradient_checkpointing: bool, seed: int = 5
+) -> tuple[float, dict[str, np.ndarray]]:
+    with upper_blocks(model, gradient_checkpointing=gradient_checkpointing) as blocks:
         mx.random.seed(seed)
         loss, gradients = nn.value_and_grad(model, lambda _: (blocks.run(IDS, states()) * DIRECTION).mean())(model)
         mx.eval(loss, gradients)
     return float(loss), {name: np.array(value) for name, value in tree_flatten(gradients)}
 
 
-def test_what_is_trained_has_the_same_names(model: nn.Module) -> None:
+def test_trainable_parameters_keep_their_names(model: nn.Module) -> None:
     plain = sorted(trained_weights(model))
-    with upper_blocks(model, sparing=True):
+    with upper_blocks(model, gradient_checkpointing=True):
         assert sorted(trained_weights(model)) == plain
-        assert sorted(loss_and_gradients(model, sparing=True)[1]) == plain
+        assert sorted(loss_and_gradients(model, gradient_checkpointing=True)[1]) == plain
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["without dropout", "with dropout"])
-def test_gradients_are_those_of_blocks_that_are_remembered(model: nn.Module, training: bool) -> None:
+def test_gradients_are_those_without_checkpointing(model: nn.Module, training: bool) -> None:
     model.train(training)
-    (loss, plain), (again, recomputed) = (loss_and_gradients(model, sparing=sparing) for sparing in (False, True))
+    (loss, plain), (again, recomputed) = (
+        loss_and_gradients(model, gradient_checkpointing=gradient_checkpointing)
+        for gradient_checkpointing in (False, True)
+    )
     # There and back, and as many sums again for what is shared by all positions.
     terms = 4 * through_blocks(2)
     assert abs(loss - again) <= rounding(terms) * SIZE
@@ -89,14 +94,14 @@ def test_with_dropout_the_gradient_is_that_of_the_loss(model: nn.Module) -> None
     """Along itself, against central differences, with masks drawn from the same key."""
     model.train()
     own = trained_weights(model)
-    gradients = loss_and_gradients(model, sparing=True)[1]
+    gradients = loss_and_gradients(model, gradient_checkpointing=True)[1]
     length = float(np.sqrt(sum(np.square(value).sum() for value in gradients.values())))
 
     def loss_at(distance: float) -> float:
         put_weights(
             model, {name: value + mx.array(gradients[name]) * (distance / length) for name, value in own.items()}
         )
-        return loss_and_gradients(model, sparing=True)[0]
+        return loss_and_gradients(model, gradient_checkpointing=True)[0]
 
     step = 0.02
     slopes = [(loss_at(far) - loss_at(-far)) / (2 * far) for far in (step, 2 * step)]
@@ -107,16 +112,16 @@ def test_with_dropout_the_gradient_is_that_of_the_loss(model: nn.Module) -> None
     assert abs(length - slopes[0]) <= lost
 
 
-def test_chance_goes_on_as_without_it(model: nn.Module) -> None:
+def test_random_numbers_continue_as_without_checkpointing(model: nn.Module) -> None:
     model.train()
     keys = []
-    for sparing in (False, True):
-        loss_and_gradients(model, sparing=sparing)
+    for gradient_checkpointing in (False, True):
+        loss_and_gradients(model, gradient_checkpointing=gradient_checkpointing)
         keys.append(random_key().tolist())
     assert keys[0] == keys[1]
 
 
-def test_a_key_that_is_put_back_gives_the_same_numbers() -> None:
+def test_a_restored_random_key_gives_the_same_numbers() -> None:
     mx.random.seed(123)
     mx.random.uniform()
     key = random_key()
@@ -125,12 +130,12 @@ def test_a_key_that_is_put_back_gives_the_same_numbers() -> None:
     assert mx.random.uniform(shape=(5,)).tolist() == first
 
 
-def test_afterwards_blocks_are_what_they_were(model: nn.Module) -> None:
+def test_blocks_have_their_own_class_again_afterwards(model: nn.Module) -> None:
     before, kinds = dict(tree_flatten(model.parameters())), [type(block) for block in model.layers]
-    loss_and_gradients(model, sparing=True)
+    loss_and_gradients(model, gradient_checkpointing=True)
     after: dict[str, Any] = dict(tree_flatten(model.parameters()))
     assert [type(block) for block in model.layers] == kinds
     assert all(np.array_equal(np.array(before[name]), np.array(after[name])) for name in before | after)
-    with pytest.raises(ValueError, match="same size"), upper_blocks(model, sparing=True) as blocks:
+    with pytest.raises(ValueError, match="same size"), upper_blocks(model, gradient_checkpointing=True) as blocks:
         blocks.run(IDS, mx.zeros((2, 24, WIDTH - 1)))
     assert [type(block) for block in model.layers] == kinds

@@ -23,7 +23,7 @@ def ones(model: nn.Module) -> Weights:
     return {name: mx.ones(value.shape) for name, value in trained_weights(model).items()}
 
 
-def test_all_of_them_replace_what_is_trained_and_nothing_else() -> None:
+def test_weights_replace_all_trainable_parameters_and_nothing_else() -> None:
     model = two_layers()
     frozen = model.lower.weight.tolist()
     put_weights(model, ones(model))
@@ -46,7 +46,9 @@ def test_all_of_them_replace_what_is_trained_and_nothing_else() -> None:
         (lambda w: w.clear(), "upper.bias is missing"),
     ],
 )
-def test_others_are_refused_by_name_and_nothing_changes(change: Callable[[Weights], object], fault: str) -> None:
+def test_mismatched_weights_are_refused_by_name_and_change_nothing(
+    change: Callable[[Weights], object], fault: str
+) -> None:
     model = two_layers()
     before, weights = model.upper.weight.tolist(), ones(model)
     change(weights)

@@ -1,4 +1,4 @@
-"""Two processes that train one adapter together, on one machine: the same one as by one process, and none left over."""
+"""Distributed training by two processes on one machine: the adapter is that of one process, and no process is left."""
 
 import json
 import os
@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -19,8 +18,9 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.errors import InputError, StageError
 from adapterd.system.files import sha256_file
-from adapterd.training.distributed.launch import free_ports, hosts_file, launch_command, train_together
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.distributed.launch import free_ports, hosts_file, launch_command, train_distributed
+from adapterd.training.hidden_state_cache import HiddenStateCache
+from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -31,12 +31,12 @@ PARENT = """
 import sys
 from pathlib import Path
 from adapterd.config import TrainingSettings
-from adapterd.training.distributed.launch import train_together
+from adapterd.training.distributed.launch import train_distributed
 folder = Path(sys.argv[1])
 settings = TrainingSettings(rank=4, layers=2, epochs=1000, patience=1000, hosts=("127.0.0.1", "127.0.0.1"))
-train_together(
-    folder / "base.gguf", folder / "dataset", settings, folder / "out", lambda *_, **__: print("step", flush=True),
-    base_digest="x", states=folder / "states",
+train_distributed(
+    folder / "base.gguf", folder / "dataset", settings, folder / "out", lambda _: print("step", flush=True),
+    base_digest="x", cache=folder / "states",
 )
 """
 
@@ -63,59 +63,58 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def together(place: Path, settings: TrainingSettings, **changes: Any) -> dict[str, Any]:
-    arguments = {"base_digest": sha256_file(place / "base.gguf"), "states": place / "states"} | changes
-    return train_together(
-        place / "base.gguf", place / "dataset", replace(settings, hosts=TWO), place / "two", lambda *_, **__: None,
-        **arguments,
+def trained_by_two(place: Path, settings: TrainingSettings) -> TrainingResult:
+    return train_distributed(
+        place / "base.gguf", place / "dataset", replace(settings, hosts=TWO), place / "two", lambda _: None,
+        base_digest=sha256_file(place / "base.gguf"), cache=place / "states",
     )  # fmt: skip
 
 
-def losses(result: dict[str, Any]) -> list[float]:
-    return [value for point in result["curve"] for value in (point["loss"], point["validation_loss"]) if value]
+def losses(result: TrainingResult) -> list[float]:
+    return [value for point in result.curve for value in (point.loss, point.validation_loss) if value]
 
 
 @pytest.mark.parametrize("preferences", Preferences)
-def test_two_ranks_make_what_one_makes(place: Path, preferences: Preferences) -> None:
+def test_two_ranks_train_the_adapter_that_one_process_trains(place: Path, preferences: Preferences) -> None:
     settings = replace(SETTINGS, preferences=preferences)
     alone = train(
         GgufFile.open(place / "base.gguf"), place / "dataset", settings, place / "one", lambda _: None,
-        states=KeptStates(place / "states", 1 << 30),
+        cache=HiddenStateCache(place / "states", 1 << 30),
     )  # fmt: skip
-    found = together(place, settings)
-    assert found["steps"] == alone.steps == (8 if preferences is Preferences.OFF else 12)
-    np.testing.assert_allclose(losses(found), losses(asdict(alone)), rtol=2e-4)
+    found = trained_by_two(place, settings)
+    assert found.steps == alone.steps == (8 if preferences is Preferences.OFF else 12)
+    np.testing.assert_allclose(losses(found), losses(alone), rtol=2e-4)
     one, two = (mx.load(str(place / name / "adapters.safetensors")) for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert all(np.allclose(np.array(one[name]), np.array(two[name]), atol=2e-3) for name in one)
 
 
-def test_progress_is_heard(place: Path) -> None:
-    heard: list[tuple[float, dict[str, Any]]] = []
+def test_the_progress_of_rank_0_is_reported(place: Path) -> None:
+    heard: list[TrainingProgress] = []
     digest = sha256_file(place / "base.gguf")
-    train_together(
+    train_distributed(
         place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=TWO), place / "two",
-        lambda share, **more: heard.append((share, more)), base_digest=digest, states=place / "states",
+        heard.append, base_digest=digest, cache=place / "states",
     )  # fmt: skip
-    assert heard[-1][0] == 1.0
-    assert [more["step"] for _, more in heard if not more["doing"]] == list(range(9))
+    assert (heard[-1].step, heard[-1].steps) == (8, 8)
+    assert [progress.step for progress in heard if not progress.doing] == list(range(9))
 
 
-def test_an_error_is_that_of_the_rank(place: Path) -> None:
+def test_an_error_of_a_rank_is_raised(place: Path) -> None:
     (place / "dataset" / "validation.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"validation.jsonl line 1 is not an example"):
-        together(place, SETTINGS)
+        trained_by_two(place, SETTINGS)
 
 
-def test_ranks_that_cannot_be_started_are_told_of(place: Path) -> None:
+def test_ranks_that_cannot_be_started_are_an_error(place: Path) -> None:
     with pytest.raises(StageError, match="without a result"):
-        train_together(
+        train_distributed(
             place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=("127.0.0.1", "127.0.0.256")),
-            place / "two", lambda *_, **__: None, base_digest="x", states=place / "states",
+            place / "two", lambda _: None, base_digest="x", cache=place / "states",
         )  # fmt: skip
 
 
-def test_ranks_end_with_the_one_that_asked_for_them(place: Path) -> None:
+def test_ranks_end_with_the_process_that_launched_them(place: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(place)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     while parent.stdout.readline() == "":
@@ -137,7 +136,7 @@ def test_the_first_host_is_this_machine() -> None:
     assert [host["ips"] for host in found["hosts"]] == [["192.168.2.11"], ["192.168.2.12"], ["192.168.2.11"]]
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command_runs_mlx_launch(tmp_path: Path) -> None:
     command = launch_command(tmp_path, 4000)
     assert Path(command[0]).name == "mlx.launch"
     assert Path(command[0]).exists()
@@ -166,12 +165,14 @@ def test_free_ports_are_free() -> None:
         assert free_ports(3) > first + 1
 
 
-def test_nothing_is_left_behind(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_distributed_training_leaves_no_temporary_files(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr("tempfile.tempdir", None)
-    together(place, SETTINGS)
+    trained_by_two(place, SETTINGS)
     deadline = time.monotonic() + 10
     while list(scratch.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError, WorkerLostError
-from adapterd.system import child_process as child
+from adapterd.system.child import call as child
 
 PROGRAM = """
-from adapterd.system import child_process as child
+from adapterd.system.child import call as child
 if __name__ == "__main__":
     print(child.call(len, "four"))
 """

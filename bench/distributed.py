@@ -1,6 +1,6 @@
-"""One adapter by one process and by two: `python -m bench.together` prints how far their losses are apart, and seconds.
+"""One adapter by one process and by two: `python -m bench.distributed` prints their losses' difference, and seconds.
 
-Both ranks are on this machine, whose cores they share: what is measured is that the result is the same, not a gain.
+Both processes are on this machine, whose cores they share: what is measured is that the result is the same, not a gain.
 """
 
 import json
@@ -16,8 +16,8 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.demo.stage import small_model
 from adapterd.system.files import sha256_file
-from adapterd.training.distributed.launch import train_together
-from adapterd.training.hidden_state_cache import KeptStates
+from adapterd.training.distributed.launch import train_distributed
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from bench.training import ROOT, environment, write_examples
 
@@ -42,7 +42,7 @@ def distributed() -> dict[str, Any]:
 
 
 def _child(folder: Path, who: str) -> Any:
-    command = [sys.executable, "-m", "bench.together", str(folder), who]
+    command = [sys.executable, "-m", "bench.distributed", str(folder), who]
     done = subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -50,13 +50,14 @@ def _child(folder: Path, who: str) -> Any:
 def _train(folder: Path, who: str) -> dict[str, Any]:
     base, states = small_model(), folder / f"states-{who}"
     if who == "two":
-        return train_together(
-            base, folder / "data", replace(SETTINGS, hosts=TWO), folder / who, lambda *_, **__: None,
-            base_digest=sha256_file(base), states=states,
+        result = train_distributed(
+            base, folder / "data", replace(SETTINGS, hosts=TWO), folder / who, lambda _: None,
+            base_digest=sha256_file(base), cache=states,
         )  # fmt: skip
-    kept = KeptStates(states, 1 << 30)
+        return asdict(result)
+    kept = HiddenStateCache(states, 1 << 30)
     return asdict(
-        train(GgufFile.open(base), folder / "data", SETTINGS, folder / who, lambda _: None, states=kept)
+        train(GgufFile.open(base), folder / "data", SETTINGS, folder / who, lambda _: None, cache=kept)
     )  # fmt: skip
 
 

@@ -60,7 +60,9 @@ def timeless(result: TrainingResult | None) -> TrainingResult:
 @pytest.mark.parametrize(
     ("dropout", "data"), [(0.2, DATA), (0.0, Dataset(DATA.train, ()))], ids=["validated", "not validated"]
 )
-def test_stopped_at_every_step_it_ends_as_if_never_stopped(tmp_path: Path, dropout: float, data: Dataset) -> None:
+def test_a_training_stopped_at_every_step_ends_as_an_uninterrupted_one(
+    tmp_path: Path, dropout: float, data: Dataset
+) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     straight.mkdir()
     broken.mkdir()
@@ -74,7 +76,7 @@ def test_stopped_at_every_step_it_ends_as_if_never_stopped(tmp_path: Path, dropo
     assert left_in(broken) == left_in(straight)
 
 
-def test_it_goes_on_from_the_last_checkpoint_and_does_the_steps_after_that_again(tmp_path: Path) -> None:
+def test_a_training_resumes_from_its_last_checkpoint_and_repeats_the_steps_after_it(tmp_path: Path) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     straight.mkdir()
     broken.mkdir()
@@ -86,7 +88,7 @@ def test_it_goes_on_from_the_last_checkpoint_and_does_the_steps_after_that_again
     assert left_in(broken) == left_in(straight)
 
 
-def test_the_best_adapter_is_the_one_that_the_checkpoint_knows(tmp_path: Path) -> None:
+def test_the_best_adapter_comes_from_the_checkpoint(tmp_path: Path) -> None:
     """What was written after it belongs to steps that are done again, and maybe not with quite the same result."""
     train(tmp_path, stop_at=5)
     best = (tmp_path / "adapters.safetensors").read_bytes()
@@ -101,8 +103,8 @@ def test_the_time_left_counts_what_was_spent_before(tmp_path: Path) -> None:
     train(tmp_path, stop_at=12)
     kept = CheckpointFile(tmp_path, {}).read()
     assert kept is not None
-    spent_s = kept.tally["earlier_s"]
-    assert spent_s > kept.tally["stepping_s"] > 0
+    spent_s = kept.state["earlier_s"]
+    assert spent_s > kept.state["stepping_s"] > 0
     result, told = train(tmp_path)
     assert result is not None
     assert told[0].step == 11
@@ -110,7 +112,7 @@ def test_the_time_left_counts_what_was_spent_before(tmp_path: Path) -> None:
     assert spent_s < result.seconds
 
 
-def test_a_training_that_was_over_does_not_go_on(tmp_path: Path) -> None:
+def test_a_finished_training_does_no_more_steps(tmp_path: Path) -> None:
     """It died after its last step, before anybody heard the result."""
     harmful = Dataset(random_examples(20, seed=1, low=0, high=8), random_examples(6, seed=2, low=40, high=64))
     expected, _ = train(tmp_path, data=harmful, patience=2)
@@ -119,7 +121,7 @@ def test_a_training_that_was_over_does_not_go_on(tmp_path: Path) -> None:
     assert [progress.step for progress in told] == [4]
 
 
-def test_a_damaged_checkpoint_means_to_begin_anew(tmp_path: Path) -> None:
+def test_a_training_with_a_damaged_checkpoint_begins_anew(tmp_path: Path) -> None:
     train(tmp_path, stop_at=5)
     (tmp_path / CHECKPOINT).write_bytes(b"")
     result, told = train(tmp_path)

@@ -1,0 +1,1 @@
+"""Training providers with real, tiny trainings."""
