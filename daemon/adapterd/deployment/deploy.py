@@ -2,7 +2,7 @@
 
 Every change is written down as an intent first. Both actions only copy version tags, which never change, so an
 interrupted one is simply done again: `reconcile` does that before anything else touches the tags. A version tag that
-is gone or damaged is put back first (kept.py), where something in the runtime is the same.
+is gone or damaged is put back first (version_tags.py), where something in the runtime is the same.
 """
 
 import time
