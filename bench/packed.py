@@ -1,6 +1,7 @@
 """What it costs to keep weights quantised in MLX: the largest difference of logits from the dequantised model's.
 
-The weights themselves are the same to the bit (tests/unit/base/mlx/test_quantized_layers.py); what is left is the order of sums.
+The weights themselves are the same to the bit (tests/unit/base/mlx/test_quantized_layers.py); what is left is the order
+of sums.
 """
 
 from typing import Any

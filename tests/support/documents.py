@@ -1,6 +1,7 @@
 """The repository's documents and packages, for tests that compare the ones with the others."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,19 @@ DOCS = ROOT / "docs"
 PACKAGE_ROOTS = {"adapterd": ROOT / "daemon" / "adapterd", "adapterctl": ROOT / "cli" / "adapterctl"}
 
 _FENCE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
+
+
+def repository_files() -> list[str]:
+    """Every file of the repository by its path, without what git ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode == 0 and listed.stdout:
+        return sorted(name for name in listed.stdout.splitlines() if (ROOT / name).is_file())
+    made = {".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".home"}
+    paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if not made & set(path.parts))
 
 
 def pages() -> list[Path]:

@@ -1,15 +1,14 @@
 """What the documents name exists: links, files of the repository, commands with their options."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from adapterctl.main import cli
 
-from tests.support.documents import DOCS, ROOT, pages, without_code_blocks
+from adapterctl.main import cli
+from tests.support.documents import DOCS, ROOT, pages, repository_files, without_code_blocks
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -22,18 +21,7 @@ ELSEWHERE = {"convert_hf_to_gguf.py", "json.py"}
 GENERATED = {DOCS / "cli.md"}
 
 
-def files() -> set[str]:
-    """Every file of the repository, but for what git ignores."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if listed.returncode == 0:
-        return set(listed.stdout.splitlines())
-    return {str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file()}
-
-
-FILES = files()
+FILES = repository_files()
 
 
 def in_the_repository(name: str) -> bool:
