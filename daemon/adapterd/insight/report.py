@@ -11,7 +11,7 @@ from adapterd.errors import NotFoundError
 from adapterd.evaluation.metrics.catalogue import metrics_for
 from adapterd.evaluation.metrics.consistency import consistency
 from adapterd.evaluation.metrics.guard import guard_metrics
-from adapterd.evaluation.metrics.json_schema import read_schema
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
 from adapterd.home import Home

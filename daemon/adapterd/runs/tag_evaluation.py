@@ -31,8 +31,8 @@ from adapterd.evaluation.metrics.catalogue import CRITICAL, PRIMARY, Baselines, 
 from adapterd.evaluation.metrics.consistency import CASES, TEMPERATURE, consistency, together
 from adapterd.evaluation.metrics.guard import guard_items, guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_metrics import is_exact
-from adapterd.evaluation.metrics.json_schema import read_schema
+from adapterd.evaluation.metrics.json_answers.metrics import is_exact
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.metrics.text_metrics import asked
 from adapterd.evaluation.statistics import Comparison

@@ -10,8 +10,8 @@ from typing import Any
 from adapterd.chat import Answer
 from adapterd.config import Task
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
-from adapterd.evaluation.metrics.json_values import LARGEST, as_float, is_number, parse_json
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_answers.values import LARGEST, as_float, is_number, parse_json
 from adapterd.evaluation.metrics.label_metrics import ACCURACY, label_metrics
 from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
 from adapterd.evaluation.metrics.text_metrics import (

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from adapterd.chat import Answer, Message, Role
-from adapterd.evaluation.metrics.json_values import INVALID, canonical, parse_json
+from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, parse_json
 from adapterd.evaluation.metrics.metric import Metric, Question, share_of
 from adapterd.evaluation.metrics.text_forms import straight
 

@@ -11,7 +11,7 @@ from adapterd.config import Task
 from adapterd.evaluation.evaluate import Answers, measure
 from adapterd.evaluation.evaluate import score as scores_of
 from adapterd.evaluation.metrics.catalogue import baselines, constant_guess, metrics_for
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JSON_VALID, MOST_FIELDS, json_metrics
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, MOST_FIELDS, json_metrics
 from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.statistics import Comparison
 from tests.unit.evaluation.asking import answer, over, question, score

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JACCARD, JSON_VALID, json_metrics
-from adapterd.evaluation.metrics.json_schema import JsonSchema
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JACCARD, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from tests.unit.evaluation.asking import over, score
 

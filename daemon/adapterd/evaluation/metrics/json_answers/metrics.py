@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from adapterd.chat import Answer
-from adapterd.evaluation.metrics.json_fields import MOST_COMPARED, NONE, Fields, fields_in, shared, value_in
-from adapterd.evaluation.metrics.json_schema import JsonSchema
-from adapterd.evaluation.metrics.json_values import INVALID, LARGEST, as_float, canonical, is_number, parse_json
+from adapterd.evaluation.metrics.json_answers.fields import MOST_COMPARED, NONE, Fields, fields_in, shared, value_in
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
+from adapterd.evaluation.metrics.json_answers.values import INVALID, LARGEST, as_float, canonical, is_number, parse_json
 from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, Unit, divided, mean_of, share_of
 from adapterd.evaluation.statistics import Array
 

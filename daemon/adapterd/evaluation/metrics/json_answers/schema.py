@@ -17,8 +17,8 @@ import regex
 
 from adapterd.chat import Answer
 from adapterd.errors import InputError
-from adapterd.evaluation.metrics.json_schema_faults import REFERENCES, faults
-from adapterd.evaluation.metrics.json_values import INVALID, canonical, parse_json
+from adapterd.evaluation.metrics.json_answers.schema_faults import REFERENCES, faults
+from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, parse_json
 from adapterd.evaluation.metrics.metric import Metric, Question, share_of
 
 PATTERN_S = 1.0
