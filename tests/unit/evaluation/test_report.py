@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.page import Material, render
 
@@ -19,7 +20,9 @@ CHARTS: dict[str, Callable[[], str]] = {
     "heat_map": lambda: charts.heat_map(SHARES, "Heat"),
     "calibration": lambda: charts.calibration({"candidate": [(0.2, 0.1, 3), (0.9, 1.0, 7)]}, "Calibration"),
     "curves": lambda: charts.curves({"training": [(1, 2.0), (2, 1.0)], "validation": []}, "Learning", "step", "loss"),
-    "scatter": lambda: charts.scatter({"candidate": [("city", 0.5, 0.6)], "base": []}, "Precision and recall"),
+    "scatter": lambda: charts.scatter(
+        {"candidate": [("city", 0.5, 0.6)], "base": []}, "Precision and recall", ("recall", "precision")
+    ),
 }
 every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
 
@@ -88,9 +91,7 @@ MATERIAL = Material(
         "evaluation_hash": "12" * 32,
     },
     cases=[case("one", "bad", "right", "x"), case("two", "right", "right", "")],
-    metrics={
-        name: {"definition": f"what {name} is", "unit": "share", "better": "higher"} for name in ("token_f1", "exact")
-    },
+    metrics={name: Metric(name, f"what {name} is", lambda *_: None) for name in ("token_f1", "exact")},
     by_case={"token_f1": {"candidate": [0.1, 1.0], "live": [1.0, 1.0], "base": [0.0, None]}},
     curve=[{"step": 0, "loss": None, "validation_loss": 1.0}, {"step": 1, "loss": 0.9, "validation_loss": None}],
 )  # fmt: skip
