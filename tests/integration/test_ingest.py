@@ -19,8 +19,8 @@ from adapterd.dataset.examples import example_of
 from adapterd.dataset.split import newest_of_each_prompt
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback import quarantine
-from adapterd.feedback.inbox import drop
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.inbox import write_records
+from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
 from adapterd.intake import file_intake as intake
 from adapterd.intake import ingest as room
@@ -280,7 +280,7 @@ def test_a_file_that_is_still_being_written_is_reported_and_left(place: Place) -
 
 
 def test_a_dropped_file_is_taken(place: Place) -> None:
-    drop(place.inbox, lines(2))
+    write_records(place.inbox, lines(2))
     assert counts(place.ingest()) == taken(1, accepted=2)
 
 
@@ -375,7 +375,7 @@ class Growing:
         self._place = place
         self._path = place.inbox / "a.jsonl"
         self._passed_s = 0.0
-        self._patience = Patience(lambda: self._passed_s)
+        self._tracker = SettleTracker(lambda: self._passed_s)
 
     def look(self, content: bytes | None = None, *, after_s: float = 0.0) -> dict[str, int]:
         """Let time pass, change the file, and take in what there is."""
@@ -383,7 +383,7 @@ class Growing:
         if content is not None:
             self._path.write_bytes(content)
         now = self._path.stat().st_mtime + 0.1
-        return counts(self._place.ingest(clock=lambda: now, settle_s=1.0, patience=self._patience))
+        return counts(self._place.ingest(clock=lambda: now, settle_s=1.0, tracker=self._tracker))
 
 
 def test_a_file_that_grows_for_ever_is_taken_line_by_whole_line(place: Place) -> None:
