@@ -148,7 +148,7 @@ def test_each_model_has_its_own_feedback(place: Place) -> None:
     assert counts(place.ingest()) == taken(1, accepted=2)
 
 
-def test_what_cannot_be_used_is_kept_with_the_reason(place: Place) -> None:
+def test_unusable_pieces_are_kept_with_the_reason(place: Place) -> None:
     path = place.put("a.jsonl", line("Who?") + b'{"prompt": "Who?", "rating": 9, "output": ""}\r\n\xff{\n')
     assert counts(place.ingest()) == taken(1, accepted=1, quarantined=2)
     unrated, garbled = place.store.feedback.quarantined(MODEL)
@@ -161,7 +161,7 @@ def test_what_cannot_be_used_is_kept_with_the_reason(place: Place) -> None:
     assert garbled.kept == f"{MODEL}/b26f99543485cab0.raw"
 
 
-def test_what_is_kept_is_private(place: Place) -> None:
+def test_the_quarantine_is_private(place: Place) -> None:
     place.put("a.jsonl", b"{")
     place.put("b.json", b"{")
     place.ingest()
@@ -312,7 +312,7 @@ def test_a_refusal_is_forgotten_when_its_cause_has_gone(place: Place, tmp_path: 
     assert [number for number, _ in place.notes()] == [2]
 
 
-def test_what_was_noted_of_a_files_lines_is_not_forgotten_with_the_file(place: Place) -> None:
+def test_notes_on_the_lines_of_a_file_are_not_forgotten_with_the_file(place: Place) -> None:
     place.put("a.jsonl", b"{\n")
     place.ingest()
     (place.inbox / "a.jsonl").unlink()
@@ -612,7 +612,7 @@ def test_large_records_are_stored_in_smaller_batches(place: Place, monkeypatch: 
     assert len(calls) >= 3
 
 
-def test_what_was_taken_is_an_event(place: Place) -> None:
+def test_an_ingest_is_an_event(place: Place) -> None:
     place.put("a.jsonl", line("one") + line("one") + b"{\n")
     place.ingest()
     place.ingest()

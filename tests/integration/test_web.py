@@ -193,7 +193,7 @@ def test_the_example_in_the_documentation_works(place: Place) -> None:
     assert len(example.strip().splitlines()) <= 10
 
 
-def test_what_is_no_json_is_refused(place: Place) -> None:
+def test_a_body_that_is_no_json_is_refused(place: Place) -> None:
     assert_says_what_is_wrong(place.send(b"{"), 400, "the body is not JSON")
     assert_says_what_is_wrong(place.send(b"[1e999"), 400, "the body is not JSON")
     assert_says_what_is_wrong(place.send(b"\xff"), 400, "not UTF-8")
@@ -272,7 +272,7 @@ def test_other_addresses_and_methods_are_refused_in_json(place: Place) -> None:
     assert wrong.headers["allow"] == "POST"
 
 
-def test_what_is_no_http_is_refused_in_json(place: Place) -> None:
+def test_a_request_that_is_no_http_is_refused_in_json(place: Place) -> None:
     connection = place.connect()
     connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
     answer, _, body = everything(connection).partition(b"\r\n\r\n")
@@ -341,7 +341,7 @@ def test_a_bad_token_file_is_an_error_of_ours(stopped: Place) -> None:
         stopped.start()
 
 
-def test_it_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
+def test_the_server_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
     port = place.server.port
     assert place.post(record(1)).status_code == 202
     place.stop()
@@ -412,7 +412,7 @@ def test_more_connections_than_are_served_are_told_so(place: Place) -> None:
     assert place.post(record(1)).status_code == 202
 
 
-def test_it_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
+def test_the_server_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
     others = set(threading.enumerate())
     stopped.start()
     begun = stopped.connect()

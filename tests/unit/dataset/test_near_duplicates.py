@@ -127,7 +127,7 @@ WORLDS = {
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("unequal", [False, True])
-def test_what_was_made_from_templates_is_told_apart(world: str, unequal: bool) -> None:
+def test_prompts_made_from_templates_are_told_apart(world: str, unequal: bool) -> None:
     """Before, of 300 prompts from five templates four were left."""
     for count in (1, 2, 3, 4, 5, 6, 8, 12, 20):
         made = [joined(each) for each in Templates(count, *WORLDS[world], unequal=unequal).prompts(300)]

@@ -140,7 +140,7 @@ def test_a_frozen_set_stays_as_it_is_when_more_arrives(
 
 
 @given(ENOUGH, st.sets(st.integers(0, 25), max_size=20), SETTINGS)
-def test_what_any_earlier_set_judged_is_in_no_new_set(
+def test_prompts_of_any_earlier_evaluation_set_are_in_no_new_set(
     examples: list[Example], earlier: set[int], chosen: DatasetSettings
 ) -> None:
     judged = {f"p{number}" for number in earlier}
@@ -224,7 +224,7 @@ def test_no_source_of_a_frozen_case_is_trained_on() -> None:
     assert (sets.same_source, sets.shared_sources) == (0, [])
 
 
-def test_what_comes_later_of_a_source_that_judges_is_left_out_and_counted() -> None:
+def test_later_examples_of_an_evaluated_source_are_left_out_and_counted() -> None:
     sets = divide(of_sources([f"article {number // 4}" for number in range(300)]))
     judging = next(case.source_id for case in sets.evaluation)
     everything = of_sources([f"article {number // 4}" for number in range(300)]) + of_sources([judging] * 3, first=900)
@@ -252,7 +252,7 @@ def test_a_prompt_that_cannot_be_asked_does_not_judge_and_is_learned() -> None:
     assert {"p49", "p45"} <= prompts(sets.train + sets.validation)
 
 
-def test_what_cannot_be_used_is_nowhere_and_named() -> None:
+def test_an_unusable_example_is_in_no_set_and_named() -> None:
     sets = split(
         distinct(50), DEFAULTS, frozen=(), judged=set(), unusable=lambda each: "odd" * (each.prompt_hash == "p49")
     )
@@ -287,7 +287,7 @@ def test_a_few_that_are_nearly_the_same_are_left_out() -> None:
     assert (sets.near_duplicates, len(sets.train) + len(sets.validation)) == (10, 78)
 
 
-def test_what_is_nearly_a_prompt_of_an_older_set_is_not_trained_on() -> None:
+def test_near_duplicates_of_an_older_set_are_not_trained_on() -> None:
     examples = like_cases(10)
     older = {each.prompt_hash for each in examples[100:]}
     newer = [replace(each, messages=(Message(Role.USER, f"else {each.prompt_hash}"),)) for each in distinct(50, 500)]

@@ -62,7 +62,7 @@ def test_a_clear_fall_is_held_and_the_sentence_says_which() -> None:
     assert verdict.reason == "held: valid goes from 0.950 (live) to 0.600, which is worse"
 
 
-def test_what_is_nearly_the_same_is_not_proven() -> None:
+def test_a_candidate_that_is_nearly_the_same_is_not_proven() -> None:
     verdict = judged(measured(VALID, share(100, 61), live=share(100, 60), base=share(100, 60)))
     assert verdict.decision is Decision.NOT_PROVEN
     assert "on 100 unseen cases valid 0.600 → 0.610 is not better than live beyond chance" in verdict.reason
@@ -144,7 +144,7 @@ def test_where_no_improvement_is_asked_for_the_same_will_do() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31))
-def test_what_is_promoted_is_better_and_what_is_held_is_worse(seed: int) -> None:
+def test_promoted_candidates_are_better_and_held_ones_worse(seed: int) -> None:
     random = np.random.default_rng(seed)
     ours, theirs = (random.random(60) < random.random() for _ in range(2))
     verdict = judged(measured(VALID, ours.astype(float).tolist(), live=theirs.astype(float).tolist()))
@@ -224,7 +224,7 @@ def of_sources(metric: Metric, ours: Any, theirs: Any, sources: Any) -> Measured
 ONE_LARGE_SOURCE = np.r_[np.zeros(90), np.arange(1, 11)]
 
 
-def test_what_is_worse_on_most_cases_is_not_promoted_for_its_many_small_sources() -> None:
+def test_a_candidate_worse_on_most_cases_is_not_promoted_for_its_many_small_sources() -> None:
     ours, theirs = np.r_[np.full(90, 0.2), np.ones(10)], np.r_[np.full(90, 0.6), np.full(10, 0.4)]
     verdict = judge([of_sources(SCORE, ours, theirs, ONE_LARGE_SOURCE)], {"score": CRITICAL}, primary="score")
     assert verdict.decision is not Decision.PROMOTE
@@ -269,7 +269,7 @@ def test_too_few_units_are_said_to_prove_nothing() -> None:
     assert "fewer than 5 sources prove nothing" in reason
 
 
-def test_what_can_be_proven_is_the_same_for_metrics_of_which_less_is_better() -> None:
+def test_the_provable_gain_is_the_same_for_metrics_of_which_less_is_better() -> None:
     upwards = measured(VALID, share(100, 3), live=share(100, 0)).against["live"]
     downwards = measured(LEAKS, share(100, 0), live=share(100, 3)).against["live"]
     assert upwards.provable_gain(1) == downwards.provable_gain(-1)

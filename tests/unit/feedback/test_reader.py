@@ -167,7 +167,7 @@ def test_a_broken_document_is_one_fault(write: Write, content: bytes, reason: st
         (b'[{"a": 1}, {"a": 2}] x', "the file is not JSON: something follows after the end of the value at column 22"),
     ],
 )
-def test_what_stands_before_the_break_of_an_array_is_read(write: Write, content: bytes, reason: str) -> None:
+def test_elements_before_the_break_of_an_array_are_read(write: Write, content: bytes, reason: str) -> None:
     one, two, fault = read_file(write(content, "a.json"))
     assert (one, two) == (ParsedPiece(1, {"a": 1}, b'{"a": 1}'), ParsedPiece(2, {"a": 2}, b'{"a": 2}'))
     assert fault == RejectedPiece(0, reason, None)

@@ -75,7 +75,7 @@ def test_for_prompts_and_instructions_schema_and_parser_agree(record: dict[str, 
 
 
 @given(records())
-def test_what_the_parser_takes_is_allowed_by_the_schema(record: Any) -> None:
+def test_a_record_that_the_parser_takes_is_allowed_by_the_schema(record: Any) -> None:
     if is_parsed(record):
         RECORD.validate(record)
 

@@ -52,7 +52,7 @@ def test_an_empty_answer_scores_nothing(task: Task) -> None:
             assert empty > 0 or metric.name.startswith("r2."), metric.name
 
 
-def test_what_rightly_nothing_is_worth_shows_in_the_baseline() -> None:
+def test_the_baseline_shows_the_score_of_an_answer_that_is_rightly_empty() -> None:
     questions = [question(text) for text in ('{"named": []}', '{"named": ["x"]}', '{"named": null}')]
     assert baselines(FIELD_F1, questions).empty == pytest.approx(2 / 3)
 

@@ -125,7 +125,7 @@ def test_every_chart_has_a_title_of_its_own_and_metrics() -> None:
 
 
 @every_metric
-def test_what_is_bounded_is_a_share_and_a_yes_or_no_is_bounded(metric: Metric, questions: list[Question]) -> None:
+def test_a_bounded_metric_is_a_share_and_a_yes_or_no_is_bounded(metric: Metric, questions: list[Question]) -> None:
     assert not metric.bounded or metric.unit is Unit.SHARE
     assert not metric.yes_no or metric.bounded
 

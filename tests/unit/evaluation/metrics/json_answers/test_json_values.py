@@ -27,7 +27,7 @@ def numbers(references: Sequence[str]) -> dict[str, Metric]:
 @pytest.mark.parametrize(
     "text", ['{"a": 1, "a": 1}', '[{"a": 1, "b": 2, "a": 2}]', "1e400", '{"a": -1e999}', '"\\ud800"', '{"\\udfff": 1}']
 )
-def test_what_readers_of_json_do_not_agree_on_is_no_json(text: str) -> None:
+def test_text_that_readers_of_json_do_not_agree_on_is_no_json(text: str) -> None:
     assert score(JSON_VALID, text, "") == 0.0
     assert score(FIELD_F1, text, text) == 0.0
 
