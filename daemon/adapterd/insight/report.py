@@ -1,4 +1,4 @@
-"""The report of a version, written beside it: everything it says was kept when the version was judged."""
+"""The report of a version, written beside it: everything it says was kept when the version was evaluated."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ REPORT = "report.html"
 
 
 def write_report(store: Store, home: Home, model: str, version: str) -> Path:
-    """Write the report of a version that was judged; raises NotFoundError where that was never done."""
+    """Write the report of a version that was evaluated; raises NotFoundError where that was never done."""
     folder, known = home.version(model, version), store.versions.get(model, version)
     if known is None or not (folder / EVALUATION).is_file() or not (folder / "lineage.json").is_file():
         raise NotFoundError(
@@ -31,12 +31,12 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
         )
     deployment = store.versions.deployment(model)
     state = "live" if deployment and deployment.live == version else str(known.state)
-    lineage, judged = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
+    lineage, result = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
     cases = _json_lines(folder / "answers" / "frozen.jsonl")
     metrics = _metrics(lineage["settings"], cases)
     page = render(
         Material(
-            model, version, state, lineage, judged, cases,
+            model, version, state, lineage, result, cases,
             metrics={each.name: each for each in (*metrics, *extra_metrics())},
             by_case=_by_case(metrics, cases),
             curve=_json_lines(folder / METRICS),

@@ -36,7 +36,7 @@ RECORDS = [record(number, output="bad") for number in range(50)]
 
 def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> DatasetResult:
     options: dict[str, Any] = {
-        "frozen": (), "judged": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
+        "frozen": (), "evaluation_prompt_hashes": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
     }  # fmt: skip
     settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
     out.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ def test_cases_of_a_frozen_set_stay_out_when_more_arrives(tmp_path: Path) -> Non
     first = build(tmp_path / "first")
     frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
     more = [*RECORDS, *(record(number, output="bad") for number in range(50, 60)), record(49, correction="late")]
-    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen})
+    again = build(tmp_path / "again", more, frozen=frozen, evaluation_prompt_hashes={case.id for case in frozen})
     assert (again.evaluation_cases, again.evaluation_hash) == (first.evaluation_cases, first.evaluation_hash)
     assert again.held_out == 10
     written = {line["record"] for name in FILES for line in lines(tmp_path / "again" / name)}
@@ -136,7 +136,7 @@ def test_cases_of_a_frozen_set_stay_out_when_more_arrives(tmp_path: Path) -> Non
 
 def test_prompts_of_any_earlier_set_are_in_no_file(tmp_path: Path) -> None:
     judged = {RECORDS[0].prompt_hash, RECORDS[49].prompt_hash}
-    made = build(tmp_path, judged=judged)
+    made = build(tmp_path, evaluation_prompt_hashes=judged)
     written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
     assert not written & {RECORDS[0].content_hash, RECORDS[49].content_hash}
     assert not judged & {case["id"] for case in made.evaluation_cases}
@@ -236,8 +236,8 @@ def test_examples_newer_than_the_live_version_have_the_configured_weight(tmp_pat
     def weights(old_records: int, new_weight: float) -> list[float]:
         settings = DatasetSettings(max_tokens=100, new_weight=new_weight)
         build_dataset(
-            RECORDS, settings, frozen=(), judged=set(), render=render, tokenizer=TOKENIZER, out=tmp_path,
-            old_records=old_records,
+            RECORDS, settings, frozen=(), evaluation_prompt_hashes=set(), render=render, tokenizer=TOKENIZER,
+            out=tmp_path, old_records=old_records,
         )  # fmt: skip
         return [line["weight"] for line in lines(tmp_path / "train.jsonl")]
 
@@ -365,7 +365,9 @@ def test_how_many_of_the_newest_are_learned_is_told(tmp_path: Path) -> None:
     assert (first.newest, first.learned) == (2, 0), "those of the last day judge"
     frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
     more = [*RECORDS, *(record(number) for number in range(100, 150))]
-    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen}, old_records=50)
+    again = build(
+        tmp_path / "again", more, frozen=frozen, evaluation_prompt_hashes={case.id for case in frozen}, old_records=50
+    )
     assert again.newest == 50
     assert 45 <= again.learned <= 50
     assert again.notes[0] == f"learned {again.learned} of the 50 newest"

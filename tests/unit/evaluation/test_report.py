@@ -81,7 +81,7 @@ MATERIAL = Material(
             "merging": {"retention": {"kept": 0.991, "top1": 0.98, "by_type": {}}},
         },
     },
-    judged={
+    result={
         "decision": "hold", "reason": "held: token_f1 goes from 0.900 (live) to 0.400, which is worse beyond doubt",
         "findings": [{"metric": "token_f1", "rule": "not worse", "outcome": "failed", "sentence": "it is worse"}],
         "scores": {"candidate": scores(token_f1=0.4, exact=0.5), "live": scores(token_f1=0.9, exact=0.5),
@@ -126,9 +126,9 @@ def test_no_two_things_on_the_page_have_the_same_id(page: str) -> None:
 
 
 def test_before_the_first_promotion_the_base_is_what_it_is_compared_with() -> None:
-    scores_of = {name: MATERIAL.judged["scores"][name] for name in ("candidate", "base")}
-    judged = {**MATERIAL.judged, "scores": scores_of}
-    page = render(Material(**{**vars(MATERIAL), "judged": judged}))
+    scores_of = {name: MATERIAL.result["scores"][name] for name in ("candidate", "base")}
+    result = {**MATERIAL.result, "scores": scores_of}
+    page = render(Material(**{**vars(MATERIAL), "result": result}))
     assert "difference to base" in page
     assert "+0.300 [+0.200, +0.400]" in page
 

@@ -111,7 +111,7 @@ def material(name: str, text: str) -> Material:
                 "merging": {"retention": {"kept": 0.9, "top1": 0.9, "by_type": {name: 0.5}}},
             },
         },
-        judged={
+        result={
             "decision": "hold", "reason": text, "evaluation_hash": name,
             "findings": [{"metric": name, "rule": text, "outcome": text, "sentence": text}],
             "scores": {subject: scores(name) for subject in subjects},

@@ -23,7 +23,7 @@ LEFT_OUT = 20
 class Material:
     """All that a report is made of, as it was kept beside the version.
 
-    `judged` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
+    `result` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
     metrics.jsonl. `metrics` are all metrics of the task by name, and those of what is asked besides.
     """
 
@@ -31,7 +31,7 @@ class Material:
     version: str
     state: str
     lineage: Mapping[str, Any]
-    judged: Mapping[str, Any]
+    result: Mapping[str, Any]
     cases: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, Metric]
     by_case: Mapping[str, Mapping[str, Sequence[float | None]]]
@@ -79,8 +79,8 @@ def render(material: Material) -> str:
     )
     return environment.get_template("page.html.j2").render(
         material=material,
-        decision=material.judged["decision"],
-        gates=material.judged["findings"],
+        decision=material.result["decision"],
+        gates=material.result["findings"],
         facts=list(_facts(material)),
         rows=list(_rows(material)),
         subjects=_subjects(material),
@@ -95,7 +95,7 @@ def _as_text(value: object) -> object:
 
 
 def _subjects(material: Material) -> list[str]:
-    return [name for name in SUBJECTS if name in material.judged["scores"]]
+    return [name for name in SUBJECTS if name in material.result["scores"]]
 
 
 def _facts(material: Material) -> Iterator[tuple[str, str]]:
@@ -104,7 +104,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     data = stages["dataset"]
     yield "base", f"{lineage['base']['tag']} ({lineage['base']['digest'][:19]}…)"
     yield "file", f"{lineage['gguf_digest'][:19]}…"
-    yield "evaluation set", f"{len(material.cases)} cases, {material.judged['evaluation_hash'][:12]}"
+    yield "evaluation set", f"{len(material.cases)} cases, {material.result['evaluation_hash'][:12]}"
     yield (
         "trained on",
         f"{data['train']['examples']} examples of {data['records']} records, {data['content_hash'][:12]}",
@@ -115,7 +115,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "data", note
     for each in [*(data.get("unusable") or ()), *(data.get("unaskable") or ())][:LEFT_OUT]:
         yield "left out", f"record {each['record'][:12]}: {each['reason']}"
-    for each in (material.judged.get("left_out") or ())[:LEFT_OUT]:
+    for each in (material.result.get("left_out") or ())[:LEFT_OUT]:
         yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
@@ -130,12 +130,12 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
 
 def _rows(material: Material) -> Iterator[dict[str, Any]]:
     """One line of the table for each metric: its values, its baselines, and the comparison with live."""
-    scores, baselines = material.judged["scores"], material.judged["baselines"]
+    scores, baselines = material.result["scores"], material.result["baselines"]
     for name, metric in material.metrics.items():
         values = {subject: scores[subject]["metrics"].get(name) for subject in _subjects(material)}
         if all(value is None for value in values.values()):
             continue
-        against = material.judged["comparisons"].get(name, {})
+        against = material.result["comparisons"].get(name, {})
         yield {
             "name": name, "about": metric, "values": values, "baselines": baselines.get(name, {}),
             "other": against.get(_other(material)),
@@ -167,7 +167,7 @@ def _changes(material: Material) -> Iterator[Figure]:
         for name, metric in material.metrics.items()
         if metric.unit is Unit.SHARE
         and metric.better is not Better.NEITHER
-        and (each := material.judged["comparisons"].get(name, {}).get(other))
+        and (each := material.result["comparisons"].get(name, {}).get(other))
     ]
     if rows:
         most = sorted(rows, key=lambda row: -abs(row[1]))[:FOREST_ROWS]
@@ -183,12 +183,12 @@ def _changes(material: Material) -> Iterator[Figure]:
 
 def _other(material: Material) -> str:
     """What the candidate is compared with: what was live, or the base where the candidate itself is."""
-    return "live" if "live" in material.judged["scores"] else "base"
+    return "live" if "live" in material.result["scores"] else "base"
 
 
 def _values(material: Material, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """The metrics of those names that were measured, by subject."""
-    scores = material.judged["scores"]
+    scores = material.result["scores"]
     found = {
         name: {s: scores[s]["metrics"][name] for s in _subjects(material) if name in scores[s]["metrics"]}
         for name in names
@@ -250,7 +250,7 @@ def _points(material: Material, chart: Chart) -> dict[str, list[tuple[str, float
     xs, ys = (on_axis[axis] for axis in chart.axes)
     found: dict[str, list[tuple[str, float, float]]] = {}
     for subject in _subjects(material):
-        metrics = material.judged["scores"][subject]["metrics"]
+        metrics = material.result["scores"][subject]["metrics"]
         found[subject] = [
             (label, metrics[name], metrics.get(ys.get(label), 0.0)) for label, name in xs.items() if name in metrics
         ]
