@@ -15,7 +15,7 @@ from pathlib import Path
 from adapterd.errors import InputError
 from adapterd.feedback.formats import parse
 from adapterd.feedback.listing import inbox_file
-from adapterd.feedback.reader import Good, read_file
+from adapterd.feedback.reader import ParsedPiece, read_file
 
 TIMES = 4
 REPEATS = 3
@@ -56,7 +56,7 @@ def seconds(file: Path) -> float:
     for _ in range(REPEATS):
         began = time.process_time()
         for piece in read_file(inbox_file(str(file), file.stat())):
-            if isinstance(piece, Good):
+            if isinstance(piece, ParsedPiece):
                 try:
                     parse(piece.value, received_at=NOW)
                 except InputError:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from adapterd.chat import Message, Role
 from adapterd.config import Task
-from adapterd.evaluation.metrics.catalogue import metrics_for
-from adapterd.evaluation.metrics.consistency import consistency
-from adapterd.evaluation.metrics.guard import guard_metrics
+from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
 from adapterd.evaluation.metrics.hygiene import HYGIENE
 from adapterd.evaluation.metrics.metric import Metric, Question
 
@@ -36,7 +34,7 @@ def rows() -> list[str]:
     shown = [metric for metric in metrics.values() if metric not in HYGIENE and metric.name not in AS_FIELD]
     head = ["| task | metric | better | unit | what it is |", "|---|---|---|---|---|"]
     own = [_row(", ".join(tasks[metric.name]), metric) for metric in shown]
-    return head + own + [_row("any", metric) for metric in (*HYGIENE, *guard_metrics(), consistency())]
+    return head + own + [_row("any", metric) for metric in (*HYGIENE, *extra_metrics())]
 
 
 AS_FIELD = ("precision.NAMED", "recall.NAMED", "f1.NAMED")

@@ -19,8 +19,8 @@ from adapterd.dataset.examples import example_of
 from adapterd.dataset.split import newest_of_each_prompt
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback import quarantine
-from adapterd.feedback.inbox import drop
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.inbox import write_records
+from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
 from adapterd.intake import file_intake as intake
 from adapterd.intake import ingest as room
@@ -148,7 +148,7 @@ def test_each_model_has_its_own_feedback(place: Place) -> None:
     assert counts(place.ingest()) == taken(1, accepted=2)
 
 
-def test_what_cannot_be_used_is_kept_with_the_reason(place: Place) -> None:
+def test_unusable_pieces_are_kept_with_the_reason(place: Place) -> None:
     path = place.put("a.jsonl", line("Who?") + b'{"prompt": "Who?", "rating": 9, "output": ""}\r\n\xff{\n')
     assert counts(place.ingest()) == taken(1, accepted=1, quarantined=2)
     unrated, garbled = place.store.feedback.quarantined(MODEL)
@@ -161,7 +161,7 @@ def test_what_cannot_be_used_is_kept_with_the_reason(place: Place) -> None:
     assert garbled.kept == f"{MODEL}/b26f99543485cab0.raw"
 
 
-def test_what_is_kept_is_private(place: Place) -> None:
+def test_the_quarantine_is_private(place: Place) -> None:
     place.put("a.jsonl", b"{")
     place.put("b.json", b"{")
     place.ingest()
@@ -280,7 +280,7 @@ def test_a_file_that_is_still_being_written_is_reported_and_left(place: Place) -
 
 
 def test_a_dropped_file_is_taken(place: Place) -> None:
-    drop(place.inbox, lines(2))
+    write_records(place.inbox, lines(2))
     assert counts(place.ingest()) == taken(1, accepted=2)
 
 
@@ -312,7 +312,7 @@ def test_a_refusal_is_forgotten_when_its_cause_has_gone(place: Place, tmp_path: 
     assert [number for number, _ in place.notes()] == [2]
 
 
-def test_what_was_noted_of_a_files_lines_is_not_forgotten_with_the_file(place: Place) -> None:
+def test_notes_on_the_lines_of_a_file_are_not_forgotten_with_the_file(place: Place) -> None:
     place.put("a.jsonl", b"{\n")
     place.ingest()
     (place.inbox / "a.jsonl").unlink()
@@ -375,7 +375,7 @@ class Growing:
         self._place = place
         self._path = place.inbox / "a.jsonl"
         self._passed_s = 0.0
-        self._patience = Patience(lambda: self._passed_s)
+        self._tracker = SettleTracker(lambda: self._passed_s)
 
     def look(self, content: bytes | None = None, *, after_s: float = 0.0) -> dict[str, int]:
         """Let time pass, change the file, and take in what there is."""
@@ -383,7 +383,7 @@ class Growing:
         if content is not None:
             self._path.write_bytes(content)
         now = self._path.stat().st_mtime + 0.1
-        return counts(self._place.ingest(clock=lambda: now, settle_s=1.0, patience=self._patience))
+        return counts(self._place.ingest(clock=lambda: now, settle_s=1.0, tracker=self._tracker))
 
 
 def test_a_file_that_grows_for_ever_is_taken_line_by_whole_line(place: Place) -> None:
@@ -612,7 +612,7 @@ def test_large_records_are_stored_in_smaller_batches(place: Place, monkeypatch: 
     assert len(calls) >= 3
 
 
-def test_what_was_taken_is_an_event(place: Place) -> None:
+def test_an_ingest_is_an_event(place: Place) -> None:
     place.put("a.jsonl", line("one") + line("one") + b"{\n")
     place.ingest()
     place.ingest()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.settling import SettleTracker
 from adapterd.feedback.watch import FolderWatch
 from adapterd.home import Home
 from adapterd.intake.ingest import ingest
@@ -35,7 +35,7 @@ class Left:
         self.store = Store(self._home.database)
         self._hint = threading.Event()
         self.watch = FolderWatch([self.inbox], self._hint.set)
-        self._patience = Patience()
+        self._tracker = SettleTracker()
         self._rescan_s = rescan_s
         self.watch.start()
         self._is_settled = False
@@ -53,7 +53,7 @@ class Left:
         self.watch.refresh()
         self._is_settled = True
         with suppress(InputError):
-            report = ingest(self.store, self._home, MODEL, self.inbox, settle_s=SETTLE_S, patience=self._patience)
+            report = ingest(self.store, self._home, MODEL, self.inbox, settle_s=SETTLE_S, tracker=self._tracker)
             self._is_settled = not report.unsettled
 
     def prompts(self) -> set[str]:

@@ -26,9 +26,8 @@ from adapterd.errors import BusyError, ConfigError, StoreError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.store import Store
 from adapterd.store.feedback import StoredFeedback
-from adapterd.web import FeedbackServer
-from adapterd.web import writer as desk
-from adapterd.web.protocol import MAX_CONNECTIONS, PatientProtocol
+from adapterd.web import FeedbackServer, writer
+from adapterd.web.protocol import MAX_CONNECTIONS, TimeoutProtocol
 from tests.support.web_bodies import bodies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,7 +193,7 @@ def test_the_example_in_the_documentation_works(place: Place) -> None:
     assert len(example.strip().splitlines()) <= 10
 
 
-def test_what_is_no_json_is_refused(place: Place) -> None:
+def test_a_body_that_is_no_json_is_refused(place: Place) -> None:
     assert_says_what_is_wrong(place.send(b"{"), 400, "the body is not JSON")
     assert_says_what_is_wrong(place.send(b"[1e999"), 400, "the body is not JSON")
     assert_says_what_is_wrong(place.send(b"\xff"), 400, "not UTF-8")
@@ -273,7 +272,7 @@ def test_other_addresses_and_methods_are_refused_in_json(place: Place) -> None:
     assert wrong.headers["allow"] == "POST"
 
 
-def test_what_is_no_http_is_refused_in_json(place: Place) -> None:
+def test_a_request_that_is_no_http_is_refused_in_json(place: Place) -> None:
     connection = place.connect()
     connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
     answer, _, body = everything(connection).partition(b"\r\n\r\n")
@@ -296,7 +295,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_locked_store_is_told_and_what_is_posted_later_is_stored(
     stopped: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(writer, "BUSY_TIMEOUT_MS", 50)
     stopped.start()
     with contextlib.closing(sqlite3.connect(stopped.home.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -314,7 +313,7 @@ def test_a_full_store_is_told_and_keeps_nothing_of_the_post(stopped: Place, monk
         store.execute("PRAGMA max_page_count = 60")
         return store
 
-    monkeypatch.setattr(desk, "_opened", nearly_full)
+    monkeypatch.setattr(writer, "_opened", nearly_full)
     stopped.start()
     answer = stopped.post([record(number, correction="x" * 1000) for number in range(200)])
     assert_says_what_is_wrong(answer, 503, "full")
@@ -342,7 +341,7 @@ def test_a_bad_token_file_is_an_error_of_ours(stopped: Place) -> None:
         stopped.start()
 
 
-def test_it_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
+def test_the_server_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
     port = place.server.port
     assert place.post(record(1)).status_code == 202
     place.stop()
@@ -369,7 +368,7 @@ def test_a_post_that_breaks_off_is_not_stored_and_harms_nobody(place: Place) -> 
     ],
 )
 def test_a_request_that_does_not_end_is_given_up(stopped: Place, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    monkeypatch.setattr(TimeoutProtocol, "timeout_s", 0.2)
     stopped.start()
     connection = stopped.connect()
     connection.sendall(begun)
@@ -378,7 +377,7 @@ def test_a_request_that_does_not_end_is_given_up(stopped: Place, begun: bytes, m
 
 
 def test_a_body_that_does_not_end_is_given_up(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    monkeypatch.setattr(TimeoutProtocol, "timeout_s", 0.2)
     stopped.start()
     for kind in ("Content-Length: 1000", "Transfer-Encoding: chunked"):
         connection = stopped.connect()
@@ -388,7 +387,7 @@ def test_a_body_that_does_not_end_is_given_up(stopped: Place, monkeypatch: pytes
 
 
 def test_a_client_that_does_not_read_is_cut_off(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PatientProtocol, "patience_s", 0.2)
+    monkeypatch.setattr(TimeoutProtocol, "timeout_s", 0.2)
     stopped.start()
     connection = stopped.connect()
 
@@ -413,7 +412,7 @@ def test_more_connections_than_are_served_are_told_so(place: Place) -> None:
     assert place.post(record(1)).status_code == 202
 
 
-def test_it_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
+def test_the_server_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
     others = set(threading.enumerate())
     stopped.start()
     begun = stopped.connect()

@@ -30,7 +30,7 @@ from adapterd.hours import Hours
 from adapterd.merging.merge import MergeResult
 from adapterd.runs.plan import Plan
 from adapterd.runs.stages import ServingResult
-from adapterd.runs.tag_evaluation import Judged
+from adapterd.runs.tag_evaluation import EvaluationResult
 from adapterd.serialization import dumps, from_plain, to_plain
 from adapterd.training.progress import TrainingResult
 
@@ -91,7 +91,7 @@ RESULTS = {
     TrainingResult: st.builds(TrainingResult),
     MergeResult: st.builds(MergeResult),
     ServingResult: st.builds(ServingResult),
-    Judged: st.builds(Judged),
+    EvaluationResult: st.builds(EvaluationResult),
     Scores: st.builds(Scores),
 }
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.dataset.left_out import LeftOut
     from adapterd.evaluation.gates import Measured
-    from adapterd.insight.manual_evaluation import Examiner
-    from adapterd.runs.tag_evaluation import Papers
+    from adapterd.insight.manual_evaluation import ManualEvaluation
+    from adapterd.runs.tag_evaluation import EvaluationRun
     from adapterd.store.evaluation_sets import EvaluationSet
 
 CHANGED_MOST = 5
@@ -59,9 +59,9 @@ def freeze(name: str | None, size: int, strategy: str, no_run: bool, as_json: bo
     from adapterd.dataset.freezing import Strategy
 
     app = App()
-    examiner = _examiner(app, name)
-    frozen, new, left_out = examiner.freeze(Strategy(strategy), size)
-    judged = None if no_run else _run(examiner, examiner.live, as_json)
+    evaluation = _manual_evaluation(app, name)
+    frozen, new, left_out = evaluation.freeze(Strategy(strategy), size)
+    judged = None if no_run else _run(evaluation, evaluation.live, as_json)
     if as_json:
         emit_json({**_described(frozen), "new": new, "left_out": left_out, "live": judged})
         return
@@ -78,7 +78,7 @@ def list_sets(name: str | None, as_json: bool) -> None:
     """Show the frozen sets; the last one is in force."""
     from adapterctl.app import App
 
-    sets = [_described(each) for each in _examiner(App(), name).sets()]
+    sets = [_described(each) for each in _manual_evaluation(App(), name).sets()]
     if as_json:
         emit_json(sets)
         return
@@ -97,15 +97,15 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
     """Ask a version (else what is live) the set in force and judge it anew. What is live stays live."""
     from adapterctl.app import App
 
-    examiner = _examiner(App(), model)
-    version = version or examiner.live
-    judged = _run(examiner, version, as_json)
+    evaluation = _manual_evaluation(App(), model)
+    version = version or evaluation.live
+    judged = _run(evaluation, version, as_json)
     if as_json:
         emit_json(judged)
         return
     _tell_scores(judged)
     _tell_left_out(judged.left_out)
-    say(f"{examiner.model} {version}: by the gates in force {judged.reason}")
+    say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
 @click.command(epilog=examples("adapterctl compare 1.0.0 1.1.0", "adapterctl compare base 1.1.0 --set 1 --cases 10"))
@@ -119,24 +119,24 @@ def compare(first: str, second: str, number: int | None, cases: int, model: str 
     """Ask two versions the same questions: every metric with its interval, and the cases that changed most."""
     from adapterctl.app import App
 
-    examiner = _examiner(App(), model)
+    evaluation = _manual_evaluation(App(), model)
     with StageProgress(quiet=as_json) as progress:
-        papers = examiner.compare(
+        evaluation_run = evaluation.compare(
             (first, second), lambda share, **more: progress("asking", {"share": share, **more}), number
         )
-    measured = papers.measured(second)
-    changed = papers.frozen.changed_most(second, first, cases)
+    measured = evaluation_run.measured(second)
+    changed = evaluation_run.frozen.changed_most(second, first, cases)
     if as_json:
         compared = {each.metric.name: each.against.get(first) for each in measured}
         metrics = {name: found and found.summary() for name, found in compared.items()}
         emit_json(
             {
-                "set": papers.evaluation_hash, "metrics": metrics, "changed_most": changed,
-                "left_out": papers.left_out,
+                "set": evaluation_run.evaluation_hash, "metrics": metrics, "changed_most": changed,
+                "left_out": evaluation_run.left_out,
             }
         )  # fmt: skip
         return
-    _tell_comparison(papers, measured, first, second)
+    _tell_comparison(evaluation_run, measured, first, second)
     for case in changed:
         _tell_case(case, first, second)
 
@@ -152,8 +152,8 @@ def report(version: str | None, show: bool, model: str | None, as_json: bool) ->
     from adapterd.insight.report import write_report
 
     app = App()
-    examiner = _examiner(app, model)
-    file = write_report(app.store, app.home, examiner.model, version or examiner.live)
+    evaluation = _manual_evaluation(app, model)
+    file = write_report(app.store, app.home, evaluation.model, version or evaluation.live)
     if as_json:
         emit_json({"report": file})
     else:
@@ -162,15 +162,15 @@ def report(version: str | None, show: bool, model: str | None, as_json: bool) ->
         click.launch(file.as_uri())
 
 
-def _examiner(app: "App", name: str | None) -> "Examiner":
-    from adapterd.insight.manual_evaluation import Examiner
+def _manual_evaluation(app: "App", name: str | None) -> "ManualEvaluation":
+    from adapterd.insight.manual_evaluation import ManualEvaluation
 
-    return Examiner(app.store, app.home, app.settings, app.model(name))
+    return ManualEvaluation(app.store, app.home, app.settings, app.model(name))
 
 
-def _run(examiner: "Examiner", version: str, as_json: bool) -> Any:
+def _run(evaluation: "ManualEvaluation", version: str, as_json: bool) -> Any:
     with StageProgress(quiet=as_json) as progress:
-        return examiner.run(version, lambda share, **more: progress("asking", {"share": share, **more}))
+        return evaluation.run(version, lambda share, **more: progress("asking", {"share": share, **more}))
 
 
 def _described(frozen: "EvaluationSet") -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _tell_scores(judged: Any) -> None:
     table_of_scores(to_plain(judged.scores), to_plain(judged.baselines))
 
 
-def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, second: str) -> None:
+def _tell_comparison(evaluation_run: "EvaluationRun", measured: list["Measured"], first: str, second: str) -> None:
     rows = []
     for each in measured:
         found = each.against.get(first)
@@ -215,8 +215,8 @@ def _tell_comparison(papers: "Papers", measured: list["Measured"], first: str, s
         empty=f"{first} and {second} are the same file",
     )  # fmt: skip
     say()
-    say(f"{len(papers.frozen.questions)} cases of the set {papers.evaluation_hash[:12]}")
-    _tell_left_out(papers.left_out)
+    say(f"{len(evaluation_run.frozen.questions)} cases of the set {evaluation_run.evaluation_hash[:12]}")
+    _tell_left_out(evaluation_run.left_out)
 
 
 def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:

@@ -68,7 +68,7 @@ def add(source: str | None, model: str | None, as_json: bool, **given: Any) -> N
     """
     from adapterctl.app import App
     from adapterd.errors import InputError
-    from adapterd.feedback.inbox import drop
+    from adapterd.feedback.inbox import write_records
 
     if source not in (None, "-"):
         raise click.UsageError(f"{source!r} is not '-'; files are taken by `adapterctl feedback import`")
@@ -79,7 +79,7 @@ def add(source: str | None, model: str | None, as_json: bool, **given: Any) -> N
     app = App()
     name = app.model(model)
     data = sys.stdin.buffer.read() if source else json.dumps(record, ensure_ascii=False).encode()
-    file = drop(app.inbox(name), data)
+    file = write_records(app.inbox(name), data)
     _report(app, name, _take(app, name, as_json), as_json, only=file)
 
 
@@ -93,12 +93,12 @@ def import_(files: tuple[Path, ...], model: str | None, as_json: bool) -> None:
     The files are copied into the model's feedback folder. Lines that cannot be used go to quarantine with the reason.
     """
     from adapterctl.app import App
-    from adapterd.feedback.inbox import adopt
+    from adapterd.feedback.inbox import import_file
 
     app = App()
     name = app.model(model)
     for file in files:
-        adopt(app.inbox(name), file)
+        import_file(app.inbox(name), file)
     _report(app, name, _take(app, name, as_json), as_json)
 
 

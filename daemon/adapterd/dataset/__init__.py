@@ -1,1 +1,1 @@
-"""Records become sets: what is trained on, what chooses the best step, and what judges and is never trained on."""
+"""The dataset stage: feedback records become the training, validation and frozen evaluation sets."""

@@ -1,7 +1,7 @@
-"""Whether a record can be asked and its answer measured, found out before it is frozen or trained on.
+"""Whether a case can be asked and its answer measured, checked before it is frozen.
 
-A frozen set judges for months. A case in it that no runtime takes, or whose reference no metric can hold, would stop
-every run until somebody froze another set; so it never gets in, and in older sets it is left out for all models alike.
+A frozen set is used for months. A case that no runtime accepts, or whose reference no metric can hold, would stop every
+run until somebody froze another set; so it never gets in, and in older sets it is left out for all models alike.
 """
 
 import json

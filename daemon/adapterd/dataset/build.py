@@ -44,11 +44,12 @@ PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What was made: sizes, token statistics, and the hash that identifies the trained-on ids.
+    """The sizes of the sets, token statistics, and the hash that identifies the trained-on ids.
 
-    Of the `newest` examples, those that came since what is live was trained, else those of the last day, `learned` are
-    trained on. `unusable` records neither teach nor judge, `unaskable` ones only do not judge; `notes` are sentences
-    that a person should read. `long_context` tells which rotary factors are in force, None for a base with one set.
+    Of the `newest` examples (those since the live version was trained, else those of the last day) `learned` are
+    trained on. `unusable` records are in no set, `unaskable` ones cannot be evaluation cases; `notes` are sentences
+    that a person should read.
+    `long_context` tells which rotary factors are in force, None for a base with one set.
     """
 
     records: int
@@ -78,7 +79,7 @@ def build_dataset(
     settings: DatasetSettings,
     *,
     frozen: Sequence[EvaluationCase],
-    judged: AbstractSet[str],
+    evaluation_prompt_hashes: AbstractSet[str],
     render: Render,
     tokenizer: Tokenizer,
     out: Path,
@@ -91,16 +92,17 @@ def build_dataset(
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
-    as can be asked within the `limits`. What the template or the tokenizer refuses is left out and named.
+    as can be asked within the `limits`. `evaluation_prompt_hashes` are those of all sets there ever were. What the
+    template or the tokenizer refuses is left out and named.
     An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
     The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
-    does not; `thoughts_apart` tells whether one that a prompt has opened is delivered apart from the content. Raises
+    does not; `thoughts_apart` says whether one that a prompt has opened is delivered apart from the content. Raises
     NotEnoughDataError, StageError.
     """
     everything = list(records)
     examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
-    distinct = len({example.prompt_hash for example in examples} - judged)
-    progress = _Progress(report, 2 * distinct)
+    distinct = len({example.prompt_hash for example in examples} - evaluation_prompt_hashes)
+    progress = _EncodingProgress(report, 2 * distinct)
     prompts = Prompts(render, tokenizer)
 
     def unusable(example: Example) -> str:
@@ -113,7 +115,14 @@ def build_dataset(
     _require_an_askable_case(
         frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, limits)
     )
-    sets = split(examples, settings, frozen=frozen, judged=judged, unusable=unusable, unaskable=unaskable)
+    sets = split(
+        examples,
+        settings,
+        frozen=frozen,
+        evaluation_prompt_hashes=evaluation_prompt_hashes,
+        unusable=unusable,
+        unaskable=unaskable,
+    )
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
 
@@ -141,7 +150,7 @@ def build_dataset(
             for pair in encode_pairs(each, prompts.render, tokenizer, stop, thoughts_apart)
             if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
         ]
-        for each in split_pairs(pairs, sets, judged, settings)
+        for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
     )
     digest = hashlib.sha256()
     files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
@@ -187,8 +196,8 @@ def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callabl
         raise StageError(summary(left_out, "no case of the evaluation set can be asked"), hint=NOTHING_TO_ASK)
 
 
-class _Progress:
-    """How much of what there is to render and to encode is done."""
+class _EncodingProgress:
+    """The share of examples that are rendered and encoded."""
 
     def __init__(self, report: Callable[[float], object], total: int) -> None:
         self._report, self._total, self._count = report, max(1, total), 0
@@ -198,7 +207,7 @@ class _Progress:
         self._report(min(1.0, self._count / self._total))
 
     def done(self) -> None:
-        """The rest was left out."""
+        """Report 1: the rest was left out."""
         if self._count < self._total:
             self._count = self._total
             self._report(1.0)
@@ -229,10 +238,10 @@ def _newest(examples: Sequence[Example], new: AbstractSet[str]) -> set[str]:
     }
 
 
-def _notes(made: DatasetResult, judging: AbstractSet[str]) -> Iterable[str]:
-    """What a person should read of it."""
+def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str]) -> Iterable[str]:
+    """The sentences about a dataset that a person should read."""
     yield f"learned {made.learned} of the {made.newest} newest" + (
-        f"; in the evaluation set: {len(judging)}" if judging else ""
+        f"; in the evaluation set: {len(newest_evaluated)}" if newest_evaluated else ""
     )
     if made.near_duplicates:
         yield f"left out: {made.near_duplicates} examples nearly the same as a case of the evaluation set"

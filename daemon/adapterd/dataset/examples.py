@@ -1,4 +1,4 @@
-"""Which record teaches what.
+"""Examples and preference pairs that a feedback record gives.
 
 | the record has | it gives |
 |---|---|
@@ -19,7 +19,7 @@ GOOD_RATING = 4
 
 @dataclass(frozen=True)
 class Example:
-    """What should be said to a prompt. `record` is the content hash of the feedback it comes from."""
+    """A prompt and the completion to train on; `record` is the content hash of the feedback that it comes from."""
 
     messages: Prompt
     completion: str
@@ -32,7 +32,7 @@ class Example:
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """This rather than that, to the same prompt."""
+    """A chosen and a rejected answer to the same prompt."""
 
     messages: Prompt
     chosen: str
@@ -44,9 +44,9 @@ class PreferencePair:
 
 
 def example_of(record: FeedbackRecord, *, thinks: bool = True) -> Example | None:
-    """The example that the record teaches, if any; one that `thinks` has its thoughts, if there are any in it."""
+    """The example of a record, if it gives one; with its thoughts, if it has any, for a model that `thinks`."""
     good = record.rating is not None and record.rating >= GOOD_RATING
-    completion = _said(record.correction, thinks) or (_said(record.output, thinks) if good else None)
+    completion = _stripped(record.correction, thinks) or (_stripped(record.output, thinks) if good else None)
     if completion is None:
         return None
     return Example(
@@ -61,10 +61,10 @@ def example_of(record: FeedbackRecord, *, thinks: bool = True) -> Example | None
 
 
 def pairs_of(record: FeedbackRecord, *, thinks: bool = True) -> list[PreferencePair]:
-    """The preferences that the record states; answers that do not differ state none."""
-    correction, output = _said(record.correction, thinks), _said(record.output, thinks)
+    """The preference pairs of a record; equal answers give none."""
+    correction, output = _stripped(record.correction, thinks), _stripped(record.output, thinks)
     chosen = correction or output
-    rejected = (_said(record.rejected_output, thinks), output if correction else None)
+    rejected = (_stripped(record.rejected_output, thinks), output if correction else None)
     return [
         PreferencePair(
             record.messages, chosen, text, record.content_hash, record.prompt_hash, record.created_at, record.source_id
@@ -74,7 +74,7 @@ def pairs_of(record: FeedbackRecord, *, thinks: bool = True) -> list[PreferenceP
     ]
 
 
-def _said(text: str | None, thinks: bool) -> str | None:
-    """The text without the white space around it, None where nothing is left: a blank answer teaches nothing."""
-    told = text or ""
-    return (told if thinks else without_thought(told)).strip() or None
+def _stripped(text: str | None, thinks: bool) -> str | None:
+    """The text without the white space around it, None where nothing is left: blank answers are not trained on."""
+    whole = text or ""
+    return (whole if thinks else without_thought(whole)).strip() or None

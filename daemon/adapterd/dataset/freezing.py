@@ -1,4 +1,4 @@
-"""Choosing the cases of a frozen evaluation set by hand: the newest, or the newest of every kind."""
+"""Choosing the cases of a frozen evaluation set by hand: the newest, or a stratified sample of the newest."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,36 +6,44 @@ from enum import StrEnum
 
 from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Fault, case_of, newest_of_each_prompt, sorted_out
+from adapterd.dataset.split import (
+    MIN_USABLE_PROMPTS,
+    EvaluationCase,
+    FaultOf,
+    case_of,
+    newest_of_each_prompt,
+    sorted_out,
+)
 from adapterd.errors import NotEnoughDataError
 
 
 class Strategy(StrEnum):
-    """Which prompts judge: the newest of all, or the newest of each output type (of each answer, where answers are few)
-    in the measure in which they occur."""
+    """Which prompts are chosen: the newest of all, or the newest of each output type (of each answer, where there are
+    few different ones) in proportion."""
 
     TEMPORAL = "temporal"
     STRATIFIED = "stratified"
 
 
 MOST_STRATA = 50
-"""Beyond as many different answers, an answer is no kind."""
+"""With more different answers than this, examples are not stratified by their answers."""
 
 
 def choose_cases(examples: Iterable[Example], strategy: Strategy, size: int) -> list[EvaluationCase]:
-    """At most `size` cases, newest first; raises NotEnoughDataError for fewer than MIN_EXAMPLES prompts."""
+    """At most `size` cases, newest first; raises NotEnoughDataError for fewer than MIN_USABLE_PROMPTS prompts."""
     distinct = newest_of_each_prompt(examples)
-    if len(distinct) < MIN_EXAMPLES:
+    if len(distinct) < MIN_USABLE_PROMPTS:
         raise NotEnoughDataError(
-            f"there are {len(distinct)} prompts that what is live was not trained on, and {MIN_EXAMPLES} are needed",
+            f"there are {len(distinct)} prompts that what is live was not trained on, "
+            f"and {MIN_USABLE_PROMPTS} are needed",
             hint="give more feedback first: corrections and answers rated 4 or 5",
         )
-    chosen = distinct[:size] if strategy is Strategy.TEMPORAL else _of_every_kind(distinct, size)
+    chosen = distinct[:size] if strategy is Strategy.TEMPORAL else _stratified(distinct, size)
     return [case_of(example) for example in chosen]
 
 
 def choose_askable(
-    examples: Iterable[Example], strategy: Strategy, size: int, unaskable: Fault
+    examples: Iterable[Example], strategy: Strategy, size: int, unaskable: FaultOf
 ) -> tuple[list[EvaluationCase], list[LeftOut]]:
     """As `choose_cases`, of those only that can be asked; the others are named, as far as they would have been chosen.
 
@@ -46,8 +54,8 @@ def choose_askable(
         try:
             cases = choose_cases(distinct, strategy, size)
         except NotEnoughDataError as exc:
-            told = f"; {summary(left_out, 'left out')}" if left_out else ""
-            raise NotEnoughDataError(f"{exc}{told}", hint=exc.hint) from exc
+            also = f"; {summary(left_out, 'left out')}" if left_out else ""
+            raise NotEnoughDataError(f"{exc}{also}", hint=exc.hint) from exc
         chosen = {case.id for case in cases} - sound
         _, faulty = sorted_out((each for each in distinct if each.prompt_hash in chosen), unaskable)
         if not faulty:
@@ -58,22 +66,22 @@ def choose_askable(
         distinct = [each for each in distinct if each.record not in records]
 
 
-def _of_every_kind(newest_first: Sequence[Example], size: int) -> list[Example]:
-    """Largest remainders: every kind gets its share of the places, rounded so that all are given away."""
-    kinds = _kinds(newest_first)
+def _stratified(newest_first: Sequence[Example], size: int) -> list[Example]:
+    """Every stratum gets its share of the places, by the method of largest remainders."""
+    strata = _strata(newest_first)
     size = min(size, len(newest_first))
-    exact = {kind: size * len(members) / len(newest_first) for kind, members in kinds.items()}
+    exact = {kind: size * len(members) / len(newest_first) for kind, members in strata.items()}
     places = {kind: int(share) for kind, share in exact.items()}
-    by_remainder = sorted(kinds, key=lambda kind: (places[kind] - exact[kind], kind))
+    by_remainder = sorted(strata, key=lambda kind: (places[kind] - exact[kind], kind))
     for kind in by_remainder[: size - sum(places.values())]:
         places[kind] += 1
-    chosen = [example for kind, members in kinds.items() for example in members[: places[kind]]]
+    chosen = [example for kind, members in strata.items() for example in members[: places[kind]]]
     return sorted(chosen, key=newest_first.index)
 
 
-def _kinds(examples: Sequence[Example]) -> dict[str, list[Example]]:
+def _strata(examples: Sequence[Example]) -> dict[str, list[Example]]:
     answers = {example.completion for example in examples}
-    kinds: dict[str, list[Example]] = defaultdict(list)
+    strata: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        kinds[example.output_type or (example.completion if len(answers) <= MOST_STRATA else "")].append(example)
-    return kinds
+        strata[example.output_type or (example.completion if len(answers) <= MOST_STRATA else "")].append(example)
+    return strata

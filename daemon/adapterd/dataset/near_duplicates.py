@@ -31,12 +31,12 @@ Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def nearly_among(prompts: Sequence[Prompt], others: Sequence[Prompt], beside: Sequence[Prompt] = ()) -> list[bool]:
-    """For each prompt, whether one of the others is nearly the same. Templates are looked for in all of them, and in
-    what is `beside`."""
+def near_duplicates_of(prompts: Sequence[Prompt], others: Sequence[Prompt], more: Sequence[Prompt] = ()) -> list[bool]:
+    """For each prompt, whether it is a near-duplicate of one of the others. Templates are looked for in all of them and
+    in `more` prompts."""
     if not prompts or not others:
         return [False] * len(prompts)
-    texts = [words(prompt) for prompt in (*prompts, *others, *beside)]
+    texts = [words(prompt) for prompt in (*prompts, *others, *more)]
     corpus = Corpus.of(texts, range(len(prompts), len(prompts) + len(others)))
     common = corpus.having.counts > max(2, COMMON * len(corpus.shingles))
     own_sizes = corpus.sizes - corpus.having.counted(np.flatnonzero(common), len(corpus.shingles))

@@ -1,8 +1,8 @@
-"""Who learns, who chooses, who judges: a split without leaks.
+"""The leak-free temporal split into training, validation and frozen evaluation set.
 
-The newest prompts judge (the frozen evaluation set), a fixed sample of the others chooses the best step (validation),
-all others are trained on. Once frozen, a set stays: none of its prompts is ever trained on, whatever arrives later, nor
-what is nearly one of them, nor, where that costs little, what comes of the same source.
+The newest prompts become the frozen evaluation set, a fixed sample of the others is for validation (it chooses the best
+step), all others are trained on. A frozen set never changes: none of its prompts is ever trained on, whatever arrives
+later, nor a near-duplicate of one, nor, where that costs little, a prompt of the same source.
 """
 
 import hashlib
@@ -16,20 +16,21 @@ from adapterd.chat import Prompt, as_dicts, from_dicts, without_thought
 from adapterd.config import DatasetSettings
 from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.near_duplicates import nearly_among
+from adapterd.dataset.near_duplicates import near_duplicates_of
 from adapterd.dataset.validation import Arrival, validating
 from adapterd.errors import NotEnoughDataError, StageError
 
-MIN_EXAMPLES = 10
-LEAST_EXAMPLES = 2
-"""One to learn from, and one to choose the best step by."""
+MIN_USABLE_PROMPTS = 10
+"""Distinct prompts that feedback has to have before a set is split or frozen at all."""
+MIN_TRAINING_PROMPTS = 2
+"""Prompts that have to be left beside the evaluation set: one to train on, and one for validation."""
 WHOLE_SOURCE = 0.25
 """The share of the frozen set up to which a source is put into it as a whole; of a larger one single prompts are."""
-MOST_APART = 0.05
-"""The share of the examples that is left out of training, because their sources judge."""
+MAX_LEFT_OUT_BY_SOURCE = 0.05
+"""The share of the examples that may be left out of training because their sources are in the evaluation set."""
 
-Fault = Callable[[Example], str]
-"""Why an example cannot be used; empty if it can."""
+FaultOf = Callable[[Example], str]
+"""Says why an example cannot be used; empty if it can."""
 
 
 def _no_fault(_: Example) -> str:
@@ -58,11 +59,11 @@ class EvaluationCase:
 
 @dataclass(frozen=True)
 class Split:
-    """The sets, and how many examples were left out: as duplicates, because they belong to a frozen set, because they
-    are nearly the same as one that does, or of the same source.
+    """The sets, and how many examples were left out: as duplicates, because they are in a frozen set (`held_out`), as
+    near-duplicates of one that is, or because of the same source.
 
-    `shared_sources` are those that judge and are trained on all the same, `unusable` what can neither be trained on nor
-    judge, `unaskable` what cannot judge and is trained on.
+    `shared_sources` are in the evaluation set and in training all the same, `unusable` examples are in no set,
+    `unaskable` ones cannot be evaluation cases and are trained on.
     """
 
     train: list[Example]
@@ -88,54 +89,55 @@ def split(
     settings: DatasetSettings,
     *,
     frozen: Sequence[EvaluationCase],
-    judged: AbstractSet[str],
-    unusable: Fault = _no_fault,
-    unaskable: Fault = _no_fault,
+    evaluation_prompt_hashes: AbstractSet[str],
+    unusable: FaultOf = _no_fault,
+    unaskable: FaultOf = _no_fault,
 ) -> Split:
-    """Divide the examples. `frozen` is the set in force (empty: one is made now), `judged` the prompt hashes of all
-    sets there ever were; `unusable` and `unaskable` say of an example what is wrong with it.
+    """Split the examples. `frozen` is the set in force (empty: one is made now), `evaluation_prompt_hashes` those of
+    all sets there ever were; `unusable` and `unaskable` say of an example what is wrong with it.
 
-    Raises NotEnoughDataError when fewer than MIN_EXAMPLES distinct prompts are left, StageError when too many of them
-    are nearly the same as those that judge.
+    Raises NotEnoughDataError when fewer than MIN_USABLE_PROMPTS distinct prompts are left, StageError when too many of
+    them are near-duplicates of evaluation prompts.
     """
     everything = list(examples)
     newest_first = newest_of_each_prompt(everything)
-    judging = [example for example in newest_first if example.prompt_hash in judged]
-    usable, refused = sorted_out([each for each in newest_first if each.prompt_hash not in judged], unusable)
+    held_out = [example for example in newest_first if example.prompt_hash in evaluation_prompt_hashes]
+    others = [example for example in newest_first if example.prompt_hash not in evaluation_prompt_hashes]
+    usable, refused = sorted_out(others, unusable)
     _require_enough(usable, refused)
-    cases, cannot_judge = list(frozen), list[LeftOut]()
+    cases, not_askable = list(frozen), list[LeftOut]()
     if not cases:
-        chosen, cannot_judge = _to_freeze(usable, settings, unaskable)
+        chosen, not_askable = _to_freeze(usable, settings, unaskable)
         cases = [case_of(example) for example in chosen]
         frozen_now = {case.id for case in cases}
         usable = [example for example in usable if example.prompt_hash not in frozen_now]
-    prompts = [*(case.messages for case in cases), *(example.messages for example in judging)]
-    learning, near_duplicates = _unlike(usable, prompts, settings.max_near_duplicates)
-    sources = {case.source_id for case in cases} | {example.source_id for example in judging}
-    learning, same_source = _apart(learning, sources)
+    prompts = [*(case.messages for case in cases), *(example.messages for example in held_out)]
+    remaining, near_duplicates = _without_near_duplicates(usable, prompts, settings.max_near_duplicates)
+    sources = {case.source_id for case in cases} | {example.source_id for example in held_out}
+    remaining, same_source = _without_sources(remaining, sources)
     candidates = {example.prompt_hash for example in usable}
     arrivals = [
         Arrival(each.prompt_hash, each.source_id, each.created_at)
         for each in _oldest_of_each_prompt(everything)
         if each.prompt_hash in candidates
     ]
-    chosen_to_validate = validating(arrivals, {each.prompt_hash for each in learning}, settings.validation_share)
+    chosen_to_validate = validating(arrivals, {each.prompt_hash for each in remaining}, settings.validation_share)
     return Split(
-        train=[example for example in learning if example.prompt_hash not in chosen_to_validate],
-        validation=[example for example in learning if example.prompt_hash in chosen_to_validate],
+        train=[example for example in remaining if example.prompt_hash not in chosen_to_validate],
+        validation=[example for example in remaining if example.prompt_hash in chosen_to_validate],
         evaluation=cases,
         duplicates=len(everything) - len(newest_first),
-        held_out=len(judging),
+        held_out=len(held_out),
         near_duplicates=near_duplicates,
         same_source=same_source,
-        shared_sources=sorted({each.source_id for each in learning if each.source_id and each.source_id in sources}),
+        shared_sources=sorted({each.source_id for each in remaining if each.source_id and each.source_id in sources}),
         unusable=refused,
-        unaskable=cannot_judge,
+        unaskable=not_askable,
     )
 
 
-def sorted_out(examples: Iterable[Example], fault_of: Fault) -> tuple[list[Example], list[LeftOut]]:
-    """Those that have no fault, and the others with theirs."""
+def sorted_out(examples: Iterable[Example], fault_of: FaultOf) -> tuple[list[Example], list[LeftOut]]:
+    """The examples without a fault, and those that are left out with theirs."""
     sound, left_out = [], []
     for example in examples:
         if fault := fault_of(example):
@@ -146,24 +148,24 @@ def sorted_out(examples: Iterable[Example], fault_of: Fault) -> tuple[list[Examp
 
 
 def _require_enough(usable: Sequence[Example], refused: Sequence[LeftOut]) -> None:
-    if len(usable) < MIN_EXAMPLES:
+    if len(usable) < MIN_USABLE_PROMPTS:
         also = f"; {summary(refused, 'left out')}" if refused else ""
         raise NotEnoughDataError(
-            f"there are {len(usable)} examples with distinct prompts to learn from, and {MIN_EXAMPLES} are needed"
+            f"there are {len(usable)} examples with distinct prompts to learn from, and {MIN_USABLE_PROMPTS} are needed"
             f"{also}",
             hint="corrections and answers rated 4 or 5 teach; see `adapterctl feedback list`",
         )
 
 
 def _to_freeze(
-    newest_first: Sequence[Example], settings: DatasetSettings, unaskable: Fault
+    newest_first: Sequence[Example], settings: DatasetSettings, unaskable: FaultOf
 ) -> tuple[list[Example], list[LeftOut]]:
-    """The newest examples that can judge, and those that cannot, as far as they were looked at.
+    """The newest examples that can be evaluation cases, and those that cannot, as far as they were tried.
 
-    A source comes as a whole, or it would be on both sides; one that is too large for that comes by single prompts.
+    A source goes in as a whole, or it would be on both sides; of one that is too large for that, single prompts do.
     """
     total = len(newest_first)
-    count = min(settings.evaluation_max, max(1, round(total * settings.evaluation_share)), total - LEAST_EXAMPLES)
+    count = min(settings.evaluation_max, max(1, round(total * settings.evaluation_share)), total - MIN_TRAINING_PROMPTS)
     sizes = Counter(each.source_id for each in newest_first)
     chosen: dict[str, Example] = {}
     left_out: dict[str, LeftOut] = {}
@@ -181,19 +183,21 @@ def _to_freeze(
             break
     if not chosen:
         raise NotEnoughDataError(
-            f"no example can judge a version; {summary(list(left_out.values()), 'left out')}",
+            f"no example can be an evaluation case; {summary(list(left_out.values()), 'left out')}",
             hint="raise evaluation.num_ctx, or lower evaluation.num_predict",
         )
     return [each for each in newest_first if each.prompt_hash in chosen], list(left_out.values())
 
 
-def _unlike(examples: Sequence[Example], judging: Sequence[Prompt], most: float) -> tuple[list[Example], int]:
-    """The examples whose prompts are not nearly one that judges or judged, and how many are; raises StageError where
-    they are too many, NotEnoughDataError where hardly any others are left."""
-    near = nearly_among([example.messages for example in examples], judging)
+def _without_near_duplicates(
+    examples: Sequence[Example], evaluated: Sequence[Prompt], most: float
+) -> tuple[list[Example], int]:
+    """The examples that are no near-duplicates of an evaluation prompt, and how many are; raises StageError where these
+    are more than the share `most`, NotEnoughDataError where hardly any others are left."""
+    near = near_duplicates_of([example.messages for example in examples], evaluated)
     unlike = [example for example, is_near in zip(examples, near, strict=True) if not is_near]
     count = len(examples) - len(unlike)
-    if len(unlike) < LEAST_EXAMPLES:
+    if len(unlike) < MIN_TRAINING_PROMPTS:
         raise NotEnoughDataError(
             f"all but {len(unlike)} of {len(examples)} prompts are nearly the same as one of the evaluation set",
             hint="more varied feedback is needed; the set was made of the newest",
@@ -210,29 +214,29 @@ def _unlike(examples: Sequence[Example], judging: Sequence[Prompt], most: float)
     return unlike, count
 
 
-def _apart(examples: Sequence[Example], judging: AbstractSet[str | None]) -> tuple[list[Example], int]:
-    """The examples without those whose sources judge, and how many these are: the smallest sources, as long as they are
-    MOST_APART of all together."""
-    sizes = Counter(each.source_id for each in examples if each.source_id and each.source_id in judging)
-    apart, left = set[str | None](), int(MOST_APART * len(examples))
+def _without_sources(examples: Sequence[Example], evaluated: AbstractSet[str | None]) -> tuple[list[Example], int]:
+    """The examples without those of evaluated sources, and how many these are: the smallest sources first, up to
+    MAX_LEFT_OUT_BY_SOURCE of all examples."""
+    sizes = Counter(each.source_id for each in examples if each.source_id and each.source_id in evaluated)
+    left_out, left = set[str | None](), int(MAX_LEFT_OUT_BY_SOURCE * len(examples))
     for source, size in sorted(sizes.items(), key=lambda item: (item[1], str(item[0]))):
         if size > left:
             break
-        apart.add(source)
+        left_out.add(source)
         left -= size
-    kept = [each for each in examples if each.source_id not in apart]
-    return kept, len(examples) - len(kept)
+    remaining = [each for each in examples if each.source_id not in left_out]
+    return remaining, len(examples) - len(remaining)
 
 
 def split_pairs(
-    pairs: Iterable[PreferencePair], sets: Split, judged: AbstractSet[str], settings: DatasetSettings
+    pairs: Iterable[PreferencePair], sets: Split, evaluation_prompt_hashes: AbstractSet[str], settings: DatasetSettings
 ) -> tuple[list[PreferencePair], list[PreferencePair]]:
     """The pairs to train on and those to validate with: where the examples of their prompts are, or of their sources,
     else by the same rule. None whose prompt is, or nearly is, in an evaluation set."""
-    evaluated = judged | {case.id for case in sets.evaluation}
+    evaluated = evaluation_prompt_hashes | {case.id for case in sets.evaluation}
     unseen = [pair for pair in pairs if pair.prompt_hash not in evaluated]
-    beside = [example.messages for example in sets.train]
-    near = nearly_among([pair.messages for pair in unseen], [case.messages for case in sets.evaluation], beside)
+    trained = [example.messages for example in sets.train]
+    near = near_duplicates_of([pair.messages for pair in unseen], [case.messages for case in sets.evaluation], trained)
     usable = [pair for pair, is_near in zip(unseen, near, strict=True) if not is_near]
     validation = _validating_pairs(usable, sets, settings.validation_share)
     return (
@@ -276,7 +280,7 @@ def _oldest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
 
 
 def case_of(example: Example) -> EvaluationCase:
-    """The case that an example makes."""
+    """The evaluation case of an example."""
     return EvaluationCase(
         id=example.prompt_hash,
         messages=example.messages,

@@ -1,8 +1,8 @@
-"""Which examples choose the best step: a sample by hash that stays the same while more feedback arrives.
+"""The validation set: a sample by hash that stays the same while more feedback arrives.
 
-Every example would do, but not a new one each night: what was learned once is never taken away to validate with. Nor
-the newest, for they are what a person waits for. So the prompts are gone through in the order in which they came, and
-what a prompt is depends on those before it only. A source stays whole; one that grows too large is learned instead.
+An example that was trained on never moves into validation later, and the newest examples are not preferred for it, for
+they are what a person waits for. So prompts are processed in the order of their arrival, and whether one is sampled
+depends on earlier ones only. A source stays whole; one that grows too large is trained on instead.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from datetime import date, datetime
 from functools import lru_cache
 
 LARGE = 200
-"""The number of prompts from which on half of the share will do."""
+"""The number of prompts from which on half of the share is enough."""
 EARLY = 10
-"""Where no source came into the sample, one of the first prompts is taken."""
+"""Where no source was sampled, one of so many first prompts is taken."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def most_that_validate(prompts: int, share: float) -> int:
 
 
 def validating(arrivals: Iterable[Arrival], usable: AbstractSet[str], share: float) -> set[str]:
-    """The prompts, of those that are `usable`, that validate: at least one, and never all."""
+    """The `usable` prompts that are in the validation set: at least one, and never all."""
     in_order = sorted(arrivals, key=lambda each: (each.at, each.prompt))
     most = min(most_that_validate(len(usable), share), max(1, len(usable) - 1))
     for sample in _samples(in_order, usable, most, share):
@@ -83,11 +83,11 @@ class _Sample:
             self._day, self._seen_today, self._drawn_today = at.date(), 0, Counter()
         self._seen_today += 1
         most_today = max(1, int(self._share * self._seen_today + 1e-9))
-        room = self._total < most and self._drawn_today.total() < most_today
-        if group in self.drawn and not room:
+        has_space = self._total < most and self._drawn_today.total() < most_today
+        if group in self.drawn and not has_space:
             self._total -= self.drawn.pop(group)
             del self._drawn_today[group]
-        elif group in self.drawn or (group not in self._known and room and _place(group) < 2 * self._share):
+        elif group in self.drawn or (group not in self._known and has_space and _place(group) < 2 * self._share):
             self.drawn[group] += 1
             self._drawn_today[group] += 1
             self._total += 1

@@ -179,7 +179,7 @@ def _with_served_context(
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
     if new.schema:
-        from adapterd.evaluation.metrics.json_schema import read_schema
+        from adapterd.evaluation.metrics.json_answers.schema import read_schema
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from adapterd.config import GateRule
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.statistics import LEAST_UNITS, LEVEL, WARNING_LEVEL, Comparison, holm
-from adapterd.evaluation.verdict import Decision, Finding, Outcome, Verdict
+from adapterd.evaluation.verdict import Decision, GateFinding, GateOutcome, Verdict
 
 DEFAULT_MARGIN = 0.02
 SHRUNK = 0.25
@@ -39,20 +39,20 @@ def judge(
     *,
     primary: str | None = None,
     require_improved: int = 1,
-    beside: Sequence[Finding] = (),
+    extra_findings: Sequence[GateFinding] = (),
 ) -> Verdict:
-    """Apply the rules to what was measured of a candidate; `beside` are findings that come from elsewhere.
+    """Apply the rules to what was measured of a candidate; `extra_findings` go into the verdict as well.
 
     `primary` names the metric that has to be proven better than live's (without it, the first critical one that is
     more than a yes or no); `require_improved` is how many metrics have to be, the primary one among them. A rule for a
     metric that there is not leaves the candidate unproven: a misspelt gate must not stand open.
     """
     known = {each.metric.name: each for each in measured}
-    findings = [*beside, *(_unknown(name, known, primary) for name in rules if name not in known)]
+    findings = [*extra_findings, *(_unknown(name, known, primary) for name in rules if name not in known)]
     ruled = [(known[name], rule) for name, rule in rules.items() if name in known]
     findings += [finding for each, rule in ruled for finding in _findings(each, rule)]
     asked = {name for each in measured for name in each.against}
-    other = LIVE if LIVE in asked else BASE  # a version that is live is judged beside the base
+    other = LIVE if LIVE in asked else BASE  # a version that is live is compared with the base
     critical = [each for each, rule in ruled if rule.critical and other in each.against]
     chosen = _primary(primary, known, critical)
     if require_improved and chosen and other in asked:
@@ -66,52 +66,54 @@ def _primary(name: str | None, known: Mapping[str, Measured], critical: Sequence
     return next((each for each in critical if not each.metric.yes_no), next(iter(critical), None))
 
 
-def is_another_file(digest: str, others: Mapping[str, str]) -> Finding:
-    """Whether the candidate is another file than all others (digests by what they are): an adapter may be too small to
-    leave a trace."""
+def distinct_file_gate(digest: str, others: Mapping[str, str]) -> GateFinding:
+    """The candidate has to be another file than all others (`others`: digests by name); an adapter may be too small to
+    change any weight."""
     same = next((name for name, other in others.items() if other == digest), None)
     if same is None:
-        return Finding("file", "another file", Outcome.PASSED, "the candidate is a file of its own")
+        return GateFinding("file", "another file", GateOutcome.PASSED, "the candidate is a file of its own")
     sentence = f"the candidate is the same as {same}, byte for byte; the adapter left no trace"
-    return Finding("file", "another file", Outcome.FAILED, sentence)
+    return GateFinding("file", "another file", GateOutcome.FAILED, sentence)
 
 
-def is_kept(retention: float | None, least: float) -> Finding:
-    """Whether enough of the adapter is left in the candidate's file; where it was not measured, nothing speaks against
-    it."""
+def retention_gate(retention: float | None, least: float) -> GateFinding:
+    """The merged file has to keep at least the share `least` of the adapter; passed where `retention` is None, not
+    measured."""
     rule = f"at least {least:g}"
     if retention is None:
-        return Finding("retention", rule, Outcome.PASSED, "how much of the adapter is kept was not measured")
+        return GateFinding("retention", rule, GateOutcome.PASSED, "how much of the adapter is kept was not measured")
     sentence = f"the merged file keeps {retention:.1%} of what the adapter does"
     if retention >= least:
-        return Finding("retention", rule, Outcome.PASSED, sentence)
-    return Finding("retention", rule, Outcome.FAILED, f"{sentence}, and merging.min_retention asks for {least:.1%}")
+        return GateFinding("retention", rule, GateOutcome.PASSED, sentence)
+    return GateFinding(
+        "retention", rule, GateOutcome.FAILED, f"{sentence}, and merging.min_retention asks for {least:.1%}"
+    )
 
 
-def answers_differ(pairs: Sequence[tuple[str, str]]) -> Finding:
-    """Whether the candidate says anything else than the base where the base is wrong: pairs of (candidate's answer,
-    base's answer)."""
+def canary_gate(pairs: Sequence[tuple[str, str]]) -> GateFinding:
+    """The candidate has to answer at least one question differently than the base, of those that the base answers
+    wrongly. `pairs` are (candidate's answer, base's answer)."""
     rule, changed = "another answer than the base's where that is wrong", sum(ours != base for ours, base in pairs)
     if changed or not pairs:
         sentence = f"{changed} of {len(pairs)} answers differ where the base is wrong"
-        return Finding("canaries", rule, Outcome.PASSED, sentence)
+        return GateFinding("canaries", rule, GateOutcome.PASSED, sentence)
     sentence = f"the candidate says word for word what the base says in all {len(pairs)} cases where that is wrong"
-    return Finding("canaries", rule, Outcome.FAILED, sentence)
+    return GateFinding("canaries", rule, GateOutcome.FAILED, sentence)
 
 
-def answers_are_complete(answers: Sequence[tuple[str, str, str]]) -> Finding:
-    """Whether answers are there at all: (candidate's answer, live's answer, reference) of each case.
+def completeness_gate(answers: Sequence[tuple[str, str, str]]) -> GateFinding:
+    """Not many more answers than live's may be empty or shrunk: (candidate's answer, live's answer, reference) of each.
 
-    A model whose template opens a thought may never close it; its answers arrive empty, or far shorter than before.
+    A model whose template opens a thought may never close it; its answers are empty, or far shorter than before.
     """
     rule = f"at most {SHRUNK_SHARE:.0%} more empty or shrunk answers than {LIVE}'s"
     empty, shrunk = (sum(lacks(*each) for each in answers) for lacks in (_is_empty, _is_shrunk))
     live_lacks = sum(_is_empty(live, ours, wanted) for ours, live, wanted in answers)
     sentence = f"{empty} of {len(answers)} answers are empty where one is expected, {shrunk} far shorter than {LIVE}'s"
     if empty + shrunk - live_lacks <= max(1, SHRUNK_SHARE * len(answers)):
-        return Finding("complete", rule, Outcome.PASSED, sentence)
-    return Finding(
-        "complete", rule, Outcome.FAILED, f"{sentence}; a thinking model may not end its thought (see think)"
+        return GateFinding("complete", rule, GateOutcome.PASSED, sentence)
+    return GateFinding(
+        "complete", rule, GateOutcome.FAILED, f"{sentence}; a thinking model may not end its thought (see think)"
     )
 
 
@@ -125,16 +127,16 @@ def _is_shrunk(ours: str, live: str, wanted: str) -> bool:
     return shortest >= SHRUNK_FROM and 0 < len(ours.strip()) < SHRUNK * shortest
 
 
-def _unknown(name: str, known: Mapping[str, Measured], primary: str | None) -> Finding:
+def _unknown(name: str, known: Mapping[str, Measured], primary: str | None) -> GateFinding:
     setting = f"evaluation.primary = {name}" if name == primary else f"gates.{name}"
     sentence = f"{setting} names no metric of this model; there are {', '.join(known)}"
-    return Finding(name, "a metric", Outcome.UNPROVEN, sentence)
+    return GateFinding(name, "a metric", GateOutcome.UNPROVEN, sentence)
 
 
-def _verdict(findings: Sequence[Finding]) -> Verdict:
+def _verdict(findings: Sequence[GateFinding]) -> Verdict:
     failed, unproven = (
         [finding.sentence for finding in findings if finding.outcome is outcome]
-        for outcome in (Outcome.FAILED, Outcome.UNPROVEN)
+        for outcome in (GateOutcome.FAILED, GateOutcome.UNPROVEN)
     )
     if failed:
         return Verdict(Decision.HOLD, f"held: {'; '.join(failed)}", tuple(findings))
@@ -146,7 +148,7 @@ def _verdict(findings: Sequence[Finding]) -> Verdict:
     )
 
 
-def _findings(measured: Measured, rule: GateRule) -> list[Finding]:
+def _findings(measured: Measured, rule: GateRule) -> list[GateFinding]:
     found = []
     for bound, word in ((rule.min, "at least"), (rule.max, "at most")):
         if bound is not None:
@@ -156,8 +158,9 @@ def _findings(measured: Measured, rule: GateRule) -> list[Finding]:
     return found
 
 
-def _compared(measured: Measured, rule: GateRule) -> list[Finding]:
-    """What a rule that compares says; of a metric that has no better or no unit to compare in, that it cannot."""
+def _compared(measured: Measured, rule: GateRule) -> list[GateFinding]:
+    """The findings of a rule that compares; a finding that it cannot be applied where the metric has no better value,
+    or no margin in its unit."""
     metric = measured.metric
     if metric.better is Better.NEITHER:
         return [_impossible(metric, f"{metric.name} is neither better higher nor lower", "give min or max")]
@@ -172,23 +175,23 @@ def _compared(measured: Measured, rule: GateRule) -> list[Finding]:
     return found
 
 
-def _impossible(metric: Metric, why: str, what_to_do: str) -> Finding:
+def _impossible(metric: Metric, why: str, what_to_do: str) -> GateFinding:
     sentence = f"gates.{metric.name} cannot be applied: {why}; {what_to_do}"
-    return Finding(metric.name, "a rule that can be applied", Outcome.UNPROVEN, sentence)
+    return GateFinding(metric.name, "a rule that can be applied", GateOutcome.UNPROVEN, sentence)
 
 
 def _files(measured: Measured) -> list[str]:
-    """What it was compared with, each file once: before the first promotion, live is the base."""
+    """The names of what it was compared with, each file once: before the first promotion, live is the base."""
     return list({comparison: name for name, comparison in reversed(list(measured.against.items()))}.values())[::-1]
 
 
-def _target(measured: Measured, bound: float, word: str) -> Finding:
+def _target(measured: Measured, bound: float, word: str) -> GateFinding:
     name, value, rule = measured.metric.name, measured.value, f"{word} {bound:g}"
     if value is None:
-        return Finding(name, rule, Outcome.UNPROVEN, f"{name} could not be measured")
+        return GateFinding(name, rule, GateOutcome.UNPROVEN, f"{name} could not be measured")
     reached = value >= bound if word == "at least" else value <= bound
     sentence = f"{name} is {value:.3f}, {rule} is asked for"
-    return Finding(name, rule, Outcome.PASSED if reached else Outcome.FAILED, sentence)
+    return GateFinding(name, rule, GateOutcome.PASSED if reached else GateOutcome.FAILED, sentence)
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ class _Gain:
         return cls(metric.gain(comparison.difference), low, high, noticed)
 
 
-def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) -> Finding:
+def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) -> GateFinding:
     """A guard rail: what is noticeably worse fails; a larger drop than the margin is not accepted of what is critical.
 
     The margin is never less than one unit is worth: of 40 cases, one weighs 0.025.
@@ -219,58 +222,62 @@ def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) ->
     text = f"not more than {allowed:.3g} worse than {other}"
     moves = f"{metric.name} goes from {comparison.theirs:.3f} ({other}) to {comparison.ours:.3f}"
     if not all(map(math.isfinite, (gain.value, gain.low, gain.noticed))):
-        return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which cannot be compared")
+        return GateFinding(metric.name, text, GateOutcome.FAILED, f"{moves}, which cannot be compared")
     if gain.noticed < -margin or (gain.noticed < 0 and gain.value < -margin):
-        return Finding(metric.name, text, Outcome.FAILED, f"{moves}, which is worse")
-    if not rule.critical or (gain.value >= -allowed and _is_kept_over_cases(metric, comparison, margin)):
-        return Finding(metric.name, text, Outcome.PASSED, f"{moves}; a drop of {max(0, -gain.low):.3f} is possible")
+        return GateFinding(metric.name, text, GateOutcome.FAILED, f"{moves}, which is worse")
+    if not rule.critical or (gain.value >= -allowed and _is_within_margin_over_cases(metric, comparison, margin)):
+        return GateFinding(
+            metric.name, text, GateOutcome.PASSED, f"{moves}; a drop of {max(0, -gain.low):.3f} is possible"
+        )
     needed = comparison.units_needed(-metric.gain(1.0), WARNING_LEVEL)
     more = f"; {_counted(comparison, needed)} could tell" if needed else ""
     sentence = f"{moves}, and {_counted(comparison)} leave open whether it is worse{more}"
-    return Finding(metric.name, text, Outcome.UNPROVEN, sentence)
+    return GateFinding(metric.name, text, GateOutcome.UNPROVEN, sentence)
 
 
-def _is_kept_over_cases(metric: Metric, comparison: Comparison, margin: float) -> bool:
+def _is_within_margin_over_cases(metric: Metric, comparison: Comparison, margin: float) -> bool:
     """Whether the mean over all cases, in which a source with many cases weighs more, keeps within the margin, too."""
     if not metric.bounded or not comparison.cases:
         return True
     return metric.gain(comparison.over_cases) >= -max(margin, 1 / comparison.cases) - ROUNDING
 
 
-def _gain(measured: Measured, least: float) -> Finding:
+def _gain(measured: Measured, least: float) -> GateFinding:
     metric, comparison = measured.metric, measured.against[BASE]
     gain, rule = _Gain.of(metric, comparison), f"at least {least:g} better than {BASE}"
     sentence = f"{metric.name} gains {gain.value:.3f} on {BASE}, {least:g} is asked for"
     if gain.value < least:
-        return Finding(metric.name, rule, Outcome.FAILED, sentence)
+        return GateFinding(metric.name, rule, GateOutcome.FAILED, sentence)
     if gain.low <= 0:
-        return Finding(metric.name, rule, Outcome.UNPROVEN, f"{sentence}, and {comparison.cases} cases do not prove it")
-    return Finding(metric.name, rule, Outcome.PASSED, sentence)
+        return GateFinding(
+            metric.name, rule, GateOutcome.UNPROVEN, f"{sentence}, and {comparison.cases} cases do not prove it"
+        )
+    return GateFinding(metric.name, rule, GateOutcome.PASSED, sentence)
 
 
-def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, other: str) -> Finding:
+def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, other: str) -> GateFinding:
     """Whether the primary metric is proven better than live's, and enough other critical ones besides."""
     others = [each for each in critical if each is not primary]
     wanted = min(wanted, 1 + len(others))
     rule = f"{primary.metric.name} better than {other}" + (f", and {wanted - 1} more" if wanted > 1 else "")
     if other not in primary.against:
         sentence = f"{primary.metric.name} applies to no case, so nothing can be proven by it; set evaluation.primary"
-        return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
+        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence)
     if not primary.metric.bounded:
         return _impossible(primary.metric, f"{primary.metric.name} is no mean of scores", "set evaluation.primary")
     comparison = primary.against[other]
     better = _proven_better(others, other) if wanted > 1 else []
     on = f"on {_counted(comparison)}"
     if _Gain.of(primary.metric, comparison).low <= 0:
-        return Finding("improvement", rule, Outcome.UNPROVEN, _open(primary.metric, comparison, other))
+        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, _open(primary.metric, comparison, other))
     if (over_cases := primary.metric.gain(comparison.over_cases)) <= 0:
         sentence = f"{primary.metric.name} is better by source, but not over all cases ({over_cases:+.3f})"
-        return Finding("improvement", rule, Outcome.UNPROVEN, f"{on} {sentence}")
+        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, f"{on} {sentence}")
     if len(better) < wanted - 1:
         sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {other} beyond chance"
-        return Finding("improvement", rule, Outcome.UNPROVEN, sentence)
+        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence)
     sentence = f"{on} better than {other}: {', '.join(_proven(each, other) for each in (primary, *better))}"
-    return Finding("improvement", rule, Outcome.PASSED, sentence)
+    return GateFinding("improvement", rule, GateOutcome.PASSED, sentence)
 
 
 def _proven_better(others: Sequence[Measured], other: str) -> list[Measured]:

@@ -1,10 +1,10 @@
-"""What becomes of a candidate, and why: values that the daemon and the commands read without computing anything."""
+"""The verdict on a candidate: plain values, so that the daemon reads them without loading anything heavy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class GateOutcome(StrEnum):
     """What a rule says of a candidate."""
 
     PASSED = "passed"
@@ -21,12 +21,12 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateFinding:
     """One rule, applied: `rule` as a person would write it, and a sentence on what was found."""
 
     metric: str
     rule: str
-    outcome: Outcome
+    outcome: GateOutcome
     sentence: str
 
 
@@ -36,4 +36,4 @@ class Verdict:
 
     decision: Decision
     reason: str
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]

@@ -1,5 +1,5 @@
-"""What people say about the model's answers: files and posts become validated records, or go into quarantine.
+"""Feedback on the model's answers: files and posts are parsed into validated records, or go into quarantine.
 
-Nothing that comes in is trusted, and nothing that comes in is lost (law 6). The room only reads and judges; the
-lifecycle stores what it finds.
+Nothing that comes in is trusted, and nothing that comes in is lost (law 6). This package only reads and parses;
+`intake` stores the result.
 """

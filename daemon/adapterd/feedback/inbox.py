@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapterd.errors import InputError
 from adapterd.feedback.listing import ENDINGS, InboxFile, inbox_file, name_of, stamp_of, walk
-from adapterd.feedback.settling import LONGEST_WAIT_S, Patience, reread_s
+from adapterd.feedback.settling import LONGEST_WAIT_S, SettleTracker, reread_s
 from adapterd.system.files import clone_open, write_atomic
 
 MAX_NAME_BYTES = 128  # of an imported file's own name: file systems take 255, and temporary names are longer
@@ -30,21 +30,21 @@ class Pending:
 
 
 def pending(
-    folder: Path, known: Known, *, now: float, settle_s: float = 1.0, patience: Patience | None = None
+    folder: Path, known: Known, *, now: float, settle_s: float = 1.0, tracker: SettleTracker | None = None
 ) -> Pending:
     """The files in the folder and below it whose stamp is not the one that is known for their name.
 
     `now` is in seconds since the epoch. A file is settled when its time of change is `settle_s` seconds from now,
-    on either side: a clock that is ahead must not hide it for ever. With `patience`, a file of lines that never
-    settles is given after a while, too, and a large one that is known is given less often. Raises InputError if there
-    is no such folder.
+    on either side: a clock that is ahead must not hide it for ever. With a `tracker`, a file of lines that never
+    settles is returned after a while, too, and a large file that is known is returned less often.
+    Raises InputError if there is no such folder.
     """
     changed, refused = _changed(folder, known)
-    if patience is None:
+    if tracker is None:
         states = [file if abs(now - file.mtime_ns / 1e9) >= settle_s else None for file in changed]
     else:
-        patience.look(folder, changed)
-        states = [_after_patience(patience, folder, file, known, now=now, settle_s=settle_s) for file in changed]
+        tracker.observe(folder, changed)
+        states = [_if_due(tracker, folder, file, known, now=now, settle_s=settle_s) for file in changed]
     return Pending(
         ready=tuple(file for file in states if file),
         unsettled=tuple(file.path for file, state in zip(changed, states, strict=True) if not state),
@@ -64,19 +64,19 @@ def _changed(folder: Path, known: Known) -> tuple[list[InboxFile], dict[str, str
     return sorted(changed, key=lambda file: (file.mtime_ns, file.path)), refused
 
 
-def _after_patience(
-    patience: Patience, folder: Path, file: InboxFile, known: Known, *, now: float, settle_s: float
+def _if_due(
+    tracker: SettleTracker, folder: Path, file: InboxFile, known: Known, *, now: float, settle_s: float
 ) -> InboxFile | None:
-    """The file if it is to be read now: it is at rest, or has been waited for long enough."""
+    """The file if it is to be read now: it has settled, or is overdue."""
     needed_s = max(settle_s, min(reread_s(file), LONGEST_WAIT_S)) if known(file.name) else settle_s
-    is_quiet = patience.is_quiet(folder, file, age_s=now - file.mtime_ns / 1e9, needed_s=needed_s)
-    if not is_quiet and not (file.has_lines and patience.is_at_its_end(folder, file)):
+    is_settled = tracker.is_settled(folder, file, age_s=now - file.mtime_ns / 1e9, needed_s=needed_s)
+    if not is_settled and not (file.has_lines and tracker.is_overdue(folder, file)):
         return None
-    patience.forget(folder, file)
-    return file if is_quiet else replace(file, is_growing=True)
+    tracker.forget(folder, file)
+    return file if is_settled else replace(file, is_growing=True)
 
 
-def drop(folder: Path, records: bytes, *, suffix: str = ".jsonl") -> Path:
+def write_records(folder: Path, records: bytes, *, suffix: str = ".jsonl") -> Path:
     """Put records into the inbox as a new file (0600), in one step; raises InputError if that is impossible."""
     target = folder / f"feedback-{uuid.uuid4().hex}{suffix}"
     try:
@@ -86,7 +86,7 @@ def drop(folder: Path, records: bytes, *, suffix: str = ".jsonl") -> Path:
     return target
 
 
-def adopt(folder: Path, source: Path) -> Path:
+def import_file(folder: Path, source: Path) -> Path:
     """Copy a file into the inbox in one step, named by its content, so that importing it again changes nothing.
 
     Raises InputError for an ending that is not read, or if the copy is impossible.

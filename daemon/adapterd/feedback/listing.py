@@ -112,7 +112,7 @@ def walk(folder: Path) -> Iterator[tuple[str, Attributes | str]]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-                    elif found := _looked_at(entry, inside):
+                    elif found := _inspect(entry, inside):
                         yield entry.path, found
         except FileNotFoundError:
             continue
@@ -135,22 +135,22 @@ def _check(folder: Path) -> None:
         raise InputError(f"the feedback folder {folder} is not a folder", hint="move away what lies there")
 
 
-def _looked_at(entry: "os.DirEntry[str]", inside: Path) -> Attributes | str | None:
+def _inspect(entry: "os.DirEntry[str]", inside: Path) -> Attributes | str | None:
     """The file's attributes, the reason why it is refused, or None if it is none of our business or has gone."""
     is_ours = entry.name.lower().endswith(ENDINGS)
     if entry.is_symlink():
-        return _behind(Path(entry.path), inside, is_ours=is_ours)
+        return _inspect_link(Path(entry.path), inside, is_ours=is_ours)
     if not is_ours:
         return None
     try:
-        return _judged(entry.stat(follow_symlinks=False))
+        return _if_regular(entry.stat(follow_symlinks=False))
     except FileNotFoundError:
         return None
     except OSError as exc:
         return f"the file cannot be looked at: {exc.strerror}"
 
 
-def _behind(link: Path, inside: Path, *, is_ours: bool) -> Attributes | str | None:
+def _inspect_link(link: Path, inside: Path, *, is_ours: bool) -> Attributes | str | None:
     """The same of a link; one that leads to a folder within the inbox, in circles, or nowhere is passed over."""
     try:
         target = link.resolve()
@@ -159,12 +159,12 @@ def _behind(link: Path, inside: Path, *, is_ours: bool) -> Attributes | str | No
         if not target.is_relative_to(inside):
             return f"the link leads out of the feedback folder, to {target}, and is not followed; put a copy there"
         status = target.stat()
-        return None if stat.S_ISDIR(status.st_mode) else _judged(status)
+        return None if stat.S_ISDIR(status.st_mode) else _if_regular(status)
     except (OSError, RuntimeError):  # a circle is a RuntimeError up to Python 3.12
         return None
 
 
-def _judged(status: Attributes) -> Attributes | str:
+def _if_regular(status: Attributes) -> Attributes | str:
     kind = stat.S_IFMT(status.st_mode)
     return status if kind == stat.S_IFREG else f"this is {_KINDS.get(kind, 'something else')}, not a file"
 

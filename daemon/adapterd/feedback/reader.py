@@ -1,4 +1,4 @@
-"""Feedback files as a stream of pieces: every value in a file, or why there is none, with bounded memory.
+"""Reads feedback files as a stream of pieces: every value in a file, or why it cannot be read, with bounded memory.
 
 JSON Lines may be of any size. A single document (`.json`) is held in memory and is therefore limited.
 """
@@ -21,7 +21,7 @@ _SNIFFED_BYTES = 8000  # as much as git looks at to tell text from binary
 
 
 @dataclass(frozen=True)
-class Good:
+class ParsedPiece:
     """A JSON value; `line` counts the file's lines, or the elements of its array, from 1; `raw` are its bytes."""
 
     line: int
@@ -30,7 +30,7 @@ class Good:
 
 
 @dataclass(frozen=True)
-class Bad:
+class RejectedPiece:
     """A piece that is no value. `raw` is None where only the whole file holds it; line 0 is the file itself."""
 
     line: int
@@ -38,7 +38,7 @@ class Bad:
     raw: bytes | None
 
 
-def read_file(file: InboxFile) -> Iterator[Good | Bad]:
+def read_file(file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
     """The pieces of a `.jsonl`, `.ndjson` or `.json` file in their order; raises InputError if it cannot be read.
 
     Of lines no more are read than the file had when it was listed, but for the rest of the last one: a file may grow
@@ -51,11 +51,11 @@ def read_file(file: InboxFile) -> Iterator[Good | Bad]:
         raise InputError(f"{file.path} cannot be read: {exc.strerror}") from exc
 
 
-def _pieces(stream: BinaryIO, file: InboxFile) -> Iterator[Good | Bad]:
+def _pieces(stream: BinaryIO, file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
     head = stream.read(_SNIFFED_BYTES)
     stream.seek(0)
     if head.startswith(_UTF16_BOMS) or b"\0" in head:
-        yield Bad(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
+        yield RejectedPiece(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
     elif not file.has_lines and not _begins_with_an_object_line(stream):
         yield from _document(stream.read(MAX_DOCUMENT_BYTES + 1))
     else:
@@ -73,7 +73,7 @@ def _begins_with_an_object_line(stream: BinaryIO) -> bool:
         stream.seek(0)
 
 
-def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[Good | Bad]:
+def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
     """The lines that are not blank, of which those that are too long are not held."""
     number = done_bytes = 0
     while done_bytes < file.size_bytes and (raw := stream.readline(MAX_LINE_BYTES + 1)):
@@ -81,7 +81,7 @@ def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[Good | Bad]:
         done_bytes += len(raw)
         if _is_cut(raw):
             done_bytes += _skip_line(stream, file.size_bytes - done_bytes)
-            yield Bad(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB", None)
+            yield RejectedPiece(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB", None)
         elif file.is_growing and not raw.endswith(b"\n"):
             return
         elif stripped := _stripped(raw):
@@ -106,37 +106,39 @@ def _skip_line(stream: BinaryIO, left_bytes: int) -> int:
     return skipped
 
 
-def _line(number: int, raw: bytes) -> Good | Bad:
+def _line(number: int, raw: bytes) -> ParsedPiece | RejectedPiece:
     try:
-        return Good(number, strict_json.decode(raw.decode()), raw)
+        return ParsedPiece(number, strict_json.decode(raw.decode()), raw)
     except UnicodeDecodeError as exc:
-        return Bad(number, f"the line is not UTF-8 at its byte {exc.start + 1}", raw)
+        return RejectedPiece(number, f"the line is not UTF-8 at its byte {exc.start + 1}", raw)
     except InputError as exc:
-        return Bad(number, f"the line {exc}", raw)
+        return RejectedPiece(number, f"the line {exc}", raw)
 
 
-def _document(data: bytes) -> Iterator[Good | Bad]:
+def _document(data: bytes) -> Iterator[ParsedPiece | RejectedPiece]:
     if len(data) > MAX_DOCUMENT_BYTES:
-        yield Bad(0, f"the file is larger than {MAX_DOCUMENT_BYTES >> 20} MiB; JSON Lines may be of any size", None)
+        yield RejectedPiece(
+            0, f"the file is larger than {MAX_DOCUMENT_BYTES >> 20} MiB; JSON Lines may be of any size", None
+        )
         return
     try:
         yield from _values(data.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError as exc:
-        yield Bad(0, f"the file is not UTF-8 at its byte {exc.start + 1}", None)
+        yield RejectedPiece(0, f"the file is not UTF-8 at its byte {exc.start + 1}", None)
     except InputError as exc:
-        yield Bad(0, f"the file {exc}", None)
+        yield RejectedPiece(0, f"the file {exc}", None)
 
 
-def _values(text: str) -> Iterator[Good | Bad]:
+def _values(text: str) -> Iterator[ParsedPiece | RejectedPiece]:
     """The elements of an array, or the one value that is not an array; raises InputError where the file breaks off."""
     start = strict_json.skip_white_space(text, 0)
     if text[start : start + 1] == "[":
         yield from _elements(text, start)
     elif start < len(text):
-        yield Good(1, strict_json.decode(text), text.encode())
+        yield ParsedPiece(1, strict_json.decode(text), text.encode())
 
 
-def _elements(text: str, start: int) -> Iterator[Good | Bad]:
+def _elements(text: str, start: int) -> Iterator[ParsedPiece | RejectedPiece]:
     number, position = 0, strict_json.skip_white_space(text, start + 1)
     while number or text[position : position + 1] != "]":
         number += 1
@@ -151,12 +153,12 @@ def _elements(text: str, start: int) -> Iterator[Good | Bad]:
     strict_json.expect_end(text, position + 1)
 
 
-def _element(text: str, number: int, start: int) -> tuple[Good | Bad, int]:
+def _element(text: str, number: int, start: int) -> tuple[ParsedPiece | RejectedPiece, int]:
     try:
         value, end = strict_json.decode_at(text, start)
-        return Good(number, value, text[start:end].encode()), end
+        return ParsedPiece(number, value, text[start:end].encode()), end
     except strict_json.JsonSyntaxError:
         raise
     except InputError as exc:
         end = strict_json.end_of_value(text, start)
-        return Bad(number, f"the element {exc}", text[start:end].encode()), end
+        return RejectedPiece(number, f"the element {exc}", text[start:end].encode()), end

@@ -1,4 +1,4 @@
-"""Patience with files that keep changing. A log that is appended to all day must not wait for ever, nor be read as a
+"""When a file that keeps changing is read: a log that is appended to all day must not wait for ever, nor be read as a
 whole at every change."""
 
 import time
@@ -19,37 +19,37 @@ class _Seen:
     changing_since: float
 
 
-class Patience:
-    """What is remembered from look to look about files that are not read yet; keep one as long as the process runs.
+class SettleTracker:
+    """Remembers from scan to scan since when files that are not read yet have changed; one for the whole process.
 
-    `clock` counts seconds and never goes back. It is believed where the times of files are of no use, for they are
-    ahead, or the wall clock was set back.
+    `clock` counts seconds and never goes back. It counts where the times of files are of no use, because they are in
+    the future or the wall clock was set back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[Path, dict[Path, _Seen]] = {}
 
-    def look(self, folder: Path, files: Sequence[InboxFile]) -> None:
-        """Take note of the files of an inbox that are new or changed; whatever else was known of it is forgotten."""
+    def observe(self, folder: Path, files: Sequence[InboxFile]) -> None:
+        """Remember the files of an inbox that are new or changed, and forget all others of it."""
         now, before = self._clock(), self._seen.get(folder, {})
         self._seen[folder] = {file.path: _update(before.get(file.path), file, now) for file in files}
 
-    def is_quiet(self, folder: Path, file: InboxFile, *, age_s: float, needed_s: float) -> bool:
-        """Whether a file has not changed for so long, by its own time or by what was seen of it."""
+    def is_settled(self, folder: Path, file: InboxFile, *, age_s: float, needed_s: float) -> bool:
+        """Whether a file has not changed for `needed_s` seconds, by its own time (`age_s`) or by the clock."""
         return max(age_s, self._clock() - self._seen[folder][file.path].quiet_since) >= needed_s
 
-    def is_at_its_end(self, folder: Path, file: InboxFile) -> bool:
-        """Whether a file has been changing for so long that it should be read in the midst of it."""
+    def is_overdue(self, folder: Path, file: InboxFile) -> bool:
+        """Whether a file has been changing for so long that it is read although it has not settled."""
         return self._clock() - self._seen[folder][file.path].changing_since >= max(LONGEST_WAIT_S, reread_s(file))
 
     def forget(self, folder: Path, file: InboxFile) -> None:
-        """A file is read now; if it changes again, its time begins anew."""
+        """Forget a file, which is read now; if it changes again, its time begins anew."""
         del self._seen[folder][file.path]
 
 
 def reread_s(file: InboxFile) -> float:
-    """How long a file should rest before it is read again: reading all day is to cost a few hundredths of a core."""
+    """Seconds that a file has to be settled before it is read again, so that this takes a few hundredths of a core."""
     return file.size_bytes / REREAD_BYTES_PER_S
 
 

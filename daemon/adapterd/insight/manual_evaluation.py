@@ -13,7 +13,7 @@ from adapterd.evaluation.gates import BASE, CANDIDATE, LIVE
 from adapterd.home import Home, make_private
 from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
-from adapterd.runs.tag_evaluation import Examination, Judged, Papers, Report
+from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -21,7 +21,7 @@ from adapterd.store.evaluation_sets import EvaluationSet
 
 
 @dataclass(frozen=True)
-class Examiner:
+class ManualEvaluation:
     """Asks the versions of one model by hand."""
 
     store: Store
@@ -51,20 +51,20 @@ class Examiner:
         base = pinned_base(runtime, self.model, settings)
         return ServedPrompts(runtime, settings, base.gguf, {BASE: base.tag})
 
-    def run(self, version: str, report: Report) -> Judged:
+    def run(self, version: str, report: Report) -> EvaluationResult:
         """Ask a version, what is live and the base the set in force, and judge by the gates in force. What is live
         stays live; the scores take the place of earlier ones."""
         live = self.live
-        examination, papers = self._ask(
+        evaluator, evaluation_run = self._ask(
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
-        judged = replace(examination.judge(papers), left_out=papers.left_out)
+        judged = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
         if version != BASE:
-            examination.keep(papers, judged, make_private(self.home.version(self.model, version)))
+            evaluator.save(evaluation_run, judged, make_private(self.home.version(self.model, version)))
             self.store.versions.set_metrics(self.model, version, judged.metrics())
         return judged
 
-    def compare(self, versions: Sequence[str], report: Report, number: int | None = None) -> Papers:
+    def compare(self, versions: Sequence[str], report: Report, number: int | None = None) -> EvaluationRun:
         """Ask versions the set in force, or the one of that number."""
         return self._ask({version: version for version in versions}, report, number)[1]
 
@@ -74,7 +74,7 @@ class Examiner:
 
     def _ask(
         self, versions: Mapping[str, str], report: Report, number: int | None = None
-    ) -> tuple[Examination, Papers]:
+    ) -> tuple[Evaluator, EvaluationRun]:
         frozen, settings = self._set(number), self.settings.models[self.model]
         runtime, tags = runtime_for(self.settings, self.home), ModelTags(self.model)
         present = runtime.tags()
@@ -82,10 +82,10 @@ class Examiner:
             if tags.version(version) not in present:
                 raise NotFoundError(f"{tags.version(version)} is not in the runtime", hint="adapterctl history")
         base = pinned_base(runtime, self.model, settings)
-        examination = Examination(self.home, runtime, settings, base.gguf)
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf)
         cases = [EvaluationCase.from_dict(case) for case in frozen.cases]
         asked = {name: tags.version(version) for name, version in versions.items()}
-        return examination, examination.hold(asked, cases, frozen.content_hash, report)
+        return evaluator, evaluator.collect_answers(asked, cases, frozen.content_hash, report)
 
     def _set(self, number: int | None) -> EvaluationSet:
         sets = self.sets()

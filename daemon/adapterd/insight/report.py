@@ -1,4 +1,4 @@
-"""The report of a version, written beside it: everything it says was kept when the version was judged."""
+"""The report of a version, written beside it: everything it says was kept when the version was evaluated."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,8 @@ from adapterd.chat import Answer
 from adapterd.config import Task
 from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import NotFoundError
-from adapterd.evaluation.metrics.catalogue import metrics_for
-from adapterd.evaluation.metrics.consistency import consistency
-from adapterd.evaluation.metrics.guard import guard_metrics
-from adapterd.evaluation.metrics.json_schema import read_schema
+from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
 from adapterd.home import Home
@@ -24,7 +22,7 @@ REPORT = "report.html"
 
 
 def write_report(store: Store, home: Home, model: str, version: str) -> Path:
-    """Write the report of a version that was judged; raises NotFoundError where that was never done."""
+    """Write the report of a version that was evaluated; raises NotFoundError where that was never done."""
     folder, known = home.version(model, version), store.versions.get(model, version)
     if known is None or not (folder / EVALUATION).is_file() or not (folder / "lineage.json").is_file():
         raise NotFoundError(
@@ -33,24 +31,19 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
         )
     deployment = store.versions.deployment(model)
     state = "live" if deployment and deployment.live == version else str(known.state)
-    lineage, judged = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
+    lineage, result = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
     cases = _json_lines(folder / "answers" / "frozen.jsonl")
     metrics = _metrics(lineage["settings"], cases)
-    besides = [*guard_metrics(), consistency()]
     page = render(
         Material(
-            model, version, state, lineage, judged, cases,
-            metrics={each.name: _about(each) for each in (*metrics, *besides)},
+            model, version, state, lineage, result, cases,
+            metrics={each.name: each for each in (*metrics, *extra_metrics())},
             by_case=_by_case(metrics, cases),
             curve=_json_lines(folder / METRICS),
         )
     )  # fmt: skip
     write_atomic(folder / REPORT, page)
     return folder / REPORT
-
-
-def _about(metric: Metric) -> dict[str, str]:
-    return {"definition": metric.definition, "unit": metric.unit, "better": metric.better}
 
 
 def _metrics(settings: dict[str, Any], cases: list[dict[str, Any]]) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""The intake of one feedback file: read and judged piece by piece, with an account of what became of every piece."""
+"""The intake of one feedback file, piece by piece, with an account of what became of every piece."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from adapterd.errors import InputError
 from adapterd.feedback import quarantine
 from adapterd.feedback.formats import parse
 from adapterd.feedback.listing import InboxFile
-from adapterd.feedback.reader import Bad, Good, read_file
+from adapterd.feedback.reader import ParsedPiece, RejectedPiece, read_file
 from adapterd.home import Home
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead, NewFeedback
@@ -30,10 +30,10 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pieces of a file that are read and judged, and not yet stored."""
+class PieceBatch:
+    """Pieces of a file that are parsed and not yet stored."""
 
-    intake: "Intake"
+    intake: "FileIntake"
     records: list[NewFeedback]
     notes: list[Note]
     size_bytes: int
@@ -45,7 +45,7 @@ class Batch:
         return len(self.records) + len(self.notes)
 
 
-class Intake:
+class FileIntake:
     """The intake of one file, and the account of it.
 
     It `is_complete` when the file was read to its end; else `refusal` is the reason, unless the file had gone.
@@ -69,8 +69,8 @@ class Intake:
         self.duplicates = 0
         self.quarantined = 0
 
-    def batches(self) -> Iterator[Batch]:
-        """Read and judge the file; what cannot be used is kept, and nothing is stored. The last batch may be empty."""
+    def batches(self) -> Iterator[PieceBatch]:
+        """Read and parse the file; what cannot be used is kept, and nothing is stored. The last batch may be empty."""
         pieces = self._pieces()
         left_bytes = self._file.size_bytes
         while not (batch := self._batch(pieces, left_bytes)).is_last:
@@ -78,7 +78,7 @@ class Intake:
             left_bytes -= batch.size_bytes
         yield batch
 
-    def store(self, store: Store, batch: Batch) -> None:
+    def store(self, store: Store, batch: PieceBatch) -> None:
         """Store a batch within a transaction; with the last one, remember that the file was read."""
         accepted = store.feedback.add_many(self._model, batch.records)
         self.accepted += accepted
@@ -101,7 +101,7 @@ class Intake:
             quarantined=self.quarantined,
         )
 
-    def _pieces(self) -> Iterator[Good | Bad]:
+    def _pieces(self) -> Iterator[ParsedPiece | RejectedPiece]:
         try:
             yield from read_file(self._file)
             self.is_complete = True
@@ -109,32 +109,34 @@ class Intake:
             if not isinstance(exc.__cause__, FileNotFoundError):
                 self.refusal = str(exc)
 
-    def _batch(self, pieces: Iterator[Good | Bad], left_bytes: int) -> Batch:
+    def _batch(self, pieces: Iterator[ParsedPiece | RejectedPiece], left_bytes: int) -> PieceBatch:
         records: list[NewFeedback] = []
-        faults: list[Bad] = []
+        faults: list[RejectedPiece] = []
         size_bytes = 0
         for piece in pieces:
             size_bytes += len(piece.raw or b"") + 1
-            judged = self._judge(piece)
-            if isinstance(judged, NewFeedback):
-                records.append(judged)
+            parsed = self._parse(piece)
+            if isinstance(parsed, NewFeedback):
+                records.append(parsed)
             else:
-                faults.append(judged)
+                faults.append(parsed)
             if len(records) + len(faults) == BATCH_PIECES or size_bytes >= BATCH_BYTES:
                 return self._counted(records, faults, min(size_bytes, left_bytes), is_last=False)
         return self._counted(records, faults, left_bytes, is_last=True)
 
-    def _judge(self, piece: Good | Bad) -> NewFeedback | Bad:
-        if isinstance(piece, Bad):
+    def _parse(self, piece: ParsedPiece | RejectedPiece) -> NewFeedback | RejectedPiece:
+        if isinstance(piece, RejectedPiece):
             return piece
         try:
             return NewFeedback.of(
                 parse(piece.value, received_at=self._received_at, now=self._now), self.name, piece.line
             )
         except InputError as exc:
-            return Bad(piece.line, str(exc), piece.raw)
+            return RejectedPiece(piece.line, str(exc), piece.raw)
 
-    def _counted(self, records: list[NewFeedback], faults: list[Bad], size_bytes: int, *, is_last: bool) -> Batch:
+    def _counted(
+        self, records: list[NewFeedback], faults: list[RejectedPiece], size_bytes: int, *, is_last: bool
+    ) -> PieceBatch:
         self.lines += len(records) + len(faults)
         self.quarantined += len(faults)
         notes = [self._note(fault) for fault in faults[: MAX_NOTES - len(self._noted)]]
@@ -142,10 +144,10 @@ class Intake:
             self._first_unnoted = faults[len(notes)].line
         if is_last and self._first_unnoted is not None:
             reason = f"from here on {self.quarantined - len(self._noted):,} more cannot be used"
-            notes.append(self._note(Bad(self._first_unnoted, reason, None)))
-        return Batch(self, records, notes, size_bytes, is_last)
+            notes.append(self._note(RejectedPiece(self._first_unnoted, reason, None)))
+        return PieceBatch(self, records, notes, size_bytes, is_last)
 
-    def _note(self, fault: Bad) -> Note:
+    def _note(self, fault: RejectedPiece) -> Note:
         kept = self._keep(fault.raw)
         self._noted.append((fault.line, kept))
         seen = quarantine.excerpt_of_file(self._file) if fault.raw is None else quarantine.excerpt(fault.raw)
@@ -162,9 +164,9 @@ class Intake:
         return f"{self._model}/{name}" if name else ""
 
 
-def grouped(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """What goes into one transaction: as many batches as make one full one, since small files are many."""
-    group: list[Batch] = []
+def transaction_groups(batches: Iterable[PieceBatch]) -> Iterator[list[PieceBatch]]:
+    """Batches grouped by transaction: those of small files together, up to the size of one full batch."""
+    group: list[PieceBatch] = []
     pieces = size_bytes = 0
     for batch in batches:
         pieces += batch.pieces

@@ -1,6 +1,6 @@
-"""Taking feedback in that was posted rather than put into the inbox: all records of a post are stored, or none is.
+"""The intake of posted records: all records of a post are stored, or none is.
 
-There is no quarantine here. The application still has what it posted, and is told at once what is wrong with it.
+There is no quarantine here. The application still has what it posted, and the reply says what is wrong with it.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 
 POSTED = "http"
-"""What stands in the place of the file where a record was posted; its line is its place in the post, from 1."""
+"""The file name that the store keeps of posted records; the line is the place in the post, from 1."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Posted:
 
 
 @dataclass(frozen=True)
-class Fault:
+class RecordFault:
     """Why a record of a post cannot be used; `index` counts from 0, as applications do."""
 
     index: int
@@ -37,7 +37,7 @@ class Fault:
 class FaultyRecordsError(InputError):
     """Records of a post cannot be used; `faults` names each."""
 
-    def __init__(self, faults: Sequence[Fault], posted: int) -> None:
+    def __init__(self, faults: Sequence[RecordFault], posted: int) -> None:
         super().__init__(
             f"{len(faults)} of {posted} records cannot be used; nothing was stored",
             hint="correct or leave out the records that are named, and post again",
@@ -51,19 +51,19 @@ def take_posted(store: Store, model: str, values: Sequence[object]) -> Posted:
     When it returns they are on the disk. Raises FaultyRecordsError, and StoreError where the store cannot be written.
     """
     received_at = store.clock()
-    judged = [_judged(index, value, received_at) for index, value in enumerate(values)]
-    faults = [one for one in judged if isinstance(one, Fault)]
+    parsed = [_parsed(index, value, received_at) for index, value in enumerate(values)]
+    faults = [one for one in parsed if isinstance(one, RecordFault)]
     if faults:
-        raise FaultyRecordsError(faults, len(judged))
-    records = [one for one in judged if isinstance(one, FeedbackRecord)]
+        raise FaultyRecordsError(faults, len(parsed))
+    records = [one for one in parsed if isinstance(one, FeedbackRecord)]
     rows = [NewFeedback.of(record, POSTED, line) for line, record in enumerate(records, start=1)]
     with store.transaction():
         accepted = store.feedback.add_many(model, rows)
     return Posted(tuple(row.content_hash for row in rows), accepted, len(rows) - accepted)
 
 
-def _judged(index: int, value: object, received_at: datetime) -> FeedbackRecord | Fault:
+def _parsed(index: int, value: object, received_at: datetime) -> FeedbackRecord | RecordFault:
     try:
         return parse(value, received_at=received_at)
     except InputError as exc:
-        return Fault(index, str(exc))
+        return RecordFault(index, str(exc))

@@ -1,4 +1,4 @@
-"""Taking feedback in: the files of an inbox become rows of the store, and what cannot be used goes into quarantine.
+"""Ingesting an inbox: its files become rows of the store, and what cannot be used goes into quarantine.
 
 It may be killed at any moment and started again. A file counts as read only when its last batch is stored, and a
 record is stored once however often it is read, so that reading a file again loses nothing and doubles nothing.
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterd.feedback.inbox import pending
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
-from adapterd.intake.file_intake import Intake, grouped
+from adapterd.intake.file_intake import FileIntake, transaction_groups
 from adapterd.store import Store
 
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What was taken: `files` were read to their end, `lines` are the pieces that were found in all of them.
+    """What was ingested: `files` were read to their end, `lines` are the pieces that were found in all of them.
 
     Every piece was accepted, is a duplicate of what the model has already, or is in quarantine. `unsettled` files
     were changed just now and are left for the next time.
@@ -46,21 +46,21 @@ def ingest(
     *,
     clock: Callable[[], float] = time.time,
     settle_s: float = 1.0,
-    patience: Patience | None = None,
+    tracker: SettleTracker | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestReport:
-    """Take in every new or changed file of the inbox.
+    """Ingest every new or changed file of the inbox.
 
-    `clock` gives seconds since the epoch. `patience` is for whoever looks again and again. `on_progress` gets the
-    bytes done and in total after every transaction. Raises InputError if the inbox cannot be listed and StoreError if
-    something cannot be stored or kept; a file that cannot be read is noted in quarantine, and tried again the next
-    time.
+    `clock` gives seconds since the epoch. `tracker` is kept by a caller that scans the inbox repeatedly. `on_progress`
+    gets the bytes done and in total after every transaction.
+    Raises InputError if the inbox cannot be listed and StoreError if something cannot be stored or kept; a file that
+    cannot be read is noted in quarantine, and tried again the next time.
     """
     known = store.feedback.stamps(model)
-    found = pending(inbox.absolute(), known.get, now=clock(), settle_s=settle_s, patience=patience)
-    intakes = [Intake(home, model, file, store.clock()) for file in found.ready]
+    found = pending(inbox.absolute(), known.get, now=clock(), settle_s=settle_s, tracker=tracker)
+    intakes = [FileIntake(home, model, file, store.clock()) for file in found.ready]
     done_bytes, total_bytes = 0, sum(file.size_bytes for file in found.ready)
-    for group in grouped(batch for intake in intakes for batch in intake.batches()):
+    for group in transaction_groups(batch for intake in intakes for batch in intake.batches()):
         with store.transaction():
             for batch in group:
                 batch.intake.store(store, batch)
@@ -78,12 +78,12 @@ def ingest(
 def _note_refusals(store: Store, model: str, refused: Mapping[str, str]) -> int:
     """Keep the notes about what cannot be read in step with what is there; returns how many are new.
 
-    A note is written once, not at every look: a look that finds nothing new writes nothing.
+    A note is written once, not at every scan: a scan that finds nothing new writes nothing.
     """
-    told = {name: reason.encode(errors="backslashreplace").decode() for name, reason in refused.items()}
+    current = {name: reason.encode(errors="backslashreplace").decode() for name, reason in refused.items()}
     noted = store.feedback.refusals(model)
-    new = {name: reason for name, reason in told.items() if noted.get(name) != reason}
-    gone = noted.keys() - told.keys()
+    new = {name: reason for name, reason in current.items() if noted.get(name) != reason}
+    gone = noted.keys() - current.keys()
     if new or gone:
         with store.transaction():
             store.feedback.forget_refusals(model, gone)
@@ -92,7 +92,7 @@ def _note_refusals(store: Store, model: str, refused: Mapping[str, str]) -> int:
     return len(new)
 
 
-def _report(intakes: Sequence[Intake], refused: int, unsettled: tuple[Path, ...]) -> IngestReport:
+def _report(intakes: Sequence[FileIntake], refused: int, unsettled: tuple[Path, ...]) -> IngestReport:
     return IngestReport(
         files=sum(intake.is_complete for intake in intakes),
         lines=sum(intake.lines for intake in intakes) + refused,

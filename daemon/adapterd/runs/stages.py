@@ -58,7 +58,7 @@ def dataset(job: Job) -> Any:
             map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
             settings,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
-            judged=set(job.plan.judged),
+            evaluation_prompt_hashes=set(job.plan.judged),
             render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
             old_records=job.plan.old_records,
             thinks=think is not Think.OFF,
@@ -210,20 +210,22 @@ def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
     from adapterd.dataset.build import DatasetResult
     from adapterd.dataset.split import EvaluationCase
-    from adapterd.evaluation.gates import is_kept
+    from adapterd.evaluation.gates import retention_gate
     from adapterd.merging.merge import MergeResult
-    from adapterd.runs.tag_evaluation import Examination
+    from adapterd.runs.tag_evaluation import Evaluator
 
     made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
     tags = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
-    examination = Examination(job.home, job.runtime, job.plan.settings, job.plan.base.gguf)
+    evaluator = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf)
     cases = [EvaluationCase.from_dict(case) for case in made.evaluation_cases]
     with what_vanished_may_come_back():
-        papers = examination.hold({**tags, "base": job.tags.base}, cases, made.evaluation_hash, job.report)
+        asked = {**tags, "base": job.tags.base}
+        evaluation_run = evaluator.collect_answers(asked, cases, made.evaluation_hash, job.report)
     kept = merged.retention.kept if merged.retention else None
-    judged = examination.judge(papers, beside=[is_kept(kept, job.plan.settings.merging.min_retention)])
-    judged = replace(judged, left_out=papers.left_out)
-    examination.keep(papers, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
+    retention = retention_gate(kept, job.plan.settings.merging.min_retention)
+    judged = evaluator.judge(evaluation_run, extra_findings=[retention])
+    judged = replace(judged, left_out=evaluation_run.left_out)
+    evaluator.save(evaluation_run, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
     return judged
 
 

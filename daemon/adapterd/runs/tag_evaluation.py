@@ -1,6 +1,6 @@
-"""Asking tags the same questions through the runtime, as applications would, and judging what they answer.
+"""Evaluating tags: all are asked the same questions through the runtime, as applications would, and compared.
 
-The evaluation stage, `adapterctl compare` and `adapterctl eval run` all do it here.
+The evaluation stage, `adapterctl compare` and `adapterctl eval run` use it.
 """
 
 import json
@@ -22,21 +22,21 @@ from adapterd.evaluation.gates import (
     CANDIDATE,
     LIVE,
     Measured,
-    answers_are_complete,
-    answers_differ,
-    is_another_file,
+    canary_gate,
+    completeness_gate,
+    distinct_file_gate,
     judge,
 )
 from adapterd.evaluation.metrics.catalogue import CRITICAL, PRIMARY, Baselines, baselines, metrics_for
 from adapterd.evaluation.metrics.consistency import CASES, TEMPERATURE, consistency, together
 from adapterd.evaluation.metrics.guard import guard_items, guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_metrics import is_exact
-from adapterd.evaluation.metrics.json_schema import read_schema
+from adapterd.evaluation.metrics.json_answers.metrics import is_exact
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.metrics.text_metrics import asked
 from adapterd.evaluation.statistics import Comparison
-from adapterd.evaluation.verdict import Decision, Finding
+from adapterd.evaluation.verdict import Decision, GateFinding
 from adapterd.home import Home, make_private
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
@@ -44,15 +44,15 @@ from adapterd.system.files import write_atomic
 
 GUARD_MARGIN = 0.05
 EVALUATION = "evaluation.json"
-KEPT = ("scores", "baselines", "findings", "evaluation_hash")
-"""What of a judgement stands in the store; all of it is in EVALUATION."""
+STORED = ("scores", "baselines", "findings", "evaluation_hash")
+"""The fields of an EvaluationResult that the store has, too; all of them are in EVALUATION."""
 Report = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class Paper:
-    """Questions that belong together, the metrics by which their answers are measured, and what each tag answered, by
-    what it is (`candidate`, `live`, `base`)."""
+class AnsweredSet:
+    """Questions that belong together, their metrics, and the answers of each tag by its role (`candidate`, `live`,
+    `base`)."""
 
     questions: Sequence[Question]
     metrics: Sequence[Metric]
@@ -68,7 +68,7 @@ class Paper:
         return measure(self.metrics, self.questions, self.answers[ours], others)
 
     def changed_most(self, ours: str, theirs: str, count: int) -> list[dict[str, Any]]:
-        """The cases of which the first metric that has a value for every case changed most, with both answers."""
+        """The cases that changed most, by the first metric that has a value for every case, with both answers."""
         metric = next(metric for metric in self.metrics if metric.by_case and not metric.yes_no)
         values = {name: self._by_case(metric, name) for name in (ours, theirs)}
         places = sorted(range(len(self.questions)), key=lambda place: -abs(values[ours][place] - values[theirs][place]))
@@ -87,58 +87,59 @@ class Paper:
         pairs = zip(self.questions, self.answers[name].answers, strict=True)
         return [metric.over([question], [answer]) or 0.0 for question, answer in pairs]
 
-    def without(self, places: Collection[int]) -> "Paper":
-        """The paper without the questions at these places."""
-        kept = [place for place in range(len(self.questions)) if place not in places]
+    def without(self, places: Collection[int]) -> "AnsweredSet":
+        """The set without the questions at these places."""
+        remaining = [place for place in range(len(self.questions)) if place not in places]
         answers = {
-            name: replace(given, answers=tuple(given.answers[place] for place in kept))
+            name: replace(given, answers=tuple(given.answers[place] for place in remaining))
             for name, given in self.answers.items()
         }
-        return replace(self, questions=[self.questions[place] for place in kept], answers=answers)
+        return replace(self, questions=[self.questions[place] for place in remaining], answers=answers)
 
     def wrong_in(self, name: str) -> list[int]:
-        """The places of the questions that one of them does not answer exactly as the reference does."""
+        """The places of the questions whose answer by one of them is not exactly the reference."""
         pairs = zip(self.questions, self.answers[name].answers, strict=True)
         return [place for place, (question, answer) in enumerate(pairs) if not is_exact(question, answer)]
 
 
 @dataclass(frozen=True)
-class Papers:
-    """The frozen set, by its hash, and what was asked besides: the guard set, some questions again. Cases that are
-    `left_out` could not be asked of all tags, or not be measured."""
+class EvaluationRun:
+    """The answers to the frozen set, by its hash, and to the `others`: the guard set, and some questions again with
+    other seeds. Cases that are `left_out` could not be asked of all tags, or not be measured."""
 
     evaluation_hash: str
-    frozen: Paper
-    others: Mapping[str, Paper]
+    frozen: AnsweredSet
+    others: Mapping[str, AnsweredSet]
     left_out: tuple[LeftOut, ...] = ()
 
     @property
-    def all(self) -> list[Paper]:
+    def all(self) -> list[AnsweredSet]:
         return [self.frozen, *self.others.values()]
 
     def measured(self, ours: str = CANDIDATE) -> list[Measured]:
-        """Everything of one of them compared with all others."""
-        return [each for paper in self.all for each in paper.measured(ours)]
+        """All metrics of one of them compared with all others."""
+        return [each for answered in self.all for each in answered.measured(ours)]
 
     def scores(self) -> dict[str, Scores]:
         """All metrics of each tag."""
         found = self.frozen.scores()
-        for paper in self.others.values():
-            for name, scores in paper.scores().items():
+        for answered in self.others.values():
+            for name, scores in answered.scores().items():
                 found[name].metrics.update(scores.metrics)
         return found
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The verdict on a candidate, with all that led to it; by metric, and by what was asked.
+class EvaluationResult:
+    """The verdict on a candidate, with everything that it rests on.
 
-    `comparisons` are of the candidate with each other file, `baselines` what answers that know nothing would score.
+    `scores` are by role, `baselines` by metric: what answers that know nothing would score. `comparisons` are by metric
+    and role: the candidate with each other file.
     """
 
     decision: Decision
     reason: str
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     scores: dict[str, Scores]
     baselines: dict[str, Baselines]
     comparisons: dict[str, dict[str, Comparison]]
@@ -146,26 +147,27 @@ class Judged:
     left_out: tuple[LeftOut, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
-        """What the store keeps of it with the version, in plain values."""
-        return {name: value for name, value in asdict(self).items() if name in KEPT}
+        """The fields that the store has with the version, in plain values."""
+        return {name: value for name, value in asdict(self).items() if name in STORED}
 
 
 @dataclass(frozen=True)
-class Examination:
-    """How the tags of a model are asked and judged; `gguf` is its base's file."""
+class Evaluator:
+    """Asks the tags of a model and compares their answers; `gguf` is the file of its base."""
 
     home: Home
     runtime: Runtime
     settings: ModelSettings
     gguf: Path
 
-    def hold(
+    def collect_answers(
         self, tags: Mapping[str, str], cases: Sequence[EvaluationCase], evaluation_hash: str, report: Report
-    ) -> Papers:
-        """Ask each tag the frozen set, and what else is wanted; `report` gets the share done and who is asked.
+    ) -> EvaluationRun:
+        """Ask each tag the frozen set, and the other sets that are configured; `report` gets the share done, 0…1, and
+        the role of the tag.
 
         Cases that cannot be asked are left out for all alike. Raises NotFoundError for a tag that is not there,
-        StageError where nothing can be asked, or prompts are not read as they are.
+        StageError where nothing can be asked, or prompts are cut.
         """
         digests, asked = self.runtime.tags(), self.settings.evaluation
         if gone := [tag for tag in tags.values() if tag not in digests]:
@@ -176,42 +178,41 @@ class Examination:
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
         count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
-        sheets: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
+        given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
         for number, (name, tag) in enumerate(tags.items()):
-            answered = _Progress(report, name, number / len(tags), 1 / len(tags) / count)
-            for sheet, wanted in (("frozen", questions), ("guard", guard)):
-                given = self._ask(tag, digests[tag], wanted, answered) if wanted else ()
-                sheets[sheet][name] = Answers(tag, digests[tag], given)
+            progress = _QuestionProgress(report, name, number / len(tags), 1 / len(tags) / count)
+            for kind, wanted in (("frozen", questions), ("guard", guard)):
+                answers = self._ask(tag, digests[tag], wanted, progress) if wanted else ()
+                given[kind][name] = Answers(tag, digests[tag], answers)
             seeds = range(1, asked.consistency_seeds + 1) if again else ()
-            rounds = [self._ask(tag, digests[tag], again, answered, seed=seed) for seed in seeds]
-            said = tuple(together(answers) for answers in zip(*rounds, strict=True))
-            sheets["again"][name] = Answers(tag, digests[tag], said)
+            rounds = [self._ask(tag, digests[tag], again, progress, seed=seed) for seed in seeds]
+            joined = tuple(together(answers) for answers in zip(*rounds, strict=True))
+            given["again"][name] = Answers(tag, digests[tag], joined)
         schema = read_schema(self.settings.schema) if self.settings.schema else None
         metrics = metrics_for(self.settings.task, questions, schema=schema, embed=self._embed)
-        frozen = Paper(questions, metrics, sheets["frozen"])
-        frozen, cut = _as_read(frozen, cases, prompts)
+        frozen, cut = _without_cut_prompts(AnsweredSet(questions, metrics, given["frozen"]), cases, prompts)
         others = {"guard": (guard, guard_metrics()), "again": (again, (consistency(),))}
-        papers = {name: Paper(wanted, measures, sheets[name]) for name, (wanted, measures) in others.items() if wanted}
-        return Papers(evaluation_hash, frozen, papers, (*left_out, *cut))
+        answered = {name: AnsweredSet(wanted, its, given[name]) for name, (wanted, its) in others.items() if wanted}
+        return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut))
 
-    def judge(self, papers: Papers, beside: Sequence[Finding] = ()) -> Judged:
+    def judge(self, evaluation_run: EvaluationRun, extra_findings: Sequence[GateFinding] = ()) -> EvaluationResult:
         """The verdict on the candidate, by the gates in force."""
-        measured, scores = papers.measured(), papers.scores()
+        measured, scores = evaluation_run.measured(), evaluation_run.scores()
         verdict = judge(
             measured,
             rules_of(self.settings),
             primary=primary_of(self.settings),
             require_improved=self.settings.evaluation.require_improved,
-            beside=[_is_a_file_of_its_own(scores), *beside, *_of_answers(papers.frozen)],
+            extra_findings=[_distinct_file(scores), *extra_findings, *_answer_gates(evaluation_run.frozen)],
         )
-        return Judged(
+        return EvaluationResult(
             verdict.decision,
             verdict.reason,
             verdict.findings,
             scores,
             {
-                metric.name: baselines(metric, papers.frozen.questions)
-                for metric in papers.frozen.metrics
+                metric.name: baselines(metric, evaluation_run.frozen.questions)
+                for metric in evaluation_run.frozen.metrics
                 if metric not in HYGIENE
             },
             {
@@ -219,20 +220,26 @@ class Examination:
                 for each in measured
                 if each.against
             },
-            papers.evaluation_hash,
+            evaluation_run.evaluation_hash,
         )
 
-    def keep(self, papers: Papers, judged: Judged, folder: Path) -> None:
-        """Write the verdict, the questions and all answers beside the version, for its report and for comparisons."""
+    def save(self, evaluation_run: EvaluationRun, result: EvaluationResult, folder: Path) -> None:
+        """Write the result, the questions and all answers into the version's folder, for reports and comparisons."""
         answers = make_private(folder / "answers")
-        for name, paper in {"frozen": papers.frozen, **papers.others}.items():
-            write_atomic(answers / f"{name}.jsonl", "".join(_lines(paper)))
-        write_atomic(folder / EVALUATION, json.dumps(asdict(judged), indent=1, ensure_ascii=False))
+        for name, answered in {"frozen": evaluation_run.frozen, **evaluation_run.others}.items():
+            write_atomic(answers / f"{name}.jsonl", "".join(_lines(answered)))
+        write_atomic(folder / EVALUATION, json.dumps(asdict(result), indent=1, ensure_ascii=False))
 
     def _ask(
-        self, tag: str, digest: str, questions: Sequence[Question], answered: "_Progress", *, seed: int | None = None
+        self,
+        tag: str,
+        digest: str,
+        questions: Sequence[Question],
+        progress: "_QuestionProgress",
+        *,
+        seed: int | None = None,
     ) -> tuple[Answer, ...]:
-        """Ask a tag all of these; with a seed, with chance."""
+        """Ask a tag all questions; with a seed, by sampling."""
         options = self._options if seed is None else replace(self._options, temperature=TEMPERATURE, seed=seed)
         logprobs = self.settings.task is Task.CLASSIFICATION
 
@@ -241,7 +248,7 @@ class Examination:
 
         folder = make_private(self.home.answers)
         asked = cached(ask, folder, f"{digest} {options} {logprobs}")
-        return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: answered.one_more())
+        return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
 
     @cached_property
     def _options(self) -> ChatOptions:
@@ -257,34 +264,36 @@ class Examination:
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
 
-def _as_read(paper: Paper, cases: Sequence[EvaluationCase], prompts: ServedPrompts) -> tuple[Paper, list[LeftOut]]:
-    """The paper without the questions that a tag did not read as a whole, and these."""
-    answers = {name: given.answers for name, given in paper.answers.items()}
-    faults = prompts.not_read_as_a_whole([question.messages for question in paper.questions], answers)
+def _without_cut_prompts(
+    answered: AnsweredSet, cases: Sequence[EvaluationCase], prompts: ServedPrompts
+) -> tuple[AnsweredSet, list[LeftOut]]:
+    """The set without the questions whose prompts a tag did not read as a whole, and these."""
+    answers = {name: given.answers for name, given in answered.answers.items()}
+    faults = prompts.not_read_as_a_whole([question.messages for question in answered.questions], answers)
     left_out = [LeftOut(cases[place].record, cases[place].source_id, fault) for place, fault in faults.items()]
-    if faults and len(faults) == len(paper.questions):
+    if faults and len(faults) == len(answered.questions):
         raise StageError(summary(left_out, "all evaluation prompts were cut"), hint="raise evaluation.num_ctx")
-    return paper.without(faults), left_out
+    return answered.without(faults), left_out
 
 
-def _is_a_file_of_its_own(scores: Mapping[str, Scores]) -> Finding:
+def _distinct_file(scores: Mapping[str, Scores]) -> GateFinding:
     others = {name: found.digest for name, found in scores.items() if name != CANDIDATE}
-    return is_another_file(scores[CANDIDATE].digest, others)
+    return distinct_file_gate(scores[CANDIDATE].digest, others)
 
 
-def _of_answers(paper: Paper) -> list[Finding]:
-    """What the candidate's answers show, whatever they are worth: that it says anything new, and anything at all."""
-    ours, base = (paper.answers[name].answers for name in (CANDIDATE, BASE))
-    live = paper.answers.get(LIVE, paper.answers[BASE]).answers  # a version that is live is not compared with itself
-    canaries = [(ours[place].text, base[place].text) for place in paper.wrong_in(BASE)]
-    triples = zip(ours, live, paper.questions, strict=True)
+def _answer_gates(frozen: AnsweredSet) -> list[GateFinding]:
+    """The gates that look at the answers themselves: some differ from the base's, and they are complete."""
+    ours, base = (frozen.answers[name].answers for name in (CANDIDATE, BASE))
+    live = frozen.answers.get(LIVE, frozen.answers[BASE]).answers  # a version that is live is not compared with itself
+    canaries = [(ours[place].text, base[place].text) for place in frozen.wrong_in(BASE)]
+    triples = zip(ours, live, frozen.questions, strict=True)
     lengths = [(answer.text, other.text, question.reference) for answer, other, question in triples]
-    return [answers_differ(canaries), answers_are_complete(lengths)]
+    return [canary_gate(canaries), completeness_gate(lengths)]
 
 
 @dataclass
-class _Progress:
-    """What of one tag's questions is answered, told as a share of everything."""
+class _QuestionProgress:
+    """Reports one tag's answered questions as a share of the questions to all tags."""
 
     report: Report
     asking: str
@@ -292,7 +301,7 @@ class _Progress:
     step: float
 
     def one_more(self) -> None:
-        """One more answer is there."""
+        """Count one more answer."""
         self.share += self.step
         self.report(min(1.0, self.share), asking=self.asking)
 
@@ -309,8 +318,8 @@ def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
     return {**own, **guard, **settings.gates}
 
 
-def _lines(paper: Paper) -> Iterable[str]:
-    """One line for each question, with all answers to it."""
-    for place, question in enumerate(paper.questions):
-        answers = {name: vars(given.answers[place]) for name, given in paper.answers.items()}
+def _lines(answered: AnsweredSet) -> Iterable[str]:
+    """One line of JSON for each question, with all answers to it."""
+    for place, question in enumerate(answered.questions):
+        answers = {name: vars(given.answers[place]) for name, given in answered.answers.items()}
         yield json.dumps({**asdict(question), "answers": answers}, ensure_ascii=False) + "\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from adapterd import config
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError, ConfigError
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.settling import SettleTracker
 from adapterd.feedback.watch import FolderWatch
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
@@ -82,7 +82,7 @@ class Session:
         self.store = Store(home.database, clock=clock)
         self.hint = threading.Event()
         self.runner = Runner(home, ended=self.hint.set, clock=clock)
-        self.patience = Patience()
+        self.settle_tracker = SettleTracker()
         self._seen = self._stamp()
         self._take_up(config.load(home))
         self._ticks = 0
@@ -158,7 +158,7 @@ class Session:
     def _ingest(self, name: str) -> bool:
         """Take in one model's feedback; returns whether files are still being written."""
         try:
-            report = ingest(self.store, self.home, name, self._inbox(name), patience=self.patience)
+            report = ingest(self.store, self.home, name, self._inbox(name), tracker=self.settle_tracker)
         except AdapterdError as exc:
             log.warning("%s: %s", name, exc, extra={"model": name})
             return False

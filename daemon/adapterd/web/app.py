@@ -1,4 +1,4 @@
-"""The application: three addresses, and what is looked at before a post is taken."""
+"""The ASGI application: its three routes, and the checks that a post has to pass before its body is read."""
 
 import asyncio
 from contextlib import aclosing
@@ -14,12 +14,13 @@ from starlette.routing import Route
 from adapterd import __version__
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.checks import shown
-from adapterd.web import replies as answers
-from adapterd.web.loopback import Gate, token_refusal
+from adapterd.web import replies
+from adapterd.web.auth import token_refusal
+from adapterd.web.loopback import LoopbackOnly
 from adapterd.web.openapi import description
-from adapterd.web.rate_limit import Bucket
-from adapterd.web.replies import Answer, Refusal, problem
-from adapterd.web.writer import Desk
+from adapterd.web.rate_limit import TokenBucket
+from adapterd.web.replies import JSONReply, Refusal, error_reply
+from adapterd.web.writer import Writer
 
 BODIES_AT_ONCE = 8
 """So many bodies are held in memory at a time; further posts wait."""
@@ -27,14 +28,14 @@ BODIES_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Api:
-    """The addresses. `max_body_bytes` limits what one post may hold."""
+    """The routes. `max_body_bytes` limits the body of a post."""
 
-    desk: Desk
+    writer: Writer
     token: str
-    bucket: Bucket
+    rate_limit: TokenBucket
     max_body_bytes: int
     port: int
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BODIES_AT_ONCE))
+    _body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BODIES_AT_ONCE))
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -45,41 +46,41 @@ class Api:
         ]
         app = Starlette(
             routes=routes,
-            middleware=[Middleware(Gate, port=self.port)],
+            middleware=[Middleware(LoopbackOnly, port=self.port)],
             exception_handlers={
-                Refusal: answers.of_refusal,
-                AdapterdError: answers.of_fault,
-                HTTPException: answers.of_route,
-                ClientDisconnect: answers.of_disconnection,
-                Exception: answers.of_mistake,
+                Refusal: replies.of_refusal,
+                AdapterdError: replies.of_fault,
+                HTTPException: replies.of_route,
+                ClientDisconnect: replies.of_disconnection,
+                Exception: replies.of_bug,
             },
         )
         app.router.redirect_slashes = False
         return app
 
-    async def feedback(self, request: Request) -> Answer:
-        """Take a post."""
+    async def feedback(self, request: Request) -> JSONReply:
+        """POST /v1/feedback: store the records of a post."""
         self._admit(request)
-        async with self._room:
-            posted = await self.desk.take(await self._body(request), _named(request))
-        return Answer(vars(posted), HTTPStatus.ACCEPTED)
+        async with self._body_slots:
+            posted = await self.writer.take(await self._body(request), _named(request))
+        return JSONReply(vars(posted), HTTPStatus.ACCEPTED)
 
-    async def health(self, _request: Request) -> Answer:
-        """Whether anybody is here."""
-        return Answer({"status": "ok", "version": __version__})
+    async def health(self, _request: Request) -> JSONReply:
+        """GET /healthz."""
+        return JSONReply({"status": "ok", "version": __version__})
 
-    async def openapi(self, _request: Request) -> Answer:
-        """What can be asked for."""
-        return Answer(description(self.port))
+    async def openapi(self, _request: Request) -> JSONReply:
+        """GET /openapi.json."""
+        return JSONReply(description(self.port))
 
     def _admit(self, request: Request) -> None:
-        """Let the post be read, or raise Refusal."""
+        """Raise Refusal for a post whose body is not to be read."""
         if refusal := token_refusal(request.headers, self.token):
             raise Refusal(refusal)
-        if wait_s := self.bucket.take():
+        if wait_s := self.rate_limit.take():
             headers = {"Retry-After": str(wait_s)}
             raise Refusal(
-                problem(
+                error_reply(
                     HTTPStatus.TOO_MANY_REQUESTS,
                     "too many posts in too short a time",
                     "wait as Retry-After says, or send several records in one post",
@@ -88,7 +89,7 @@ class Api:
             )
         if "transfer-encoding" in request.headers and "content-length" in request.headers:
             raise Refusal(
-                problem(
+                error_reply(
                     HTTPStatus.BAD_REQUEST,
                     "the request tells the length of its body in two ways",
                     "send Content-Length or Transfer-Encoding, not both",
@@ -96,7 +97,7 @@ class Api:
             )
         if not _is_json(request):
             raise Refusal(
-                problem(
+                error_reply(
                     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                     "the body must be plain JSON in UTF-8",
                     "send `Content-Type: application/json`",
@@ -115,8 +116,8 @@ class Api:
                     raise Refusal(self._too_large())
         return bytes(body)
 
-    def _too_large(self) -> Answer:
-        return problem(
+    def _too_large(self) -> JSONReply:
+        return error_reply(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"the body is larger than {self.max_body_bytes} bytes",
             "send several posts, put a file into the inbox, or raise http.max_body_mb in the configuration",

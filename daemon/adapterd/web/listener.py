@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from adapterd.web.protocol import MAX_CONNECTIONS, PatientProtocol
+from adapterd.web.protocol import MAX_CONNECTIONS, TimeoutProtocol
 
 KEEP_ALIVE_S = 5
 GRACE_S = 10
@@ -21,7 +21,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=PatientProtocol,
+                http=TimeoutProtocol,
                 loop="asyncio",
                 ws="none",
                 lifespan="off",

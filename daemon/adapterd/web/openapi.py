@@ -5,8 +5,8 @@ from typing import Any
 
 from adapterd import __version__
 from adapterd.config import MODEL_NAME
+from adapterd.feedback.formats import Schema, record_schemas
 from adapterd.web.post import MAX_RECORDS
-from adapterd.web.record_schema import Schema, record_schemas
 
 _CODES = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read: it is not JSON, not a post, or names no model of several.",

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from adapterd.errors import InputError, NotFoundError
 from adapterd.feedback import strict_json
 from adapterd.feedback.checks import shown
+from adapterd.feedback.formats import is_record
 
 MAX_RECORDS = 10_000
-_ASKS = ("conversations", "messages", "prompt", "instruction")
-"""A record has one of these fields at least, so that what has none and has `records` is a list of them."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Post:
 def read_post(body: bytes) -> Post:
     """The post in a body: a record, a list of records, or `{"model": …, "records": […]}`; raises InputError."""
     value = _decoded(body)
-    if isinstance(value, dict) and "records" in value and all(value.get(name) is None for name in _ASKS):
+    if isinstance(value, dict) and "records" in value and not is_record(value):
         return _envelope(value)
     return Post(value if isinstance(value, list) else [value], None)
 

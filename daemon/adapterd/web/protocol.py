@@ -1,7 +1,7 @@
-"""A connection that may take its time, but not for ever.
+"""uvicorn's HTTP protocol with time limits.
 
-uvicorn's own waits without end for a request that never ends and for a client that never reads, and says in plain text
-what is not HTTP. These three are changed; the rest is as it was.
+uvicorn's own waits without end for a request that never ends and for a client that never reads, and replies in plain
+text to what is not HTTP. These three are changed; the rest is as it was.
 """
 
 import asyncio
@@ -12,22 +12,23 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adapterd.web.replies import Answer, problem, too_busy
+from adapterd.web.replies import JSONReply, error_reply, too_busy
 
 MAX_CONNECTIONS = 64
-"""More than these are told so; more than twice as many are cut off, for every one holds a file of the daemon."""
+"""Connections beyond this number get a reply that says so; beyond twice the number they are closed without one, for
+each takes a file descriptor."""
 
 
-class PatientProtocol(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """One client's connection."""
 
-    patience_s = 30.0
-    """How long a request may take to arrive as a whole, and an answer to be taken."""
+    timeout_s = 30.0
+    """How long a request may take to arrive as a whole, and a reply to be read."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._request = _Limit(self.loop, self.patience_s, self._give_up)
-        self._answer = _Limit(self.loop, self.patience_s, lambda: self.transport.abort())
+        self._request = _Limit(self.loop, self.timeout_s, self._give_up)
+        self._reply = _Limit(self.loop, self.timeout_s, lambda: self.transport.abort())
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -42,7 +43,7 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._request.end()
-        self._answer.end()
+        self._reply.end()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
@@ -53,23 +54,25 @@ class PatientProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
         super().pause_writing()
-        self._answer.begin()
+        self._reply.begin()
 
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
-        self._answer.end()
+        self._reply.end()
 
     def shutdown(self) -> None:
-        """End: after the answer if the request has arrived, else at once."""
+        """End: after the reply if the request has arrived, else at once."""
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.abort()
         else:
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer what is not HTTP."""
-        self._refuse(problem(HTTPStatus.BAD_REQUEST, "the request is not HTTP as it should be", "use an HTTP client"))
+        """Reply to what is not HTTP."""
+        self._refuse(
+            error_reply(HTTPStatus.BAD_REQUEST, "the request is not HTTP as it should be", "use an HTTP client")
+        )
 
     def _watch_request(self) -> None:
         """The next request is due from when the last one has arrived and been answered."""
@@ -82,16 +85,16 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             self.transport.close()
         else:
-            self._refuse(problem(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time", "send it again"))
+            self._refuse(error_reply(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time", "send it again"))
 
-    def _refuse(self, answer: Answer) -> None:
-        """Answer in the place of the application, unless it has begun to, and close the connection."""
+    def _refuse(self, reply: JSONReply) -> None:
+        """Reply in the place of the application, unless it has begun to, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             if self.cycle:
-                self.cycle.disconnected = True  # else the application answers as well, which is an error by now
-            headers = [*answer.raw_headers, (b"connection", b"close")]
-            head = h11.Response(status_code=answer.status_code, headers=headers)
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.cycle.disconnected = True  # else the application replies as well, which is an error by now
+            headers = [*reply.raw_headers, (b"connection", b"close")]
+            head = h11.Response(status_code=reply.status_code, headers=headers)
+            for event in (head, h11.Data(data=bytes(reply.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

@@ -1,12 +1,12 @@
-"""How often something may be done: a bucket that fills steadily, from which every request takes one token."""
+"""Rate limiting by a token bucket."""
 
 import math
 import time
 from collections.abc import Callable
 
 
-class Bucket:
-    """Holds a minute's worth, which may be taken at once; then there is one more every 60 / `per_minute` seconds.
+class TokenBucket:
+    """A bucket of `per_minute` tokens, full at first; every 60 / `per_minute` seconds one is added until it is full.
 
     `clock` gives seconds and only goes forward.
     """
@@ -15,15 +15,15 @@ class Bucket:
         self._capacity = per_minute
         self._per_second = per_minute / 60
         self._clock = clock
-        self._held = float(per_minute)
+        self._tokens = float(per_minute)
         self._seen = clock()
 
     def take(self) -> int:
-        """Take one if there is one and return 0; else how many whole seconds to wait for it."""
+        """Take a token and return 0; if there is none, return how many whole seconds to wait for one."""
         now = self._clock()
-        self._held = min(self._capacity, self._held + (now - self._seen) * self._per_second)
+        self._tokens = min(self._capacity, self._tokens + (now - self._seen) * self._per_second)
         self._seen = now
-        if self._held >= 1:
-            self._held -= 1
+        if self._tokens >= 1:
+            self._tokens -= 1
             return 0
-        return math.ceil((1 - self._held) / self._per_second)
+        return math.ceil((1 - self._tokens) / self._per_second)

@@ -1,4 +1,4 @@
-"""What is answered: always JSON, and for every error a sentence and what to do about it."""
+"""Replies are always JSON; an error says what is wrong and what to do about it."""
 
 import json
 from collections.abc import Mapping
@@ -17,72 +17,76 @@ RETRY_AFTER_S = 5
 """When to try again what failed because the store was full, locked or away, or because too much was going on."""
 
 
-class Answer(JSONResponse):
-    """JSON in ASCII, so that no text that was sent to us, and is quoted, can break the answer to it."""
+class JSONReply(JSONResponse):
+    """JSON in ASCII, so that no text that was sent to us, and is quoted, can break the reply to it."""
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content).encode()
 
 
 class Refusal(Exception):  # noqa: N818
-    """Ends a request with an answer."""
+    """Ends a request with a reply."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, reply: JSONReply) -> None:
         super().__init__()
-        self.answer = answer
+        self.reply = reply
 
 
-def problem(
+def error_reply(
     status: HTTPStatus, error: str, hint: str = "", *, headers: Mapping[str, str] | None = None, **more: object
-) -> Answer:
-    """The answer for something that is wrong."""
-    return Answer({"error": error, "hint": hint, **more}, status, headers)
+) -> JSONReply:
+    """The reply to what cannot be done."""
+    return JSONReply({"error": error, "hint": hint, **more}, status, headers)
 
 
-def too_busy() -> Answer:
-    """The answer to a connection that is one too many."""
+def too_busy() -> JSONReply:
+    """The reply to a connection beyond `MAX_CONNECTIONS`."""
     headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "try again soon", headers=headers)
+    return error_reply(
+        HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "try again soon", headers=headers
+    )
 
 
-async def of_refusal(_request: Request, exc: Exception) -> Answer:
-    """The answer that a Refusal holds."""
+async def of_refusal(_request: Request, exc: Exception) -> JSONReply:
+    """The reply of a Refusal."""
     assert isinstance(exc, Refusal)
-    return exc.answer
+    return exc.reply
 
 
-async def of_fault(_request: Request, exc: Exception) -> Answer:
-    """The answer for one of our own errors."""
+async def of_fault(_request: Request, exc: Exception) -> JSONReply:
+    """The reply to one of our own errors."""
     assert isinstance(exc, AdapterdError)
     if isinstance(exc, FaultyRecordsError):
         faults = [asdict(fault) for fault in exc.faults]
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc), exc.hint, faults=faults)
+        return error_reply(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc), exc.hint, faults=faults)
     if isinstance(exc, InputError):
-        return problem(HTTPStatus.BAD_REQUEST, str(exc), exc.hint)
+        return error_reply(HTTPStatus.BAD_REQUEST, str(exc), exc.hint)
     if isinstance(exc, NotFoundError):
-        return problem(HTTPStatus.NOT_FOUND, str(exc), exc.hint)
+        return error_reply(HTTPStatus.NOT_FOUND, str(exc), exc.hint)
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(exc), exc.hint or "post it again later", headers=headers)
+    return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, str(exc), exc.hint or "post it again later", headers=headers)
 
 
-async def of_route(request: Request, exc: Exception) -> Answer:
-    """The answer where the path or its method does not exist."""
+async def of_route(request: Request, exc: Exception) -> JSONReply:
+    """The reply where the path or its method does not exist."""
     assert isinstance(exc, HTTPException)
     if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         error = f"{request.method[:20]} cannot be done here"
     else:
         error = "there is nothing at this address"
     hint = "POST /v1/feedback takes records; GET /openapi.json describes everything"
-    return problem(HTTPStatus(exc.status_code), error, hint, headers=exc.headers)
+    return error_reply(HTTPStatus(exc.status_code), error, hint, headers=exc.headers)
 
 
-async def of_disconnection(_request: Request, _exc: Exception) -> Answer:
-    """An answer that nobody reads any more."""
-    return problem(HTTPStatus.BAD_REQUEST, "the connection was closed before the body was there")
+async def of_disconnection(_request: Request, _exc: Exception) -> JSONReply:
+    """A reply that nobody reads any more: the client has gone."""
+    return error_reply(HTTPStatus.BAD_REQUEST, "the connection was closed before the body was there")
 
 
-async def of_mistake(_request: Request, _exc: Exception) -> Answer:
-    """The answer where we are at fault; what it was stands in the log."""
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "adapterd made a mistake; nothing was stored", "the daemon's log says more"
+async def of_bug(_request: Request, _exc: Exception) -> JSONReply:
+    """The reply to any other exception, which is a bug; the log has its traceback."""
+    return error_reply(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "this is a bug in adapterd; nothing was stored",
+        "details are in the daemon's log",
     )

@@ -56,7 +56,7 @@ class FeedbackServer:
         self._listener = ready.result()
 
     def stop(self) -> None:
-        """Answer what has arrived, and end; without effect if it does not run."""
+        """Reply to what has arrived, and end; without effect if it does not run."""
         if self._listener is not None and self._thread is not None:
             self._listener.stop()
             self._thread.join(STOP_TIMEOUT_S)
@@ -75,12 +75,12 @@ class FeedbackServer:
     def _run(self, listening: socket.socket, token: str, on_ready: "Callable[[Listener], object]") -> None:
         from adapterd.web.app import Api
         from adapterd.web.listener import Listener
-        from adapterd.web.rate_limit import Bucket
-        from adapterd.web.writer import Desk
+        from adapterd.web.rate_limit import TokenBucket
+        from adapterd.web.writer import Writer
 
-        with Desk(self._home.database, self._models) as desk:
-            bucket = Bucket(self._settings.requests_per_minute)
-            api = Api(desk, token, bucket, int(self._settings.max_body_mb * 1e6), self._port)
+        with Writer(self._home.database, self._models) as writer:
+            rate_limit = TokenBucket(self._settings.requests_per_minute)
+            api = Api(writer, token, rate_limit, int(self._settings.max_body_mb * 1e6), self._port)
             Listener(api.app(), on_ready).run(sockets=[listening])
 
 
@@ -93,11 +93,11 @@ def _bound(port: int) -> socket.socket:
         listening.listen()
     except OSError as exc:
         listening.close()
-        raise _why_not(port, exc) from exc
+        raise _bind_error(port, exc) from exc
     return listening
 
 
-def _why_not(port: int, exc: OSError) -> AdapterdError:
+def _bind_error(port: int, exc: OSError) -> AdapterdError:
     hint = "set http.port in the configuration to another one"
     if exc.errno == errno.EADDRINUSE:
         return BusyError(f"port {port} of {ADDRESS} is taken by another program", hint=hint)

@@ -1,4 +1,4 @@
-"""Where posts are stored: one thread with a connection of its own, so that waiting for the disk holds nobody up."""
+"""Posts are stored by one thread with a database connection of its own: the event loop never waits for the disk."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -11,13 +11,13 @@ from typing import Self
 from adapterd.intake.http_intake import Posted, take_posted
 from adapterd.store import Store
 from adapterd.web.post import MAX_RECORDS, chosen_model, read_post
-from adapterd.web.replies import Refusal, problem
+from adapterd.web.replies import Refusal, error_reply
 
 BUSY_TIMEOUT_MS = 5000
 """How long a post waits for others who write to the store; its sender waits as well."""
 
 
-class Desk:
+class Writer:
     """Reads and stores posts, one after the other. Raises StoreError if the store cannot be opened."""
 
     def __init__(self, database: Path, models: Callable[[], Collection[str]]) -> None:
@@ -43,7 +43,7 @@ class Desk:
         model = chosen_model([named, post.model], self._models())
         if len(post.records) > MAX_RECORDS:
             raise Refusal(
-                problem(
+                error_reply(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     f"a post may have {MAX_RECORDS} records, this one has {len(post.records)}",
                     "send several posts, or put a file into the inbox",

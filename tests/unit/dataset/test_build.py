@@ -36,7 +36,7 @@ RECORDS = [record(number, output="bad") for number in range(50)]
 
 def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> DatasetResult:
     options: dict[str, Any] = {
-        "frozen": (), "judged": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
+        "frozen": (), "evaluation_prompt_hashes": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
     }  # fmt: skip
     settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
     out.mkdir(exist_ok=True)
@@ -117,17 +117,17 @@ def test_the_newest_prompts_are_to_be_frozen(tmp_path: Path) -> None:
     assert json.loads(json.dumps(made.evaluation_cases)) == made.evaluation_cases
 
 
-def test_what_judges_is_in_no_file(tmp_path: Path) -> None:
+def test_evaluation_cases_are_in_no_training_file(tmp_path: Path) -> None:
     build(tmp_path)
     written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
     assert written == {each.content_hash for each in RECORDS[:40]}
 
 
-def test_what_a_frozen_set_judges_stays_out_when_more_arrives(tmp_path: Path) -> None:
+def test_cases_of_a_frozen_set_stay_out_when_more_arrives(tmp_path: Path) -> None:
     first = build(tmp_path / "first")
     frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
     more = [*RECORDS, *(record(number, output="bad") for number in range(50, 60)), record(49, correction="late")]
-    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen})
+    again = build(tmp_path / "again", more, frozen=frozen, evaluation_prompt_hashes={case.id for case in frozen})
     assert (again.evaluation_cases, again.evaluation_hash) == (first.evaluation_cases, first.evaluation_hash)
     assert again.held_out == 10
     written = {line["record"] for name in FILES for line in lines(tmp_path / "again" / name)}
@@ -136,7 +136,7 @@ def test_what_a_frozen_set_judges_stays_out_when_more_arrives(tmp_path: Path) ->
 
 def test_prompts_of_any_earlier_set_are_in_no_file(tmp_path: Path) -> None:
     judged = {RECORDS[0].prompt_hash, RECORDS[49].prompt_hash}
-    made = build(tmp_path, judged=judged)
+    made = build(tmp_path, evaluation_prompt_hashes=judged)
     written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
     assert not written & {RECORDS[0].content_hash, RECORDS[49].content_hash}
     assert not judged & {case["id"] for case in made.evaluation_cases}
@@ -163,7 +163,7 @@ def test_another_record_gives_another_hash(tmp_path: Path, changed: FeedbackReco
     assert build(tmp_path / "one").content_hash != build(tmp_path / "other", other).content_hash
 
 
-def test_what_judges_is_not_part_of_the_hash_of_what_is_trained_on(tmp_path: Path) -> None:
+def test_evaluation_cases_are_not_part_of_the_hash_of_the_training_data(tmp_path: Path) -> None:
     other = [*RECORDS[:49], replace(RECORDS[49], correction="another answer")]
     one, changed = build(tmp_path / "one"), build(tmp_path / "other", other)
     assert one.content_hash == changed.content_hash
@@ -232,12 +232,12 @@ def test_the_statistics_are_those_of_the_files(tmp_path: Path) -> None:
     assert made.train.prompt_max == max(line["prompt_tokens"] for line in written)
 
 
-def test_what_came_after_the_live_version_was_trained_counts_as_often_as_wanted(tmp_path: Path) -> None:
+def test_examples_newer_than_the_live_version_have_the_configured_weight(tmp_path: Path) -> None:
     def weights(old_records: int, new_weight: float) -> list[float]:
         settings = DatasetSettings(max_tokens=100, new_weight=new_weight)
         build_dataset(
-            RECORDS, settings, frozen=(), judged=set(), render=render, tokenizer=TOKENIZER, out=tmp_path,
-            old_records=old_records,
+            RECORDS, settings, frozen=(), evaluation_prompt_hashes=set(), render=render, tokenizer=TOKENIZER,
+            out=tmp_path, old_records=old_records,
         )  # fmt: skip
         return [line["weight"] for line in lines(tmp_path / "train.jsonl")]
 
@@ -338,7 +338,7 @@ LONG = Message(Role.USER, "x" * 300)
         ({"correction": "word " * 600}, "its answer has 2999 tokens, more than the 2048 to compare"),
     ],
 )
-def test_what_cannot_be_asked_or_measured_does_not_judge_and_is_named(
+def test_a_case_that_cannot_be_asked_or_measured_is_left_out_and_named(
     tmp_path: Path, odd: dict[str, Any], reason: str
 ) -> None:
     records = [*RECORDS[:49], replace(RECORDS[49], **odd)]
@@ -365,7 +365,9 @@ def test_how_many_of_the_newest_are_learned_is_told(tmp_path: Path) -> None:
     assert (first.newest, first.learned) == (2, 0), "those of the last day judge"
     frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]
     more = [*RECORDS, *(record(number) for number in range(100, 150))]
-    again = build(tmp_path / "again", more, frozen=frozen, judged={case.id for case in frozen}, old_records=50)
+    again = build(
+        tmp_path / "again", more, frozen=frozen, evaluation_prompt_hashes={case.id for case in frozen}, old_records=50
+    )
     assert again.newest == 50
     assert 45 <= again.learned <= 50
     assert again.notes[0] == f"learned {again.learned} of the 50 newest"

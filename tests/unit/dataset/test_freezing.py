@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from adapterd.chat import Message, Role
 from adapterd.dataset.examples import Example
 from adapterd.dataset.freezing import MOST_STRATA, Strategy, choose_cases
-from adapterd.dataset.split import MIN_EXAMPLES
+from adapterd.dataset.split import MIN_USABLE_PROMPTS
 from adapterd.errors import NotEnoughDataError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,11 +23,11 @@ def example(number: int, kind: str | None = None, completion: str = "a") -> Exam
     )  # fmt: skip
 
 
-KINDS = st.lists(st.sampled_from("abcde"), min_size=MIN_EXAMPLES, max_size=80)
+KINDS = st.lists(st.sampled_from("abcde"), min_size=MIN_USABLE_PROMPTS, max_size=80)
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-@given(KINDS, st.integers(MIN_EXAMPLES, 100))
+@given(KINDS, st.integers(MIN_USABLE_PROMPTS, 100))
 def test_as_many_as_are_wanted_or_there_newest_first_and_none_twice(
     strategy: Strategy, kinds: list[str], size: int
 ) -> None:
@@ -37,7 +37,7 @@ def test_as_many_as_are_wanted_or_there_newest_first_and_none_twice(
     assert numbers == sorted(set(numbers), reverse=True)
 
 
-@given(KINDS, st.integers(MIN_EXAMPLES, 100))
+@given(KINDS, st.integers(MIN_USABLE_PROMPTS, 100))
 def test_stratified_gives_every_kind_its_share_to_within_one(kinds: list[str], size: int) -> None:
     cases = choose_cases([example(n, kind) for n, kind in enumerate(kinds)], Strategy.STRATIFIED, size)
     chosen, all_ = Counter(kinds[int(case.id[1:])] for case in cases), Counter(kinds)
@@ -47,7 +47,7 @@ def test_stratified_gives_every_kind_its_share_to_within_one(kinds: list[str], s
 
 @given(KINDS)
 def test_of_each_kind_the_newest_are_taken(kinds: list[str]) -> None:
-    cases = choose_cases([example(n, kind) for n, kind in enumerate(kinds)], Strategy.STRATIFIED, MIN_EXAMPLES)
+    cases = choose_cases([example(n, kind) for n, kind in enumerate(kinds)], Strategy.STRATIFIED, MIN_USABLE_PROMPTS)
     chosen = {int(case.id[1:]) for case in cases}
     for kind in set(kinds):
         of_kind = [number for number, each in enumerate(kinds) if each == kind]
@@ -79,5 +79,7 @@ def test_several_answers_to_one_prompt_are_one_case_the_latest() -> None:
 
 
 def test_too_few_prompts_make_no_set() -> None:
-    with pytest.raises(NotEnoughDataError, match=f"there are {MIN_EXAMPLES - 1} prompts .*{MIN_EXAMPLES} are needed"):
-        choose_cases([example(n) for n in range(MIN_EXAMPLES - 1)], Strategy.TEMPORAL, 10)
+    with pytest.raises(
+        NotEnoughDataError, match=f"there are {MIN_USABLE_PROMPTS - 1} prompts .*{MIN_USABLE_PROMPTS} are needed"
+    ):
+        choose_cases([example(n) for n in range(MIN_USABLE_PROMPTS - 1)], Strategy.TEMPORAL, 10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from adapterd.chat import Message, Prompt, Role
-from adapterd.dataset.near_duplicates import ALIKE, nearly_among
+from adapterd.dataset.near_duplicates import ALIKE, near_duplicates_of
 from adapterd.demo.newsroom import items
 
 INSTRUCTION = "Read the article and answer with one JSON object that has the fields topic, people and places. " * 3
@@ -34,38 +34,38 @@ OTHERS = [prompt(" ".join(article(seed))) for seed in range(100, 130)]
 @pytest.mark.parametrize(("places", "found"), [(0, True), (1, True), (2, True), (15, False), (30, False)])
 def test_an_article_that_was_changed_a_little_is_nearly_the_same(places: int, found: bool) -> None:
     near = prompt(" ".join(changed(article(1), places)))
-    assert nearly_among([near], [*OTHERS, prompt(" ".join(article(1)))]) == [found]
+    assert near_duplicates_of([near], [*OTHERS, prompt(" ".join(article(1)))]) == [found]
 
 
 def test_case_and_punctuation_do_not_matter() -> None:
     text = " ".join(article(1))
-    assert nearly_among([prompt(text.upper().replace(" ", ", "))], [*OTHERS, prompt(text)]) == [True]
+    assert near_duplicates_of([prompt(text.upper().replace(" ", ", "))], [*OTHERS, prompt(text)]) == [True]
 
 
 def test_a_long_instruction_that_all_share_makes_none_the_same() -> None:
     mine = [prompt(" ".join(article(seed))) for seed in range(30)]
-    assert nearly_among(mine, OTHERS) == [False] * 30
+    assert near_duplicates_of(mine, OTHERS) == [False] * 30
 
 
 def test_articles_of_the_same_newsroom_are_told_apart() -> None:
     """They are all built of the same few hundred words."""
     made = [prompt(item.prompt, "") for item in items(340, seed=1)]
-    assert sum(nearly_among(made[:300], made[300:])) <= 3
+    assert sum(near_duplicates_of(made[:300], made[300:])) <= 3
 
 
 @pytest.mark.parametrize("mark", [".", "?", " !", "…", "。"])
 def test_short_prompts_that_differ_by_a_mark_are_nearly_the_same(mark: str) -> None:
-    assert nearly_among([prompt(f"who met{mark}", "")], [prompt("who met", "")]) == [True]
+    assert near_duplicates_of([prompt(f"who met{mark}", "")], [prompt("who met", "")]) == [True]
 
 
 @pytest.mark.parametrize(("one", "other"), [("What is 5 + 2?", "What is 5 - 2?"), ("is a < b", "is a > b")])
 def test_a_sign_of_a_formula_is_more_than_a_mark(one: str, other: str) -> None:
-    assert nearly_among([prompt(one, "")], [prompt(other, "")]) == [False]
+    assert near_duplicates_of([prompt(one, "")], [prompt(other, "")]) == [False]
 
 
 def test_nothing_is_among_nothing() -> None:
-    assert nearly_among([], OTHERS) == []
-    assert nearly_among(OTHERS[:2], []) == [False, False]
+    assert near_duplicates_of([], OTHERS) == []
+    assert near_duplicates_of(OTHERS[:2], []) == [False, False]
 
 
 # Templates: what was made from one is alike, and yet asks different things.
@@ -127,18 +127,18 @@ WORLDS = {
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("unequal", [False, True])
-def test_what_was_made_from_templates_is_told_apart(world: str, unequal: bool) -> None:
+def test_prompts_made_from_templates_are_told_apart(world: str, unequal: bool) -> None:
     """Before, of 300 prompts from five templates four were left."""
     for count in (1, 2, 3, 4, 5, 6, 8, 12, 20):
         made = [joined(each) for each in Templates(count, *WORLDS[world], unequal=unequal).prompts(300)]
-        assert sum(nearly_among(made[:240], made[240:])) <= 0.01 * 240, count
+        assert sum(near_duplicates_of(made[:240], made[240:])) <= 0.01 * 240, count
 
 
 @pytest.mark.parametrize("instruction", [100, 500])
 def test_templates_behind_a_shared_instruction_are_told_apart(instruction: int) -> None:
     templates = Templates(20, *WORLDS["medium"], unequal=True, instruction=instruction)
     made = [joined(each) for each in templates.prompts(300)]
-    assert sum(nearly_among(made[:240], made[240:])) <= 0.01 * 240
+    assert sum(near_duplicates_of(made[:240], made[240:])) <= 0.01 * 240
 
 
 @pytest.mark.parametrize("world", ["medium", "long", "names", "articles"])
@@ -152,7 +152,7 @@ def test_a_change_of_one_word_is_found_inside_a_template(world: str, count: int)
         long = [piece for piece in pieces if len(piece) > 10]
         piece = long[0] if long else rng.choice([piece for piece in pieces if piece[0][0] == "t"])
         piece[len(piece) // 2] = f"other{rng.randrange(10**6)}"
-    found = nearly_among([joined(each) for each in twins + made[:240]], [joined(each) for each in made[240:]])
+    found = near_duplicates_of([joined(each) for each in twins + made[:240]], [joined(each) for each in made[240:]])
     assert sum(found[:60]) >= 0.95 * 60
 
 
@@ -174,7 +174,7 @@ def test_a_change_of_one_word_is_found_in_an_article_however_many_versions_there
         version[rng.randrange(60)] = f"other{rng.randrange(10**6)}"
     others = [natural(rng, 60) for _ in range(100)]
     made = [prompt(" ".join(front + each), "") for each in versions + others]
-    found = nearly_among(made, [prompt(" ".join(front + each), "") for each in articles])
+    found = near_duplicates_of(made, [prompt(" ".join(front + each), "") for each in articles])
     assert sum(found[: len(versions)]) >= 0.95 * len(versions)
     assert sum(found[len(versions) :]) <= 0.01 * len(others)
 
@@ -188,7 +188,7 @@ def test_a_change_of_one_word_is_found_where_no_spaces_are_between_words(length:
     texts = ["".join(rng.choices(CHARACTERS, k=length)) for _ in range(160)]
     changed = [f"{text[: length // 2]}{''.join(rng.sample(CHARACTERS, 2))}{text[length // 2 + 2 :]}" for text in texts]
     asked = [prompt(f"总结：{text}", "") for text in (*changed[:60], *texts[60:])]
-    found = nearly_among(asked, [prompt(f"总结：{text}", "") for text in texts[:60]])
+    found = near_duplicates_of(asked, [prompt(f"总结：{text}", "") for text in texts[:60]])
     assert sum(found[:60]) >= 0.95 * 60
     assert sum(found[60:]) == 0
 
@@ -203,7 +203,7 @@ def test_every_pair_above_the_threshold_is_found() -> None:
     alike = [
         len(shingles(one) & shingles(other)) / len(shingles(one) | shingles(other)) >= ALIKE for one, other in pairs
     ]
-    found = nearly_among([prompt(" ".join(b), "") for _, b in pairs], [prompt(" ".join(a), "") for a, _ in pairs])
+    found = near_duplicates_of([prompt(" ".join(b), "") for _, b in pairs], [prompt(" ".join(a), "") for a, _ in pairs])
     assert sum(alike) > 100
     assert all(near for near, is_alike in zip(found, alike, strict=True) if is_alike)
 

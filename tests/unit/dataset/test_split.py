@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
 from adapterd.dataset.examples import Example, PreferencePair
-from adapterd.dataset.split import MIN_EXAMPLES, EvaluationCase, Split, content_hash, split, split_pairs
+from adapterd.dataset.split import MIN_USABLE_PROMPTS, EvaluationCase, Split, content_hash, split, split_pairs
 from adapterd.errors import NotEnoughDataError, StageError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,12 +37,12 @@ def distinct(count: int, first: int = 0) -> list[Example]:
 
 def divide(examples: Sequence[Example], chosen: DatasetSettings = DEFAULTS) -> Split:
     """The first split, before anything is frozen."""
-    return split(examples, chosen, frozen=(), judged=set())
+    return split(examples, chosen, frozen=(), evaluation_prompt_hashes=set())
 
 
 def divide_again(examples: Sequence[Example], sets: Split, chosen: DatasetSettings = DEFAULTS) -> Split:
     """A later split, when the evaluation set of an earlier one is in force."""
-    return split(examples, chosen, frozen=sets.evaluation, judged=judged_by(sets))
+    return split(examples, chosen, frozen=sets.evaluation, evaluation_prompt_hashes=judged_by(sets))
 
 
 def judged_by(sets: Split) -> set[str]:
@@ -64,7 +64,7 @@ FEEDBACK = st.lists(  # some prompts get several answers, no two of them at the 
     unique_by=lambda each: each.created_at,
     max_size=60,
 )
-ENOUGH = FEEDBACK.map(lambda some: distinct(MIN_EXAMPLES, first=20_000) + some)
+ENOUGH = FEEDBACK.map(lambda some: distinct(MIN_USABLE_PROMPTS, first=20_000) + some)
 
 
 @given(ENOUGH, SETTINGS)
@@ -128,7 +128,7 @@ def test_a_frozen_set_stays_as_it_is_when_more_arrives(
 ) -> None:
     sets = divide(examples, chosen)
     judged = judged_by(sets)
-    assume(len(prompts(examples + more) - judged) >= MIN_EXAMPLES)
+    assume(len(prompts(examples + more) - judged) >= MIN_USABLE_PROMPTS)
     again = divide_again(examples + more, sets, later)
     assert again.evaluation == sets.evaluation
     assert prompts(again.train + again.validation) == prompts(examples + more) - judged
@@ -140,11 +140,11 @@ def test_a_frozen_set_stays_as_it_is_when_more_arrives(
 
 
 @given(ENOUGH, st.sets(st.integers(0, 25), max_size=20), SETTINGS)
-def test_what_any_earlier_set_judged_is_in_no_new_set(
+def test_prompts_of_any_earlier_evaluation_set_are_in_no_new_set(
     examples: list[Example], earlier: set[int], chosen: DatasetSettings
 ) -> None:
     judged = {f"p{number}" for number in earlier}
-    sets = split(examples, chosen, frozen=(), judged=judged)
+    sets = split(examples, chosen, frozen=(), evaluation_prompt_hashes=judged)
     assert not judged & (prompts(sets.train + sets.validation) | judged_by(sets))
     assert sets.held_out == len(judged & prompts(examples))
 
@@ -189,7 +189,7 @@ def test_a_case_has_all_that_judging_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    "examples", [[], distinct(MIN_EXAMPLES - 1), [example(0, minute) for minute in range(100)]], ids=len
+    "examples", [[], distinct(MIN_USABLE_PROMPTS - 1), [example(0, minute) for minute in range(100)]], ids=len
 )
 def test_too_few_distinct_prompts_are_an_error_that_counts_them(examples: list[Example]) -> None:
     found = len(prompts(examples))
@@ -198,12 +198,12 @@ def test_too_few_distinct_prompts_are_an_error_that_counts_them(examples: list[E
 
 
 def test_just_enough_are_enough() -> None:
-    assert divide(distinct(MIN_EXAMPLES)).train
+    assert divide(distinct(MIN_USABLE_PROMPTS)).train
 
 
 def test_judged_prompts_do_not_count_as_enough() -> None:
     with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
-        split(distinct(MIN_EXAMPLES), DEFAULTS, frozen=(), judged={"p3"})
+        split(distinct(MIN_USABLE_PROMPTS), DEFAULTS, frozen=(), evaluation_prompt_hashes={"p3"})
 
 
 def of_sources(sources: Sequence[str | None], first: int = 0) -> list[Example]:
@@ -224,7 +224,7 @@ def test_no_source_of_a_frozen_case_is_trained_on() -> None:
     assert (sets.same_source, sets.shared_sources) == (0, [])
 
 
-def test_what_comes_later_of_a_source_that_judges_is_left_out_and_counted() -> None:
+def test_later_examples_of_an_evaluated_source_are_left_out_and_counted() -> None:
     sets = divide(of_sources([f"article {number // 4}" for number in range(300)]))
     judging = next(case.source_id for case in sets.evaluation)
     everything = of_sources([f"article {number // 4}" for number in range(300)]) + of_sources([judging] * 3, first=900)
@@ -242,7 +242,7 @@ def test_a_source_that_is_too_large_to_be_left_out_is_named() -> None:
 
 def test_a_prompt_that_cannot_be_asked_does_not_judge_and_is_learned() -> None:
     sets = split(
-        distinct(50), DEFAULTS, frozen=(), judged=set(),
+        distinct(50), DEFAULTS, frozen=(), evaluation_prompt_hashes=set(),
         unaskable=lambda each: "too long" if each.prompt_hash in ("p49", "p45") else "",
     )  # fmt: skip
     assert [str(each) for each in sets.unaskable] == [
@@ -252,17 +252,23 @@ def test_a_prompt_that_cannot_be_asked_does_not_judge_and_is_learned() -> None:
     assert {"p49", "p45"} <= prompts(sets.train + sets.validation)
 
 
-def test_what_cannot_be_used_is_nowhere_and_named() -> None:
+def test_an_unusable_example_is_in_no_set_and_named() -> None:
     sets = split(
-        distinct(50), DEFAULTS, frozen=(), judged=set(), unusable=lambda each: "odd" * (each.prompt_hash == "p49")
+        distinct(50),
+        DEFAULTS,
+        frozen=(),
+        evaluation_prompt_hashes=set(),
+        unusable=lambda each: "odd" * (each.prompt_hash == "p49"),
     )
     assert [each.reason for each in sets.unusable] == ["odd"]
     assert "p49" not in prompts(sets.train + sets.validation) | judged_by(sets)
 
 
 def test_if_nothing_can_be_asked_the_first_reasons_are_told() -> None:
-    with pytest.raises(NotEnoughDataError, match=r"no example can judge a version; left out: 50 \(record .* too long"):
-        split(distinct(50), DEFAULTS, frozen=(), judged=set(), unaskable=lambda _: "too long")
+    with pytest.raises(
+        NotEnoughDataError, match=r"no example can be an evaluation case; left out: 50 \(record .* too long"
+    ):
+        split(distinct(50), DEFAULTS, frozen=(), evaluation_prompt_hashes=set(), unaskable=lambda _: "too long")
 
 
 def like_cases(count: int) -> list[Example]:
@@ -287,11 +293,11 @@ def test_a_few_that_are_nearly_the_same_are_left_out() -> None:
     assert (sets.near_duplicates, len(sets.train) + len(sets.validation)) == (10, 78)
 
 
-def test_what_is_nearly_a_prompt_of_an_older_set_is_not_trained_on() -> None:
+def test_near_duplicates_of_an_older_set_are_not_trained_on() -> None:
     examples = like_cases(10)
     older = {each.prompt_hash for each in examples[100:]}
     newer = [replace(each, messages=(Message(Role.USER, f"else {each.prompt_hash}"),)) for each in distinct(50, 500)]
-    sets = split(examples + newer, DEFAULTS, frozen=[], judged=older)
+    sets = split(examples + newer, DEFAULTS, frozen=[], evaluation_prompt_hashes=older)
     assert sets.near_duplicates == 10
 
 

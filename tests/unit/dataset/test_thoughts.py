@@ -153,7 +153,7 @@ def test_a_long_text_is_looked_through_once() -> None:
     assert thought_and_answer(text).answer == text
 
 
-def test_what_does_not_close_its_thought_delivers_nothing() -> None:
+def test_an_answer_that_does_not_close_its_thought_delivers_nothing() -> None:
     assert after_opened_thought("assistant\n<think>\n", "why? Because.") == ""
     assert after_opened_thought("assistant\n<think>\n", "why?</think>\n\nBecause.") == "Because."
     assert after_opened_thought("assistant\n", "Because.") == "Because."

@@ -45,7 +45,7 @@ def chosen(arrivals: list[Arrival]) -> set[str]:
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 @pytest.mark.parametrize(("first", "each"), [(300, 50), (600, 50), (1000, 50), (300, 10), (20, 10)])
-def test_what_came_last_night_is_learned(first: int, each: int, source: Source) -> None:
+def test_last_nights_examples_are_trained_on(first: int, each: int, source: Source) -> None:
     known: list[Arrival] = []
     for coming in nights(first, each, source):
         known += coming
@@ -57,7 +57,7 @@ def test_what_came_last_night_is_learned(first: int, each: int, source: Source) 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 @pytest.mark.parametrize(("first", "each"), [(300, 50), (1000, 50), (300, 10)])
-def test_what_was_learned_never_validates_later(first: int, each: int, source: Source) -> None:
+def test_trained_examples_never_validate_later(first: int, each: int, source: Source) -> None:
     known: list[Arrival] = []
     learned: set[str] = set()
     for coming in nights(first, each, source):
@@ -88,7 +88,7 @@ def test_where_all_sources_are_too_large_single_prompts_validate(name: str) -> N
     assert 10 <= len(chosen(known)) <= 15
 
 
-def test_it_does_not_depend_on_the_order_in_which_they_are_read() -> None:
+def test_the_sample_does_not_depend_on_the_order_of_reading() -> None:
     known = [each for coming in nights(100, 20, SOURCES["four of a source"]) for each in coming]
     shuffled = random.Random(1).sample(known, len(known))
     assert chosen(shuffled) == chosen(known)

@@ -14,7 +14,7 @@ from adapterd.evaluation.metrics.catalogue import baselines, metrics_for
 from adapterd.evaluation.metrics.consistency import consistency, together
 from adapterd.evaluation.metrics.guard import guard_items, passes
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_values import INVALID, parse_json
+from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json
 from adapterd.evaluation.metrics.metric import Better
 from tests.unit.evaluation.asking import answer, question
 

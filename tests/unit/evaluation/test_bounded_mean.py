@@ -120,7 +120,7 @@ def test_as_many_values_as_are_said_to_be_needed_prove_it_four_times_of_five(nam
     assert share(math.ceil(needed * 1.2) + 1) > power - 0.02
 
 
-def test_what_does_not_show_is_proven_by_no_number() -> None:
+def test_a_gain_that_does_not_show_is_proven_by_no_number_of_values() -> None:
     assert BoundedMean(np.array([0.1, -0.1])).needed(ALPHA, 0.8) is None
     assert BoundedMean(np.full(10, -0.2)).needed(ALPHA, 0.8) is None
 

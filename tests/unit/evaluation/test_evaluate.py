@@ -9,7 +9,7 @@ import pytest
 from adapterd.chat import Answer, Message
 from adapterd.errors import RuntimeUnavailableError, StageError
 from adapterd.evaluation.evaluate import Answers, ask_all, measure, score
-from adapterd.evaluation.metrics.json_metrics import EXACT
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT
 from adapterd.evaluation.metrics.text_metrics import SOURCE_HIT, TOKEN_F1, rouge_metrics
 from tests.unit.evaluation.asking import answer, question
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from adapterd.config import GateRule
 from adapterd.evaluation.gates import (
     Measured,
-    answers_are_complete,
-    answers_differ,
-    is_another_file,
-    is_kept,
+    canary_gate,
+    completeness_gate,
+    distinct_file_gate,
     judge,
+    retention_gate,
 )
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit, mean_of, share_of
 from adapterd.evaluation.statistics import Paired, compare
-from adapterd.evaluation.verdict import Decision, Outcome, Verdict
+from adapterd.evaluation.verdict import Decision, GateOutcome, Verdict
 
 VALID = share_of("valid", "", lambda *_: True)
 SCORE = mean_of("score", "", lambda *_: 0.0)
@@ -62,7 +62,7 @@ def test_a_clear_fall_is_held_and_the_sentence_says_which() -> None:
     assert verdict.reason == "held: valid goes from 0.950 (live) to 0.600, which is worse"
 
 
-def test_what_is_nearly_the_same_is_not_proven() -> None:
+def test_a_candidate_that_is_nearly_the_same_is_not_proven() -> None:
     verdict = judged(measured(VALID, share(100, 61), live=share(100, 60), base=share(100, 60)))
     assert verdict.decision is Decision.NOT_PROVEN
     assert "on 100 unseen cases valid 0.600 → 0.610 is not better than live beyond chance" in verdict.reason
@@ -105,14 +105,14 @@ def test_where_less_is_better_more_is_worse() -> None:
 @pytest.mark.parametrize(
     ("rule", "outcome", "sentence"),
     [
-        (GateRule(min=0.9), Outcome.PASSED, "valid is 0.900, at least 0.9 is asked for"),
-        (GateRule(min=0.95), Outcome.FAILED, "valid is 0.900, at least 0.95 is asked for"),
-        (GateRule(max=0.5), Outcome.FAILED, "valid is 0.900, at most 0.5 is asked for"),
-        (GateRule(min_gain=0.3), Outcome.PASSED, "valid gains 0.400 on base, 0.3 is asked for"),
-        (GateRule(min_gain=0.5), Outcome.FAILED, "valid gains 0.400 on base, 0.5 is asked for"),
+        (GateRule(min=0.9), GateOutcome.PASSED, "valid is 0.900, at least 0.9 is asked for"),
+        (GateRule(min=0.95), GateOutcome.FAILED, "valid is 0.900, at least 0.95 is asked for"),
+        (GateRule(max=0.5), GateOutcome.FAILED, "valid is 0.900, at most 0.5 is asked for"),
+        (GateRule(min_gain=0.3), GateOutcome.PASSED, "valid gains 0.400 on base, 0.3 is asked for"),
+        (GateRule(min_gain=0.5), GateOutcome.FAILED, "valid gains 0.400 on base, 0.5 is asked for"),
     ],
 )
-def test_targets(rule: GateRule, outcome: Outcome, sentence: str) -> None:
+def test_targets(rule: GateRule, outcome: GateOutcome, sentence: str) -> None:
     verdict = judged(measured(VALID, share(100, 90), live=share(100, 80), base=share(100, 50)), rule=rule)
     assert [(finding.outcome, finding.sentence) for finding in verdict.findings] == [(outcome, sentence)]
 
@@ -144,7 +144,7 @@ def test_where_no_improvement_is_asked_for_the_same_will_do() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31))
-def test_what_is_promoted_is_better_and_what_is_held_is_worse(seed: int) -> None:
+def test_promoted_candidates_are_better_and_held_ones_worse(seed: int) -> None:
     random = np.random.default_rng(seed)
     ours, theirs = (random.random(60) < random.random() for _ in range(2))
     verdict = judged(measured(VALID, ours.astype(float).tolist(), live=theirs.astype(float).tolist()))
@@ -224,7 +224,7 @@ def of_sources(metric: Metric, ours: Any, theirs: Any, sources: Any) -> Measured
 ONE_LARGE_SOURCE = np.r_[np.zeros(90), np.arange(1, 11)]
 
 
-def test_what_is_worse_on_most_cases_is_not_promoted_for_its_many_small_sources() -> None:
+def test_a_candidate_worse_on_most_cases_is_not_promoted_for_its_many_small_sources() -> None:
     ours, theirs = np.r_[np.full(90, 0.2), np.ones(10)], np.r_[np.full(90, 0.6), np.full(10, 0.4)]
     verdict = judge([of_sources(SCORE, ours, theirs, ONE_LARGE_SOURCE)], {"score": CRITICAL}, primary="score")
     assert verdict.decision is not Decision.PROMOTE
@@ -269,7 +269,7 @@ def test_too_few_units_are_said_to_prove_nothing() -> None:
     assert "fewer than 5 sources prove nothing" in reason
 
 
-def test_what_can_be_proven_is_the_same_for_metrics_of_which_less_is_better() -> None:
+def test_the_provable_gain_is_the_same_for_metrics_of_which_less_is_better() -> None:
     upwards = measured(VALID, share(100, 3), live=share(100, 0)).against["live"]
     downwards = measured(LEAKS, share(100, 0), live=share(100, 3)).against["live"]
     assert upwards.provable_gain(1) == downwards.provable_gain(-1)
@@ -322,8 +322,8 @@ LONG = "an answer that is long enough to be shortened by a lot"
 
 
 def test_answers_that_arrive_empty_are_counted_and_stop_the_candidate() -> None:
-    finding = answers_are_complete([("", LONG, LONG)] * 31 + [(LONG, LONG, LONG)] * 9)
-    assert finding.outcome is Outcome.FAILED
+    finding = completeness_gate([("", LONG, LONG)] * 31 + [(LONG, LONG, LONG)] * 9)
+    assert finding.outcome is GateOutcome.FAILED
     assert finding.sentence.startswith("31 of 40 answers are empty where one is expected")
 
 
@@ -338,37 +338,38 @@ def test_answers_that_arrive_empty_are_counted_and_stop_the_candidate() -> None:
     ],
 )
 def test_answers_that_are_as_complete_as_before_do_not_stop_it(answers: list[tuple[str, str, str]]) -> None:
-    assert answers_are_complete(answers).outcome is Outcome.PASSED
+    assert completeness_gate(answers).outcome is GateOutcome.PASSED
 
 
 def test_answers_far_shorter_than_live_s_and_the_reference_stop_the_candidate() -> None:
-    assert answers_are_complete([("So", LONG, LONG)] * 10).outcome is Outcome.FAILED
+    assert completeness_gate([("So", LONG, LONG)] * 10).outcome is GateOutcome.FAILED
 
 
 # What is found elsewhere.
 
 
 def test_a_candidate_that_is_the_very_file_of_another_is_held() -> None:
-    finding = is_another_file("d1", {"live": "d1", "base": "d0"})
-    verdict = judge([measured(VALID, share(100, 95), live=share(100, 60))], {"valid": CRITICAL}, beside=[finding])
+    finding = distinct_file_gate("d1", {"live": "d1", "base": "d0"})
+    better = measured(VALID, share(100, 95), live=share(100, 60))
+    verdict = judge([better], {"valid": CRITICAL}, extra_findings=[finding])
     assert verdict.decision is Decision.HOLD
     assert verdict.reason == "held: the candidate is the same as live, byte for byte; the adapter left no trace"
-    assert is_another_file("d2", {"live": "d1", "base": "d0"}).outcome is Outcome.PASSED
+    assert distinct_file_gate("d2", {"live": "d1", "base": "d0"}).outcome is GateOutcome.PASSED
 
 
 @pytest.mark.parametrize(
     ("kept", "least", "outcome"),
     [
-        (0.45, 0.9, Outcome.FAILED),
-        (0.9, 0.9, Outcome.PASSED),
-        (None, 0.9, Outcome.PASSED),
-        (-0.12, 0.0, Outcome.FAILED),
+        (0.45, 0.9, GateOutcome.FAILED),
+        (0.9, 0.9, GateOutcome.PASSED),
+        (None, 0.9, GateOutcome.PASSED),
+        (-0.12, 0.0, GateOutcome.FAILED),
     ],
 )
-def test_enough_of_the_adapter_has_to_be_left(kept: float | None, least: float, outcome: Outcome) -> None:
-    finding = is_kept(kept, least)
+def test_enough_of_the_adapter_has_to_be_left(kept: float | None, least: float, outcome: GateOutcome) -> None:
+    finding = retention_gate(kept, least)
     assert finding.outcome is outcome
-    if outcome is Outcome.FAILED:
+    if outcome is GateOutcome.FAILED:
         text = (
             f"the merged file keeps {kept:.1%} of what the adapter does, and merging.min_retention asks for {least:.1%}"
         )
@@ -376,9 +377,9 @@ def test_enough_of_the_adapter_has_to_be_left(kept: float | None, least: float, 
 
 
 def test_where_the_base_is_wrong_something_has_to_change() -> None:
-    assert answers_differ([("a", "a"), ("b", "b")]).outcome is Outcome.FAILED
-    assert answers_differ([("a", "a"), ("b", "c")]).outcome is Outcome.PASSED
-    assert answers_differ([]).outcome is Outcome.PASSED
+    assert canary_gate([("a", "a"), ("b", "b")]).outcome is GateOutcome.FAILED
+    assert canary_gate([("a", "a"), ("b", "c")]).outcome is GateOutcome.PASSED
+    assert canary_gate([]).outcome is GateOutcome.PASSED
 
 
 def test_a_gate_for_a_metric_that_there_is_not_stays_shut() -> None:

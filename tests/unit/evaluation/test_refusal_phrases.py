@@ -99,7 +99,7 @@ def test_a_refusal_is_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ANSWERS)
-def test_what_answers_is_no_refusal(text: str) -> None:
+def test_an_answer_is_no_refusal(text: str) -> None:
     assert not refuses(text)
 
 

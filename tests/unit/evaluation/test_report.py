@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.page import Material, render
 
@@ -19,7 +20,9 @@ CHARTS: dict[str, Callable[[], str]] = {
     "heat_map": lambda: charts.heat_map(SHARES, "Heat"),
     "calibration": lambda: charts.calibration({"candidate": [(0.2, 0.1, 3), (0.9, 1.0, 7)]}, "Calibration"),
     "curves": lambda: charts.curves({"training": [(1, 2.0), (2, 1.0)], "validation": []}, "Learning", "step", "loss"),
-    "scatter": lambda: charts.scatter({"candidate": [("city", 0.5, 0.6)], "base": []}, "Precision and recall"),
+    "scatter": lambda: charts.scatter(
+        {"candidate": [("city", 0.5, 0.6)], "base": []}, "Precision and recall", ("recall", "precision")
+    ),
 }
 every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
 
@@ -78,7 +81,7 @@ MATERIAL = Material(
             "merging": {"retention": {"kept": 0.991, "top1": 0.98, "by_type": {}}},
         },
     },
-    judged={
+    result={
         "decision": "hold", "reason": "held: token_f1 goes from 0.900 (live) to 0.400, which is worse beyond doubt",
         "findings": [{"metric": "token_f1", "rule": "not worse", "outcome": "failed", "sentence": "it is worse"}],
         "scores": {"candidate": scores(token_f1=0.4, exact=0.5), "live": scores(token_f1=0.9, exact=0.5),
@@ -88,9 +91,7 @@ MATERIAL = Material(
         "evaluation_hash": "12" * 32,
     },
     cases=[case("one", "bad", "right", "x"), case("two", "right", "right", "")],
-    metrics={
-        name: {"definition": f"what {name} is", "unit": "share", "better": "higher"} for name in ("token_f1", "exact")
-    },
+    metrics={name: Metric(name, f"what {name} is", lambda *_: None) for name in ("token_f1", "exact")},
     by_case={"token_f1": {"candidate": [0.1, 1.0], "live": [1.0, 1.0], "base": [0.0, None]}},
     curve=[{"step": 0, "loss": None, "validation_loss": 1.0}, {"step": 1, "loss": 0.9, "validation_loss": None}],
 )  # fmt: skip
@@ -125,9 +126,9 @@ def test_no_two_things_on_the_page_have_the_same_id(page: str) -> None:
 
 
 def test_before_the_first_promotion_the_base_is_what_it_is_compared_with() -> None:
-    scores_of = {name: MATERIAL.judged["scores"][name] for name in ("candidate", "base")}
-    judged = {**MATERIAL.judged, "scores": scores_of}
-    page = render(Material(**{**vars(MATERIAL), "judged": judged}))
+    scores_of = {name: MATERIAL.result["scores"][name] for name in ("candidate", "base")}
+    result = {**MATERIAL.result, "scores": scores_of}
+    page = render(Material(**{**vars(MATERIAL), "result": result}))
     assert "difference to base" in page
     assert "+0.300 [+0.200, +0.400]" in page
 

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adapterd.evaluation.metrics.chart import ERRORS, F1, PRECISION_AND_RECALL
+from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.report import charts, page
 from adapterd.evaluation.report.page import Material, render
 from tests.support.foreign_text import HOSTILE, acts
@@ -95,7 +97,8 @@ def material(name: str, text: str) -> Material:
         "answers": dict.fromkeys(subjects, answer),
     }  # fmt: skip
     measured = {"difference": -0.5, "interval": {"low": -0.6, "high": -0.4}, "p": 0.04, "d": 0.3}
-    about = {"definition": text, "unit": "share", "better": "higher"}
+    recall, precision = (PRECISION_AND_RECALL.place(name, axis) for axis in ("recall", "precision"))
+    places = (None, F1.place(name), recall, precision, ERRORS.place(name))
     values = {"candidate": [0.1, 1.0], "live": [1.0, 2.0], "base": [0.0, None]}
     return Material(
         model=name, version=name, state=text,
@@ -108,7 +111,7 @@ def material(name: str, text: str) -> Material:
                 "merging": {"retention": {"kept": 0.9, "top1": 0.9, "by_type": {name: 0.5}}},
             },
         },
-        judged={
+        result={
             "decision": "hold", "reason": text, "evaluation_hash": name,
             "findings": [{"metric": name, "rule": text, "outcome": text, "sentence": text}],
             "scores": {subject: scores(name) for subject in subjects},
@@ -116,7 +119,10 @@ def material(name: str, text: str) -> Material:
             "comparisons": {name: {"live": measured, "base": measured}},
         },
         cases=[case, case],
-        metrics=dict.fromkeys(scores(name)["metrics"], about),
+        metrics={
+            metric: Metric(metric, text, lambda *_: None, chart=place)
+            for metric, place in zip(scores(name)["metrics"], places, strict=True)
+        },
         by_case={name: values, f"mae.{name}": values},
         curve=[{"step": 0, "loss": None, "validation_loss": 1.0}, {"step": 1, "loss": 0.9, "validation_loss": None}],
     )  # fmt: skip
@@ -185,7 +191,9 @@ def test_names_that_differ_in_signs_only_share_no_ids() -> None:
     html = render(material("a b", "x")) + render(material("a-b", "x"))
     ids = [attributes["id"] for _, attributes in Parsed(html).found if "id" in attributes]
     of_titles = {name.split("-")[1] for name in ids if name and name.startswith("chart-")}
-    assert len(of_titles) > len({chart.title for each in page._sections(material("a b", "x")) for chart in each.charts})
+    assert len(of_titles) > len(
+        {chart.title for each in page._sections(material("a b", "x")) for chart in each.figures}
+    )
 
 
 def test_scripts_and_links_are_forbidden_before_anything_else_is_read() -> None:

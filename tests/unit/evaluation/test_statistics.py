@@ -201,7 +201,7 @@ def test_a_metric_without_a_value_for_each_case_is_tested_too() -> None:
 # How many cases, and how many tests.
 
 
-def test_what_is_needed_is_counted_in_sources_where_cases_share_them() -> None:
+def test_the_number_needed_is_counted_in_sources_where_cases_share_them() -> None:
     sources = np.repeat(np.arange(5), 20)
     found = of(np.full(100, 0.9), np.full(100, 0.6), sources, bounded=True)
     needed = found.units_needed(1)

@@ -75,7 +75,7 @@ def test_a_reference_that_cannot_be_measured_is_left_out() -> None:
     assert metric.over(QUESTIONS, [answer("x")] * 4) == pytest.approx((3 + 5 + 4) / 3)
 
 
-def test_it_counts_the_same_for_all_models_and_never_reaches_a_comparison_as_infinite() -> None:
+def test_an_unmeasured_answer_counts_the_same_for_all_models_and_is_never_infinite() -> None:
     metric = mean_of("odd", "", breaks("bad", lambda: math.inf))
     ours, theirs = given("a", "one", "bad", "three", "x"), given("b", "bad", "bad", "three", "x")
     (found,) = measure([metric], QUESTIONS, ours, {"live": theirs})
@@ -84,7 +84,7 @@ def test_it_counts_the_same_for_all_models_and_never_reaches_a_comparison_as_inf
     assert all(map(math.isfinite, (live.interval.low, live.interval.high, live.bounds.low, live.bounds.high, live.p)))
 
 
-def test_it_is_counted_in_the_result_and_logged_once_with_where_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unmeasured_answer_is_counted_and_logged_once_with_where_it_failed(caplog: pytest.LogCaptureFixture) -> None:
     metric = share_of("odd", "", lambda q, a: bool(breaks("bad", overflow)(q, a)))
     with caplog.at_level(logging.WARNING, "adapterd"):
         found = score(given("a", "bad", "bad", "three", "x"), QUESTIONS, [TOKEN_F1, metric])
@@ -98,7 +98,7 @@ def test_it_is_counted_in_the_result_and_logged_once_with_where_it_failed(caplog
     assert re.fullmatch(said + r"error'\) in test_unmeasured\.py, line \d+", record.getMessage())
 
 
-def test_what_an_answer_says_does_not_reach_a_terminal_through_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_text_of_an_answer_does_not_reach_a_terminal_through_the_log(caplog: pytest.LogCaptureFixture) -> None:
     def repeated(question: Question, answer: Answer) -> float:
         raise ValueError(answer.text)
 
@@ -131,7 +131,7 @@ def test_a_runtime_that_refuses_everything_is_no_fault_of_the_answers() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeUnavailableError("Ollama does not answer"), MemoryError()])
-def test_what_says_nothing_of_the_answer_stops_the_run(error: Exception) -> None:
+def test_an_error_that_says_nothing_of_the_answer_stops_the_run(error: Exception) -> None:
     def gone(text: str) -> list[float]:
         raise error
 

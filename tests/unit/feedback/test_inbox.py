@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError
-from adapterd.feedback.inbox import MAX_NAME_BYTES, Pending, adopt, drop, pending
+from adapterd.feedback.inbox import MAX_NAME_BYTES, Pending, import_file, pending, write_records
 from adapterd.feedback.listing import InboxFile
 
 NOW = 1_000_000.0
@@ -132,42 +132,42 @@ def test_a_name_that_is_not_utf8_is_told_in_utf8(tmp_path: Path) -> None:
 
 
 def test_dropped_records_are_a_new_private_file_each_time(tmp_path: Path) -> None:
-    one, two = drop(tmp_path, b"1\n"), drop(tmp_path, b"2\n")
+    one, two = write_records(tmp_path, b"1\n"), write_records(tmp_path, b"2\n")
     assert (one.read_bytes(), two.read_bytes()) == (b"1\n", b"2\n")
     assert stat.S_IMODE(one.stat().st_mode) == 0o600
     assert set(tmp_path.iterdir()) == {one, two}
 
 
 def test_a_dropped_file_is_found_by_the_next_look(tmp_path: Path) -> None:
-    dropped = drop(tmp_path, b"{}", suffix=".json")
-    found = pending(tmp_path, nothing_known, now=dropped.stat().st_mtime + 2)
-    assert [file.path for file in found.ready] == [dropped]
+    written = write_records(tmp_path, b"{}", suffix=".json")
+    found = pending(tmp_path, nothing_known, now=written.stat().st_mtime + 2)
+    assert [file.path for file in found.ready] == [written]
 
 
 def test_dropping_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere cannot be written: No such file or directory"):
-        drop(tmp_path / "nowhere", b"")
+        write_records(tmp_path / "nowhere", b"")
 
 
 def test_an_adopted_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
     source = put(tmp_path / "records.jsonl", b'{"a": 1}\n')
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    adopted = adopt(inbox, source)
-    assert adopt(inbox, source) == adopted
-    assert adopted.read_bytes() == b'{"a": 1}\n'
-    assert stat.S_IMODE(adopted.stat().st_mode) == 0o600
-    assert list(inbox.iterdir()) == [adopted]
+    imported = import_file(inbox, source)
+    assert import_file(inbox, source) == imported
+    assert imported.read_bytes() == b'{"a": 1}\n'
+    assert stat.S_IMODE(imported.stat().st_mode) == 0o600
+    assert list(inbox.iterdir()) == [imported]
 
 
 def test_a_file_of_another_kind_is_not_adopted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.csv is none of: \.json, \.jsonl, \.ndjson"):
-        adopt(tmp_path, put(tmp_path / "a.csv"))
+        import_file(tmp_path, put(tmp_path / "a.csv"))
 
 
 def test_a_file_that_has_gone_is_not_adopted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.jsonl cannot be copied into .*: No such file or directory"):
-        adopt(tmp_path, tmp_path / "a.jsonl")
+        import_file(tmp_path, tmp_path / "a.jsonl")
 
 
 def test_an_imported_file_keeps_its_time_which_dates_records_without_one(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_an_imported_file_keeps_its_time_which_dates_records_without_one(tmp_pat
     source.write_text("{}\n")
     os.utime(source, (1_700_000_000, 1_700_000_000))
     (tmp_path / "inbox").mkdir()
-    assert adopt(tmp_path / "inbox", source).stat().st_mtime == 1_700_000_000
+    assert import_file(tmp_path / "inbox", source).stat().st_mtime == 1_700_000_000
 
 
 @pytest.mark.parametrize("name", ["ü" * 120 + ".jsonl", "x" * 249 + ".jsonl", ".jsonl" * 40, "x\n.json"])
@@ -183,7 +183,7 @@ def test_a_file_is_adopted_whatever_its_name(tmp_path: Path, name: str) -> None:
     source = tmp_path / name
     source.touch()
     (tmp_path / "inbox").mkdir()
-    adopted = adopt(tmp_path / "inbox", source)
-    assert adopted.suffix == source.suffix
-    assert len(os.fsencode(adopted.name)) <= len("import-0123456789abcdef-") + MAX_NAME_BYTES
-    assert [file.path for file in pending(tmp_path / "inbox", nothing_known, now=0).ready] == [adopted]
+    imported = import_file(tmp_path / "inbox", source)
+    assert imported.suffix == source.suffix
+    assert len(os.fsencode(imported.name)) <= len("import-0123456789abcdef-") + MAX_NAME_BYTES
+    assert [file.path for file in pending(tmp_path / "inbox", nothing_known, now=0).ready] == [imported]

@@ -101,7 +101,7 @@ def test_an_excerpt_is_always_short_and_printable(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("becomes", ["pipe", "link", "another file", "nothing"])
-def test_what_is_kept_is_the_file_that_was_checked(
+def test_the_kept_file_is_the_one_that_was_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
 ) -> None:
     """Whatever takes its name right after it was opened: a pipe would be waited for, a link followed."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapterd.errors import InputError
 from adapterd.feedback import reader, strict_json
 from adapterd.feedback.listing import InboxFile, inbox_file
-from adapterd.feedback.reader import Bad, Good
+from adapterd.feedback.reader import ParsedPiece, RejectedPiece
 
 Write = Callable[..., Path]
 
@@ -29,19 +29,19 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def read_file(path: Path) -> Iterator[Good | Bad]:
+def read_file(path: Path) -> Iterator[ParsedPiece | RejectedPiece]:
     return reader.read_file(inbox_file(str(path), path.stat()))
 
 
 def values(path: Path) -> list[tuple[int, object]]:
     pieces = list(read_file(path))
-    assert all(isinstance(piece, Good) for piece in pieces), pieces
-    return [(piece.line, piece.value) for piece in pieces if isinstance(piece, Good)]
+    assert all(isinstance(piece, ParsedPiece) for piece in pieces), pieces
+    return [(piece.line, piece.value) for piece in pieces if isinstance(piece, ParsedPiece)]
 
 
-def only_fault(path: Path) -> Bad:
+def only_fault(path: Path) -> RejectedPiece:
     (piece,) = read_file(path)
-    assert isinstance(piece, Bad)
+    assert isinstance(piece, RejectedPiece)
     return piece
 
 
@@ -110,15 +110,15 @@ def test_an_element_brings_its_own_bytes_along(write: Write) -> None:
 )
 def test_a_broken_line_is_told_and_the_lines_around_it_are_read(write: Write, line: bytes, reason: str) -> None:
     before, broken, after = read_file(write(b'{"a": 1}\n' + line + b'\n{"a": 3}\n'))
-    assert broken == Bad(2, reason, line)
-    assert (before, after) == (Good(1, {"a": 1}, b'{"a": 1}'), Good(3, {"a": 3}, b'{"a": 3}'))
+    assert broken == RejectedPiece(2, reason, line)
+    assert (before, after) == (ParsedPiece(1, {"a": 1}, b'{"a": 1}'), ParsedPiece(3, {"a": 3}, b'{"a": 3}'))
 
 
 def test_a_nul_byte_far_into_the_file_spoils_its_line_only(write: Write) -> None:
     good = b'{"a": 1}\n' * 1000
     *rest, last = read_file(write(good + b'{"a": "\0\0\0'))
     assert len(rest) == 1000
-    assert isinstance(last, Bad)
+    assert isinstance(last, RejectedPiece)
     assert last.reason == "the line is not JSON: invalid control character at column 8"
 
 
@@ -136,7 +136,7 @@ def test_a_nul_byte_far_into_the_file_spoils_its_line_only(write: Write) -> None
 )
 def test_a_file_that_is_not_text_is_one_fault(write: Write, name: str, content: bytes) -> None:
     reason = "the file is not text in UTF-8: it has NUL bytes or is UTF-16"
-    assert list(read_file(write(content, name))) == [Bad(0, reason, None)]
+    assert list(read_file(write(content, name))) == [RejectedPiece(0, reason, None)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_file_that_is_not_text_is_one_fault(write: Write, name: str, content: 
 )
 def test_a_broken_document_is_one_fault(write: Write, content: bytes, reason: str) -> None:
     pieces = list(read_file(write(content, "a.json")))
-    assert pieces[-1] == Bad(0, reason, None)
+    assert pieces[-1] == RejectedPiece(0, reason, None)
     assert len(pieces) <= 2
 
 
@@ -167,19 +167,19 @@ def test_a_broken_document_is_one_fault(write: Write, content: bytes, reason: st
         (b'[{"a": 1}, {"a": 2}] x', "the file is not JSON: something follows after the end of the value at column 22"),
     ],
 )
-def test_what_stands_before_the_break_of_an_array_is_read(write: Write, content: bytes, reason: str) -> None:
+def test_elements_before_the_break_of_an_array_are_read(write: Write, content: bytes, reason: str) -> None:
     one, two, fault = read_file(write(content, "a.json"))
-    assert (one, two) == (Good(1, {"a": 1}, b'{"a": 1}'), Good(2, {"a": 2}, b'{"a": 2}'))
-    assert fault == Bad(0, reason, None)
+    assert (one, two) == (ParsedPiece(1, {"a": 1}, b'{"a": 1}'), ParsedPiece(2, {"a": 2}, b'{"a": 2}'))
+    assert fault == RejectedPiece(0, reason, None)
 
 
 def test_an_element_with_a_key_twice_spoils_itself_only(write: Write) -> None:
     pieces = list(read_file(write(b'[1, {"a": 1, "a": 2}, {"b": NaN}, 4]', "a.json")))
     assert pieces == [
-        Good(1, 1, b"1"),
-        Bad(2, "the element has the key 'a' twice", b'{"a": 1, "a": 2}'),
-        Bad(3, "the element has NaN, which is not JSON", b'{"b": NaN}'),
-        Good(4, 4, b"4"),
+        ParsedPiece(1, 1, b"1"),
+        RejectedPiece(2, "the element has the key 'a' twice", b'{"a": 1, "a": 2}'),
+        RejectedPiece(3, "the element has NaN, which is not JSON", b'{"b": NaN}'),
+        ParsedPiece(4, 4, b"4"),
     ]
 
 
@@ -188,7 +188,7 @@ def test_a_document_over_the_limit_is_one_fault_that_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(reader, "MAX_DOCUMENT_BYTES", 2 << 20)
     path = write(b"[" + b'"x",' * (1 << 19) + b'"x"]', "a.json")
-    assert only_fault(path) == Bad(0, "the file is larger than 2 MiB; JSON Lines may be of any size", None)
+    assert only_fault(path) == RejectedPiece(0, "the file is larger than 2 MiB; JSON Lines may be of any size", None)
 
 
 def test_json_lines_in_a_json_file_may_be_over_that_limit(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,9 +209,9 @@ def test_a_line_of_the_longest_length_is_read(write: Write) -> None:
 def test_a_longer_line_is_a_fault_and_the_next_line_is_read(write: Write) -> None:
     line = b'"' + b"x" * (reader.MAX_LINE_BYTES - 1) + b'"'
     too_long, after, at_the_end = read_file(write(line + b"\n1\n" + line))
-    assert too_long == Bad(1, "the line is longer than 4 MiB", None)
-    assert after == Good(2, 1, b"1")
-    assert at_the_end == Bad(3, "the line is longer than 4 MiB", None)
+    assert too_long == RejectedPiece(1, "the line is longer than 4 MiB", None)
+    assert after == ParsedPiece(2, 1, b"1")
+    assert at_the_end == RejectedPiece(3, "the line is longer than 4 MiB", None)
 
 
 def test_a_large_file_is_read_with_little_memory(write: Write) -> None:
@@ -253,13 +253,13 @@ def test_a_line_that_was_cut_when_the_file_was_listed_is_read_to_its_end(write: 
     path = write(b"1\n22")
     file = inbox_file(str(path), path.stat())
     path.write_bytes(b"1\n2222\n3\n")
-    assert list(reader.read_file(file))[1:] == [Good(2, 2222, b"2222")]
+    assert list(reader.read_file(file))[1:] == [ParsedPiece(2, 2222, b"2222")]
 
 
 def test_a_line_without_an_end_is_left_in_a_file_that_is_growing(write: Write) -> None:
     path = write(b'{"a": 1}\n{"a": 2')
     file = replace(inbox_file(str(path), path.stat()), is_growing=True)
-    assert list(reader.read_file(file)) == [Good(1, {"a": 1}, b'{"a": 1}')]
+    assert list(reader.read_file(file)) == [ParsedPiece(1, {"a": 1}, b'{"a": 1}')]
 
 
 def test_a_line_that_grows_for_ever_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,14 +273,14 @@ def test_a_line_that_grows_for_ever_is_given_up(write: Write, monkeypatch: pytes
             return b"x" * limit
 
     file = inbox_file(str(path), path.stat())
-    assert list(reader._lines(Endless(), file)) == [Bad(1, "the line is longer than 0 MiB", None)]  # type: ignore[arg-type]
+    assert list(reader._lines(Endless(), file)) == [RejectedPiece(1, "the line is longer than 0 MiB", None)]  # type: ignore[arg-type]
 
 
 def test_a_sparse_file_of_ten_gigabytes_is_one_fault(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.touch()
     os.truncate(path, 10 << 30)
-    assert only_fault(path) == Bad(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
+    assert only_fault(path) == RejectedPiece(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
 
 
 @settings(deadline=None)
@@ -291,7 +291,7 @@ def test_any_bytes_are_read_without_an_exception(
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
     for piece in read_file(path):
-        assert isinstance(piece, Good) or piece.reason
+        assert isinstance(piece, ParsedPiece) or piece.reason
 
 
 lines = st.lists(

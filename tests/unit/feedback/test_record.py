@@ -53,7 +53,7 @@ def test_json_is_one_line_so_that_it_can_stand_in_json_lines(record: FeedbackRec
 
 
 @given(records)
-def test_it_is_written_as_python_s_own_encoder_writes_it(record: FeedbackRecord) -> None:
+def test_a_record_is_written_as_pythons_own_encoder_writes_it(record: FeedbackRecord) -> None:
     written = record.to_json()
     assert json.dumps(json.loads(written), ensure_ascii=False, separators=(",", ":")) == written
 

@@ -8,7 +8,7 @@ import pytest
 from adapterd.feedback import settling as room
 from adapterd.feedback.inbox import pending
 from adapterd.feedback.listing import InboxFile
-from adapterd.feedback.settling import Patience
+from adapterd.feedback.settling import SettleTracker
 
 WALL_S = 1_000_000.0
 
@@ -20,7 +20,7 @@ class Looks:
         self.inbox = inbox
         self.at = 0.0
         self.wall_ahead_s = 0.0
-        self.patience = Patience(lambda: self.at)
+        self.tracker = SettleTracker(lambda: self.at)
         self.read: dict[str, tuple[int, int]] = {}
 
     def write(self, name: str, size_bytes: int = 10, *, ahead_s: float = 0.0) -> None:
@@ -33,7 +33,7 @@ class Looks:
     def look(self) -> list[InboxFile]:
         """What is given to be read, which counts as read."""
         now = WALL_S + self.at + self.wall_ahead_s
-        ready = pending(self.inbox, self.read.get, now=now, settle_s=1.0, patience=self.patience).ready
+        ready = pending(self.inbox, self.read.get, now=now, settle_s=1.0, tracker=self.tracker).ready
         self.read |= {file.name: (file.size_bytes, 0 if file.is_growing else file.mtime_ns) for file in ready}
         return list(ready)
 
@@ -124,7 +124,7 @@ def test_a_wall_clock_that_is_behind_the_times_of_files_does_not_have_them_given
 
 def test_inboxes_do_not_make_each_other_forget(tmp_path: Path) -> None:
     one, two = Looks(tmp_path / "one"), Looks(tmp_path / "two")
-    two.patience = one.patience
+    two.tracker = one.tracker
     for each in (one, two):
         each.inbox.mkdir()
         each.write("a.jsonl", ahead_s=3600)
@@ -138,4 +138,4 @@ def test_a_file_that_has_gone_is_forgotten(looks: Looks) -> None:
     looks.look()
     (looks.inbox / "a.jsonl").unlink()
     looks.look()
-    assert looks.patience._seen == {looks.inbox: {}}
+    assert looks.tracker._seen == {looks.inbox: {}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.intake.http_intake import Fault, FaultyRecordsError, Posted, take_posted
+from adapterd.intake.http_intake import FaultyRecordsError, Posted, RecordFault, take_posted
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 
@@ -46,8 +46,8 @@ def test_one_faulty_record_keeps_all_out_and_every_fault_is_named(store: Store) 
     with pytest.raises(FaultyRecordsError, match="2 of 3 records cannot be used; nothing was stored") as caught:
         take_posted(store, "m", [{"prompt": ""}, GOOD, 7])
     assert caught.value.faults == (
-        Fault(0, "prompt is empty"),
-        Fault(2, "a record must be a JSON object, not 7"),
+        RecordFault(0, "prompt is empty"),
+        RecordFault(2, "a record must be a JSON object, not 7"),
     )
     assert store.feedback.count("m") == 0
 

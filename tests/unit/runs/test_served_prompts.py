@@ -15,7 +15,7 @@ from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import RuntimeRefusedError, StageError
 from adapterd.home import Home
 from adapterd.runs.served_prompts import ServedPrompts, same_for_all
-from adapterd.runs.tag_evaluation import Examination
+from adapterd.runs.tag_evaluation import Evaluator
 from tests.support.tiny_gguf import write_tiny_gguf
 
 TAGS = {"candidate": "news:1.1.0", "live": "news:1.0.0", "base": "news:base"}
@@ -79,8 +79,8 @@ SETTINGS = ModelSettings(
 
 
 def hold(runtime: Scripted, home: Home, cases: Sequence[EvaluationCase]) -> Any:
-    examination = Examination(home, runtime, SETTINGS, runtime.gguf)  # type: ignore[arg-type]
-    return examination.hold(TAGS, cases, "hash", lambda *_, **__: None)
+    evaluator = Evaluator(home, runtime, SETTINGS, runtime.gguf)  # type: ignore[arg-type]
+    return evaluator.collect_answers(TAGS, cases, "hash", lambda *_, **__: None)
 
 
 ODD = {
@@ -96,10 +96,10 @@ ODD = {
 def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
     runtime: Scripted, home: Home, odd: EvaluationCase, reason: str
 ) -> None:
-    papers = hold(runtime, home, [*CASES[:3], odd, *CASES[3:]])
-    assert [question.id for question in papers.frozen.questions] == [each.id for each in CASES]
-    assert {len(given.answers) for given in papers.frozen.answers.values()} == {6}
-    [left_out] = papers.left_out
+    evaluation_run = hold(runtime, home, [*CASES[:3], odd, *CASES[3:]])
+    assert [question.id for question in evaluation_run.frozen.questions] == [each.id for each in CASES]
+    assert {len(given.answers) for given in evaluation_run.frozen.answers.values()} == {6}
+    [left_out] = evaluation_run.left_out
     assert (left_out.record, left_out.source_id) == ("record-9", "source 9")
     assert re.search(reason, left_out.reason)
 
@@ -112,8 +112,8 @@ def test_a_case_that_one_template_refuses_is_asked_of_none(runtime: Scripted, ho
 
     runtime.templates["news:base"] = strict
     odd = case(9, "odd", front=(Message(Role.SYSTEM, "Be brief."),))
-    papers = hold(runtime, home, [odd, *CASES])
-    assert [str(each) for each in papers.left_out] == [
+    evaluation_run = hold(runtime, home, [odd, *CASES])
+    assert [str(each) for each in evaluation_run.left_out] == [
         "record record-9 (source 'source 9'): the chat template refuses its conversation: System role not supported"
     ]
     assert "odd" not in runtime.asked
@@ -129,10 +129,10 @@ def test_a_set_of_which_nothing_can_be_asked_is_an_error_that_says_what_to_do(ru
 
 def test_a_single_prompt_that_was_cut_is_left_out_for_all_and_named(runtime: Scripted, home: Home) -> None:
     runtime.read = lambda tag, messages: -7 if (tag, messages[0].content) == ("news:1.0.0", "question 2") else 0
-    papers = hold(runtime, home, CASES)
-    assert [question.id for question in papers.frozen.questions] == ["p0", "p1", "p3", "p4", "p5"]
-    assert {len(given.answers) for given in papers.frozen.answers.values()} == {5}
-    [left_out] = papers.left_out
+    evaluation_run = hold(runtime, home, CASES)
+    assert [question.id for question in evaluation_run.frozen.questions] == ["p0", "p1", "p3", "p4", "p5"]
+    assert {len(given.answers) for given in evaluation_run.frozen.answers.values()} == {5}
+    [left_out] = evaluation_run.left_out
     assert left_out.record == "record-2"
     assert left_out.reason.startswith("news:1.0.0 read ")
 

@@ -19,7 +19,7 @@ from adapterd.record import FeedbackRecord
 from adapterd.runs.plan import Plan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import parity, what_vanished_may_come_back
-from adapterd.runs.tag_evaluation import Examination
+from adapterd.runs.tag_evaluation import Evaluator
 from tests.support.fakes import FakeRuntime
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -34,9 +34,9 @@ def test_a_run_that_lost_a_tag_is_tried_again() -> None:
 
 def test_a_tag_that_is_gone_is_named_before_anything_is_asked(home: Home) -> None:
     settings = ModelSettings(base="tiny", base_digest="sha256:1")
-    examination = Examination(home, FakeRuntime(), settings, home.root / "base.gguf")
+    evaluator = Evaluator(home, FakeRuntime(), settings, home.root / "base.gguf")
     with pytest.raises(NotFoundError, match=r"news:1\.0\.0 is gone from the runtime"):
-        examination.hold({"candidate": "news:1.0.0"}, [], "", lambda *_, **__: None)
+        evaluator.collect_answers({"candidate": "news:1.0.0"}, [], "", lambda *_, **__: None)
 
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-def test_it_is_json_and_all_that_it_refers_to_is_there() -> None:
+def test_the_openapi_document_is_json_and_all_that_it_refers_to_is_there() -> None:
     document = json.loads(json.dumps(description(4711)))
     schemas = document["components"]["schemas"]
     found = set(references(document))
@@ -29,7 +29,7 @@ def test_it_is_json_and_all_that_it_refers_to_is_there() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-def test_it_names_the_port_the_token_and_every_status() -> None:
+def test_the_openapi_document_names_the_port_the_token_and_every_status() -> None:
     document = description(4711)
     post = document["paths"]["/v1/feedback"]["post"]
     assert document["servers"] == [{"url": "http://127.0.0.1:4711"}]

@@ -1,9 +1,9 @@
-"""The bucket that limits how often something is done."""
+"""The token bucket that limits the rate of posts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterd.web.rate_limit import Bucket
+from adapterd.web.rate_limit import TokenBucket
 
 
 class HandClock:
@@ -17,13 +17,13 @@ class HandClock:
 
 
 def test_a_minutes_worth_may_be_taken_at_once_and_no_more() -> None:
-    bucket = Bucket(3, HandClock())
+    bucket = TokenBucket(3, HandClock())
     assert [bucket.take() for _ in range(4)] == [0, 0, 0, 20]
 
 
-def test_after_the_named_wait_there_is_one_again() -> None:
+def test_a_token_is_there_after_the_named_wait() -> None:
     clock = HandClock()
-    bucket = Bucket(3, clock)
+    bucket = TokenBucket(3, clock)
     for _ in range(3):
         bucket.take()
     clock.now_s += bucket.take()
@@ -31,17 +31,17 @@ def test_after_the_named_wait_there_is_one_again() -> None:
     assert bucket.take() > 0
 
 
-def test_a_long_rest_gives_no_more_than_a_minutes_worth() -> None:
+def test_tokens_do_not_add_up_beyond_a_minutes_worth() -> None:
     clock = HandClock()
-    bucket = Bucket(2, clock)
+    bucket = TokenBucket(2, clock)
     clock.now_s += 3600
     assert [bucket.take() for _ in range(3)] == [0, 0, 30]
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 30), max_size=300))
-def test_never_more_than_the_rate_allows(per_minute: int, pauses_s: list[float]) -> None:
+def test_tokens_never_exceed_the_rate(per_minute: int, pauses_s: list[float]) -> None:
     clock = HandClock()
-    bucket = Bucket(per_minute, clock)
+    bucket = TokenBucket(per_minute, clock)
     taken = 0
     for pause_s in pauses_s:
         clock.now_s += pause_s

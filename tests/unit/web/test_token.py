@@ -47,7 +47,7 @@ def test_a_file_without_a_good_token_is_refused(path: Path, content: str) -> Non
     assert "remove the file" in caught.value.hint
 
 
-def test_what_is_no_text_or_no_file_is_refused(path: Path) -> None:
+def test_a_token_file_that_is_no_text_or_no_file_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff" * 40)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_token(path)

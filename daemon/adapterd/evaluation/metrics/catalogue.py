@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from adapterd.chat import Answer
 from adapterd.config import Task
+from adapterd.evaluation.metrics.consistency import consistency
+from adapterd.evaluation.metrics.guard import guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
-from adapterd.evaluation.metrics.json_values import LARGEST, as_float, is_number, parse_json
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_answers.values import LARGEST, as_float, is_number, parse_json
 from adapterd.evaluation.metrics.label_metrics import ACCURACY, label_metrics
 from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
 from adapterd.evaluation.metrics.text_metrics import (
@@ -47,14 +49,26 @@ def metrics_for(
     task: Task, questions: Sequence[Question], *, schema: Mapping[str, Any] | None = None, embed: Embed | None = None
 ) -> list[Metric]:
     """The metrics of a task that apply to at least one of the questions, those of every answer last."""
-    if task is Task.JSON:
-        own = json_metrics(questions, schema)
-    elif task is Task.CLASSIFICATION:
-        own = label_metrics(questions)
-    else:
-        own = [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
-        own += [REFUSAL_RIGHT, SOURCE_HIT, MRR, CITATIONS_REAL] if task is Task.GROUNDED_QA else []
-    return [*own, *HYGIENE]
+    return [*_OF_TASK[task](questions, schema, embed), *HYGIENE]
+
+
+def extra_metrics() -> list[Metric]:
+    """The metrics of the questions that are asked besides the frozen set, the same for every task."""
+    return [*guard_metrics(), consistency()]
+
+
+def _text_metrics(embed: Embed | None) -> list[Metric]:
+    return [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
+
+
+_SOURCE_METRICS = (REFUSAL_RIGHT, SOURCE_HIT, MRR, CITATIONS_REAL)
+_OF_TASK: Mapping[Task, Callable[[Sequence[Question], Mapping[str, Any] | None, Embed | None], list[Metric]]] = {
+    Task.JSON: lambda questions, schema, _: json_metrics(questions, schema),
+    Task.CLASSIFICATION: lambda questions, _, __: label_metrics(questions),
+    Task.GENERATION: lambda _, __, embed: _text_metrics(embed),
+    Task.GROUNDED_QA: lambda _, __, embed: [*_text_metrics(embed), *_SOURCE_METRICS],
+}
+"""The metrics of each task, made for its questions, the model's schema and its embedding model."""
 
 
 @dataclass(frozen=True)

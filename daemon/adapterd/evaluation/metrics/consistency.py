@@ -7,6 +7,7 @@ from itertools import combinations
 from statistics import mean
 
 from adapterd.chat import Answer
+from adapterd.evaluation.metrics.chart import HABITS
 from adapterd.evaluation.metrics.metric import Metric, Question, mean_of
 from adapterd.evaluation.metrics.text_metrics import overlap
 
@@ -29,4 +30,5 @@ def consistency() -> Metric:
     return mean_of(
         "consistency", f"F1 over the words of two answers to one question, asked at temperature {TEMPERATURE:g} with "
         f"another seed; mean over all pairs of {CASES} questions", score,
+        chart=HABITS.place(),
     )  # fmt: skip

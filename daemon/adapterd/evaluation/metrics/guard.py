@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 from adapterd.chat import Answer, Message, Role
-from adapterd.evaluation.metrics.json_values import INVALID, canonical, parse_json
+from adapterd.evaluation.metrics.chart import VALIDITY
+from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, parse_json
 from adapterd.evaluation.metrics.metric import Metric, Question, share_of
 from adapterd.evaluation.metrics.text_forms import straight
 
@@ -51,7 +52,8 @@ def passes(question: Question, answer: Answer) -> bool:
 
 def guard_metrics() -> tuple[Metric, ...]:
     """The share of the whole set that is as it should be."""
-    return (share_of("guard", "share of the guard set's plain tasks that are done as asked", passes),)
+    text = "share of the guard set's plain tasks that are done as asked"
+    return (share_of("guard", text, passes, chart=VALIDITY.place()),)
 
 
 def _words(text: str) -> list[str]:

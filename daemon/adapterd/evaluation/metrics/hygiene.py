@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from adapterd.chat import Answer
+from adapterd.evaluation.metrics.chart import HABITS
 from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, Unit, divided, mean_of, ratio, share_of
 from adapterd.evaluation.metrics.text_forms import is_character, words
 from adapterd.evaluation.metrics.text_metrics import asked
@@ -69,27 +70,28 @@ def _variation(sums: Array) -> Array:
 
 PROMPT_ECHO = share_of(
     "prompt_echo", f"share of answers that repeat {ECHO_WORDS} words of the prompt that the reference does not",
-    _echoes, better=Better.LOWER,
+    _echoes, better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 SEVERAL_JSON = share_of(
     "several_json", "share of answers with more than one JSON object or list", lambda _, a: values_in(a.text) > 1,
-    better=Better.LOWER,
+    better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 THINK_LEAK = share_of(
     "think_leak", "share of answers with think tags in them", lambda _, a: bool(THINKING.search(a.text)),
-    better=Better.LOWER,
+    better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 TRUNCATED = share_of(
-    "truncated", "share of answers cut because they ran out of tokens", lambda _, a: a.truncated, better=Better.LOWER
-)
+    "truncated", "share of answers cut because they ran out of tokens", lambda _, a: a.truncated, better=Better.LOWER,
+    chart=HABITS.place(),
+)  # fmt: skip
 REPETITION = mean_of(
     "repetition", f"runs of {REPEATED_WORDS} words that the answer had before, of all its runs", _repetition,
-    better=Better.LOWER,
+    better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 LENGTH = mean_of("length", "tokens of an answer", lambda _, a: a.answer_tokens, better=Better.NEITHER, unit=Unit.TOKENS)
 LENGTH_CV = Metric(
     "length_cv", "standard deviation of the answers' lengths by their mean", _squares, _variation, Better.NEITHER,
-    Unit.NUMBER, by_case=False,
+    Unit.NUMBER, by_case=False, chart=HABITS.place(),
 )  # fmt: skip
 FIRST_TOKEN = mean_of(
     "first_token_s", "time to the first token", lambda _, a: a.first_token_s, better=Better.LOWER, unit=Unit.SECONDS

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapterd.chat import Answer
+from adapterd.evaluation.metrics.chart import CALIBRATION, F1, PRECISION_AND_RECALL
 from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, divided, share_of
 from adapterd.evaluation.metrics.text_forms import folded
 from adapterd.evaluation.statistics import Array
@@ -131,10 +132,16 @@ def _of_label(label: str, read: Callable[[str], str]) -> tuple[Metric, Metric, M
         return (2.0 * (given and expected), float(given) + float(expected)) if given or expected else None
 
     return (
-        Metric(f"precision.{label}", f"answers {label} that are right", precision, by_case=False),
-        Metric(f"recall.{label}", f"cases of {label} that were answered so", recall, by_case=False),
-        Metric(f"f1.{label}", f"F1 of the label {label}", f1, by_case=False),
-    )
+        Metric(
+            f"precision.{label}", f"answers {label} that are right", precision, by_case=False,
+            chart=PRECISION_AND_RECALL.place(label, "precision"),
+        ),
+        Metric(
+            f"recall.{label}", f"cases of {label} that were answered so", recall, by_case=False,
+            chart=PRECISION_AND_RECALL.place(label, "recall"),
+        ),
+        Metric(f"f1.{label}", f"F1 of the label {label}", f1, by_case=False, chart=F1.place(label)),
+    )  # fmt: skip
 
 
 def confidence(answer: Answer) -> float | None:
@@ -154,6 +161,7 @@ def _calibration(read: Callable[[str], str]) -> Metric:
     return Metric(
         "ece", f"expected calibration error: how far confidence is from accuracy, in {BINS} bins of equal width "
         "(Guo et al. 2017, arXiv:1706.04599)", parts, _ece, Better.LOWER, by_case=False,
+        chart=CALIBRATION.place(),
     )  # fmt: skip
 
 

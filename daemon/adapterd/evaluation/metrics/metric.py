@@ -16,6 +16,7 @@ import numpy as np
 
 from adapterd.chat import Answer, Prompt
 from adapterd.errors import AdapterdError, RuntimeRefusedError
+from adapterd.evaluation.metrics.chart import ChartPlace
 from adapterd.evaluation.statistics import Array, Value
 
 Parts = tuple[float, ...]
@@ -81,6 +82,7 @@ class Metric:
     """`parts` gives the parts of one answer, None where the metric does not apply; `value` makes the metric of sums.
 
     `bounded`, `yes_no`: as in `statistics.Paired`. `by_case` says whether the value of a single case makes sense.
+    `chart` is its place in a chart of the report; without one it stands in the report's tables only.
     """
 
     name: str
@@ -92,6 +94,12 @@ class Metric:
     bounded: bool = False
     yes_no: bool = False
     by_case: bool = True
+    chart: ChartPlace | None = None
+
+    @property
+    def label(self) -> str:
+        """What the metric is called in its chart."""
+        return (self.chart.label if self.chart else "") or self.name
 
     def rows(self, questions: Sequence[Question], answers: Sequence[Answer]) -> Rows:
         """The parts of every answer. One for which they cannot be computed, or are no finite numbers, is a failure: it
@@ -154,6 +162,7 @@ def mean_of(
     better: Better = Better.HIGHER,
     unit: Unit = Unit.SHARE,
     yes_no: bool = False,
+    chart: ChartPlace | None = None,
 ) -> Metric:
     """The mean of a score per case; cases with None are left out."""
 
@@ -161,11 +170,17 @@ def mean_of(
         found = score(question, answer)
         return None if found is None else (float(found), 1.0)
 
-    return Metric(name, definition, parts, better=better, unit=unit, bounded=unit is Unit.SHARE, yes_no=yes_no)
+    bounded = unit is Unit.SHARE
+    return Metric(name, definition, parts, better=better, unit=unit, bounded=bounded, yes_no=yes_no, chart=chart)
 
 
 def share_of(
-    name: str, definition: str, holds: Callable[[Question, Answer], bool | None], *, better: Better = Better.HIGHER
+    name: str,
+    definition: str,
+    holds: Callable[[Question, Answer], bool | None],
+    *,
+    better: Better = Better.HIGHER,
+    chart: ChartPlace | None = None,
 ) -> Metric:
     """The share of cases for which something holds."""
-    return mean_of(name, definition, holds, better=better, yes_no=True)
+    return mean_of(name, definition, holds, better=better, yes_no=True, chart=chart)

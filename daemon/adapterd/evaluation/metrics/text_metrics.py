@@ -14,6 +14,7 @@ from typing import Any
 import regex
 
 from adapterd.chat import Answer, Role
+from adapterd.evaluation.metrics.chart import OVERLAP, SOURCES
 from adapterd.evaluation.metrics.metric import Metric, Question, mean_of, share_of
 from adapterd.evaluation.metrics.refusals import refuses
 from adapterd.evaluation.metrics.text_forms import MOST_WORDS, folded, is_character, words
@@ -34,7 +35,7 @@ def overlap(one: str, other: str) -> float:
 TOKEN_F1 = mean_of(
     "token_f1", "F1 over the words of answer and reference (Rajpurkar et al. 2016, arXiv:1606.05250), the first "
     f"{MOST_WORDS} of each; characters in scripts without spaces and in Korean",
-    lambda question, answer: overlap(answer.text, question.reference),
+    lambda question, answer: overlap(answer.text, question.reference), chart=OVERLAP.place(),
 )  # fmt: skip
 
 
@@ -45,7 +46,10 @@ def rouge_metrics() -> list[Metric]:
     """ROUGE-1, -2 and -L, the F-measure, mean over cases."""
     found = [_of_runs(name, what) for name, what in _RUNS.items()]
     text = _definition("the longest common sequence of words")
-    return [*found, mean_of("rougeL", text, lambda question, answer: _longest(answer.text, question.reference))]
+    longest = mean_of(
+        "rougeL", text, lambda question, answer: _longest(answer.text, question.reference), chart=OVERLAP.place()
+    )
+    return [*found, longest]
 
 
 def _definition(what: str) -> str:
@@ -58,7 +62,7 @@ def _of_runs(name: str, what: str) -> Metric:
             return 1.0
         return float(_scorer(name).score(question.reference, answer.text)[name].fmeasure)
 
-    return mean_of(name, _definition(what), score)
+    return mean_of(name, _definition(what), score, chart=OVERLAP.place())
 
 
 class _Tokenizer:
@@ -114,7 +118,8 @@ def semantic(embed: Embed) -> Metric:
         length = float(np.linalg.norm(first) * np.linalg.norm(second))
         return min(1.0, max(0.0, float(first @ second) / length)) if length else 0.0
 
-    return mean_of("semantic", "cosine of the embeddings of answer and reference, at least 0", score)
+    text = "cosine of the embeddings of answer and reference, at least 0"
+    return mean_of("semantic", text, score, chart=OVERLAP.place())
 
 
 def keywords_of(text: str) -> set[str]:
@@ -132,7 +137,7 @@ def _keywords(question: Question, answer: Answer) -> float | None:
 
 KEYWORDS = mean_of(
     "keywords", f"numbers and words of {LONG_WORD} letters or more of the reference that are in the answer; pairs of "
-    "characters in scripts without spaces and in Korean", _keywords,
+    "characters in scripts without spaces and in Korean", _keywords, chart=OVERLAP.place(),
 )  # fmt: skip
 
 
@@ -143,7 +148,7 @@ def _refuses_rightly(question: Question, answer: Answer) -> bool:
 
 REFUSAL_RIGHT = share_of(
     "refusal_right", "share of answers that say something, and refuse if and only if the reference does",
-    _refuses_rightly,
+    _refuses_rightly, chart=SOURCES.place(),
 )  # fmt: skip
 
 
@@ -178,12 +183,15 @@ def _cites_what_is_there(question: Question, answer: Answer) -> float | None:
 
 SOURCE_HIT = share_of(
     "source_hit", "share of answers that cite, as [source], one that the reference cites, and none that it does not",
-    _source_hit,
+    _source_hit, chart=SOURCES.place(),
 )  # fmt: skip
 MRR = mean_of(
-    "mrr", "1 / place of the first citation that is right, all wrong ones before it; mean over cases", _reciprocal_rank
+    "mrr", "1 / place of the first citation that is right, all wrong ones before it; mean over cases", _reciprocal_rank,
+    chart=SOURCES.place(),
+)  # fmt: skip
+CITATIONS_REAL = mean_of(
+    "citations_real", "citations of sources that the prompt has", _cites_what_is_there, chart=SOURCES.place()
 )
-CITATIONS_REAL = mean_of("citations_real", "citations of sources that the prompt has", _cites_what_is_there)
 
 
 def asked(question: Question) -> str:

@@ -277,14 +277,14 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: st
     return drawing.svg
 
 
-def scatter(points: Mapping[str, Sequence[tuple[str, float, float]]], title: str) -> Markup:
-    """Precision over recall of each field, by subject: (field, recall, precision)."""
+def scatter(points: Mapping[str, Sequence[tuple[str, float, float]]], title: str, names: tuple[str, str]) -> Markup:
+    """Two shares of each label, by subject: (label, x, y); `names` are those of the axes x and y."""
     with drawn(title, 3.2) as (drawing, axes):
         for subject, found in points.items():
             axes.plot(
                 [point[1] for point in found], [point[2] for point in found], "o", color=SUBJECTS[subject],
                 alpha=0.75, markersize=6, label=subject,
             )  # fmt: skip
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="recall", ylabel="precision")
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel=names[0], ylabel=names[1])
         _legend(drawing, axes)
     return drawing.svg

@@ -1,13 +1,15 @@
 """What a report says, in the order in which it is read: verdict, gates, what changed, where it comes from."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
-from adapterd.evaluation.metrics.label_metrics import BINS
+from adapterd.evaluation.metrics.chart import CHARTS, Chart, ChartKind, Group
+from adapterd.evaluation.metrics.label_metrics import ACCURACY, BINS
+from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.report import charts
 from adapterd.printable import printable_lines
 
@@ -21,23 +23,23 @@ LEFT_OUT = 20
 class Material:
     """All that a report is made of, as it was kept beside the version.
 
-    `judged` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
-    metrics.jsonl. `metrics` tells of each metric its definition, unit, and which way is better.
+    `result` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
+    metrics.jsonl. `metrics` are all metrics of the task by name, and those of what is asked besides.
     """
 
     model: str
     version: str
     state: str
     lineage: Mapping[str, Any]
-    judged: Mapping[str, Any]
+    result: Mapping[str, Any]
     cases: Sequence[Mapping[str, Any]]
-    metrics: Mapping[str, Mapping[str, str]]
+    metrics: Mapping[str, Metric]
     by_case: Mapping[str, Mapping[str, Sequence[float | None]]]
     curve: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
-class Chart:
+class Figure:
     """A drawing with its title, and a sentence on how to read it."""
 
     title: str
@@ -61,10 +63,10 @@ class Regression:
 
 @dataclass(frozen=True)
 class Section:
-    """Charts that belong together."""
+    """Figures that belong together."""
 
     title: str
-    charts: list[Chart] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
 
 
 def render(material: Material) -> str:
@@ -77,13 +79,13 @@ def render(material: Material) -> str:
     )
     return environment.get_template("page.html.j2").render(
         material=material,
-        decision=material.judged["decision"],
-        gates=material.judged["findings"],
+        decision=material.result["decision"],
+        gates=material.result["findings"],
         facts=list(_facts(material)),
         rows=list(_rows(material)),
         subjects=_subjects(material),
         other=_other(material),
-        sections=[section for section in _sections(material) if section.charts],
+        sections=[section for section in _sections(material) if section.figures],
         regressions=_regressions(material),
     )
 
@@ -93,7 +95,7 @@ def _as_text(value: object) -> object:
 
 
 def _subjects(material: Material) -> list[str]:
-    return [name for name in SUBJECTS if name in material.judged["scores"]]
+    return [name for name in SUBJECTS if name in material.result["scores"]]
 
 
 def _facts(material: Material) -> Iterator[tuple[str, str]]:
@@ -102,7 +104,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     data = stages["dataset"]
     yield "base", f"{lineage['base']['tag']} ({lineage['base']['digest'][:19]}…)"
     yield "file", f"{lineage['gguf_digest'][:19]}…"
-    yield "evaluation set", f"{len(material.cases)} cases, {material.judged['evaluation_hash'][:12]}"
+    yield "evaluation set", f"{len(material.cases)} cases, {material.result['evaluation_hash'][:12]}"
     yield (
         "trained on",
         f"{data['train']['examples']} examples of {data['records']} records, {data['content_hash'][:12]}",
@@ -113,7 +115,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "data", note
     for each in [*(data.get("unusable") or ()), *(data.get("unaskable") or ())][:LEFT_OUT]:
         yield "left out", f"record {each['record'][:12]}: {each['reason']}"
-    for each in (material.judged.get("left_out") or ())[:LEFT_OUT]:
+    for each in (material.result.get("left_out") or ())[:LEFT_OUT]:
         yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
@@ -128,54 +130,65 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
 
 def _rows(material: Material) -> Iterator[dict[str, Any]]:
     """One line of the table for each metric: its values, its baselines, and the comparison with live."""
-    scores, baselines = material.judged["scores"], material.judged["baselines"]
-    for name, about in material.metrics.items():
+    scores, baselines = material.result["scores"], material.result["baselines"]
+    for name, metric in material.metrics.items():
         values = {subject: scores[subject]["metrics"].get(name) for subject in _subjects(material)}
         if all(value is None for value in values.values()):
             continue
-        against = material.judged["comparisons"].get(name, {})
+        against = material.result["comparisons"].get(name, {})
         yield {
-            "name": name, "about": about, "values": values, "baselines": baselines.get(name, {}),
+            "name": name, "about": metric, "values": values, "baselines": baselines.get(name, {}),
             "other": against.get(_other(material)),
         }  # fmt: skip
 
 
 def _sections(material: Material) -> Iterator[Section]:
     yield Section("What changed", list(_changes(material)))
-    yield Section("Right and wrong", list(_quality(material)))
-    yield Section("How it answers", list(_manner(material)))
+    yield Section(Group.QUALITY, list(_of_metrics(material, Group.QUALITY)))
+    yield Section(Group.MANNER, [*_lengths_and_times(material), *_of_metrics(material, Group.MANNER)])
     yield Section("How it was made", list(_making(material)))
 
 
-def _changes(material: Material) -> Iterator[Chart]:
+def _of_metrics(material: Material, group: Group) -> Iterator[Figure]:
+    """The charts of a group, each with the metrics that name it."""
+    for chart in CHARTS:
+        if chart.group is group:
+            yield from _DRAW[chart.kind](material, chart)
+
+
+def _in_chart(material: Material, chart: Chart) -> list[Metric]:
+    return [metric for metric in material.metrics.values() if metric.chart and metric.chart.chart == chart]
+
+
+def _changes(material: Material) -> Iterator[Figure]:
     other = _other(material)
     rows = [
-        (name, each["difference"], each["interval"]["low"], each["interval"]["high"], about["better"] == "higher")
-        for name, about in material.metrics.items()
-        if about["unit"] == "share"
-        and about["better"] != "neither"
-        and (each := material.judged["comparisons"].get(name, {}).get(other))
+        (name, each["difference"], each["interval"]["low"], each["interval"]["high"], metric.better is Better.HIGHER)
+        for name, metric in material.metrics.items()
+        if metric.unit is Unit.SHARE
+        and metric.better is not Better.NEITHER
+        and (each := material.result["comparisons"].get(name, {}).get(other))
     ]
     if rows:
         most = sorted(rows, key=lambda row: -abs(row[1]))[:FOREST_ROWS]
         shown = [row for row in rows if row in most]
         note = "An interval that does not cross zero is a change beyond chance: green is better, red worse."
         title = f"Differences between candidate and {other}"
-        yield Chart(title, charts.forest(shown, title, f"candidate − {other}, with its 95 % interval"), note)
-    shares = _values(material, [name for name, about in material.metrics.items() if about["unit"] == "share"])
+        yield Figure(title, charts.forest(shown, title, f"candidate − {other}, with its 95 % interval"), note)
+    shares = _values(material, [name for name, metric in material.metrics.items() if metric.unit is Unit.SHARE])
     if shares:
         note = "Where less is better (echoes, leaks, cuts), an empty field is the best."
-        yield Chart("All shares", charts.heat_map(shares, "All metrics that are shares"), note)
+        yield Figure("All shares", charts.heat_map(shares, "All metrics that are shares"), note)
 
 
 def _other(material: Material) -> str:
     """What the candidate is compared with: what was live, or the base where the candidate itself is."""
-    return "live" if "live" in material.judged["scores"] else "base"
+    return "live" if "live" in material.result["scores"] else "base"
 
 
 def _values(material: Material, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """The metrics of those names that were measured, by subject."""
-    scores = material.judged["scores"]
+    scores = material.result["scores"]
     found = {
         name: {s: scores[s]["metrics"][name] for s in _subjects(material) if name in scores[s]["metrics"]}
         for name in names
@@ -183,33 +196,45 @@ def _values(material: Material, names: Sequence[str]) -> dict[str, dict[str, flo
     return {name: values for name, values in found.items() if values}
 
 
-def _quality(material: Material) -> Iterator[Chart]:
-    metrics = list(material.metrics)
-    for title, names in (
-        ("Validity", ["json_valid", "schema_valid", "guard"]),
-        ("F1 by field or label", [name for name in metrics if name.startswith(("f1.", "entity_f1."))]),
-        ("Overlap with the reference", ["rouge1", "rouge2", "rougeL", "token_f1", "semantic", "keywords"]),
-        ("Sources", ["source_hit", "mrr", "citations_real", "refusal_right"]),
-    ):
-        if values := _values(material, names):
-            short = {name.removeprefix("f1."): each for name, each in values.items()}
-            yield Chart(title, charts.bars(short, title))
-    if points := _precision_and_recall(material):
-        yield Chart("Precision and recall", charts.scatter(points, "Precision and recall by field or label"))
-    errors = {
-        subject: [value for value in values if value is not None]
-        for subject, values in _primary(material)[1].items()
-    }  # fmt: skip
+def _bars(material: Material, chart: Chart) -> Iterator[Figure]:
+    labels = {metric.name: metric.label for metric in _in_chart(material, chart)}
+    if values := _values(material, list(labels)):
+        by_label = {labels[name]: each for name, each in values.items()}
+        yield Figure(chart.title, charts.bars(by_label, chart.title), chart.note)
+
+
+def _scatter(material: Material, chart: Chart) -> Iterator[Figure]:
+    if points := _points(material, chart):
+        yield Figure(chart.title, charts.scatter(points, f"{chart.title} by field or label", chart.axes), chart.note)
+
+
+def _of_primary(material: Material, _: Chart) -> Iterator[Figure]:
+    name, by_subject = _primary(material)
+    errors = {subject: [value for value in values if value is not None] for subject, values in by_subject.items()}
     if any(errors.values()):
-        name = _primary(material)[0]
-        yield Chart(f"{name} by case", charts.distributions(errors, f"Distribution of {name} over the cases", name))
-    for name in metrics:
-        if name.startswith("mae."):
-            by_subject = {s: [v for v in each if v is not None] for s, each in material.by_case[name].items()}
-            title = f"Error of {name.removeprefix('mae.')}"
-            yield Chart(title, charts.distributions(by_subject, title, "absolute error"))
-    if bins := _bins(material):
-        yield Chart("Calibration", charts.calibration(bins, "Accuracy over confidence"))
+        yield Figure(f"{name} by case", charts.distributions(errors, f"Distribution of {name} over the cases", name))
+
+
+def _distributions(material: Material, chart: Chart) -> Iterator[Figure]:
+    for metric in _in_chart(material, chart):
+        by_subject = {s: [v for v in each if v is not None] for s, each in material.by_case[metric.name].items()}
+        title = f"{chart.title} {metric.label}"
+        yield Figure(title, charts.distributions(by_subject, title, chart.axes[0]), chart.note)
+
+
+def _calibration(material: Material, chart: Chart) -> Iterator[Figure]:
+    bins = _bins(material) if _in_chart(material, chart) else {}
+    if bins:
+        yield Figure(chart.title, charts.calibration(bins, "Accuracy over confidence"), chart.note)
+
+
+_DRAW: Mapping[ChartKind, Callable[[Material, Chart], Iterator[Figure]]] = {
+    ChartKind.BARS: _bars,
+    ChartKind.SCATTER: _scatter,
+    ChartKind.PRIMARY: _of_primary,
+    ChartKind.DISTRIBUTION: _distributions,
+    ChartKind.CALIBRATION: _calibration,
+}
 
 
 def _primary(material: Material) -> tuple[str, Mapping[str, Sequence[float | None]]]:
@@ -217,15 +242,17 @@ def _primary(material: Material) -> tuple[str, Mapping[str, Sequence[float | Non
     return next(iter(material.by_case.items()), ("", {}))
 
 
-def _precision_and_recall(material: Material) -> dict[str, list[tuple[str, float, float]]]:
-    names = [name.removeprefix("recall.") for name in material.metrics if name.startswith("recall.")]
+def _points(material: Material, chart: Chart) -> dict[str, list[tuple[str, float, float]]]:
+    """A point for each label, by subject: (label, x, y), of the labels that have a value on the x axis."""
+    on_axis: dict[str, dict[str, str]] = {axis: {} for axis in chart.axes}
+    for metric in _in_chart(material, chart):
+        on_axis[metric.chart.axis if metric.chart else ""][metric.label] = metric.name
+    xs, ys = (on_axis[axis] for axis in chart.axes)
     found: dict[str, list[tuple[str, float, float]]] = {}
     for subject in _subjects(material):
-        metrics = material.judged["scores"][subject]["metrics"]
+        metrics = material.result["scores"][subject]["metrics"]
         found[subject] = [
-            (name, metrics[f"recall.{name}"], metrics.get(f"precision.{name}", 0.0))
-            for name in names
-            if f"recall.{name}" in metrics
+            (label, metrics[name], metrics.get(ys.get(label), 0.0)) for label, name in xs.items() if name in metrics
         ]
     return found if any(found.values()) else {}
 
@@ -233,7 +260,7 @@ def _precision_and_recall(material: Material) -> dict[str, list[tuple[str, float
 def _bins(material: Material) -> dict[str, list[tuple[float, float, int]]]:
     """Mean confidence, accuracy and cases of each bin of confidence, by subject."""
     found: dict[str, list[tuple[float, float, int]]] = {}
-    right = material.by_case.get("accuracy", {})
+    right = material.by_case.get(ACCURACY, {})
     for subject in _subjects(material) if right else ():
         pairs = [
             (math.exp(case["answers"][subject]["logprob"]), correct)
@@ -249,7 +276,7 @@ def _bins(material: Material) -> dict[str, list[tuple[float, float, int]]]:
     return found if any(found.values()) else {}
 
 
-def _manner(material: Material) -> Iterator[Chart]:
+def _lengths_and_times(material: Material) -> Iterator[Figure]:
     def of(value: Any) -> dict[str, list[float]]:
         return {s: [float(value(case["answers"][s])) for case in material.cases] for s in _subjects(material)}
 
@@ -259,20 +286,17 @@ def _manner(material: Material) -> Iterator[Chart]:
         ("Time to the first token", "s", lambda answer: answer["first_token_s"]),
         ("Time of the whole answer", "s", lambda answer: answer["total_s"]),
     ):
-        yield Chart(title, charts.distributions(of(value), title, unit))
-    habits = ["prompt_echo", "several_json", "think_leak", "truncated", "repetition", "length_cv", "consistency"]
-    if values := _values(material, habits):
-        yield Chart("Habits", charts.bars(values, "Habits of the answers"), "Less is better for all but consistency.")
+        yield Figure(title, charts.distributions(of(value), title, unit))
 
 
-def _making(material: Material) -> Iterator[Chart]:
+def _making(material: Material) -> Iterator[Figure]:
     if drawn := charts.learning(material.curve):
-        yield Chart("Learning", drawn)
+        yield Figure("Learning", drawn)
     retention = material.lineage["stages"]["merging"].get("retention")
     if retention and retention["kept"] is not None:
         parts = {"kept": {"candidate": retention["kept"]}, "same first choice": {"candidate": retention["top1"]}}
         parts |= {f"kept, {name}": {"candidate": kept} for name, kept in retention.get("by_type", {}).items()}
-        yield Chart("What the merge kept of the adapter", charts.bars(parts, "What the merge kept of the adapter"))
+        yield Figure("What the merge kept of the adapter", charts.bars(parts, "What the merge kept of the adapter"))
 
 
 def _regressions(material: Material) -> list[Regression]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapterd.config import Task
 from adapterd.evaluation.metrics.catalogue import CRITICAL, baselines, constant_guess, metrics_for
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_metrics import FIELD_F1
+from adapterd.evaluation.metrics.json_answers.metrics import FIELD_F1
 from adapterd.evaluation.metrics.metric import Better, Metric
 from tests.unit.evaluation.asking import answer, question
 
@@ -52,7 +52,7 @@ def test_an_empty_answer_scores_nothing(task: Task) -> None:
             assert empty > 0 or metric.name.startswith("r2."), metric.name
 
 
-def test_what_rightly_nothing_is_worth_shows_in_the_baseline() -> None:
+def test_the_baseline_shows_the_score_of_an_answer_that_is_rightly_empty() -> None:
     questions = [question(text) for text in ('{"named": []}', '{"named": ["x"]}', '{"named": null}')]
     assert baselines(FIELD_F1, questions).empty == pytest.approx(2 / 3)
 

@@ -26,7 +26,7 @@ def test_a_long_run_of_the_prompt_is_an_echo() -> None:
     assert score(PROMPT_ECHO, "So: word3 word4 word5", "x", PROMPT) == 0.0
 
 
-def test_what_the_reference_quotes_too_is_no_echo() -> None:
+def test_words_that_the_reference_quotes_too_are_no_echo() -> None:
     assert score(PROMPT_ECHO, PROMPT, PROMPT, PROMPT) == 0.0
 
 

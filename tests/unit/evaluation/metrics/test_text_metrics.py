@@ -131,7 +131,7 @@ def test_words_are_words_in_scripts_that_have_spaces(text: str, near: str) -> No
         ("❤\ufe0f yes", "❤ yes"),
     ],
 )
-def test_what_reads_the_same_counts_as_the_same(text: str, reference: str) -> None:
+def test_texts_that_read_the_same_count_as_the_same(text: str, reference: str) -> None:
     for metric in (TOKEN_F1, *rouge_metrics()):
         assert score(metric, text, reference) == 1.0
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from adapterd.chat import Answer
-from adapterd.evaluation.metrics.json_fields import MOST_COMPARED, NONE, Fields, fields_in, shared, value_in
-from adapterd.evaluation.metrics.json_schema import JsonSchema
-from adapterd.evaluation.metrics.json_values import INVALID, LARGEST, as_float, canonical, is_number, parse_json
+from adapterd.evaluation.metrics.chart import ERRORS, F1, PRECISION_AND_RECALL, VALIDITY
+from adapterd.evaluation.metrics.json_answers.fields import MOST_COMPARED, NONE, Fields, fields_in, shared, value_in
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
+from adapterd.evaluation.metrics.json_answers.values import INVALID, LARGEST, as_float, canonical, is_number, parse_json
 from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, Unit, divided, mean_of, share_of
 from adapterd.evaluation.statistics import Array
 
@@ -76,7 +77,7 @@ _MOST = f"{MOST_COMPARED:,}".replace(",", " ")
 _PAIRED = f"list items in the pairing that is best, in the order of their text beyond {_MOST} comparisons"
 JSON_VALID = share_of(
     "json_valid", "share of answers that are one JSON value as a whole (I-JSON, RFC 7493: no key twice)",
-    lambda _, a: parse_json(a.text) is not INVALID,
+    lambda _, a: parse_json(a.text) is not INVALID, chart=VALIDITY.place(),
 )  # fmt: skip
 FIELD_F1 = mean_of(
     "field_f1", f"F1 over an answer's fields (right value at the right path, within the right object; {_PAIRED}), 0 "
@@ -105,12 +106,15 @@ def _of_field(name: str) -> tuple[Metric, Metric, Metric]:
 
         return of
 
+    precision, recall = (PRECISION_AND_RECALL.place(name, axis) for axis in ("precision", "recall"))
     made = (
-        ("precision", f"values given for {name} that are right", lambda r, g, _: (r, g)),
-        ("recall", f"values expected for {name} that were given", lambda r, _, e: (r, e)),
-        ("f1", f"F1 of {name} over the whole set", lambda r, g, e: (2 * r, g + e)),
+        ("precision", f"values given for {name} that are right", lambda r, g, _: (r, g), precision),
+        ("recall", f"values expected for {name} that were given", lambda r, _, e: (r, e), recall),
+        ("f1", f"F1 of {name} over the whole set", lambda r, g, e: (2 * r, g + e), F1.place(name)),
     )
-    first, second, third = (Metric(f"{kind}.{name}", text, parts(pick), by_case=False) for kind, text, pick in made)
+    first, second, third = (
+        Metric(f"{kind}.{name}", text, parts(pick), by_case=False, chart=place) for kind, text, pick, place in made
+    )
     return first, second, third
 
 
@@ -156,7 +160,7 @@ def _of_number(name: str, references: Sequence[float]) -> tuple[Metric, Metric, 
     return (
         mean_of(
             f"mae.{name}", f"mean absolute error of {name}; {missing}", absolute,
-            better=Better.LOWER, unit=Unit.NUMBER,
+            better=Better.LOWER, unit=Unit.NUMBER, chart=ERRORS.place(name),
         ),
         Metric(
             f"rmse.{name}", f"root of the mean squared error of {name}; {missing}", squares, rmse,
@@ -194,4 +198,4 @@ def _entity_f1(name: str) -> Metric:
         return 2.0 * (given & expected).total(), float(given.total() + expected.total())
 
     text = f"F1 over the entities of {name}, of the right type and with the right text as a whole (CoNLL)"
-    return Metric(f"entity_f1.{name}", text, parts, by_case=False)
+    return Metric(f"entity_f1.{name}", text, parts, by_case=False, chart=F1.place())

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterd.evaluation.metrics.json_fields import MOST_COMPARED, fields_of, shared
-from adapterd.evaluation.metrics.json_metrics import FIELD_F1, JACCARD, json_metrics
+from adapterd.evaluation.metrics.json_answers.fields import MOST_COMPARED, fields_of, shared
+from adapterd.evaluation.metrics.json_answers.metrics import FIELD_F1, JACCARD, json_metrics
 from adapterd.evaluation.metrics.metric import Question
 from tests.unit.evaluation.asking import over, score
 

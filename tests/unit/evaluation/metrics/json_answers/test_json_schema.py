@@ -9,7 +9,7 @@ import pytest
 
 from adapterd.errors import InputError
 from adapterd.evaluation.evaluate import Answers, score
-from adapterd.evaluation.metrics.json_schema import JsonSchema, read_schema
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
 from tests.unit.evaluation.asking import answer, question
 
 DRAFTS = ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2019-09/schema", None]

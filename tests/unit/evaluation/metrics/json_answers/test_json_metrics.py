@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JACCARD, JSON_VALID, json_metrics
-from adapterd.evaluation.metrics.json_schema import JsonSchema
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JACCARD, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from tests.unit.evaluation.asking import over, score
 
@@ -80,7 +80,7 @@ def test_anything_written_as_json_is_valid(value: Any, indent: int | None) -> No
 
 
 @pytest.mark.parametrize("answer", NOT_JSON + CONSTANTS)
-def test_what_is_not_one_json_value_is_not_valid(answer: str) -> None:
+def test_an_answer_that_is_not_one_json_value_is_not_valid(answer: str) -> None:
     assert valid(answer, "") == 0.0
 
 
@@ -188,7 +188,7 @@ def test_an_answer_follows_the_schema_or_not(answer: str, score: float) -> None:
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "null"}, {"not": {"type": "object"}}])
-def test_what_is_no_json_follows_no_schema(schema: dict[str, Any]) -> None:
+def test_an_answer_that_is_no_json_follows_no_schema(schema: dict[str, Any]) -> None:
     assert follows(schema, "no JSON") == 0.0
 
 
@@ -271,7 +271,7 @@ def test_a_number_that_is_missing_counts_as_the_worst_constant_guess() -> None:
         ['{"a": "1"}', '{"a": "2"}'],
     ],
 )
-def test_what_is_not_a_number_that_varies_has_no_error(references: list[str]) -> None:
+def test_a_field_that_is_not_a_number_that_varies_has_no_error(references: list[str]) -> None:
     found = [metric.name for metric in json_metrics([Question("", (), text) for text in references], None)]
     assert "mae.a" not in found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from adapterd.evaluation.metrics.json_values import INVALID, parse_json, without_notation
+from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json, without_notation
 
 MOST_COMPARED = 100_000
 """Two lists whose items would take more comparisons, those that both have left aside, are paired in the order of their

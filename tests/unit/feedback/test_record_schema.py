@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from adapterd.errors import InputError
-from adapterd.feedback.formats import parse
+from adapterd.feedback.formats import parse, record_schemas
 from adapterd.web.openapi import description
-from adapterd.web.record_schema import record_schemas
 from tests.support.web_bodies import TAGS, good_records, records
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,7 +75,7 @@ def test_for_prompts_and_instructions_schema_and_parser_agree(record: dict[str, 
 
 
 @given(records())
-def test_what_the_parser_takes_is_allowed_by_the_schema(record: Any) -> None:
+def test_a_record_that_the_parser_takes_is_allowed_by_the_schema(record: Any) -> None:
     if is_parsed(record):
         RECORD.validate(record)
 

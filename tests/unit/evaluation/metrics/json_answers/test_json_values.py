@@ -11,7 +11,7 @@ from adapterd.config import Task
 from adapterd.evaluation.evaluate import Answers, measure
 from adapterd.evaluation.evaluate import score as scores_of
 from adapterd.evaluation.metrics.catalogue import baselines, constant_guess, metrics_for
-from adapterd.evaluation.metrics.json_metrics import EXACT, FIELD_F1, JSON_VALID, MOST_FIELDS, json_metrics
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, MOST_FIELDS, json_metrics
 from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.statistics import Comparison
 from tests.unit.evaluation.asking import answer, over, question, score
@@ -27,7 +27,7 @@ def numbers(references: Sequence[str]) -> dict[str, Metric]:
 @pytest.mark.parametrize(
     "text", ['{"a": 1, "a": 1}', '[{"a": 1, "b": 2, "a": 2}]', "1e400", '{"a": -1e999}', '"\\ud800"', '{"\\udfff": 1}']
 )
-def test_what_readers_of_json_do_not_agree_on_is_no_json(text: str) -> None:
+def test_text_that_readers_of_json_do_not_agree_on_is_no_json(text: str) -> None:
     assert score(JSON_VALID, text, "") == 0.0
     assert score(FIELD_F1, text, text) == 0.0
 

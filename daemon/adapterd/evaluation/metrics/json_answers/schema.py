@@ -17,8 +17,9 @@ import regex
 
 from adapterd.chat import Answer
 from adapterd.errors import InputError
-from adapterd.evaluation.metrics.json_schema_faults import REFERENCES, faults
-from adapterd.evaluation.metrics.json_values import INVALID, canonical, parse_json
+from adapterd.evaluation.metrics.chart import VALIDITY
+from adapterd.evaluation.metrics.json_answers.schema_faults import REFERENCES, faults
+from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, parse_json
 from adapterd.evaluation.metrics.metric import Metric, Question, share_of
 
 PATTERN_S = 1.0
@@ -61,7 +62,8 @@ class JsonSchema:
         def follows(_: Question, answer: Answer) -> bool:
             return self.allows(answer.text)
 
-        return share_of("schema_valid", "share of answers that are JSON which the schema allows", follows)
+        text = "share of answers that are JSON which the schema allows"
+        return share_of("schema_valid", text, follows, chart=VALIDITY.place())
 
 
 def read_schema(path: Path) -> dict[str, Any]:
