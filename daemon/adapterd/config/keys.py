@@ -26,10 +26,10 @@ def join_key(path: Sequence[str]) -> str:
     return ".".join(part if _BARE.fullmatch(part) else _quoted(part) for part in path)
 
 
-def _quoted(part: str) -> str:
+def _quoted(text: str) -> str:
     import json
 
-    return json.dumps(part, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
 
 
 def read_value(text: str) -> Any:
@@ -39,3 +39,16 @@ def read_value(text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     return table["value"] if len(table) == 1 else text
+
+
+def write_value(value: Any) -> str:
+    """A value as it would stand in TOML; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(write_value, value))}]"
+    return _quoted(str(value))

@@ -56,23 +56,28 @@ def parse(text: str, *, source: str = "config.toml") -> Settings:
 
 def parse_table(table: Mapping[str, Any], *, source: str) -> Settings:
     """Settings from a table of plain values; raises ConfigError with one line for every fault."""
-    faults: list[str] = []
-    settings = None
+    settings, faults = read_table(table)
+    if settings is None or faults:
+        raise ConfigError(f"{source}:\n  " + "\n  ".join(faults), hint="correct these lines; nothing was changed")
+    return settings
+
+
+def read_table(table: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
+    """The settings, if they can be read at all, and every fault of them, beginning with the path of the value."""
     from cattrs.errors import BaseValidationError
 
+    settings, faults = None, []
     try:
         settings = settings_converter().structure(table, Settings)
     except BaseValidationError as exc:
-        faults += describe_faults(exc)
+        faults = describe_faults(exc)
     named = table.get("models", {})
     faults += [
         f"models.{name}: a model's name has lower-case letters, digits, '.', '_' and '-' only"
         for name in (named if isinstance(named, dict) else ())
         if not MODEL_NAME.fullmatch(name)
     ]
-    if settings is None or faults:
-        raise ConfigError(f"{source}:\n  " + "\n  ".join(faults), hint="correct these lines; nothing was changed")
-    return settings
+    return settings, faults
 
 
 @cache

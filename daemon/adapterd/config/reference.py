@@ -68,7 +68,7 @@ def _settings_of(section: type, path: tuple[str, ...]) -> Iterator[Setting]:
             yield from _settings_of(get_args(kind)[1], (*path, each.name, doc.each))
         elif doc:
             yield Setting((*path, each.name), _in_words(each.type), _default(each), _is_required(each), doc)
-        elif is_dataclass(kind):
+        elif isinstance(kind, type) and is_dataclass(kind):
             yield from _settings_of(kind, (*path, each.name))
         else:
             raise TypeError(f"{section.__name__}.{each.name} has no Doc")
