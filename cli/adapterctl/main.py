@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from adapterctl.commands.config import config
 from adapterctl.commands.demo import demo
 from adapterctl.commands.doctor import doctor
 from adapterctl.commands.evaluate import compare, evaluation, report
@@ -58,6 +59,7 @@ def cli() -> None:
 
 for command in (
     init,
+    config,
     feedback,
     retrain,
     register,

@@ -25,6 +25,14 @@ class Entry:
     def key(self) -> str:
         return join_key(self.path)
 
+    def plain(self) -> dict[str, Any]:
+        """For programs."""
+        doc = self.setting.doc
+        return {
+            "key": self.key, "value": self.value, "set": self.is_set, "default": self.setting.default,
+            "type": self.setting.kind, "meaning": doc.sentence, "unset": doc.unset,
+        }  # fmt: skip
+
 
 def entries(settings: Settings, written: Mapping[str, Any], below: Sequence[str] = ()) -> list[Entry]:
     """What is in force below this key, model by model; `written` is the file as plain tables.

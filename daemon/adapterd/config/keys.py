@@ -29,7 +29,7 @@ def join_key(path: Sequence[str]) -> str:
 def _quoted(text: str) -> str:
     import json
 
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # which TOML wants escaped, too
 
 
 def read_value(text: str) -> Any:

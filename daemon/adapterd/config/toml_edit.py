@@ -50,23 +50,30 @@ def with_tables(text: str, tables: Mapping[str, Any], comment: Callable[[Sequenc
     """The text with new tables after everything else, and at each key what `comment` says of its path."""
     import tomli_w
     import tomlkit
-    from tomlkit.items import Table
 
-    added = tomlkit.parse(tomli_w.dumps(tables))
-
-    def annotate(table: Mapping[str, "Item"], path: tuple[str, ...]) -> None:
-        for key, item in table.items():
-            if isinstance(item, Table):
-                annotate(item, (*path, key))
-            elif words := comment((*path, key)):
-                item.comment(words)
-                width = len(f"{key} = {item.as_string()}")
-                item.trivia.comment_ws = " " * max(2, COMMENT_COLUMN - width)
-
-    annotate(added, ())
-    end = newline(text)
+    added, end = tomlkit.parse(tomli_w.dumps(tables)), newline(text)
+    _annotate(added, (), comment)
     head = f"{text.rstrip()}{end}{end}" if text.strip() else ""
     return head + tomlkit.dumps(added).rstrip().replace("\n", end) + end
+
+
+def _annotate(place: Place, path: tuple[str, ...], comment: Callable[[Sequence[str]], str]) -> None:
+    from tomlkit.items import Table
+
+    for key, item in _items(place):
+        if isinstance(item, Table):
+            _annotate(item, (*path, key), comment)
+        elif words := comment((*path, key)):
+            item.comment(words)
+            item.trivia.comment_ws = " " * max(2, COMMENT_COLUMN - len(f"{key} = {item.as_string()}"))
+
+
+def _items(place: Place) -> "list[tuple[str, Item]]":
+    """The keys of a document or a table, and what tomlkit makes of their values; booleans, too, which it unwraps."""
+    from tomlkit.items import Table
+
+    container = place.value if isinstance(place, Table) else place
+    return [(key.key, item) for key, item in container.body if key is not None]
 
 
 def newline(text: str) -> str:
@@ -145,7 +152,7 @@ def _last_item(place: Place, *, deep: bool) -> "Item | None":
     if not isinstance(place, Container | Table):
         return None
     under_header = isinstance(place, Container) or place.display_name is not None
-    items = [item for key, item in (place.value if isinstance(place, Table) else place).body if key is not None]
+    items = [item for _, item in _items(place)]
     inner = [item for item in items if isinstance(item, Table)]
     own = [item for item in items if not isinstance(item, Table)]
     if deep and inner and (found := _last_item(inner[-1], deep=True)):

@@ -55,6 +55,14 @@ def find_faults(text: str) -> list[str]:
     return faults + _cron_faults(settings)
 
 
+def faults_of_file(file: Path) -> list[str]:
+    """The same of a file; one that is not there has none."""
+    try:
+        return find_faults(file.read_bytes().decode()) if file.is_file() else []
+    except (OSError, UnicodeDecodeError) as exc:
+        return [f"cannot be read: {exc}"]
+
+
 def _cron_faults(settings: Settings | None) -> list[str]:
     faults = []
     for name, model in settings.models.items() if settings else ():
@@ -143,29 +151,38 @@ class Draft:
             file.write(before or HEAD.encode())
         return cls(home, Path(name), before)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the copy is no longer what it was when it was made."""
+        return self.path.read_bytes() != (self.before or HEAD.encode())
+
     def adopt(self) -> bool:
         """Make it the configuration, and remove it; returns whether anything changed.
 
         Raises ConfigError naming every fault, and BusyError if the configuration was changed meanwhile. The draft
         stays where it is then, and the hint names it.
         """
-        kept = f"your text is kept in {self.path}"
-        try:
-            after = self.path.read_bytes()
-            if after != (self.before or HEAD.encode()):
-                require_valid(after.decode(), self.path)
-                with _locked(self.home):
-                    _write(self.home, after, expected=self.before)
-        except UnicodeDecodeError as exc:
-            raise ConfigError(f"{self.path} is not UTF-8: {exc}", hint=kept) from exc
-        except (BusyError, ConfigError) as exc:
-            raise type(exc)(str(exc), hint=f"nothing was changed; {kept}") from exc
-        self.discard()
-        return after != (self.before or HEAD.encode())
+        changed = self.is_changed
+        if changed:
+            try:
+                self._check_and_write()
+            except (BusyError, ConfigError) as exc:
+                raise type(exc)(str(exc), hint=f"nothing was changed; your text is kept in {self.path}") from exc
+        self.path.unlink()
+        return changed
 
-    def discard(self) -> None:
-        """Remove the copy."""
-        self.path.unlink(missing_ok=True)
+    def give_up(self) -> str:
+        """Remove the copy if nothing was written into it; else returns the sentence that names it."""
+        if self.is_changed:
+            return f"your text is kept in {self.path}"
+        self.path.unlink()
+        return ""
+
+    def _check_and_write(self) -> None:
+        if faults := faults_of_file(self.path):
+            raise ConfigError(f"{self.path}:\n  " + "\n  ".join(faults))
+        with _locked(self.home):
+            _write(self.home, self.path.read_bytes(), expected=self.before)
 
 
 def _locked(home: Home) -> Any:
