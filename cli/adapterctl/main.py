@@ -24,7 +24,7 @@ from adapterctl.commands.run import run
 from adapterctl.commands.service import service
 from adapterctl.commands.status import status
 from adapterctl.commands.triage import triage
-from adapterctl.commands.versions import history, promote, rollback, show
+from adapterctl.commands.versions import history, label, promote, rollback, show, versions
 from adapterctl.output import complain, never_fail_to_write
 from adapterd import __version__
 from adapterd.errors import AdapterdError
@@ -67,7 +67,9 @@ for command in (
     triage,
     history,
     logs,
+    versions,
     show,
+    label,
     compare,
     report,
     evaluation,

@@ -15,11 +15,11 @@ def pause(name: str | None, reason: str, as_json: bool) -> None:
     A run that is going on is finished (`adapterctl cancel` ends it), and `adapterctl retrain` still works.
     """
     from adapterctl.app import App
+    from adapterd.scheduling.pause import pause as pause_runs
 
     app = App()
     name = app.model(name) if name else None
-    app.store.agenda.pause(name, reason)
-    app.store.events.add("schedule.paused", f"paused{f': {reason}' if reason else ''}", model=name)
+    pause_runs(app.store, name, reason)
     if as_json:
         emit_json({"paused": name or "all", "reason": reason})
         return
@@ -32,12 +32,11 @@ def pause(name: str | None, reason: str, as_json: bool) -> None:
 def resume(name: str | None, as_json: bool) -> None:
     """Take a pause back. Without NAME the pause of everything; one model's own pause ends by its name."""
     from adapterctl.app import App
+    from adapterd.scheduling.pause import resume as resume_runs
 
     app = App()
     name = app.model(name) if name else None
-    ended = app.store.agenda.resume(name)
-    if ended:
-        app.store.events.add("schedule.resumed", "goes on", model=name)
+    ended = resume_runs(app.store, name)
     if as_json:
         emit_json({"resumed": name or "all", "was_paused": ended})
         return

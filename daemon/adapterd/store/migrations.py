@@ -154,4 +154,5 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     "CREATE INDEX feedback_by_model ON feedback (model, id);",
+    "ALTER TABLE versions ADD COLUMN label TEXT;",
 )
