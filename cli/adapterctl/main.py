@@ -11,19 +11,16 @@ import click
 
 from adapterctl.commands.config import config
 from adapterctl.commands.demo import demo
-from adapterctl.commands.doctor import doctor
 from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init
 from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
-from adapterctl.commands.register import register
-from adapterctl.commands.retrain import retrain
+from adapterctl.commands.retrain import register, retrain
 from adapterctl.commands.run import run
 from adapterctl.commands.service import service
-from adapterctl.commands.status import status
-from adapterctl.commands.triage import triage
+from adapterctl.commands.status import doctor, status, triage
 from adapterctl.commands.versions import history, label, promote, rollback, show, versions
 from adapterctl.output import complain, never_fail_to_write
 from adapterd import __version__
