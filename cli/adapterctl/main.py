@@ -109,7 +109,7 @@ def main() -> NoReturn:
         complain(*_in_words(exc), as_json=as_json)
         sys.exit(AdapterdError.exit_code)
     except Exception as exc:
-        complain(f"unexpected fault: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
+        complain(f"unexpected error: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
         sys.exit(UNEXPECTED)
 
 
@@ -132,4 +132,4 @@ def _keep_traceback() -> str:
         file.write_text(traceback.format_exc(), encoding="utf-8")
     except OSError:
         return f"set {HOME_VARIABLE} to a folder that can be written"
-    return f"this is a fault of adapterd; the details are in {file}"
+    return f"this is a bug in adapterd; details are in {file}"

@@ -14,7 +14,6 @@ from adapterctl.output import (
     emit_json,
     examples,
     json_option,
-    model_option,
     say,
     table,
 )
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from adapterd.config.effective import Entry
     from adapterd.deployment.config_file import Draft
     from adapterd.home import Home
+
+
+of_model = click.option("-m", "--model", metavar="NAME", help="KEY is that of a setting of this model.")
 
 
 @click.group(
@@ -45,7 +47,7 @@ def config() -> None:
 )
 @click.argument("key", required=False, metavar="[KEY]")
 @click.option("--docs", is_flag=True, help="Also say what each setting means and which values it takes.")
-@model_option
+@of_model
 @json_option
 def show(key: str | None, docs: bool, model: str | None, as_json: bool) -> None:
     """Show the settings in force, and which of them are defaults."""
@@ -97,7 +99,7 @@ def _change(key: str, model: str | None, as_json: bool, change: "Callable[[Home,
     epilog=examples("adapterctl config get ollama.host", "adapterctl config get -m newsbrief-synth training.rank")
 )
 @click.argument("key")
-@model_option
+@of_model
 @json_option
 def get(key: str, model: str | None, as_json: bool) -> None:
     """Print one setting in force: its value only, nothing where it is unset."""
@@ -122,7 +124,7 @@ def get(key: str, model: str | None, as_json: bool) -> None:
 )
 @click.argument("key")
 @click.argument("value")
-@model_option
+@of_model
 @json_option
 def set_(key: str, value: str, model: str | None, as_json: bool) -> None:
     """Change one setting in the configuration file; a wrong value is refused.
@@ -137,7 +139,7 @@ def set_(key: str, value: str, model: str | None, as_json: bool) -> None:
 
 @config.command(epilog=examples("adapterctl config unset -m newsbrief-synth training.learning_rate"))
 @click.argument("key")
-@model_option
+@of_model
 @json_option
 def unset(key: str, model: str | None, as_json: bool) -> None:
     """Take one setting out of the configuration file: its default holds again."""

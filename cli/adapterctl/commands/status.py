@@ -41,7 +41,7 @@ MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL
 @click.option("--check", is_flag=True, help="Print only what needs attention; exit code 10 if anything does.")
 @json_option
 def status(name: str | None, check: bool, as_json: bool) -> None:
-    """Show what is live, what is going on, and what comes next, on one screen."""
+    """Show what is live, which run is in progress, and what comes next, on one screen."""
     from adapterctl.app import App
     from adapterd.insight.status import status as look
 
@@ -146,7 +146,7 @@ def _clock(moment: datetime) -> str:
 @name_argument
 @json_option
 def triage(name: str | None, as_json: bool) -> None:
-    """Say whether training is worth it: how often which failure occurs, and what there is to learn from."""
+    """Say whether training is worth it: how often each failure occurs, and how many corrections there are."""
     from adapterctl.app import App
     from adapterd.insight.triage import triage as weigh
 
@@ -164,7 +164,7 @@ def triage(name: str | None, as_json: bool) -> None:
 @click.command(epilog=examples("adapterctl doctor", "adapterctl doctor --json"))
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look at everything that is needed: what is installed, reachable, slow or missing, and what to do."""
+    """Check everything that is needed: what is installed, reachable, slow or missing, and what to do."""
     from adapterd.home import Home
     from adapterd.insight.doctor import examine
 

@@ -201,12 +201,12 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
 
 @click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --force --yes"))
 @click.argument("version")
-@click.option("--force", is_flag=True, help="Also if it was held or taken back; asks first, and is recorded.")
+@click.option("--force", is_flag=True, help="Also if it was held or withdrawn; asks first, and is recorded.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @model_option
 @json_option
 def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bool) -> None:
-    """Make a version live by hand. What was held or taken back needs --force."""
+    """Make a version live by hand. One that was held or withdrawn needs --force."""
     from adapterctl.app import App
     from adapterd.deployment.promote_by_hand import promote_by_hand
 
@@ -225,9 +225,10 @@ def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bo
 @click.option("--no-warm", is_flag=True, help="Do not load the version afterwards; the first request will.")
 @json_option
 def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> None:
-    """Take the live version back: the previous one serves at once. Works with the daemon dead.
+    """Roll back: the version that was live before serves at once. Works without the daemon.
 
-    The version taken back is marked and is not promoted again by itself; `adapterctl promote` can still do so.
+    The version that was live is marked as withdrawn and is not promoted again by itself; `adapterctl promote --force`
+    can still do so.
     """
     from adapterctl.app import App
     from adapterd.deployment.history import require_version

@@ -1,7 +1,5 @@
 """Promotion by a person: what was held or taken back needs that they insist."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from adapterd.deployment.deploy import Deployer
@@ -17,7 +15,7 @@ TAGS = ModelTags("m")
 
 
 @pytest.fixture
-def deployer(store: Store, home: Home) -> Iterator[Deployer]:
+def deployer(store: Store, home: Home) -> Deployer:
     """The base is live, and there is a version 1.0.0."""
     runtime = FakeRuntime()
     runtime.add(TAGS.base, TAGS.version("1.0.0"))
