@@ -30,6 +30,7 @@ check: setup ## formatting, lint, types, import rules, then all tests
 docs: setup ## the generated pages
 	.venv/bin/python scripts/cli_reference.py
 	.venv/bin/python scripts/format_reference.py
+	.venv/bin/python scripts/config_reference.py
 	.venv/bin/python scripts/metric_reference.py
 	.venv/bin/python -m bench.tables
 

@@ -9,21 +9,19 @@ from typing import NoReturn
 
 import click
 
+from adapterctl.commands.config import config
 from adapterctl.commands.demo import demo
-from adapterctl.commands.doctor import doctor
 from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init
 from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
-from adapterctl.commands.register import register
-from adapterctl.commands.retrain import retrain
+from adapterctl.commands.retrain import register, retrain
 from adapterctl.commands.run import run
 from adapterctl.commands.service import service
-from adapterctl.commands.status import status
-from adapterctl.commands.triage import triage
-from adapterctl.commands.versions import history, promote, rollback, show
+from adapterctl.commands.status import doctor, status, triage
+from adapterctl.commands.versions import history, label, promote, rollback, show, versions
 from adapterctl.output import complain, never_fail_to_write
 from adapterd import __version__
 from adapterd.errors import AdapterdError
@@ -58,6 +56,7 @@ def cli() -> None:
 
 for command in (
     init,
+    config,
     feedback,
     retrain,
     register,
@@ -65,7 +64,9 @@ for command in (
     triage,
     history,
     logs,
+    versions,
     show,
+    label,
     compare,
     report,
     evaluation,
@@ -108,7 +109,7 @@ def main() -> NoReturn:
         complain(*_in_words(exc), as_json=as_json)
         sys.exit(AdapterdError.exit_code)
     except Exception as exc:
-        complain(f"unexpected fault: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
+        complain(f"unexpected error: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
         sys.exit(UNEXPECTED)
 
 

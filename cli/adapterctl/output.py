@@ -73,6 +73,16 @@ def ask(*parts: object) -> None:
     click.confirm("".join(map(_shown, parts)), abort=True, err=True)
 
 
+def confirmed(*parts: object) -> bool:
+    """Ask a question, on standard error; returns whether the answer is yes."""
+    return click.confirm("".join(map(_shown, parts)), err=True)
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
 def _shown(part: object) -> str:
     if isinstance(part, Break):
         return "\n" + " " * part.indent

@@ -32,6 +32,10 @@ class Home:
         return self.root / "config.toml"
 
     @property
+    def config_lock(self) -> Path:
+        return self.root / "config.lock"
+
+    @property
     def database(self) -> Path:
         return self.root / "state.db"
 

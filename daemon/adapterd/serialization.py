@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@cache
-def _converter() -> "Converter":
+def plain_converter(*, forbid_extra_keys: bool = False) -> "Converter":
+    """A new converter between dataclasses and plain values: what configuration and plan have in common.
+
+    Paths, moments and spans of hours are strings in plain values. Who needs stricter rules registers them on top.
+    """
     from cattrs import Converter
 
-    converter = Converter()
+    converter = Converter(forbid_extra_keys=forbid_extra_keys)
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(Path, str)
-    converter.register_structure_hook(Hours, lambda value, _: Hours.parse(value))
+    converter.register_structure_hook(Hours, lambda value, _: Hours.parse(converter.structure(value, str)))
     converter.register_unstructure_hook(Hours, str)
     converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
@@ -32,6 +35,11 @@ def _converter() -> "Converter":
         lambda value, _: tuple(value) if isinstance(value, list) else value,
     )
     return converter
+
+
+@cache
+def _converter() -> "Converter":
+    return plain_converter()
 
 
 def to_plain(value: Any) -> Any:

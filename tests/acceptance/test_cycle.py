@@ -194,11 +194,11 @@ def test_a_version_that_was_taken_back_returns_only_when_a_person_says_so(person
     before = person.tags()
     refused = person.run("promote", FIRST, "--yes")
     assert refused.code == 6, refused
-    assert f"adapterctl promote {FIRST} --force makes it live all the same" in refused.stderr
+    assert f"adapterctl promote {FIRST} --force makes it live anyway" in refused.stderr
     for given in ("", "n\n"):
         unsure = person.run("promote", FIRST, "--force", given=given)
         assert unsure.code == 130, unsure
-        assert "was withdrawn (taken back in favour of base). Make it live all the same?" in unsure.stderr
+        assert "was withdrawn (taken back in favour of base). Make it live anyway?" in unsure.stderr
     assert person.tags() == before
 
     sure = person.run("promote", FIRST, "--force", "--json", given="y\n")

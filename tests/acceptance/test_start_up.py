@@ -15,7 +15,7 @@ from tests.acceptance.person import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"mlx", "mlx_lm", "llama_cpp", "numpy", "gguf", "transformers", "ollama"}
-NOT_FOR_PROGRAMS = {"adapterctl demo"}
+NOT_FOR_PROGRAMS = {"adapterctl config edit", "adapterctl demo"}
 
 
 def imported(person: Person, *arguments: str) -> set[str]:

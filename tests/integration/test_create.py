@@ -225,7 +225,7 @@ def test_an_init_that_was_interrupted_can_be_given_again(
     def power_cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for owner, step in ((Deployer, "_verify"), (create, "_write")):
+    for owner, step in ((Deployer, "_verify"), (create, "add_model")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, step, power_cut)
             with pytest.raises(KeyboardInterrupt):

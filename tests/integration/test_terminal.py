@@ -76,7 +76,7 @@ def test_nothing_that_others_wrote_acts_on_the_terminal(written: Home, command: 
     shown = in_a_terminal(written, *command)
     assert shown.strip()
     assert acts(BARS.sub("", shown)) == set()
-    assert "unexpected fault" not in shown
+    assert "unexpected error" not in shown
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])

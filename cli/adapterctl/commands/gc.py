@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     )
 )
 @name_argument
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
-    """Give back the disk space of what is not needed: old versions, and what finished runs and crashes left.
+    """Free disk space: remove old versions that nothing needs, and what finished runs and crashes left behind.
 
     The newest versions stay (versions.keep in the configuration), and whatever is live, previous, pinned, or needed to
-    go back further; the base always does. Of a collected version the adapter stays, so that it can be made anew. The
-    daemon collects by itself after every run.
+    go back further; the base always does. Of a collected version the adapter stays, so that it can be merged again.
+    The daemon collects by itself after every run.
     """
     from adapterctl.app import App
     from adapterd.housekeeping.collect import plan_collection, run_collection
@@ -56,7 +56,7 @@ def _show(collection: "Collection", *, dry_run: bool) -> None:
 @model_option
 @json_option
 def pin(version: str, model: str | None, as_json: bool) -> None:
-    """Keep a version whatever its age: it is never collected."""
+    """Keep a version whatever its age: `gc` never collects it."""
     _pin(version, model, as_json, pinned=True)
 
 
@@ -65,7 +65,7 @@ def pin(version: str, model: str | None, as_json: bool) -> None:
 @model_option
 @json_option
 def unpin(version: str, model: str | None, as_json: bool) -> None:
-    """Let a version that was pinned be collected again when its time has come."""
+    """Unpin a version: `gc` may collect it when it is old enough."""
     _pin(version, model, as_json, pinned=False)
 
 

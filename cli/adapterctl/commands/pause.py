@@ -7,19 +7,19 @@ from adapterctl.output import emit_json, examples, json_option, name_argument, s
 
 @click.command(epilog=examples("adapterctl pause", 'adapterctl pause newsbrief-synth --reason "on holiday"'))
 @name_argument
-@click.option("--reason", default="", metavar="TEXT", help="Shown by status, so that nobody wonders.")
+@click.option("--reason", default="", metavar="TEXT", help="The reason, shown by `adapterctl status`.")
 @json_option
 def pause(name: str | None, reason: str, as_json: bool) -> None:
-    """Let nothing begin by itself, for one model or for all, until `resume`.
+    """Start no run of one model, or of any, until `resume`, unless somebody asks for it.
 
-    A run that is going on is finished (`adapterctl cancel` ends it), and `adapterctl retrain` still works.
+    A run in progress is finished (`adapterctl cancel` ends it), and `adapterctl retrain` still works.
     """
     from adapterctl.app import App
+    from adapterd.scheduling.pause import pause as pause_runs
 
     app = App()
     name = app.model(name) if name else None
-    app.store.schedule_state.pause(name, reason)
-    app.store.events.add("schedule.paused", f"paused{f': {reason}' if reason else ''}", model=name)
+    pause_runs(app.store, name, reason)
     if as_json:
         emit_json({"paused": name or "all", "reason": reason})
         return
@@ -30,14 +30,13 @@ def pause(name: str | None, reason: str, as_json: bool) -> None:
 @name_argument
 @json_option
 def resume(name: str | None, as_json: bool) -> None:
-    """Take a pause back. Without NAME the pause of everything; one model's own pause ends by its name."""
+    """End a pause: without NAME that of all models, with NAME that of one model."""
     from adapterctl.app import App
+    from adapterd.scheduling.pause import resume as resume_runs
 
     app = App()
     name = app.model(name) if name else None
-    ended = app.store.schedule_state.resume(name)
-    if ended:
-        app.store.events.add("schedule.resumed", "goes on", model=name)
+    ended = resume_runs(app.store, name)
     if as_json:
         emit_json({"resumed": name or "all", "was_paused": ended})
         return
@@ -49,7 +48,7 @@ def resume(name: str | None, as_json: bool) -> None:
 @click.option("--reason", default="cancelled by hand", show_default=True, metavar="TEXT", help="For the history.")
 @json_option
 def cancel(name: str | None, reason: str, as_json: bool) -> None:
-    """End the run that is going on, or give up one that waits to be continued. What is live stays live."""
+    """Cancel the run in progress, or one that waits to be continued. What is live stays live."""
     from adapterctl.app import App
     from adapterd.runs.cancel import cancel as end
 

@@ -1,11 +1,22 @@
-"""adapterctl retrain"""
+"""adapterctl retrain | register"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapterctl.output import StageProgress, Styled, bytes_read, emit_json, examples, json_option, name_argument, say
+from adapterctl.output import (
+    StageProgress,
+    Styled,
+    bytes_read,
+    emit_json,
+    examples,
+    json_option,
+    model_option,
+    name_argument,
+    say,
+)
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -42,6 +53,44 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
         _hand_over(app, name, now, follow, as_json)
         return
     show_outcome(_run_here(app, name, as_json), name, as_json)
+
+
+@click.command(
+    epilog=examples(
+        "adapterctl register ~/adapters/news                        one that mlx_lm.lora or PEFT has made",
+        "adapterctl register ~/adapters/news --as minor             and count it as a new adapter",
+        "adapterctl register ~/.local/share/adapterd/models/newsbrief-synth/1.1.0 --model newsbrief-synth",
+    )
+)
+@click.argument("adapter", metavar="ADAPTER_DIR", type=click.Path(path_type=Path))
+@model_option
+@click.option(
+    "--as",
+    "increment",
+    type=click.Choice(["patch", "minor"]),
+    default="patch",
+    show_default=True,
+    help="Which part of the version number counts; on another base than the last version's it is the major one.",
+)
+@json_option
+def register(adapter: Path, model: str | None, increment: str, as_json: bool) -> None:
+    """Make a version of an adapter that was made elsewhere, prove it, and promote it if it is better.
+
+    ADAPTER_DIR is a folder with adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors
+    (PEFT): plain LoRA on linear projections, trained on the model that the base is a GGUF of. It goes the same way as
+    one that is trained here, and there has to be feedback to judge it by. It is done here also if the daemon is
+    running. A run that stopped half-way goes on when the same command is given again; `adapterctl retrain` gives it up.
+    """
+    from adapterctl.app import App
+    from adapterd.runs.register import register as register_adapter
+    from adapterd.runs.version_numbers import Increment
+
+    app = App()
+    name = app.model(model)
+    take_feedback(app, name, as_json)
+    with StageProgress(quiet=as_json) as progress:
+        outcome = register_adapter(pipeline(app, progress, as_json), name, adapter, Increment(increment))
+    show_outcome(outcome, name, as_json)
 
 
 def take_feedback(app: "App", name: str, as_json: bool) -> None:

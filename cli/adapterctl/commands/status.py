@@ -1,4 +1,4 @@
-"""adapterctl status"""
+"""adapterctl status | triage | doctor"""
 
 import sys
 from datetime import datetime
@@ -17,6 +17,7 @@ from adapterctl.output import (
     local,
     name_argument,
     say,
+    table,
     time_left,
 )
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 NEEDS_ATTENTION = 10
 INDENT = 12
 """Of a value's further lines."""
+MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL", "red")}
 
 
 @click.command(
@@ -39,7 +41,7 @@ INDENT = 12
 @click.option("--check", is_flag=True, help="Print only what needs attention; exit code 10 if anything does.")
 @json_option
 def status(name: str | None, check: bool, as_json: bool) -> None:
-    """Show what is live, what is going on, and what comes next, on one screen."""
+    """Show what is live, which run is in progress, and what comes next, on one screen."""
     from adapterctl.app import App
     from adapterd.insight.status import status as look
 
@@ -138,3 +140,42 @@ def _drift(model: "ModelStatus") -> list[object]:
 
 def _clock(moment: datetime) -> str:
     return f"{local(moment):%a %d %b %H:%M}"
+
+
+@click.command(epilog=examples("adapterctl triage", "adapterctl triage newsbrief-synth --json"))
+@name_argument
+@json_option
+def triage(name: str | None, as_json: bool) -> None:
+    """Say whether training is worth it: how often each failure occurs, and how many corrections there are."""
+    from adapterctl.app import App
+    from adapterd.insight.triage import triage as weigh
+
+    app = App()
+    found = weigh(app.store, app.model(name))
+    if as_json:
+        emit_json(found)
+        return
+    rows = [(each.tag, each.failures, f"{each.share:.0%}", each.corrections, each.advice) for each in found.tags]
+    table(["FAILURE", "OUTPUTS", "SHARE", "CORRECTIONS", "ADVICE"], rows, empty="nobody has told of a failure yet")
+    say()
+    say(Styled(found.advice, "green" if found.worth_training else "yellow"))
+
+
+@click.command(epilog=examples("adapterctl doctor", "adapterctl doctor --json"))
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check everything that is needed: what is installed, reachable, slow or missing, and what to do."""
+    from adapterd.home import Home
+    from adapterd.insight.doctor import run_checks
+
+    checks = run_checks(Home.locate())
+    if as_json:
+        emit_json(checks)
+    else:
+        for check in checks:
+            mark, colour = MARKS[check.level]
+            say(Styled(mark, colour), f"  {check.what:<16} {check.detail}")
+            if check.hint:
+                say(f"                        {check.hint}")
+    if any(check.level == "fault" for check in checks):
+        raise click.exceptions.Exit(1)

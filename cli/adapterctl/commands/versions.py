@@ -1,4 +1,4 @@
-"""adapterctl history | show | promote | rollback"""
+"""adapterctl versions | label | history | show | promote | rollback"""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,7 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
-    from adapterctl.app import App
-    from adapterd.store.versions import Version
+    from adapterd.insight.versions_table import PrimaryScore, VersionRow
 
 MOST_NAMED = 10
 
@@ -48,6 +47,74 @@ def history(name: str | None, limit: int, as_json: bool) -> None:
     table(["WHEN", "WHAT", "DETAILS"], rows, empty="nothing has happened yet")
 
 
+@click.command(epilog=examples("adapterctl versions", "adapterctl versions newsbrief-synth --json"))
+@name_argument
+@json_option
+def versions(name: str | None, as_json: bool) -> None:
+    """List the versions, newest first: state, age, base, primary score, size, pin and label.
+
+    Behind a score stands its difference from what was live when the version was judged, or from the base, with the
+    interval in which the true difference lies.
+    """
+    from adapterctl.app import App
+    from adapterd.insight.versions_table import list_versions
+
+    app = App()
+    name = app.model(name)
+    rows = list_versions(app.store, app.home, name, app.model_settings(name))
+    if as_json:
+        emit_json(rows)
+        return
+    heads = ["VERSION", "STATE", "WHEN", "BASE", "PRIMARY SCORE", "SIZE", "PIN", "LABEL"]
+    table(heads, map(_cells, rows), empty=f"{name} has no version yet; `adapterctl retrain` makes one")
+
+
+def _cells(row: "VersionRow") -> list[object]:
+    from adapterd.housekeeping.collect import in_words
+
+    return [
+        row.version,
+        f"{row.state} ({row.role})" if row.role else row.state,
+        ago(row.created_at),
+        row.base or f"{row.base_digest[:19]}…",
+        _score(row.primary) if row.primary else None,
+        in_words(row.size_bytes),
+        "pinned" if row.pinned else None,
+        row.label,
+    ]
+
+
+def _score(primary: "PrimaryScore") -> str:
+    text, gain = f"{primary.metric} {primary.value:.3f}", primary.gain
+    if gain is None:
+        return text
+    return f"{text} ({gain.difference:+.3f} over {gain.over}, {gain.low:+.3f} to {gain.high:+.3f} by {gain.level:.0%})"
+
+
+@click.command(
+    epilog=examples(
+        'adapterctl label 1.2.0 "before the new prompts"',
+        'adapterctl label 1.2.0 ""        takes the label away',
+    )
+)
+@click.argument("version")
+@click.argument("text")
+@model_option
+@json_option
+def label(version: str, text: str, model: str | None, as_json: bool) -> None:
+    """Give a version a label of one line, shown by `versions` and `show`; an empty TEXT takes it away."""
+    from adapterctl.app import App
+    from adapterd.deployment.labels import label_version
+
+    app = App()
+    name = app.model(model)
+    found = label_version(app.store, name, version, text)
+    if as_json:
+        emit_json(found)
+        return
+    say(f"{name} {version} is now called {found.label}" if found.label else f"{name} {version} has no label any more")
+
+
 @click.command(epilog=examples("adapterctl show 1.0.0", "adapterctl show 1.0.0 --json"))
 @click.argument("version")
 @model_option
@@ -56,10 +123,11 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     """Show what a version is made of, how it did, and why it is live or not."""
     from adapterctl.app import App
     from adapterctl.commands.retrain import table_of_scores
+    from adapterd.deployment.history import require_version
 
     app = App()
     name = app.model(model)
-    found = _known(app, name, version)
+    found = require_version(app.store, name, version)
     folder = app.home.version(name, version)
     lineage_file = folder / "lineage.json"
     lineage = json.loads(lineage_file.read_text(encoding="utf-8")) if lineage_file.is_file() else None
@@ -72,6 +140,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         [
             ("version", f"{name} {version}{' (live)' if live else ''}"),
             ("state", f"{found.state}, {ago(found.created_at)}"),
+            ("label", found.label),
             ("why", found.reason),
             ("digest", found.digest),
             ("base", f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest),
@@ -132,31 +201,18 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
 
 @click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --force --yes"))
 @click.argument("version")
-@click.option("--force", is_flag=True, help="Also if it was held or taken back; asks first, and is recorded.")
+@click.option("--force", is_flag=True, help="Also if it was held or withdrawn; asks first, and is recorded.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @model_option
 @json_option
 def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bool) -> None:
-    """Make a version live by hand. What was held or taken back needs --force."""
+    """Make a version live by hand. One that was held or withdrawn needs --force."""
     from adapterctl.app import App
-    from adapterd.errors import InputError
-    from adapterd.serving.tags import BASE
-    from adapterd.store.versions import VersionState
+    from adapterd.deployment.promote_by_hand import promote_by_hand
 
     app = App()
     name = app.model(model)
-    found = None if version == BASE else _known(app, name, version)
-    reason = "promoted by hand"
-    if found and found.state in (VersionState.HELD, VersionState.WITHDRAWN):
-        if not force:
-            raise InputError(
-                f"{version} was {found.state}: {found.reason}",
-                hint=f"adapterctl promote {version} --force makes it live all the same, after asking",
-            )
-        if not yes:
-            ask(f"{version} was {found.state} ({found.reason}). Make it live all the same?")
-        reason = f"promoted by hand with --force, although {found.state} ({found.reason})"
-    swap = app.deployer.promote(name, version, reason)
+    swap = promote_by_hand(app.deployer, name, version, force=force, confirm=(lambda _: None) if yes else ask)
     if as_json:
         emit_json(swap)
         return
@@ -169,17 +225,19 @@ def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bo
 @click.option("--no-warm", is_flag=True, help="Do not load the version afterwards; the first request will.")
 @json_option
 def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> None:
-    """Take the live version back: the previous one serves at once. Works with the daemon dead.
+    """Roll back: the version that was live before serves at once. Works without the daemon.
 
-    The version taken back is marked and is not promoted again by itself; `adapterctl promote` can still do so.
+    The version that was live is marked as withdrawn and is not promoted again by itself; `adapterctl promote --force`
+    can still do so.
     """
     from adapterctl.app import App
+    from adapterd.deployment.history import require_version
     from adapterd.serving.tags import BASE
 
     app = App()
     name = app.model(name)
     if to is not None and to != BASE:
-        _known(app, name, to)
+        require_version(app.store, name, to)
     deployer = app.deployer
     swap = deployer.rollback(name, to)
     if as_json:
@@ -189,14 +247,3 @@ def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> 
         say(Styled(done, "green"))
     if not no_warm:
         deployer.warm(name)
-
-
-def _known(app: "App", name: str, version: str) -> "Version":
-    """The version of that number; raises NotFoundError naming those that there are."""
-    from adapterd.errors import NotFoundError
-
-    found = app.store.versions.get(name, version)
-    if found is None:
-        known = ", ".join(v.version for v in app.store.versions.all(name)) or "none yet"
-        raise NotFoundError(f"{name} has no version {version}; there are: {known}")
-    return found

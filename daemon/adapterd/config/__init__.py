@@ -1,5 +1,16 @@
 """The configuration: a TOML file read into frozen settings, with every fault listed at once under its path."""
 
+from adapterd.config.annotations import Doc, Range
+from adapterd.config.choices import (
+    BaseChange,
+    GradientCheckpointing,
+    Modules,
+    Preferences,
+    RuntimeKind,
+    Start,
+    Task,
+    Think,
+)
 from adapterd.config.parsing import (
     MODEL_NAME,
     load,
@@ -11,28 +22,19 @@ from adapterd.config.parsing import (
 )
 from adapterd.config.schema import (
     Addresses,
-    BaseChange,
     Count,
     DatasetSettings,
     EvaluationSettings,
     GateRule,
-    GradientCheckpointing,
     HttpSettings,
     MergingSettings,
     ModelSettings,
-    Modules,
     NotificationSettings,
     OllamaSettings,
-    Preferences,
-    Range,
     RunsSettings,
-    RuntimeKind,
     ScheduleSettings,
     Settings,
     Share,
-    Start,
-    Task,
-    Think,
     TrainingSettings,
     VersionsSettings,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "BaseChange",
     "Count",
     "DatasetSettings",
+    "Doc",
     "EvaluationSettings",
     "GateRule",
     "GradientCheckpointing",

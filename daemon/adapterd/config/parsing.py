@@ -6,14 +6,17 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from adapterd.config.annotations import Range
 from adapterd.config.faults import describe_faults
-from adapterd.config.schema import Addresses, ModelSettings, Range, Settings
+from adapterd.config.keys import read_value, split_key
+from adapterd.config.schema import Addresses, ModelSettings, Settings
 from adapterd.errors import ConfigError
 from adapterd.home import Home
-from adapterd.hours import Hours
+from adapterd.serialization import plain_converter
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -53,31 +56,34 @@ def parse(text: str, *, source: str = "config.toml") -> Settings:
 
 def parse_table(table: Mapping[str, Any], *, source: str) -> Settings:
     """Settings from a table of plain values; raises ConfigError with one line for every fault."""
-    faults: list[str] = []
-    settings = None
+    settings, faults = read_table(table)
+    if settings is None or faults:
+        raise ConfigError(f"{source}:\n  " + "\n  ".join(faults), hint="correct these lines; nothing was changed")
+    return settings
+
+
+def read_table(table: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
+    """The settings, if they can be read at all, and every fault of them, beginning with the path of the value."""
     from cattrs.errors import BaseValidationError
 
+    settings, faults = None, []
     try:
         settings = settings_converter().structure(table, Settings)
     except BaseValidationError as exc:
-        faults += describe_faults(exc)
+        faults = describe_faults(exc)
     named = table.get("models", {})
     faults += [
         f"models.{name}: a model's name has lower-case letters, digits, '.', '_' and '-' only"
         for name in (named if isinstance(named, dict) else ())
         if not MODEL_NAME.fullmatch(name)
     ]
-    if settings is None or faults:
-        raise ConfigError(f"{source}:\n  " + "\n  ".join(faults), hint="correct these lines; nothing was changed")
-    return settings
+    return settings, faults
 
 
+@cache
 def settings_converter() -> "Converter":
     """A strict reader of settings: no unknown keys, no silent conversion between types, numbers within their range."""
-    from cattrs import Converter
-
-    converter = Converter(forbid_extra_keys=True)
-
+    converter = plain_converter(forbid_extra_keys=True)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _strict(kind))
     converter.register_structure_hook(Path, lambda value, _: _a_path(value))
@@ -85,12 +91,8 @@ def settings_converter() -> "Converter":
         lambda annotation: hasattr(annotation, "__metadata__"),
         lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
     )
-    for choice in StrEnum.__subclasses__():
-        converter.register_structure_hook(choice, _one_of)
+    converter.register_structure_hook(StrEnum, _one_of)  # and all of its subclasses
     converter.register_structure_hook_func(lambda annotation: annotation == Addresses, _addresses)
-    converter.register_structure_hook(Hours, lambda value, _: Hours.parse(_strict(str)(value, str)))
-    converter.register_unstructure_hook(Path, str)
-    converter.register_unstructure_hook(Hours, str)
     return converter
 
 
@@ -99,13 +101,13 @@ def _strict(kind: type) -> Callable[[Any, Any], Any]:
         if kind is float and type(value) is int:
             return float(value)
         if type(value) is not kind:
-            raise ValueError(f"{value!r} is not a {_KIND_NAMES[kind]}")
+            raise ValueError(f"{value!r} is not a {KIND_NAMES[kind]}")
         return value
 
     return structure
 
 
-_KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
+KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
 
 
 def _a_path(value: Any) -> Path:
@@ -131,8 +133,8 @@ def _addresses(value: Any, _: Any) -> Addresses:
 
 
 def _within(value: Any, annotation: Any) -> Any:
-    bounds = next(item for item in get_args(annotation)[1:] if isinstance(item, Range))
-    if not bounds.low <= value <= bounds.high:
+    bounds = next((item for item in annotation.__metadata__ if isinstance(item, Range)), None)
+    if bounds and value is not None and not bounds.low <= value <= bounds.high:
         raise ValueError(f"{value!r} is not between {bounds.low:g} and {bounds.high:g}")
     return value
 
@@ -149,7 +151,7 @@ def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
     table = to_table(model)
     for change in changes:
         key, found, text = change.partition("=")
-        *sections, name = _key_path(key.strip())
+        *sections, name = split_key(key.strip())
         place = table
         for section in sections:
             place = place.setdefault(section, {})
@@ -157,31 +159,11 @@ def with_changes(model: ModelSettings, changes: Sequence[str]) -> ModelSettings:
                 raise ConfigError(f"{key}: no such setting")
         if not found:
             raise ConfigError(f"{change!r} is not KEY=VALUE")
-        place[name] = _toml_value(text.strip())
+        place[name] = read_value(text.strip())
     try:
         return parse_table({"models": {"m": table}}, source="these changes").models["m"]
     except ConfigError as exc:
         raise ConfigError(str(exc).replace("models.m.", ""), hint=exc.hint) from exc
-
-
-def _key_path(key: str) -> list[str]:
-    """The parts of a dotted key; a part with a dot of its own is quoted, as in TOML."""
-    try:
-        nested: Any = tomllib.loads(f"{key} = 0")
-    except tomllib.TOMLDecodeError:
-        return key.split(".")
-    path = []
-    while isinstance(nested, dict):
-        ((part, nested),) = nested.items()
-        path.append(part)
-    return path
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def to_table(settings: Settings | ModelSettings) -> dict[str, Any]:

@@ -1,37 +1,26 @@
-"""Every setting: its type, its bounds, its default, and what it means."""
+"""Every setting: its type, its bounds, its default, and what it means.
+
+The sentence at a field is the setting's only documentation: docs/configuration.md, the comments that `init` writes and
+`adapterctl config show --docs` are made from it (config/reference.py).
+"""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from adapterd.config.annotations import Doc, Range
+from adapterd.config.choices import (
+    BaseChange,
+    GradientCheckpointing,
+    Modules,
+    Preferences,
+    RuntimeKind,
+    Start,
+    Task,
+    Think,
+)
 from adapterd.errors import NotFoundError
 from adapterd.hours import Hours
-
-
-class Task(StrEnum):
-    """What the model is asked to produce; it decides which metrics an evaluation shows."""
-
-    JSON = "json"
-    CLASSIFICATION = "classification"
-    GENERATION = "generation"
-    GROUNDED_QA = "grounded_qa"
-
-
-class RuntimeKind(StrEnum):
-    """Which runtime serves the models."""
-
-    OLLAMA = "ollama"
-    EMBEDDED = "embedded"
-
-
-@dataclass(frozen=True)
-class Range:
-    """Bounds of a number, both allowed."""
-
-    low: float
-    high: float
-
 
 Count = Annotated[int, Range(1, 1_000_000)]
 Share = Annotated[float, Range(0.0, 0.9)]
@@ -42,226 +31,249 @@ Addresses = tuple[str, ...]
 class OllamaSettings:
     """How to reach Ollama."""
 
-    host: str = "http://127.0.0.1:11434"
-    timeout_s: Annotated[float, Range(1, 86_400)] = 600.0
+    host: Annotated[str, Doc("address where Ollama answers")] = "http://127.0.0.1:11434"
+    timeout_s: Annotated[float, Range(1, 86_400), Doc("seconds that a single request to Ollama may take")] = 600.0
 
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """How records are divided; shares are of the distinct prompts, newest first into the evaluation set. At most
-    `validation_share` of the others choose the best step, half of that from 200 prompts on. A run stops where more than
-    `max_near_duplicates` of them are nearly the same as cases of the evaluation set. An example that came after what is
-    live was trained counts `new_weight` times in the loss, the others once."""
+    """How feedback records are divided into training, validation and evaluation sets."""
 
-    evaluation_share: Share = 0.2
-    evaluation_max: Count = 200
-    validation_share: Share = 0.1
-    max_near_duplicates: Annotated[float, Range(0.0, 1.0)] = 0.2
-    max_tokens: Annotated[int, Range(16, 1_000_000)] = 2048
-    new_weight: Annotated[float, Range(0.01, 100)] = 1.0
-
-
-class Think(StrEnum):
-    """What is asked of a thinking model: to think, not to, or nothing, as by applications that know nothing of it."""
-
-    DEFAULT = "default"
-    ON = "on"
-    OFF = "off"
-
-    @property
-    def wanted(self) -> bool | None:
-        """For a runtime."""
-        return {Think.DEFAULT: None, Think.ON: True, Think.OFF: False}[self]
-
-
-class Modules(StrEnum):
-    """Which projections of a block get an adapter."""
-
-    ALL = "all"
-    ATTENTION = "attention"
-    MLP = "mlp"
-
-
-class Start(StrEnum):
-    """What a training begins at: the base, so that versions do not drift, or the adapter that is live."""
-
-    BASE = "base"
-    LIVE = "live"
-
-
-class Preferences(StrEnum):
-    """How to learn from answers that somebody liked better than others."""
-
-    OFF = "off"
-    DPO = "dpo"
-
-
-class GradientCheckpointing(StrEnum):
-    """Whether blocks are computed twice instead of being remembered for their gradients: less memory, more time."""
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
+    evaluation_share: Annotated[
+        Share, Doc("share of the distinct prompts, newest first, that the frozen evaluation set gets when it is made")
+    ] = 0.2
+    evaluation_max: Annotated[Count, Doc("largest number of cases in the frozen evaluation set")] = 200
+    validation_share: Annotated[
+        Share, Doc("share of the other prompts, at most, that chooses the best step; half of it from 200 prompts on")
+    ] = 0.1
+    max_near_duplicates: Annotated[
+        float,
+        Range(0.0, 1.0),
+        Doc("a run stops if a larger share of the prompts is nearly the same as evaluation cases; 1: never"),
+    ] = 0.2
+    max_tokens: Annotated[
+        int, Range(16, 1_000_000), Doc("tokens of the longest training example; longer ones are left out and counted")
+    ] = 2048
+    new_weight: Annotated[
+        float,
+        Range(0.01, 100),
+        Doc("weight in the loss of examples that came after the live version was trained; others weigh 1"),
+    ] = 1.0
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The LoRA recipe. `layers` counts from the top of the model; `patience` in validations without a better loss;
-    the learning rate rises for the share `warm_up` of the steps, then falls to zero as a cosine does. Where `epochs` or
-    `learning_rate` are left open, the amount of data and the base decide (training.recipe).
+    """How the LoRA adapter is trained."""
 
-    A step takes `batch_size` examples, of which `batch_tokens` at most (with padding) are computed at a time. With
-    `gradient_checkpointing` left to itself, blocks are computed twice only where memory is short. What the layers below
-    make of the examples is kept in up to `cache_gb` of disk for the next epoch and the next training.
-    With `preferences`, answers are also learned in pairs, better over worse: `beta` says how far the model may move for
-    that, `length_normalised` counts likelihoods by token, and the better answers are learned with `sft_weight`.
-    `provider` names the training provider; unset, it is `mlx-hosts` where there are `hosts`, else `local`. `hosts` are
-    the addresses of machines for a distributed training, of which the first is this one. With `data_may_leave`, the
-    examples may be sent to a provider that trains elsewhere.
-    """
-
-    rank: Annotated[int, Range(1, 1024)] = 16
-    alpha: Annotated[float, Range(0.001, 10_000)] = 32.0
-    dropout: Annotated[float, Range(0.0, 0.9)] = 0.0
-    layers: Annotated[int, Range(1, 1000)] = 16
-    modules: Modules = Modules.ALL
-    start: Start = Start.BASE
-    epochs: Annotated[int, Range(1, 1000)] | None = None
-    batch_size: Annotated[int, Range(1, 1024)] = 4
-    batch_tokens: Annotated[int, Range(1, 1_000_000)] = 2048
-    gradient_checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO
-    learning_rate: Annotated[float, Range(1e-8, 1.0)] | None = None
-    warm_up: Annotated[float, Range(0.0, 0.9)] = 0.05
-    weight_decay: Annotated[float, Range(0.0, 1.0)] = 0.0
-    patience: Annotated[int, Range(1, 1000)] = 4
-    cache_gb: Annotated[float, Range(0.0, 10_000)] = 8.0
-    preferences: Preferences = Preferences.OFF
-    beta: Annotated[float, Range(0.0001, 100)] = 0.1
-    length_normalised: bool = False
-    sft_weight: Annotated[float, Range(0.0, 100)] = 1.0
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
-    provider: str | None = None
-    hosts: Addresses = ()
-    data_may_leave: bool = False
+    rank: Annotated[int, Range(1, 1024), Doc("LoRA rank; a higher one learns more and forgets more")] = 16
+    alpha: Annotated[float, Range(0.001, 10_000), Doc("LoRA alpha; updates are scaled by alpha / rank")] = 32.0
+    dropout: Annotated[float, Range(0.0, 0.9), Doc("share of the adapter's inputs that is dropped in training")] = 0.0
+    layers: Annotated[int, Range(1, 1000), Doc("number of blocks that get an adapter, counted from the top")] = 16
+    modules: Annotated[Modules, Doc("projections of a block that get an adapter")] = Modules.ALL
+    start: Annotated[Start, Doc("what a training begins at: the base, or the adapter that is live")] = Start.BASE
+    epochs: Annotated[
+        int | None,
+        Range(1, 1000),
+        Doc("passes over the training set", unset="2 to 8 by the amount of data, about 100 steps", page="training.md"),
+    ] = None
+    batch_size: Annotated[int, Range(1, 1024), Doc("examples per optimiser step")] = 4
+    batch_tokens: Annotated[
+        int, Range(1, 1_000_000), Doc("tokens, with padding, computed at a time; a larger batch is done in parts")
+    ] = 2048
+    gradient_checkpointing: Annotated[
+        GradientCheckpointing,
+        Doc("compute activations twice to save memory; auto: where memory is short", page="training.md"),
+    ] = GradientCheckpointing.AUTO
+    learning_rate: Annotated[
+        float | None,
+        Range(1e-8, 1.0),
+        Doc("peak learning rate", unset="by the base, lower for wider models and for pairs", page="training.md"),
+    ] = None
+    warm_up: Annotated[
+        float, Range(0.0, 0.9), Doc("share of the steps in which the rate rises to its peak, before a cosine to zero")
+    ] = 0.05
+    weight_decay: Annotated[float, Range(0.0, 1.0), Doc("weight decay of AdamW")] = 0.0
+    patience: Annotated[int, Range(1, 1000), Doc("validations without a better loss before training stops early")] = 4
+    cache_gb: Annotated[
+        float,
+        Range(0.0, 10_000),
+        Doc("gigabytes of disk for cached hidden states of the layers below the adapter; 0: none", page="training.md"),
+    ] = 8.0
+    preferences: Annotated[
+        Preferences, Doc("dpo: learn from pairs of a better and a worse answer, too", page="training.md")
+    ] = Preferences.OFF
+    beta: Annotated[float, Range(0.0001, 100), Doc("DPO's beta; a higher one stays closer to the base")] = 0.1
+    length_normalised: Annotated[bool, Doc("divide the log-likelihoods of DPO by the number of tokens")] = False
+    sft_weight: Annotated[
+        float, Range(0.0, 100), Doc("weight of the loss on better answers as examples beside the loss of DPO")
+    ] = 1.0
+    seed: Annotated[int, Range(0, 2**31 - 1), Doc("seed of the first weights, the order of batches and dropout")] = 0
+    provider: Annotated[
+        str | None,
+        Doc(
+            "training provider: local or mlx-hosts",
+            unset="mlx-hosts where there are hosts, else local",
+            page="training.md",
+        ),
+    ] = None
+    hosts: Annotated[
+        Addresses, Doc("IP addresses of machines that train together, this one first", unset="one", page="training.md")
+    ] = ()
+    data_may_leave: Annotated[bool, Doc("allow that a training provider elsewhere gets the examples")] = False
 
 
 @dataclass(frozen=True)
 class MergingSettings:
-    """The merge: `min_retention` is the share of the adapter's effect that has to be left in the merged file, else the
-    version is held; `steps` are those of the distillation, 0 for none."""
+    """How the adapter is merged into the base's file."""
 
-    min_retention: Annotated[float, Range(0.0, 1.0)] = 0.95
-    steps: Annotated[int, Range(0, 100_000)] = 48
-
-
-class BaseChange(StrEnum):
-    """What to do when the base's own tag names another file than the pinned one."""
-
-    REPORT = "report"
-    RETRAIN = "retrain"
+    min_retention: Annotated[
+        float,
+        Range(0.0, 1.0),
+        Doc("share of the adapter's effect that the file has to keep, else the version is held"),
+    ] = 0.95
+    steps: Annotated[
+        int, Range(0, 100_000), Doc("steps of distillation after rounding; 0: none, which is quicker and keeps less")
+    ] = 48
 
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """When a run starts by itself: at the cron time, or every so many hours, if at least `min_new_records` usable
-    records are new or the oldest of them has waited for `max_age_days`; and only when the machine is free for it.
+    """When a run starts by itself; a run that somebody asks for waits for none of this."""
 
-    `quiet_hours` (`08:00-18:00`, local time) are those in which none begins, `idle_minutes` how long the runtime must
-    not have been asked for anything. A run that somebody asks for waits for none of this.
-    """
-
-    cron: str = "0 3 * * *"
-    every_hours: Annotated[float, Range(0.01, 8_784)] | None = None
-    min_new_records: Count = 50
-    max_age_days: Annotated[float, Range(0.01, 3_660)] | None = None
-    on_base_change: BaseChange = BaseChange.REPORT
-    on_ac_power: bool = True
-    min_battery_percent: Annotated[float, Range(0, 100)] = 40.0
-    quiet_hours: Hours | None = None
-    idle_minutes: Annotated[float, Range(0, 1_440)] = 2.0
+    cron: Annotated[
+        str, Doc("when to train, local time: minute hour day month weekday; a time slept through is made up for once")
+    ] = "0 3 * * *"
+    every_hours: Annotated[
+        float | None, Range(0.01, 8_784), Doc("hours between two runs, in place of cron", unset="cron holds")
+    ] = None
+    min_new_records: Annotated[Count, Doc("usable records that have to be new for a scheduled run")] = 50
+    max_age_days: Annotated[
+        float | None,
+        Range(0.01, 3_660),
+        Doc("fewer new records are enough once the oldest has waited so many days", unset="never"),
+    ] = None
+    on_base_change: Annotated[
+        BaseChange, Doc("what to do when the base was pulled anew; retrain: pin the new one and train on it")
+    ] = BaseChange.REPORT
+    on_ac_power: Annotated[bool, Doc("wait for AC power")] = True
+    min_battery_percent: Annotated[
+        float, Range(0, 100), Doc("percent of charge to wait for where on_ac_power is false")
+    ] = 40.0
+    quiet_hours: Annotated[
+        Hours | None, Doc("hours in which no run begins, local time, such as 08:00-18:00", unset="none")
+    ] = None
+    idle_minutes: Annotated[
+        float, Range(0, 1_440), Doc("minutes for which the runtime must not have been asked anything")
+    ] = 2.0
 
 
 @dataclass(frozen=True)
 class VersionsSettings:
-    """How many versions are kept beside the live, the previous and the pinned ones."""
+    """How many versions are kept."""
 
-    keep: Annotated[int, Range(0, 10_000)] = 5
+    keep: Annotated[
+        int, Range(0, 10_000), Doc("newest versions kept beside live, previous, pinned and rollback targets")
+    ] = 5
 
 
 @dataclass(frozen=True)
 class RunsSettings:
-    """How long a stage may take, and how often a run is tried again after a fault that may pass by itself."""
+    """Limits of every run."""
 
-    stage_timeout_hours: Annotated[float, Range(0.01, 8_784)] = 24.0
-    retries: Annotated[int, Range(0, 100)] = 5
+    stage_timeout_hours: Annotated[float, Range(0.01, 8_784), Doc("hours that a stage may take before it is ended")] = (
+        24.0
+    )
+    retries: Annotated[
+        int, Range(0, 100), Doc("times the daemon tries again after a transient error (10 s, 1, 5, 15, 60 min later)")
+    ] = 5
 
 
 @dataclass(frozen=True)
 class HttpSettings:
     """The address, on loopback only, where applications may post feedback to the daemon."""
 
-    enabled: bool = False
-    port: Annotated[int, Range(0, 65_535)] = 11_480
-    max_body_mb: Annotated[float, Range(0.001, 1_024)] = 8.0
-    requests_per_minute: Count = 600
+    enabled: Annotated[bool, Doc("take feedback over HTTP on 127.0.0.1", page="feedback-api.md")] = False
+    port: Annotated[int, Range(0, 65_535), Doc("TCP port; 0: any that is free, named in the log")] = 11_480
+    max_body_mb: Annotated[float, Range(0.001, 1_024), Doc("megabytes of a request; larger ones get status 413")] = 8.0
+    requests_per_minute: Annotated[Count, Doc("requests per minute; further ones get status 429")] = 600
 
 
 @dataclass(frozen=True)
 class NotificationSettings:
-    """Whether the desktop is told when a version is promoted or held, and when a run fails."""
+    """What the desktop is told."""
 
-    desktop: bool = False
+    desktop: Annotated[bool, Doc("notify the desktop when a version is promoted or held and when a run fails")] = False
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How answers are asked for, and what a candidate has to be.
+    """How answers are asked for, and what a candidate has to prove."""
 
-    `num_ctx` and `num_predict` are in tokens. `at_once` requests are under way at the same time; more than one says
-    nothing of latency any more. `guard` asks the set of plain tasks too. `embedding` is the tag of an embedding model
-    for similarity of meaning. With `consistency_seeds`, some questions are asked so often with chance, to see whether
-    the answers agree. The `primary` metric has to be proven better than live's; where it is not set, it is the task's.
-    `require_improved` is how many critical metrics have to be, the primary one among them; with 0, none has to.
-    """
-
-    num_ctx: Annotated[int, Range(16, 1_000_000)] = 4096
-    num_predict: Annotated[int, Range(1, 100_000)] = 512
-    at_once: Annotated[int, Range(1, 64)] = 1
-    guard: bool = True
-    embedding: str | None = None
-    consistency_seeds: Annotated[int, Range(0, 100)] = 3
-    primary: str | None = None
-    require_improved: Annotated[int, Range(0, 1000)] = 1
+    num_ctx: Annotated[
+        int,
+        Range(16, 1_000_000),
+        Doc("tokens of context when asking; it selects long RoPE factors, too", page="merging.md"),
+    ] = 4096
+    num_predict: Annotated[int, Range(1, 100_000), Doc("tokens of the longest answer")] = 512
+    at_once: Annotated[int, Range(1, 64), Doc("requests sent at the same time; above 1, latencies mean nothing")] = 1
+    guard: Annotated[bool, Doc("ask the set of general tasks, too, to notice forgetting")] = True
+    embedding: Annotated[
+        str | None, Doc("tag of an embedding model in Ollama, for semantic similarity", unset="not measured")
+    ] = None
+    consistency_seeds: Annotated[
+        int,
+        Range(0, 100),
+        Doc("times that ten questions are sampled, to see whether the answers agree; 0: not at all"),
+    ] = 3
+    primary: Annotated[
+        str | None,
+        Doc(
+            "metric that has to be proven better than live's",
+            unset="field_f1 for json, accuracy for classification, else token_f1",
+        ),
+    ] = None
+    require_improved: Annotated[
+        int, Range(0, 1000), Doc("critical metrics that have to be proven better than live, the primary one included")
+    ] = 1
 
 
 @dataclass(frozen=True)
 class GateRule:
-    """What is asked of one metric: `min` and `max` of the candidate itself, `min_gain` over the base, and `margin`, by
-    how much it may be worse than live and base. What is `critical` has to be proven."""
+    """What is asked of one metric."""
 
-    min: float | None = None
-    max: float | None = None
-    min_gain: float | None = None
-    margin: Annotated[float, Range(0.0, 1e9)] | None = None
-    critical: bool = False
+    min: Annotated[float | None, Doc("least value of the candidate", unset="any")] = None
+    max: Annotated[float | None, Doc("largest value of the candidate", unset="any")] = None
+    min_gain: Annotated[float | None, Doc("least gain over the base", unset="any")] = None
+    margin: Annotated[
+        float | None,
+        Range(0.0, 1e9),
+        Doc("how much worse than live and base it may be", unset="0.02 if critical"),
+    ] = None
+    critical: Annotated[bool, Doc("a gate that has to be proven for a promotion", page="evaluation.md")] = False
 
 
 @dataclass(frozen=True)
 class ModelSettings:
     """One model that applications use by its name."""
 
-    base: str
-    base_digest: str
-    feedback: Path | None = None
-    task: Task = Task.GENERATION
-    schema: Path | None = None
-    think: Think = Think.DEFAULT
+    base: Annotated[str, Doc("Ollama tag or .gguf file that everything starts from")]
+    base_digest: Annotated[str, Doc("digest of the base's file at init; a base pulled anew is reported, not used")]
+    feedback: Annotated[
+        Path | None, Doc("folder where applications put JSON or JSON Lines files", unset="HOME/feedback/NAME")
+    ] = None
+    task: Annotated[Task, Doc("what the model is asked to produce; it decides the metrics")] = Task.GENERATION
+    schema: Annotated[Path | None, Doc("file with the JSON Schema that answers should follow", unset="none")] = None
+    think: Annotated[
+        Think, Doc("for thinking models: whether to think, in training and evaluation alike", page="training.md")
+    ] = Think.DEFAULT
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    gates: dict[str, GateRule] = field(default_factory=dict)
+    gates: Annotated[
+        dict[str, GateRule], Doc("what is asked of a metric, in place of the task's gates", each="METRIC")
+    ] = field(default_factory=dict)
     versions: VersionsSettings = field(default_factory=VersionsSettings)
 
 
@@ -269,12 +281,16 @@ class ModelSettings:
 class Settings:
     """The whole configuration."""
 
-    runtime: RuntimeKind = RuntimeKind.OLLAMA
+    runtime: Annotated[
+        RuntimeKind, Doc("what serves the models; embedded: llama.cpp in process, for trying things out")
+    ] = RuntimeKind.OLLAMA
     ollama: OllamaSettings = field(default_factory=OllamaSettings)
     runs: RunsSettings = field(default_factory=RunsSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
-    models: dict[str, ModelSettings] = field(default_factory=dict)
+    models: Annotated[dict[str, ModelSettings], Doc("the models, by their names", each="NAME")] = field(
+        default_factory=dict
+    )
 
     def model_name(self, name: str | None) -> str:
         """The named model, or the only one there is when no name is given; raises NotFoundError otherwise."""

@@ -1,9 +1,11 @@
 """The base's own tag may be pulled anew: seen, reported, and followed only where the configuration says so."""
 
-import re
+import tomllib
 
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings
+from adapterd.config.toml_edit import with_value
+from adapterd.deployment.config_file import change_config
 from adapterd.errors import ConfigError
 from adapterd.home import Home
 from adapterd.serving import usable_base
@@ -11,7 +13,6 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import is_file, served_base
 from adapterd.serving.tags import ModelTags, full_name
 from adapterd.system.child import call as child
-from adapterd.system.files import write_atomic
 from adapterd.system.locks import tags_lock
 
 
@@ -28,13 +29,13 @@ def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> str:
     """Pin what the base's own tag names now; returns the digest of its file.
 
     The configuration is written first: killed in between, the tags still differ, so it is done again. Raises
-    UnsupportedModelError if the new base cannot be trained, ConfigError if the old pin cannot be found in the file.
+    UnsupportedModelError if the new base cannot be trained, ConfigError if the file has another pin or faults,
+    BusyError if another process is changing it.
     """
     base = served_base(runtime, full_name(model.base), model.base)
     require_usable(base, model.base)
     if base.digest != model.base_digest:
-        text = home.config_file.read_bytes().decode()  # its line ends are kept
-        write_atomic(home.config_file, _with_pin(text, name, model.base_digest, base.digest))
+        change_config(home, lambda text: _with_pin(text, name, model.base_digest, base.digest))
     with tags_lock(home):
         runtime.copy(full_name(model.base), ModelTags(name).base)
     return base.digest
@@ -47,15 +48,9 @@ def require_usable(base: BaseModel, name: str) -> None:
 
 def _with_pin(text: str, name: str, old: str, new: str) -> str:
     """The configuration with another pin for this model; all else stays as a person wrote it."""
-    table = re.compile(rf"""\s*\[\s*models\s*\.\s*(["']?){re.escape(name)}\1\s*\]""")
-    pin = re.compile(rf"""\s*base_digest\s*=\s*["']{re.escape(old)}["']""")
-    lines, inside = text.split("\n"), False
-    for number, line in enumerate(lines):
-        if line.lstrip().startswith("["):
-            inside = table.match(line) is not None
-        elif inside and pin.match(line):
-            lines[number] = line.replace(old, new, 1)
-            return "\n".join(lines)
-    raise ConfigError(
-        f"the pin of {name} was not found in the configuration", hint=f"set models.{name}.base_digest to {new}"
-    )
+    model = tomllib.loads(text).get("models", {}).get(name, {})
+    if model.get("base_digest") != old:
+        raise ConfigError(
+            f"the pin of {name} was not found in the configuration", hint=f"set models.{name}.base_digest to {new}"
+        )
+    return with_value(text, ("models", name, "base_digest"), new)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from adapterd.deployment.history import ROLLBACK, promotion_stack
+from adapterd.deployment.history import ROLLBACK, promotion_stack, require_version
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
@@ -268,7 +268,4 @@ class Deployer:
             )
 
     def _require(self, model: str, version: str) -> str:
-        if version != BASE and self.store.versions.get(model, version) is None:
-            known = ", ".join(v.version for v in self.store.versions.all(model)) or "none yet"
-            raise NotFoundError(f"{model} has no version {version}; there are: {known}")
-        return version
+        return version if version == BASE else require_version(self.store, model, version).version

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from adapterd.errors import NotFoundError
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Version, VersionState
@@ -25,6 +26,15 @@ def promotion_stack(history: Sequence[Deployment], rolled_back_to: str | None = 
                 found.pop()
         else:
             found.append(live)
+    return found
+
+
+def require_version(store: Store, model: str, version: str) -> Version:
+    """The version of that number; raises NotFoundError naming those that there are."""
+    found = store.versions.get(model, version)
+    if found is None:
+        known = ", ".join(each.version for each in store.versions.all(model)) or "none yet"
+        raise NotFoundError(f"{model} has no version {version}; there are: {known}")
     return found
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from adapterd.errors import InputError, NotFoundError
+from adapterd.deployment.history import require_version
+from adapterd.errors import InputError
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.versions import Version, VersionState
@@ -29,12 +30,9 @@ def spare(versions: Sequence[Version], stay: Collection[str], keep: int) -> dict
 
 def pin(store: Store, model: str, version: str, *, pinned: bool) -> Version:
     """Have a version kept whatever its age, or no longer; raises NotFoundError, or InputError if it is too late."""
-    found = store.versions.get(model, version)
     if version == BASE:
         raise InputError("the base is always kept")
-    if found is None:
-        known = ", ".join(each.version for each in store.versions.all(model)) or "none yet"
-        raise NotFoundError(f"{model} has no version {version}; there are: {known}")
+    found = require_version(store, model, version)
     if pinned and found.state is VersionState.COLLECTED:
         raise InputError(f"{model} {version} was collected already: {found.reason}")
     with store.transaction():

@@ -189,6 +189,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE runs ADD COLUMN training_provider TEXT;
     ALTER TABLE runs ADD COLUMN training_job TEXT;
     """,
+    "ALTER TABLE versions ADD COLUMN label TEXT;",
 )
 
 

@@ -23,7 +23,7 @@ class VersionState(StrEnum):
 @dataclass(frozen=True)
 class Version:
     """One registered version; `digest` is that of its tag, `base_digest` that of the base's file, `reason` says why it
-    is in its state. One that is `pinned` is never collected."""
+    is in its state. One that is `pinned` is never collected; `label` is what a person calls it."""
 
     model: str
     version: str
@@ -35,6 +35,7 @@ class Version:
     metrics: dict[str, Any]
     created_at: datetime
     pinned: bool = False
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,10 @@ class Versions:
         self._database.execute(
             "UPDATE versions SET pinned = ? WHERE model = ? AND version = ?", (pinned, model, version)
         )
+
+    def set_label(self, model: str, version: str, label: str | None) -> None:
+        """Replace what a person calls a version; None takes it away."""
+        self._database.execute("UPDATE versions SET label = ? WHERE model = ? AND version = ?", (label, model, version))
 
     def get(self, model: str, version: str) -> Version | None:
         """The version, if it exists."""

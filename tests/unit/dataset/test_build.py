@@ -36,7 +36,8 @@ RECORDS = [record(number, output="bad") for number in range(50)]
 
 def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> DatasetResult:
     options: dict[str, Any] = {
-        "frozen": (), "evaluation_prompt_hashes": set(), "report": lambda _: None, "max_tokens": 100, "render": render, **more
+        "frozen": (), "evaluation_prompt_hashes": set(), "report": lambda _: None, "max_tokens": 100, "render": render,
+        **more,
     }  # fmt: skip
     settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
     out.mkdir(exist_ok=True)

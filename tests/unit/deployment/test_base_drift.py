@@ -206,14 +206,25 @@ def test_a_base_that_is_gone_meanwhile_is_not_found(pinned: Pinned) -> None:
     [
         f"models = {{{MODEL} = {{base = '{BASE}', base_digest = '{OLD}'}}}}\n",
         f"[models]\n{MODEL}.base = '{BASE}'\n{MODEL}.base_digest = '{OLD}'\n",
-        f"[models.{MODEL}]\nbase = '{BASE}'\nbase_digest = '''{OLD}'''\n",
+        f"[models.{MODEL}]\nbase = '{BASE}'\nbase_digest = '''{OLD}'''  # on one line\n",
     ],
 )
-def test_a_pin_that_is_not_found_is_told_with_what_to_do(pinned: Pinned, text: str) -> None:
+def test_a_pin_is_replaced_wherever_toml_lets_it_stand(pinned: Pinned, text: str) -> None:
+    pinned.home.config_file.write_text(text, encoding="utf-8")
+    pinned.pull(NEW)
+    assert pinned.repin() == NEW
+    written = pinned.home.config_file.read_text(encoding="utf-8")
+    assert written.replace("'''", "'") == text.replace(OLD, NEW).replace("'''", "'")
+    assert pinned.settings.base_digest == NEW
+
+
+def test_a_pin_that_somebody_changed_meanwhile_is_told_with_what_to_do(pinned: Pinned) -> None:
+    before = pinned.settings
+    text = CONFIG.replace(OLD, f"sha256:{'c' * 64}")
     pinned.home.config_file.write_text(text, encoding="utf-8")
     pinned.pull(NEW)
     with pytest.raises(ConfigError, match=f"the pin of {MODEL} was not found") as caught, within(5):
-        pinned.repin()
+        repin(pinned.home, pinned.runtime, MODEL, before)
     assert caught.value.hint == f"set models.{MODEL}.base_digest to {NEW}"
     assert pinned.home.config_file.read_text(encoding="utf-8") == text
     assert pinned.drift() is not None

@@ -65,10 +65,10 @@ def test_a_run_of_an_earlier_release_has_never_been_retried_nor_cancelled(
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_a_version_of_an_earlier_release_is_not_pinned(made_by: Maker, steps: int) -> None:
+def test_a_version_of_an_earlier_release_is_neither_pinned_nor_labelled(made_by: Maker, steps: int) -> None:
     with Store(made_by(steps)) as store:
         assert store.versions.all("m") == [
-            Version("m", "1.0.0", "r1", "d", "b", VersionState.PROMOTED, "better", {}, AT, pinned=False)
+            Version("m", "1.0.0", "r1", "d", "b", VersionState.PROMOTED, "better", {}, AT, pinned=False, label=None)
         ]
         assert store.versions.deployment("m") == Deployment("m", "promote", "1.0.0", "d", "base", "b", AT)
 

@@ -125,3 +125,11 @@ def test_a_change_that_is_over_is_begun_no_more(store: Store, state: str) -> Non
     over, other = (store.versions.begin_intent("m", "promote", version) for version in ("1.0.0", "1.1.0"))
     store.versions.finish_intent(over, state)
     assert [intent.id for intent in store.versions.begun_intents("m")] == [other]
+
+
+def test_a_label_is_set_replaced_and_taken_away(store: Store) -> None:
+    add(store, "1.0.0")
+    assert get(store, "1.0.0").label is None
+    for label in ("first", "second", None):
+        store.versions.set_label("m", "1.0.0", label)
+        assert get(store, "1.0.0").label == label

@@ -1,0 +1,69 @@
+"""The settings whose value is one of a few words."""
+
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """What the model is asked to produce; it decides which metrics an evaluation shows."""
+
+    JSON = "json"
+    CLASSIFICATION = "classification"
+    GENERATION = "generation"
+    GROUNDED_QA = "grounded_qa"
+
+
+class RuntimeKind(StrEnum):
+    """Which runtime serves the models."""
+
+    OLLAMA = "ollama"
+    EMBEDDED = "embedded"
+
+
+class Think(StrEnum):
+    """What is asked of a thinking model: to think, not to think, or nothing (the model's own default)."""
+
+    DEFAULT = "default"
+    ON = "on"
+    OFF = "off"
+
+    @property
+    def wanted(self) -> bool | None:
+        """For a runtime."""
+        return {Think.DEFAULT: None, Think.ON: True, Think.OFF: False}[self]
+
+
+class Modules(StrEnum):
+    """Which projections of a block get an adapter."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+    MLP = "mlp"
+
+
+class Start(StrEnum):
+    """What a training begins at: the base, so that versions do not drift, or the adapter that is live."""
+
+    BASE = "base"
+    LIVE = "live"
+
+
+class Preferences(StrEnum):
+    """How to learn from answers that somebody liked better than others."""
+
+    OFF = "off"
+    DPO = "dpo"
+
+
+class GradientCheckpointing(StrEnum):
+    """Whether activations are computed again in the backward pass instead of being stored: less memory, more time."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class BaseChange(StrEnum):
+    """What to do when the base's own tag names another file than the pinned one."""
+
+    REPORT = "report"
+    RETRAIN = "retrain"

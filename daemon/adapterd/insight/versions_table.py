@@ -1,0 +1,132 @@
+"""The versions of a model side by side: what became of each, how it did, and what it takes of the disk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adapterd.config import ModelSettings, Task
+from adapterd.deployment.version_tags import MergedFile
+from adapterd.home import Home
+from adapterd.housekeeping.leftovers import size_of
+from adapterd.store import Store
+from adapterd.store.versions import Deployment, Version, VersionState
+
+LINEAGE, EVALUATION = "lineage.json", "evaluation.json"
+CANDIDATE = "candidate"
+AGAINST = ("live", "base")
+"""What a candidate was compared with, the first that there was."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The difference of a score from that of another model, and the interval in which the true one lies by `level`."""
+
+    over: str
+    difference: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
+class PrimaryScore:
+    """A version's value of its primary metric, and the gain over what was live then, or over the base.
+
+    `gain` is None where nothing was kept of the comparison.
+    """
+
+    metric: str
+    value: float
+    gain: Gain | None
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version. `role` is live, previous or None; `base` the base's tag or file, None where nothing was kept of it;
+    `size_bytes` that of its folder, and of its file in the runtime unless it was collected."""
+
+    version: str
+    state: VersionState
+    reason: str
+    role: str | None
+    created_at: datetime
+    base: str | None
+    base_digest: str
+    primary: PrimaryScore | None
+    size_bytes: int
+    pinned: bool
+    label: str | None
+
+
+def list_versions(store: Store, home: Home, model: str, settings: ModelSettings) -> list[VersionRow]:
+    """Every version of the model, newest first."""
+    row = partial(_row, store, home, settings, store.versions.deployment(model))
+    return [row(version) for version in reversed(store.versions.all(model))]
+
+
+def _row(
+    store: Store, home: Home, settings: ModelSettings, deployment: Deployment | None, version: Version
+) -> VersionRow:
+    folder = home.version(version.model, version.version)
+    lineage = _read(folder / LINEAGE)
+    merged = None if version.state is VersionState.COLLECTED else MergedFile.of_run(store, version.run_id)
+    return VersionRow(
+        version=version.version,
+        state=version.state,
+        reason=version.reason,
+        role=_role(version.version, deployment),
+        created_at=version.created_at,
+        base=_at(lineage, "base", "tag"),
+        base_digest=version.base_digest,
+        primary=_primary(version, _read(folder / EVALUATION), _primary_metric(lineage, settings)),
+        size_bytes=size_of([folder]) + (merged.size_bytes if merged else 0),
+        pinned=version.pinned,
+        label=version.label,
+    )
+
+
+def _role(version: str, deployment: Deployment | None) -> str | None:
+    roles = {deployment.previous: "previous", deployment.live: "live"} if deployment else {}
+    return roles.get(version)
+
+
+def _primary_metric(lineage: Mapping[str, Any], settings: ModelSettings) -> str:
+    """The one that the version was judged by; that of the present settings where nothing was kept of it."""
+    from adapterd.evaluation.metrics.catalogue import PRIMARY
+
+    made_with = lineage.get("settings") or {
+        "task": settings.task,
+        "evaluation": {"primary": settings.evaluation.primary},
+    }
+    return _at(made_with, "evaluation", "primary") or PRIMARY[Task(made_with["task"])]
+
+
+def _primary(version: Version, judged: Mapping[str, Any], metric: str) -> PrimaryScore | None:
+    value = _at(version.metrics, "scores", CANDIDATE, "metrics", metric)
+    if value is None:
+        return None
+    compared = ((name, _at(judged, "comparisons", metric, name)) for name in AGAINST)
+    return PrimaryScore(metric, value, next((_gain(name, found) for name, found in compared if found), None))
+
+
+def _gain(over: str, comparison: Mapping[str, Any]) -> Gain:
+    interval = comparison["interval"]
+    return Gain(over, comparison["difference"], interval["low"], interval["high"], interval["level"])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What was kept, nothing where the file is gone."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+def _at(values: Any, *path: str) -> Any:
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
