@@ -276,7 +276,7 @@ class Pipeline:
             result = run_stage(stage.name, folder, self.home, report=report, limits=limits)
         except AdapterdError as exc:
             self.store.runs.finish_stage(run.id, stage.name, error=str(exc))
-            if not exc.passing:
+            if not exc.transient:
                 training_jobs.give_up(self.store, run.id)
             raise
         self._record(run, plan, stage, result)
