@@ -99,7 +99,7 @@ class TrainingProvider(Protocol):
         """How far the job is, or its result, which can be had again and again. With the result, the adapter is in
         `job.out`.
 
-        Raises a transient error (`AdapterdError.passing`) if asking again later makes sense, any other one if the job
+        Raises a transient error (`AdapterdError.transient`) if asking again later makes sense, any other one if the job
         failed or is not known.
         """
 
