@@ -22,7 +22,7 @@ from adapterd.housekeeping.reconcile import reconcile
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
 from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
-from adapterd.runs.reuse import changed_since, finished_stage, reusable_run
+from adapterd.runs.reuse import changed_since, finished_stage, former_key, reusable_run
 from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.runs.stages import ADAPTER_READS, CONTENT_READS, LIMITS_READ, STAGES
@@ -38,11 +38,11 @@ from adapterd.system.files import write_atomic
 from adapterd.system.locks import exclusive, tags_lock
 
 LOCK_TIMEOUT_S = 1.0
-"""Long enough for one who only looks whether the lock is held."""
+"""Long enough for a process that only checks whether the lock is held."""
 RETRY_AFTER_S = (10, 60, 300, 900, 3600)
-"""How long the daemon waits after the first, second, … failure that may pass by itself; the last for all later ones."""
+"""How long the daemon waits after the first, second, … transient failure; the last for all later ones."""
 ENOUGH_DONE = 0.05
-"""Of a stage, to tell from it how long the rest takes."""
+"""The share of a stage from which its remaining time can be estimated."""
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on, `notify` a sentence
+    """Makes versions. `begun` gets the id of the run, `listen` (stage, progress) while it goes on, `notify` sentences
     that a person should read."""
 
     store: Store
@@ -228,7 +228,7 @@ class Pipeline:
         results: dict[str, Result] = {}
         for stage in (stage for stage in STAGES if stage.only_if(plan)):
             key = stage.key(plan, results)
-            row = finished_stage(self.store, run.id, stage.name, key)
+            row = finished_stage(self.store, run.id, stage.name, key, former_key(run, plan, stage, results))
             if row and row.result is not None and stage.is_there(self.home.run(run.id)):
                 results[stage.name] = row.result
                 self.listen(stage.name, {"share": 1.0, "reused": True})
@@ -324,17 +324,17 @@ class Pipeline:
             self.store.runs.set_state(run.id, RunState.FAILED, error=message, hint=hint)
             kind = "run.waiting" if isinstance(exc, NotEnoughDataError) else "run.failed"
             self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
-            if _may_pass(exc):
-                self._try_again_later(run)
+            if _is_transient(exc):
+                self._schedule_retry(run)
 
-    def _try_again_later(self, run: Run) -> None:
+    def _schedule_retry(self, run: Run) -> None:
         attempts = self.store.runs.get(run.id).attempts
         if attempts < self.settings.runs.retries:
             wait_s = RETRY_AFTER_S[min(attempts, len(RETRY_AFTER_S) - 1)]
             self.store.runs.retry_later(run.id, self.store.clock() + timedelta(seconds=wait_s))
 
     def _tidy(self, run: Run) -> None:
-        """A version is in the runtime's store by now; a run that is over needs no large file of its own."""
+        """Remove the large files of a run that is over: its version is in the runtime's store by now."""
         (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
         for folder in ("dataset", GIVEN):
             shutil.rmtree(self.home.run(run.id) / folder, ignore_errors=True)
@@ -342,7 +342,7 @@ class Pipeline:
             runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)
 
 
-def _may_pass(exc: BaseException) -> bool:
+def _is_transient(exc: BaseException) -> bool:
     """Whether trying again later makes sense."""
     if isinstance(exc, AdapterdError):
         return exc.transient
@@ -350,7 +350,7 @@ def _may_pass(exc: BaseException) -> bool:
 
 
 def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
-    """The progress with `remaining_s`, in proportion, where the stage has no better estimate and there is a base."""
+    """The progress with `remaining_s`, extrapolated, unless the stage has its own estimate or too little is done."""
     share = float(progress.get("share") or 0.0)
     if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
         return progress
@@ -358,7 +358,7 @@ def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]
 
 
 def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
-    """What the stages of a run want a person to read: how much was learned, and what was left out and why."""
+    """Sentences on the results of a run: how much was learned, and what was left out and why."""
     from adapterd.dataset.left_out import LeftOut, summary
 
     notes = (results.get("dataset") or {}).get("notes") or ()

@@ -1,4 +1,4 @@
-"""Registering an adapter that was made elsewhere: it goes the same way as a trained one, and is proven like it."""
+"""Register an adapter that was made elsewhere: it passes the same stages and gates as a trained one."""
 
 from pathlib import Path
 

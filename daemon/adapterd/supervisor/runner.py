@@ -36,7 +36,7 @@ class Wanted:
 
 @dataclass
 class Runner:
-    """Carries out what is wanted; `ended` is called in the runner's thread after every run."""
+    """Does the runs that are wanted; `ended` is called in the runner's thread after every run."""
 
     home: Home
     ended: Callable[[], object] = lambda: None

@@ -18,6 +18,8 @@ from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
 from adapterd.runs.pipeline import Outcome, Pipeline
 from adapterd.runs.stages import STAGES
+from adapterd.serialization import dumps
+from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import Run, RunState
@@ -228,6 +230,30 @@ def test_an_unfinished_run_is_given_up_for_changed_settings_of_the_merge_but_not
     assert outcome.run_id != failed.id
     assert (outcome.version, person.workers.did()) == ("1.0.0", MERGE_AGAIN)
     assert person.store.runs.get(failed.id).state is RunState.ABANDONED
+
+
+def with_former_keys(person: Person, run: Run) -> None:
+    """Give the stages of a run the keys that earlier releases gave."""
+    results: dict[str, Any] = {}
+    for row in person.store.runs.stages(run.id):
+        key = fingerprint(dumps([run.fingerprint, row.name, results, "base" if row.name == "evaluation" else ""]))
+        person.store.execute("UPDATE stages SET key = ? WHERE run_id = ? AND name = ?", (key, run.id, row.name))
+        results[row.name] = row.result
+
+
+def test_a_run_that_an_earlier_release_began_goes_on_without_training_again(person: Person) -> None:
+    failed = person.fails_at("serving")
+    with_former_keys(person, failed)
+    outcome = person.retrain()
+    assert (outcome.run_id, person.workers.did()) == (failed.id, ["serving", "evaluation"])
+
+
+def test_stages_of_an_earlier_release_are_done_again_once_a_setting_has_changed(person: Person) -> None:
+    failed = person.fails_at("serving")
+    with_former_keys(person, failed)
+    person.change(evaluation={"num_ctx": 8192})
+    outcome = person.retrain()
+    assert (outcome.run_id, person.workers.did()) == (failed.id, EVERYTHING)
 
 
 @pytest.mark.parametrize("path", CHANGED)
