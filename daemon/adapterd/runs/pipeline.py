@@ -21,7 +21,7 @@ from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
-from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
+from adapterd.runs.plan import GivenAdapter, RunPlan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
 from adapterd.runs.reuse import changed_since, finished_stage, former_key, reusable_run
 from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
@@ -47,7 +47,7 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: the version it made, whether that went live, the sentence why, and what else to read of it."""
 
     run_id: str
@@ -73,7 +73,7 @@ class Pipeline:
     begun: Callable[[str], None] = lambda _run_id: None
     notify: Callable[[str], object] = lambda _sentence: None
 
-    def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> Outcome:
+    def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> RunOutcome:
         """Continue the model's unfinished run, or begin one; returns when its version is live or held.
 
         With a given adapter, that one is registered, else one is trained; an unfinished run of the other kind is given
@@ -93,7 +93,7 @@ class Pipeline:
             self._tidy(run)
             return outcome
 
-    def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, Plan, bool]:
+    def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, RunPlan, bool]:
         runtime = runtime_for(self.settings, self.home)
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
             self.notify(sentence)
@@ -113,7 +113,7 @@ class Pipeline:
         sets = self.store.evaluation_sets.all(model)
         live = self.store.versions.get(model, deployment.live) if deployment else None
         warm = settings.training.start is Start.LIVE and live is not None and live.base_digest == base.digest
-        plan = Plan(
+        plan = RunPlan(
             run_id=new_run_id(self.store.clock()), model=model, version="", base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
@@ -124,7 +124,7 @@ class Pipeline:
         plan = self._numbered(plan, wanted)
         return self._begin(plan, reason, wanted), plan, False
 
-    def _numbered(self, plan: Plan, wanted: str) -> Plan:
+    def _numbered(self, plan: RunPlan, wanted: str) -> RunPlan:
         """The plan with the run that it takes results over from, and with the number that follows from that."""
         earlier = reusable_run(self.store, self.home, plan, wanted, ADAPTER_READS)
         if earlier is None or not same_base(open_plan(self.home, earlier).base, plan.base):
@@ -133,7 +133,7 @@ class Pipeline:
         version = self._next_version(plan, Increment.PATCH if same_adapter else None)
         return replace(plan, version=version, reuses=earlier.id)
 
-    def _next_version(self, plan: Plan, increment: Increment | None) -> str:
+    def _next_version(self, plan: RunPlan, increment: Increment | None) -> str:
         known = self.store.versions.all(plan.model)
         return next_version(known, plan.base.digest, increment or Increment.MINOR)
 
@@ -176,7 +176,7 @@ class Pipeline:
         training_jobs.give_up(self.store, run.id)
         self._tidy(run)
 
-    def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, Plan, bool]:
+    def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, RunPlan, bool]:
         """Take up a run where it stopped; how the runtime is reached, how a candidate is judged and what is live may
         have changed meanwhile.
 
@@ -193,7 +193,7 @@ class Pipeline:
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
 
-    def _judged_by(self, plan: Plan, run: Run, settings: ModelSettings) -> Plan:
+    def _judged_by(self, plan: RunPlan, run: Run, settings: ModelSettings) -> RunPlan:
         """The plan with these settings. Where they change limits of the evaluation set, the set that the run has frozen
         stays in force: otherwise other cases would be chosen, and other examples would be left for the training."""
         limits_changed = changed_settings(plan.settings, settings, LIMITS_READ)
@@ -210,7 +210,7 @@ class Pipeline:
         feedback = self.store.feedback
         return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
 
-    def _begin(self, plan: Plan, reason: str, wanted: str) -> Run:
+    def _begin(self, plan: RunPlan, reason: str, wanted: str) -> Run:
         write_plan(self.home.run(plan.run_id), plan, self.store)
         with self.store.transaction():
             run = self.store.runs.start(
@@ -223,7 +223,7 @@ class Pipeline:
             self.store.events.add("run.started", text, model=plan.model)
         return run
 
-    def _run_stages(self, run: Run, plan: Plan) -> dict[str, Result]:
+    def _run_stages(self, run: Run, plan: RunPlan) -> dict[str, Result]:
         """Run every stage that is not done yet; returns all results by stage."""
         results: dict[str, Result] = {}
         for stage in (stage for stage in STAGES if stage.only_if(plan)):
@@ -237,7 +237,7 @@ class Pipeline:
                 results[stage.name] = taken_over or self._run_stage(run, plan, stage, key, results)
         return results
 
-    def _take_over(self, run: Run, plan: Plan, stage: Stage, key: str) -> Result | None:
+    def _take_over(self, run: Run, plan: RunPlan, stage: Stage, key: str) -> Result | None:
         """The result of the same stage of an earlier run, with its artifact; None where there is no such thing."""
         if stage.restore is None or plan.reuses is None:
             return None
@@ -252,7 +252,7 @@ class Pipeline:
             self.listen(stage.name, {"share": 1.0, "reused": True})
         return result
 
-    def _run_stage(self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
+    def _run_stage(self, run: Run, plan: RunPlan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
         folder = self.home.run(run.id)
         write_atomic(folder / RESULTS, json.dumps(results))
         training_jobs.hand_to_worker(self.store, run.id, folder, stage.name, key)
@@ -283,7 +283,7 @@ class Pipeline:
         self.listen(stage.name, {"share": 1.0})
         return result
 
-    def _record(self, run: Run, plan: Plan, stage: Stage, result: Result, how: str = "done") -> None:
+    def _record(self, run: Run, plan: RunPlan, stage: Stage, result: Result, how: str = "done") -> None:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
@@ -292,9 +292,9 @@ class Pipeline:
             text = f"{plan.model} {plan.version}: {stage.name} {how}{_first_of(result.get('notes'))}"
             self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
 
-    def _decide(self, run: Run, plan: Plan, judged: dict[str, Any], continued: bool) -> Outcome:
+    def _decide(self, run: Run, plan: RunPlan, judged: dict[str, Any], continued: bool) -> RunOutcome:
         """Promote or hold, as the evaluation says."""
-        outcome = Outcome(
+        outcome = RunOutcome(
             run.id, plan.version, judged["decision"] == Decision.PROMOTE, judged["reason"], judged["scores"],
             judged["baselines"], continued=continued,
         )  # fmt: skip
@@ -374,7 +374,7 @@ def _first_of(notes: Sequence[str] | None) -> str:
     return f": {notes[0]}" if notes else ""
 
 
-def _name_the_command(exc: BaseException, plan: Plan) -> None:
+def _name_the_command(exc: BaseException, plan: RunPlan) -> None:
     """Stages say that `adapterctl retrain` goes on; a run that registers an adapter goes on by another command."""
     if plan.given and isinstance(exc, AdapterdError):
         exc.hint = exc.hint.replace("adapterctl retrain", plan.given.command(plan.model))

@@ -15,7 +15,7 @@ from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.formats.run_folder import CANDIDATE, PLAN
 from adapterd.home import Home, make_private
 from adapterd.runs.archive import ADAPTER_FILES, LINEAGE, METRICS
-from adapterd.runs.plan import Plan, open_plan, plan_fingerprint
+from adapterd.runs.plan import RunPlan, open_plan, plan_fingerprint
 from adapterd.runs.stage import EarlierRun, Result, Results, Stage, changed_settings
 from adapterd.serialization import dumps
 from adapterd.serving.runtimes import file_digest, fingerprint
@@ -27,7 +27,7 @@ from adapterd.system.files import clone_atomic
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
-def reusable_run(store: Store, home: Home, plan: Plan, wanted: str, reads: Sequence[str]) -> Run | None:
+def reusable_run(store: Store, home: Home, plan: RunPlan, wanted: str, reads: Sequence[str]) -> Run | None:
     """The model's newest run, if settings changed since, but none of those that its adapter was made with (`reads`).
 
     Where nothing changed at all, somebody wants another training, so nothing is taken over.
@@ -52,7 +52,7 @@ def finished_stage(store: Store, run_id: str, stage: str, *keys: str | None) -> 
     return next((row for row in rows if row.key in keys and row.result is not None), None)
 
 
-def former_key(run: Run, plan: Plan, stage: Stage, results: Results) -> str | None:
+def former_key(run: Run, plan: RunPlan, stage: Stage, results: Results) -> str | None:
     """The key that earlier releases gave to a stage that leaves an artifact, as long as no setting has changed since:
     a run that one of them began goes on, and does not train again."""
     planned_with = plan_fingerprint(plan.model, plan.settings, plan.base, plan.given)

@@ -16,7 +16,7 @@ from adapterd.errors import StageError
 from adapterd.formats.run_folder import CANDIDATE
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
-from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.stages import STAGES
 from adapterd.serialization import dumps
 from adapterd.serving.runtimes import fingerprint
@@ -54,7 +54,7 @@ class Person:
             new = replace(section, **value) if isinstance(value, dict) and name != "gates" else value
             self.settings = replace(self.settings, **{name: new})
 
-    def retrain(self) -> Outcome:
+    def retrain(self) -> RunOutcome:
         self.clock.move_on(1)
         self.workers.did()
         return Pipeline(self.store, self.home, Settings(models={MODEL: self.settings})).run(MODEL, "by hand")
