@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from adapterctl import output
 from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status
-from adapterd.housekeeping.collect import Collection, Item, Kind
+from adapterd.housekeeping.collect import Collection, Item, ItemKind
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
 from adapterd.runs.pipeline import RunOutcome
 from adapterd.store.feedback import StoredFeedback
@@ -80,7 +80,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, [text], False),
     "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
     "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
-    "gc": lambda text: gc._show(Collection((Item(Kind.FILE, text, text, 1),), (text,)), dry_run=True),
+    "gc": lambda text: gc._show(Collection((Item(ItemKind.FILE, text, text, 1),), (text,)), dry_run=True),
     "service": lambda text: service._show(
         ServiceStatus(True, True, True, True, 7, text, text, Path(f"/{text}"), Path(f"/{text}"))
     ),
