@@ -21,8 +21,17 @@ from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
-from adapterd.runs.plan import GivenAdapter, RunPlan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
-from adapterd.runs.reuse import changed_since, finished_stage, former_key, reusable_run
+from adapterd.runs.plan import (
+    GivenAdapter,
+    RunPlan,
+    new_run_id,
+    open_plan,
+    plan_fingerprint,
+    readable_plan,
+    same_base,
+    write_plan,
+)
+from adapterd.runs.reuse import finished_stage, former_key, reusable_run
 from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.runs.stages import ADAPTER_READS, CONTENT_READS, LIMITS_READ, STAGES
@@ -127,7 +136,7 @@ class Pipeline:
     def _numbered(self, plan: RunPlan, wanted: str) -> RunPlan:
         """The plan with the run that it takes results over from, and with the number that follows from that."""
         earlier = reusable_run(self.store, self.home, plan, wanted, ADAPTER_READS)
-        if earlier is None or not same_base(open_plan(self.home, earlier).base, plan.base):
+        if earlier is None:
             return replace(plan, version=self._next_version(plan, plan.given.increment if plan.given else None))
         same_adapter = earlier.version and self.store.versions.get(plan.model, earlier.version)
         version = self._next_version(plan, Increment.PATCH if same_adapter else None)
@@ -145,22 +154,25 @@ class Pipeline:
             return f"a training was asked for, and not that {run.adapter_source} be registered"
         if given and run.adapter_source is None:
             return f"{given.source} is registered instead"
-        if not (self.home.run(run.id) / PLAN).is_file() or self._makes_another(run, settings, base, given):
+        plan = readable_plan(self.home, run)
+        if plan is None:
+            return "its plan is gone, or this release cannot read it"
+        if self._makes_another(plan, settings, base, given):
             return f"{'the adapter, ' if given else ''}the settings or the base changed since"
         if self._has_taken_feedback(run):
             return ""
         if run.last_feedback_id < self.store.feedback.last_id(run.model):
             return "feedback came that it does not know"
         newest = self.store.evaluation_sets.newest(run.model)
-        if (newest.cases if newest else []) != open_plan(self.home, run).evaluation_cases:
+        if (newest.cases if newest else []) != plan.evaluation_cases:
             return "another evaluation set was frozen since"
         return ""
 
-    def _makes_another(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
-        """Whether the run would make another file now. How it is judged may change while it goes on."""
-        plan = open_plan(self.home, run)
+    @staticmethod
+    def _makes_another(plan: RunPlan, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
+        """Whether another file would be made now than is planned. How it is judged may change while a run goes on."""
         same_adapter = [(each.digest, each.increment) if each else None for each in (plan.given, given)]
-        changed = changed_since(self.home, run, settings, CONTENT_READS)
+        changed = changed_settings(plan.settings, settings, CONTENT_READS)
         return bool(changed) or not same_base(plan.base, base) or same_adapter[0] != same_adapter[1]
 
     def _has_taken_feedback(self, run: Run) -> bool:
@@ -199,7 +211,12 @@ class Pipeline:
         limits_changed = changed_settings(plan.settings, settings, LIMITS_READ)
         if limits_changed and self._has_taken_feedback(run):
             sets = self.store.evaluation_sets.all(run.model)
-            plan = replace(plan, evaluation_cases=sets[-1].cases, judged=_prompt_hashes(sets))
+            plan = replace(
+                plan,
+                evaluation_cases=sets[-1].cases,
+                judged=_prompt_hashes(sets),
+                last_feedback_id=run.last_feedback_id,
+            )
         return replace(plan, settings=settings)
 
     def _known_to(self, live: Version | None) -> int:

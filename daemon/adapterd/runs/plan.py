@@ -92,6 +92,14 @@ def open_plan(home: Home, run: Run) -> RunPlan:
     return from_plain(json.loads((home.run(run.id) / PLAN).read_text(encoding="utf-8")), RunPlan)
 
 
+def readable_plan(home: Home, run: Run) -> RunPlan | None:
+    """The plan of a run that was begun earlier; None where it is gone, or nothing that this release can read."""
+    try:
+        return open_plan(home, run)
+    except (OSError, ValueError, KeyError, TypeError, ExceptionGroup):
+        return None
+
+
 def same_base(one: BaseModel, other: BaseModel) -> bool:
     """Whether two runs have the same base, prompted in the same way; where its file is makes no difference."""
     return dumps([one.digest, one.modelfile, one.prompting]) == dumps([other.digest, other.modelfile, other.prompting])
