@@ -12,7 +12,7 @@ from adapterd.errors import AdapterdError, NoSpaceError, StageError
 from adapterd.formats.run_folder import PLAN, RESULTS, TRAINING_JOB
 from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.providers.provider import JobId
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import STAGES
 from adapterd.serialization import from_plain, to_plain
@@ -58,7 +58,7 @@ def _as_error(exc: Exception, stage_name: str, folder: Path) -> AdapterdError:
 
 def _run(stage_name: str, folder: Path, channel: Channel) -> Any:
     stage = next(stage for stage in STAGES if stage.name == stage_name)
-    plan = from_plain(json.loads((folder / PLAN).read_text(encoding="utf-8")), Plan)
+    plan = from_plain(json.loads((folder / PLAN).read_text(encoding="utf-8")), RunPlan)
     results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     job = Job(
         plan=plan, folder=folder, home=Home.locate(), results=results, report=channel.report,

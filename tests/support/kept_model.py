@@ -6,7 +6,7 @@ from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, Settings
 from adapterd.formats.run_folder import PLAN
 from adapterd.home import Home, make_private
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.serialization import dumps
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.runtime import Runtime
@@ -40,6 +40,6 @@ def add_version(store: Store, home: Home, runtime: Runtime, model: str, version:
     store.versions.add(model, version, run_id=run_id, digest=tag_digest, base_digest=base.digest)
     store.versions.set_state(model, version, VersionState.HELD, "")
     settings = ModelSettings(tags.base, base.digest)
-    plan = Plan(run_id, model, version, base, settings, Settings(models={model: settings}), BASE)
+    plan = RunPlan(run_id, model, version, base, settings, Settings(models={model: settings}), BASE)
     (make_private(home.run(run_id)) / PLAN).write_text(dumps(plan))
     make_private(home.version(model, version))

@@ -28,7 +28,7 @@ from adapterd.dataset.encoding import TokenStatistics
 from adapterd.evaluation.evaluate import Scores
 from adapterd.hours import Hours
 from adapterd.merging.merge import MergeResult
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.stages import ServingResult
 from adapterd.runs.tag_evaluation import EvaluationResult
 from adapterd.serialization import dumps, from_plain, to_plain
@@ -71,7 +71,7 @@ MODELS = st.builds(
     ),
 )
 PLANS = st.builds(
-    Plan,
+    RunPlan,
     base=st.builds(BaseModel, modelfile=MODELFILES),
     settings=MODELS,
     general=st.builds(
@@ -130,13 +130,13 @@ def kinds(value: Any) -> Any:
 
 @settings(deadline=None)
 @given(PLANS)
-def test_a_plan_reads_back_as_it_was_written(plan: Plan) -> None:
+def test_a_plan_reads_back_as_it_was_written(plan: RunPlan) -> None:
     again = through_json(plan)
     assert again == plan
     assert kinds(sorted_parameters(again)) == kinds(sorted_parameters(plan))
 
 
-def sorted_parameters(plan: Plan) -> list[Any]:
+def sorted_parameters(plan: RunPlan) -> list[Any]:
     return [sorted(plan.base.modelfile.parameters.items(), key=lambda item: item[0]), plan.settings, plan.base.tag]
 
 
@@ -158,7 +158,7 @@ def test_what_json_has_no_word_for_reads_back_as_it_was(value: Awkward) -> None:
 
 @given(PLANS)
 @settings(deadline=None, max_examples=30)
-def test_plain_values_are_what_json_can_hold(plan: Plan) -> None:
+def test_plain_values_are_what_json_can_hold(plan: RunPlan) -> None:
     assert json.loads(json.dumps(to_plain(plan))) == json.loads(dumps(plan))
 
 

@@ -20,7 +20,7 @@ from adapterctl.output import (
 
 if TYPE_CHECKING:
     from adapterctl.app import App
-    from adapterd.runs.pipeline import Outcome, Pipeline
+    from adapterd.runs.pipeline import Pipeline, RunOutcome
 
 
 @click.command(
@@ -105,7 +105,7 @@ def take_feedback(app: "App", name: str, as_json: bool) -> None:
         say(f"{file.name} is still being written and is taken next time", err=True)
 
 
-def _run_here(app: "App", name: str, as_json: bool) -> "Outcome":
+def _run_here(app: "App", name: str, as_json: bool) -> "RunOutcome":
     with StageProgress(quiet=as_json) as progress:
         return pipeline(app, progress, as_json).run(name, "asked for by hand")
 
@@ -148,7 +148,7 @@ def _show_version(name: str, version: dict[str, Any], notes: Sequence[str], as_j
         say(f"{name} {version['version']} {version['reason']}")
 
 
-def show_outcome(outcome: "Outcome", name: str, as_json: bool) -> None:
+def show_outcome(outcome: "RunOutcome", name: str, as_json: bool) -> None:
     """How a run ended: the scores, the verdict, and what can be done now."""
     if as_json:
         emit_json(outcome)

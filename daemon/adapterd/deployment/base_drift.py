@@ -1,4 +1,4 @@
-"""The base's own tag may be pulled anew: seen, reported, and followed only where the configuration says so."""
+"""Detect that the base's own tag was pulled anew, and pin the new base where the configuration says so."""
 
 import tomllib
 

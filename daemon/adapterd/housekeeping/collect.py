@@ -18,7 +18,7 @@ from adapterd.errors import AdapterdError, NotFoundError
 from adapterd.home import Home
 from adapterd.housekeeping import leftovers
 from adapterd.housekeeping.leftovers import Leftover
-from adapterd.housekeeping.policy import spare
+from adapterd.housekeeping.policy import collectable
 from adapterd.serving import handover
 from adapterd.serving.runtime import Runtime, StoredFile
 from adapterd.serving.tags import SEMVER, ModelTags
@@ -147,7 +147,7 @@ class _Search:
         if versions and tags.base in present and tags.live in present:
             there = [each for each in self.store.versions.all(model) if tags.version(each.version) in present]
             keep = self.settings.models[model].versions.keep
-            for version, why in spare(there, needed(self.store, model), keep).items():
+            for version, why in collectable(there, needed(self.store, model), keep).items():
                 answers = self.home.version(model, version) / "answers"
                 paths = (answers,) if answers.is_dir() else ()
                 size_bytes = leftovers.size_of(paths)

@@ -16,8 +16,8 @@ from adapterd.store import Store
 from adapterd.store.runs import Run
 from adapterd.system.locks import is_held
 
-KEPT_OF_A_RUN = (PLAN, RESULTS, "*.log", "metrics.jsonl")
-"""What explains a run that is over; all else of it is kept elsewhere, or can be made again."""
+FILES_THAT_STAY = (PLAN, RESULTS, "*.log", "metrics.jsonl")
+"""Files that explain a run that is over; the others are stored elsewhere, or can be made again."""
 UNFINISHED = ".*.partial"
 """What `files.atomic_path` calls a file that has not got its name yet."""
 NOT_FINISHED = "whoever wrote it did not finish"
@@ -46,7 +46,7 @@ def of_runs(store: Store, home: Home) -> Iterator[Leftover]:
         run = _run(store, folder.name)
         if run is None and not working:
             yield Leftover(f"run {folder.name}", "it never began", (folder,), size_of([folder]))
-        elif run and not run.state.open and (paths := tuple(_not_kept(folder))):
+        elif run and not run.state.open and (paths := tuple(_removable(folder))):
             yield Leftover(f"files of run {run.id}", f"it is over ({run.state})", paths, size_of(paths), run.model)
         elif run and run.state.open and not working and (paths := tuple(sorted(folder.rglob(UNFINISHED)))):
             yield Leftover(f"unfinished files of run {run.id}", NOT_FINISHED, paths, size_of(paths), run.model)
@@ -69,7 +69,7 @@ def of_processes(home: Home, settings: Settings, now: datetime) -> Iterator[Left
 
 
 def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:
-    """Answers that were kept so as not to be asked for again."""
+    """Answers in the cache that are too old to be used again."""
     cached = home.answers.glob("*.json")
     old = tuple(file for file in cached if _touched(file) < now - ANSWERS_STAY)
     if old:
@@ -107,17 +107,17 @@ def size_of(paths: Iterable[Path]) -> int:
     return found
 
 
-def _not_kept(folder: Path) -> Iterator[Path]:
+def _removable(folder: Path) -> Iterator[Path]:
     """What may go of a run's folder; a whole folder where nothing in it stays."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and any(map(_stays, path.rglob("*"))):
-            yield from _not_kept(path)
+            yield from _removable(path)
         elif not _stays(path):
             yield path
 
 
 def _stays(path: Path) -> bool:
-    return any(fnmatch(path.name, kept) for kept in KEPT_OF_A_RUN)
+    return any(fnmatch(path.name, pattern) for pattern in FILES_THAT_STAY)
 
 
 def _folders(home: Home) -> list[Path]:

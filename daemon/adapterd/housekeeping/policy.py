@@ -1,4 +1,4 @@
-"""Which of the versions that nobody needs to go back to stay: pinned ones, and the newest."""
+"""Retention: which versions that no rollback needs are collected, and which are pinned."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from adapterd.store import Store
 from adapterd.store.versions import Version, VersionState
 
 
-def spare(versions: Sequence[Version], stay: Collection[str], keep: int) -> dict[str, str]:
+def collectable(versions: Sequence[Version], stay: Collection[str], keep: int) -> dict[str, str]:
     """Which of the versions (oldest first) may go, each with the reason: those of runs that were given up, and all but
     the newest of the rest. Those that `stay` anyway do not count."""
     rest = [version for version in reversed(versions) if version.version not in stay]

@@ -1,4 +1,4 @@
-"""What is going on, as plain values: quick to make, for it loads nothing heavy."""
+"""The state of daemon, runtime and models, as plain values; it imports nothing heavy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ class Status:
 
 
 def status(home: Home, settings: Settings, *, only: str | None = None) -> Status:
-    """Look at store, locks and runtime; a runtime that does not answer is part of the picture, not an error."""
+    """Read store, locks and runtime; a runtime that does not answer is part of the status, not an error."""
     runtime, served = _runtime(home, settings)
     names = [only] if only else sorted(settings.models)
     models = []

@@ -37,7 +37,7 @@ class TagTriage:
 
 @dataclass(frozen=True)
 class Triage:
-    """All kinds that were told of, the most frequent first; `outputs` are the answers that feedback was given to."""
+    """All kinds that were reported, the most frequent first; `outputs` are the answers that feedback was given to."""
 
     outputs: int
     corrections: int
@@ -56,8 +56,10 @@ def weigh(counts: Sequence[FailureCount]) -> Triage:
     outputs = sum(each.count for each in counts if each.has_output)
     corrections = sum(each.count for each in counts if each.has_correction)
     tags = sorted((_of_tag(tag, counts, outputs) for tag in FailureTag), key=lambda each: -each.failures)
-    told = tuple(each for each in tags if each.failures)
-    return Triage(outputs, corrections, told, any(each.worth_training for each in told), _advice(told, outputs))
+    reported = tuple(each for each in tags if each.failures)
+    return Triage(
+        outputs, corrections, reported, any(each.worth_training for each in reported), _advice(reported, outputs)
+    )
 
 
 def _of_tag(tag: FailureTag, counts: Sequence[FailureCount], outputs: int) -> TagTriage:
@@ -86,6 +88,6 @@ def _advice(tags: Sequence[TagTriage], outputs: int) -> str:
     if not outputs:
         return "training is not worth it yet, because nobody has judged an output"
     if not tags:
-        return f"training is not worth it yet, because no failure was told of in {outputs} outputs"
+        return f"training is not worth it yet, because no failure was reported in {outputs} outputs"
     reasons = "; ".join(f"{each.tag}: {each.advice}" for each in tags)
     return f"training is not worth it yet, because no failure is frequent, learnable and corrected enough ({reasons})"

@@ -21,8 +21,17 @@ from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
-from adapterd.runs.plan import GivenAdapter, Plan, new_run_id, open_plan, plan_fingerprint, same_base, write_plan
-from adapterd.runs.reuse import changed_since, finished_stage, reusable_run
+from adapterd.runs.plan import (
+    GivenAdapter,
+    RunPlan,
+    new_run_id,
+    open_plan,
+    plan_fingerprint,
+    readable_plan,
+    same_base,
+    write_plan,
+)
+from adapterd.runs.reuse import finished_stage, former_key, reusable_run
 from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.runs.stages import ADAPTER_READS, CONTENT_READS, LIMITS_READ, STAGES
@@ -38,16 +47,16 @@ from adapterd.system.files import write_atomic
 from adapterd.system.locks import exclusive, tags_lock
 
 LOCK_TIMEOUT_S = 1.0
-"""Long enough for one who only looks whether the lock is held."""
+"""Long enough for a process that only checks whether the lock is held."""
 RETRY_AFTER_S = (10, 60, 300, 900, 3600)
-"""How long the daemon waits after the first, second, … failure that may pass by itself; the last for all later ones."""
+"""How long the daemon waits after the first, second, … transient failure; the last for all later ones."""
 ENOUGH_DONE = 0.05
-"""Of a stage, to tell from it how long the rest takes."""
+"""The share of a stage from which its remaining time can be estimated."""
 Listener = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: the version it made, whether that went live, the sentence why, and what else to read of it."""
 
     run_id: str
@@ -63,7 +72,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Makes versions. `begun` hears the id of the run, `listen` (stage, progress) while it goes on, `notify` a sentence
+    """Makes versions. `begun` gets the id of the run, `listen` (stage, progress) while it goes on, `notify` sentences
     that a person should read."""
 
     store: Store
@@ -73,7 +82,7 @@ class Pipeline:
     begun: Callable[[str], None] = lambda _run_id: None
     notify: Callable[[str], object] = lambda _sentence: None
 
-    def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> Outcome:
+    def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> RunOutcome:
         """Continue the model's unfinished run, or begin one; returns when its version is live or held.
 
         With a given adapter, that one is registered, else one is trained; an unfinished run of the other kind is given
@@ -93,7 +102,7 @@ class Pipeline:
             self._tidy(run)
             return outcome
 
-    def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, Plan, bool]:
+    def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, RunPlan, bool]:
         runtime = runtime_for(self.settings, self.home)
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
             self.notify(sentence)
@@ -113,7 +122,7 @@ class Pipeline:
         sets = self.store.evaluation_sets.all(model)
         live = self.store.versions.get(model, deployment.live) if deployment else None
         warm = settings.training.start is Start.LIVE and live is not None and live.base_digest == base.digest
-        plan = Plan(
+        plan = RunPlan(
             run_id=new_run_id(self.store.clock()), model=model, version="", base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
@@ -124,16 +133,16 @@ class Pipeline:
         plan = self._numbered(plan, wanted)
         return self._begin(plan, reason, wanted), plan, False
 
-    def _numbered(self, plan: Plan, wanted: str) -> Plan:
+    def _numbered(self, plan: RunPlan, wanted: str) -> RunPlan:
         """The plan with the run that it takes results over from, and with the number that follows from that."""
         earlier = reusable_run(self.store, self.home, plan, wanted, ADAPTER_READS)
-        if earlier is None or not same_base(open_plan(self.home, earlier).base, plan.base):
+        if earlier is None:
             return replace(plan, version=self._next_version(plan, plan.given.increment if plan.given else None))
         same_adapter = earlier.version and self.store.versions.get(plan.model, earlier.version)
         version = self._next_version(plan, Increment.PATCH if same_adapter else None)
         return replace(plan, version=version, reuses=earlier.id)
 
-    def _next_version(self, plan: Plan, increment: Increment | None) -> str:
+    def _next_version(self, plan: RunPlan, increment: Increment | None) -> str:
         known = self.store.versions.all(plan.model)
         return next_version(known, plan.base.digest, increment or Increment.MINOR)
 
@@ -145,22 +154,25 @@ class Pipeline:
             return f"a training was asked for, and not that {run.adapter_source} be registered"
         if given and run.adapter_source is None:
             return f"{given.source} is registered instead"
-        if not (self.home.run(run.id) / PLAN).is_file() or self._makes_another(run, settings, base, given):
+        plan = readable_plan(self.home, run)
+        if plan is None:
+            return "its plan is gone, or this release cannot read it"
+        if self._makes_another(plan, settings, base, given):
             return f"{'the adapter, ' if given else ''}the settings or the base changed since"
         if self._has_taken_feedback(run):
             return ""
         if run.last_feedback_id < self.store.feedback.last_id(run.model):
             return "feedback came that it does not know"
         newest = self.store.evaluation_sets.newest(run.model)
-        if (newest.cases if newest else []) != open_plan(self.home, run).evaluation_cases:
+        if (newest.cases if newest else []) != plan.evaluation_cases:
             return "another evaluation set was frozen since"
         return ""
 
-    def _makes_another(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
-        """Whether the run would make another file now. How it is judged may change while it goes on."""
-        plan = open_plan(self.home, run)
+    @staticmethod
+    def _makes_another(plan: RunPlan, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
+        """Whether another file would be made now than is planned. How it is judged may change while a run goes on."""
         same_adapter = [(each.digest, each.increment) if each else None for each in (plan.given, given)]
-        changed = changed_since(self.home, run, settings, CONTENT_READS)
+        changed = changed_settings(plan.settings, settings, CONTENT_READS)
         return bool(changed) or not same_base(plan.base, base) or same_adapter[0] != same_adapter[1]
 
     def _has_taken_feedback(self, run: Run) -> bool:
@@ -176,7 +188,7 @@ class Pipeline:
         training_jobs.give_up(self.store, run.id)
         self._tidy(run)
 
-    def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, Plan, bool]:
+    def _continue(self, run: Run, settings: ModelSettings) -> tuple[Run, RunPlan, bool]:
         """Take up a run where it stopped; how the runtime is reached, how a candidate is judged and what is live may
         have changed meanwhile.
 
@@ -193,13 +205,18 @@ class Pipeline:
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
 
-    def _judged_by(self, plan: Plan, run: Run, settings: ModelSettings) -> Plan:
+    def _judged_by(self, plan: RunPlan, run: Run, settings: ModelSettings) -> RunPlan:
         """The plan with these settings. Where they change limits of the evaluation set, the set that the run has frozen
         stays in force: otherwise other cases would be chosen, and other examples would be left for the training."""
         limits_changed = changed_settings(plan.settings, settings, LIMITS_READ)
         if limits_changed and self._has_taken_feedback(run):
             sets = self.store.evaluation_sets.all(run.model)
-            plan = replace(plan, evaluation_cases=sets[-1].cases, judged=_prompt_hashes(sets))
+            plan = replace(
+                plan,
+                evaluation_cases=sets[-1].cases,
+                judged=_prompt_hashes(sets),
+                last_feedback_id=run.last_feedback_id,
+            )
         return replace(plan, settings=settings)
 
     def _known_to(self, live: Version | None) -> int:
@@ -210,7 +227,7 @@ class Pipeline:
         feedback = self.store.feedback
         return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
 
-    def _begin(self, plan: Plan, reason: str, wanted: str) -> Run:
+    def _begin(self, plan: RunPlan, reason: str, wanted: str) -> Run:
         write_plan(self.home.run(plan.run_id), plan, self.store)
         with self.store.transaction():
             run = self.store.runs.start(
@@ -223,12 +240,12 @@ class Pipeline:
             self.store.events.add("run.started", text, model=plan.model)
         return run
 
-    def _run_stages(self, run: Run, plan: Plan) -> dict[str, Result]:
+    def _run_stages(self, run: Run, plan: RunPlan) -> dict[str, Result]:
         """Run every stage that is not done yet; returns all results by stage."""
         results: dict[str, Result] = {}
         for stage in (stage for stage in STAGES if stage.only_if(plan)):
             key = stage.key(plan, results)
-            row = finished_stage(self.store, run.id, stage.name, key)
+            row = finished_stage(self.store, run.id, stage.name, key, former_key(run, plan, stage, results))
             if row and row.result is not None and stage.is_there(self.home.run(run.id)):
                 results[stage.name] = row.result
                 self.listen(stage.name, {"share": 1.0, "reused": True})
@@ -237,7 +254,7 @@ class Pipeline:
                 results[stage.name] = taken_over or self._run_stage(run, plan, stage, key, results)
         return results
 
-    def _take_over(self, run: Run, plan: Plan, stage: Stage, key: str) -> Result | None:
+    def _take_over(self, run: Run, plan: RunPlan, stage: Stage, key: str) -> Result | None:
         """The result of the same stage of an earlier run, with its artifact; None where there is no such thing."""
         if stage.restore is None or plan.reuses is None:
             return None
@@ -252,7 +269,7 @@ class Pipeline:
             self.listen(stage.name, {"share": 1.0, "reused": True})
         return result
 
-    def _run_stage(self, run: Run, plan: Plan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
+    def _run_stage(self, run: Run, plan: RunPlan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
         folder = self.home.run(run.id)
         write_atomic(folder / RESULTS, json.dumps(results))
         training_jobs.hand_to_worker(self.store, run.id, folder, stage.name, key)
@@ -283,7 +300,7 @@ class Pipeline:
         self.listen(stage.name, {"share": 1.0})
         return result
 
-    def _record(self, run: Run, plan: Plan, stage: Stage, result: Result, how: str = "done") -> None:
+    def _record(self, run: Run, plan: RunPlan, stage: Stage, result: Result, how: str = "done") -> None:
         """Write down what a stage gave back, and what follows from it, in one transaction."""
         with self.store.transaction():
             self.store.runs.finish_stage(run.id, stage.name, result=result)
@@ -292,9 +309,9 @@ class Pipeline:
             text = f"{plan.model} {plan.version}: {stage.name} {how}{_first_of(result.get('notes'))}"
             self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
 
-    def _decide(self, run: Run, plan: Plan, judged: dict[str, Any], continued: bool) -> Outcome:
+    def _decide(self, run: Run, plan: RunPlan, judged: dict[str, Any], continued: bool) -> RunOutcome:
         """Promote or hold, as the evaluation says."""
-        outcome = Outcome(
+        outcome = RunOutcome(
             run.id, plan.version, judged["decision"] == Decision.PROMOTE, judged["reason"], judged["scores"],
             judged["baselines"], continued=continued,
         )  # fmt: skip
@@ -324,17 +341,17 @@ class Pipeline:
             self.store.runs.set_state(run.id, RunState.FAILED, error=message, hint=hint)
             kind = "run.waiting" if isinstance(exc, NotEnoughDataError) else "run.failed"
             self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
-            if _may_pass(exc):
-                self._try_again_later(run)
+            if _is_transient(exc):
+                self._schedule_retry(run)
 
-    def _try_again_later(self, run: Run) -> None:
+    def _schedule_retry(self, run: Run) -> None:
         attempts = self.store.runs.get(run.id).attempts
         if attempts < self.settings.runs.retries:
             wait_s = RETRY_AFTER_S[min(attempts, len(RETRY_AFTER_S) - 1)]
             self.store.runs.retry_later(run.id, self.store.clock() + timedelta(seconds=wait_s))
 
     def _tidy(self, run: Run) -> None:
-        """A version is in the runtime's store by now; a run that is over needs no large file of its own."""
+        """Remove the large files of a run that is over: its version is in the runtime's store by now."""
         (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
         for folder in ("dataset", GIVEN):
             shutil.rmtree(self.home.run(run.id) / folder, ignore_errors=True)
@@ -342,7 +359,7 @@ class Pipeline:
             runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)
 
 
-def _may_pass(exc: BaseException) -> bool:
+def _is_transient(exc: BaseException) -> bool:
     """Whether trying again later makes sense."""
     if isinstance(exc, AdapterdError):
         return exc.transient
@@ -350,7 +367,7 @@ def _may_pass(exc: BaseException) -> bool:
 
 
 def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
-    """The progress with `remaining_s`, in proportion, where the stage has no better estimate and there is a base."""
+    """The progress with `remaining_s`, extrapolated, unless the stage has its own estimate or too little is done."""
     share = float(progress.get("share") or 0.0)
     if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
         return progress
@@ -358,7 +375,7 @@ def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]
 
 
 def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
-    """What the stages of a run want a person to read: how much was learned, and what was left out and why."""
+    """Sentences on the results of a run: how much was learned, and what was left out and why."""
     from adapterd.dataset.left_out import LeftOut, summary
 
     notes = (results.get("dataset") or {}).get("notes") or ()
@@ -374,7 +391,7 @@ def _first_of(notes: Sequence[str] | None) -> str:
     return f": {notes[0]}" if notes else ""
 
 
-def _name_the_command(exc: BaseException, plan: Plan) -> None:
+def _name_the_command(exc: BaseException, plan: RunPlan) -> None:
     """Stages say that `adapterctl retrain` goes on; a run that registers an adapter goes on by another command."""
     if plan.given and isinstance(exc, AdapterdError):
         exc.hint = exc.hint.replace("adapterctl retrain", plan.given.command(plan.model))

@@ -47,7 +47,7 @@ class GivenAdapter:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
     `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
     first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
@@ -85,11 +85,19 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def open_plan(home: Home, run: Run) -> Plan:
+def open_plan(home: Home, run: Run) -> RunPlan:
     """The plan of a run that was begun earlier."""
     import json
 
-    return from_plain(json.loads((home.run(run.id) / PLAN).read_text(encoding="utf-8")), Plan)
+    return from_plain(json.loads((home.run(run.id) / PLAN).read_text(encoding="utf-8")), RunPlan)
+
+
+def readable_plan(home: Home, run: Run) -> RunPlan | None:
+    """The plan of a run that was begun earlier; None where it is gone, or nothing that this release can read."""
+    try:
+        return open_plan(home, run)
+    except (OSError, ValueError, KeyError, TypeError, ExceptionGroup):
+        return None
 
 
 def same_base(one: BaseModel, other: BaseModel) -> bool:
@@ -97,7 +105,7 @@ def same_base(one: BaseModel, other: BaseModel) -> bool:
     return dumps([one.digest, one.modelfile, one.prompting]) == dumps([other.digest, other.modelfile, other.prompting])
 
 
-def write_plan(folder: Path, plan: Plan, store: Store) -> None:
+def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     """Keep the plan, a copy of a given adapter, and a snapshot of the records it is made for, in the run's folder."""
     make_private(folder)
     if plan.given:

@@ -1,4 +1,4 @@
-"""Registering an adapter that was made elsewhere: it goes the same way as a trained one, and is proven like it."""
+"""Register an adapter that was made elsewhere: it passes the same stages and gates as a trained one."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from adapterd.errors import NotFoundError
 from adapterd.formats.run_folder import PLAN
 from adapterd.home import Home
 from adapterd.merging.adapter_files import find_adapter
-from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import GivenAdapter, open_plan
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
 
 
-def register(pipeline: Pipeline, model: str, source: Path, increment: Increment) -> Outcome:
+def register(pipeline: Pipeline, model: str, source: Path, increment: Increment) -> RunOutcome:
     """Make a version of the adapter in the folder `source`, or go on with that; returns when it is live or held.
 
     Raises NotFoundError or InputError for what is no adapter, BusyError while another run goes on, and what a stage

@@ -1,4 +1,4 @@
-"""Asking for a run by hand: whether there is anything to learn, who does it, and how it goes."""
+"""Runs that a person asks for: is there new feedback, who does the run, how far is it."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ GO_ON = "`adapterctl retrain` goes on where it stopped"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the daemon was asked: a request that still waits for its run, or the run that is going on anyway."""
+    """What follows from asking the daemon: a request that waits for its run, or the run that is going on anyway."""
 
     request: int | None
     run: str | None

@@ -10,14 +10,14 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError, RuntimeRefusedError
-from adapterd.formats.run_folder import CANDIDATE, PLAN
+from adapterd.formats.run_folder import CANDIDATE
 from adapterd.home import Home, make_private
 from adapterd.runs.archive import ADAPTER_FILES, LINEAGE, METRICS
-from adapterd.runs.plan import Plan, open_plan
-from adapterd.runs.stage import EarlierRun, Result, changed_settings
-from adapterd.serving.runtimes import file_digest
+from adapterd.runs.plan import RunPlan, readable_plan, same_base
+from adapterd.runs.stage import EarlierRun, Result, Results, Stage, changed_settings
+from adapterd.serialization import dumps
+from adapterd.serving.runtimes import file_digest, fingerprint
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import Run, StageRow, StageState
@@ -26,29 +26,32 @@ from adapterd.system.files import clone_atomic
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
-def reusable_run(store: Store, home: Home, plan: Plan, fingerprint: str, reads: Sequence[str]) -> Run | None:
+def reusable_run(store: Store, home: Home, plan: RunPlan, wanted: str, reads: Sequence[str]) -> Run | None:
     """The model's newest run, if settings changed since, but none of those that its adapter was made with (`reads`).
 
     Where nothing changed at all, somebody wants another training, so nothing is taken over.
     """
     run = store.runs.latest(plan.model)
-    if run is None or run.state.open or run.adapter_source or plan.given or not _planned(home, run):
+    if run is None or run.state.open or run.adapter_source or plan.given or run.fingerprint == wanted:
         return None
-    same_feedback = run.last_feedback_id == store.feedback.last_id(plan.model)
-    if run.fingerprint == fingerprint or not same_feedback:
+    earlier = readable_plan(home, run)
+    if earlier is None or run.last_feedback_id != plan.last_feedback_id or not same_base(earlier.base, plan.base):
         return None
-    return None if changed_since(home, run, plan.settings, reads) else run
+    return None if changed_settings(earlier.settings, plan.settings, reads) else run
 
 
-def changed_since(home: Home, run: Run, settings: ModelSettings, reads: Sequence[str]) -> list[str]:
-    """Which of the settings named in `reads` are not what the run was planned with."""
-    return changed_settings(open_plan(home, run).settings, settings, reads)
-
-
-def finished_stage(store: Store, run_id: str, stage: str, key: str) -> StageRow | None:
-    """The stage of a run, if it is done and was done with this key."""
+def finished_stage(store: Store, run_id: str, stage: str, *keys: str | None) -> StageRow | None:
+    """The stage of a run, if it is done and was done with one of these keys."""
     rows = (row for row in store.runs.stages(run_id) if row.name == stage and row.state is StageState.DONE)
-    return next((row for row in rows if row.key == key and row.result is not None), None)
+    return next((row for row in rows if row.key in keys and row.result is not None), None)
+
+
+def former_key(run: Run, plan: RunPlan, stage: Stage, results: Results) -> str | None:
+    """The key that earlier releases gave to a stage that leaves an artifact: a run that one of them began goes on, and
+    does not train again. Their plans do not say which feedback is in the snapshot."""
+    if stage.artifact is None or plan.last_feedback_id:
+        return None
+    return fingerprint(dumps([run.fingerprint, stage.name, results, ""]))
 
 
 def restore_adapter(earlier: EarlierRun, result: Result) -> Result | None:
@@ -76,10 +79,6 @@ def restore_candidate(earlier: EarlierRun, result: Result) -> Result | None:
             raise
         clone_atomic(source, target)
     return {**result, "candidate": str(target)}
-
-
-def _planned(home: Home, run: Run) -> bool:
-    return (home.run(run.id) / PLAN).is_file()
 
 
 def _adapter_folders(earlier: EarlierRun) -> Iterator[Path]:

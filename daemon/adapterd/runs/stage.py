@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.config import ModelSettings
 from adapterd.home import Home
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.serialization import dumps, from_plain, to_plain
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import fingerprint, runtime_for
@@ -33,7 +33,7 @@ class Job:
     `training_job` is the job that the training provider has been given, if any; `submitted` takes the id of a new one.
     """
 
-    plan: Plan
+    plan: RunPlan
     folder: Path
     home: Home
     results: Results
@@ -72,11 +72,11 @@ class EarlierRun:
     folder: Path
 
 
-def _learns_nothing(_store: "Store", _plan: Plan, _result: Result) -> None:
+def _learns_nothing(_store: "Store", _plan: RunPlan, _result: Result) -> None:
     """The journal keeps the result of every stage; most stages have nothing else for the store."""
 
 
-def _depends_on_nothing_else(_plan: Plan, _results: Results) -> object:
+def _depends_on_nothing_else(_plan: RunPlan, _results: Results) -> object:
     return None
 
 
@@ -97,14 +97,14 @@ class Stage:
     run: Callable[[Job], Any]
     doing: str
     reads: tuple[str, ...] = ()
-    inputs: Callable[[Plan, Results], object] = _depends_on_nothing_else
+    inputs: Callable[[RunPlan, Results], object] = _depends_on_nothing_else
     artifact: str | None = None
-    record: Callable[["Store", Plan, Result], None] = _learns_nothing
+    record: Callable[["Store", RunPlan, Result], None] = _learns_nothing
     restore: Callable[[EarlierRun, Result], Result | None] | None = None
     takes_feedback: bool = False
-    only_if: Callable[[Plan], bool] = lambda _plan: True
+    only_if: Callable[[RunPlan], bool] = lambda _plan: True
 
-    def key(self, plan: Plan, results: Results) -> str:
+    def key(self, plan: RunPlan, results: Results) -> str:
         """The identity of everything that the stage's result depends on."""
         base = [plan.base.digest, plan.base.modelfile, plan.base.prompting]
         read = settings_at(plan.settings, self.reads)

@@ -17,7 +17,7 @@ from adapterd.errors import NotEnoughDataError, NotFoundError, RuntimeFailedErro
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, RECORDS
 from adapterd.home import make_private
 from adapterd.runs.archive import archive_version
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.reuse import restore_adapter, restore_candidate
 from adapterd.runs.stage import Job, Result, Results, Stage
 from adapterd.serving.runtimes import file_digest
@@ -81,7 +81,7 @@ def _tells_thoughts_apart(job: Job) -> bool:
 
 
 @contextlib.contextmanager
-def _words_for_a_given_adapter(plan: Plan) -> Iterator[None]:
+def _words_for_a_given_adapter(plan: RunPlan) -> Iterator[None]:
     """Say what a want of records means for an adapter that is not trained on them."""
     try:
         yield
@@ -240,17 +240,17 @@ def what_vanished_may_come_back() -> Iterator[None]:
         ) from exc
 
 
-def trains(plan: Plan) -> bool:
+def trains(plan: RunPlan) -> bool:
     """Whether the run makes an adapter of its own."""
     return plan.given is None
 
 
-def registers(plan: Plan) -> bool:
+def registers(plan: RunPlan) -> bool:
     """Whether the run takes an adapter that was given."""
     return plan.given is not None
 
 
-def record_evaluation_set(store: "Store", plan: Plan, result: Result) -> None:
+def record_evaluation_set(store: "Store", plan: RunPlan, result: Result) -> None:
     """Freeze the evaluation set that the dataset stage chose, unless it is frozen already."""
     content_hash = result["evaluation_hash"]
     if content_hash in {each.content_hash for each in store.evaluation_sets.all(plan.model)}:
@@ -260,38 +260,38 @@ def record_evaluation_set(store: "Store", plan: Plan, result: Result) -> None:
     store.events.add("evaluation.frozen", text, model=plan.model, detail={"hash": frozen.content_hash})
 
 
-def record_version(store: "Store", plan: Plan, result: Result) -> None:
+def record_version(store: "Store", plan: RunPlan, result: Result) -> None:
     """Note the registered candidate as a version."""
     digest, base_digest = result["digest"], plan.base.digest
     store.versions.add(plan.model, plan.version, run_id=plan.run_id, digest=digest, base_digest=base_digest)
 
 
-def _given_inputs(plan: Plan, _results: Results) -> object:
+def _given_inputs(plan: RunPlan, _results: Results) -> object:
     return plan.given.digest if plan.given else None
 
 
-def _dataset_inputs(plan: Plan, _results: Results) -> object:
+def _dataset_inputs(plan: RunPlan, _results: Results) -> object:
     """The records, and who is judged by which of them."""
     return [plan.last_feedback_id, plan.old_records, plan.evaluation_cases, plan.judged, plan.given is not None]
 
 
-def _training_inputs(plan: Plan, results: Results) -> object:
+def _training_inputs(plan: RunPlan, results: Results) -> object:
     """The encoded sets, the rotary factors of the base and the adapter to start at, but not how that was chosen."""
     made = results["dataset"]
     return [made["content_hash"], made.get("long_context"), plan.start]
 
 
-def _merging_inputs(plan: Plan, results: Results) -> object:
+def _merging_inputs(plan: RunPlan, results: Results) -> object:
     """The adapter, and the examples that the rounding is calibrated with."""
     made = results["importing"] if plan.given else results["training"]
     return [_given_inputs(plan, results), made, _training_inputs(plan, results)]
 
 
-def _serving_inputs(plan: Plan, results: Results) -> object:
+def _serving_inputs(plan: RunPlan, results: Results) -> object:
     return [plan.version, _merging_inputs(plan, results), results["merging"]["digest"]]
 
 
-def _evaluation_inputs(plan: Plan, results: Results) -> object:
+def _evaluation_inputs(plan: RunPlan, results: Results) -> object:
     return [plan.live, results["dataset"]["evaluation_hash"], results["merging"], results["serving"]["digest"]]
 
 

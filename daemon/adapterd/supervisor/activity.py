@@ -1,4 +1,4 @@
-"""How long the runtime has been left alone, as far as can be told from outside.
+"""How long the runtime has been idle, as far as can be seen from outside.
 
 Ollama does not say when it was asked last. It says until when it keeps each model in memory, and that moves on with
 every request; so a model whose time moved between two calls was used between them.

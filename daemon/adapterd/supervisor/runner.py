@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError, BusyError, StoreError
 from adapterd.home import Home
-from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
 from adapterd.system.locks import is_held
@@ -36,7 +36,7 @@ class Wanted:
 
 @dataclass
 class Runner:
-    """Carries out what is wanted; `ended` is called in the runner's thread after every run."""
+    """Does the runs that are wanted; `ended` is called in the runner's thread after every run."""
 
     home: Home
     ended: Callable[[], object] = lambda: None
@@ -87,7 +87,7 @@ class Runner:
         except Exception as exc:
             self._failed(attempt, exc, settings)
 
-    def _report(self, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
+    def _report(self, wanted: Wanted, settings: Settings, outcome: RunOutcome) -> None:
         log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
         if settings.notifications.desktop:
             what = "is live" if outcome.promoted else "was held"

@@ -1,4 +1,4 @@
-"""A notification on the desktop, where there is one; nothing depends on its being seen."""
+"""Desktop notifications, where there is a desktop; nothing depends on their being seen."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ _SCRIPT = ("on run argv", "display notification (item 2 of argv) with title (ite
 
 
 def notify(title: str, text: str, platform: str = sys.platform) -> bool:
-    """Show a notification, within 5 s; never raises, and tells whether the desktop took it."""
+    """Show a notification, within 5 s; never raises; returns whether the desktop took it."""
     argv = _command(title, text, platform)
     if argv is None:
         return False

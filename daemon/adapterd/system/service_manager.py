@@ -1,4 +1,4 @@
-"""What a service manager is told and what it tells, and the service file that launchd and systemd have in common."""
+"""Specification and status of a background service, and the service file that launchd and systemd have in common."""
 
 import re
 from dataclasses import dataclass

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from adapterctl import output
 from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status
-from adapterd.housekeeping.collect import Collection, Item, Kind
+from adapterd.housekeeping.collect import Collection, Item, ItemKind
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
-from adapterd.runs.pipeline import Outcome
+from adapterd.runs.pipeline import RunOutcome
 from adapterd.store.feedback import StoredFeedback
 from adapterd.supervisor.logs import Line
 from adapterd.system.service_manager import ServiceStatus
@@ -75,12 +75,12 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "compare": lambda text: evaluate._tell_case(case(text), "1.0.0", "b"),
     "scores": lambda text: retrain.table_of_scores(scores(text), {text: {"empty": 0.1}}),
     "outcome": lambda text: retrain.show_outcome(
-        Outcome(text, text, True, text, scores(text), {}, False), text, False
+        RunOutcome(text, text, True, text, scores(text), {}, False), text, False
     ),
     "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, [text], False),
     "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
     "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
-    "gc": lambda text: gc._show(Collection((Item(Kind.FILE, text, text, 1),), (text,)), dry_run=True),
+    "gc": lambda text: gc._show(Collection((Item(ItemKind.FILE, text, text, 1),), (text,)), dry_run=True),
     "service": lambda text: service._show(
         ServiceStatus(True, True, True, True, 7, text, text, Path(f"/{text}"), Path(f"/{text}"))
     ),

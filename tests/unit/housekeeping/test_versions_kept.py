@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapterd.deployment.history import needed, promotion_stack
 from adapterd.errors import InputError, NotFoundError
-from adapterd.housekeeping.policy import pin, spare
+from adapterd.housekeeping.policy import collectable, pin
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.runs import RunState
@@ -110,20 +110,20 @@ def test_the_versions_of_a_begun_change_are_needed(store: Store) -> None:
 
 def test_of_the_versions_that_are_not_needed_the_newest_stay() -> None:
     versions = [a_version(name) for name in ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")]
-    assert spare(versions, {"1.0.0", "1.3.0"}, keep=3) == {}
+    assert collectable(versions, {"1.0.0", "1.3.0"}, keep=3) == {}
     why = "held, and no longer one of the newest (versions.keep = 1)"
-    assert spare(versions, {"1.3.0"}, keep=1) == dict.fromkeys(["1.2.0", "1.1.0", "1.0.0"], why)
-    assert len(spare(versions, set(), keep=0)) == 5
+    assert collectable(versions, {"1.3.0"}, keep=1) == dict.fromkeys(["1.2.0", "1.1.0", "1.0.0"], why)
+    assert len(collectable(versions, set(), keep=0)) == 5
 
 
 def test_a_version_that_was_never_judged_goes_at_once_and_takes_no_place() -> None:
     versions = [a_version("1.0.0"), a_version("1.1.0", VersionState.CANDIDATE)]
-    assert spare(versions, set(), keep=1) == {"1.1.0": "its run was given up before it was judged"}
+    assert collectable(versions, set(), keep=1) == {"1.1.0": "its run was given up before it was judged"}
 
 
 def test_a_collection_that_was_interrupted_is_finished_with_the_same_reason() -> None:
     versions = [a_version("1.0.0", VersionState.COLLECTED, "too old"), a_version("1.1.0")]
-    assert spare(versions, set(), keep=1) == {"1.0.0": "too old"}
+    assert collectable(versions, set(), keep=1) == {"1.0.0": "too old"}
 
 
 names = st.sampled_from(["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"])
@@ -138,7 +138,7 @@ def test_whatever_happened_two_rollbacks_lead_to_what_is_kept_and_the_last_one_t
     with TemporaryDirectory() as folder, Store(Path(folder) / "state.db") as store:
         add(store, "1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", state=VersionState.PROMOTED)
         deploy(store, *possible(steps))
-        gone = spare(store.versions.all(MODEL), needed(store, MODEL), keep)
+        gone = collectable(store.versions.all(MODEL), needed(store, MODEL), keep)
         way = promotion_stack(store.versions.deployments(MODEL))
         assert way[0] == BASE
         assert BASE not in gone

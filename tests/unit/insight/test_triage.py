@@ -46,7 +46,7 @@ def test_anything_less_is_not_and_it_is_said_why(rows: list[tuple[tuple[str, ...
 
 
 def test_without_any_failure_there_is_nothing_to_train() -> None:
-    assert counted(((), 0, 7)).advice == "training is not worth it yet, because no failure was told of in 7 outputs"
+    assert counted(((), 0, 7)).advice == "training is not worth it yet, because no failure was reported in 7 outputs"
     assert weigh([]).advice == "training is not worth it yet, because nobody has judged an output"
 
 

@@ -16,7 +16,7 @@ from adapterd.errors import BusyError, InputError, NotEnoughDataError, NotFoundE
 from adapterd.formats.run_folder import GIVEN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
-from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import GivenAdapter, open_plan
 from adapterd.runs.register import register
 from adapterd.runs.version_numbers import Increment
@@ -46,10 +46,10 @@ class Person:
     def pipeline(self) -> Pipeline:
         return Pipeline(self.store, self.home, self.settings, notify=self.told.append)
 
-    def register(self, source: Path, increment: Increment = Increment.PATCH) -> Outcome:
+    def register(self, source: Path, increment: Increment = Increment.PATCH) -> RunOutcome:
         return register(self.pipeline, MODEL, source, increment)
 
-    def retrain(self) -> Outcome:
+    def retrain(self) -> RunOutcome:
         return self.pipeline.run(MODEL, "asked for by hand")
 
     def fails(self, source: Path, stage: str, exc: Exception | None = None) -> str:

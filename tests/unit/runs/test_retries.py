@@ -27,7 +27,7 @@ from adapterd.errors import (
 from adapterd.formats.run_folder import CANDIDATE
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
-from adapterd.runs.pipeline import RETRY_AFTER_S, Outcome, Pipeline
+from adapterd.runs.pipeline import RETRY_AFTER_S, Pipeline, RunOutcome
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import VersionState
@@ -52,7 +52,7 @@ class Nights:
     def allow(self, retries: int) -> None:
         self.settings = replace(self.settings, runs=replace(self.settings.runs, retries=retries))
 
-    def run(self) -> Outcome:
+    def run(self) -> RunOutcome:
         self.workers.fault = None
         self.workers.did()
         return Pipeline(self.store, self.home, self.settings).run(MODEL, "scheduled")

@@ -13,11 +13,14 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import GateRule, ModelSettings, Settings, Task, Think
 from adapterd.errors import StageError
-from adapterd.formats.run_folder import CANDIDATE
+from adapterd.formats.run_folder import CANDIDATE, PLAN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
-from adapterd.runs.pipeline import Outcome, Pipeline
+from adapterd.runs.pipeline import Pipeline, RunOutcome
+from adapterd.runs.plan import open_plan
 from adapterd.runs.stages import STAGES
+from adapterd.serialization import dumps
+from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import Run, RunState
@@ -52,7 +55,7 @@ class Person:
             new = replace(section, **value) if isinstance(value, dict) and name != "gates" else value
             self.settings = replace(self.settings, **{name: new})
 
-    def retrain(self) -> Outcome:
+    def retrain(self) -> RunOutcome:
         self.clock.move_on(1)
         self.workers.did()
         return Pipeline(self.store, self.home, Settings(models={MODEL: self.settings})).run(MODEL, "by hand")
@@ -228,6 +231,51 @@ def test_an_unfinished_run_is_given_up_for_changed_settings_of_the_merge_but_not
     assert outcome.run_id != failed.id
     assert (outcome.version, person.workers.did()) == ("1.0.0", MERGE_AGAIN)
     assert person.store.runs.get(failed.id).state is RunState.ABANDONED
+
+
+def begun_by_an_earlier_release(person: Person) -> Run:
+    """A run that failed at serving, with the keys and the plan that earlier releases gave it."""
+    person.store.feedback.add(MODEL, NewFeedback("c", "p", "{}", person.clock.now, "file", 1))
+    run = person.fails_at("serving")
+    plan = person.home.run(run.id) / PLAN
+    plan.write_text(dumps(replace(open_plan(person.home, run), last_feedback_id=0)))
+    results: dict[str, Any] = {}
+    for row in person.store.runs.stages(run.id):
+        key = fingerprint(dumps([run.fingerprint, row.name, results, "base" if row.name == "evaluation" else ""]))
+        person.store.execute("UPDATE stages SET key = ? WHERE run_id = ? AND name = ?", (key, run.id, row.name))
+        results[row.name] = row.result
+    return run
+
+
+def test_a_run_that_an_earlier_release_began_goes_on_without_training_again(person: Person) -> None:
+    failed = begun_by_an_earlier_release(person)
+    outcome = person.retrain()
+    assert (outcome.run_id, person.workers.did()) == (failed.id, ["serving", "evaluation"])
+
+
+def test_stages_of_an_earlier_release_are_done_again_once_a_setting_has_changed(person: Person) -> None:
+    failed = begun_by_an_earlier_release(person)
+    person.change(evaluation={"num_ctx": 8192})
+    outcome = person.retrain()
+    assert (outcome.run_id, person.workers.did()) == (failed.id, EVERYTHING)
+
+
+@pytest.mark.parametrize("text", ["{half a plan", "{}", '{"run_id": []}'])
+def test_a_plan_that_cannot_be_read_gives_the_run_up_with_a_sentence(person: Person, text: str) -> None:
+    failed = person.fails_at("merging")
+    (person.home.run(failed.id) / PLAN).write_text(text)
+    outcome = person.retrain()
+    assert outcome.run_id != failed.id
+    assert person.store.runs.get(failed.id).error == "its plan is gone, or this release cannot read it"
+
+
+def test_a_plan_of_a_finished_run_that_cannot_be_read_is_no_obstacle(trained: Person) -> None:
+    run = trained.store.runs.latest(MODEL)
+    assert run is not None
+    (trained.home.run(run.id) / PLAN).write_text("{half a plan")
+    trained.change(evaluation={"guard": False})
+    trained.retrain()
+    assert trained.workers.did() == EVERYTHING
 
 
 @pytest.mark.parametrize("path", CHANGED)

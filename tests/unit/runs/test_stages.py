@@ -16,7 +16,7 @@ from adapterd.errors import NotFoundError, RuntimeFailedError
 from adapterd.formats.run_folder import RECORDS
 from adapterd.home import Home
 from adapterd.record import FeedbackRecord
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import parity, what_vanished_may_come_back
 from adapterd.runs.tag_evaluation import Evaluator
@@ -64,7 +64,7 @@ def trained_on(tmp_path: Path) -> Callable[[DatedRuntime], Job]:
     def encode(runtime: DatedRuntime) -> Job:
         tokenizer = Tokenizer.open(gguf)
         records = [FeedbackRecord((Message(Role.USER, f"Day {n}?"),), correction="7", created_at=AT) for n in (1, 12)]
-        plan = Plan("r", "m", "1.0.0", base, ModelSettings("t", "sha256:aa"), Settings(), "base")
+        plan = RunPlan("r", "m", "1.0.0", base, ModelSettings("t", "sha256:aa"), Settings(), "base")
         job = Job(plan, tmp_path, Home(tmp_path), {})
         job.dataset.mkdir()
         (job.folder / RECORDS).write_text("".join(record.to_json() + "\n" for record in records))

@@ -10,7 +10,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import EvaluationSettings, ModelSettings, Settings, Think
 from adapterd.home import Home
-from adapterd.runs.plan import Plan
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import FIRST_WORDS_TOKENS, _tells_thoughts_apart
 from tests.support.fakes import FakeRuntime
@@ -36,7 +36,7 @@ def test_content_before_a_thought_is_closed_means_that_it_is_not_told_apart(
 ) -> None:
     model = ModelSettings(base="b.gguf", base_digest="d", think=think, evaluation=EvaluationSettings(num_ctx=8192))
     base = BaseModel("mine:base", tmp_path / "base.gguf", "d", Modelfile())
-    job = Job(Plan("run", "mine", "1.0.0", base, model, Settings(), "base"), tmp_path, home, {})
+    job = Job(RunPlan("run", "mine", "1.0.0", base, model, Settings(), "base"), tmp_path, home, {})
     runtime = vars(job)["runtime"] = Says(content)
     assert _tells_thoughts_apart(job) is apart
     [options] = runtime.asked

@@ -11,7 +11,7 @@ import pytest
 
 from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError
 from adapterd.home import Home
-from adapterd.runs.pipeline import Outcome
+from adapterd.runs.pipeline import RunOutcome
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
@@ -60,7 +60,7 @@ class Runs:
         class Scripted:
             runs: Runs
 
-            def run(self, model: str, reason: str) -> Outcome:
+            def run(self, model: str, reason: str) -> RunOutcome:
                 self.runs.reasons.append((model, reason))
                 if self.runs.refusals:
                     raise self.runs.refusals.pop(0)
@@ -77,7 +77,7 @@ class Runs:
                         store.runs.retry_later(run_id, store.clock() + 10 * SECOND)
                     raise exc
                 store.runs.set_state(run_id, RunState.HELD)
-                return Outcome(run_id, "1.0.0", False, "held", {}, {}, continued=False)
+                return RunOutcome(run_id, "1.0.0", False, "held", {}, {}, continued=False)
 
         return Scripted(self)
 
