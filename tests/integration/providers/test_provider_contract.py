@@ -96,7 +96,7 @@ def test_an_error_of_the_training_is_an_error_of_the_job(provider: TrainingProvi
     (waiting.job.dataset / "train.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example") as caught:
         waiting.wait(provider)
-    assert not caught.value.passing
+    assert not caught.value.transient
 
 
 def test_a_job_that_is_not_known_is_an_error_and_nothing_to_cancel(
@@ -105,7 +105,7 @@ def test_a_job_that_is_not_known_is_an_error_and_nothing_to_cancel(
     unknown = JobId("no-such-job")
     with pytest.raises(AdapterdError, match="no-such-job") as caught:
         provider.poll(unknown, waiting.job)
-    assert not caught.value.passing
+    assert not caught.value.transient
     provider.cancel(unknown)
 
 
