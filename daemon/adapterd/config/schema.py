@@ -82,7 +82,7 @@ class TrainingSettings:
     ] = 2048
     gradient_checkpointing: Annotated[
         GradientCheckpointing,
-        Doc("compute activations twice to save memory; auto: where memory is short", page="training.md"),
+        Doc("recompute activations in the backward pass to save memory; auto: where it is short", page="training.md"),
     ] = GradientCheckpointing.AUTO
     learning_rate: Annotated[
         float | None,
@@ -117,7 +117,8 @@ class TrainingSettings:
         ),
     ] = None
     hosts: Annotated[
-        Addresses, Doc("IP addresses of machines that train together, this one first", unset="one", page="training.md")
+        Addresses,
+        Doc("IP addresses of machines for a distributed training, this one first", unset="one", page="training.md"),
     ] = ()
     data_may_leave: Annotated[bool, Doc("allow that a training provider elsewhere gets the examples")] = False
 

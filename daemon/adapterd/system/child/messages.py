@@ -30,7 +30,7 @@ class Channel:
     def __init__(self, report_every_s: float = 0.0) -> None:
         self._out: IO[str] = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
-        self._report_every_s, self._last_s = report_every_s, 0.0
+        self._report_every_s, self._last_s = report_every_s, float("-inf")
 
     def report(self, share: float, **more: Any) -> None:
         """Send the share done (0…1) and what else is worth showing, no more often than every `report_every_s`."""
@@ -128,8 +128,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def rebuilt(error: dict[str, str]) -> AdapterdError:
     """The error that a message is about; a StageError where its kind is not one of `adapterd.errors`."""
-    kind = getattr(errors, error["kind"], StageError)
-    made: AdapterdError = kind(error["message"], hint=error["hint"])
+    kind = getattr(errors, error["kind"], None)
+    known = isinstance(kind, type) and issubclass(kind, AdapterdError)
+    made: AdapterdError = (kind if known else StageError)(error["message"], hint=error["hint"])
     return made
 
 
