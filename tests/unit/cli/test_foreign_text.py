@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from adapterctl import output
 from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status, versions
-from adapterd.housekeeping.collect import Collection, Item, Kind
+from adapterd.housekeeping.collect import Collection, Item, ItemKind
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
 from adapterd.insight.versions_table import Gain, PrimaryScore, VersionRow
 from adapterd.runs.pipeline import Outcome
@@ -88,7 +88,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "versions": lambda text: output.table(["VERSION"], [versions._cells(version_row(text))], empty=""),
     "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
     "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
-    "gc": lambda text: gc._show(Collection((Item(Kind.FILE, text, text, 1),), (text,)), dry_run=True),
+    "gc": lambda text: gc._show(Collection((Item(ItemKind.FILE, text, text, 1),), (text,)), dry_run=True),
     "service": lambda text: service._show(
         ServiceStatus(True, True, True, True, 7, text, text, Path(f"/{text}"), Path(f"/{text}"))
     ),
