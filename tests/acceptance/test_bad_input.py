@@ -294,8 +294,18 @@ NEED_A_MODEL = [
     ["feedback", "add", "--prompt", "x", "--output", "y"],
     ["feedback", "list"],
     ["feedback", "quarantine"],
+    ["versions"],
+    ["label", "1.0.0", "x"],
 ]
-EVERY_COMMAND = [*NEED_A_MODEL, ["status"], ["history", MODEL], ["init", "other", "--base", "x"]]
+EVERY_COMMAND = [
+    *NEED_A_MODEL,
+    ["status"],
+    ["history", MODEL],
+    ["init", "other", "--base", "x"],
+    ["config", "show"],
+    ["config", "get", "runtime"],
+    ["config", "set", "runtime", "embedded"],
+]
 
 
 @pytest.mark.parametrize("arguments", NEED_A_MODEL, ids=" ".join)

@@ -83,11 +83,11 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert Settings().ollama.host == "http://127.0.0.1:11434"
 
 
-def test_how_fast_and_how_long_to_learn_is_left_open() -> None:
+def test_learning_rate_and_epochs_are_unset_by_default() -> None:
     assert (MODEL.training.learning_rate, MODEL.training.epochs) == (None, None)
 
 
-def test_what_costs_or_discloses_something_is_off_until_somebody_wants_it() -> None:
+def test_settings_that_cost_or_disclose_something_are_off_by_default() -> None:
     defaults = Settings()
     assert not defaults.http.enabled
     assert not defaults.notifications.desktop
@@ -145,7 +145,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     }
 
 
-def test_what_the_daemon_needs_to_be_left_alone_is_read() -> None:
+def test_settings_of_the_daemon_are_read() -> None:
     read = parse(
         """
         [runs]

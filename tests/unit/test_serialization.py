@@ -150,7 +150,7 @@ def test_the_result_of_a_stage_reads_back_as_it_was(kind: type, data: st.DataObj
 
 @settings(deadline=None)
 @given(st.builds(Awkward, at=TIMES, maybe_at=st.none() | TIMES))
-def test_what_json_has_no_word_for_reads_back_as_it_was(value: Awkward) -> None:
+def test_types_that_json_does_not_have_read_back_as_they_were(value: Awkward) -> None:
     again = through_json(value)
     assert again == value
     assert kinds(again)[1][:6] == kinds(value)[1][:6]

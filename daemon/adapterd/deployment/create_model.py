@@ -45,7 +45,10 @@ def general_settings(settings: Settings, home: Home, *, host: str | None, runtim
         ollama=replace(settings.ollama, host=host or settings.ollama.host),
     )
     if home.config_file.is_file() and wanted != settings:
-        raise InputError(f"{home.config_file} says otherwise", hint="change runtime or ollama.host there")
+        raise InputError(
+            f"{home.config_file} says otherwise",
+            hint="`adapterctl config set runtime …` or `… ollama.host …` changes it",
+        )
     return wanted
 
 

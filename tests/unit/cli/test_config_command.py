@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 
+from adapterd.config import RuntimeKind, Task
 from adapterd.errors import BusyError, ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 
@@ -160,3 +162,10 @@ def test_every_fault_is_listed(adapterctl: Command, home: Home, tmp_path: Path) 
     as_json = adapterctl("config", "check", str(other), "--json")
     assert len(json.loads(as_json.stdout)["faults"]) == 2
     assert as_json.exit_code == ConfigError.exit_code
+
+
+def test_choices_of_init_are_those_of_the_settings() -> None:
+    from adapterctl.commands.init import init
+
+    choices = {each.name: list(each.type.choices) for each in init.params if isinstance(each.type, click.Choice)}
+    assert choices == {"task": list(Task), "runtime": list(RuntimeKind)}

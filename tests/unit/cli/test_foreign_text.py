@@ -15,11 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapterctl import output
-from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status
+from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status, versions
 from adapterd.housekeeping.collect import Collection, Item, ItemKind
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
+from adapterd.insight.versions_table import Gain, PrimaryScore, VersionRow
 from adapterd.runs.pipeline import RunOutcome
 from adapterd.store.feedback import StoredFeedback
+from adapterd.store.versions import VersionState
 from adapterd.supervisor.logs import Line
 from adapterd.system.service_manager import ServiceStatus
 from tests.support.foreign_text import HOSTILE, acts
@@ -41,6 +43,11 @@ def model_status(text: str) -> ModelStatus:
 
 def whole_status(text: str) -> Status:
     return Status(text, True, RuntimeStatus(text, text, text, text), [model_status(text)])
+
+
+def version_row(text: str) -> VersionRow:
+    primary = PrimaryScore(text, 0.5, Gain(text, 0.1, 0.0, 0.2, 0.95))
+    return VersionRow("1.0.0", VersionState.HELD, text, text, AT, text, text, primary, 1, True, text)
 
 
 def scores(text: str) -> dict[str, Any]:
@@ -78,6 +85,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
         RunOutcome(text, text, True, text, scores(text), {}, False), text, False
     ),
     "version": lambda text: retrain._show_version(text, {"version": text, "reason": text}, [text], False),
+    "versions": lambda text: output.table(["VERSION"], [versions._cells(version_row(text))], empty=""),
     "logs": lambda text: logs._show(Line(AT, text, text, text, text), False),
     "logs --json": lambda text: logs._show(Line(AT, text, text, text, text), True),
     "gc": lambda text: gc._show(Collection((Item(ItemKind.FILE, text, text, 1),), (text,)), dry_run=True),
@@ -97,14 +105,14 @@ RENDERERS: dict[str, Callable[[str], object]] = {
 @example("a\nerror: fake\r\nrow\x85row\u2028row")
 @example(r"\[/b] [/b] [link=https://evil.example/x]docs[/link] \[link=x]d\[/link] [red]")
 @example("\ud800 half, \udc9b raw byte")
-def test_nothing_of_it_acts(name: str, text: str) -> None:
+def test_foreign_text_does_not_act_on_the_terminal(name: str, text: str) -> None:
     shown = rendered(lambda: RENDERERS[name](text))
     assert acts(shown) == set()
 
 
 @pytest.mark.parametrize("name", [name for name in RENDERERS if name not in ("json", "complain --json", "logs --json")])
 @given(st.text("\n\r\x0b\x0c\x85\u2028\u2029x", max_size=8))
-def test_no_line_of_it_begins_at_the_margin(name: str, text: str) -> None:
+def test_foreign_lines_do_not_begin_at_the_margin(name: str, text: str) -> None:
     """A fake row, a fake error: whatever stands at the margin begins with what we say there."""
     plain = rendered(lambda: RENDERERS[name]("")).split("\n")
     shown = rendered(lambda: RENDERERS[name](text + "\nFORGED")).split("\n")

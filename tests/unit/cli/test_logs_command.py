@@ -110,7 +110,7 @@ def test_programs_get_an_object_per_line(adapterctl: Command, log: Callable[...,
     ]
 
 
-def test_what_is_written_later_is_shown_after_what_was_there(
+def test_later_lines_are_shown_after_earlier_ones(
     adapterctl: Command, log: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def follow(folder: Path) -> Iterator[Line]:

@@ -45,14 +45,14 @@ def test_everything_is_paused_where_no_model_is_named(adapterctl: Command, store
     assert paused(store) == ["", ""]
 
 
-def test_what_was_paused_goes_on(adapterctl: Command, store: Store) -> None:
+def test_a_paused_model_goes_on(adapterctl: Command, store: Store) -> None:
     adapterctl("pause", "m")
     assert adapterctl("resume", "m").stdout == "m goes on\n"
     assert paused(store) == [None, None]
     assert kinds(store) == [("schedule.resumed", "m"), ("schedule.paused", "m")]
 
 
-def test_what_was_not_paused_is_told_and_not_noted(adapterctl: Command, store: Store) -> None:
+def test_a_resume_without_a_pause_is_said_and_not_noted(adapterctl: Command, store: Store) -> None:
     assert adapterctl("resume").stdout == "nothing was paused\n"
     assert kinds(store) == []
 
@@ -84,7 +84,7 @@ def test_programs_hear_which_run_ends(as_json: Callable[..., Any], store: Store)
     assert store.runs.get("r1").cancelled == "why"
 
 
-def test_where_no_run_goes_on_there_is_none_to_end(adapterctl: Command, store: Store) -> None:
+def test_cancel_without_a_run_is_not_found(adapterctl: Command, store: Store) -> None:
     with pytest.raises(NotFoundError, match="no run of m"):
         adapterctl("cancel", "m")
 

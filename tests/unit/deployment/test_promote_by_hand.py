@@ -58,7 +58,7 @@ def test_with_force_a_person_is_asked_and_the_history_says_so(deployer: Deployer
     assert "with --force, although held (worse)" in deployer.store.events.latest()[0].text
 
 
-def test_who_says_no_changes_nothing(deployer: Deployer) -> None:
+def test_a_no_to_the_question_changes_nothing(deployer: Deployer) -> None:
     deployer.store.versions.set_state("m", "1.0.0", VersionState.HELD, "worse")
     with pytest.raises(AssertionError, match="anyway"):
         promote_by_hand(deployer, "m", "1.0.0", force=True, confirm=never)
