@@ -17,6 +17,7 @@ CHARTS: dict[str, Callable[[], str]] = {
     "forest": lambda: charts.forest([("a", 0.1, 0.05, 0.2, True), ("b", 0.0, 0.0, 0.0, False)], "Forest", "difference"),
     "bars": lambda: charts.bars(SHARES, "Bars"),
     "distributions": lambda: charts.distributions({"candidate": [1, 2, 3], "live": [2, 2, 2]}, "Lengths", "tokens"),
+    "distributions of nothing": lambda: charts.distributions({"candidate": []}, "Lengths", "tokens"),
     "heat_map": lambda: charts.heat_map(SHARES, "Heat"),
     "calibration": lambda: charts.calibration({"candidate": [(0.2, 0.1, 3), (0.9, 1.0, 7)]}, "Calibration"),
     "curves": lambda: charts.curves({"training": [(1, 2.0), (2, 1.0)], "validation": []}, "Learning", "step", "loss"),

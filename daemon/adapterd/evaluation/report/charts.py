@@ -192,8 +192,10 @@ def _legend(drawing: Drawing, axes: Any) -> None:
 
 
 def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) -> Markup:
-    """A violin with a box in it and a histogram, by subject."""
+    """A violin with a box in it and a histogram, by subject; a sentence where there are no values."""
     subjects = [name for name in SUBJECTS if values.get(name)]
+    if not subjects:
+        return _without_values(title)
     with drawn(title, 3.1, columns=2) as (drawing, (left, right)):
         data = [list(values[name]) for name in subjects]
         places = range(1, len(subjects) + 1)
@@ -220,6 +222,14 @@ def distributions(values: Mapping[str, Sequence[float]], title: str, unit: str) 
         right.set_xlabel(readable(unit))
         right.set_ylabel("answers")
         _legend(drawing, right)
+    return drawing.svg
+
+
+def _without_values(title: str) -> Markup:
+    """What stands in the place of a chart of answers that are no longer kept, as those of a collected version."""
+    with drawn(title, 0.5) as (drawing, axes):
+        axes.set_axis_off()
+        axes.text(0.0, 0.5, "no values to draw: the answers are not kept", va="center")
     return drawing.svg
 
 
