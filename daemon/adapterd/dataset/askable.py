@@ -124,7 +124,7 @@ def fault_of_case(
 
 
 def fault_of_text(text: str) -> str:
-    """What keeps a text from being encoded; empty if nothing does."""
+    """Why a text cannot be encoded; empty if it can."""
     try:
         check_text(text)
     except InputError as exc:
@@ -133,7 +133,7 @@ def fault_of_text(text: str) -> str:
 
 
 def fault_of_reference(text: str) -> str:
-    """What no metric can hold of a reference; empty if there is nothing."""
+    """Why no metric can measure a reference; empty if they can."""
     try:
         check_text(text)
         value = json.loads(text, parse_int=_number, parse_float=_number)

@@ -94,10 +94,10 @@ def build_dataset(
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
     as can be asked within the `limits`. `evaluation_prompt_hashes` are those of all sets there ever were. What the
     template or the tokenizer refuses is left out and named.
-    An example longer than `settings.max_tokens` is left out and counted: cut short it would teach to stop early.
-    The first `old_records` are not new; a model that `thinks` learns the thoughts in front of an answer, another one
-    does not; `thoughts_apart` says whether one that a prompt has opened is delivered apart from the content. Raises
-    NotEnoughDataError, StageError.
+    An example longer than `settings.max_tokens` is left out and counted: cut short, it would train the model to stop
+    early. The first `old_records` are not new; a model that `thinks` is trained on the thoughts in front of an answer,
+    another one is not; `thoughts_apart` says whether one that a prompt has opened is delivered apart from the content.
+    Raises NotEnoughDataError, StageError.
     """
     everything = list(records)
     examples = [example for record in everything if (example := example_of(record, thinks=thinks))]

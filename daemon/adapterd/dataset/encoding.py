@@ -63,7 +63,7 @@ def encode(
     end_of_turn: int,
     apart: Callable[[], bool] = always,
 ) -> Iterator[EncodedExample]:
-    """Encode one after the other, so that a caller can report progress; `apart` tells whether thoughts that a prompt
+    """Encode one after the other, so that a caller can report progress; `apart` says whether thoughts that a prompt
     has opened are delivered apart from the content."""
     thoughts = Thoughts(render, tokenizer, apart)
     for example in examples:

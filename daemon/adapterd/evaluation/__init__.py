@@ -1,1 +1,1 @@
-"""A frozen set is asked, answers are measured, and a verdict says whether the candidate may go live."""
+"""The evaluation stage: a frozen set is asked, answers are measured, and a verdict says whether to promote."""

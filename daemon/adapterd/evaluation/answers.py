@@ -1,4 +1,4 @@
-"""Answers that were given once are not asked for again: with every option pinned they would be the same."""
+"""A cache of answers: with every option pinned, the same question to the same tag has the same answer."""
 
 import hashlib
 import json
@@ -10,9 +10,9 @@ from adapterd.system.files import write_atomic
 
 
 def cached(ask: Ask, folder: Path, asked_of: str) -> Ask:
-    """`ask`, with its answers kept in `folder`. `asked_of` identifies what answers: the tag's digest and all options.
+    """`ask` with its answers cached in `folder`. `asked_of` identifies who answers: the tag's digest and all options.
 
-    A file that cannot be read is asked for again.
+    An answer whose file cannot be read is asked for again.
     """
 
     def ask_once(messages: Sequence[Message]) -> Answer:

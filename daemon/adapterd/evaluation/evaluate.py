@@ -1,4 +1,4 @@
-"""The evaluation stage: the same questions to candidate, live and base, and what their answers are worth."""
+"""Asking all questions, scoring the answers of a tag, and comparing tags case by case."""
 
 import logging
 import traceback
@@ -32,7 +32,7 @@ class Answers:
 class Scores:
     """One tag on one set: its metrics, and the medians of its latencies in seconds.
 
-    `unmeasured` tells for how many answers each metric could not be computed, if for any; they count as failures.
+    `unmeasured` counts the answers for which a metric could not be computed, by metric; they count as failures.
     """
 
     tag: str
@@ -68,12 +68,12 @@ def ask_all(
 def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metric]) -> Scores:
     """Every metric that applies, over the whole set.
 
-    Raises what a runtime refused if that was so for every answer: then it is not the answers that are at fault.
+    Raises the error of a metric that failed for every answer, if the runtime refused it: then no answer is at fault.
     """
     rows = {metric.name: metric.rows(questions, given.answers) for metric in metrics}
     values = {metric.name: metric.total(rows[metric.name]) for metric in metrics}
     for name, found in rows.items():
-        _tell(name, given, found)
+        _warn_of_unmeasured(name, given, found)
     return Scores(
         tag=given.tag,
         digest=given.digest,
@@ -85,10 +85,10 @@ def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metri
     )
 
 
-def _tell(name: str, given: Answers, rows: Rows) -> None:
-    """A metric that fails is told of once for each tag, with where it failed: it may be the metric that is wrong.
+def _warn_of_unmeasured(name: str, given: Answers, rows: Rows) -> None:
+    """Log once for each tag that a metric failed, and where: it may be the metric that is wrong.
 
-    In one line, and whatever an answer says as its `repr`: a person may read this at a terminal.
+    One line, with text of an answer as its `repr`, for a person may read it at a terminal.
     """
     if rows.fault is None:
         return

@@ -1,8 +1,8 @@
-"""The rules by which a candidate is promoted or held, and the sentence why.
+"""The gates: rules by which a candidate is promoted or held, each with a sentence why.
 
-One metric is primary: the candidate goes live only if that is proven better than live's. The other critical metrics are
-guard rails: a drop of more than their margin keeps the candidate back, proven or not. Any other rule only stops what is
-noticeably worse. Proof is paired and one-sided at 95 %, by the bounds that are shown (statistics.py).
+One metric is primary: the candidate is promoted only if that is proven better than live's. The other critical metrics
+are guard rails: a drop of more than their margin keeps the candidate back, proven or not. Any other rule only stops a
+candidate that is noticeably worse. Proof is paired and one-sided at 95 %, by the bounds that are shown (statistics.py).
 """
 
 import math
@@ -299,7 +299,7 @@ def _proven(measured: Measured, other: str) -> str:
 
 
 def _open(metric: Metric, comparison: Comparison, other: str) -> str:
-    """Why the cases do not prove an improvement, what they could prove, and how many would prove what shows."""
+    """Why the cases do not prove an improvement, what gain they could prove, and how many would prove this one."""
     moves = f"{comparison.theirs:.3f} → {comparison.ours:.3f}"
     sentence = f"on {_counted(comparison)} {metric.name} {moves} is not better than {other} beyond chance"
     if (provable := comparison.provable_gain(metric.gain(1.0))) is not None:

@@ -147,7 +147,7 @@ class Comparison:
         return BoundedMean(math.copysign(1.0, direction) * np.array(self.units)).provable(ALPHA, POWER)
 
     def summary(self) -> "Comparison":
-        """The comparison as it is kept: without the units, which only the search for more of them needs."""
+        """The comparison as it is stored: without the units, which only `units_needed` and `provable_gain` use."""
         return replace(self, units=())
 
 

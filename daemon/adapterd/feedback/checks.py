@@ -24,11 +24,11 @@ def shown(value: object) -> str:
 
 
 def text(name: str, value: object) -> str:
-    """The value if it is a string that says something; raises InputError."""
-    said = any_text(name, value)
-    if not said or said.isspace():
+    """The value if it is a string that is not blank; raises InputError."""
+    found = any_text(name, value)
+    if not found or found.isspace():
         raise InputError(f"{name} is empty")
-    return said
+    return found
 
 
 def any_text(name: str, value: object) -> str:

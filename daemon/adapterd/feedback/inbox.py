@@ -105,5 +105,5 @@ def import_file(folder: Path, source: Path) -> Path:
 
 
 def _short(name: str) -> str:
-    """The end of a name, with the ending that tells what it is."""
+    """The last MAX_NAME_BYTES of a name, with its suffix."""
     return os.fsencode(name)[-MAX_NAME_BYTES:].decode(errors="ignore")

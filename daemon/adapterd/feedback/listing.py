@@ -1,6 +1,6 @@
-"""What lies in an inbox: files to be read, and what is refused, each with the reason.
+"""Lists an inbox: the files to be read, and what is refused, each with the reason.
 
-Only names and attributes are looked at. Nothing is opened, so that no pipe can block, and no link is followed out.
+Only names and attributes are read. Nothing is opened, so that no pipe can block, and no link is followed out.
 """
 
 import os
@@ -43,7 +43,7 @@ class InboxFile:
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Size in bytes and time of change in nanoseconds: what tells that a file is not what it was."""
+        """Size in bytes and time of change in nanoseconds: it shows whether a file has changed."""
         return self.size_bytes, self.mtime_ns
 
     @property
@@ -136,7 +136,7 @@ def _check(folder: Path) -> None:
 
 
 def _inspect(entry: "os.DirEntry[str]", inside: Path) -> Attributes | str | None:
-    """The file's attributes, the reason why it is refused, or None if it is none of our business or has gone."""
+    """The file's attributes, the reason why it is refused, or None if it is no feedback file or has gone."""
     is_ours = entry.name.lower().endswith(ENDINGS)
     if entry.is_symlink():
         return _inspect_link(Path(entry.path), inside, is_ours=is_ours)
@@ -151,7 +151,7 @@ def _inspect(entry: "os.DirEntry[str]", inside: Path) -> Attributes | str | None
 
 
 def _inspect_link(link: Path, inside: Path, *, is_ours: bool) -> Attributes | str | None:
-    """The same of a link; one that leads to a folder within the inbox, in circles, or nowhere is passed over."""
+    """The same of a link; None for one that leads to a folder within the inbox, in circles, or nowhere."""
     try:
         target = link.resolve()
         if not is_ours and not target.is_dir():

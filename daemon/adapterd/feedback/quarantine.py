@@ -31,7 +31,7 @@ def keep(folder: Path, raw: bytes) -> str:
 def keep_file(folder: Path, file: InboxFile) -> str:
     """Keep the whole file as it is now (0600), without using up space where the file system can share it.
 
-    A later state of the file replaces the earlier one, of which nothing is told any more, so that a file that grows
+    A later state of the file replaces the earlier one, to which no note refers any more, so that a file that grows
     from day to day does not fill the disk. Returns the name in the folder, empty if the file cannot be read or is too
     large to be kept twice; raises StoreError if it cannot be kept.
     """

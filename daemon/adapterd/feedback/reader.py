@@ -74,7 +74,7 @@ def _begins_with_an_object_line(stream: BinaryIO) -> bool:
 
 
 def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
-    """The lines that are not blank, of which those that are too long are not held."""
+    """The lines that are not blank; a line that is too long is skipped without being held in memory."""
     number = done_bytes = 0
     while done_bytes < file.size_bytes and (raw := stream.readline(MAX_LINE_BYTES + 1)):
         number += 1

@@ -1,4 +1,4 @@
-"""JSON as its standard has it: Python's own reader also takes NaN, and of a key that is there twice the last one."""
+"""Strict JSON (RFC 8259): Python's own decoder also accepts NaN, and of a repeated key takes the last value."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def expect_end(text: str, position: int) -> None:
 
 
 def syntax_error(fault: str, text: str, position: int) -> JsonSyntaxError:
-    """The error of a fault at a position, which it tells as a person counts: line and column from 1."""
+    """The error of a fault at a position, given as line and column, both from 1."""
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
     where = f"column {column}" if "\n" not in text.strip() else f"line {line}, column {column}"

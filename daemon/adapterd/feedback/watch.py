@@ -1,6 +1,6 @@
 """Hints that a feedback folder has changed. They may come late, twice or never: a rescan of the inbox is the truth.
 
-Nothing is polled here, for the rescan is a poll already. Where events cannot tell everything, the folder is `blind`.
+Nothing is polled here, for the rescan is a poll already. A folder for which events are not enough is `blind`.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class FolderWatch:
 
     @property
     def blind(self) -> tuple[Path, ...]:
-        """The folders that only a rescan can tell all about.
+        """The folders whose changes only a rescan finds.
 
         They are missing, or on a share to which other machines write, or the system has no more watches to give.
         """
@@ -115,7 +115,7 @@ def _is_alive(observer: "BaseObserver", watch: "ObservedWatch") -> bool:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """What tells a folder from another one of its name; None if there is none."""
+    """Device and inode of a folder; None if there is none."""
     try:
         status = folder.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Freezing evaluation sets, and asking versions by hand: what `adapterctl eval` and `adapterctl compare` do."""
+"""Freezing evaluation sets and evaluating versions by hand: what `adapterctl eval` and `adapterctl compare` do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from adapterd.store.evaluation_sets import EvaluationSet
 
 @dataclass(frozen=True)
 class ManualEvaluation:
-    """Asks the versions of one model by hand."""
+    """Freezes evaluation sets of one model and evaluates its versions by hand."""
 
     store: Store
     home: Home
@@ -46,23 +46,25 @@ class ManualEvaluation:
         return frozen, True, left_out
 
     def _prompts(self) -> ServedPrompts:
-        """As the base reads them."""
+        """Prompts as the base is served them."""
         runtime, settings = runtime_for(self.settings, self.home), self.settings.models[self.model]
         base = pinned_base(runtime, self.model, settings)
         return ServedPrompts(runtime, settings, base.gguf, {BASE: base.tag})
 
     def run(self, version: str, report: Report) -> EvaluationResult:
-        """Ask a version, what is live and the base the set in force, and judge by the gates in force. What is live
-        stays live; the scores take the place of earlier ones."""
+        """Ask a version, the live one and the base the set in force, and apply the gates in force.
+
+        The live version stays live; the stored scores of the version are replaced.
+        """
         live = self.live
         evaluator, evaluation_run = self._ask(
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
-        judged = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
+        result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
         if version != BASE:
-            evaluator.save(evaluation_run, judged, make_private(self.home.version(self.model, version)))
-            self.store.versions.set_metrics(self.model, version, judged.metrics())
-        return judged
+            evaluator.save(evaluation_run, result, make_private(self.home.version(self.model, version)))
+            self.store.versions.set_metrics(self.model, version, result.metrics())
+        return result
 
     def compare(self, versions: Sequence[str], report: Report, number: int | None = None) -> EvaluationRun:
         """Ask versions the set in force, or the one of that number."""
@@ -106,12 +108,12 @@ class ManualEvaluation:
         return deployment.live if deployment else BASE
 
     def _unseen(self) -> Iterator[Example]:
-        """What the live version was not trained on: what came after its run began, and what was frozen before."""
+        """Examples that the live version was not trained on: those since its run began, and those of frozen sets."""
         live = self.store.versions.get(self.model, self.live)
         run = self.store.runs.get(live.run_id) if live else None
         learned = run.last_feedback_id if run else 0
-        judged = {case["id"] for each in self.sets() for case in each.cases}
+        evaluated = {case["id"] for each in self.sets() for case in each.cases}
         for row in self.store.feedback.all(self.model):
             example = example_of(FeedbackRecord.from_json(row.record))
-            if example and (row.id > learned or example.prompt_hash in judged):
+            if example and (row.id > learned or example.prompt_hash in evaluated):
                 yield example

@@ -1,4 +1,4 @@
-"""The report of a version, written beside it: everything it says was kept when the version was evaluated."""
+"""Writes the report of a version into its folder, from what was stored there when the version was evaluated."""
 
 import json
 from pathlib import Path

@@ -91,7 +91,7 @@ class Api:
             raise Refusal(
                 error_reply(
                     HTTPStatus.BAD_REQUEST,
-                    "the request tells the length of its body in two ways",
+                    "the request gives the length of its body in two ways",
                     "send Content-Length or Transfer-Encoding, not both",
                 )
             )

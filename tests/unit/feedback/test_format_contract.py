@@ -184,5 +184,5 @@ def test_a_format_with_two_marks_goes_before_a_format_with_one_of_them(monkeypat
     assert [name for name in ("Two", "Native") if allows(name, native)] == ["Native"]
     assert parse(two.example, received_at=AT).correction == "b"
     assert parse({**native, "reply": None}, received_at=AT).output == "c"
-    with pytest.raises(InputError, match="none of prompt with reply, conversations, messages, prompt and instruction"):
+    with pytest.raises(InputError, match="none of prompt with reply, conversations, messages, "):
         parse({"output": "x"}, received_at=AT)

@@ -174,7 +174,7 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"output": "x"}, "none of conversations, messages, prompt and instruction is there"),
+        ({"output": "x"}, "none of conversations, messages, "),
         ({"prompt": "Who?"}, "there is nothing to learn from: no output, correction or rejected_output"),
         ({"prompt": ["Who?"], "output": "x"}, "prompt must be text, not a list"),
         ({"prompt": " \n", "output": "x"}, "prompt is empty"),

@@ -1,4 +1,7 @@
-"""Which metrics a task has, which of them are critical, and what answers that know nothing would score."""
+"""The registry of metrics: those of each task, which of them are critical, and their baselines.
+
+To add one: `docs/howto/add-a-metric.md`.
+"""
 
 import json
 from collections import Counter
@@ -34,7 +37,7 @@ CRITICAL: Mapping[Task, tuple[str, ...]] = {
     Task.GENERATION: (TOKEN_F1.name,),
     Task.GROUNDED_QA: (TOKEN_F1.name, SOURCE_HIT.name),
 }
-"""The metrics by which a task is judged where the configuration says nothing."""
+"""The critical metrics of each task by default."""
 
 PRIMARY: Mapping[Task, str] = {
     Task.JSON: FIELD_F1.name,
@@ -42,7 +45,7 @@ PRIMARY: Mapping[Task, str] = {
     Task.GENERATION: TOKEN_F1.name,
     Task.GROUNDED_QA: TOKEN_F1.name,
 }
-"""The one score of each case that has to be proven better where the configuration says nothing."""
+"""The primary metric of each task by default: the score of each case that has to be proven better."""
 
 
 def metrics_for(
@@ -73,14 +76,14 @@ _OF_TASK: Mapping[Task, Callable[[Sequence[Question], Mapping[str, Any] | None, 
 
 @dataclass(frozen=True)
 class Baselines:
-    """What a metric gives for answers that know nothing of the questions; None where it gives nothing."""
+    """A metric of an empty and of a constant answer to every question; None where it has no value."""
 
     empty: float | None
     constant: float | None
 
 
 def baselines(metric: Metric, questions: Sequence[Question]) -> Baselines:
-    """The metric for always saying nothing, and for always giving the best single guess."""
+    """The metric of the empty answer, and of the best constant answer."""
     found = (
         metric.over(questions, [said(guess(questions))] * len(questions)) for guess in (empty_guess, constant_guess)
     )
@@ -88,7 +91,7 @@ def baselines(metric: Metric, questions: Sequence[Question]) -> Baselines:
 
 
 def said(text: str) -> Answer:
-    """An answer that nobody was asked for."""
+    """An answer with this text, as if a model had given it."""
     return replace(NOTHING, text=text)
 
 

@@ -1,4 +1,4 @@
-"""The guard set: plain things that any model should still do after a training, so that forgetting is noticed.
+"""The guard set: plain tasks that any model should still do after a training, to notice catastrophic forgetting.
 
 It is no measure of a model's worth; candidate, live and base are compared by it, and nothing else.
 """
@@ -33,7 +33,7 @@ class GuardItem:
 
     @property
     def question(self) -> Question:
-        """As the evaluation asks it; the reference tells which check is meant."""
+        """The question as the evaluation asks it; its reference names the check."""
         return Question(self.id, (Message(Role.USER, self.prompt),), json.dumps([self.check, self.wanted]))
 
 

@@ -145,7 +145,7 @@ def _of_label(label: str, read: Callable[[str], str]) -> tuple[Metric, Metric, M
 
 
 def confidence(answer: Answer) -> float | None:
-    """The probability that the model gave its answer, token by token; None where the runtime does not tell."""
+    """The probability that the model gave its answer; None where the runtime gives no log-probabilities."""
     return None if answer.logprob is None else min(1.0, math.exp(answer.logprob))
 
 

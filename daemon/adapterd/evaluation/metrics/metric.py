@@ -5,7 +5,7 @@ So any metric can be measured on any weighting of the cases, which is all that a
 case that a metric does not apply to simply has no parts.
 
 No answer may stop an evaluation. A metric that cannot be computed for an answer counts that answer as a failure, by one
-rule for all models (`Metric.rows`), and tells for how many that was so.
+rule for all models (`Metric.rows`), and counts how many these are.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from adapterd.evaluation.statistics import Array, Value
 
 Parts = tuple[float, ...]
 NOTHING = Answer("", "stop", 0, 0, 0.0, 0.0)
-"""An answer that says nothing, and that nobody was asked for."""
+"""An empty answer, which no model gave."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Unit(StrEnum):
 
 
 def ratio(sums: Array) -> Array:
-    """The first sum by the second; no number where the second is 0."""
+    """The first sum by the second; NaN where the second is 0."""
     return divided(sums[..., 0], sums[..., 1])
 
 
 def divided(one: Array, other: Array) -> Array:
-    """One by the other; no number, and never infinity, where that cannot be told."""
+    """One by the other; NaN, never infinity, where that is undefined."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         result: Array = one / other
     return np.where(np.isfinite(result), result, np.nan)

@@ -1,4 +1,4 @@
-"""What a report says, in the order in which it is read: verdict, gates, what changed, where it comes from."""
+"""The contents of a report in their order: verdict, gates, what changed, lineage, charts."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ LEFT_OUT = 20
 
 @dataclass(frozen=True)
 class Material:
-    """All that a report is made of, as it was kept beside the version.
+    """Everything that a report is made of, as stored in the version's folder.
 
     `result` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
     metrics.jsonl. `metrics` are all metrics of the task by name, and those of what is asked besides.
@@ -99,7 +99,7 @@ def _subjects(material: Material) -> list[str]:
 
 
 def _facts(material: Material) -> Iterator[tuple[str, str]]:
-    """Where the version comes from."""
+    """The lineage of the version."""
     lineage, stages = material.lineage, material.lineage["stages"]
     data = stages["dataset"]
     yield "base", f"{lineage['base']['tag']} ({lineage['base']['digest'][:19]}…)"
@@ -182,7 +182,7 @@ def _changes(material: Material) -> Iterator[Figure]:
 
 
 def _other(material: Material) -> str:
-    """What the candidate is compared with: what was live, or the base where the candidate itself is."""
+    """What the candidate is compared with: the live version, or the base where the candidate itself is live."""
     return "live" if "live" in material.result["scores"] else "base"
 
 
@@ -238,7 +238,7 @@ _DRAW: Mapping[ChartKind, Callable[[Material, Chart], Iterator[Figure]]] = {
 
 
 def _primary(material: Material) -> tuple[str, Mapping[str, Sequence[float | None]]]:
-    """The metric that says most of a single case: the first that is no yes or no, else the first."""
+    """The metric to show single cases by: the first that is no yes or no, else the first."""
     return next(iter(material.by_case.items()), ("", {}))
 
 

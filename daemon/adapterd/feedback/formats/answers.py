@@ -22,6 +22,12 @@ def answer_in(fields: Fields, names: tuple[str, ...]) -> str | None:
     return checks.answer(found, fields[found]) if found else None
 
 
+def refuse_output(fields: Fields, name: str) -> None:
+    """Raise InputError if a record whose answer is in the field `name` has an output as well."""
+    if any(output in fields for output in OUTPUT):
+        raise InputError(f"{name} already ends with the answer, and output is given as well")
+
+
 def content_of(fields: Fields, prompt: Prompt, last_answer: str | None) -> Content:
     """The answers of a record whose conversation ends with `last_answer`, if it ends with one.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from adapterd.chat import Message, Role
 from adapterd.errors import InputError
 from adapterd.feedback import checks
-from adapterd.feedback.formats.answers import OUTPUT, content_of
+from adapterd.feedback.formats.answers import content_of, refuse_output
 from adapterd.feedback.formats.feedback_format import Content, Fields
 
 CHAT_ROLES = {str(role): role for role in Role}
@@ -18,8 +18,8 @@ def read_conversation(fields: Fields, name: str, keys: tuple[str, str], roles: M
     last_answer = turns.pop().content if turns[-1].role is Role.ASSISTANT else None
     if not turns or turns[-1].role is not Role.USER:
         raise InputError(f"{name} must have a user turn before the answer")
-    if last_answer is not None and any(output in fields for output in OUTPUT):
-        raise InputError(f"{name} already ends with the answer, and output is given as well")
+    if last_answer is not None:
+        refuse_output(fields, name)
     return content_of(fields, tuple(with_inputs(turns, fields, "inputs")), last_answer)
 
 

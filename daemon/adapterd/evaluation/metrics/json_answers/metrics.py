@@ -128,7 +128,7 @@ def _numbers(objects: Sequence[Mapping[str, Any]], name: str) -> list[float]:
 def _of_number(name: str, references: Sequence[float]) -> tuple[Metric, Metric, Metric]:
     """Errors of a numeric field. An answer without a number counts as the worst of all constant guesses.
 
-    Squares are of errors in spans of the references (highest − lowest), and references are told from the middle of
+    Squares are of errors in spans of the references (highest − lowest), and references are counted from the middle of
     that span: so large offsets cost no digits (Chan, Golub and LeVeque 1983), and nothing leaves a float.
     """
     low, high = min(references), max(references)
@@ -174,7 +174,7 @@ def _of_number(name: str, references: Sequence[float]) -> tuple[Metric, Metric, 
 
 
 def _r2(sums: Array) -> Array:
-    """No number where the references, as told by rounding, are all the same."""
+    """No number where the references are all the same but for rounding."""
     variation = sums[..., 2] - divided(sums[..., 1] ** 2, sums[..., 3])
     known = variation > 1e-12 * sums[..., 3]
     return 1 - divided(sums[..., 0], np.where(known, variation, np.nan))
