@@ -27,7 +27,7 @@ RECORDS = 60
 MINUTES = 40
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", [OLLAMA])
 def test_smollm2_is_trained_with_gradient_checkpointing_and_promoted(
     tmp_path: Path, smollm2_path: Path, runtime: str, request: pytest.FixtureRequest

@@ -36,6 +36,7 @@ KINDS: dict[Kind, set[str]] = {
     "F16": {"F16"},
 }
 """The types that the matrices of the last block, which the adapter changes, have in each."""
+MOST_PULLED: Kind = "Q4_K_M"
 CANDIDATE = f"{MODEL}:1.0.0"
 LAST_BLOCK, PROJECTIONS = "blk.29.", 7
 PARAMETERS = "191.15M"
@@ -99,7 +100,10 @@ def wide_adapter(llama_quantize: None, smollm2_path: Path, tmp_path_factory: pyt
     return widen_adapter(person.home.run(run.id) / "adapter", folder / "wide")
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(
+    scope="module",
+    params=[kind if kind == MOST_PULLED else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
+)
 def registered(
     request: pytest.FixtureRequest,
     wide_adapter: Path,
