@@ -64,7 +64,7 @@ class Registered:
 
     def printed(self, tag: str) -> dict[str, str]:
         """The lines about the model that `ollama show` prints for a person: values by their names."""
-        command = [self.server.binary, "show", tag]
+        command: list[str | Path] = [self.server.binary, "show", tag]
         done = subprocess.run(command, env=self.server.environment(), capture_output=True, text=True, check=True)
         section = done.stdout.partition("Model\n")[2].partition("\n\n")[0]
         return {
@@ -81,7 +81,7 @@ class Registered:
 @pytest.fixture(scope="session")
 def llama_quantize(ollama_binary: Path) -> None:
     """What makes the bases; it is built with Ollama."""
-    command = [ROOT / "scripts/ensure-llama-tools", "--built", "llama-quantize"]
+    command: list[str | Path] = [ROOT / "scripts/ensure-llama-tools", "--built", "llama-quantize"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode == CANNOT_BE_HAD:
         pytest.skip(found.stderr.strip().splitlines()[-1])

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.system.files import sha256_file
-from tests.support.children import quick_children
+from tests.support.children import Processes, quick_children
 from tests.support.tiny_adapter import SAMPLES, write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -41,9 +40,12 @@ class Place:
         if tell:
             tell.send(BEGINNING)
         base, adapter, candidate = (self.folder / name for name in ("base.gguf", "adapter", "candidate.gguf"))
-        return merge(
-            base, adapter, candidate, samples=SAMPLES, steps=4, report=lambda _, doing: tell and tell.send(doing)
-        )
+
+        def report(_: float, doing: str) -> None:
+            if tell:
+                tell.send(doing)
+
+        return merge(base, adapter, candidate, samples=SAMPLES, steps=4, report=report)
 
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()} - {"base.gguf", "adapter"}
@@ -79,11 +81,11 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture(scope="module")
-def processes() -> BaseContext:
+def processes() -> Processes:
     return quick_children("adapterd.merging.merge", "mlx_lm.models.llama")
 
 
-def merge_for(place: Place, processes: BaseContext, phase: str | None = None, seconds: float = 0.0) -> Life:
+def merge_for(place: Place, processes: Processes, phase: str | None = None, seconds: float = 0.0) -> Life:
     """Merge in a child that is killed so many seconds after it began with a phase, if it is not done before."""
     said, tell = processes.Pipe(duplex=False)
     child = processes.Process(target=place.merge, args=(tell,))
@@ -108,7 +110,7 @@ def merge_for(place: Place, processes: BaseContext, phase: str | None = None, se
     return Life(began_s, lasted_s, child.exitcode)
 
 
-def test_a_merge_killed_at_any_moment_leaves_no_half_candidate(place: Place, processes: BaseContext) -> None:
+def test_a_merge_killed_at_any_moment_leaves_no_half_candidate(place: Place, processes: Processes) -> None:
     whole, base = place.merge().digest, place.digest("base.gguf")
     uninterrupted = [merge_for(place, processes) for _ in range(2)][-1]  # the first one waits for imports
     assert (uninterrupted.exit_code, tuple(uninterrupted.began_s)) == (0, PHASES)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from adapterd.training.checkpoint import CHECKPOINT, Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
-from tests.support.children import quick_children
+from tests.support.children import Processes, quick_children
 from tests.support.tiny_gguf import write_tiny_gguf
 
 HANGS_S = 120.0
@@ -89,11 +88,11 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture(scope="module")
-def processes() -> BaseContext:
+def processes() -> Processes:
     return quick_children("adapterd.training.train", "mlx_lm.models.llama")
 
 
-def train_for(place: Place, out: str, processes: BaseContext, steps: int, seconds: float) -> Life:
+def train_for(place: Place, out: str, processes: Processes, steps: int, seconds: float) -> Life:
     """Train in a child that is killed so many seconds after it did so many steps, if it is not done before."""
     said, tell = processes.Pipe(duplex=False)
     child = processes.Process(target=place.train, args=(out, tell))
@@ -129,7 +128,7 @@ def timeless(result: TrainingResult) -> TrainingResult:
 @pytest.mark.parametrize("pace", [EVERY_STEP, VALIDATIONS], ids=["every step", "validations"])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_a_training_killed_again_and_again_gives_the_same_adapter(
-    place: Place, processes: BaseContext, dropout: float, pace: Pace
+    place: Place, processes: Processes, dropout: float, pace: Pace
 ) -> None:
     place = replace(place, settings=replace(SETTINGS, dropout=dropout), pace=pace)
     expected = place.train("straight")
@@ -179,7 +178,7 @@ def test_what_a_killed_process_left_half_written_is_removed(place: Place) -> Non
     assert {path.name for path in out.iterdir()} == LEFT
 
 
-def test_with_other_examples_it_begins_anew(place: Place, processes: BaseContext) -> None:
+def test_with_other_examples_it_begins_anew(place: Place, processes: Processes) -> None:
     life = train_for(place, "out", processes, 5, 0.0)
     assert life.exit_code == -signal.SIGKILL
     train_file = place.folder / "dataset" / "train.jsonl"

@@ -326,8 +326,8 @@ def test_an_embedding_model_gives_embeddings(ollama: OllamaRuntime, name: str, t
 
 def test_the_same_question_has_the_same_answer(runtime: Runtime, smollm: str) -> None:
     first, second = (runtime.chat(smollm, FRANCE, OPTIONS) for _ in range(2))
-    untimed = {"total_s": 0.0, "first_token_s": 0.0}
-    assert replace(first, **untimed) == replace(second, **untimed)
+    first, second = (replace(answer, total_s=0.0, first_token_s=0.0) for answer in (first, second))
+    assert first == second
 
 
 def test_the_prompt_that_was_read_is_the_prompt_that_is_rendered(
@@ -489,6 +489,6 @@ def test_any_text_gets_through_a_modelfile(
 def by_hand(server: PrivateOllama, tag: str, modelfile: str, folder: Path) -> None:
     """`ollama create` as a person would give it."""
     (folder / "Modelfile").write_text(modelfile, newline="")
-    command = [server.binary, "create", tag, "-f", folder / "Modelfile"]
+    command: list[str | Path] = [server.binary, "create", tag, "-f", folder / "Modelfile"]
     done = subprocess.run(command, env=server.environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,8 @@ case "$name $*" in
         libllama.so libggml.so libggml-base.so libggml-cpu.so libmtmd.so libllama-common.so ;;
     "go mod download"*) printf '{\n\t"Dir": "%s"\n}\n' "$HOME" ;;
     "go list"*) printf 'fmt\nos\nexample.org/one\nexample.org/two\n' ;;
-    "go install"*) echo fmt; echo "go: a remark"; echo os; mkdir -p "$GOBIN"; touch "$GOBIN/ollama"; chmod +x "$GOBIN/ollama" ;;
+    "go install"*) echo fmt; echo "go: a remark"; echo os
+        mkdir -p "$GOBIN"; touch "$GOBIN/ollama"; chmod +x "$GOBIN/ollama" ;;
     python*"-m venv "*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python" ;;
     python*"-c import sys, platform"*) echo cp311-fake ;;
     python*"-c import sys, tomllib"*) echo click; echo "mkl; platform_machine == 'x86_64'" ;;

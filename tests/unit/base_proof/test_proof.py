@@ -10,7 +10,6 @@ import pytest
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof import proof as base_proof
 from adapterd.base_proof.proof import Proof, keep, prove, proven_base
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.config import ModelSettings, Settings
@@ -209,7 +208,7 @@ class Asked:
 @pytest.fixture
 def asked(runtime: ServingRuntime, base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> Asked:
     made = Asked(runtime, base)
-    monkeypatch.setattr(base_proof.child, "call", made)
+    monkeypatch.setattr("adapterd.base_proof.proof.child.call", made)
     return made
 
 

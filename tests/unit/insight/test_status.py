@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def test_a_run_that_is_over_shows_no_progress(store: Store, look: Callable[[], M
 
 def test_only_the_newest_run_is_shown(home: Home, look: Callable[[], ModelStatus]) -> None:
     for run_id, day in (("old", 1), ("new", 2)):
-        with Store(home.database, clock=lambda day=day: NOW.replace(day=day)) as store:
+        with Store(home.database, clock=partial(NOW.replace, day=day)) as store:
             start_run(store, run_id)
     assert seen_run(look).id == "new"
 
