@@ -56,7 +56,7 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def new_file(tmp_path: Path) -> Callable[[], Path]:
+def new_file(tmp_path: Path) -> Callable[..., Path]:
     """Makes model files that nobody has seen before."""
 
     def make() -> Path:
@@ -69,7 +69,7 @@ def new_file(tmp_path: Path) -> Callable[[], Path]:
 
 
 @pytest.fixture
-def file(new_file: Callable[[], Path]) -> Path:
+def file(new_file: Callable[..., Path]) -> Path:
     return new_file()
 
 
@@ -121,7 +121,7 @@ def test_a_copy_has_the_same_digest(tag_runtime: Runtime, name: str, file: Path)
 
 
 def test_a_copy_over_a_tag_replaces_it_and_leaves_its_source(
-    tag_runtime: Runtime, name: str, new_file: Callable[[], Path]
+    tag_runtime: Runtime, name: str, new_file: Callable[..., Path]
 ) -> None:
     create(tag_runtime, f"{name}:1.0.0", new_file())
     create(tag_runtime, f"{name}:1.1.0", new_file())
@@ -396,7 +396,7 @@ def test_a_server_elsewhere_gets_the_same_file_by_upload(ollama: OllamaRuntime, 
 
 @pytest.mark.ollama
 def test_a_store_of_another_user_gets_the_file_by_upload(
-    ollama: OllamaRuntime, name: str, new_file: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+    ollama: OllamaRuntime, name: str, new_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(ollama, f"{name}:1", new_file())
     monkeypatch.setattr(handover, "_ours", lambda _: False)
@@ -407,7 +407,7 @@ def test_a_store_of_another_user_gets_the_file_by_upload(
 
 @pytest.mark.ollama
 def test_a_file_that_the_server_does_not_see_is_uploaded(
-    ollama: OllamaRuntime, name: str, new_file: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ollama: OllamaRuntime, name: str, new_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "blobs"
     elsewhere.mkdir()
@@ -418,7 +418,7 @@ def test_a_file_that_the_server_does_not_see_is_uploaded(
 
 @pytest.mark.ollama
 def test_a_damaged_tag_of_somebody_else_is_no_obstacle(
-    ollama: OllamaRuntime, models: Path, name: str, new_file: Callable[[], Path]
+    ollama: OllamaRuntime, models: Path, name: str, new_file: Callable[..., Path]
 ) -> None:
     damaged = new_file()
     create(ollama, f"{name}:1", damaged)
