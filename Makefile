@@ -3,29 +3,42 @@ RUNTIME ?= ollama
 PYTEST ?= .venv/bin/python -m pytest
 VERSION ?= 0.34.2
 
-.PHONY: setup demo test test-quick test-ollama check docs bench bench-full bench-gates torture clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo format lint test test-unit test-long test-ollama check docs bench bench-full bench-gates torture clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
 
 setup: ## everything that demo and tests need, in .venv and in a build cache outside the checkout
-	scripts/setup
+	@scripts/setup
 
 demo: ## the whole cycle on a small real model (RUNTIME=embedded: without Ollama)
 	scripts/demo $(RUNTIME)
 
-test: setup ## all tests, with a real Ollama where it can be had
-	$(PYTEST)
+format: setup ## write every Python file as `make lint` wants it
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format .
 
-test-quick: setup ## the tests that take milliseconds
-	$(PYTEST) tests/unit
-
-test-ollama: setup ## what talks to Ollama, against another release: make test-ollama VERSION=0.24.0
-	ADAPTERD_OLLAMA="$$(scripts/ensure-ollama $(VERSION))" $(PYTEST) -m ollama tests/integration tests/acceptance
-
-check: setup ## formatting, lint, types, import rules, then all tests
+lint: setup ## formatting, faults that can be seen without running, types, import rules
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(MAKE) test
+
+test: setup ## all tests but the long ones, with a real Ollama where it can be had (ARGS="-k words" for some)
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-unit: setup ## the tests that take milliseconds (ARGS as above)
+	$(PYTEST) -m "not long" tests/unit $(ARGS)
+
+test-long: setup ## the tests that take minutes: more real trainings, more quantisations (ARGS as above)
+	$(PYTEST) -m long $(ARGS)
+
+test-ollama: setup ## what talks to Ollama, against another release: make test-ollama VERSION=0.24.0
+	ADAPTERD_OLLAMA="$$(scripts/ensure-ollama $(VERSION))" $(PYTEST) -m "ollama and not long" $(ARGS) tests/integration tests/acceptance
+
+check: lint test ## what has to pass before a change is merged: lint, then the tests
 
 docs: setup ## the generated pages
 	.venv/bin/python scripts/cli_reference.py

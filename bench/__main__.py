@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +92,13 @@ def machine() -> str:
 def start_up() -> dict[str, float]:
     """Seconds until `adapterctl --help` and `status` are done, beside the interpreter alone."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {"ADAPTERD_HOME": folder, "PATH": ""}
-        python = _median_s(lambda: subprocess.run([sys.executable, "-c", ""], env=environment, check=True))
-        commands = {name: [sys.executable, "-m", "adapterctl", name] for name in ("--help", "status")}
-        took = {
-            name.strip("-"): _median_s(
-                lambda command=command: subprocess.run(command, env=environment, check=True, capture_output=True)
-            )
-            for name, command in commands.items()
+        run = partial(subprocess.run, env={"ADAPTERD_HOME": folder, "PATH": ""}, check=True, capture_output=True)
+        adapterctl = [sys.executable, "-m", "adapterctl"]
+        return {
+            "python_s": _median_s(partial(run, [sys.executable, "-c", ""])),
+            "help_s": _median_s(partial(run, [*adapterctl, "--help"])),
+            "status_s": _median_s(partial(run, [*adapterctl, "status"])),
         }
-    return {"python_s": python, "help_s": took["help"], "status_s": took["status"]}
 
 
 def rollback() -> dict[str, float]:

@@ -42,7 +42,7 @@ def recipe(orca: Path | None) -> list[dict[str, Any]]:
     the rate that it was trained at, which is a lower one where the training diverged."""
     tokenizer = Tokenizer.open(small_model())
     given = {"newsroom": list(dpo.encoded(newsroom(120 + UNSEEN), tokenizer))}
-    wanted = [
+    wanted: list[tuple[str, int, int, float]] = [
         *(("newsroom", 40, 3, rate) for rate in RATES),
         *(("newsroom", 40, epochs, 1e-3) for epochs in (1, 8)),
         *(("newsroom", 120, epochs, 1e-3) for epochs in (1, 3)),
@@ -51,7 +51,7 @@ def recipe(orca: Path | None) -> list[dict[str, Any]]:
         given["orca"] = list(islice(dpo.encoded(dpo.orca(orca), tokenizer), 40 + UNSEEN))
         wanted += [("orca", 40, 3, rate) for rate in RATES]
     with tempfile.TemporaryDirectory() as name:
-        return [_measured(Path(name), given[which], which, *rest) for which, *rest in wanted]
+        return [_measured(Path(name), given[one[0]], *one) for one in wanted]
 
 
 def _measured(folder: Path, given: Sequence[Example], which: str, size: int, epochs: int, rate: float) -> Example:

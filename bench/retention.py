@@ -77,7 +77,7 @@ def retention(
     listen: Callable[[dict[str, dict[str, Cell]], Kind, float], object] = lambda *_: None,
 ) -> dict[str, dict[str, Cell]]:
     """The tables by kind and scale; `listen` gets them after every new cell, and `known` cells are kept."""
-    tables = {kind: dict((known or {}).get(kind, {})) for kind in kinds}
+    tables: dict[str, dict[str, Cell]] = {kind: dict((known or {}).get(kind, {})) for kind in kinds}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind in kinds:

@@ -25,7 +25,6 @@ from mlx_lm.tuner.trainer import train as stock_train
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.mlx.model import load_mlx_model
-from adapterd.config import TrainingSettings
 from adapterd.demo.newsroom import items
 from adapterd.demo.stage import small_model
 from adapterd.system.blas import preload_environment
@@ -34,11 +33,12 @@ from adapterd.training.data import CompletionExample, training_batches
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.recipe import Recipe
 from adapterd.training.train import train
 
 ROOT = Path(__file__).parent.parent
 PROMPT, COMPLETION, EXAMPLES, NEWER = 400, 100, 20, 2
-SETTINGS = TrainingSettings(layers=8, epochs=3, batch_size=2, learning_rate=1e-4, patience=1000)
+SETTINGS = Recipe(layers=8, epochs=3, batch_size=2, learning_rate=1e-4, patience=1000)
 CACHE_BYTES = 1 << 30
 
 
@@ -70,7 +70,8 @@ def training() -> dict[str, Any]:
 
 def retrain() -> dict[str, float]:
     """Seconds of a training from nothing, and of the next one with a tenth of new examples."""
-    return _child("retrain")
+    seconds: dict[str, float] = _child("retrain")
+    return seconds
 
 
 def _child(who: str) -> Any:

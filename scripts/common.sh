@@ -4,7 +4,7 @@
 
 BUILD_CACHE="${ADAPTERD_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/adapterd-build}"
 LLAMA_CPP_PYTHON_VERSION="$(sed -n 's/^llama-cpp-python==//p' "$ROOT/constraints.txt")"
-LLAMA_CPP_BUILD="$BUILD_CACHE/llama.cpp-$LLAMA_CPP_PYTHON_VERSION"
+LLAMA_CPP_BUILD="$BUILD_CACHE/llama.cpp-$LLAMA_CPP_PYTHON_VERSION-shared"
 
 # How many compilers may run at once: the cores that this process can really use, by its affinity and by the quotas of
 # its control groups (a container's limit), at least one. $ADAPTERD_BUILD_JOBS overrides it. A build system that is given
@@ -77,6 +77,36 @@ ggml_flags() {
     esac
 }
 
+# Percentages out of the lines of a build: on a terminal in one place, else a line for every 20. (Not awk: mawk waits
+# until it has read 4 KiB.)
+show_progress() {
+    local line percent next=0 counter='\[ *([0-9]+)/([0-9]+)\]' percentage='\[ *([0-9]+)%\]'
+    while IFS= read -r line; do
+        if [[ $line =~ $counter ]]; then percent=$((100 * BASH_REMATCH[1] / BASH_REMATCH[2]))
+        elif [[ $line =~ $percentage ]]; then percent=${BASH_REMATCH[1]}
+        else continue
+        fi
+        if [ -t 2 ]; then printf '\r  %3d %%' "$percent" >&2
+        elif [ "$percent" -ge "$next" ]; then
+            printf '  %3d %%\n' "$percent" >&2
+            next=$((percent + 20))
+        fi
+    done
+    [ ! -t 2 ] || printf '\r' >&2
+}
+
+# Put [12/345] before each line that is one word, for show_progress. Argument: how many there will be, 0 for unknown.
+number_lines() {
+    local line count=0
+    while IFS= read -r line; do
+        if [ "$1" -gt 0 ] && [[ $line != *" "* ]]; then
+            count=$((count < $1 ? count + 1 : count))
+            line="[$count/$1] $line"
+        fi
+        printf '%s\n' "$line"
+    done
+}
+
 # Run a long build: its whole output goes to a log, a counter like [12/345] or [ 42%] becomes one
 # line of progress. Arguments: a title, the log file, then the command.
 with_progress() {
@@ -84,11 +114,7 @@ with_progress() {
     mkdir -p "$(dirname "$log")"
     say "$title (log: ${log/#$HOME/\~})"
     local started=$SECONDS status=0
-    { "$@" 2>&1 || echo "build-exit-status: $?"; } | tee "$log" | awk -v tty="$([ -t 2 ] && echo 1 || echo 0)" '
-        function show(p) { if (tty) { printf "\r  %3d %%", p > "/dev/stderr" } else if (p >= next_mark) { printf "  %3d %%\n", p > "/dev/stderr"; next_mark = p + 20 } fflush("/dev/stderr") }
-        match($0, /\[ *[0-9]+\/[0-9]+\]/) { split(substr($0, RSTART + 1, RLENGTH - 2), part, "/"); show(int(100 * part[1] / part[2])) }
-        match($0, /\[ *[0-9]+%\]/) { show(int(substr($0, RSTART + 1))) }
-        END { if (tty) printf "\r" > "/dev/stderr" }'
+    { "$@" 2>&1 || echo "build-exit-status: $?"; } | tee "$log" | show_progress
     status="$(sed -n 's/^build-exit-status: //p' "$log" | tail -1)"
     if [ -n "$status" ]; then
         tail -15 "$log" >&2
@@ -114,14 +140,14 @@ in_own_venv() {
     "$venv/bin/python" -I -m pip install --quiet --disable-pip-version-check "$1" >&2
 }
 
-# CMake from PATH, else the wheel.
+# CMake and what it starts (Ninja or make) from PATH, else the wheels.
 find_cmake() {
-    have cmake && return
-    in_own_venv cmake && PATH="$BUILD_CACHE/cmake/bin:$PATH"
+    have cmake || { in_own_venv cmake && PATH="$BUILD_CACHE/cmake/bin:$PATH"; } || return 1
+    have ninja || have make || { in_own_venv ninja && PATH="$BUILD_CACHE/ninja/bin:$PATH"; }
 }
 
-# llama.cpp's source travels inside the llama-cpp-python source archive; print the folder.
-llama_cpp_source() {
+# The llama-cpp-python source archive, in which llama.cpp's source travels; print the folder.
+llama_cpp_python_source() {
     local dir="$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION"
     if [ ! -d "$dir/vendor/llama.cpp" ]; then
         say "Fetching the llama.cpp source (llama-cpp-python $LLAMA_CPP_PYTHON_VERSION)"
@@ -130,17 +156,29 @@ llama_cpp_source() {
             --dest "$BUILD_CACHE/src" "llama-cpp-python==$LLAMA_CPP_PYTHON_VERSION" >&2 || return 1
         tar -xzf "$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION.tar.gz" -C "$BUILD_CACHE/src" || return 1
     fi
-    echo "$dir/vendor/llama.cpp"
+    echo "$dir"
 }
 
-# Build llama.cpp's programs into $LLAMA_CPP_BUILD/bin. Arguments: the source, then the programs.
+# Build libraries and programs of llama.cpp into $LLAMA_CPP_BUILD/bin. Arguments: a title, then the targets.
+# Everything that needs llama.cpp is built in this one tree, so that nothing is compiled twice: the libraries for the
+# llama-cpp-python wheel, llama-server for Ollama, the tools for the benches. The libraries carry no version in their
+# names, and whatever needs them looks for them in its own folder: they can be copied into a wheel, which has no links.
 build_llama_cpp() {
-    local source="$1" flags; shift
+    local title="$1" source flags; shift
+    source="$(llama_cpp_python_source)/vendor/llama.cpp" || return 1
+    mkdir -p "$BUILD_CACHE/logs"
     read -r -a flags <<<"$(ggml_flags)"
-    cmake -S "$source" -B "$LLAMA_CPP_BUILD" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
-        ${flags[@]+"${flags[@]}"} -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+    [ -f "$LLAMA_CPP_BUILD/CMakeCache.txt" ] || ! have ninja || flags+=(-G Ninja)
+    cmake -S "$source" -B "$LLAMA_CPP_BUILD" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
+        -DCMAKE_PLATFORM_NO_VERSIONED_SONAME=ON -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_RPATH=$(own_folder)" \
+        "-DCMAKE_C_FLAGS_RELEASE=-O1 -DNDEBUG" "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG" \
+        "-DCMAKE_PROJECT_ggml_INCLUDE=$ROOT/scripts/ggml.cmake" ${flags[@]+"${flags[@]}"} \
+        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
         -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF \
-        >"$BUILD_CACHE/logs/cmake.log" 2>&1 || return 1
-    with_progress "Building $*" "$BUILD_CACHE/logs/$1.log" \
+        >"$BUILD_CACHE/logs/cmake.log" 2>&1 || { tail -5 "$BUILD_CACHE/logs/cmake.log" >&2; return 1; }
+    with_progress "$title" "$BUILD_CACHE/logs/$1.log" \
         cmake --build "$LLAMA_CPP_BUILD" --target "$@" --parallel "$JOBS"
 }
+
+# How a program names its own folder to the linker.
+own_folder() { if [ "$(uname -s)" = Darwin ]; then echo "@loader_path"; else echo "\$ORIGIN"; fi; }

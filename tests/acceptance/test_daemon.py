@@ -24,7 +24,7 @@ HEAVY = ("libmlx", "libllama", "numpy", "llama_cpp")
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[tuple[Person, Daemon]]:
+def person_and_daemon(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Iterator[tuple[Person, Daemon]]:
     """Somebody with a daemon at work, which several tests share."""
     person = Person(Home(tmp_path_factory.mktemp("watched") / "home"))
     begin(person, tiny_path, "--runtime", "embedded")
@@ -48,8 +48,8 @@ def loaded_by(pid: int) -> set[str]:
     return {name for name in HEAVY if f"/{name}" in maps}
 
 
-def test_feedback_is_seen_soon(watched: tuple[Person, Daemon], capsys: pytest.CaptureFixture[str]) -> None:
-    person, _ = watched
+def test_feedback_is_seen_soon(person_and_daemon: tuple[Person, Daemon], capsys: pytest.CaptureFixture[str]) -> None:
+    person, _ = person_and_daemon
     before, seconds = records(person), []
     for number in range(3):
         (person.inbox / f"soon-{number}.jsonl").write_bytes(line(number))
@@ -61,8 +61,8 @@ def test_feedback_is_seen_soon(watched: tuple[Person, Daemon], capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("pause_s", [0.3, 2.5])
-def test_a_file_that_is_written_slowly_is_taken_whole(watched: tuple[Person, Daemon], pause_s: float) -> None:
-    person, _ = watched
+def test_a_file_that_is_written_slowly_is_taken_whole(person_and_daemon: tuple[Person, Daemon], pause_s: float) -> None:
+    person, _ = person_and_daemon
     before = records(person)
     half = len(line(1)) + 20
     data = line(1) + line(2)
@@ -76,8 +76,8 @@ def test_a_file_that_is_written_slowly_is_taken_whole(watched: tuple[Person, Dae
     assert person.json("feedback", "quarantine") == []
 
 
-def test_a_broken_file_is_seen_soon_too(watched: tuple[Person, Daemon]) -> None:
-    person, daemon = watched
+def test_a_broken_file_is_seen_soon_too(person_and_daemon: tuple[Person, Daemon]) -> None:
+    person, daemon = person_and_daemon
     broken = person.inbox / "broken.jsonl"
     broken.write_bytes(b"{half\n")
     wait_until("it is in quarantine", lambda: person.json("feedback", "quarantine"), timeout_s=VISIBLE_WITHIN_S)
@@ -89,8 +89,8 @@ def test_a_broken_file_is_seen_soon_too(watched: tuple[Person, Daemon]) -> None:
     )
 
 
-def test_a_second_daemon_is_refused(watched: tuple[Person, Daemon]) -> None:
-    person, first = watched
+def test_a_second_daemon_is_refused(person_and_daemon: tuple[Person, Daemon]) -> None:
+    person, first = person_and_daemon
     said = person.wait(person.start(module="adapterd"))
     assert said.code == 8, said
     assert said.complaint == f"another adapterd works on {person.home.root}"
@@ -106,9 +106,9 @@ def test_a_second_daemon_is_refused(watched: tuple[Person, Daemon]) -> None:
     ],
 )
 def test_a_broken_configuration_is_reported_and_the_old_one_stays(
-    watched: tuple[Person, Daemon], old: str, new: str, fault: str
+    person_and_daemon: tuple[Person, Daemon], old: str, new: str, fault: str
 ) -> None:
-    person, daemon = watched
+    person, daemon = person_and_daemon
     before, said = records(person), len(daemon.said)
     good = person.correct(old, new)
     try:
@@ -122,8 +122,8 @@ def test_a_broken_configuration_is_reported_and_the_old_one_stays(
     assert records(person) == before + 1
 
 
-def test_a_model_that_is_added_is_looked_after(watched: tuple[Person, Daemon], tiny_path: Path) -> None:
-    person, _ = watched
+def test_a_model_that_is_added_is_looked_after(person_and_daemon: tuple[Person, Daemon], tiny_path: Path) -> None:
+    person, _ = person_and_daemon
     assert person.run("init", "second", "--base", tiny_path).code == 0
     person.home.inbox("second").joinpath("first.jsonl").write_bytes(line(1))
     wait_until(
@@ -134,8 +134,8 @@ def test_a_model_that_is_added_is_looked_after(watched: tuple[Person, Daemon], t
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux tells what a process has loaded")
-def test_an_idle_daemon_has_nothing_heavy_loaded(watched: tuple[Person, Daemon]) -> None:
-    _, daemon = watched
+def test_an_idle_daemon_has_nothing_heavy_loaded(person_and_daemon: tuple[Person, Daemon]) -> None:
+    _, daemon = person_and_daemon
     assert loaded_by(daemon.process.pid) == set()
     assert loaded_by(os.getpid()), "the test's own process has, or these names are wrong"
 

@@ -15,7 +15,7 @@ KEPT = 1
 
 
 @pytest.fixture
-def keeper(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
+def collector(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
     """Somebody with four versions that were held, the newest of which are kept."""
     begin(stranger, tiny_path, "--runtime", "embedded", changes=(f"versions.keep={KEPT}",))
     runtime = WeightlessRuntime(stranger.home.embedded_store)
@@ -30,42 +30,42 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def test_a_person_looks_pins_collects_and_goes_back(keeper: Person) -> None:
-    planned = keeper.json("gc", "--dry-run")
+def test_a_person_looks_pins_collects_and_goes_back(collector: Person) -> None:
+    planned = collector.json("gc", "--dry-run")
     assert [item["what"] for item in planned["items"]] == [f"{MODEL}:{version}" for version in VERSIONS[-2::-1]]
-    said = keeper.run("gc", "--dry-run")
+    said = collector.run("gc", "--dry-run")
     assert "news:1.2.0" in said.stdout
     assert "held, and no longer one of the newest (versions.keep = 1)" in said.stdout
     assert said.stdout.splitlines()[-1].endswith(" would be given back")
 
-    assert keeper.run("pin", "1.0.0").stdout == "news 1.0.0 is kept whatever its age\n"
-    assert keeper.run("promote", "1.2.0", "--force", "--yes").code == 0
+    assert collector.run("pin", "1.0.0").stdout == "news 1.0.0 is kept whatever its age\n"
+    assert collector.run("promote", "1.2.0", "--force", "--yes").code == 0
 
-    blobs = keeper.home.embedded_store / "blobs"
+    blobs = collector.home.embedded_store / "blobs"
     before = size_of(blobs)
-    collected = keeper.json("gc", MODEL)
+    collected = collector.json("gc", MODEL)
     assert [item["version"] for item in collected["items"]] == ["1.1.0"]
     assert before - size_of(blobs) == collected["size_bytes"] > 0
     assert collected["dry_run"] is False
-    assert keeper.run("gc").stdout == "nothing to collect: everything that is there is needed\n"
+    assert collector.run("gc").stdout == "nothing to collect: everything that is there is needed\n"
 
-    refused = keeper.run("promote", "1.1.0", "--force", "--yes")
+    refused = collector.run("promote", "1.1.0", "--force", "--yes")
     assert (refused.code, refused.complaint.split(":")[:2]) == (4, ["news", "1.1.0 was collected"])
-    assert f"adapterctl register {keeper.home.version(MODEL, '1.1.0')} --model {MODEL}" in refused.stderr
-    assert keeper.json("show", "1.1.0")["state"] == "collected"
-    assert keeper.run("rollback").code == 0
-    assert keeper.json("unpin", "1.0.0")["pinned"] is False
-    kinds = [event["kind"] for event in keeper.json("history")]
+    assert f"adapterctl register {collector.home.version(MODEL, '1.1.0')} --model {MODEL}" in refused.stderr
+    assert collector.json("show", "1.1.0")["state"] == "collected"
+    assert collector.run("rollback").code == 0
+    assert collector.json("unpin", "1.0.0")["pinned"] is False
+    kinds = [event["kind"] for event in collector.json("history")]
     assert [kind for kind in kinds if kind.split(".")[1] in ("pinned", "collected", "unpinned")] == [
         "version.pinned", "version.collected", "version.unpinned",
     ]  # fmt: skip
 
 
-def test_a_tag_of_somebody_else_is_mentioned_and_stays(keeper: Person) -> None:
-    WeightlessRuntime(keeper.home.embedded_store).copy(f"{MODEL}:1.3.0", f"{MODEL}:7.0.0")
-    said = keeper.run("gc")
+def test_a_tag_of_somebody_else_is_mentioned_and_stays(collector: Person) -> None:
+    WeightlessRuntime(collector.home.embedded_store).copy(f"{MODEL}:1.3.0", f"{MODEL}:7.0.0")
+    said = collector.run("gc")
     assert "note: news:7.0.0 was not made here, so it stays" in said.stderr
-    assert f"{MODEL}:7.0.0" in WeightlessRuntime(keeper.home.embedded_store).tags()
+    assert f"{MODEL}:7.0.0" in WeightlessRuntime(collector.home.embedded_store).tags()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_tag_of_somebody_else_is_mentioned_and_stays(keeper: Person) -> None:
         (("gc", "stranger"), 4, "no model named 'stranger' is configured; configured are: news"),
     ],
 )
-def test_what_makes_no_sense_is_refused(keeper: Person, command: tuple[str, ...], code: int, complaint: str) -> None:
-    said = keeper.run(*command)
+def test_what_makes_no_sense_is_refused(collector: Person, command: tuple[str, ...], code: int, complaint: str) -> None:
+    said = collector.run(*command)
     assert (said.code, said.complaint) == (code, complaint)
 
 
@@ -87,10 +87,10 @@ def test_with_no_model_there_is_nothing_to_collect(stranger: Person) -> None:
     assert stranger.json("gc")["items"] == []
 
 
-def test_where_ollama_does_not_answer_nothing_is_removed(keeper: Person) -> None:
-    keeper.correct('runtime = "embedded"', 'runtime = "ollama"\nollama.host = "http://127.0.0.1:9"')
-    before = size_of(keeper.home.root / "runs")
-    said = keeper.run("gc")
+def test_where_ollama_does_not_answer_nothing_is_removed(collector: Person) -> None:
+    collector.correct('runtime = "embedded"', 'runtime = "ollama"\nollama.host = "http://127.0.0.1:9"')
+    before = size_of(collector.home.root / "runs")
+    said = collector.run("gc")
     assert said.code == 5
     assert "start Ollama" in said.stderr
-    assert size_of(keeper.home.root / "runs") == before
+    assert size_of(collector.home.root / "runs") == before

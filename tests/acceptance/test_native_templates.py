@@ -27,19 +27,19 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def base(tmp_path: Path, family: str) -> Path:
+def base_path(tmp_path: Path, family: str) -> Path:
     metadata = {"tokenizer.chat_template": FAMILIES[family], "llama.context_length": 2048, "general.name": family}
     return write_tiny_gguf(tmp_path / f"{family}.gguf", type_name="Q4_1", metadata=metadata)
 
 
 @pytest.fixture(params=["embedded", OLLAMA])
-def somebody(request: pytest.FixtureRequest, tmp_path: Path, base: Path) -> Iterator[Person]:
+def somebody(request: pytest.FixtureRequest, tmp_path: Path, base_path: Path) -> Iterator[Person]:
     """Somebody whose model starts from that file, and has feedback."""
     person = Person(Home(tmp_path / "home"))
     where = ("--runtime", "embedded")
     if request.param == "ollama":
         where = ("--host", request.getfixturevalue("ollama_host"))
-    yield feed(begin(person, base, *where), tmp_path / "application", count=14)
+    yield feed(begin(person, base_path, *where), tmp_path / "application", count=14)
     runtime = person.runtime()
     for tag in [tag for tag in runtime.tags() if tag.startswith(f"{MODEL}:")]:
         runtime.delete(tag)
@@ -68,9 +68,9 @@ def test_also_if_the_tag_of_the_base_was_lost_in_between(somebody: Person) -> No
 
 @pytest.mark.ollama
 def test_a_run_that_could_only_fail_at_its_end_fails_at_once(
-    stranger: Person, base: Path, ollama_host: str, tmp_path: Path, remade: Callable[[str, str], None]
+    stranger: Person, base_path: Path, ollama_host: str, tmp_path: Path, remade: Callable[[str, str], None]
 ) -> None:
-    person = feed(begin(stranger, base, "--host", ollama_host), tmp_path / "application", count=14)
+    person = feed(begin(stranger, base_path, "--host", ollama_host), tmp_path / "application", count=14)
     remade(ollama_host, str(tmp_path))
     said = person.run("retrain")
     assert said.code == 6, said

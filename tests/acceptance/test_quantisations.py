@@ -36,6 +36,7 @@ KINDS: dict[Kind, set[str]] = {
     "F16": {"F16"},
 }
 """The types that the matrices of the last block, which the adapter changes, have in each."""
+MOST_PULLED: Kind = "Q4_K_M"
 CANDIDATE = f"{MODEL}:1.0.0"
 LAST_BLOCK, PROJECTIONS = "blk.29.", 7
 PARAMETERS = "191.15M"
@@ -63,7 +64,7 @@ class Registered:
 
     def printed(self, tag: str) -> dict[str, str]:
         """The lines about the model that `ollama show` prints for a person: values by their names."""
-        command = [self.server.binary, "show", tag]
+        command: list[str | Path] = [self.server.binary, "show", tag]
         done = subprocess.run(command, env=self.server.environment(), capture_output=True, text=True, check=True)
         section = done.stdout.partition("Model\n")[2].partition("\n\n")[0]
         return {
@@ -80,7 +81,7 @@ class Registered:
 @pytest.fixture(scope="session")
 def llama_quantize(ollama_binary: Path) -> None:
     """What makes the bases; it is built with Ollama."""
-    command = [ROOT / "scripts/ensure-llama-tools", "--built", "llama-quantize"]
+    command: list[str | Path] = [ROOT / "scripts/ensure-llama-tools", "--built", "llama-quantize"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode == CANNOT_BE_HAD:
         pytest.skip(found.stderr.strip().splitlines()[-1])
@@ -99,7 +100,10 @@ def wide_adapter(llama_quantize: None, smollm2_path: Path, tmp_path_factory: pyt
     return widen_adapter(person.home.run(run.id) / "adapter", folder / "wide")
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(
+    scope="module",
+    params=[kind if kind == MOST_PULLED else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
+)
 def registered(
     request: pytest.FixtureRequest,
     wide_adapter: Path,

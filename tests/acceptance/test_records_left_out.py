@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ ALTERNATING = (
     "{{ raise_exception('roles must alternate') }}{% endif %}"
     "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
 )
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "two user turns": {"messages": [{"role": "user", "content": "Hello"}, {"role": "user", "content": "Title of: x"}]},
     "a long prompt": {"prompt": "word " * 900},
     "a number that squares to infinity": {"prompt": "What of the price?", "correction": {"price": 1e200}},

@@ -41,7 +41,7 @@ def merging_worker(pid: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> tuple[Person, Path, Said]:
+def registration(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> tuple[Person, Path, Said]:
     """Somebody who has registered an adapter of PEFT, which folder it is in, and what they saw."""
     folder = tmp_path_factory.mktemp("register")
     person = begin(Person(Home(folder / "home")), tiny_path, "--runtime", "embedded")
@@ -55,8 +55,8 @@ def fed(person: Person, tmp_path: Path) -> Person:
     return feed(person, tmp_path / "application", count=RECORDS)
 
 
-def test_it_goes_the_way_of_a_trained_one(registered: tuple[Person, Path, Said]) -> None:
-    person, source, said = registered
+def test_it_goes_the_way_of_a_trained_one(registration: tuple[Person, Path, Said]) -> None:
+    person, source, said = registration
     assert said.code == 0, said
     assert f"{MODEL} 1.0.0 " in said.stdout
     assert "CANDIDATE" in said.stdout
@@ -76,8 +76,8 @@ def test_it_goes_the_way_of_a_trained_one(registered: tuple[Person, Path, Said])
     assert f"registered by hand from {source}" in person.run("history").stdout
 
 
-def test_what_was_registered_can_be_registered_again(registered: tuple[Person, Path, Said]) -> None:
-    person, _, _ = registered
+def test_what_was_registered_can_be_registered_again(registration: tuple[Person, Path, Said]) -> None:
+    person, _, _ = registration
     first = person.home.version(MODEL, "1.0.0")
     again = person.json("register", first, "--as", "minor")
     assert again["version"] == "1.1.0"
@@ -86,8 +86,8 @@ def test_what_was_registered_can_be_registered_again(registered: tuple[Person, P
     assert lineage["gguf_digest"] == person.json("show", "1.0.0")["lineage"]["gguf_digest"]
 
 
-def test_one_that_is_no_adapter_is_refused_at_once(registered: tuple[Person, Path, Said], tmp_path: Path) -> None:
-    person, _, _ = registered
+def test_one_that_is_no_adapter_is_refused_at_once(registration: tuple[Person, Path, Said], tmp_path: Path) -> None:
+    person, _, _ = registration
     before = person.last_run()[0].id
     for given, code, sentence in (
         (tmp_path / "nowhere", 4, "is not there"),
@@ -103,9 +103,9 @@ def test_one_that_is_no_adapter_is_refused_at_once(registered: tuple[Person, Pat
 
 
 def test_one_that_does_not_fit_leaves_no_version_and_no_run_for_training(
-    registered: tuple[Person, Path, Said], tmp_path: Path
+    registration: tuple[Person, Path, Said], tmp_path: Path
 ) -> None:
-    person, _, _ = registered
+    person, _, _ = registration
     versions = person.tags()
     said = person.run("register", write_peft(tmp_path / "wide", rows=96))
     assert (said.code, said.complaint) == (

@@ -100,7 +100,7 @@ def test_details_of_attention_agree(tmp_path: Path, options: dict[str, Any]) -> 
     assert difference(write_tiny_gguf(tmp_path / "tiny.gguf", **options)) < TOLERANCES["F32"]
 
 
-TWO_FACTORS = {
+TWO_FACTORS: dict[str, Any] = {
     "architecture": "phi3", "layers": 3, "hidden": 96, "heads": 6,
     "metadata": {
         "phi3.rope.dimension_count": 12, "phi3.rope.scaling.attn_factor": 1.19, "phi3.context_length": 4096,
@@ -167,7 +167,7 @@ def test_requantising_a_real_tensor_gives_its_bytes(smollm2: GgufFile, name: str
 def test_smollm2_knows_the_capital_of_france(smollm2: GgufFile) -> None:
     tokenizer = Tokenizer.open(smollm2.path)
     model = load_mlx_model(smollm2, dtype=default_dtype())
-    cache, answer = make_prompt_cache(model), []
+    cache, answer = make_prompt_cache(model), list[int]()
     ids = tokenizer.encode_prompt(TEMPLATE.format("What is the capital of France?"))
     while len(answer) < 16 and not (answer and tokenizer.is_end_of_generation(answer[-1])):
         answer.append(model(mx.array([ids]), cache=cache)[0, -1].argmax().item())

@@ -36,7 +36,7 @@ def server(ollama_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def runtime(server: PrivateOllama) -> OllamaRuntime:
+def ollama(server: PrivateOllama) -> OllamaRuntime:
     return OllamaRuntime(server.host, timeout_s=60)
 
 
@@ -67,31 +67,31 @@ def asking(server: PrivateOllama) -> Iterator[list[int]]:
             asker.join(60)
 
 
-def test_nobody_meets_a_torn_tag(server: PrivateOllama, runtime: OllamaRuntime) -> None:
+def test_nobody_meets_a_torn_tag(server: PrivateOllama, ollama: OllamaRuntime) -> None:
     with asking(server) as statuses:
         for source in itertools.islice(itertools.cycle((TWO, ONE)), COPIES):
-            runtime.copy(source, LIVE)
-            assert runtime.tags()[LIVE] == runtime.tags()[source]
+            ollama.copy(source, LIVE)
+            assert ollama.tags()[LIVE] == ollama.tags()[source]
     assert len(statuses) > COPIES / 2
     assert set(statuses) == {200}
 
 
-def test_the_server_serves_what_was_copied(server: PrivateOllama, runtime: OllamaRuntime) -> None:
+def test_the_server_serves_what_was_copied(server: PrivateOllama, ollama: OllamaRuntime) -> None:
     for source in (TWO, ONE):
-        runtime.copy(source, LIVE)
-        shown, wanted = runtime.show(LIVE), runtime.show(source)
+        ollama.copy(source, LIVE)
+        shown, wanted = ollama.show(LIVE), ollama.show(source)
         assert (shown.digest, shown.gguf) == (wanted.digest, wanted.gguf)
 
 
-def test_a_tag_that_was_not_there_is_made(server: PrivateOllama, runtime: OllamaRuntime) -> None:
-    runtime.copy(ONE, "gap:candidate")
-    runtime.copy(ONE, "another:latest")
-    assert runtime.tags()["gap:candidate"] == runtime.tags()["another:latest"] == runtime.tags()[ONE]
-    assert runtime.show("another:latest").gguf == runtime.show(ONE).gguf
+def test_a_tag_that_was_not_there_is_made(server: PrivateOllama, ollama: OllamaRuntime) -> None:
+    ollama.copy(ONE, "gap:candidate")
+    ollama.copy(ONE, "another:latest")
+    assert ollama.tags()["gap:candidate"] == ollama.tags()["another:latest"] == ollama.tags()[ONE]
+    assert ollama.show("another:latest").gguf == ollama.show(ONE).gguf
 
 
-def test_a_copied_manifest_is_byte_for_byte_the_same_and_as_open(server: PrivateOllama, runtime: OllamaRuntime) -> None:
-    runtime.copy(TWO, LIVE)
+def test_a_copied_manifest_is_byte_for_byte_the_same_and_as_open(server: PrivateOllama, ollama: OllamaRuntime) -> None:
+    ollama.copy(TWO, LIVE)
     ours, theirs = manifest_of(server, LIVE), manifest_of(server, TWO)
     assert ours.read_bytes() == theirs.read_bytes()
     assert ours.stat().st_mode == theirs.stat().st_mode
@@ -114,15 +114,15 @@ def test_what_is_not_plainly_ours_is_left_to_the_server(server: PrivateOllama, s
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", json.dumps({"layers": []}).encode()])
-def test_a_damaged_manifest_is_not_spread(server: PrivateOllama, runtime: OllamaRuntime, content: bytes) -> None:
-    runtime.copy(ONE, "gap:damaged")
+def test_a_damaged_manifest_is_not_spread(server: PrivateOllama, ollama: OllamaRuntime, content: bytes) -> None:
+    ollama.copy(ONE, "gap:damaged")
     manifest_of(server, "gap:damaged").write_bytes(content)
     before = manifest_of(server, LIVE).read_bytes()
     assert not manifests.replace(server.folder / "models", "gap:damaged", LIVE)
     assert manifest_of(server, LIVE).read_bytes() == before
-    runtime.copy(ONE, "gap:damaged")
+    ollama.copy(ONE, "gap:damaged")
 
 
-def test_nothing_else_is_left_in_the_store(server: PrivateOllama, runtime: OllamaRuntime) -> None:
-    runtime.copy(ONE, LIVE)
+def test_nothing_else_is_left_in_the_store(server: PrivateOllama, ollama: OllamaRuntime) -> None:
+    ollama.copy(ONE, LIVE)
     assert [path.name for path in (server.folder / "models").iterdir() if path.is_file()] == []

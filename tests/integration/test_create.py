@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def file(new_file: Callable[..., Path]) -> Path:
 def new_file(tmp_path: Path) -> Callable[..., Path]:
     """Makes model files that nobody has seen before."""
 
-    def make(metadata: dict[str, str] | None = None, **settings: str) -> Path:
+    def make(metadata: dict[str, str] | None = None, **settings: Any) -> Path:
         number = next(numbers)
         more = {"tokenizer.chat_template": JINJA} if metadata is None else metadata
         path = tmp_path / f"{number}.gguf"

@@ -55,7 +55,7 @@ def runtime(general: Settings, home: Home) -> Runtime:
 
 
 @pytest.fixture
-def new_file(tmp_path: Path) -> Callable[[], Path]:
+def new_file(tmp_path: Path) -> Callable[..., Path]:
     """Makes model files that nobody has seen before."""
 
     def make() -> Path:
@@ -98,7 +98,7 @@ def either(request: pytest.FixtureRequest, home: Home) -> Runtime:
     return FakeRuntime() if request.param == "fake" else EmbeddedRuntime(home.embedded_store)
 
 
-def test_every_file_is_listed_with_the_tags_that_need_it(either: Runtime, new_file: Callable[[], Path]) -> None:
+def test_every_file_is_listed_with_the_tags_that_need_it(either: Runtime, new_file: Callable[..., Path]) -> None:
     first, second = new_file(), new_file()
     digests = [create(either, "m:1", first), create(either, "someone/m:2", second)]
     either.copy("m:1", "m:latest")
@@ -109,14 +109,14 @@ def test_every_file_is_listed_with_the_tags_that_need_it(either: Runtime, new_fi
     assert set().union(*(file.tags for file in found.values())) == either.tags().keys()
 
 
-def test_a_deleted_tag_needs_nothing(either: Runtime, new_file: Callable[[], Path]) -> None:
+def test_a_deleted_tag_needs_nothing(either: Runtime, new_file: Callable[..., Path]) -> None:
     digest = create(either, "m:1", new_file())
     create(either, "m:2", new_file())
     either.delete("m:1")
     assert digest not in files(either)
 
 
-def test_a_file_that_no_tag_names_is_listed_without_any(runtime: Runtime, new_file: Callable[[], Path]) -> None:
+def test_a_file_that_no_tag_names_is_listed_without_any(runtime: Runtime, new_file: Callable[..., Path]) -> None:
     create(runtime, "m:1", new_file())
     lost = blobs(runtime, "m:1") / f"sha256-{'0' * 64}"
     lost.write_bytes(b"weights")
@@ -125,7 +125,7 @@ def test_a_file_that_no_tag_names_is_listed_without_any(runtime: Runtime, new_fi
     assert f"sha256:{'1' * 64}" not in files(runtime)
 
 
-def test_a_file_with_another_name_elsewhere_gives_nothing_back(runtime: Runtime, new_file: Callable[[], Path]) -> None:
+def test_a_file_with_another_name_elsewhere_gives_nothing_back(runtime: Runtime, new_file: Callable[..., Path]) -> None:
     file = new_file()
     create(runtime, "m:1", new_file())
     runtime.create("m:2", file, file_digest(file), Modelfile(), may_link=True)
@@ -135,7 +135,7 @@ def test_a_file_with_another_name_elsewhere_gives_nothing_back(runtime: Runtime,
 
 
 def test_while_a_tag_is_damaged_it_is_not_known_what_it_needs(
-    runtime: Runtime, new_file: Callable[[], Path], tmp_path: Path
+    runtime: Runtime, new_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     create(runtime, "m:1", new_file())
     create(runtime, "other:1", new_file())
@@ -149,7 +149,7 @@ def test_while_a_tag_is_damaged_it_is_not_known_what_it_needs(
 
 
 @pytest.mark.ollama
-def test_of_a_store_elsewhere_nothing_is_known(own_ollama: PrivateOllama, new_file: Callable[[], Path]) -> None:
+def test_of_a_store_elsewhere_nothing_is_known(own_ollama: PrivateOllama, new_file: Callable[..., Path]) -> None:
     runtime = OllamaRuntime(own_ollama.host)
     assert runtime.files() is None, "a store without models cannot be found"
     create(runtime, "m:1", new_file())
@@ -160,7 +160,7 @@ def test_of_a_store_elsewhere_nothing_is_known(own_ollama: PrivateOllama, new_fi
 
 @pytest.mark.ollama
 def test_a_store_laid_out_in_another_way_is_not_believed(
-    own_ollama: PrivateOllama, new_file: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+    own_ollama: PrivateOllama, new_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = OllamaRuntime(own_ollama.host)
     create(runtime, "m:1", new_file())
@@ -172,7 +172,7 @@ def test_a_store_laid_out_in_another_way_is_not_believed(
 
 
 def test_collecting_gives_back_what_it_promised_and_touches_nothing_of_the_user(
-    general: Settings, home: Home, runtime: Runtime, new_file: Callable[[], Path]
+    general: Settings, home: Home, runtime: Runtime, new_file: Callable[..., Path]
 ) -> None:
     create(runtime, "mine:1", new_file())
     create_model(home, general, NewModel(MODEL, "mine:1"))
@@ -209,7 +209,7 @@ def test_collecting_gives_back_what_it_promised_and_touches_nothing_of_the_user(
 @pytest.mark.ollama
 @pytest.mark.parametrize("by", ["copy", "upload", "upload to a store not seen yet"])
 def test_a_file_that_does_not_fit_is_refused_before_a_byte_is_written(
-    own_ollama: PrivateOllama, new_file: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, by: str
+    own_ollama: PrivateOllama, new_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     runtime, file = OllamaRuntime(own_ollama.host), new_file()
     store = own_ollama.folder / "models"

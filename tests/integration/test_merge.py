@@ -15,6 +15,7 @@ from adapterd.errors import InputError, StageError
 from adapterd.merging import merge as merging
 from adapterd.merging.draft import Draft
 from adapterd.merging.examples import Example, Samples
+from adapterd.merging.kept_update import measure
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.merging.verify import compare
 from tests.support.tiny_adapter import SAMPLES, few_words, save_factors, touched_tensors, write_adapter
@@ -139,11 +140,10 @@ def test_without_steps_norms_and_scales_are_the_bases(tmp_path: Path) -> None:
 @pytest.fixture
 def kept_by_attempt(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
     """Have the first and the second attempt keep so much, whatever they do."""
-    measure_truly = merging.measure
 
     def say(*kept_each: float) -> None:
         answers = iter(kept_each)
-        monkeypatch.setattr(merging, "measure", lambda *given: replace(measure_truly(*given), kept=next(answers)))
+        monkeypatch.setattr(merging, "measure", lambda *given: replace(measure(*given), kept=next(answers)))
 
     return say
 

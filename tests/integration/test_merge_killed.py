@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.system.files import sha256_file
-from tests.support.children import quick_children
+from tests.support.children import Processes, quick_children
 from tests.support.tiny_adapter import SAMPLES, write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -41,9 +40,12 @@ class Place:
         if tell:
             tell.send(BEGINNING)
         base, adapter, candidate = (self.folder / name for name in ("base.gguf", "adapter", "candidate.gguf"))
-        return merge(
-            base, adapter, candidate, samples=SAMPLES, steps=4, report=lambda _, doing: tell and tell.send(doing)
-        )
+
+        def report(_: float, doing: str) -> None:
+            if tell:
+                tell.send(doing)
+
+        return merge(base, adapter, candidate, samples=SAMPLES, steps=4, report=report)
 
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()} - {"base.gguf", "adapter"}
@@ -72,18 +74,18 @@ class Life:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def merge_place(tmp_path: Path) -> Place:
     base = write_tiny_gguf(tmp_path / "base.gguf", type_name="Q4_0", metadata={"general.description": PADDING})
     write_adapter(tmp_path / "adapter", base)
     return Place(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def processes() -> BaseContext:
+def processes() -> Processes:
     return quick_children("adapterd.merging.merge", "mlx_lm.models.llama")
 
 
-def merge_for(place: Place, processes: BaseContext, phase: str | None = None, seconds: float = 0.0) -> Life:
+def merge_for(place: Place, processes: Processes, phase: str | None = None, seconds: float = 0.0) -> Life:
     """Merge in a child that is killed so many seconds after it began with a phase, if it is not done before."""
     said, tell = processes.Pipe(duplex=False)
     child = processes.Process(target=place.merge, args=(tell,))
@@ -108,25 +110,25 @@ def merge_for(place: Place, processes: BaseContext, phase: str | None = None, se
     return Life(began_s, lasted_s, child.exitcode)
 
 
-def test_a_merge_killed_at_any_moment_leaves_no_half_candidate(place: Place, processes: BaseContext) -> None:
-    whole, base = place.merge().digest, place.digest("base.gguf")
-    uninterrupted = [merge_for(place, processes) for _ in range(2)][-1]  # the first one waits for imports
+def test_a_merge_killed_at_any_moment_leaves_no_half_candidate(merge_place: Place, processes: Processes) -> None:
+    whole, base = merge_place.merge().digest, merge_place.digest("base.gguf")
+    uninterrupted = [merge_for(merge_place, processes) for _ in range(2)][-1]  # the first one waits for imports
     assert (uninterrupted.exit_code, tuple(uninterrupted.began_s)) == (0, PHASES)
-    assert place.digest("candidate.gguf") == whole
+    assert merge_place.digest("candidate.gguf") == whole
 
     killed: Counter[str] = Counter()
     left: set[str] = set()
     for phase, seconds in uninterrupted.moments(np.random.default_rng(11)):
-        life = merge_for(place, processes, phase, seconds)
+        life = merge_for(merge_place, processes, phase, seconds)
         assert life.exit_code in (0, -signal.SIGKILL)
         killed.update([life.last] if life.exit_code else [])
-        left |= place.files()
-        assert place.files() <= LEFT_OVER | ALSO_LEFT_OVER | {"candidate.gguf"}
-        assert "candidate.gguf" not in place.files() or place.digest("candidate.gguf") == whole
-        assert place.merge().digest == whole
-        assert place.files() == {"candidate.gguf"}
+        left |= merge_place.files()
+        assert merge_place.files() <= LEFT_OVER | ALSO_LEFT_OVER | {"candidate.gguf"}
+        assert "candidate.gguf" not in merge_place.files() or merge_place.digest("candidate.gguf") == whole
+        assert merge_place.merge().digest == whole
+        assert merge_place.files() == {"candidate.gguf"}
         if killed.total() >= AT_MOST or (killed.total() >= KILLS and killed.keys() == set(PHASES)):
             break
     assert killed.keys() == set(PHASES)
     assert left >= LEFT_OVER
-    assert place.digest("base.gguf") == base
+    assert merge_place.digest("base.gguf") == base

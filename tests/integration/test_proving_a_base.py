@@ -85,7 +85,7 @@ class Store:
 
 
 @pytest.fixture
-def store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[Store]:
+def ollama_store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[Store]:
     made = Store(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
     before = set(made.runtime.tags())
     yield made
@@ -94,8 +94,8 @@ def store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def general(store: Store) -> Settings:
-    return Settings(ollama=OllamaSettings(host=store.server.host))
+def general(ollama_store: Store) -> Settings:
+    return Settings(ollama=OllamaSettings(host=ollama_store.server.host))
 
 
 @pytest.fixture
@@ -139,53 +139,55 @@ def served_as_trained(store: Store, tag: str, file: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("given", ["a file", "a tag"])
 def test_a_base_with_a_template_inside_the_file_keeps_it(
-    home: Home, general: Settings, store: Store, family: str, given: str
+    home: Home, general: Settings, ollama_store: Store, family: str, given: str
 ) -> None:
-    file = store.file(FAMILIES[family])
-    init(home, general, file if given == "a file" else store.tag("plain:1", file))
-    assert store.shown("news:base")["template"] == FAMILIES[family]
-    assert inherited(home, store).template is None
-    served_as_trained(store, "news:base", file)
+    file = ollama_store.file(FAMILIES[family])
+    init(home, general, file if given == "a file" else ollama_store.tag("plain:1", file))
+    assert ollama_store.shown("news:base")["template"] == FAMILIES[family]
+    assert inherited(home, ollama_store).template is None
+    served_as_trained(ollama_store, "news:base", file)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_template_of_the_tag_that_ollama_does_not_prefer_is_handed_on(
-    home: Home, general: Settings, store: Store, family: str
+    home: Home, general: Settings, ollama_store: Store, family: str
 ) -> None:
-    init(home, general, store.tag("old:1", store.file(FAMILIES[family]), Modelfile(template=GO)))
-    assert store.shown("news:base")["template"] == FAMILIES[family]
-    assert inherited(home, store).template == GO
+    init(home, general, ollama_store.tag("old:1", ollama_store.file(FAMILIES[family]), Modelfile(template=GO)))
+    assert ollama_store.shown("news:base")["template"] == FAMILIES[family]
+    assert inherited(home, ollama_store).template == GO
 
 
-def test_no_template_by_choice_is_handed_on(home: Home, general: Settings, store: Store) -> None:
+def test_no_template_by_choice_is_handed_on(home: Home, general: Settings, ollama_store: Store) -> None:
     plain = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
-    init(home, general, store.tag("bare:1", store.file(plain), Modelfile(template="{{ .Prompt }}")))
-    assert inherited(home, store).template == "{{ .Prompt }}"
-    assert store.runtime.render("news", ASKED) == ASKED[0].content
+    init(home, general, ollama_store.tag("bare:1", ollama_store.file(plain), Modelfile(template="{{ .Prompt }}")))
+    assert inherited(home, ollama_store).template == "{{ .Prompt }}"
+    assert ollama_store.runtime.render("news", ASKED) == ASKED[0].content
 
 
-def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, store: Store) -> None:
+def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, ollama_store: Store) -> None:
     whole = Modelfile(renderer="qwen3-coder", parser="qwen3-coder", system="Be brief.", requires="0.20.0")
-    init(home, general, store.tag("coder:1", store.file(TOOLS, "qwen3"), whole))
-    assert inherited(home, store) == whole
+    init(home, general, ollama_store.tag("coder:1", ollama_store.file(TOOLS, "qwen3"), whole))
+    assert inherited(home, ollama_store) == whole
 
 
 @pytest.mark.parametrize("adds", [True, False])
 def test_a_start_token_in_the_template_is_counted_as_it_is_served(
-    home: Home, general: Settings, store: Store, adds: bool
+    home: Home, general: Settings, ollama_store: Store, adds: bool
 ) -> None:
-    file = with_gemmas_tokens(store.file(None, "gemma2", tokenizer="llama", hidden=96), adds=adds)
+    file = with_gemmas_tokens(ollama_store.file(None, "gemma2", tokenizer="llama", hidden=96), adds=adds)
     template = "<bos><start_of_turn>user\n{{ .Prompt }}<end_of_turn>\n<start_of_turn>model\n{{ .Response }}"
-    init(home, general, store.tag("gemma:1", file, Modelfile(template=template)))
-    served_as_trained(store, "news:base", file)
-    assert Tokenizer.open(file).encode_prompt(store.runtime.render("news:base", ASKED)).count(1) == 1
+    init(home, general, ollama_store.tag("gemma:1", file, Modelfile(template=template)))
+    served_as_trained(ollama_store, "news:base", file)
+    assert Tokenizer.open(file).encode_prompt(ollama_store.runtime.render("news:base", ASKED)).count(1) == 1
 
 
-def test_a_start_token_that_ollama_leaves_there_is_there_twice(home: Home, general: Settings, store: Store) -> None:
-    file = store.file(None, tokenizer="llama", hidden=96, metadata={"tokenizer.ggml.add_bos_token": True})
-    init(home, general, store.tag("mistral:1", file, Modelfile(template="<s>[INST] {{ .Prompt }} [/INST]")))
-    served_as_trained(store, "news:base", file)
-    assert Tokenizer.open(file).encode_prompt(store.runtime.render("news:base", ASKED)).count(1) == 2
+def test_a_start_token_that_ollama_leaves_there_is_there_twice(
+    home: Home, general: Settings, ollama_store: Store
+) -> None:
+    file = ollama_store.file(None, tokenizer="llama", hidden=96, metadata={"tokenizer.ggml.add_bos_token": True})
+    init(home, general, ollama_store.tag("mistral:1", file, Modelfile(template="<s>[INST] {{ .Prompt }} [/INST]")))
+    served_as_trained(ollama_store, "news:base", file)
+    assert Tokenizer.open(file).encode_prompt(ollama_store.runtime.render("news:base", ASKED)).count(1) == 2
 
 
 def with_gemmas_tokens(path: Path, *, adds: bool) -> Path:
@@ -209,12 +211,12 @@ def with_gemmas_tokens(path: Path, *, adds: bool) -> Path:
 # What stands beside a model.
 
 
-def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings, store: Store) -> None:
-    tag = store.tag("old:1", store.file(GO), Modelfile(template=GO, parameters={"top_k": 3}))
-    store.add_layer(tag, "params", json.dumps({"top_k": 3, "typical_p": 0.7, "tfs_z": 1}).encode())
+def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings, ollama_store: Store) -> None:
+    tag = ollama_store.tag("old:1", ollama_store.file(GO), Modelfile(template=GO, parameters={"top_k": 3}))
+    ollama_store.add_layer(tag, "params", json.dumps({"top_k": 3, "typical_p": 0.7, "tfs_z": 1}).encode())
     [note] = init(home, general, tag)
     assert "typical_p = 0.7" in note
-    assert inherited(home, store).parameters == {"top_k": 3, "tfs_z": 1}
+    assert inherited(home, ollama_store).parameters == {"top_k": 3, "tfs_z": 1}
 
 
 @pytest.mark.parametrize(
@@ -225,20 +227,22 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings,
     ],
 )
 def test_what_a_version_would_lose_is_refused(
-    home: Home, general: Settings, store: Store, kind: str, sentence: str
+    home: Home, general: Settings, ollama_store: Store, kind: str, sentence: str
 ) -> None:
-    tag = store.tag("llava:1", store.file(GO), Modelfile(template=GO))
-    store.add_layer(tag, kind, store.file(GO).read_bytes())
-    refused(home, general, store, tag, sentence)
+    tag = ollama_store.tag("llava:1", ollama_store.file(GO), Modelfile(template=GO))
+    ollama_store.add_layer(tag, kind, ollama_store.file(GO).read_bytes())
+    refused(home, general, ollama_store, tag, sentence)
 
 
-def test_a_model_in_parts_is_refused_by_its_name(home: Home, general: Settings, store: Store) -> None:
-    first, second = in_parts(store.file(GO))
-    files = {part.name: upload(store, part) for part in (first, second)}
+def test_a_model_in_parts_is_refused_by_its_name(home: Home, general: Settings, ollama_store: Store) -> None:
+    first, second = in_parts(ollama_store.file(GO))
+    files = {part.name: upload(ollama_store, part) for part in (first, second)}
     request = {"model": "big:1", "files": files, "template": GO, "stream": False}
-    httpx.post(f"{store.server.host}/api/create", json=request, timeout=60).raise_for_status()
-    assert "llama-gguf-split --merge" in refused(home, general, store, "big:1", "big:1 is stored in 2 parts").hint
-    refused(home, general, store, first, f"{first} is stored in 2 parts")
+    httpx.post(f"{ollama_store.server.host}/api/create", json=request, timeout=60).raise_for_status()
+    assert (
+        "llama-gguf-split --merge" in refused(home, general, ollama_store, "big:1", "big:1 is stored in 2 parts").hint
+    )
+    refused(home, general, ollama_store, first, f"{first} is stored in 2 parts")
 
 
 def upload(store: Store, file: Path) -> str:
@@ -280,46 +284,50 @@ def copy_tensors(tensors: Any, writer: Any) -> None:
     writer.close()
 
 
-def test_ollamas_own_format_is_named(home: Home, general: Settings, store: Store) -> None:
+def test_ollamas_own_format_is_named(home: Home, general: Settings, ollama_store: Store) -> None:
     settings = {"model_format": "safetensors", "model_family": "qwen3", "capabilities": ["completion"]}
-    manifest = store.manifest("qwen:mlx")
+    manifest = ollama_store.manifest("qwen:mlx")
     manifest.parent.mkdir(parents=True)
-    layer = store.blob("application/vnd.ollama.image.tensor", b"x" * 100) | {"name": "model.embed_tokens.weight"}
-    about = store.blob("application/vnd.ollama.image.json", b'{"architectures": ["Qwen3ForCausalLM"]}')
+    layer = ollama_store.blob("application/vnd.ollama.image.tensor", b"x" * 100) | {"name": "model.embed_tokens.weight"}
+    about = ollama_store.blob("application/vnd.ollama.image.json", b'{"architectures": ["Qwen3ForCausalLM"]}')
     about |= {"name": "config.json"}
     whole = {
         "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": store.blob("application/vnd.docker.container.image.v1+json", json.dumps(settings).encode()),
+        "config": ollama_store.blob("application/vnd.docker.container.image.v1+json", json.dumps(settings).encode()),
         "layers": [layer, about],
     }  # fmt: skip
     manifest.write_text(json.dumps(whole))
-    store.notice()
-    refused(home, general, store, "qwen:mlx", "qwen:mlx is stored as safetensors .*MLX.*GGUF")
+    ollama_store.notice()
+    refused(home, general, ollama_store, "qwen:mlx", "qwen:mlx is stored as safetensors .*MLX.*GGUF")
 
 
-def test_an_embedding_model_is_no_base(home: Home, general: Settings, store: Store) -> None:
-    file = store.file(GO, "qwen3", metadata={"qwen3.pooling_type": 3})
-    refused(home, general, store, store.tag("embed:1", file), "embed:1 gives embeddings, not answers")
+def test_an_embedding_model_is_no_base(home: Home, general: Settings, ollama_store: Store) -> None:
+    file = ollama_store.file(GO, "qwen3", metadata={"qwen3.pooling_type": 3})
+    refused(home, general, ollama_store, ollama_store.tag("embed:1", file), "embed:1 gives embeddings, not answers")
 
 
-def test_a_message_of_a_tool_in_somebody_elses_tag_does_not_matter(home: Home, general: Settings, store: Store) -> None:
-    theirs = store.tag("aa-theirs:1", store.file(GO), Modelfile(template=GO))
-    store.add_layer(theirs, "messages", json.dumps([{"role": "tool", "content": "22 degrees"}]).encode())
-    init(home, general, store.file(TOOLS))
+def test_a_message_of_a_tool_in_somebody_elses_tag_does_not_matter(
+    home: Home, general: Settings, ollama_store: Store
+) -> None:
+    theirs = ollama_store.tag("aa-theirs:1", ollama_store.file(GO), Modelfile(template=GO))
+    ollama_store.add_layer(theirs, "messages", json.dumps([{"role": "tool", "content": "22 degrees"}]).encode())
+    init(home, general, ollama_store.file(TOOLS))
     home.config_file.unlink()
     with pytest.raises(UnsupportedModelError, match=r"aa-theirs:1 cannot be a base: .*'tool'"):
         create_model(home, general, NewModel("others", theirs))
 
 
 @pytest.mark.parametrize("typed", ["Mine:7B", "library/mine:7b", "https://ollama.com/library/mine:7b"])
-def test_a_base_is_found_as_people_type_it(home: Home, general: Settings, store: Store, typed: str) -> None:
-    store.tag("mine:7b", store.file(TOOLS))
+def test_a_base_is_found_as_people_type_it(home: Home, general: Settings, ollama_store: Store, typed: str) -> None:
+    ollama_store.tag("mine:7b", ollama_store.file(TOOLS))
     init(home, general, typed)
     assert config.load(home).models["news"].base == "mine:7b"
 
 
-def test_a_base_that_is_not_there_is_pulled_by_its_short_name(home: Home, general: Settings, store: Store) -> None:
-    fault = refused(home, general, store, "https://ollama.com/library/nobody:7b", "has no https://ollama.com")
+def test_a_base_that_is_not_there_is_pulled_by_its_short_name(
+    home: Home, general: Settings, ollama_store: Store
+) -> None:
+    fault = refused(home, general, ollama_store, "https://ollama.com/library/nobody:7b", "has no https://ollama.com")
     assert isinstance(fault, NotFoundError)
     assert fault.hint == "ollama pull nobody:7b"
 
@@ -327,14 +335,16 @@ def test_a_base_that_is_not_there_is_pulled_by_its_short_name(home: Home, genera
 # Proven again.
 
 
-def test_a_base_is_proven_again_after_an_update_of_the_runtime(home: Home, general: Settings, store: Store) -> None:
-    init(home, general, store.file(DATED))
+def test_a_base_is_proven_again_after_an_update_of_the_runtime(
+    home: Home, general: Settings, ollama_store: Store
+) -> None:
+    init(home, general, ollama_store.file(DATED))
     settings = config.load(home)
-    base = pinned_base(store.runtime, "news", settings.models["news"])
+    base = pinned_base(ollama_store.runtime, "news", settings.models["news"])
     proven = home.base_proof("news").read_text()
     older = json.loads(proven) | {"runtime": "ollama 0.24.0", "prompting": "another"}
     home.base_proof("news").write_text(json.dumps(older))
-    again = proven_base(home, settings, store.runtime, "news", base)
+    again = proven_base(home, settings, ollama_store.runtime, "news", base)
     assert home.base_proof("news").read_text() == proven
     assert again == replace(base, prompting=json.loads(proven)["prompting"])
-    assert "news:candidate" not in store.runtime.tags()
+    assert "news:candidate" not in ollama_store.runtime.tags()

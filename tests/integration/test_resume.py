@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from adapterd.training.checkpoint import CHECKPOINT, Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
-from tests.support.children import quick_children
+from tests.support.children import Processes, quick_children
 from tests.support.tiny_gguf import write_tiny_gguf
 
 HANGS_S = 120.0
@@ -77,7 +76,7 @@ class Life:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def training_place(tmp_path: Path) -> Place:
     write_tiny_gguf(tmp_path / "base.gguf", layers=SETTINGS.layers + 1)
     random = np.random.default_rng(5)
     (tmp_path / "dataset").mkdir()
@@ -89,11 +88,11 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture(scope="module")
-def processes() -> BaseContext:
+def processes() -> Processes:
     return quick_children("adapterd.training.train", "mlx_lm.models.llama")
 
 
-def train_for(place: Place, out: str, processes: BaseContext, steps: int, seconds: float) -> Life:
+def train_for(place: Place, out: str, processes: Processes, steps: int, seconds: float) -> Life:
     """Train in a child that is killed so many seconds after it did so many steps, if it is not done before."""
     said, tell = processes.Pipe(duplex=False)
     child = processes.Process(target=place.train, args=(out, tell))
@@ -129,19 +128,19 @@ def timeless(result: TrainingResult) -> TrainingResult:
 @pytest.mark.parametrize("pace", [EVERY_STEP, VALIDATIONS], ids=["every step", "validations"])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_a_training_killed_again_and_again_gives_the_same_adapter(
-    place: Place, processes: BaseContext, dropout: float, pace: Pace
+    training_place: Place, processes: Processes, dropout: float, pace: Pace
 ) -> None:
-    place = replace(place, settings=replace(SETTINGS, dropout=dropout), pace=pace)
-    expected = place.train("straight")
+    training_place = replace(training_place, settings=replace(SETTINGS, dropout=dropout), pace=pace)
+    expected = training_place.train("straight")
     random = np.random.default_rng(11)
     lives: list[Life] = []
     while not lives or lives[-1].result is None:
-        life = train_for(place, "broken", processes, int(random.integers(1, 4)), random.uniform(0, 0.004))
+        life = train_for(training_place, "broken", processes, int(random.integers(1, 4)), random.uniform(0, 0.004))
         assert life.exit_code in (0, -signal.SIGKILL)
         lives.append(life)
     assert timeless(lives[-1].result) == timeless(expected)
-    assert place.left_in("broken") == place.left_in("straight")
-    assert {path.name for path in (place.folder / "broken").iterdir()} == LEFT
+    assert training_place.left_in("broken") == training_place.left_in("straight")
+    assert {path.name for path in (training_place.folder / "broken").iterdir()} == LEFT
     assert [life.exit_code for life in lives].count(-signal.SIGKILL) >= KILLS
     for before, after in itertools.pairwise(lives):
         lost = before.steps[-1] - after.steps[0]
@@ -159,32 +158,34 @@ def no_file_larger_than(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_where_no_checkpoint_fits_training_goes_on_without(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    expected = place.train("straight")
-    adapter_bytes = len(place.left_in("straight")[0])
+def test_where_no_checkpoint_fits_training_goes_on_without(
+    training_place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = training_place.train("straight")
+    adapter_bytes = len(training_place.left_in("straight")[0])
     with no_file_larger_than(2 * adapter_bytes), caplog.at_level(logging.WARNING):
-        result = place.train("full")
+        result = training_place.train("full")
     assert timeless(result) == timeless(expected)
-    assert place.left_in("full") == place.left_in("straight")
-    assert {path.name for path in (place.folder / "full").iterdir()} == RESULTS
+    assert training_place.left_in("full") == training_place.left_in("straight")
+    assert {path.name for path in (training_place.folder / "full").iterdir()} == RESULTS
     (said,) = caplog.messages
     assert f"{CHECKPOINT} cannot be written: " in said
 
 
-def test_what_a_killed_process_left_half_written_is_removed(place: Place) -> None:
-    out = place.folder / "out"
+def test_what_a_killed_process_left_half_written_is_removed(training_place: Place) -> None:
+    out = training_place.folder / "out"
     out.mkdir()
     (out / f".{CHECKPOINT}.abc.partial").write_bytes(b"half")
-    place.train("out")
+    training_place.train("out")
     assert {path.name for path in out.iterdir()} == LEFT
 
 
-def test_with_other_examples_it_begins_anew(place: Place, processes: BaseContext) -> None:
-    life = train_for(place, "out", processes, 5, 0.0)
+def test_with_other_examples_it_begins_anew(training_place: Place, processes: Processes) -> None:
+    life = train_for(training_place, "out", processes, 5, 0.0)
     assert life.exit_code == -signal.SIGKILL
-    train_file = place.folder / "dataset" / "train.jsonl"
+    train_file = training_place.folder / "dataset" / "train.jsonl"
     train_file.write_text("\n".join(train_file.read_text().splitlines()[::-1]))
-    life = train_for(place, "out", processes, 99, 0.0)
+    life = train_for(training_place, "out", processes, 99, 0.0)
     assert life.steps == list(range(19))
-    place.train("straight")
-    assert place.left_in("out") == place.left_in("straight")
+    training_place.train("straight")
+    assert training_place.left_in("out") == training_place.left_in("straight")

@@ -28,7 +28,7 @@ DEFAULT = 4096
 
 
 @pytest.fixture
-def runtime(ollama_server: "PrivateOllama") -> OllamaRuntime:
+def ollama(ollama_server: "PrivateOllama") -> OllamaRuntime:
     return OllamaRuntime(ollama_server.host, timeout_s=120)
 
 
@@ -47,12 +47,12 @@ def serve(runtime: OllamaRuntime, tag: str, file: Path, **parameters: int) -> st
     return tag
 
 
-def test_the_context_is_the_tags_own_or_the_servers_default(runtime: OllamaRuntime, phi: Path) -> None:
-    plain, own = serve(runtime, "context-plain:1", phi), serve(runtime, "context-own:1", phi, num_ctx=9000)
-    assert runtime.context_tokens(plain) == DEFAULT
-    assert runtime.context_tokens(own) == 9000
-    runtime.chat(plain, ASKED, ChatOptions(num_ctx=6000, num_predict=1))
-    assert runtime.context_tokens(plain) == DEFAULT, "what one application asked for is not what others get"
+def test_the_context_is_the_tags_own_or_the_servers_default(ollama: OllamaRuntime, phi: Path) -> None:
+    plain, own = serve(ollama, "context-plain:1", phi), serve(ollama, "context-own:1", phi, num_ctx=9000)
+    assert ollama.context_tokens(plain) == DEFAULT
+    assert ollama.context_tokens(own) == 9000
+    ollama.chat(plain, ASKED, ChatOptions(num_ctx=6000, num_predict=1))
+    assert ollama.context_tokens(plain) == DEFAULT, "what one application asked for is not what others get"
 
 
 def created(runtime: OllamaRuntime, home: Home, base: str, *changes: str) -> tuple[int, list[str]]:
@@ -66,21 +66,21 @@ def created(runtime: OllamaRuntime, home: Home, base: str, *changes: str) -> tup
     ("parameters", "num_ctx"), [({}, 4096), ({"num_ctx": 32_768}, 8192), ({"num_ctx": 2048}, 4096)]
 )
 def test_init_goes_by_the_context_that_applications_get(
-    runtime: OllamaRuntime, home: Home, phi: Path, parameters: dict[str, int], num_ctx: int
+    ollama: OllamaRuntime, home: Home, phi: Path, parameters: dict[str, int], num_ctx: int
 ) -> None:
-    base = serve(runtime, "context-phi:1", phi, **parameters)
+    base = serve(ollama, "context-phi:1", phi, **parameters)
     try:
-        found, [note] = created(runtime, home, base)
+        found, [note] = created(ollama, home, base)
     finally:
         for tag in ("phi-news:base", "phi-news:latest"):
-            runtime.delete(tag)
+            ollama.delete(tag)
     assert found == num_ctx
     assert f"It is served with {parameters.get('num_ctx', DEFAULT)}," in note
 
 
-def test_init_refuses_to_judge_what_nobody_is_served(runtime: OllamaRuntime, home: Home, phi: Path) -> None:
-    base = serve(runtime, "context-phi:1", phi, num_ctx=32_768)
+def test_init_refuses_to_judge_what_nobody_is_served(ollama: OllamaRuntime, home: Home, phi: Path) -> None:
+    base = serve(ollama, "context-phi:1", phi, num_ctx=32_768)
     with pytest.raises(InputError, match="applications get one of 32768"):
-        created(runtime, home, base, "evaluation.num_ctx=2048")
-    assert "phi-news:base" not in runtime.tags()
+        created(ollama, home, base, "evaluation.num_ctx=2048")
+    assert "phi-news:base" not in ollama.tags()
     assert not home.config_file.exists()

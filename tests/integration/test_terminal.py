@@ -25,7 +25,7 @@ ALL = "".join(HOSTILE).encode(errors="backslashreplace").decode()
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def written_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which others have written whatever acts on terminals, wherever they can."""
     home = Home(tmp_path_factory.mktemp("person") / "home")
     home.create()
@@ -72,8 +72,8 @@ def in_a_terminal(home: Home, *words: str) -> str:
     ],
     ids=lambda words: words[0],
 )  # fmt: skip
-def test_nothing_that_others_wrote_acts_on_the_terminal(written: Home, command: tuple[str, ...]) -> None:
-    shown = in_a_terminal(written, *command)
+def test_nothing_that_others_wrote_acts_on_the_terminal(written_home: Home, command: tuple[str, ...]) -> None:
+    shown = in_a_terminal(written_home, *command)
     assert shown.strip()
     assert acts(BARS.sub("", shown)) == set()
     assert "unexpected error" not in shown
@@ -84,16 +84,21 @@ def test_nothing_that_others_wrote_acts_on_the_terminal(written: Home, command: 
     "command", [("--help",), ("init", "--help"), ("status",), ("history",), ("feedback", "list"), ("show", "1.0.0")]
 )
 def test_signs_that_the_encoding_does_not_know_end_no_command(
-    written: Home, encoding: str, command: tuple[str, ...]
+    written_home: Home, encoding: str, command: tuple[str, ...]
 ) -> None:
     done = subprocess.run(
-        [ADAPTERCTL, *command], env=environment(written, PYTHONIOENCODING=encoding), capture_output=True, check=False
+        [ADAPTERCTL, *command],
+        env=environment(written_home, PYTHONIOENCODING=encoding),
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == (4 if command[0] == "show" else 0), done.stderr
     assert b"UnicodeEncodeError" not in done.stdout + done.stderr
 
 
-def test_whatever_is_closed_ends_no_command(written: Home) -> None:
+def test_whatever_is_closed_ends_no_command(written_home: Home) -> None:
     shell = f"{ADAPTERCTL} --help >&-; {ADAPTERCTL} status 2>&- >/dev/null; {ADAPTERCTL} --help <&- >/dev/null"
-    done = subprocess.run(["bash", "-c", shell], env=environment(written), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", shell], env=environment(written_home), capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stdout + done.stderr

@@ -35,7 +35,7 @@ class KilledError(BaseException):
 
 
 @pytest.fixture(params=list(ARCHITECTURES))
-def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def base_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return write_tiny_gguf(tmp_path / "base.gguf", architecture=request.param, layers=3)
 
 
@@ -78,27 +78,27 @@ def distance(logits: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])
-def test_an_adapter_is_trained_merged_and_served(base: Path, dataset: Path, tmp_path: Path, mode: str) -> None:
-    result = trained(base, dataset, tmp_path / "adapter", mode)
+def test_an_adapter_is_trained_merged_and_served(base_path: Path, dataset: Path, tmp_path: Path, mode: str) -> None:
+    result = trained(base_path, dataset, tmp_path / "adapter", mode)
     assert result.best_step > 0
     train_set, held_out = (list(read_examples(dataset / f"{name}.jsonl")) for name in ("train", "validation"))
-    merged = merge(base, tmp_path / "adapter", tmp_path / "candidate.gguf", samples=Samples(train_set, held_out))
+    merged = merge(base_path, tmp_path / "adapter", tmp_path / "candidate.gguf", samples=Samples(train_set, held_out))
     assert merged.tensors.matches
     assert merged.touched == len(stored(tmp_path / "adapter")) / 2
-    with_adapter = mlx_logits(base, IDS, tmp_path / "adapter")
+    with_adapter = mlx_logits(base_path, IDS, tmp_path / "adapter")
     left = distance(llama_cpp_logits(merged.candidate, IDS), with_adapter)
-    assert left < distance(llama_cpp_logits(base, IDS), with_adapter) / 20
+    assert left < distance(llama_cpp_logits(base_path, IDS), with_adapter) / 20
 
 
 @pytest.mark.parametrize(("first", "second"), [("on", "on"), ("on", "off"), ("off", "on")])
 def test_a_killed_training_goes_on_in_either_mode(
-    base: Path, dataset: Path, tmp_path: Path, first: str, second: str
+    base_path: Path, dataset: Path, tmp_path: Path, first: str, second: str
 ) -> None:
-    undisturbed = trained(base, dataset, tmp_path / "undisturbed", "off")
+    undisturbed = trained(base_path, dataset, tmp_path / "undisturbed", "off")
     with pytest.raises(KilledError):
-        trained(base, dataset, tmp_path / "adapter", first, killed)
+        trained(base_path, dataset, tmp_path / "adapter", first, killed)
     told: list[int] = []
-    result = trained(base, dataset, tmp_path / "adapter", second, lambda progress: told.append(progress.step))
+    result = trained(base_path, dataset, tmp_path / "adapter", second, lambda progress: told.append(progress.step))
     assert told == list(range(KILLED_AT - 1, undisturbed.steps + 1))
     losses = [point.loss for point in undisturbed.curve[1:]]
     assert [point.loss for point in result.curve[1:]] == pytest.approx(losses, rel=1e-3)
@@ -106,10 +106,12 @@ def test_a_killed_training_goes_on_in_either_mode(
     assert stored(tmp_path / "adapter").keys() == stored(tmp_path / "undisturbed").keys()
 
 
-def test_an_adapter_that_was_kept_with_other_names_is_read_right(base: Path, dataset: Path, tmp_path: Path) -> None:
+def test_an_adapter_that_was_kept_with_other_names_is_read_right(
+    base_path: Path, dataset: Path, tmp_path: Path
+) -> None:
     """As trainings with gradient checkpointing once left them: `merge` and `register` take them for what they are."""
-    trained(base, dataset, tmp_path / "adapter", "on")
-    gguf = GgufFile.open(base)
+    trained(base_path, dataset, tmp_path / "adapter", "on")
+    gguf = GgufFile.open(base_path)
     expected = {update.tensor: update.delta() for update in read_adapter(tmp_path / "adapter", gguf)}
     old_names = {}
     for name, value in stored(tmp_path / "adapter").items():

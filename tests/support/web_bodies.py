@@ -73,7 +73,7 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
 @cache
 def good_records() -> st.SearchStrategy[dict[str, Any]]:
     """Records in all four shapes that can be used."""
-    text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1).filter(str.strip)
+    text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(str.strip)
     judged = {
         "rating": st.integers(1, 5),
         "failure_tags": st.lists(st.sampled_from(TAGS), max_size=3),

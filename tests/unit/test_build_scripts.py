@@ -15,10 +15,15 @@ name="$(basename "$0")"
 echo "$name $* [$CMAKE_BUILD_PARALLEL_LEVEL|$GOMAXPROCS|$GOFLAGS]" >>"$TOLD"
 case "$name $*" in
     nproc*) echo 3 ;;
-    *"--build"*) shift; mkdir -p "$1/bin"; touch "$1/bin/llama-server" "$1/bin/llama-quantize" "$1/bin/llama-imatrix" ;;
-    "go install"*) mkdir -p "$GOBIN"; touch "$GOBIN/ollama"; chmod +x "$GOBIN/ollama" ;;
+    *"--build"*) shift; mkdir -p "$1/bin"; cd "$1/bin"; touch llama-server llama-quantize llama-imatrix \
+        libllama.so libggml.so libggml-base.so libggml-cpu.so libmtmd.so libllama-common.so ;;
+    "go mod download"*) printf '{\n\t"Dir": "%s"\n}\n' "$HOME" ;;
+    "go list"*) printf 'fmt\nos\nexample.org/one\nexample.org/two\n' ;;
+    "go install"*) echo fmt; echo "go: a remark"; echo os
+        mkdir -p "$GOBIN"; touch "$GOBIN/ollama"; chmod +x "$GOBIN/ollama" ;;
     python*"-m venv "*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python" ;;
     python*"-c import sys, platform"*) echo cp311-fake ;;
+    python*"-c import sys, tomllib"*) echo click; echo "mkl; platform_machine == 'x86_64'" ;;
 esac
 """
 
@@ -84,34 +89,106 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="only there Ollama is built")
 @pytest.mark.parametrize("version", ["0.34.2", "0.24.0"])
-def test_what_is_started_to_build_ollama(tmp_path: Path, version: str) -> None:
-    source = re.search(r"^llama-cpp-python==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    assert source
-    (tmp_path / f"cache/src/llama_cpp_python-{source[1]}/vendor/llama.cpp").mkdir(parents=True)
+def test_ollama_build_starts_no_more_compilers_than_cores(tmp_path: Path, version: str) -> None:
+    source_archive(tmp_path)
     done = bash(tmp_path, f"scripts/ensure-ollama {version}")
     assert done.returncode == 0, done.stderr
     started = told(tmp_path)
-    (go,) = (line for line in started if line.startswith("go "))
-    assert go.startswith("go install -p 3 -ldflags ")
+    (go,) = (line for line in started if line.startswith("go install "))
+    assert go.startswith("go install -v -p 3 -ldflags ")
     assert go.endswith("[3|3|-p=3]")
     builds = [line for line in started if "--build" in line]
     assert all("--target llama-server llama-quantize --parallel 3 [3|" in line for line in builds)
     assert len(builds) == (1 if version == "0.34.2" else 0)
 
 
-def test_what_is_started_to_set_up(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT / "scripts", checkout / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("constraints.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, checkout)
-    done = bash(tmp_path, "scripts/setup", folder=checkout, PYTHON=str(programs(tmp_path) / "python3"))
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only there Ollama is built")
+def test_llama_server_lies_beside_its_libraries(tmp_path: Path) -> None:
+    source_archive(tmp_path)
+    done = bash(tmp_path, "scripts/ensure-ollama 0.34.2")
+    assert done.stdout == f"{tmp_path}/cache/ollama-0.34.2/bin/ollama\n"
+    beside = {file.name for file in (tmp_path / "cache/ollama-0.34.2/lib/ollama").iterdir()}
+    assert beside >= {"llama-server", "llama-quantize", "libllama.so", "libllama-common.so", "libggml-cpu.so"}
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only there Ollama is built")
+def test_go_packages_are_counted(tmp_path: Path) -> None:
+    source_archive(tmp_path)
+    done = bash(tmp_path, "scripts/ensure-ollama 0.24.0")
+    assert "Building ollama 0.24.0" in done.stderr
+    log = (tmp_path / "cache/logs/ollama-0.24.0.log").read_text().splitlines()
+    assert log == ["[1/4] fmt", "go: a remark", "[2/4] os"]
+    assert "   25 %\n   50 %\n" in done.stderr
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only there llama.cpp's tree is shared")
+def test_llama_cpp_is_built_in_one_tree(tmp_path: Path) -> None:
+    source_archive(tmp_path)
+    done = bash(
+        tmp_path, "scripts/setup; scripts/ensure-ollama 0.34.2; scripts/ensure-llama-tools", folder=checkout(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    trees = {line.split()[2] for line in told(tmp_path) if line.startswith("cmake --build")}
+    assert trees == {f"{tmp_path}/cache/llama.cpp-{llama_cpp_python_version()}-shared"}
+    assert done.stdout.splitlines()[-1] == f"{trees.pop()}/bin"
+
+
+def test_tools_of_an_earlier_build_are_used(tmp_path: Path) -> None:
+    earlier = tmp_path / f"cache/llama.cpp-{llama_cpp_python_version()}/bin"
+    earlier.mkdir(parents=True)
+    for name in ("llama-quantize", "llama-imatrix"):
+        (earlier / name).touch(mode=0o755)
+    assert bash(tmp_path, "scripts/ensure-llama-tools --built").stdout == f"{earlier}\n"
+
+
+def test_wheel_of_an_earlier_build_is_used(tmp_path: Path) -> None:
+    wheels = tmp_path / "cache/wheels/cp311-fake"
+    wheels.mkdir(parents=True)
+    (wheels / f"llama_cpp_python-{llama_cpp_python_version()}-py3-none-any.whl").touch()
+    done = bash(tmp_path, "scripts/setup", folder=checkout(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in told(tmp_path) if "--build" in line or " pip wheel " in line]
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="elsewhere pip builds the wheel from the source archive")
+def test_set_up_builds_one_wheel_while_it_installs_the_rest(tmp_path: Path) -> None:
+    source = source_archive(tmp_path)
+    done = bash(tmp_path, "scripts/setup", folder=checkout(tmp_path))
     assert done.returncode == 0, done.stderr
     started = [line for line in told(tmp_path) if line.startswith("python")]
     assert all(line.split()[1] == "-I" for line in started if " -m " in line or " -c " in line)
+    (build,) = (line for line in told(tmp_path) if "--build" in line)
+    assert "--target llama ggml mtmd --parallel 3 [3|" in build
     (wheel,) = (line for line in started if " pip wheel " in line)
-    assert "--no-binary llama-cpp-python" in wheel
-    assert wheel.endswith("[3|3|-p=3]")
-    assert any(" pip install " in line for line in started)
+    assert f"--wheel-dir {tmp_path}/cache/wheels/cp311-fake {source} [3|3|-p=3]" in wheel
+    assert {file.name for file in (source / "llama_cpp/lib").iterdir()} == {
+        "libllama.so", "libggml.so", "libggml-base.so", "libggml-cpu.so", "libmtmd.so",
+    }  # fmt: skip
+    installs = [line for line in started if " pip install " in line]
+    assert any("--constraint constraints.txt click mkl; platform_machine == 'x86_64' [" in line for line in installs)
+    assert "--editable .[demo,dev,linux] [" in installs[-1]
+
+
+def checkout(folder: Path) -> Path:
+    """A checkout with what the scripts read."""
+    made = folder / "checkout"
+    shutil.copytree(ROOT / "scripts", made / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, made)
+    return made
+
+
+def llama_cpp_python_version() -> str:
+    found = re.search(r"^llama-cpp-python==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def source_archive(folder: Path) -> Path:
+    """The folder that llama-cpp-python's source archive unpacks to."""
+    made = folder / f"cache/src/llama_cpp_python-{llama_cpp_python_version()}"
+    (made / "vendor/llama.cpp").mkdir(parents=True)
+    return made
 
 
 def programs(folder: Path) -> Path:
@@ -119,7 +196,7 @@ def programs(folder: Path) -> Path:
     made = folder / "programs"
     if not made.exists():
         made.mkdir()
-        for name in ("cmake", "go", "c++", "python3", "nproc"):
+        for name in ("cmake", "ninja", "go", "c++", "python3", "nproc"):
             (made / name).write_text(FAKE)
             (made / name).chmod(0o755)
     return made

@@ -10,7 +10,6 @@ import pytest
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof import proof as base_proof
 from adapterd.base_proof.proof import Proof, keep, prove, proven_base
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.config import ModelSettings, Settings
@@ -86,7 +85,7 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runtime(gguf: Path) -> ServingRuntime:
+def serving_runtime(gguf: Path) -> ServingRuntime:
     """With a base that the user pulled, kept by our tag."""
     made = ServingRuntime(gguf)
     made.create(TAG, gguf, "sha256:aa", WHOLE)
@@ -94,7 +93,7 @@ def runtime(gguf: Path) -> ServingRuntime:
 
 
 @pytest.fixture
-def base(gguf: Path) -> BaseModel:
+def base_model(gguf: Path) -> BaseModel:
     return BaseModel(TAG, gguf, "sha256:aa", WHOLE)
 
 
@@ -107,87 +106,109 @@ def refused(home: Home, runtime: ServingRuntime, base: BaseModel, sentence: str)
 
 
 def test_a_base_that_can_be_made_again_is_proven_and_the_trial_is_gone(
-    home: Home, runtime: ServingRuntime, base: BaseModel
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
-    proof = prove(home, runtime, MODEL, base)
-    assert (proof.runtime, proof.digest, proof.left_out) == ("fake 1.0", runtime.tags()[TAG], ())
-    assert runtime.tags().keys() == {TAG}
-    assert proof.completed(base) == replace(base, prompting=proof.prompting)
+    proof = prove(home, serving_runtime, MODEL, base_model)
+    assert (proof.runtime, proof.digest, proof.left_out) == ("fake 1.0", serving_runtime.tags()[TAG], ())
+    assert serving_runtime.tags().keys() == {TAG}
+    assert proof.completed(base_model) == replace(base_model, prompting=proof.prompting)
 
 
-def test_a_retired_parameter_is_left_out_and_told(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.retired = ("typical_p",)
-    proof = prove(home, runtime, MODEL, base)
+def test_a_retired_parameter_is_left_out_and_told(
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
+) -> None:
+    serving_runtime.habits.retired = ("typical_p",)
+    proof = prove(home, serving_runtime, MODEL, base_model)
     assert proof.left_out == ("typical_p",)
-    assert proof.completed(base).modelfile == WHOLE.without_parameter("typical_p")
-    [note] = proof.notes(base)
+    assert proof.completed(base_model).modelfile == WHOLE.without_parameter("typical_p")
+    [note] = proof.notes(base_model)
     assert "typical_p = 0.7" in note
 
 
-def test_stops_are_never_left_out(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.retired = ("stop",)
-    refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*stop is no longer supported")
+def test_stops_are_never_left_out(home: Home, serving_runtime: ServingRuntime, base_model: BaseModel) -> None:
+    serving_runtime.habits.retired = ("stop",)
+    refused(home, serving_runtime, base_model, "qwen:7b cannot be a base, for no version .*stop is no longer supported")
 
 
-def test_what_the_runtime_refuses_is_refused_at_once(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.refuses = 'template error: function "bos_token" not defined'
-    fault = refused(home, runtime, base, "qwen:7b cannot be a base, for no version .*bos_token")
+def test_what_the_runtime_refuses_is_refused_at_once(
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
+) -> None:
+    serving_runtime.habits.refuses = 'template error: function "bos_token" not defined'
+    fault = refused(home, serving_runtime, base_model, "qwen:7b cannot be a base, for no version .*bos_token")
     assert isinstance(fault, RuntimeRefusedError)
     assert CANDIDATE not in str(fault)
 
 
-def test_what_the_runtime_changes_is_refused(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.changes = replace(WHOLE, template="another")
-    fault = refused(home, runtime, base, "a version made of qwen:7b would not be served as qwen:7b is: its TEMPLATE")
+def test_what_the_runtime_changes_is_refused(
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
+) -> None:
+    serving_runtime.habits.changes = replace(WHOLE, template="another")
+    fault = refused(
+        home, serving_runtime, base_model, "a version made of qwen:7b would not be served as qwen:7b is: its TEMPLATE"
+    )
     assert isinstance(fault, UnsupportedModelError)
     assert "the prompt of a plain question is another one" in str(fault)
 
 
 def test_a_conversation_that_the_template_refuses_from_both_is_no_difference(
-    home: Home, runtime: ServingRuntime, base: BaseModel
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
-    runtime.habits.refuses_system = True
-    prove(home, runtime, MODEL, base)
+    serving_runtime.habits.refuses_system = True
+    prove(home, serving_runtime, MODEL, base_model)
 
 
-def test_a_base_that_cannot_be_loaded_is_told_so(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.loads = False
-    refused(home, runtime, base, "qwen:7b cannot be a base, for it cannot be loaded: the fake failed at qwen:7b")
+def test_a_base_that_cannot_be_loaded_is_told_so(
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
+) -> None:
+    serving_runtime.habits.loads = False
+    refused(
+        home,
+        serving_runtime,
+        base_model,
+        "qwen:7b cannot be a base, for it cannot be loaded: the fake failed at qwen:7b",
+    )
 
 
-def test_a_long_system_prompt_gets_the_context_that_it_needs(home: Home, runtime: ServingRuntime, gguf: Path) -> None:
+def test_a_long_system_prompt_gets_the_context_that_it_needs(
+    home: Home, serving_runtime: ServingRuntime, gguf: Path
+) -> None:
     long = replace(WHOLE, template="word " * 1500)
-    runtime.made[TAG] = ("sha256:aa", long)
-    prove(home, runtime, MODEL, BaseModel(TAG, gguf, "sha256:aa", long))
-    assert min(runtime.habits.contexts) > 2 * 1500
+    serving_runtime.made[TAG] = ("sha256:aa", long)
+    prove(home, serving_runtime, MODEL, BaseModel(TAG, gguf, "sha256:aa", long))
+    assert min(serving_runtime.habits.contexts) > 2 * 1500
 
 
 def test_other_tokens_than_training_would_make_are_refused(
-    home: Home, runtime: ServingRuntime, base: BaseModel
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
-    runtime.habits.tokens_more = 1
-    refused(home, runtime, base, r"qwen:7b is served with (\d+) tokens for a plain question, of which training .*\d+")
+    serving_runtime.habits.tokens_more = 1
+    refused(
+        home,
+        serving_runtime,
+        base_model,
+        r"qwen:7b is served with (\d+) tokens for a plain question, of which training .*\d+",
+    )
 
 
-def test_another_answer_is_refused(home: Home, runtime: ServingRuntime, base: BaseModel) -> None:
-    runtime.habits.answers = {CANDIDATE: ["no"]}
-    refused(home, runtime, base, "it answers 'no', where the base answers 'yes'")
+def test_another_answer_is_refused(home: Home, serving_runtime: ServingRuntime, base_model: BaseModel) -> None:
+    serving_runtime.habits.answers = {CANDIDATE: ["no"]}
+    refused(home, serving_runtime, base_model, "it answers 'no', where the base answers 'yes'")
 
 
 def test_a_base_that_does_not_say_the_same_twice_may_differ(
-    home: Home, runtime: ServingRuntime, base: BaseModel
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
-    runtime.habits.answers = {TAG: ["yes", "no"], CANDIDATE: ["no"]}
-    prove(home, runtime, MODEL, base)
+    serving_runtime.habits.answers = {TAG: ["yes", "no"], CANDIDATE: ["no"]}
+    prove(home, serving_runtime, MODEL, base_model)
 
 
 def test_the_identity_of_prompting_does_not_depend_on_the_day(
-    home: Home, runtime: ServingRuntime, base: BaseModel
+    home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
     def prompting(template: str) -> str:
         modelfile = replace(WHOLE, template=template)
-        runtime.made[TAG] = ("sha256:aa", modelfile)
-        return prove(home, runtime, MODEL, replace(base, modelfile=modelfile)).prompting
+        serving_runtime.made[TAG] = ("sha256:aa", modelfile)
+        return prove(home, serving_runtime, MODEL, replace(base_model, modelfile=modelfile)).prompting
 
     assert prompting("Today is 29 Nov 2026.") == prompting("Today is 1 December 2027.")
     assert prompting("Today is 29 Nov 2026.") != prompting("Be brief. Today is 29 Nov 2026.")
@@ -207,9 +228,9 @@ class Asked:
 
 
 @pytest.fixture
-def asked(runtime: ServingRuntime, base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    made = Asked(runtime, base)
-    monkeypatch.setattr(base_proof.child, "call", made)
+def asked(serving_runtime: ServingRuntime, base_model: BaseModel, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    made = Asked(serving_runtime, base_model)
+    monkeypatch.setattr("adapterd.base_proof.proof.child.call", made)
     return made
 
 

@@ -127,7 +127,7 @@ def rendered(show: Callable[[], object]) -> str:
         show()
     for stream in streams:
         stream.flush()
-    return "".join(stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+    return "".join(stream.buffer.getvalue().decode() for stream in streams)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -173,4 +173,4 @@ def test_json_is_json_in_every_encoding(encoding: str) -> None:
     with redirect_stdout(stream):
         output.emit_json(value)
     stream.flush()
-    assert json.loads(stream.buffer.getvalue().decode(encoding)) == value  # type: ignore[attr-defined]
+    assert json.loads(stream.buffer.getvalue().decode(encoding)) == value

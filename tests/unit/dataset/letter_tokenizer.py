@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Role
 
 END, TEXT_END = 1, 2
@@ -10,10 +11,15 @@ _FIRST_LETTER = 10
 _CONTROL = {"<end>": END, "<text-end>": TEXT_END}
 
 
-class LetterTokenizer:
-    """The few methods of `base.tokenizer.Tokenizer` that the dataset calls."""
+class LetterTokenizer(Tokenizer):
+    """The few methods of `Tokenizer` that the dataset calls."""
 
-    end_of_turn_id = TEXT_END
+    def __init__(self) -> None:
+        """There is no file."""
+
+    @property
+    def end_of_turn_id(self) -> int:
+        return TEXT_END
 
     def encode_prompt(self, text: str) -> list[int]:
         """Control tokens are recognised."""

@@ -1,6 +1,6 @@
 """Examples become the ids that are served: prompt, completion, and the token that ends a turn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -73,7 +73,9 @@ def test_the_end_that_comes_first_behind_the_answer_counts() -> None:
     ],
     ids=["no control tokens", "only the last turn", "nothing behind the answer", "nothing at all"],
 )
-def test_without_an_end_in_the_template_the_metadata_name_it(template: object) -> None:
+def test_without_an_end_in_the_template_the_metadata_name_it(
+    template: Callable[[Sequence[Message]], str],
+) -> None:
     assert end_of_turn(template, TOKENIZER) == TEXT_END
 
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import assume, given, settings
@@ -116,7 +117,9 @@ def test_every_example_is_accounted_for(examples: list[Example], chosen: Dataset
 
 
 @given(ENOUGH, SETTINGS, st.randoms(use_true_random=False))
-def test_the_order_of_the_input_does_not_matter(examples: list[Example], chosen: DatasetSettings, random) -> None:
+def test_the_order_of_the_input_does_not_matter(
+    examples: list[Example], chosen: DatasetSettings, random: Random
+) -> None:
     shuffled = list(examples)
     random.shuffle(shuffled)
     assert divide(shuffled, chosen) == divide(examples, chosen)

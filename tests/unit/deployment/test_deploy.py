@@ -47,14 +47,14 @@ def home(prepared: Path, tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def runtime() -> FakeRuntime:
+def fake_runtime() -> FakeRuntime:
     return with_live(a_runtime())
 
 
 @pytest.fixture
-def deployer(home: Home, runtime: FakeRuntime) -> Iterator[Deployer]:
+def deployer(home: Home, fake_runtime: FakeRuntime) -> Iterator[Deployer]:
     with Store(home.database) as store:
-        yield Deployer(store, home, runtime)
+        yield Deployer(store, home, fake_runtime)
 
 
 def a_runtime() -> FakeRuntime:
@@ -117,20 +117,20 @@ def test_previous_is_what_was_live_last(deployer: Deployer) -> None:
     assert live(deployer) == ("1.1.0", "1.0.0")
 
 
-def test_a_version_is_loaded_before_it_is_live(deployer: Deployer, runtime: FakeRuntime) -> None:
-    runtime.calls.clear()
+def test_a_version_is_loaded_before_it_is_live(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.calls.clear()
     deployer.promote(MODEL, "1.0.0", "")
-    loaded = runtime.calls.index(("load", TAGS.version("1.0.0")))
-    assert loaded < runtime.calls.index(("copy", TAGS.version("1.0.0"), TAGS.live))
+    loaded = fake_runtime.calls.index(("load", TAGS.version("1.0.0")))
+    assert loaded < fake_runtime.calls.index(("copy", TAGS.version("1.0.0"), TAGS.live))
 
 
-def test_a_rollback_serves_first_and_loads_nothing_itself(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_rollback_serves_first_and_loads_nothing_itself(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "")
-    runtime.calls.clear()
+    fake_runtime.calls.clear()
     deployer.rollback(MODEL)
-    assert [call[0] for call in runtime.calls].count("load") == 0
+    assert [call[0] for call in fake_runtime.calls].count("load") == 0
     deployer.warm(MODEL)
-    assert runtime.calls[-1] == ("load", TAGS.live)
+    assert fake_runtime.calls[-1] == ("load", TAGS.live)
 
 
 def test_a_rollback_brings_the_previous_back_and_marks_what_it_took_away(deployer: Deployer) -> None:
@@ -223,9 +223,9 @@ def test_a_senseless_promotion_or_rollback_is_refused_and_changes_nothing(
 
 
 def test_a_runtime_that_copies_wrongly_is_noticed_and_nothing_is_recorded(
-    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "copy", lambda *_: None)
+    monkeypatch.setattr(fake_runtime, "copy", lambda *_: None)
     with pytest.raises(RuntimeRefusedError, match="not the same"):
         deployer.promote(MODEL, "1.0.0", "")
     recorded = deployer.store.versions.deployment(MODEL)
@@ -254,63 +254,63 @@ def test_tags_that_somebody_else_is_changing_are_left_alone(
 # What somebody removed from the runtime by hand.
 
 
-def test_a_version_whose_tag_is_gone_is_not_promoted(deployer: Deployer, runtime: FakeRuntime) -> None:
-    runtime.delete(TAGS.version("1.0.0"))
+def test_a_version_whose_tag_is_gone_is_not_promoted(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.delete(TAGS.version("1.0.0"))
     with pytest.raises(NotFoundError, match=r"newsbrief:1\.0\.0 is gone"):
         deployer.promote(MODEL, "1.0.0", "")
     assert live(deployer) == (BASE, None)
 
 
-def test_a_rollback_restores_the_tag_of_the_previous_version(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_rollback_restores_the_tag_of_the_previous_version(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "")
     deployer.promote(MODEL, "1.1.0", "")
-    runtime.delete(TAGS.version("1.0.0"))
+    fake_runtime.delete(TAGS.version("1.0.0"))
     deployer.rollback(MODEL)
     assert live(deployer) == ("1.0.0", BASE)
 
 
-def test_a_promotion_restores_the_tag_of_the_live_version(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_promotion_restores_the_tag_of_the_live_version(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "")
-    runtime.delete(TAGS.version("1.0.0"))
+    fake_runtime.delete(TAGS.version("1.0.0"))
     deployer.promote(MODEL, "1.1.0", "")
     assert live(deployer) == ("1.1.0", "1.0.0")
 
 
 def test_a_live_version_that_is_gone_altogether_does_not_stand_in_the_way(
-    deployer: Deployer, runtime: FakeRuntime
+    deployer: Deployer, fake_runtime: FakeRuntime
 ) -> None:
     deployer.promote(MODEL, "1.0.0", "")
-    runtime.delete(TAGS.version("1.0.0"))
-    runtime.delete(TAGS.live)
+    fake_runtime.delete(TAGS.version("1.0.0"))
+    fake_runtime.delete(TAGS.live)
     deployer.promote(MODEL, "1.1.0", "")
     assert live(deployer) == ("1.1.0", BASE)
     assert deployer.rollback(MODEL).live == BASE
 
 
-def test_a_way_back_that_is_gone_gives_its_place_to_the_next(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_way_back_that_is_gone_gives_its_place_to_the_next(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     for version in VERSIONS:
         deployer.promote(MODEL, version, "")
-    runtime.delete(TAGS.version("1.0.0"))
+    fake_runtime.delete(TAGS.version("1.0.0"))
     assert deployer.rollback(MODEL).live == "1.1.0"
     assert live(deployer) == ("1.1.0", BASE)
 
 
-def test_a_version_is_never_its_own_way_back(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_version_is_never_its_own_way_back(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "")
     deployer.promote(MODEL, "1.1.0", "")
-    runtime.delete(TAGS.version("1.1.0"))
-    runtime.delete(TAGS.live)
+    fake_runtime.delete(TAGS.version("1.1.0"))
+    fake_runtime.delete(TAGS.live)
     deployer.promote(MODEL, "1.0.0", "")
     assert live(deployer) == ("1.0.0", BASE)
 
 
 def test_a_rollback_to_what_is_gone_is_refused_before_anything_is_changed(
-    deployer: Deployer, runtime: FakeRuntime
+    deployer: Deployer, fake_runtime: FakeRuntime
 ) -> None:
     deployer.promote(MODEL, "1.0.0", "")
     deployer.promote(MODEL, "1.1.0", "")
-    runtime.delete(TAGS.version("1.0.0"))
-    runtime.delete(TAGS.previous)
+    fake_runtime.delete(TAGS.version("1.0.0"))
+    fake_runtime.delete(TAGS.previous)
     with pytest.raises(NotFoundError, match=r"newsbrief:1\.0\.0 is gone"):
         deployer.rollback(MODEL)
     assert deployer.store.versions.begun_intents(MODEL) == []
@@ -320,14 +320,14 @@ def test_a_rollback_to_what_is_gone_is_refused_before_anything_is_changed(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_begun_promotion_whose_version_is_gone_is_given_up(
-    deployer: Deployer, runtime: FakeRuntime, after: bool
+    deployer: Deployer, fake_runtime: FakeRuntime, after: bool
 ) -> None:
     deployer.promote(MODEL, "1.0.0", "")
-    runtime.plan_crash(("copy", TAGS.version("1.0.0"), TAGS.previous), after=after)
+    fake_runtime.plan_crash(("copy", TAGS.version("1.0.0"), TAGS.previous), after=after)
     with pytest.raises(Crash):
         deployer.promote(MODEL, "1.1.0", "")
-    runtime.plan_crash(None)
-    runtime.delete(TAGS.version("1.1.0"))
+    fake_runtime.plan_crash(None)
+    fake_runtime.delete(TAGS.version("1.1.0"))
     deployer.reconcile(MODEL)
     assert live(deployer) == ("1.0.0", BASE)
     assert "given up" in deployer.store.events.latest(model=MODEL)[0].text
@@ -336,12 +336,12 @@ def test_a_begun_promotion_whose_version_is_gone_is_given_up(
 
 @pytest.mark.parametrize("act", ["changed", "removed", "torn"])
 def test_going_back_to_the_live_version_puts_a_changed_live_tag_back(
-    deployer: Deployer, runtime: FakeRuntime, act: str
+    deployer: Deployer, fake_runtime: FakeRuntime, act: str
 ) -> None:
     deployer.promote(MODEL, "1.0.0", "")
     if act == "changed":
-        runtime.copy(TAGS.version("1.2.0"), TAGS.live)
-    (runtime.delete if act == "removed" else runtime.tear if act == "torn" else lambda _: None)(TAGS.live)
+        fake_runtime.copy(TAGS.version("1.2.0"), TAGS.live)
+    (fake_runtime.delete if act == "removed" else fake_runtime.tear if act == "torn" else lambda _: None)(TAGS.live)
     swap = deployer.rollback(MODEL, to="1.0.0")
     assert (swap.live, swap.replaced) == ("1.0.0", "what was there instead")
     assert live(deployer) == ("1.0.0", BASE)
@@ -349,14 +349,14 @@ def test_going_back_to_the_live_version_puts_a_changed_live_tag_back(
     assert deployer.store.events.latest(model=MODEL)[0].kind == "version.restored"
 
 
-def test_a_damaged_tag_is_never_copied(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_damaged_tag_is_never_copied(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     """A copy of it would be just as damaged."""
     deployer.promote(MODEL, "1.0.0", "")
     deployer.promote(MODEL, "1.1.0", "")
-    runtime.tear(TAGS.version("1.0.0"), TAGS.version("1.1.0"))
+    fake_runtime.tear(TAGS.version("1.0.0"), TAGS.version("1.1.0"))
     deployer.rollback(MODEL)
     assert live(deployer) == ("1.0.0", BASE)
-    runtime.tear(TAGS.version("1.2.0"))
+    fake_runtime.tear(TAGS.version("1.2.0"))
     with pytest.raises(NotFoundError, match=r"newsbrief:1\.2\.0 is gone"):
         deployer.promote(MODEL, "1.2.0", "")
     assert live(deployer) == ("1.0.0", BASE)
@@ -508,14 +508,14 @@ def change_in_a_process(root: Path, versions: tuple[str, ...]) -> None:
     change_back_and_forth(Home(root), WeightlessRuntime(root / "embedded"), versions)
 
 
-def test_threads_never_change_tags_at_the_same_time(home: Home, runtime: FakeRuntime) -> None:
+def test_threads_never_change_tags_at_the_same_time(home: Home, fake_runtime: FakeRuntime) -> None:
     orders = (VERSIONS, VERSIONS[::-1], VERSIONS[1:])
     with ThreadPoolExecutor(len(orders)) as pool:
-        for done in [pool.submit(change_back_and_forth, home, runtime, order) for order in orders]:
+        for done in [pool.submit(change_back_and_forth, home, fake_runtime, order) for order in orders]:
             done.result()
-    assert runtime.overlaps == 0
+    assert fake_runtime.overlaps == 0
     with Store(home.database) as store:
-        live(Deployer(store, home, runtime))
+        live(Deployer(store, home, fake_runtime))
         assert len(store.versions.deployments(MODEL)) > len(VERSIONS)
 
 

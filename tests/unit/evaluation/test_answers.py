@@ -23,26 +23,26 @@ class CountingModel:
 
 
 @pytest.fixture
-def model() -> CountingModel:
+def counting_model() -> CountingModel:
     return CountingModel()
 
 
-def test_a_question_is_asked_once(tmp_path: Path, model: CountingModel) -> None:
-    ask = cached(model, tmp_path, "digest options")
+def test_a_question_is_asked_once(tmp_path: Path, counting_model: CountingModel) -> None:
+    ask = cached(counting_model, tmp_path, "digest options")
     assert ask(QUESTION) == ask(QUESTION) == Answer("Nr. 1 – „Warum?“", "stop", 3, 2, 0.5, 0.1)
-    assert model.asked == 1
+    assert counting_model.asked == 1
 
 
-def test_an_answer_outlives_the_process(tmp_path: Path, model: CountingModel) -> None:
-    first = cached(model, tmp_path, "digest options")(QUESTION)
-    assert cached(model, tmp_path, "digest options")(QUESTION) == first
-    assert model.asked == 1
+def test_an_answer_outlives_the_process(tmp_path: Path, counting_model: CountingModel) -> None:
+    first = cached(counting_model, tmp_path, "digest options")(QUESTION)
+    assert cached(counting_model, tmp_path, "digest options")(QUESTION) == first
+    assert counting_model.asked == 1
 
 
-def test_another_model_or_other_options_are_asked_for_themselves(tmp_path: Path, model: CountingModel) -> None:
+def test_another_model_or_other_options_are_asked_for_themselves(tmp_path: Path, counting_model: CountingModel) -> None:
     for asked_of in ("digest options", "digest other options", "other digest options"):
-        cached(model, tmp_path, asked_of)(QUESTION)
-    assert model.asked == 3
+        cached(counting_model, tmp_path, asked_of)(QUESTION)
+    assert counting_model.asked == 3
 
 
 @pytest.mark.parametrize(
@@ -54,24 +54,24 @@ def test_another_model_or_other_options_are_asked_for_themselves(tmp_path: Path,
         (*QUESTION, *QUESTION),
     ],
 )
-def test_another_question_is_asked(tmp_path: Path, model: CountingModel, other: Sequence[Message]) -> None:
-    ask = cached(model, tmp_path, "digest options")
+def test_another_question_is_asked(tmp_path: Path, counting_model: CountingModel, other: Sequence[Message]) -> None:
+    ask = cached(counting_model, tmp_path, "digest options")
     ask(QUESTION)
     ask(other)
-    assert model.asked == 2
+    assert counting_model.asked == 2
 
 
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"\xff\xfe", b"null", b"[1]", b"{}", b'{"text": "only"}', b'{"text": "x", "unknown": 1}']
 )
-def test_a_damaged_file_is_asked_for_again(tmp_path: Path, model: CountingModel, damage: bytes) -> None:
-    ask = cached(model, tmp_path, "digest options")
+def test_a_damaged_file_is_asked_for_again(tmp_path: Path, counting_model: CountingModel, damage: bytes) -> None:
+    ask = cached(counting_model, tmp_path, "digest options")
     ask(QUESTION)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage)
     assert ask(QUESTION).text.startswith("Nr. 2")
     assert ask(QUESTION).text.startswith("Nr. 2")
-    assert model.asked == 2
+    assert counting_model.asked == 2
 
 
 def test_a_model_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def measured(metric: Metric, ours: Sequence[float], **others: Sequence[float]) -
     """A metric of the candidate, compared with the others case by case."""
 
     def with_ones(scores: Sequence[float]) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-        return np.c_[np.array(scores, dtype=float), np.ones(len(scores))]
+        pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.c_[
+            np.array(scores, dtype=float), np.ones(len(scores))
+        ]
+        return pairs
 
     def against(theirs: Sequence[float]) -> Paired:
         where = np.arange(len(ours))

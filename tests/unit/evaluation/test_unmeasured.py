@@ -40,7 +40,7 @@ def recurse() -> float:
 
 FAULTS: dict[str, Callable[[], float]] = {
     "an error": overflow,
-    "a bug": lambda: {}["x"],
+    "a bug": lambda: dict[str, float]()["x"],
     "recursion": recurse,
     "infinity": lambda: math.inf,
     "no number": lambda: math.nan,

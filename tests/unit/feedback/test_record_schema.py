@@ -25,8 +25,8 @@ def validator(name: str) -> Draft202012Validator:
 RECORD = validator("Record")
 POST = validator("Post")
 TEXTS = st.sampled_from(["", " ", "\n", "a", "b\0", "\x85", "\x1f", "word", "a\nb\n"])
-ANSWERS = TEXTS | st.sampled_from([None, {}, [], {"a": ["\0"]}, 3, True])
-LABELS = TEXTS | st.sampled_from([None, 7, 2**64 - 1, 2**64, -(2**64), 1.5, [], False])
+ANSWERS: st.SearchStrategy[Any] = TEXTS | st.sampled_from([None, {}, [], {"a": ["\0"]}, 3, True])
+LABELS: st.SearchStrategy[Any] = TEXTS | st.sampled_from([None, 7, 2**64 - 1, 2**64, -(2**64), 1.5, [], False])
 
 
 def is_parsed(value: Any) -> bool:

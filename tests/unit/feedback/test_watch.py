@@ -16,6 +16,7 @@ from adapterd.feedback import watch
 from adapterd.feedback.watch import FolderWatch
 from adapterd.system import mounts
 
+NOWHERE: tuple[Path, ...] = ()
 WAIT_S = 20.0
 
 
@@ -183,7 +184,7 @@ def test_a_file_in_the_place_of_the_folder_is_blind_until_there_is_a_folder(inbo
     inbox.mkdir()
     watching.watch.refresh()
     assert watching.hinted()
-    assert watching.watch.blind == ()
+    assert watching.watch.blind == NOWHERE
     watching.end()
 
 
@@ -214,7 +215,7 @@ def test_folders_are_blind_where_the_system_has_no_more_observers_and_watched_as
     assert watching.watch.blind == (inbox,)
     watching.watch.refresh()
     assert watching.hinted()
-    assert watching.watch.blind == ()
+    assert watching.watch.blind == NOWHERE
     watching.end()
 
 
@@ -230,7 +231,7 @@ def test_a_folder_is_blind_where_the_system_has_no_more_watches(
         assert both.watch.blind == (tmp_path / "later",)
     both.watch.refresh()
     assert both.hinted()
-    assert both.watch.blind == ()
+    assert both.watch.blind == NOWHERE
     both.end()
 
 

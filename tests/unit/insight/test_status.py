@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def store(home: Home) -> Iterator[Store]:
 
 
 @pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
+def fake_runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
     """A runtime that answers and has `m:latest`."""
     made = FakeRuntime()
     made.add("m:latest")
@@ -43,7 +44,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
 
 
 @pytest.fixture
-def look(home: Home, runtime: FakeRuntime) -> Callable[[], ModelStatus]:
+def look(home: Home, fake_runtime: FakeRuntime) -> Callable[[], ModelStatus]:
     """What is seen of the only model."""
     return lambda: status(home, SETTINGS).models[0]
 
@@ -83,7 +84,7 @@ def test_looking_creates_no_home(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("fake_runtime")
 def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
     assert status(home, SETTINGS) == Status(
         home=str(home.root),
@@ -101,9 +102,9 @@ def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
 
 
 def test_a_live_version_is_shown_with_what_was_before(
-    store: Store, runtime: FakeRuntime, look: Callable[[], ModelStatus]
+    store: Store, fake_runtime: FakeRuntime, look: Callable[[], ModelStatus]
 ) -> None:
-    digest = runtime.tags()["m:latest"]
+    digest = fake_runtime.tags()["m:latest"]
     store.versions.deploy("m", "promote", live="1.0.0", live_digest=digest, previous="base", previous_digest="b")
     seen = look()
     assert (seen.live, seen.previous, seen.live_since) == ("1.0.0", "base", NOW)
@@ -112,9 +113,9 @@ def test_a_live_version_is_shown_with_what_was_before(
 
 @pytest.mark.parametrize("tag", ["m:latest", "another:latest"])
 def test_a_tag_that_somebody_moved_or_removed_is_noticed(
-    store: Store, runtime: FakeRuntime, look: Callable[[], ModelStatus], tag: str
+    store: Store, fake_runtime: FakeRuntime, look: Callable[[], ModelStatus], tag: str
 ) -> None:
-    runtime.made = {tag: ("somebody else's", runtime.made["m:latest"][1])}
+    fake_runtime.made = {tag: ("somebody else's", fake_runtime.made["m:latest"][1])}
     store.versions.deploy("m", "promote", live="1.0.0", live_digest="ours")
     assert look().served_as_recorded is False
 
@@ -191,19 +192,19 @@ def test_a_run_that_is_over_shows_no_progress(store: Store, look: Callable[[], M
 
 def test_only_the_newest_run_is_shown(home: Home, look: Callable[[], ModelStatus]) -> None:
     for run_id, day in (("old", 1), ("new", 2)):
-        with Store(home.database, clock=lambda day=day: NOW.replace(day=day)) as store:
+        with Store(home.database, clock=partial(NOW.replace, day=day)) as store:
             start_run(store, run_id)
     assert seen_run(look).id == "new"
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("fake_runtime")
 def test_the_daemon_is_running_while_its_lock_is_held(home: Home) -> None:
     with exclusive(home.daemon_lock, timeout_s=0, busy=""):
         assert status(home, SETTINGS).daemon_running
     assert not status(home, SETTINGS).daemon_running
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("fake_runtime")
 def test_models_are_shown_by_name_or_only_the_one_asked_for(home: Home) -> None:
     three = Settings(models={"b": MODEL, "a": MODEL, "c": MODEL})
     assert [model.name for model in status(home, three).models] == ["a", "b", "c"]
@@ -220,7 +221,7 @@ def test_a_runtime_that_is_away_is_part_of_the_picture(home: Home, store: Store)
     assert (seen.models[0].live, seen.models[0].served_as_recorded) == ("1.0.0", None)
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("fake_runtime")
 def test_the_picture_can_be_written_as_json(home: Home, store: Store) -> None:
     start_run(store)
     store.schedule_state.update("m", scheduled_at=NOW)
@@ -246,7 +247,7 @@ def test_an_interval_is_described_as_one() -> None:
     assert describe(ScheduleSettings(every_hours=6)) == "every 6 h"
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("fake_runtime")
 def test_faults_are_what_somebody_should_look_at(home: Home, store: Store) -> None:
     store.versions.deploy("m", "promote", live="1.0.0", live_digest="ours")
     start_run(store)
@@ -258,9 +259,9 @@ def test_faults_are_what_somebody_should_look_at(home: Home, store: Store) -> No
     ]
 
 
-@pytest.mark.usefixtures("runtime")
-def test_waiting_is_no_fault(home: Home, store: Store, runtime: FakeRuntime) -> None:
-    store.versions.deploy("m", "promote", live="1.0.0", live_digest=runtime.tags()["m:latest"])
+@pytest.mark.usefixtures("fake_runtime")
+def test_waiting_is_no_fault(home: Home, store: Store, fake_runtime: FakeRuntime) -> None:
+    store.versions.deploy("m", "promote", live="1.0.0", live_digest=fake_runtime.tags()["m:latest"])
     start_run(store)
     store.runs.set_state("r1", RunState.FAILED, error="Ollama does not answer")
     store.runs.retry_later("r1", NOW)

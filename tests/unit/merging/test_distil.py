@@ -84,7 +84,8 @@ def distance(merge: Merge, file: Path) -> float:
 def test_the_candidate_comes_nearer_to_base_and_adapter(merge: Merge) -> None:
     before = distance(merge, merge.draft.path)
     outcome = merge.distil()
-    assert outcome.curve[0] == (0, pytest.approx(before, rel=1e-3))
+    assert outcome.curve[0][0] == 0
+    assert outcome.curve[0][1] == pytest.approx(before, rel=1e-3)
     assert outcome.kept_step > 0
     assert dict(outcome.curve)[outcome.kept_step] < 0.98 * before
 

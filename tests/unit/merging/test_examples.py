@@ -103,7 +103,7 @@ def test_examples_lie_side_by_side_without_their_last_id() -> None:
     (batch,) = batches([LONG, SHORT], tokens=100)
     assert batch.ids.tolist() == [[5, 6, 0, 0], [1, 2, 3, 4]]
     assert batch.completion.tolist() == [0, 1, 4 + 2, 4 + 3]
-    weights = [[1, 1, 0, 0], [PROMPT_WEIGHT, PROMPT_WEIGHT, 1, 1]]
+    weights: list[list[float]] = [[1, 1, 0, 0], [PROMPT_WEIGHT, PROMPT_WEIGHT, 1, 1]]
     np.testing.assert_allclose(np.array(batch.weights), weights)
 
 

@@ -1,6 +1,6 @@
 """What the touched modules meet, and what base + adapter says, against the whole model with mlx-lm's own LoRA."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import mlx.core as mx
@@ -17,6 +17,7 @@ from adapterd.merging.updates import read_adapter
 from tests.support.tiny_adapter import few_words, write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tolerances import assert_close, rounding, through_blocks
+from tests.support.typed import total
 
 BATCHES = [*batches([*few_words(3), *few_words(2, length=9, prompt_tokens=3)], tokens=40)]
 
@@ -69,7 +70,7 @@ def test_modules_with_the_very_same_input_share_their_moments() -> None:
             moments.note(module, inputs)
     assert moments.groups() == {"q": ["q", "k", "v"], "o": ["o"]}
     np.testing.assert_array_equal(moments.of("k"), moments.of("q"))
-    wanted, size = (sum(second_moments(of(states(seed))) for seed in range(2)) for of in (mx.array, mx.abs))
+    wanted, size = (total(second_moments(of(states(seed))) for seed in range(2)) for of in (mx.array, mx.abs))
     assert_close(moments.of("v"), wanted, 2 * POSITIONS, size)
 
 
@@ -77,7 +78,7 @@ def test_blocks_have_numbers() -> None:
     assert block_of("model.layers.22.self_attn.q_proj") == 22
 
 
-class Watched(nn.Module):
+class Watched(nn.Module):  # type: ignore[misc]
     """A module that remembers what went in."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -87,7 +88,8 @@ class Watched(nn.Module):
 
     def __call__(self, inputs: mx.array) -> mx.array:
         self._met.append(inputs)
-        return self.inner(inputs)
+        outputs: mx.array = self.inner(inputs)
+        return outputs
 
 
 @pytest.fixture(params=["llama", "qwen3", "gemma3", "phi3"])
@@ -134,7 +136,7 @@ def test_what_enters_the_lowest_touched_block_is_the_bases(base: GgufFile, adapt
         assert_same_states(entering, hidden_states(model, batch.ids))
 
 
-class Through(nn.Module):
+class Through(nn.Module):  # type: ignore[misc]
     """A block that does nothing."""
 
     use_sliding = False
@@ -155,7 +157,7 @@ def test_moments_are_those_of_the_adapted_models_inputs(base: GgufFile, adapter:
     for moments in of_blocks:
         for module in (name for group in moments.groups().values() for name in group):
             met = zip(watched[module]._met, BATCHES, strict=True)
-            wanted = sum(second_moments(inputs, batch.weights) for inputs, batch in met)
+            wanted = total(second_moments(inputs, batch.weights) for inputs, batch in met)
             # What goes in has errors of its own, which count twice in a square.
             bound = 2 * rounding(through_blocks(4)) + rounding(sum(batch.ids.size for batch in BATCHES))
             assert np.abs(moments.of(module) - wanted).max() <= bound * wanted.max()
@@ -172,6 +174,7 @@ def test_it_is_the_base_again_if_it_is_broken_off(base: GgufFile, adapter: Path)
     source = BlockwiseModel(base, dtype=mx.float32)
     before = [id(module) for _, module in sorted(source.model.named_modules())]
     passing = Calibration(source, base, read_adapter(adapter, base), BATCHES).moments()
+    assert isinstance(passing, Generator)
     next(passing)
     passing.close()
     assert [id(module) for _, module in sorted(source.model.named_modules())] == before

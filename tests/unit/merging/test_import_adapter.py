@@ -335,7 +335,7 @@ def refusal(folder: Path, base: GgufFile, out: Path) -> str:
     return str(caught.value)
 
 
-PEFT_SETTINGS = {
+PEFT_SETTINGS: dict[str, dict[str, Any]] = {
     "of PEFT's type 'LOHA'": {"peft_type": "LOHA"},
     "trained with DoRA": {"use_dora": True},
     "whole modules besides (modules_to_save)": {"modules_to_save": ["lm_head"]},
@@ -507,6 +507,11 @@ def _header(**tensors: Any) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
+def replace_by_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "no folder": ("is not there", lambda folder: folder.rename(folder.with_name("moved"))),
     "no configuration": ("has no file adapter_config.json", lambda f: (f / "adapter_config.json").unlink()),
@@ -529,7 +534,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "too much": ("are the most that is read", lambda f: (f / "adapter_config.json").write_bytes(b" " * (2 << 20))),
     "a folder in place of a file": (
         "has no file adapters.safetensors",
-        lambda f: ((f / "adapters.safetensors").unlink(), (f / "adapters.safetensors").mkdir()),
+        lambda f: replace_by_folder(f / "adapters.safetensors"),
     ),
     "an old format": (
         "adapters.npz is an old format", lambda f: (f / "adapters.safetensors").rename(f / "adapters.npz")

@@ -26,12 +26,12 @@ ROUNDED_KEYS = 5e-3
 
 
 @pytest.fixture(params=["llama", "qwen2", "gemma3", "phi3"])
-def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def base_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return write_tiny_gguf(tmp_path / "base.gguf", architecture=request.param)
 
 
 @pytest.fixture
-def llama(tmp_path: Path) -> Path:
+def llama_path(tmp_path: Path) -> Path:
     return write_tiny_gguf(tmp_path / "base.gguf")
 
 
@@ -85,43 +85,43 @@ def test_an_example_that_only_the_other_side_could_hold_is_not_measured(tmp_path
     assert [fits(sides[1024], each) for each in (*short, *long)] == [True, True]
 
 
-def test_the_base_itself_keeps_nothing(base: Path, tmp_path: Path) -> None:
-    retention = measured(draft_of(base), write_adapter(tmp_path / "adapter", base))
+def test_the_base_itself_keeps_nothing(base_path: Path, tmp_path: Path) -> None:
+    retention = measured(draft_of(base_path), write_adapter(tmp_path / "adapter", base_path))
     assert retention.kept == pytest.approx(0, abs=1e-6)
     assert retention.kl_base == pytest.approx(retention.kl_candidate)
     assert retention.kl_base > 1e-3
     assert (retention.examples, retention.tokens) == (3, 30)
 
 
-def test_an_exact_merge_keeps_everything(base: Path, tmp_path: Path) -> None:
-    adapter = write_adapter(tmp_path / "adapter", base, blocks=(0, 1))
-    retention = measured(merged_exactly(base, adapter), adapter)
+def test_an_exact_merge_keeps_everything(base_path: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", base_path, blocks=(0, 1))
+    retention = measured(merged_exactly(base_path, adapter), adapter)
     assert retention.kept is not None
     assert retention.kept == pytest.approx(1, abs=1e-3)
     assert retention.top1 == 1
 
 
-def test_half_of_an_adapter_keeps_more_than_nothing_and_less_than_all(llama: Path, tmp_path: Path) -> None:
-    adapter = write_adapter(tmp_path / "adapter", llama)
-    kept = measured(merged_exactly(llama, adapter, 0.5), adapter).kept
+def test_half_of_an_adapter_keeps_more_than_nothing_and_less_than_all(llama_path: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", llama_path)
+    kept = measured(merged_exactly(llama_path, adapter, 0.5), adapter).kept
     assert kept is not None
     assert 0.5 < kept < 0.9
 
 
-def test_the_opposite_of_an_adapter_is_less_than_nothing(llama: Path, tmp_path: Path) -> None:
-    adapter = write_adapter(tmp_path / "adapter", llama)
-    kept = measured(merged_exactly(llama, adapter, -1.0), adapter).kept
+def test_the_opposite_of_an_adapter_is_less_than_nothing(llama_path: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", llama_path)
+    kept = measured(merged_exactly(llama_path, adapter, -1.0), adapter).kept
     assert kept is not None
     assert kept < -1
 
 
-def test_an_adapter_without_effect_has_nothing_to_keep(llama: Path, tmp_path: Path) -> None:
-    retention = measured(draft_of(llama), write_adapter(tmp_path / "adapter", llama, size=0.0))
+def test_an_adapter_without_effect_has_nothing_to_keep(llama_path: Path, tmp_path: Path) -> None:
+    retention = measured(draft_of(llama_path), write_adapter(tmp_path / "adapter", llama_path, size=0.0))
     assert (retention.kept, retention.top1) == (None, 1.0)
 
 
-def test_only_completions_count(llama: Path, tmp_path: Path) -> None:
-    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+def test_only_completions_count(llama_path: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama_path), write_adapter(tmp_path / "adapter", llama_path)
     updates = read_adapter(adapter, draft.base)
     (example,) = few_words(1, length=12, prompt_tokens=11)
     short, long = (measure(draft, updates, [replace(example, prompt_tokens=count)]) for count in (11, 1))
@@ -129,27 +129,27 @@ def test_only_completions_count(llama: Path, tmp_path: Path) -> None:
     assert short.kl_base != pytest.approx(long.kl_base)
 
 
-def test_the_share_done_rises_to_one(llama: Path, tmp_path: Path) -> None:
+def test_the_share_done_rises_to_one(llama_path: Path, tmp_path: Path) -> None:
     shares: list[float] = []
-    draft = draft_of(llama)
-    measure(draft, read_adapter(write_adapter(tmp_path / "adapter", llama), draft.base), EXAMPLES, shares.append)
+    draft = draft_of(llama_path)
+    measure(draft, read_adapter(write_adapter(tmp_path / "adapter", llama_path), draft.base), EXAMPLES, shares.append)
     assert shares == pytest.approx([1 / 3, 2 / 3, 1.0])
 
 
-def test_llama_cpp_applies_the_adapter_as_mlx_does(base: Path, tmp_path: Path) -> None:
+def test_llama_cpp_applies_the_adapter_as_mlx_does(base_path: Path, tmp_path: Path) -> None:
     """So what the merge is measured by is the adapter that was trained."""
-    adapter = write_adapter(tmp_path / "adapter", base, blocks=(0, 1), size=0.15)
-    file, ids = GgufFile.open(base), EXAMPLES[0].ids
+    adapter = write_adapter(tmp_path / "adapter", base_path, blocks=(0, 1), size=0.15)
+    file, ids = GgufFile.open(base_path), EXAMPLES[0].ids
     write_lora(tmp_path / "adapter.lora", file.architecture, map(_factors, read_adapter(adapter, file)))
-    with LlamaModel.open(base, context_tokens=len(ids), lora=tmp_path / "adapter.lora") as model:
+    with LlamaModel.open(base_path, context_tokens=len(ids), lora=tmp_path / "adapter.lora") as model:
         found = {adapted: model.logits(ids, 0, adapted=adapted) for adapted in (True, False)}
-    for adapted, wanted in ((True, mlx_logits(base, ids, adapter)), (False, mlx_logits(base, ids))):
+    for adapted, wanted in ((True, mlx_logits(base_path, ids, adapter)), (False, mlx_logits(base_path, ids))):
         assert np.sqrt(np.mean((found[adapted] - wanted) ** 2)) / wanted.std() < ROUNDED_KEYS
     assert np.sqrt(np.mean((found[True] - found[False]) ** 2)) / found[False].std() > 20 * ROUNDED_KEYS
 
 
-def test_the_adapters_file_is_private_and_gone_afterwards(llama: Path, tmp_path: Path) -> None:
-    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+def test_the_adapters_file_is_private_and_gone_afterwards(llama_path: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama_path), write_adapter(tmp_path / "adapter", llama_path)
     file, modes = draft.path.with_suffix(ADAPTER_SUFFIX), []
     updates = read_adapter(adapter, draft.base)
     measure(draft, updates, EXAMPLES, lambda _: modes.append(file.stat().st_mode & 0o777))
@@ -157,25 +157,25 @@ def test_the_adapters_file_is_private_and_gone_afterwards(llama: Path, tmp_path:
     assert not file.exists()
 
 
-def test_a_draft_that_llama_cpp_cannot_read_is_told_by_its_name(llama: Path, tmp_path: Path) -> None:
-    draft = draft_of(llama)
+def test_a_draft_that_llama_cpp_cannot_read_is_told_by_its_name(llama_path: Path, tmp_path: Path) -> None:
+    draft = draft_of(llama_path)
     draft.path.write_bytes(b"GGUF, or not")
-    updates = read_adapter(write_adapter(tmp_path / "adapter", llama), draft.base)
+    updates = read_adapter(write_adapter(tmp_path / "adapter", llama_path), draft.base)
     with pytest.raises(InputError, match=f"{draft.path} cannot be loaded by llama.cpp"):
         measure(draft, updates, EXAMPLES)
     assert not draft.path.with_suffix(ADAPTER_SUFFIX).exists()
 
 
-def test_one_module_and_one_token_are_enough(llama: Path, tmp_path: Path) -> None:
+def test_one_module_and_one_token_are_enough(llama_path: Path, tmp_path: Path) -> None:
     adapter = save_factors(tmp_path / "adapter", {"model.layers.0.self_attn.v_proj": (32, 64)}, size=0.2)
-    draft = merged_exactly(llama, adapter)
+    draft = merged_exactly(llama_path, adapter)
     retention = measure(draft, read_adapter(adapter, draft.base), [Example((30, 31), 1)])
     assert retention.tokens == 1
     assert retention.kept == pytest.approx(1, abs=1e-3)
 
 
-def test_what_is_kept_is_told_by_output_type(llama: Path, tmp_path: Path) -> None:
-    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+def test_what_is_kept_is_told_by_output_type(llama_path: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama_path), write_adapter(tmp_path / "adapter", llama_path)
     updates = read_adapter(adapter, draft.base)
     assert measure(draft, updates, EXAMPLES).by_type == {}
     types = ("brief", None, "brief")
@@ -205,18 +205,18 @@ def logits_of(path: Path, ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return model.logits(ids, 0)
 
 
-def test_nothing_is_left_of_the_copies(llama: Path, tmp_path: Path) -> None:
-    draft, adapter = draft_of(llama), write_adapter(tmp_path / "adapter", llama)
+def test_nothing_is_left_of_the_copies(llama_path: Path, tmp_path: Path) -> None:
+    draft, adapter = draft_of(llama_path), write_adapter(tmp_path / "adapter", llama_path)
     before = set(tmp_path.iterdir())
     measured(draft, adapter)
     assert set(tmp_path.iterdir()) == before
 
 
 def test_without_room_for_copies_the_files_themselves_are_measured(
-    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    llama_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapterd.merging.kept_update.EXPANDED_BYTES", 0)
-    adapter = write_adapter(tmp_path / "adapter", llama)
-    retention = measured(merged_exactly(llama, adapter), adapter)
+    adapter = write_adapter(tmp_path / "adapter", llama_path)
+    retention = measured(merged_exactly(llama_path, adapter), adapter)
     assert not retention.expanded
     assert retention.kept == pytest.approx(1, abs=1e-3)

@@ -33,7 +33,8 @@ def correlated_inputs(random: np.random.Generator, count: int = 400) -> Array:
 
 def plainly_rounded(target: Array, grid: Grid) -> Array:
     scale, minimum = (np.repeat(each, grid.group, axis=1) for each in (grid.scale, grid.minimum))
-    return np.clip(np.rint((target - minimum) / scale), grid.low, grid.high)
+    codes: np.ndarray[Any, Any] = np.clip(np.rint((target - minimum) / scale), grid.low, grid.high)
+    return codes
 
 
 def column_by_column(target: Array, grid: Grid, hessian: Array) -> Array:

@@ -10,6 +10,7 @@ from adapterd.errors import InputError
 from adapterd.merging.updates import WEIGHTS, read_adapter
 from tests.support.tiny_adapter import write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.typed import load_weights
 
 UP = "model.layers.1.mlp.up_proj"
 
@@ -21,7 +22,7 @@ def base(tmp_path: Path) -> GgufFile:
 
 def with_tensors(folder: Path, **tensors: mx.array) -> Path:
     """The adapter with other factors of one module."""
-    weights = dict(mx.load(str(folder / WEIGHTS)))  # type: ignore[call-overload]
+    weights = load_weights(folder / WEIGHTS)
     weights |= {f"{UP}.{name}": value for name, value in tensors.items()}
     mx.save_safetensors(str(folder / WEIGHTS), weights)
     return folder

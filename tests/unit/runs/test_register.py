@@ -59,7 +59,8 @@ class Person:
             self.register(source)
         self.workers.fault = None
         self.workers.did()
-        return self.last.id
+        run_id: str = self.last.id
+        return run_id
 
     @property
     def last(self) -> Any:

@@ -69,7 +69,7 @@ def test_a_linked_file_gives_nothing_back(tmp_path: Path) -> None:
     blob = tmp_path / f"sha256-{1:064x}"
     blob.write_bytes(b"12345")
     (tmp_path / "candidate.gguf").hardlink_to(blob)
-    (found,) = stored_files(tmp_path, {}) or ()
+    [found] = stored_files(tmp_path, {}) or []
     assert found.size_bytes == 0
 
 

@@ -15,7 +15,7 @@ ASKED = [Message(Role.USER, "Who?")]
 
 
 @pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedRuntime:
+def embedded_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedRuntime:
     model = SimpleNamespace(metadata={})
     monkeypatch.setattr(EmbeddedRuntime, "_model", lambda *_: model)
     return EmbeddedRuntime(tmp_path)
@@ -35,13 +35,13 @@ def having(monkeypatch: pytest.MonkeyPatch, template: str) -> None:
     ],
 )  # fmt: skip
 def test_a_template_that_fails_is_refused(
-    runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch, template: str
+    embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch, template: str
 ) -> None:
     having(monkeypatch, template)
     with pytest.raises(RuntimeRefusedError, match=r"^the chat template of m:1 cannot be used: ."):
-        runtime.render("m:1", ASKED)
+        embedded_runtime.render("m:1", ASKED)
 
 
-def test_a_template_that_works_is_used(runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_works_is_used(embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}")
-    assert runtime.render("m:1", ASKED) == "user: Who?"
+    assert embedded_runtime.render("m:1", ASKED) == "user: Who?"

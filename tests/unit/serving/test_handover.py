@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,7 +88,7 @@ def test_what_a_crash_left_is_written_over(source: Path, blob: Path) -> None:
 
 def test_a_full_disk_leaves_no_blob(source: Path, blob: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_clone_blocks", lambda *_: False)
-    monkeypatch.setattr(files.shutil, "copyfile", fails(errno.ENOSPC))
+    monkeypatch.setattr(shutil, "copyfile", fails(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
         handover.place(source, blob, may_link=False)
     assert list(blob.parent.iterdir()) == []

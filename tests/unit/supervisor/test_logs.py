@@ -219,8 +219,12 @@ def test_a_line_that_is_cut_short_is_passed_over(folder: Path) -> None:
 
 
 def test_a_follower_sees_what_is_new_only(folder: Path, log: Log) -> None:
+    def two_lines() -> None:
+        log.info("two")
+        log.info("three")
+
     log.info("old")
-    seen = looks(folder, nothing, lambda: log.info("one"), nothing, lambda: (log.info("two"), log.info("three")))
+    seen = looks(folder, nothing, lambda: log.info("one"), nothing, two_lines)
     assert seen == [[], ["one"], [], ["two", "three"]]
 
 
@@ -267,9 +271,9 @@ def test_a_follower_misses_nothing_however_the_lines_come(folder: Path, bursts: 
     def burst(count: int) -> None:
         for number in [next(said) for _ in range(count)]:
             written.append(f"line {number}")
-            log.info(written[-1])
+            made.info(written[-1])
 
-    with logger(folder) as log:
+    with logger(folder) as made:
         assert followed(folder, *[lambda count=count: burst(count) for count in bursts]) == written
 
 

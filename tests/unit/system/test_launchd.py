@@ -333,40 +333,40 @@ class TestInstall:
 
 class TestUse:
     @pytest.fixture
-    def installed(self, spec: ServiceSpec) -> LaunchdService:
+    def launchd_service(self, spec: ServiceSpec) -> LaunchdService:
         agent = LaunchdService(spec, Commands(print=[NOT_LOADED, UP]))
         agent.install()
         return agent
 
-    def test_uninstall_unloads_and_removes(self, installed: LaunchdService) -> None:
+    def test_uninstall_unloads_and_removes(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=NOT_LOADED)
-        replace(installed, run=run).uninstall()
+        replace(launchd_service, run=run).uninstall()
 
         assert run.verbs == ["bootout", "print"]
-        assert not installed.file.exists()
+        assert not launchd_service.file.exists()
 
-    def test_start_leaves_a_running_daemon_alone(self, installed: LaunchdService) -> None:
+    def test_start_leaves_a_running_daemon_alone(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=UP)
-        replace(installed, run=run).start()
+        replace(launchd_service, run=run).start()
 
         assert run.verbs == ["print"]
 
-    def test_start_kicks_a_loaded_agent(self, installed: LaunchdService) -> None:
+    def test_start_kicks_a_loaded_agent(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=[Completed(0, WAITING), UP])
-        replace(installed, run=run).start()
+        replace(launchd_service, run=run).start()
 
         assert run.spoken[1] == f"launchctl kickstart {TARGET}"
 
     @pytest.mark.parametrize("command", ["start", "restart"])
-    def test_an_agent_that_is_not_loaded_is_loaded(self, installed: LaunchdService, command: str) -> None:
+    def test_an_agent_that_is_not_loaded_is_loaded(self, launchd_service: LaunchdService, command: str) -> None:
         run = Commands(print=[NOT_LOADED, UP])
-        getattr(replace(installed, run=run), command)()
+        getattr(replace(launchd_service, run=run), command)()
 
-        assert run.spoken[1:3] == [f"launchctl enable {TARGET}", f"launchctl bootstrap {DOMAIN} {installed.file}"]
+        assert run.spoken[1:3] == [f"launchctl enable {TARGET}", f"launchctl bootstrap {DOMAIN} {launchd_service.file}"]
 
-    def test_restart_ends_the_daemon_first(self, installed: LaunchdService) -> None:
+    def test_restart_ends_the_daemon_first(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=UP)
-        replace(installed, run=run).restart()
+        replace(launchd_service, run=run).restart()
 
         assert run.spoken[1] == f"launchctl kickstart -k {TARGET}"
 
@@ -379,24 +379,24 @@ class TestUse:
         assert caught.value.hint == "adapterctl service install"
         assert run.seen == []
 
-    def test_stop_unloads_so_that_a_crashing_daemon_stays_down_too(self, installed: LaunchdService) -> None:
+    def test_stop_unloads_so_that_a_crashing_daemon_stays_down_too(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=NOT_LOADED)
-        replace(installed, run=run).stop()
+        replace(launchd_service, run=run).stop()
 
         assert run.spoken == [f"launchctl bootout {TARGET}", f"launchctl print {TARGET}"]
-        assert installed.file.exists()
+        assert launchd_service.file.exists()
 
-    def test_a_daemon_that_does_not_end_is_told(self, installed: LaunchdService) -> None:
+    def test_a_daemon_that_does_not_end_is_told(self, launchd_service: LaunchdService) -> None:
         run, slept = Commands(print=UP), list[float]()
         with pytest.raises(AdapterdError, match="has not ended yet"):
-            replace(installed, run=run, sleep=slept.append).stop()
+            replace(launchd_service, run=run, sleep=slept.append).stop()
 
         assert slept == list(STOP_DELAYS_S)
 
-    def test_a_failed_kickstart_is_told(self, installed: LaunchdService) -> None:
+    def test_a_failed_kickstart_is_told(self, launchd_service: LaunchdService) -> None:
         run = Commands(print=UP, kickstart=Completed(1, stderr="Operation not permitted\n"))
         with pytest.raises(AdapterdError, match=f"launchctl kickstart -k {TARGET} failed: Operation not permitted$"):
-            replace(installed, run=run).restart()
+            replace(launchd_service, run=run).restart()
 
 
 class TestStatus:

@@ -167,29 +167,29 @@ class TestInstall:
 
 class TestUse:
     @pytest.fixture
-    def installed(self, spec: ServiceSpec) -> SystemdService:
+    def systemd_service(self, spec: ServiceSpec) -> SystemdService:
         unit = SystemdService(spec, Commands(show=shown()))
         unit.install()
         return unit
 
-    def test_uninstall_stops_and_removes(self, installed: SystemdService) -> None:
+    def test_uninstall_stops_and_removes(self, systemd_service: SystemdService) -> None:
         run = Commands(reset_failed=Completed(1, stderr="Unit adapterd.service not loaded.\n"))
-        replace(installed, run=run).uninstall()
+        replace(systemd_service, run=run).uninstall()
 
         assert run.verbs == ["stop", "disable", "daemon-reload", "reset-failed"]
-        assert not installed.file.exists()
+        assert not systemd_service.file.exists()
 
-    def test_uninstall_stops_a_daemon_whose_unit_was_removed_by_hand(self, installed: SystemdService) -> None:
-        installed.file.unlink()
+    def test_uninstall_stops_a_daemon_whose_unit_was_removed_by_hand(self, systemd_service: SystemdService) -> None:
+        systemd_service.file.unlink()
         run = Commands()
-        replace(installed, run=run).uninstall()
+        replace(systemd_service, run=run).uninstall()
 
         assert run.verbs == ["stop"]
 
     @pytest.mark.parametrize("command", ["start", "stop", "restart"])
-    def test_a_command_is_systemds_own(self, installed: SystemdService, command: str) -> None:
+    def test_a_command_is_systemds_own(self, systemd_service: SystemdService, command: str) -> None:
         run = Commands()
-        getattr(replace(installed, run=run), command)()
+        getattr(replace(systemd_service, run=run), command)()
 
         assert run.spoken == [f"systemctl --user {command} adapterd.service"]
 
@@ -198,9 +198,9 @@ class TestUse:
         with pytest.raises(NotFoundError, match="not installed"):
             getattr(SystemdService(spec, Commands()), command)()
 
-    def test_a_failure_to_stop_is_told(self, installed: SystemdService) -> None:
+    def test_a_failure_to_stop_is_told(self, systemd_service: SystemdService) -> None:
         with pytest.raises(AdapterdError, match=r"systemctl --user stop .*Failed to connect to bus"):
-            replace(installed, run=Commands(stop=NO_USER_BUS)).stop()
+            replace(systemd_service, run=Commands(stop=NO_USER_BUS)).stop()
 
 
 class TestStatus:

@@ -59,7 +59,7 @@ def test_a_batch_learns_completions_and_nothing_else() -> None:
     np.testing.assert_array_equal(batch.inputs, [[1, 2, 3, 0, 0], [5, 6, 7, 8, 9]])
     assert batch.targets.tolist() == [3, 4, 10]
     assert batch.start == 1
-    assert np.array(batch.inputs)[:, 1:].reshape(-1)[batch.positions.tolist()].tolist() == [2, 3, 9]
+    assert np.array(batch.inputs)[:, 1:].reshape(-1)[np.array(batch.positions)].tolist() == [2, 3, 9]
     assert (batch.tokens, batch.records) == (10, ("a", "b"))
 
 

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     """How many of how many were done, each time somebody was told."""
 
     done: int
-    count: int
+    out_of: int
 
 
 @pytest.fixture(scope="module", params=list(ARCHITECTURES))

@@ -24,7 +24,8 @@ def naive_sum(model: nn.Module, example: CompletionExample) -> mx.array:
     """All logits of one unpadded example, then the losses of its completion."""
     ids = mx.array([example.ids])
     losses = nn.losses.cross_entropy(model(ids[:, :-1]), ids[:, 1:])[0]
-    return losses[example.prompt_tokens - 1 :].sum()
+    summed: mx.array = losses[example.prompt_tokens - 1 :].sum()
+    return summed
 
 
 def test_the_loss_is_the_full_computations_at_completions() -> None:
@@ -64,7 +65,8 @@ def test_the_top_blocks_learn_in_all_projections(layers: int, blocks: set[str]) 
 
 def test_the_seed_decides_the_first_weights() -> None:
     def start(seed: int) -> mx.array:
-        return adapted(TrainingSettings(rank=4, seed=seed)).model.layers[1].mlp.up_proj.lora_a
+        factor: mx.array = adapted(TrainingSettings(rank=4, seed=seed)).model.layers[1].mlp.up_proj.lora_a
+        return factor
 
     assert mx.array_equal(start(1), start(1)).item()
     assert not mx.array_equal(start(1), start(2)).item()

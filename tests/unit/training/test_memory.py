@@ -51,7 +51,7 @@ def peak_bytes(model: nn.Module, batch: Sequence[CompletionExample], *, recomput
         optimizer.update(model, gradients)
         mx.eval(loss, model.trainable_parameters(), optimizer.state)
         peak: int = mx.get_peak_memory()
-    weights = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.parameters()))
+    weights: int = sum(value.nbytes for _, value in nn.utils.tree_flatten(model.parameters()))
     return peak - before + weights
 
 

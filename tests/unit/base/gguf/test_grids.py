@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -264,7 +265,8 @@ def test_codes_of_another_shape_are_refused(type_name: str) -> None:
 def test_bytes_that_are_not_rows_of_blocks_are_refused(type_name: str) -> None:
     raw = random_tensor(type_name)
     _, codes = unpack(raw, type_name)
-    for wrong in (raw[:, :-1], raw.reshape(-1), raw.view(np.int8)):
+    wrong_ones: tuple[Any, ...] = (raw[:, :-1], raw.reshape(-1), raw.view(np.int8))
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):
             unpack(wrong, type_name)
         with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):

@@ -64,7 +64,8 @@ def test_gradients_from_a_position_on_are_those_of_the_whole(model: nn.Module) -
         return hidden_states(model, IDS, start)[:, 9 - start :].square().sum()
 
     def gradients(start: int) -> list[tuple[str, mx.array]]:
-        return tree_flatten(nn.value_and_grad(model, squared)(model, start)[1])
+        found: list[tuple[str, mx.array]] = tree_flatten(nn.value_and_grad(model, squared)(model, start)[1])
+        return found
 
     whole = dict(gradients(0))
     assert whole
