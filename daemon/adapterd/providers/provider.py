@@ -1,16 +1,14 @@
 """What a training provider is: it takes a job and leaves an adapter. Light: the daemon imports it without MLX."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NewType, Protocol
 
 from adapterd.config import TrainingSettings
 from adapterd.serialization import dumps, from_plain
-from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.progress import Report, TrainingProgress, TrainingResult
 
-Report = Callable[[TrainingProgress], object]
 JobId = NewType("JobId", str)
 """The provider's own name of a job. The run's journal keeps it, so that another process can poll and cancel the job."""
 

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,12 @@ from adapterd.training.preferences import (
     measure,
 )
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
-from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
+from adapterd.training.progress import Criterion, CurvePoint, Report, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 
 METRICS = "metrics.jsonl"
 
-Report = Callable[[TrainingProgress], object]
 DIVERGED_GROWTH = 1.0
 """A validation loss that grew by more than this many times the first one, and nats per token, has diverged."""
 

@@ -1,5 +1,6 @@
 """Progress and result of a training. Light: the daemon reads these without loading MLX."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +38,9 @@ class TrainingProgress:
     def preparing(cls, steps: int, doing: str) -> "TrainingProgress":
         """Before the first of so many steps."""
         return cls(0, steps, 1, None, None, 0.0, 0.0, 0, doing)
+
+
+Report = Callable[[TrainingProgress], object]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFil
 from adapterd.training.data import CompletionExample, Dataset, Forward
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
-from adapterd.training.loop import DivergedError, Report, Trainer
+from adapterd.training.loop import DivergedError, Trainer
 from adapterd.training.memory import MemoryDemand, budget_bytes, fit, is_out_of_memory, limit_buffer_cache
 from adapterd.training.preferences import (
     PAIRS,
@@ -37,7 +37,7 @@ from adapterd.training.preferences import (
     without_chosen,
 )
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
-from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.progress import Report, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 
 PARALLEL_MEMORY_SHARE = 0.8

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,7 @@ from adapterd.serialization import from_plain
 from adapterd.system.child.messages import end, last_line, messages, rebuilt
 from adapterd.system.python import module_command, safe_environment
 from adapterd.training.distributed.worker import Assignment
-from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.progress import Report, TrainingProgress, TrainingResult
 
 LAUNCH = "mlx.launch"
 HERE = "127.0.0.1"
@@ -33,7 +33,7 @@ def train_distributed(
     dataset: Path,
     settings: TrainingSettings,
     out: Path,
-    report: Callable[[TrainingProgress], object],
+    report: Report,
     *,
     base_digest: str,
     cache: Path,
@@ -101,7 +101,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _outcome(stdout: IO[bytes], report: Callable[[TrainingProgress], object], stderr: IO[bytes]) -> TrainingResult:
+def _outcome(stdout: IO[bytes], report: Report, stderr: IO[bytes]) -> TrainingResult:
     """The result among the messages of the ranks; raises the first error among them."""
     for message in messages(stdout, _log):
         if "progress" in message:
