@@ -131,8 +131,8 @@ class PreferenceBatch:
         """The weighted sum over the pairs of −log σ(β · (margin − reference margin)), plus `sft_weight` times the mean
         loss per token of the chosen completion, divided by `weight`; in nats, fp32."""
         found = self.log_likelihoods(model, forward, by_token=settings.length_normalised)
-        rewards = settings.beta * (found.margin() - self.reference)
-        losses: mx.array = nn.softplus(-rewards)
+        reward_margins = settings.beta * (found.margin() - self.reference)
+        losses: mx.array = nn.softplus(-reward_margins)
         if settings.sft_weight:
             lengths = mx.array([len(pair.chosen.ids) - pair.chosen.prompt_tokens for pair in self.pairs], mx.float32)
             by_token = found.chosen if settings.length_normalised else found.chosen / lengths
@@ -161,11 +161,11 @@ def measure(
 ) -> RewardMetrics:
     """The metrics over the pairs of these batches; raises ValueError if there are none."""
 
-    def rewards(batch: PreferenceBatch) -> mx.array:
+    def reward_margins(batch: PreferenceBatch) -> mx.array:
         found = batch.log_likelihoods(model, forward, by_token=settings.length_normalised)
         return settings.beta * (found.margin() - batch.reference)
 
-    values = np.array([value for batch in streams.map(rewards, batches) for value in batch.tolist()])  # type: ignore[union-attr]
+    values = np.array([value for batch in streams.map(reward_margins, batches) for value in batch.tolist()])  # type: ignore[union-attr]
     if not len(values):
         raise ValueError("there are no pairs")
     return RewardMetrics(float((values > 0).mean()), float(values.mean()), float(np.logaddexp(0, -values).mean()))
