@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
-from adapterd.dataset.encoding import EncodedExample, TokenStatistics, encode, end_of_turn, statistics
+from adapterd.dataset.encoding import TokenStatistics, encode, end_of_turn, statistics
 from adapterd.dataset.examples import Example
+from adapterd.formats.encoded import EncodedExample
 from tests.unit.dataset.letter_tokenizer import END, TEXT_END, LetterTokenizer, letters, render
 
 TOKENIZER = LetterTokenizer()
