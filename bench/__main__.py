@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.demo.stage import small_model
+from adapterd.demo.environment import small_model
 from adapterd.deployment.deploy import Deployer
 from adapterd.home import Home
 from adapterd.serving.ollama import OllamaRuntime
@@ -30,11 +30,11 @@ from adapterd.system.blas import preload_environment
 from bench import results, tables
 from bench.architectures import architectures
 from bench.distributed import distributed
-from bench.grids import grids
 from bench.merging import merge_growth, merge_speed
 from bench.ollama import ollama_binary
 from bench.opening import opening
 from bench.quantized_layers import exact_weights
+from bench.quants import quants
 from bench.resume import resume
 from bench.training import retrain, training
 
@@ -68,7 +68,7 @@ def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
         "distributed": distributed,
         "exact_weights": exact_weights,
         "rollback": rollback,
-        "grids": grids,
+        "quants": quants,
         "architectures": architectures,
         "merge_speed": merge_speed if full else lambda: results.read().get("merge_speed", {}) | merge_speed(["0.1B"]),
         **({"merge_growth": merge_growth} if full else {}),

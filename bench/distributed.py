@@ -14,7 +14,7 @@ from typing import Any
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
-from adapterd.demo.stage import small_model
+from adapterd.demo.environment import small_model
 from adapterd.system.files import sha256_file
 from adapterd.training.distributed.launch import train_distributed
 from adapterd.training.hidden_state_cache import HiddenStateCache

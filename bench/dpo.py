@@ -23,13 +23,14 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import Preferences, TrainingSettings
+from adapterd.demo.environment import small_model
 from adapterd.demo.newsroom import FAULTS, items
-from adapterd.demo.stage import small_model
+from adapterd.formats.encoded import VALIDATION_PAIRS
 from adapterd.system.blas import preload_environment
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.data import whole_model
 from adapterd.training.hidden_state_cache import HiddenStateCache
-from adapterd.training.preferences import VALIDATION_PAIRS, PreferencePair, read_pairs, reference_margins
+from adapterd.training.preferences import PreferencePair, read_pairs, reference_margins
 from adapterd.training.train import train
 from bench import results
 

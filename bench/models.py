@@ -17,7 +17,7 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
-from adapterd.demo.stage import small_model
+from adapterd.demo.environment import small_model
 from adapterd.system.files import atomic_path, sha256_file
 
 ROOT = Path(__file__).parent.parent

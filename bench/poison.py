@@ -12,8 +12,8 @@ from typing import Any
 
 from adapterd.config import RuntimeKind
 from adapterd.demo import newsroom
-from adapterd.demo.stage import DemoStage, open_stage
-from adapterd.demo.story import MODEL, begin
+from adapterd.demo.cycle import MODEL, begin
+from adapterd.demo.environment import DemoEnvironment, open_environment
 from adapterd.home import Home
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -30,7 +30,7 @@ def verdicts() -> dict[str, Any]:
     """The decision and the sentence for each candidate, and whether what was live stayed live."""
     with (
         tempfile.TemporaryDirectory() as name,
-        open_stage(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
+        open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
     ):
         begin(stage)
         stage.adapterctl("retrain")
@@ -45,7 +45,7 @@ def verdicts() -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _poison(stage: DemoStage) -> None:
+def _poison(stage: DemoEnvironment) -> None:
     """Corrections that break the JSON: the closing brace is missing, and a sentence follows."""
     start = datetime.now(UTC) - timedelta(hours=1)
     lines = [
@@ -70,13 +70,13 @@ def _weaker(adapter: Path, folder: Path) -> Path:
     return folder
 
 
-def _newest(stage: DemoStage) -> dict[str, str]:
+def _newest(stage: DemoEnvironment) -> dict[str, str]:
     with Store(Home(stage.home).database) as store:
         version = store.versions.all(MODEL)[-1]
     return {"version": version.version, "state": str(version.state), "reason": version.reason}
 
 
-def _live(stage: DemoStage) -> str | None:
+def _live(stage: DemoEnvironment) -> str | None:
     return stage.runtime.tags().get(ModelTags(MODEL).live)
 
 

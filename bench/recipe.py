@@ -19,8 +19,8 @@ from typing import Any
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
+from adapterd.demo.environment import small_model
 from adapterd.demo.newsroom import items
-from adapterd.demo.stage import small_model
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from bench import dpo, results

@@ -22,17 +22,18 @@ from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.gguf.llama_model import LlamaModel
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings
+from adapterd.demo.environment import small_model
 from adapterd.demo.newsroom import NewsItem, items
-from adapterd.demo.stage import small_model
-from adapterd.merging.blockwise_merge import round_all
+from adapterd.formats.adapter_files import CONFIG
+from adapterd.formats.encoded import EncodedExample, read_examples
+from adapterd.merging.blockwise_merge import gptq_all_blocks
+from adapterd.merging.candidate_file import CandidateFile
 from adapterd.merging.distil import distil
-from adapterd.merging.draft import Draft
-from adapterd.merging.examples import Example, read_examples, spread
-from adapterd.merging.kept_update import adapter_file, divergence, log_probabilities, measure
-from adapterd.merging.merge import CALIBRATION_TOKENS, LEAST_EXAMPLES, STEPS, merge
+from adapterd.merging.examples import sample_evenly
+from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES, STEPS, merge
+from adapterd.merging.retention import kl_divergence, log_probabilities, lora_file, measure_retention
 from adapterd.merging.updates import Update, read_adapter
 from adapterd.system.files import clone_atomic, write_atomic
-from adapterd.training.adapter_layers import CONFIG
 from adapterd.training.train import train
 from bench import results
 from bench.models import (
@@ -104,22 +105,24 @@ def _subject(kind: Kind) -> Subject:
 
 
 def _cell(subject: Subject, scale: float, folder: Path) -> Cell:
-    """One row of the table: shares kept by naive rounding, by error feedback alone, and by both steps, which are those
-    of `merge`; `seconds` are what a merge takes, its measuring included.
+    """One row of the table: the retention of naive rounding, of GPTQ alone, and of GPTQ and distillation, as in
+    `merge`; `seconds` are what a merge takes, with its measuring.
 
     `final_as_served` is measured on the files as they are: there llama.cpp's rounding of activations counts as a loss.
     """
     adapter = _scaled(subject.adapter, scale, folder / "adapter")
-    train, held_out = (read_examples(subject.adapter / f"{name}.jsonl") for name in ("train", "held_out"))
+    train, held_out = (list(read_examples(subject.adapter / f"{name}.jsonl")) for name in ("train", "held_out"))
     naive = _kept(_naive(subject.base, adapter, folder), adapter, held_out)
     started = time.perf_counter()
-    draft, updates = _draft(subject.base, adapter, folder / "ours.gguf")
-    calibration, watched = round_all(draft, updates, spread(train, tokens=CALIBRATION_TOKENS, at_least=LEAST_EXAMPLES))
+    candidate, updates = _draft(subject.base, adapter, folder / "ours.gguf")
+    calibration, validation_batches = gptq_all_blocks(
+        candidate, updates, sample_evenly(train, tokens=CALIBRATION_TOKENS, at_least=MIN_CALIBRATION_EXAMPLES)
+    )
     rounded_s = time.perf_counter() - started
-    error_feedback = _kept(draft, adapter, held_out)
+    error_feedback = _kept(candidate, adapter, held_out)
     started = time.perf_counter()
-    distil(draft, architecture_of(draft.base), calibration, watched, steps=STEPS)
-    final = measure(draft, updates, held_out)
+    distil(candidate, architecture_of(candidate.base), calibration, validation_batches, steps=STEPS)
+    final = measure_retention(candidate, updates, held_out)
     seconds = rounded_s + time.perf_counter() - started
     return {
         "kl_base": round(final.kl_base, 5),
@@ -129,30 +132,30 @@ def _cell(subject: Subject, scale: float, folder: Path) -> Cell:
         "top1": round(final.top1, 4),
         "seconds": round(seconds, 1),
         "training_seconds": subject.training_seconds,
-        **_as_served(subject, adapter, draft.path, held_out, folder),
+        **_as_served(subject, adapter, candidate.path, held_out, folder),
     }
 
 
-def _kept(draft: Draft, adapter: Path, held_out: Sequence[Example]) -> float:
-    return round(measure(draft, read_adapter(adapter, draft.base), held_out).kept or 0.0, 4)
+def _kept(candidate: CandidateFile, adapter: Path, held_out: Sequence[EncodedExample]) -> float:
+    return round(measure_retention(candidate, read_adapter(adapter, candidate.base), held_out).kept or 0.0, 4)
 
 
-def _draft(base: Path, adapter: Path, path: Path) -> tuple[Draft, list[Update]]:
-    draft = Draft(GgufFile.open(base), path)
+def _draft(base: Path, adapter: Path, path: Path) -> tuple[CandidateFile, list[Update]]:
+    candidate = CandidateFile(GgufFile.open(base), path)
     clone_atomic(base, path)
-    return draft, read_adapter(adapter, draft.base)
+    return candidate, read_adapter(adapter, candidate.base)
 
 
-def _naive(base: Path, adapter: Path, folder: Path) -> Draft:
+def _naive(base: Path, adapter: Path, folder: Path) -> CandidateFile:
     """What others do with a quantised base: add the update to its values, and quantise them anew by ggml."""
-    draft, updates = _draft(base, adapter, folder / "naive.gguf")
+    candidate, updates = _draft(base, adapter, folder / "naive.gguf")
     for update in updates:
-        values = draft.base.values(update.tensor) + update.delta()
-        draft.replace(update.tensor, quantize(values, draft.type_of(update.tensor)).tobytes())
-    return draft
+        values = candidate.base.values(update.tensor) + update.delta()
+        candidate.write(update.tensor, quantize(values, candidate.type_of(update.tensor)).tobytes())
+    return candidate
 
 
-def _as_served(subject: Subject, adapter: Path, ours: Path, held_out: Sequence[Example], folder: Path) -> Cell:
+def _as_served(subject: Subject, adapter: Path, ours: Path, held_out: Sequence[EncodedExample], folder: Path) -> Cell:
     """KL to 16-bit + adapter of our file, and of what those get who merge at 16 bits and quantise that, plainly and
     weighed by an importance matrix of the training prompts and answers; all by the files as they are.
 
@@ -177,7 +180,7 @@ def _as_served(subject: Subject, adapter: Path, ours: Path, held_out: Sequence[E
     return found
 
 
-def _answers(model: Path, examples: Sequence[Example], lora: Path | None = None) -> Iterator[FloatArray]:
+def _answers(model: Path, examples: Sequence[EncodedExample], lora: Path | None = None) -> Iterator[FloatArray]:
     """Log-probabilities at the completion positions of each example, with an adapter applied if one is given."""
     context = max(len(example.ids) for example in examples)
     with LlamaModel.open(model, context_tokens=context, lora=lora) as loaded:
@@ -188,14 +191,14 @@ def _answers(model: Path, examples: Sequence[Example], lora: Path | None = None)
 
 @contextmanager
 def _adapter_file(base: Path, adapter: Path, folder: Path) -> Iterator[Path]:
-    draft = Draft(GgufFile.open(base), folder / "served.gguf")
-    with adapter_file(draft, read_adapter(adapter, draft.base)) as lora:
+    candidate = CandidateFile(GgufFile.open(base), folder / "served.gguf")
+    with lora_file(candidate, read_adapter(adapter, candidate.base)) as lora:
         yield lora
 
 
 def _distance(wanted: Iterable[FloatArray], found: Iterable[FloatArray]) -> float:
     """Mean KL(wanted ‖ found) over the completion positions of all examples."""
-    distances = [divergence(*pair) for pair in zip(wanted, found, strict=True)]
+    distances = [kl_divergence(*pair) for pair in zip(wanted, found, strict=True)]
     return round(float(np.concatenate(distances).mean()), 5)
 
 

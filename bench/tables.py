@@ -16,7 +16,7 @@ PAGES = {
 """Each page, and where its figures are kept."""
 WHO = {
     "ours_plain": "ours, rounding only",
-    "ours": "ours, error feedback",
+    "ours": "ours, GPTQ",
     "ours_distilled": "ours, distilled",
     "peers": "mlx-lm and llama.cpp",
 }
@@ -46,8 +46,8 @@ def fill(page: str, measured: Measured) -> str:
 
 def _retention(kinds: Measured) -> str:
     header = (
-        "base", "adapter's scale", "its effect (KL)", "kept by rounding", "by error feedback", "by all of it",
-        "same first choice", "merge", "training",
+        "base", "adapter's scale", "its effect (KL)", "retention with rounding", "with GPTQ",
+        "with distillation", "same most likely token", "merge", "training",
     )  # fmt: skip
     columns = (
         ("kl_base", _decimal), ("naive", _percent), ("error_feedback", _percent), ("final", _percent),
@@ -73,7 +73,7 @@ def _merge_speed(sizes: Measured) -> str:
     return _table(header, rows, names=2)
 
 
-def _grids(types: Measured) -> str:
+def _quants(types: Measured) -> str:
     header = ("type", "tensors", "same bytes", "same values")
     keys = ("tensors", "byte_identical", "values_identical")
     rows = ((name, *(_cell(counts, key, _whole) for key in keys)) for name, counts in types.items())
@@ -229,7 +229,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
     "merge_speed": (("merge_speed",), _merge_speed),
-    "grids": (("grids",), _grids),
+    "quants": (("quants",), _quants),
     "architectures": (("architectures",), _architectures),
     "opening": (("opening",), _opening),
     "training": (("training", "retrain"), _training),

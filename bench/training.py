@@ -25,11 +25,12 @@ from mlx_lm.tuner.trainer import train as stock_train
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.mlx.model import load_mlx_model
+from adapterd.demo.environment import small_model
 from adapterd.demo.newsroom import items
-from adapterd.demo.stage import small_model
+from adapterd.formats.encoded import EncodedExample
 from adapterd.system.blas import preload_environment
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import CompletionExample, training_batches
+from adapterd.training.data import training_batches
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.progress import TrainingProgress, TrainingResult
@@ -92,7 +93,7 @@ def write_examples(folder: Path, count: int, prompt: int, completion: int) -> No
     write_dataset(folder, examples(count, prompt, completion))
 
 
-def write_dataset(folder: Path, given: list[CompletionExample]) -> None:
+def write_dataset(folder: Path, given: list[EncodedExample]) -> None:
     """A dataset of these examples, none to validate with."""
     folder.mkdir()
     lines = [json.dumps({"ids": e.ids, "prompt_tokens": e.prompt_tokens, "record": e.record}) for e in given]
@@ -100,14 +101,14 @@ def write_dataset(folder: Path, given: list[CompletionExample]) -> None:
     (folder / "validation.jsonl").write_text("", encoding="utf-8")
 
 
-def examples(count: int, prompt: int = PROMPT, completion: int = COMPLETION) -> list[CompletionExample]:
+def examples(count: int, prompt: int = PROMPT, completion: int = COMPLETION) -> list[EncodedExample]:
     """Stretches of what the newsroom writes."""
     tokenizer, ids = Tokenizer.open(small_model()), list[int]()
     length = prompt + completion
     for item in items(count * 8, seed=1):
         ids += tokenizer.encode_continuation(f"{item.prompt}\n{item.answer}\n")
     stretches = [tuple(ids[start : start + length]) for start in range(0, count * length, length)]
-    return [CompletionExample(stretch, prompt, str(number)) for number, stretch in enumerate(stretches)]
+    return [EncodedExample(stretch, prompt, str(number)) for number, stretch in enumerate(stretches)]
 
 
 class Told(TrainingCallback):  # type: ignore[misc]
@@ -179,7 +180,7 @@ def again() -> dict[str, float]:
     return {"first_s": first_s, "second_s": second_s, "examples": EXAMPLES, "new": NEWER}
 
 
-def _train(folder: Path, name: str, given: list[CompletionExample]) -> tuple[TrainingResult, dict[int, float]]:
+def _train(folder: Path, name: str, given: list[EncodedExample]) -> tuple[TrainingResult, dict[int, float]]:
     """What our loop makes of the examples, and the seconds from when the model was there to the end of each
     step."""
     data = folder / f"{name}-data"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.config import RuntimeKind, Task
-from adapterd.demo.stage import DemoStage, open_stage, register_base
+from adapterd.demo.environment import DemoEnvironment, open_environment, register_base
 from adapterd.home import Home
 from adapterd.store import Store
 from bench import results
@@ -78,7 +78,7 @@ def wnut17(data: Path, report: Path | None = None) -> dict[str, dict[str, Any]]:
     """Train, prove, and ask once more; the report is copied where it is wanted."""
     with (
         tempfile.TemporaryDirectory() as name,
-        open_stage(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
+        open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
     ):
         _begin(stage, data)
         stage.adapterctl("retrain")
@@ -97,7 +97,7 @@ def wnut17(data: Path, report: Path | None = None) -> dict[str, dict[str, Any]]:
     }
 
 
-def _begin(stage: DemoStage, data: Path) -> None:
+def _begin(stage: DemoEnvironment, data: Path) -> None:
     register_base(stage, BASE)
     assert stage.server is not None
     changes = [part for key, value in RECIPE.items() for part in ("--set", f"{key}={value}")]

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from adapterd import config
 from adapterd.config import RuntimeKind
+from adapterd.demo.environment import DemoEnvironment, open_environment, register_base
 from adapterd.demo.newsroom import write_feedback
-from adapterd.demo.stage import DemoStage, open_stage, register_base
 from adapterd.home import Home
 from adapterd.supervisor.loop import Session
 from adapterd.system.locks import exclusive
@@ -64,7 +64,7 @@ def main() -> None:
     """Live through the week, then take the pictures."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_stage(Path(folder), RuntimeKind.OLLAMA, Path(sys.argv[1])) as stage,
+        open_environment(Path(folder), RuntimeKind.OLLAMA, Path(sys.argv[1])) as stage,
     ):
         home, clock = _begin(stage)
         with exclusive(home.daemon_lock, timeout_s=0, busy=""):
@@ -78,7 +78,7 @@ def main() -> None:
             session.end()
 
 
-def _begin(stage: DemoStage) -> tuple[Home, Clock]:
+def _begin(stage: DemoEnvironment) -> tuple[Home, Clock]:
     now = datetime.now(UTC)
     register_base(stage, BASE)
     host = stage.server.host if stage.server else ""
@@ -116,7 +116,7 @@ def _look(session: Session, times: int) -> None:
         time.sleep(1.5)
 
 
-def _picture(stage: DemoStage, command: tuple[str, ...]) -> None:
+def _picture(stage: DemoEnvironment, command: tuple[str, ...]) -> None:
     """What the command shows in a terminal, as an SVG."""
     shown = _in_a_terminal(module_command("adapterctl", *command), stage.environment, stage.home)
     shown = shown.replace(str(stage.home), "~/.local/share/adapterd")

@@ -12,7 +12,7 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.home import Home
-from adapterd.merging.verify import compare
+from adapterd.merging.verify import compare_tensors
 from adapterd.serving.runtimes import file_digest
 from tests.acceptance.conftest import begin, feed
 from tests.acceptance.person import MODEL, Person, Said
@@ -136,7 +136,7 @@ def test_the_candidate_is_matched_to_its_base(person: Person) -> None:
     file = GgufFile.open(base)
     last_block = max(int(name.split(".")[1]) for name in file.tensors if name.startswith("blk."))
     touched = {name for name in file.tensors if name.startswith(f"blk.{last_block}.")}
-    report = compare(file, made, touched)
+    report = compare_tensors(file, made, touched)
     assert report.matches, report
     assert (report.total, report.untouched) == (len(file.tensors), len(file.tensors) - 9), "7 projections, 2 norms"
     assert file_digest(made) != file_digest(base), "training has changed something"

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapterd.base_proof.prompt_parity import undated
+from adapterd.base_proof.served_behaviour import undated
 from adapterd.chat import Message, Role
 from adapterd.home import Home
 from tests.acceptance.conftest import begin, feed

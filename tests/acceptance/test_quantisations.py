@@ -172,5 +172,5 @@ def test_ollama_serves_the_file_that_was_merged(registered: Registered) -> None:
 
 def test_the_adapter_survives(registered: Registered) -> None:
     merging, rounded = registered.merging, registered.kind != "F16"
-    assert (merging["touched"], merging["with_feedback"]) == (PROJECTIONS, PROJECTIONS if rounded else 0)
+    assert (merging["touched"], merging["gptq_tensors"]) == (PROJECTIONS, PROJECTIONS if rounded else 0)
     assert merging["retention"]["kept"] > (0.5 if rounded else 0.99), "with two steps of distillation"

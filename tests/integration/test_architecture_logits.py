@@ -13,7 +13,8 @@ from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import TrainingSettings
-from adapterd.merging.examples import Example, Samples
+from adapterd.formats.encoded import EncodedExample
+from adapterd.merging.examples import MergeExamples
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
@@ -29,7 +30,7 @@ EIGHT_BITS = 0.1
 
 IDS = np.random.default_rng(1).integers(20, 500, size=40).tolist()
 EXAMPLES = np.random.default_rng(5).integers(20, 500, (8, 40)).tolist()
-SAMPLES = Samples([Example(ids, 1) for ids in EXAMPLES])
+SAMPLES = MergeExamples([EncodedExample(tuple(ids), 1, "record") for ids in EXAMPLES])
 HEADS = [(name, tied) for name in ARCHITECTURES for tied in (True, False) if tied or ARCHITECTURES[name].has_head]
 GEMMA_ROOT = {"hidden": 96}
 """√96 is no bfloat16, to which mlx-lm's gemma3 rounds it."""
@@ -176,7 +177,7 @@ def trained(base: Path, folder: Path) -> Path:
 
 def merged(tmp_path: Path, architecture: str, type_name: str) -> MergeResult:
     base = tiny(tmp_path, architecture, type_name=type_name)
-    return merge(base, trained(base, tmp_path / "adapter"), tmp_path / "candidate.gguf", samples=SAMPLES)
+    return merge(base, trained(base, tmp_path / "adapter"), tmp_path / "candidate.gguf", examples=SAMPLES)
 
 
 def test_an_adapter_is_on_every_projection_of_the_top_block(tmp_path: Path, architecture: str) -> None:

@@ -14,7 +14,7 @@ from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import NoSpaceError
 from adapterd.home import Home
 from adapterd.housekeeping.collect import plan_collection, run_collection
-from adapterd.serving import handover
+from adapterd.serving import blob_link
 from adapterd.serving.embedded import EmbeddedRuntime
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime, StoredFile
@@ -218,9 +218,9 @@ def test_a_file_that_does_not_fit_is_refused_before_a_byte_is_written(
     else:
         create(runtime, "m:1", new_file())
     if by == "upload":
-        monkeypatch.setattr(handover, "_ours", lambda _: False)
+        monkeypatch.setattr(blob_link, "is_own_folder", lambda _: False)
     before = sorted(store.glob("[bm][la]*/**/*"))
-    monkeypatch.setattr(handover, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(blob_link, "SPARE_BYTES", 1 << 60)
     with pytest.raises(NoSpaceError, match=r"has \d+\.\d\d GB free, and \d+\.\d\d GB are needed") as caught:
         create(runtime, "m:2", file)
     assert str(store) in str(caught.value)

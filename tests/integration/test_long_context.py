@@ -8,7 +8,8 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
-from adapterd.merging.examples import Samples, read_examples
+from adapterd.formats.encoded import read_examples
+from adapterd.merging.examples import MergeExamples
 from adapterd.merging.merge import merge
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
@@ -38,9 +39,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_adapter_is_what_the_served_context_shows(phi: Path, dataset: Path, tmp_path: Path, context: int) -> None:
     base, states = GgufFile.open(phi, context_tokens=context), HiddenStateCache(phi.parent / "states", 1 << 30)
     train(base, dataset, SETTINGS, tmp_path / "adapter", lambda _: None, base_digest="sha256:phi", cache=states)
-    train_set, held_out = (read_examples(dataset / f"{name}.jsonl") for name in ("train", "validation"))
+    train_set, held_out = (list(read_examples(dataset / f"{name}.jsonl")) for name in ("train", "validation"))
     merged = merge(
-        phi, tmp_path / "adapter", tmp_path / "candidate.gguf", samples=Samples(train_set, held_out),
+        phi, tmp_path / "adapter", tmp_path / "candidate.gguf", examples=MergeExamples(train_set, held_out),
         context_tokens=context,
     )  # fmt: skip
     assert merged.retention is not None

@@ -12,12 +12,13 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, StageError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.merging import merge as merging
-from adapterd.merging.draft import Draft
-from adapterd.merging.examples import Example, Samples
-from adapterd.merging.kept_update import measure
+from adapterd.merging.candidate_file import CandidateFile
+from adapterd.merging.examples import MergeExamples
 from adapterd.merging.merge import MergeResult, merge
-from adapterd.merging.verify import compare
+from adapterd.merging.retention import measure_retention
+from adapterd.merging.verify import compare_tensors
 from tests.support.tiny_adapter import SAMPLES, few_words, save_factors, touched_tensors, write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tolerances import rounding
@@ -37,7 +38,7 @@ def tiny(folder: Path, type_name: str = "Q4_0", **options: Any) -> Path:
 def merged(
     base: Path,
     *,
-    samples: Samples | None = SAMPLES,
+    samples: MergeExamples | None = SAMPLES,
     steps: int = STEPS,
     name: str = "candidate.gguf",
     more: dict[str, Any] | None = None,
@@ -45,7 +46,7 @@ def merged(
 ) -> MergeResult:
     """Merge a random adapter, by default on the top one of two blocks; `more` goes to `merge`."""
     folder = write_adapter(base.parent / "adapter", base, **adapter)
-    return merge(base, folder, base.parent / name, samples=samples, steps=steps, **(more or {}))
+    return merge(base, folder, base.parent / name, examples=samples, steps=steps, **(more or {}))
 
 
 def kept(result: MergeResult) -> float:
@@ -68,7 +69,7 @@ def test_a_file_on_a_grid_is_matched_to_the_base(tmp_path: Path, type_name: str)
     base = tiny(tmp_path, type_name)
     result = merged(base, blocks=(0,))
     assert result.tensors.matches
-    assert (result.touched, result.with_feedback) == (PROJECTIONS, PROJECTIONS)
+    assert (result.touched, result.gptq_tensors) == (PROJECTIONS, PROJECTIONS)
     assert result.tensors.untouched == result.tensors.total - PROJECTIONS - NORMS
     assert changed(base, result.candidate) <= {
         *touched_tensors(base, [0]), "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight",
@@ -86,14 +87,14 @@ def test_without_a_grid_nothing_is_distilled_and_nearly_all_is_kept(
     result = merged(base)
     assert result.tensors.matches
     assert changed(base, result.candidate) == set(touched_tensors(base, [1]))
-    assert (result.touched, result.with_feedback, result.distillation) == (PROJECTIONS, 0, None)
+    assert (result.touched, result.gptq_tensors, result.distillation) == (PROJECTIONS, 0, None)
     assert kept(result) == pytest.approx(1, abs=loss)
 
 
 @pytest.mark.parametrize(("type_name", "bits"), [("F32", 24), ("F16", 11), ("BF16", 8)])
 def test_without_a_grid_the_tensors_are_base_plus_update(tmp_path: Path, type_name: str, bits: int) -> None:
     base = tiny(tmp_path, type_name)
-    candidate = GgufFile.open(merged(base, samples=None).candidate)
+    candidate = GgufFile.open(merged(base, examples=None).candidate)
     weights: Any = mx.load(str(tmp_path / "adapter" / "adapters.safetensors"))
     name = "model.layers.1.mlp.down_proj"
     update = 2.0 * (np.array(weights[f"{name}.lora_a"]) @ np.array(weights[f"{name}.lora_b"])).T
@@ -117,12 +118,12 @@ def test_the_file_is_private_and_as_large_as_the_base(tmp_path: Path) -> None:
 
 def test_error_feedback_keeps_what_plain_rounding_loses_and_distillation_keeps_more(tmp_path: Path) -> None:
     base = tiny(tmp_path, "Q4_1")
-    samples = Samples(few_words(24), few_words(8, seed=6))
+    samples = MergeExamples(few_words(24), few_words(8, seed=6))
     plain, fed_back, distilled = (
-        merged(base, samples=given, steps=steps, blocks=(0, 1))
+        merged(base, examples=given, steps=steps, blocks=(0, 1))
         for given, steps in ((replace(samples, train=()), 0), (samples, 0), (samples, 32))
     )
-    assert (plain.with_feedback, fed_back.with_feedback) == (0, 2 * PROJECTIONS)
+    assert (plain.gptq_tensors, fed_back.gptq_tensors) == (0, 2 * PROJECTIONS)
     assert fed_back.distillation is None
     assert kept(fed_back) > kept(plain) + 0.2
     assert kept(distilled) > kept(fed_back) + 0.02
@@ -132,7 +133,7 @@ def test_without_steps_norms_and_scales_are_the_bases(tmp_path: Path) -> None:
     base = tiny(tmp_path)
     result = merged(base, steps=0)
     assert changed(base, result.candidate) == set(touched_tensors(base, [1]))
-    ours, theirs = (Draft(GgufFile.open(base), path) for path in (base, result.candidate))
+    ours, theirs = (CandidateFile(GgufFile.open(base), path) for path in (base, result.candidate))
     for tensor in touched_tensors(base, [1]):
         np.testing.assert_array_equal(ours.unpack(tensor)[0].scale, theirs.unpack(tensor)[0].scale)
 
@@ -143,7 +144,9 @@ def kept_by_attempt(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float],
 
     def say(*kept_each: float) -> None:
         answers = iter(kept_each)
-        monkeypatch.setattr(merging, "measure", lambda *given: replace(measure(*given), kept=next(answers)))
+        monkeypatch.setattr(
+            merging, "measure_retention", lambda *given: replace(measure_retention(*given), kept=next(answers))
+        )
 
     return say
 
@@ -187,19 +190,19 @@ def test_nothing_is_left_of_the_first_attempt(tmp_path: Path) -> None:
     assert {path.suffix for path in set(tmp_path.rglob("*")) - before} <= {"", ".gguf", ".json", ".safetensors"}
 
 
-def test_what_no_second_attempt_could_better_is_tried_once(tmp_path: Path) -> None:
+def test_merge_that_a_second_attempt_could_not_improve_is_tried_once(tmp_path: Path) -> None:
     assert merged(tiny(tmp_path, "F16"), more={"min_retention": 1.0}).attempts == 1
 
 
 def test_without_held_out_examples_there_is_no_retention(tmp_path: Path) -> None:
-    result = merged(tiny(tmp_path), samples=Samples(SAMPLES.train), more={"min_retention": 1.0})
+    result = merged(tiny(tmp_path), examples=MergeExamples(SAMPLES.train), more={"min_retention": 1.0})
     assert (result.retention, result.attempts) == (None, 1)
     assert result.distillation is not None
 
 
 def test_without_training_examples_rounding_is_plain_but_measured(tmp_path: Path) -> None:
-    result = merged(tiny(tmp_path), samples=Samples(held_out=SAMPLES.held_out))
-    assert (result.with_feedback, result.distillation) == (0, None)
+    result = merged(tiny(tmp_path), examples=MergeExamples(held_out=SAMPLES.held_out))
+    assert (result.gptq_tensors, result.distillation) == (0, None)
     assert result.retention is not None
     assert result.retention.tokens == sum(len(example.completion) for example in SAMPLES.held_out)
 
@@ -240,7 +243,7 @@ def test_an_adapter_may_touch_any_part(tmp_path: Path, blocks: tuple[int, ...], 
     base = tiny(tmp_path, "Q8_0", layers=3)
     result = merged(base, blocks=blocks, only=only)
     touched = touched_tensors(base, blocks, only)
-    assert (result.touched, result.with_feedback) == (len(touched), len(touched))
+    assert (result.touched, result.gptq_tensors) == (len(touched), len(touched))
     assert result.tensors.untouched == result.tensors.total - len(touched) - NORMS * len(blocks)
     assert result.tensors.matches
     assert kept(result) > 0.5
@@ -272,7 +275,7 @@ def test_biases_are_part_of_what_is_distilled(tmp_path: Path) -> None:
 def test_tensors_without_a_grid_among_others_are_distilled_as_merged(tmp_path: Path) -> None:
     """Were they the base's, the student would say something else from the start."""
     result = merged(tiny(tmp_path, "Q8_0", types={"attn_v": "F16", "ffn_down": "F16"}), steps=1)
-    assert (result.touched, result.with_feedback) == (PROJECTIONS, PROJECTIONS - 2)
+    assert (result.touched, result.gptq_tensors) == (PROJECTIONS, PROJECTIONS - 2)
     assert result.distillation is not None
     assert result.distillation.curve[0][1] < 0.002
 
@@ -287,9 +290,9 @@ def test_tensors_without_a_grid_among_others_are_distilled_as_merged(tmp_path: P
         pytest.param(few_words(2, length=2, prompt_tokens=1), id="the shortest there are"),
     ],
 )
-def test_examples_may_have_any_length(tmp_path: Path, train: list[Example]) -> None:
-    result = merged(tiny(tmp_path, "Q8_0"), samples=Samples(train, train))
-    assert result.with_feedback == PROJECTIONS
+def test_examples_may_have_any_length(tmp_path: Path, train: list[EncodedExample]) -> None:
+    result = merged(tiny(tmp_path, "Q8_0"), examples=MergeExamples(train, train))
+    assert result.gptq_tensors == PROJECTIONS
     assert kept(result) > 0.5
     assert result.distillation is not None
     assert all(np.isfinite(distance) for _, distance in result.distillation.curve)
@@ -313,7 +316,7 @@ def test_the_base_is_not_touched(tmp_path: Path) -> None:
 def test_an_adapter_for_another_base_is_refused(tmp_path: Path, shapes: dict[str, tuple[int, ...]], said: str) -> None:
     base, adapter = tiny(tmp_path), save_factors(tmp_path / "adapter", shapes)
     with pytest.raises(InputError, match=said):
-        merge(base, adapter, tmp_path / "candidate.gguf", samples=SAMPLES)
+        merge(base, adapter, tmp_path / "candidate.gguf", examples=SAMPLES)
     assert only_the_arguments_are_in(tmp_path)
 
 
@@ -344,8 +347,8 @@ def disk_full(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize(
     "full",
-    ["adapterd.system.files._copy", "adapterd.merging.draft.Draft.replace",
-     "adapterd.merging.draft.Draft.rescale", "adapterd.merging.draft.Draft.sync",
+    ["adapterd.system.files._copy", "adapterd.merging.candidate_file.CandidateFile.write",
+     "adapterd.merging.candidate_file.CandidateFile.rescale", "adapterd.merging.candidate_file.CandidateFile.sync",
      "adapterd.base.gguf.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
 )  # fmt: skip
 def test_a_disk_that_fills_up_half_way_is_left_as_it_was(
@@ -390,7 +393,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, when: str) -> None:
     assert only_the_arguments_are_in(tmp_path)
 
 
-def test_what_a_killed_merge_left_is_removed(tmp_path: Path) -> None:
+def test_files_of_a_killed_merge_are_removed(tmp_path: Path) -> None:
     base = tiny(tmp_path)
     for name in ("candidate.gguf", "candidate.partial", "candidate.lora"):
         (tmp_path / name).write_text("half")
@@ -404,10 +407,10 @@ def test_a_changed_byte_outside_the_touched_tensors_is_noticed(tmp_path: Path, t
     base = tiny(tmp_path)
     result, file = merged(base), GgufFile.open(base)
     touched = [*touched_tensors(base, [1]), *(name for name in norms(base) if name.startswith("blk.1."))]
-    assert compare(file, result.candidate, touched).matches
+    assert compare_tensors(file, result.candidate, touched).matches
     with result.candidate.open("r+b") as candidate:
         candidate.seek(file.tensors[tensor].offset_bytes)
         candidate.write(b"\xff")
-    report = compare(file, result.candidate, touched)
+    report = compare_tensors(file, result.candidate, touched)
     assert report.untouched - report.untouched_identical == 1
     assert not report.matches

@@ -45,7 +45,7 @@ class Place:
             if tell:
                 tell.send(doing)
 
-        return merge(base, adapter, candidate, samples=SAMPLES, steps=4, report=report)
+        return merge(base, adapter, candidate, examples=SAMPLES, steps=4, report=report)
 
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()} - {"base.gguf", "adapter"}

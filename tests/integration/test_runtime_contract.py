@@ -13,7 +13,7 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
-from adapterd.serving import handover
+from adapterd.serving import blob_link
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import file_digest
@@ -399,7 +399,7 @@ def test_a_store_of_another_user_gets_the_file_by_upload(
     ollama: OllamaRuntime, name: str, new_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(ollama, f"{name}:1", new_file())
-    monkeypatch.setattr(handover, "_ours", lambda _: False)
+    monkeypatch.setattr(blob_link, "is_own_folder", lambda _: False)
     file = new_file()
     assert create(ollama, f"{name}:2", file, may_link=True) == "upload"
     assert blob_of(ollama, f"{name}:2").read_bytes() == file.read_bytes()

@@ -14,10 +14,12 @@ import pytest
 from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import GradientCheckpointing, TrainingSettings
-from adapterd.merging.examples import Samples, read_examples
+from adapterd.formats.adapter_files import WEIGHTS
+from adapterd.formats.encoded import read_examples
+from adapterd.merging.examples import MergeExamples
 from adapterd.merging.import_adapter import import_adapter
 from adapterd.merging.merge import merge
-from adapterd.merging.updates import WEIGHTS, read_adapter
+from adapterd.merging.updates import read_adapter
 from adapterd.training.checkpoint import Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
@@ -82,7 +84,9 @@ def test_an_adapter_is_trained_merged_and_served(base_path: Path, dataset: Path,
     result = trained(base_path, dataset, tmp_path / "adapter", mode)
     assert result.best_step > 0
     train_set, held_out = (list(read_examples(dataset / f"{name}.jsonl")) for name in ("train", "validation"))
-    merged = merge(base_path, tmp_path / "adapter", tmp_path / "candidate.gguf", samples=Samples(train_set, held_out))
+    merged = merge(
+        base_path, tmp_path / "adapter", tmp_path / "candidate.gguf", examples=MergeExamples(train_set, held_out)
+    )
     assert merged.tensors.matches
     assert merged.touched == len(stored(tmp_path / "adapter")) / 2
     with_adapter = mlx_logits(base_path, IDS, tmp_path / "adapter")

@@ -60,8 +60,8 @@ class FakeRuntime(Runtime):
             blob, modelfile = self._made(tag)
             return ServedModel(full_name(tag), self._digests()[full_name(tag)], Path(blob), modelfile)
 
-    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
-        with self._call("hand_over", digest):
+    def push_blob(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
+        with self._call("push_blob", digest):
             how = "present" if digest in self.blobs else "upload"
             self.blobs.setdefault(digest, gguf.read_bytes())
             progress(1.0)

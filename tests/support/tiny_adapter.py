@@ -9,7 +9,8 @@ import numpy as np
 
 from adapterd.base.architectures import architecture_of
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.merging.examples import Example, Samples
+from adapterd.formats.encoded import EncodedExample
+from adapterd.merging.examples import MergeExamples
 
 
 def write_adapter(
@@ -49,11 +50,11 @@ def save_factors(
     return folder
 
 
-def few_words(count: int, *, length: int = 16, prompt_tokens: int = 6, seed: int = 5) -> list[Example]:
+def few_words(count: int, *, length: int = 16, prompt_tokens: int = 6, seed: int = 5) -> list[EncodedExample]:
     """Of few words, so that what the layers meet has few directions, as it has in a real model."""
     rows = np.random.default_rng(seed).integers(30, 38, (count, length)).tolist()
-    return [Example(tuple(ids), prompt_tokens) for ids in rows]
+    return [EncodedExample(tuple(ids), prompt_tokens, str(number)) for number, ids in enumerate(rows)]
 
 
-SAMPLES = Samples(few_words(9), few_words(4, seed=6))
+SAMPLES = MergeExamples(few_words(9), few_words(4, seed=6))
 """Some milliseconds' worth."""

@@ -20,7 +20,7 @@ MEASURED: dict[str, Any] = {
             "peers": {"seconds": 83.2, "rss_mb": 2900.0, "written_mb": 5400.0, "stages": {}},
         }
     },
-    "grids": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
+    "quants": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
     "opening": {"vocabularies": {"llama3": {"tokens": 128_256, "seconds": 0.071, "mb": 9.6}}},
     "architectures": {"qwen3": {"max_logit_diff": 0.00021, "top1": 1.0}},
     "training": {
@@ -88,8 +88,8 @@ def test_costs_by_size_and_side() -> None:
     ]
 
 
-def test_grids_and_architectures() -> None:
-    assert table("grids")[1:] == [["Q4_K", "1 234", "1 234", "1 234"]]
+def test_quants_and_architectures() -> None:
+    assert table("quants")[1:] == [["Q4_K", "1 234", "1 234", "1 234"]]
     assert table("architectures")[1:] == [["qwen3", "0.00021", "100.0 %"]]
     assert table("opening")[1:] == [["llama3", "128 256", "0.071", "9.6"]]
 
@@ -101,8 +101,8 @@ def test_writing_twice_changes_nothing_more() -> None:
 
 
 def test_new_numbers_replace_the_old() -> None:
-    newer = {"grids": {"Q8_0": {"tensors": 7, "byte_identical": 7, "values_identical": 7}}}
-    assert tables.fill(tables.fill(page("grids"), MEASURED), newer) == tables.fill(page("grids"), newer)
+    newer = {"quants": {"Q8_0": {"tensors": 7, "byte_identical": 7, "values_identical": 7}}}
+    assert tables.fill(tables.fill(page("quants"), MEASURED), newer) == tables.fill(page("quants"), newer)
 
 
 def test_what_was_not_measured_stays_as_it_is() -> None:

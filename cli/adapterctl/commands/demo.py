@@ -35,6 +35,6 @@ def demo(folder: Path, runtime: str, ollama: Path | None, setup_seconds: float) 
 
     Starts its own Ollama server on a free port; a running one is not touched. Takes some minutes.
     """
-    from adapterd.demo.story import tell
+    from adapterd.demo.cycle import run_demo
 
-    tell(folder.absolute(), runtime=runtime, ollama=ollama, setup_seconds=setup_seconds)
+    run_demo(folder.absolute(), runtime=runtime, ollama=ollama, setup_seconds=setup_seconds)

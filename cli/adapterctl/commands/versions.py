@@ -1,6 +1,5 @@
 """adapterctl versions | label | history | show | promote | rollback"""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,13 +123,13 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     from adapterctl.app import App
     from adapterctl.commands.retrain import table_of_scores
     from adapterd.deployment.history import require_version
+    from adapterd.formats.lineage import LINEAGE
 
     app = App()
     name = app.model(model)
     found = require_version(app.store, name, version)
     folder = app.home.version(name, version)
-    lineage_file = folder / "lineage.json"
-    lineage = json.loads(lineage_file.read_text(encoding="utf-8")) if lineage_file.is_file() else None
+    lineage = LINEAGE.read(folder)
     deployment = app.store.versions.deployment(name)
     live = deployment is not None and deployment.live == version
     if as_json:

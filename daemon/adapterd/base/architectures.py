@@ -266,5 +266,16 @@ def _matrices(architecture: Architecture, gguf: GgufFile) -> dict[str, tuple[int
     }  # fmt: skip
 
 
+def block_of_module(module: str) -> int:
+    """The block's number in the name of an mlx-lm module: 22 for `model.layers.22.self_attn.q_proj`."""
+    return int(module.split(".")[2])
+
+
+def block_of_tensor(tensor: str) -> int | None:
+    """The block's number in the name of a tensor: 22 for `blk.22.attn_q.weight`, None for `output.weight`."""
+    prefix, _, rest = tensor.partition(".")
+    return int(rest.partition(".")[0]) if prefix == "blk" else None
+
+
 def _reverse(names: Mapping[str, str]) -> dict[str, str]:
     return {mlx: gguf for gguf, mlx in names.items()}

@@ -1,8 +1,7 @@
-"""Proving a base before anything is trained: what a version inherits is registered once with the base's own file, and
-compared with the base.
+"""The proof that a base can be used: a no-op version of it is served and compared with the base, before any training.
 
-Whatever the runtime would refuse, lose or change at the end of a night shows here in the first seconds. It is done at
-`init`, and again before a run when the runtime or the base is another than the one that it was done with.
+What the runtime would refuse, lose or change after a night's training shows here in seconds. It is done at `init`, and
+again before a run if the runtime or the base has changed since.
 """
 
 import json
@@ -10,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from adapterd.base.model import BaseModel
-from adapterd.base_proof.prompt_parity import undated
-from adapterd.base_proof.trial import Trial
+from adapterd.base_proof.noop_version import NoOpVersion
+from adapterd.base_proof.served_behaviour import undated
 from adapterd.config import Settings
 from adapterd.home import Home, make_private
 from adapterd.serialization import dumps, from_plain
@@ -37,7 +36,7 @@ class Proof:
     prompting: str
 
     def is_of(self, runtime: Runtime, served: ServedModel) -> bool:
-        """Whether it would come out the same now."""
+        """Whether the proof still holds: runtime, base and template are the same."""
         return (self.runtime, self.digest, self.template) == _identity(runtime, served)
 
     def completed(self, base: BaseModel) -> BaseModel:
@@ -48,7 +47,7 @@ class Proof:
         return replace(base, modelfile=modelfile, prompting=self.prompting)
 
     def notes(self, base: BaseModel) -> Iterator[str]:
-        """What a person should know of it."""
+        """Sentences about the proof that a person should read."""
         for name in self.left_out:
             value = base.modelfile.parameters.get(name)
             yield (
@@ -63,19 +62,19 @@ def proven_base(
     runtime: Runtime,
     model: str,
     base: BaseModel,
-    tell: Callable[[str], object] = lambda _sentence: None,
+    notify: Callable[[str], object] = lambda _sentence: None,
 ) -> BaseModel:
     """The pinned base with what its versions inherit, proven anew if the runtime or the base is another than before.
 
     Raises UnsupportedModelError or RuntimeRefusedError if a version of it could not be served as it is.
     """
     served = runtime.show(base.tag)
-    proof = _kept(home, model)
+    proof = _saved_proof(home, model)
     if proof is None or not proof.is_of(runtime, served):
         proof = child.call(_prove_pinned, home, settings, model)
-        keep(home, model, proof)
+        save_proof(home, model, proof)
         for sentence in proof.notes(base):
-            tell(sentence)
+            notify(sentence)
     return proof.completed(base)
 
 
@@ -90,21 +89,21 @@ def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str =
     The candidate is gone afterwards, whatever comes. `name` is what a person calls the base. Raises
     UnsupportedModelError or RuntimeRefusedError with what would be lost or changed.
     """
-    trial = Trial(home, runtime, base, name or base.tag, ModelTags(model).candidate)
-    with trial.registered() as left_out:
-        there = trial.compare(left_out)
-    prompting = fingerprint(dumps({title: undated(prompt) for title, prompt in there.prompts.items()}))
-    return Proof(*_identity(runtime, there.served), left_out, prompting)
+    version = NoOpVersion(home, runtime, base, name or base.tag, ModelTags(model).candidate)
+    with version.registered() as left_out:
+        behaviour = version.compare(left_out)
+    prompting = fingerprint(dumps({title: undated(prompt) for title, prompt in behaviour.prompts.items()}))
+    return Proof(*_identity(runtime, behaviour.served), left_out, prompting)
 
 
-def keep(home: Home, model: str, proof: Proof) -> None:
-    """Write down what the base was proven with."""
+def save_proof(home: Home, model: str, proof: Proof) -> None:
+    """Save the proof of a model's base."""
     file = home.base_proof(model)
     make_private(file.parent)
     write_atomic(file, dumps(proof))
 
 
-def _kept(home: Home, model: str) -> Proof | None:
+def _saved_proof(home: Home, model: str) -> Proof | None:
     try:
         return from_plain(json.loads(home.base_proof(model).read_bytes()), Proof)
     except Exception:  # missing, damaged or of another release: it is proven anew

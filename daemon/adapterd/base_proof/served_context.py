@@ -21,10 +21,10 @@ SETTING = "evaluation.num_ctx"
 
 
 def settled_context(
-    runtime: Runtime, tag: str, gguf: Path, settings: ModelSettings, *, chosen: bool, tell: Callable[[str], object]
+    runtime: Runtime, tag: str, gguf: Path, settings: ModelSettings, *, chosen: bool, notify: Callable[[str], object]
 ) -> ModelSettings:
-    """The settings with an `evaluation.num_ctx` in which the base computes as it is served; `tell` gets what that means
-    to a person. Raises InputError where a person has `chosen` another."""
+    """The settings with an `evaluation.num_ctx` in which the base computes as it is served; `notify` gets a sentence
+    about it for a person. Raises InputError if a person has `chosen` a context on the other side."""
     file = _with_two_factors(gguf)
     if file is None:
         return settings
@@ -36,7 +36,7 @@ def settled_context(
         asked = min(served, 2 * original) if served > original else original
         settings = replace(settings, evaluation=replace(settings.evaluation, num_ctx=asked))
     side = f"longer than {original} tokens" if served > original else f"of at most {original} tokens"
-    tell(
+    notify(
         f"{tag} computes otherwise in a context longer than {original} tokens. It is served with {served}, so it is "
         f"trained and judged for contexts {side}; applications should not ask for a num_ctx on the other side."
     )

@@ -1,7 +1,6 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -14,8 +13,6 @@ from adapterd.chat import Render
 from adapterd.config import DatasetSettings
 from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case, fault_of_text
 from adapterd.dataset.encoding import (
-    EncodedExample,
-    EncodedPair,
     TokenStatistics,
     encode,
     encode_pairs,
@@ -35,11 +32,17 @@ from adapterd.dataset.split import (
 )
 from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError, StageError
+from adapterd.formats.encoded import (
+    PAIRS,
+    TRAIN,
+    VALIDATION,
+    VALIDATION_PAIRS,
+    EncodedExample,
+    EncodedPair,
+    write_encoded,
+)
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
-
-TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
-PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def build_dataset(
         TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred,
     }  # fmt: skip
     for name, encoded_set in files.items():
-        lines = "".join(json.dumps(vars(each)) + "\n" for each in encoded_set)
+        lines = write_encoded(encoded_set)
         write_atomic(out / name, lines)
         digest.update(lines.encode())
     newest = _newest(examples, new)

@@ -12,35 +12,9 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Render, Role
 from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.thoughts import Thoughts, always
+from adapterd.formats.encoded import EncodedExample, EncodedPair
 
 _MARK = "MARKED-ANSWER"
-
-
-@dataclass(frozen=True)
-class EncodedExample:
-    """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss. `output_type` is
-    the task within the model's task, if the feedback names one; in training the example counts `weight` times."""
-
-    ids: list[int]
-    prompt_tokens: int
-    record: str
-    output_type: str | None = None
-    weight: float = 1.0
-
-    @property
-    def completion_tokens(self) -> int:
-        """How many ids are learned, the end of turn among them."""
-        return len(self.ids) - self.prompt_tokens
-
-
-@dataclass(frozen=True)
-class EncodedPair:
-    """Two answers to one prompt, the preferred one first; both are ids of prompt, completion and end of turn."""
-
-    chosen: list[int]
-    rejected: list[int]
-    prompt_tokens: int
-    record: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +43,7 @@ def encode(
     for example in examples:
         text = render(example.messages)
         prompt = tokenizer.encode_prompt(text)
-        ids = [*prompt, *thoughts.completion(text, example.completion), end_of_turn]
+        ids = (*prompt, *thoughts.completion(text, example.completion), end_of_turn)
         yield EncodedExample(ids, len(prompt), example.record, example.output_type)
 
 
@@ -86,7 +60,7 @@ def encode_pairs(
         text = render(pair.messages)
         prompt = tokenizer.encode_prompt(text)
         chosen, rejected = (
-            [*prompt, *thoughts.completion(text, said), end_of_turn] for said in (pair.chosen, pair.rejected)
+            (*prompt, *thoughts.completion(text, said), end_of_turn) for said in (pair.chosen, pair.rejected)
         )
         yield EncodedPair(chosen, rejected, len(prompt), pair.record)
 

@@ -1,4 +1,4 @@
-"""A newsroom that never was: news, what should be extracted from it, and the feedback of an application that asked.
+"""Synthetic news, the JSON that should be extracted from it, and the feedback of an application.
 
 It stands in for real feedback in the demo and in tests, so that anyone can try the whole product without data of their
 own. Everything follows from a seed; every value of an answer stands word for word in its text.
@@ -54,8 +54,8 @@ class WrittenFeedback:
         return self.lines - self.duplicates - self.broken
 
 
-class Kind(Enum):
-    """What a person did with an output; a demonstration never had one."""
+class FeedbackKind(Enum):
+    """What a feedback record says about an output; a demonstration has none."""
 
     CORRECTED = auto()
     GOOD = auto()
@@ -63,7 +63,7 @@ class Kind(Enum):
     DEMONSTRATION = auto()
 
 
-SHARES = {Kind.GOOD: 0.25, Kind.LOW: 0.08, Kind.DEMONSTRATION: 0.12}
+SHARES = {FeedbackKind.GOOD: 0.25, FeedbackKind.LOW: 0.08, FeedbackKind.DEMONSTRATION: 0.12}
 """Of the records; all others are corrected."""
 
 
@@ -193,20 +193,20 @@ def write_feedback(folder: Path, *, seed: int, count: int, start: datetime) -> W
     made = items(count + len(BREAKS), seed)
     kinds = _kinds(count, rng)
     given = list(zip(made[:count], kinds, strict=True))
-    rated = [(item, kind) for item, kind in given if kind is not Kind.DEMONSTRATION]
-    demonstrations = [item for item, kind in given if kind is Kind.DEMONSTRATION]
+    rated = [(item, kind) for item, kind in given if kind is not FeedbackKind.DEMONSTRATION]
+    demonstrations = [item for item, kind in given if kind is FeedbackKind.DEMONSTRATION]
     times = _times(len(rated), start, rng)
     records = [_record(item, kind, at, rng) for (item, kind), at in zip(rated, times, strict=True)]
     again = rng.sample(records, min(DUPLICATES, len(records)))
-    spoilt = [_record(item, Kind.GOOD, rng.choice([start, *times]), rng) for item in made[count:]]
+    spoilt = [_record(item, FeedbackKind.GOOD, rng.choice([start, *times]), rng) for item in made[count:]]
     contents = _native_files(records, again, spoilt, rng) | _foreign_files(demonstrations)
     written = {_write(folder / f"newsroom-{seed}-{name}", lines, start): len(lines) for name, lines in contents.items()}
     return WrittenFeedback(tuple(written), sum(written.values()), len(again), len(spoilt))
 
 
-def _kinds(count: int, rng: random.Random) -> list[Kind]:
+def _kinds(count: int, rng: random.Random) -> list[FeedbackKind]:
     kinds = [kind for kind, share in SHARES.items() for _ in range(round(share * count))]
-    kinds += [Kind.CORRECTED] * (count - len(kinds))
+    kinds += [FeedbackKind.CORRECTED] * (count - len(kinds))
     rng.shuffle(kinds)
     return kinds
 
@@ -215,7 +215,7 @@ def _times(count: int, start: datetime, rng: random.Random) -> list[datetime]:
     return [start + timedelta(days=BATCH_DAYS) * ((position + rng.random()) / count) for position in range(count)]
 
 
-def _record(item: NewsItem, kind: Kind, at: datetime, rng: random.Random) -> Record:
+def _record(item: NewsItem, kind: FeedbackKind, at: datetime, rng: random.Random) -> Record:
     asked = {"prompt": item.prompt} if rng.random() < 0.5 else {"messages": [_turn("user", item.prompt)]}
     return {**asked, **_verdict(item, kind, rng), "source_id": item.source_id, "created_at": at.isoformat()}
 
@@ -224,12 +224,12 @@ def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _verdict(item: NewsItem, kind: Kind, rng: random.Random) -> Record:
-    if kind is Kind.GOOD:
+def _verdict(item: NewsItem, kind: FeedbackKind, rng: random.Random) -> Record:
+    if kind is FeedbackKind.GOOD:
         return {"output": item.answer, "rating": rng.randint(4, 5), "failure_tags": []}
     tag = rng.choice(list(FAULTS))
     wrong = {"output": FAULTS[tag](json.loads(item.answer), rng), "rating": rng.randint(1, 2), "failure_tags": [tag]}
-    return {**wrong, "correction": item.answer} if kind is Kind.CORRECTED else wrong
+    return {**wrong, "correction": item.answer} if kind is FeedbackKind.CORRECTED else wrong
 
 
 def _truncated_line(record: Record) -> bytes:

@@ -1,4 +1,4 @@
-"""The word lists and sentences that the newsroom composes its news from.
+"""The word lists and sentences that synthetic news are composed of.
 
 In a sentence `{one}` is the company that is mentioned first and `{two}` the other one, so that the order of the answer
 is the order of the text; `{When}` is `{when}` with a capital. Remarks must fit every type of news, and hold no company,

@@ -8,7 +8,7 @@ from pathlib import Path
 from adapterd import config
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.proof import keep, prove
+from adapterd.base_proof.proof import prove, save_proof
 from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
 from adapterd.deployment.config_file import add_model
 from adapterd.deployment.deploy import Deployer
@@ -151,7 +151,7 @@ def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, notify:
             hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
         )
     proof = prove(home, runtime, new.name, registered, new.base)
-    keep(home, new.name, proof)
+    save_proof(home, new.name, proof)
     for sentence in proof.notes(registered):
         notify(sentence)
 
@@ -177,7 +177,7 @@ def _with_served_context(
     from adapterd.base_proof.served_context import SETTING, settled_context
 
     chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
-    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, tell=notify)
+    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, notify=notify)
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:

@@ -19,7 +19,7 @@ from adapterd.home import Home
 from adapterd.housekeeping import leftovers
 from adapterd.housekeeping.leftovers import Leftover
 from adapterd.housekeeping.policy import collectable
-from adapterd.serving import handover
+from adapterd.serving import blob_link
 from adapterd.serving.runtime import Runtime, StoredFile
 from adapterd.serving.tags import SEMVER, ModelTags
 from adapterd.store import Store
@@ -181,7 +181,9 @@ class _Search:
         """Files that we gave to the runtime and that no tag needs, whole or not."""
         lost = [(file.digest, file.path, "no tag needs it") for file in files if not file.tags]
         for folder in {file.path.parent for file in files}:
-            lost += [(digest, path, "its hand-over broke off") for digest, path in handover.partials(folder)]
+            lost += [
+                (digest, path, "copying it was interrupted") for digest, path in blob_link.unfinished_blobs(folder)
+            ]
         ours = self._merged_by_runs_that_are_over(models) if lost else set()
         for digest, path, why in lost:
             if digest in ours and os.access(path.parent, os.W_OK):

@@ -10,13 +10,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from adapterd.config import Settings
+from adapterd.formats.metrics_log import METRICS
 from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import Home
 from adapterd.store import Store
 from adapterd.store.runs import Run
 from adapterd.system.locks import is_held
 
-FILES_THAT_STAY = (PLAN, RESULTS, "*.log", "metrics.jsonl")
+FILES_THAT_STAY = (PLAN, RESULTS, "*.log", METRICS)
 """Files that explain a run that is over; the others are stored elsewhere, or can be made again."""
 UNFINISHED = ".*.partial"
 """What `files.atomic_path` calls a file that has not got its name yet."""

@@ -1,6 +1,5 @@
 """Writes the report of a version into its folder, from what was stored there when the version was evaluated."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,11 @@ from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
+from adapterd.formats.evaluation import ANSWERS, EVALUATION, FROZEN
+from adapterd.formats.json_files import read_json_lines
+from adapterd.formats.lineage import LINEAGE
+from adapterd.formats.metrics_log import read_metrics
 from adapterd.home import Home
-from adapterd.runs.archive import METRICS
-from adapterd.runs.tag_evaluation import EVALUATION
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
@@ -24,22 +25,23 @@ REPORT = "report.html"
 def write_report(store: Store, home: Home, model: str, version: str) -> Path:
     """Write the report of a version that was evaluated; raises NotFoundError where that was never done."""
     folder, known = home.version(model, version), store.versions.get(model, version)
-    if known is None or not (folder / EVALUATION).is_file() or not (folder / "lineage.json").is_file():
+    lineage, result = LINEAGE.read(folder), EVALUATION.read(folder)
+    if known is None or lineage is None or result is None:
         raise NotFoundError(
             f"nothing was kept of how {model} {version} did",
             hint=f"`adapterctl eval run {version} --model {model}` asks it again, if its tag is still there",
         )
     deployment = store.versions.deployment(model)
     state = "live" if deployment and deployment.live == version else str(known.state)
-    lineage, result = (json.loads((folder / name).read_text("utf-8")) for name in ("lineage.json", EVALUATION))
-    cases = _json_lines(folder / "answers" / "frozen.jsonl")
+    answers = folder / ANSWERS / FROZEN
+    cases = list(read_json_lines(answers, dict, "the answers to a case")) if answers.is_file() else []
     metrics = _metrics(lineage["settings"], cases)
     page = render(
         Material(
             model, version, state, lineage, result, cases,
             metrics={each.name: each for each in (*metrics, *extra_metrics())},
             by_case=_by_case(metrics, cases),
-            curve=_json_lines(folder / METRICS),
+            curve=read_metrics(folder),
         )
     )  # fmt: skip
     write_atomic(folder / REPORT, page)
@@ -70,10 +72,3 @@ def _by_case(metrics: list[Metric], cases: list[dict[str, Any]]) -> dict[str, di
         }
         for metric in telling
     }
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [json.loads(line) for line in file]

@@ -10,12 +10,13 @@ from typing import Any
 
 from adapterd.config import ModelSettings, Task
 from adapterd.deployment.version_tags import MergedFile
+from adapterd.formats.evaluation import EVALUATION
+from adapterd.formats.lineage import LINEAGE
 from adapterd.home import Home
 from adapterd.housekeeping.leftovers import size_of
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Version, VersionState
 
-LINEAGE, EVALUATION = "lineage.json", "evaluation.json"
 CANDIDATE = "candidate"
 AGAINST = ("live", "base")
 """What a candidate was compared with, the first that there was."""
@@ -72,7 +73,7 @@ def _row(
     store: Store, home: Home, settings: ModelSettings, deployment: Deployment | None, version: Version
 ) -> VersionRow:
     folder = home.version(version.model, version.version)
-    lineage = _read(folder / LINEAGE)
+    lineage = _read(folder / LINEAGE.name)
     merged = None if version.state is VersionState.COLLECTED else MergedFile.of_run(store, version.run_id)
     return VersionRow(
         version=version.version,
@@ -82,7 +83,7 @@ def _row(
         created_at=version.created_at,
         base=_at(lineage, "base", "tag"),
         base_digest=version.base_digest,
-        primary=_primary(version, _read(folder / EVALUATION), _primary_metric(lineage, settings)),
+        primary=_primary(version, _read(folder / EVALUATION.name), _primary_metric(lineage, settings)),
         size_bytes=size_of([folder]) + (merged.size_bytes if merged else 0),
         pinned=version.pinned,
         label=version.label,

@@ -1,4 +1,4 @@
-"""Rounding with knowledge of the task: error feedback block by block, then distillation of the whole."""
+"""A merge with examples of the task: GPTQ block by block, then distillation over all touched blocks."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,67 +6,75 @@ import mlx.core as mx
 
 from adapterd.base.architectures import architecture_of
 from adapterd.base.mlx.model import BlockwiseModel
+from adapterd.formats.encoded import EncodedExample
+from adapterd.merging.candidate_file import CandidateFile
 from adapterd.merging.distil import Distillation, distil
-from adapterd.merging.draft import Draft
-from adapterd.merging.examples import Example, batches
-from adapterd.merging.hessian import Calibration, Moments
-from adapterd.merging.rounding import Feedback, round_with_feedback
+from adapterd.merging.examples import batches
+from adapterd.merging.gptq import GptqFactor, gptq_round
+from adapterd.merging.hessian import Calibration, Hessians
 from adapterd.merging.updates import Update
 
-WATCHED_EVERY = 8
+VALIDATION_EVERY = 8
 BATCH_TOKENS = 512
 Report = Callable[..., object]
 
 
-def calibrate(
-    draft: Draft, updates: Sequence[Update], examples: Sequence[Example], *, steps: int, report: Report
+def gptq_then_distil(
+    candidate: CandidateFile,
+    updates: Sequence[Update],
+    examples: Sequence[EncodedExample],
+    *,
+    steps: int,
+    report: Report,
 ) -> Distillation | None:
-    """Write base + adapter into the draft, for all updated tensors with a grid; tensors without stay as they are.
+    """Write base + adapter into the candidate, for all updated tensors that have quants; others stay as they are.
 
-    With 0 `steps` nothing is distilled. `report` takes the share done, 0…1, and `doing`.
+    With 0 `steps` nothing is distilled, and None is returned. `report` takes the share done, 0…1, and `doing`.
     """
-    calibration, watched = round_all(
-        draft, updates, examples, lambda share: report(0.4 * share, doing="error feedback")
+    calibration, validation_batches = gptq_all_blocks(
+        candidate, updates, examples, lambda share: report(0.4 * share, doing="GPTQ")
     )
     if not steps:
         return None
     return distil(
-        draft, architecture_of(draft.base), calibration, watched, steps=steps,
+        candidate, architecture_of(candidate.base), calibration, validation_batches, steps=steps,
         report=lambda share: report(0.4 + 0.6 * share, doing="distilling"),
     )  # fmt: skip
 
 
-def round_all(
-    draft: Draft,
+def gptq_all_blocks(
+    candidate: CandidateFile,
     updates: Sequence[Update],
-    examples: Sequence[Example],
+    examples: Sequence[EncodedExample],
     report: Callable[[float], object] = lambda _: None,
 ) -> tuple[Calibration, int]:
-    """The first step, error feedback; returns what the second needs: the calibration, and how many of its batches, the
-    last ones, are kept back from learning to stop in time (of each eighth example).
+    """GPTQ for all touched blocks. Returns what distillation needs: the calibration, and how many of its last batches
+    are its validation set, which has every eighth example.
 
-    Computes in fp32 everywhere: what is at stake is far below what a 16-bit float resolves.
+    Computes in fp32 everywhere, as LoRA updates are far smaller than what a 16-bit float resolves.
     """
-    watched = examples[::WATCHED_EVERY]
-    learned = [each for number, each in enumerate(examples) if number % WATCHED_EVERY] or watched
-    to_learn, to_watch = (list(batches(each, tokens=BATCH_TOKENS)) for each in (learned, watched))
-    source = BlockwiseModel(draft.base, dtype=mx.float32)
-    calibration = Calibration(source, draft.base, updates, [*to_learn, *to_watch])
+    validation = examples[::VALIDATION_EVERY]
+    train = [each for number, each in enumerate(examples) if number % VALIDATION_EVERY] or validation
+    train_batches, validation_batches = (list(batches(each, tokens=BATCH_TOKENS)) for each in (train, validation))
+    source = BlockwiseModel(candidate.base, dtype=mx.float32)
+    calibration = Calibration(source, candidate.base, updates, [*train_batches, *validation_batches])
     by_tensor = {update.tensor: update for update in updates}
     done = 0
-    for moments in calibration.moments():
-        done += _round_block(draft, by_tensor, calibration.modules, moments)
+    for hessians in calibration.run():
+        done += _round_block(candidate, by_tensor, calibration.modules, hessians)
         report(done / len(updates))
-    return calibration, len(to_watch)
+    return calibration, len(validation_batches)
 
 
-def _round_block(draft: Draft, updates: dict[str, Update], tensors: dict[str, str], moments: Moments) -> int:
-    """Choose the codes of one block's tensors, which are named by module in `tensors`; returns how many had moments."""
-    groups = moments.groups()
-    for name, modules in groups.items():
-        feedback = Feedback.of(moments.of(name))
-        for tensor in filter(draft.has_grid, (tensors[module] for module in modules)):
-            grid, codes = draft.base_grid(tensor)
-            target = grid.values(codes) + updates[tensor].delta()
-            draft.choose(tensor, round_with_feedback(target, grid, codes, feedback))
-    return sum(map(len, groups.values()))
+def _round_block(
+    candidate: CandidateFile, updates: dict[str, Update], tensors: dict[str, str], hessians: Hessians
+) -> int:
+    """GPTQ for one block's tensors, by module in `tensors`; returns how many of its modules have a Hessian."""
+    sharing = hessians.modules_by_input()
+    for name, modules in sharing.items():
+        factor = GptqFactor.of(hessians.of(name))
+        for tensor in filter(candidate.has_quants, (tensors[module] for module in modules)):
+            scales, quants = candidate.unpack_base(tensor)
+            target = scales.dequantize(quants) + updates[tensor].delta()
+            candidate.write_quants(tensor, gptq_round(target, scales, quants, factor))
+    return sum(map(len, sharing.values()))

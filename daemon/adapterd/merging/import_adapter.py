@@ -14,15 +14,22 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from adapterd.base.architectures import Architecture, architecture_of
+from adapterd.base.architectures import Architecture, architecture_of, block_of_module
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads, number
 from adapterd.base.mlx.weights import plain_names
 from adapterd.errors import InputError
+from adapterd.formats.adapter_files import (
+    CONFIG,
+    GGUF_ORDER,
+    ROW_ORDER,
+    WEIGHTS,
+    AdapterFormat,
+    find_adapter,
+    read_config,
+)
 from adapterd.merging import peft
-from adapterd.merging.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, Format, find_adapter, read_config
 from adapterd.merging.module_names import in_the_base
-from adapterd.merging.updates import WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
@@ -65,13 +72,13 @@ def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
     files = find_adapter(source)
     config, stored = read_config(files.config), _stored(files.weights)
     architecture = architecture_of(base)
-    factors = _peft(config, stored, base) if files.format is Format.PEFT else _mlx_lm(config, stored, base)
+    factors = _peft(config, stored, base) if files.format is AdapterFormat.PEFT else _mlx_lm(config, stored, base)
     reordered = 0
-    if architecture.rope_traditional and files.format is not Format.ADAPTERD:
+    if architecture.rope_traditional and files.format is not AdapterFormat.ADAPTERD:
         heads = _rotated_heads(architecture, base)
         reordered = sum(_relative(each.module) in heads for each in factors)
         factors = [_in_gguf_order(each, heads) for each in factors]
-    lowest = min(_block(each.module) for each in factors)
+    lowest = min(block_of_module(each.module) for each in factors)
     imported = ImportedAdapter(
         format=str(files.format),
         modules=len(factors),
@@ -200,10 +207,6 @@ def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
 def _numbers(factor: mx.array) -> FloatArray:
     values: FloatArray = np.array(factor.astype(mx.float32))
     return values
-
-
-def _block(module: str) -> int:
-    return int(module.split(".")[2])
 
 
 def _relative(module: str) -> str:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from adapterd.base.architectures import Architecture, architecture_of
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
-from adapterd.merging.adapter_files import CONFIG
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import numpy as np
-
-WEIGHTS = "adapters.safetensors"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Proof of law 2: the candidate has the base's tensors, and those that no update touched are the same bytes."""
+"""The proof of law 2: the candidate has the base's tensors, and those that no update touched are the same bytes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class TensorReport:
         )
 
 
-def compare(base: GgufFile, candidate: Path, touched: Collection[str]) -> TensorReport:
+def compare_tensors(base: GgufFile, candidate: Path, touched: Collection[str]) -> TensorReport:
     """Compare two files tensor by tensor; raises InputError if the candidate is no GGUF at all.
 
     Files with the same header have the same tensors in the same places; only another header has to be read.

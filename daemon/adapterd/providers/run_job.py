@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, NotFoundError, StageError
-from adapterd.merging.adapter_files import Format, find_adapter
+from adapterd.formats.adapter_files import AdapterFormat, find_adapter
 from adapterd.merging.import_adapter import import_adapter
 from adapterd.providers.provider import JobId, TrainingJob, TrainingProvider
 from adapterd.training.progress import TrainingProgress, TrainingResult
@@ -47,7 +47,7 @@ def _check_adapter(provider: TrainingProvider, job: TrainingJob) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=".imported-", dir=job.out.parent) as name:
             import_adapter(job.out, base, Path(name))
-            if find_adapter(job.out).format is not Format.ADAPTERD:
+            if find_adapter(job.out).format is not AdapterFormat.ADAPTERD:
                 for file in Path(name).iterdir():
                     shutil.copyfile(file, job.out / file.name)
     except (InputError, NotFoundError) as exc:

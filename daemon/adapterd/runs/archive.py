@@ -1,7 +1,6 @@
 """What stays of a run for good, in the folder of its version: the adapter, its lineage and the learning curve."""
 
 import contextlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,23 +8,23 @@ from typing import Any
 
 from adapterd import __version__
 from adapterd.errors import InputError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.lineage import LINEAGE
+from adapterd.formats.metrics_log import CURVE, METRICS, read_metrics
 from adapterd.home import make_private
 from adapterd.runs.stage import Job
 from adapterd.serialization import to_plain
 from adapterd.system.files import write_atomic
-
-ADAPTER_FILES = ("adapters.safetensors", "adapter_config.json")
-LINEAGE, METRICS, CURVE = "lineage.json", "metrics.jsonl", "learning.svg"
 
 
 def archive_version(job: Job, gguf_digest: str) -> None:
     """Write the adapter, its lineage and the learning curve into the version's folder; `gguf_digest` is that of the
     merged file. The run's own folder is temporary."""
     folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
-    for name in ADAPTER_FILES:
+    for name in (WEIGHTS, CONFIG):
         shutil.copyfile(job.adapter / name, folder / name)
     if given is None:
-        _archive_curve(job.adapter / METRICS, folder)
+        _archive_curve(job.adapter, folder)
     title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
     source = f"{job.plan.model}:{job.plan.version}"
     with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
@@ -40,15 +39,15 @@ def archive_version(job: Job, gguf_digest: str) -> None:
         "settings": to_plain(job.plan.settings),
         "stages": {name: _without_cases(result) for name, result in job.results.items()},
     }
-    write_atomic(folder / LINEAGE, json.dumps(lineage, indent=2, ensure_ascii=False))
+    LINEAGE.write(folder, lineage)
 
 
-def _archive_curve(metrics: Path, folder: Path) -> None:
+def _archive_curve(adapter: Path, folder: Path) -> None:
     """Write the losses of every step, as data and as a picture."""
     from adapterd.evaluation.report import charts
 
-    write_atomic(folder / METRICS, metrics.read_bytes())
-    if drawn := charts.learning([json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]):
+    write_atomic(folder / METRICS, (adapter / METRICS).read_bytes())
+    if drawn := charts.learning(read_metrics(adapter)):
         write_atomic(folder / CURVE, charts.standalone(drawn))
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, ScheduleSettings, Settings, VersionsSettings
 from adapterd.errors import InputError
+from adapterd.formats.adapter_files import find_adapter
 from adapterd.formats.run_folder import GIVEN, PLAN, RECORDS
 from adapterd.home import Home, make_private
-from adapterd.merging.adapter_files import find_adapter
 from adapterd.runs.version_numbers import Increment
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtimes import fingerprint

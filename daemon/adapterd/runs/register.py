@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from adapterd.errors import NotFoundError
+from adapterd.formats.adapter_files import find_adapter
 from adapterd.formats.run_folder import PLAN
 from adapterd.home import Home
-from adapterd.merging.adapter_files import find_adapter
 from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import GivenAdapter, open_plan
 from adapterd.runs.version_numbers import Increment

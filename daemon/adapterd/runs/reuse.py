@@ -5,15 +5,16 @@ before it or from the folder of its version, the merged file from there or from 
 """
 
 import errno
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adapterd.errors import NotFoundError, RuntimeRefusedError
-from adapterd.formats.run_folder import CANDIDATE
+from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.lineage import LINEAGE
+from adapterd.formats.metrics_log import METRICS
+from adapterd.formats.run_folder import ADAPTER, CANDIDATE
 from adapterd.home import Home, make_private
-from adapterd.runs.archive import ADAPTER_FILES, LINEAGE, METRICS
 from adapterd.runs.plan import RunPlan, readable_plan, same_base
 from adapterd.runs.stage import EarlierRun, Result, Results, Stage, changed_settings
 from adapterd.serialization import dumps
@@ -59,8 +60,8 @@ def restore_adapter(earlier: EarlierRun, result: Result) -> Result | None:
     source = next((folder for folder in _adapter_folders(earlier) if _is_whole(folder)), None)
     if source is None:
         return None
-    target = make_private(earlier.folder / "adapter")
-    for name in (METRICS, *reversed(ADAPTER_FILES)):  # the weights last: they are the sign that all is there
+    target = make_private(earlier.folder / ADAPTER)
+    for name in (METRICS, CONFIG, WEIGHTS):  # the weights last: they are the sign that all is there
         clone_atomic(source / name, target / name)
     return result
 
@@ -82,7 +83,7 @@ def restore_candidate(earlier: EarlierRun, result: Result) -> Result | None:
 
 
 def _adapter_folders(earlier: EarlierRun) -> Iterator[Path]:
-    yield earlier.home.run(earlier.run.id) / "adapter"
+    yield earlier.home.run(earlier.run.id) / ADAPTER
     if earlier.run.version:
         folder = earlier.home.version(earlier.run.model, earlier.run.version)
         if _run_of(folder) == earlier.run.id:  # a run that was given up leaves its number to the next one
@@ -90,16 +91,16 @@ def _adapter_folders(earlier: EarlierRun) -> Iterator[Path]:
 
 
 def _is_whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (*ADAPTER_FILES, METRICS))
+    return all((folder / name).is_file() for name in (WEIGHTS, CONFIG, METRICS))
 
 
 def _run_of(version_folder: Path) -> str | None:
     """The run that wrote a version's folder."""
     try:
-        run: str = json.loads((version_folder / LINEAGE).read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError):
+        lineage = LINEAGE.read(version_folder)
+    except InputError:  # damaged
         return None
-    return run
+    return str(lineage["run"]) if lineage else None
 
 
 def _stored_candidate(earlier: EarlierRun, digest: str) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.config import ModelSettings
+from adapterd.formats.run_folder import ADAPTER, DATASET
 from adapterd.home import Home
 from adapterd.runs.plan import RunPlan
 from adapterd.serialization import dumps, from_plain, to_plain
@@ -55,11 +56,11 @@ class Job:
 
     @property
     def dataset(self) -> Path:
-        return self.folder / "dataset"
+        return self.folder / DATASET
 
     @property
     def adapter(self) -> Path:
-        return self.folder / "adapter"
+        return self.folder / ADAPTER
 
 
 @dataclass(frozen=True)

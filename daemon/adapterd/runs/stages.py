@@ -5,7 +5,6 @@ stages before it. What they import is heavy, so they import it themselves.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
 from adapterd.errors import NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
-from adapterd.formats.run_folder import CANDIDATE, GIVEN, RECORDS
+from adapterd.formats import adapter_files, encoded
+from adapterd.formats.json_files import lines_of
+from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, RECORDS
 from adapterd.home import make_private
 from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import RunPlan
@@ -55,7 +56,7 @@ def dataset(job: Job) -> Any:
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     with _words_for_a_given_adapter(job.plan):
         made = build_dataset(
-            map(FeedbackRecord.from_json, _lines(job.folder / RECORDS)),
+            map(FeedbackRecord.from_json, lines_of(job.folder / RECORDS)),
             settings,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             evaluation_prompt_hashes=set(job.plan.judged),
@@ -118,16 +119,17 @@ def training(job: Job) -> Any:
 
 def merging(job: Job) -> Any:
     """Base + adapter → the candidate file."""
-    from adapterd.merging.examples import Samples, read_examples
+    from adapterd.merging.examples import MergeExamples
     from adapterd.merging.merge import merge
 
     settings = job.plan.settings.merging
-    train, validation = (read_examples(job.dataset / f"{name}.jsonl") for name in ("train", "validation"))
+    names = (encoded.TRAIN, encoded.VALIDATION)
+    train, validation = (list(encoded.read_examples(job.dataset / name)) for name in names)
     return merge(
         job.plan.base.gguf,
         job.adapter,
         job.folder / CANDIDATE,
-        samples=Samples(train, validation) if validation else Samples.divided(train),
+        examples=MergeExamples(train, validation) if validation else MergeExamples.split(train),
         min_retention=settings.min_retention,
         steps=settings.steps,
         context_tokens=job.plan.settings.evaluation.num_ctx,
@@ -155,7 +157,7 @@ def serving(job: Job) -> ServingResult:
 
     merged = job.result("merging", MergeResult)
     tag = job.tags.version(job.plan.version)
-    how = job.runtime.hand_over(merged.candidate, merged.digest, may_link=True, progress=job.report)
+    how = job.runtime.push_blob(merged.candidate, merged.digest, may_link=True, progress=job.report)
     with tags_lock(job.home):
         job.runtime.create(tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True)
         job.runtime.copy(tag, job.tags.candidate)
@@ -181,29 +183,23 @@ def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     from adapterd.record import FeedbackRecord
 
     tokenizer = Tokenizer.open(gguf)
-    records = map(FeedbackRecord.from_json, _lines(job.folder / RECORDS))
+    records = map(FeedbackRecord.from_json, lines_of(job.folder / RECORDS))
     prompts = {record.content_hash: record.messages for record in records}
-    trained = [json.loads(line) for line in _lines(job.dataset / "train.jsonl")]
+    trained = list(encoded.read_examples(job.dataset / encoded.TRAIN))
     think = job.plan.settings.think.wanted
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
     equal = 0
     for example in sample:
-        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example["record"]], think=think))
-        equal += _same_but_for_the_day(tokenizer, served, example["ids"][: example["prompt_tokens"]])
+        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example.record], think=think))
+        equal += _same_but_for_the_day(tokenizer, served, list(example.ids[: example.prompt_tokens]))
     return len(sample), equal
 
 
 def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: list[int]) -> bool:
     """Whether a prompt is served as it was trained; a template may write today's date, and a run may take days."""
-    from adapterd.base_proof.prompt_parity import undated
+    from adapterd.base_proof.served_behaviour import undated
 
     return served == trained or undated(tokenizer.text(served)) == undated(tokenizer.text(trained))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a file of JSON lines. Not `splitlines`, which also splits at characters that a text may hold."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        yield from file
 
 
 def evaluation(job: Job) -> Any:
@@ -303,18 +299,19 @@ LIMITS_READ = ("evaluation.num_ctx", "evaluation.num_predict")
 """What decides which cases can be asked."""
 JUDGED_BY = ("evaluation", "gates", "merging.min_retention", "schema", "task", "think")
 
+_TRAINED = f"{ADAPTER}/{adapter_files.WEIGHTS}"
 STAGES: tuple[Stage, ...] = (
     Stage(
         "importing", importing, "importing the adapter", inputs=_given_inputs,
-        artifact="adapter/adapters.safetensors", only_if=registers,
+        artifact=_TRAINED, only_if=registers,
     ),
     Stage(
-        "dataset", dataset, "dividing and encoding the records", artifact="dataset/train.jsonl",
+        "dataset", dataset, "dividing and encoding the records", artifact=f"{DATASET}/{encoded.TRAIN}",
         reads=("dataset", *LIMITS_READ, "think"), inputs=_dataset_inputs,
         record=record_evaluation_set, takes_feedback=True,
     ),
     Stage(
-        "training", training, "training the adapter", artifact="adapter/adapters.safetensors",
+        "training", training, "training the adapter", artifact=_TRAINED,
         reads=("training",), inputs=_training_inputs, restore=restore_adapter, only_if=trains,
     ),
     Stage(

@@ -37,15 +37,15 @@ from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.metrics.text_metrics import asked
 from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
+from adapterd.formats.evaluation import ANSWERS, EVALUATION
 from adapterd.home import Home, make_private
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
 from adapterd.system.files import write_atomic
 
 GUARD_MARGIN = 0.05
-EVALUATION = "evaluation.json"
 STORED = ("scores", "baselines", "findings", "evaluation_hash")
-"""The fields of an EvaluationResult that the store has, too; all of them are in EVALUATION."""
+"""The fields of an EvaluationResult that the store has, too; all of them are in evaluation.json."""
 Report = Callable[..., object]
 
 
@@ -225,10 +225,10 @@ class Evaluator:
 
     def save(self, evaluation_run: EvaluationRun, result: EvaluationResult, folder: Path) -> None:
         """Write the result, the questions and all answers into the version's folder, for reports and comparisons."""
-        answers = make_private(folder / "answers")
+        answers = make_private(folder / ANSWERS)
         for name, answered in {"frozen": evaluation_run.frozen, **evaluation_run.others}.items():
             write_atomic(answers / f"{name}.jsonl", "".join(_lines(answered)))
-        write_atomic(folder / EVALUATION, json.dumps(asdict(result), indent=1, ensure_ascii=False))
+        EVALUATION.write(folder, asdict(result))
 
     def _ask(
         self,

@@ -1,1 +1,1 @@
-"""A GGUF becomes a tag that applications can ask: hand-over, registration, copies, answers."""
+"""A GGUF becomes a tag that applications can ask: blob upload or link, registration, copies, answers."""

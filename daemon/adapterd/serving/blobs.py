@@ -1,6 +1,7 @@
-"""A runtime's store as it lies on this machine: read only, to know which files nobody needs any more."""
+"""A runtime's blob store on this machine, read only: which blobs there are, and which tags need them."""
 
 import json
+import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from adapterd.serving.runtime import StoredFile
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 HOST, NAMESPACE = "registry.ollama.ai", "library"
-"""What Ollama leaves out of the names that it lists."""
+"""The default registry and namespace, which Ollama leaves out of the names that it lists."""
 
 
 def read_manifests(folder: Path) -> dict[str, set[str]] | None:
@@ -48,6 +49,14 @@ def digests_of(manifest: bytes) -> set[str]:
     """The digests that a manifest names; raises ValueError, LookupError or TypeError if it is not a whole one."""
     parsed = json.loads(manifest)
     return {part["digest"] for part in (parsed["config"], *(parsed["layers"] or ()))}
+
+
+def is_own_folder(folder: Path) -> bool:
+    """Whether a file that this process makes in the folder can be read by the server, as both run as the same user."""
+    try:
+        return folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK)
+    except OSError:
+        return False
 
 
 def _tag(parts: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message, Role, after_opened_thought, as_dicts, from_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import make_private
-from adapterd.serving import blobs, handover
+from adapterd.serving import blob_link, blobs
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 from adapterd.system.files import write_atomic
@@ -58,10 +58,10 @@ class EmbeddedRuntime:
             modelfile=_modelfile(manifest),
         )
 
-    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
+    def push_blob(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         blob = self._blob(digest)
         make_private(blob.parent)
-        how = "present" if blob.exists() else handover.place(gguf, blob, may_link=may_link)
+        how = "present" if blob.exists() else blob_link.link_or_copy(gguf, blob, may_link=may_link)
         if how is None:
             raise RuntimeRefusedError(f"{gguf} cannot be linked or cloned into {blob.parent}")
         progress(1.0)
@@ -77,7 +77,7 @@ class EmbeddedRuntime:
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        how = self.hand_over(gguf, digest, may_link=may_link, progress=progress)
+        how = self.push_blob(gguf, digest, may_link=may_link, progress=progress)
         self._write(tag, {"file": digest, **modelfile.as_request()})
         return how
 

@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from adapterd.serving.blobs import HOST, NAMESPACE, digests_of
+from adapterd.serving.blobs import HOST, NAMESPACE, digests_of, is_own_folder
 from adapterd.serving.tags import full_name
 
 _PLAIN = re.compile(r"([a-z0-9][a-z0-9._-]*):([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -24,7 +24,7 @@ def replace(store: Path, source: str, target: str) -> bool:
     It is not synced to the disk, for a rollback has to be quick: what a power cut tears, `reconcile` puts back.
     """
     wanted, place = _file(store, source), _file(store, target)
-    if wanted is None or place is None or not _ours(place.parent):
+    if wanted is None or place is None or not is_own_folder(place.parent):
         return False
     unfinished = store / f".adapterd-{os.getpid()}.partial"  # among the manifests Ollama would take it for a tag
     try:
@@ -55,10 +55,3 @@ def layers(store: Path, tag: str) -> tuple[str, ...] | None:
 def _file(store: Path, tag: str) -> Path | None:
     plain = _PLAIN.fullmatch(tag)
     return store / "manifests" / HOST / NAMESPACE / plain[1] / plain[2] if plain else None
-
-
-def _ours(folder: Path) -> bool:
-    try:
-        return folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK)
-    except OSError:
-        return False

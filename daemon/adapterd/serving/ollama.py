@@ -29,9 +29,9 @@ from adapterd.errors import (
     RuntimeRefusedError,
     RuntimeUnavailableError,
 )
-from adapterd.serving import blobs, handover, manifests
+from adapterd.serving import blob_link, blobs, manifests
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
-from adapterd.serving.shown import served_model, start_tokens_taken_away
+from adapterd.serving.show_response import served_model, start_tokens_taken_away
 from adapterd.serving.tags import full_name
 
 if TYPE_CHECKING:
@@ -103,20 +103,20 @@ class OllamaRuntime:
         path = from_path(shown)
         return Path(path) if path and self._is_local and Path(path).is_file() else None
 
-    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
+    def push_blob(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         if self._has_blob(digest):
             return "present"
         folder = self._blob_folder()
         if folder:
             blob = folder / digest.replace(":", "-")
-            how = handover.place(gguf, blob, may_link=may_link)
+            how = blob_link.link_or_copy(gguf, blob, may_link=may_link)
             if how and self._has_blob(digest):
                 progress(1.0)
                 return how
             if how:
                 blob.unlink(missing_ok=True)
         if store := folder or self._expected_store():
-            handover.require_space(store, gguf.stat().st_size)
+            blob_link.require_space(store, gguf.stat().st_size)
         self._upload(gguf, digest, progress)
         return "upload"
 
@@ -130,7 +130,7 @@ class OllamaRuntime:
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        how = self.hand_over(gguf, digest, may_link=may_link, progress=progress)
+        how = self.push_blob(gguf, digest, may_link=may_link, progress=progress)
         request = {"model": tag, "files": {"model.gguf": digest}, **modelfile.as_request()}
         for _ in self._stream("/api/create", request, tag=tag):
             pass  # how far it is
@@ -165,8 +165,8 @@ class OllamaRuntime:
         digest, models = self.tags().get(full_name(tag)), self._get("/api/ps", "models") or []
         # Tags of one file share a runner, which goes by the name that it was started with; the newest comes first.
         same = [model for model in models if model.get("name") == full_name(tag) or model.get("digest") == digest]
-        told = [model.get("context_length") for model in (same or models)]
-        return int(told[0]) if told and told[0] else None
+        lengths = [model.get("context_length") for model in (same or models)]
+        return int(lengths[0]) if lengths and lengths[0] else None
 
     def load(self, tag: str) -> None:
         self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)  # the client would cost a rollback 0.2 s
@@ -198,12 +198,12 @@ class OllamaRuntime:
         started = time.monotonic()
         first_token_s = 0.0
         text: list[str] = []
-        told: list[float] = []
+        logprobs_of_tokens: list[float] = []
         part: dict[str, Any] = {}
         for part in self._stream(_CHAT, request | _UNCUT, tag=tag):
             first_token_s = first_token_s or time.monotonic() - started
             text.append((part.get("message") or {}).get("content") or "")
-            told += [token["logprob"] for token in part.get("logprobs") or ()]
+            logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
         if not part.get("done"):
             raise RuntimeUnavailableError(f"Ollama at {self.host} broke off in the middle of an answer of {tag}")
         return Answer(
@@ -213,7 +213,7 @@ class OllamaRuntime:
             answer_tokens=part.get("eval_count") or 0,
             total_s=(part.get("total_duration") or 0) / NANOSECONDS,
             first_token_s=first_token_s,
-            logprob=sum(told) if told else None,
+            logprob=sum(logprobs_of_tokens) if logprobs_of_tokens else None,
         )
 
     def embed(self, tag: str, text: str) -> list[float]:
@@ -234,7 +234,7 @@ class OllamaRuntime:
         return None
 
     def _expected_store(self) -> Path | None:
-        """Where a server on this machine keeps models if nobody told it otherwise; it tells only once it has one."""
+        """A local server's default folder of models; the API shows the real one only once there is a model."""
         store = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
         return store if self._is_local and store.is_dir() else None
 
@@ -354,7 +354,7 @@ class _RefusedError(Exception):
 
 def _refusal(tag: str, reason: str, status: int) -> NotFoundError | NoSpaceError | RuntimeRefusedError:
     if _DISK_FULL in reason:
-        return NoSpaceError(f"Ollama has no room for {tag}: {reason}", hint=handover.FREE_SPACE)
+        return NoSpaceError(f"Ollama has no room for {tag}: {reason}", hint=blob_link.FREE_SPACE)
     if status == httpx.codes.NOT_FOUND:
         return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
     said = "" if status == httpx.codes.OK else f" (status {status})"

@@ -18,7 +18,7 @@ class ServedModel:
 
     `files` are the kinds of files that it is made of (`model`, and perhaps `projector`, `adapter`, `draft`),
     `stored_as` their format; `remote` is the host that answers in the place of a file. `capabilities` are what
-    applications may ask it for, and None where the runtime does not tell. `template_in_use` is what prompts are made
+    applications may ask it for, None if the runtime does not say. `template_in_use` is what prompts are made
     by, if it is known: that of the Modelfile, or the one inside the GGUF.
     """
 
@@ -59,9 +59,12 @@ class Runtime(Protocol):
     def show(self, tag: str) -> ServedModel:
         """What a tag is made of."""
 
-    def hand_over(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
-        """Put the file of that digest (`sha256:…`) into the store, where no tag names it yet; returns how: `present`,
-        `link`, `clone`, `copy` or `upload`. With `may_link` the file is ours and may become the stored one."""
+    def push_blob(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
+        """Make the file of that digest (`sha256:…`) a blob of the store, which no tag names yet.
+
+        Returns how it was done: `present`, `link`, `clone`, `copy` or `upload`. With `may_link` the stored blob may be
+        the same file, by a hard link.
+        """
 
     def create(
         self,
@@ -73,7 +76,7 @@ class Runtime(Protocol):
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        """Register the file of that digest under the tag; one that is not in the store yet is handed over as above."""
+        """Register the file of that digest under the tag; if it is not in the store yet, it is pushed first."""
 
     def copy(self, source: str, target: str) -> None:
         """Make `target` the same as `source`."""
@@ -100,7 +103,7 @@ class Runtime(Protocol):
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         """Ask the tag. A prompt that does not fit into the context is refused, never cut. With `logprobs` the answer
-        has its probability, where the runtime can tell."""
+        has its probability, if the runtime gives it."""
 
     def embed(self, tag: str, text: str) -> list[float]:
         """The embedding of a text by an embedding model; RuntimeRefusedError where the tag is none."""

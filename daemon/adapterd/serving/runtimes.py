@@ -10,7 +10,7 @@ from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, Unsu
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime, ServedModel
 from adapterd.serving.tags import ModelTags, is_address
-from adapterd.serving.usable_base import require_whole
+from adapterd.serving.usable_base import require_one_gguf
 from adapterd.system.files import sha256_file
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
@@ -41,7 +41,7 @@ def is_file(base: str) -> bool:
 def served_base(runtime: Runtime, tag: str, settings_base: str) -> BaseModel:
     """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine, or not all of it."""
     served = runtime.show(tag)
-    require_whole(served, settings_base or tag)
+    require_one_gguf(served, settings_base or tag)
     file = _file_of(served, settings_base)
     return BaseModel(tag=tag, gguf=file, digest=file_digest(file), modelfile=served.modelfile)
 

@@ -27,7 +27,7 @@ _LOST = {
 }
 
 
-def require_whole(served: ServedModel, name: str) -> None:
+def require_one_gguf(served: ServedModel, name: str) -> None:
     """Raise UnsupportedModelError for a tag that is more or other than one GGUF that answers."""
     if served.remote:
         raise UnsupportedModelError(
@@ -58,7 +58,7 @@ def require_usable(gguf: Path, modelfile: Modelfile, name: str) -> None:
     from adapterd.base.architectures import check_supported
     from adapterd.base.gguf.gguf_file import GgufFile
 
-    with _said_of(name, gguf):
+    with _errors_named(name, gguf):
         file = GgufFile.open(gguf)
         _require_one_model(file, name)
         check_supported(file)
@@ -97,7 +97,7 @@ def _no_chat(name: str) -> UnsupportedModelError:
 
 
 @contextmanager
-def _said_of(name: str, gguf: Path) -> Iterator[None]:
+def _errors_named(name: str, gguf: Path) -> Iterator[None]:
     """Put the name that a person gave in the place of the file's in what is raised."""
     try:
         yield

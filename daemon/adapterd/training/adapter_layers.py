@@ -11,10 +11,10 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from adapterd.base.mlx.weights import mismatch, plain_names, put_weights, trained_weights
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
+from adapterd.formats.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
 _PLACES = {Modules.ATTENTION: "self_attn.", Modules.MLP: "mlp."}
-WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 
 
 def attach_adapter(model: nn.Module, settings: TrainingSettings) -> None:
@@ -35,7 +35,7 @@ def save_adapter(model: nn.Module, settings: TrainingSettings, folder: Path) -> 
         "fine_tune_type": "lora",
         "num_layers": min(settings.layers, len(model.layers)),
         "lora_parameters": _lora_parameters(model, settings),
-        "row_order": "gguf",  # for `register`: trained on the GGUF's own rows, not on Hugging Face's
+        ROW_ORDER: GGUF_ORDER,  # for `register`: trained on the GGUF's own rows, not on Hugging Face's
     }
     write_atomic(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 

@@ -20,10 +20,9 @@ import numpy as np
 
 from adapterd import __version__
 from adapterd.config import Preferences, TrainingSettings
+from adapterd.formats.adapter_files import WEIGHTS
+from adapterd.formats.encoded import PAIRS, TRAIN, VALIDATION, VALIDATION_PAIRS
 from adapterd.system.files import atomic_path, sha256_file
-from adapterd.training.adapter_layers import WEIGHTS
-from adapterd.training.data import TRAIN, VALIDATION
-from adapterd.training.preferences import PAIRS, VALIDATION_PAIRS
 
 CHECKPOINT = "checkpoint.safetensors"
 FORMAT = 2

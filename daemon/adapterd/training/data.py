@@ -1,7 +1,5 @@
 """Prompt-completion examples of a dataset folder, and the batches that a training step takes."""
 
-import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,43 +11,26 @@ import numpy as np
 
 from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import TrainingSettings
-from adapterd.errors import InputError, NotEnoughDataError
+from adapterd.errors import NotEnoughDataError
+from adapterd.formats.encoded import TRAIN, VALIDATION, EncodedExample, read_examples
 from adapterd.training.process_group import ProcessGroup
 
-TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 _WINDOW_BATCHES = 16
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class CompletionExample:
-    """A prompt and the completion to learn, as one row of ids; `record` is the hash of the feedback record, `weight`
-    the factor of its loss."""
-
-    ids: tuple[int, ...]
-    prompt_tokens: int
-    record: str
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.prompt_tokens < len(self.ids):
-            raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave nothing to learn from")
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            raise ValueError(f"its weight is {self.weight}, not a number above 0")
-
-
-@dataclass(frozen=True)
 class Dataset:
     """The training and the validation set of one training; `validation` may be empty."""
 
-    train: tuple[CompletionExample, ...]
-    validation: tuple[CompletionExample, ...]
+    train: tuple[EncodedExample, ...]
+    validation: tuple[EncodedExample, ...]
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
         """Read both files; raises InputError naming the line at fault, NotEnoughDataError for an empty train set."""
-        train, validation = (tuple(_read(folder / name)) for name in (TRAIN, VALIDATION))
+        train, validation = (tuple(read_examples(folder / name)) for name in (TRAIN, VALIDATION))
         if not train:
             raise NotEnoughDataError(f"{folder / TRAIN} has no examples")
         return cls(train, validation)
@@ -101,7 +82,7 @@ class CompletionBatch:
     start: int
     positions: mx.array
     targets: mx.array
-    examples: tuple[CompletionExample, ...]
+    examples: tuple[EncodedExample, ...]
     weight: float
     weights: mx.array | None = None
 
@@ -121,7 +102,7 @@ class CompletionBatch:
         return tuple(example.record for example in self.examples)
 
     @classmethod
-    def of(cls, examples: Sequence[CompletionExample], *, weight: float | None = None) -> "CompletionBatch":
+    def of(cls, examples: Sequence[EncodedExample], *, weight: float | None = None) -> "CompletionBatch":
         """Its loss is the mean over its own targets, or their sum by `weight`.
 
         Padding stands behind the ids, where causal attention keeps it from having any effect.
@@ -183,12 +164,12 @@ class CompletionBatch:
         return losses
 
 
-def total_weight(examples: Iterable[CompletionExample]) -> float:
+def total_weight(examples: Iterable[EncodedExample]) -> float:
     """The number of targets, each times the weight of its example."""
     return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in examples)
 
 
-def _weights(examples: Sequence[CompletionExample]) -> mx.array | None:
+def _weights(examples: Sequence[EncodedExample]) -> mx.array | None:
     if all(example.weight == 1 for example in examples):
         return None
     lengths = [len(example.ids) - example.prompt_tokens for example in examples]
@@ -219,7 +200,7 @@ def grouped(items: Sequence[T], tokens: int, length: Callable[[T], int]) -> list
 
 
 def training_batches(
-    examples: Sequence[CompletionExample], size: int, *, seed: int, epoch: int, skip: int = 0
+    examples: Sequence[EncodedExample], size: int, *, seed: int, epoch: int, skip: int = 0
 ) -> Iterator[CompletionBatch]:
     """The batches of one epoch, in an order that depends on seed and epoch only; one batch may be short.
 
@@ -239,7 +220,7 @@ def training_batches(
         yield CompletionBatch.of([examples[i] for i in groups[index]], weight=average)
 
 
-def validation_batches(examples: Sequence[CompletionExample], size: int) -> Iterator[CompletionBatch]:
+def validation_batches(examples: Sequence[EncodedExample], size: int) -> Iterator[CompletionBatch]:
     """Each example once, shortest first, with weight 1 whatever its weight in training."""
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     for chunk in _chunks(order, size):
@@ -248,17 +229,3 @@ def validation_batches(examples: Sequence[CompletionExample], size: int) -> Iter
 
 def _chunks(items: list[int], size: int) -> list[list[int]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _read(path: Path) -> Iterator[CompletionExample]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{path} cannot be read: {exc}") from exc
-    for number, line in enumerate(lines, start=1):
-        try:
-            fields = json.loads(line)
-            ids, weight = tuple(map(int, fields["ids"])), float(fields.get("weight", 1.0))
-            yield CompletionExample(ids, int(fields["prompt_tokens"]), str(fields["record"]), weight)
-        except (ValueError, KeyError, TypeError) as exc:
-            raise InputError(f"{path} line {number} is not an example: {exc}") from exc

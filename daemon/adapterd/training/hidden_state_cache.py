@@ -20,8 +20,9 @@ import numpy as np
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
+from adapterd.formats.encoded import EncodedExample
 from adapterd.system.files import atomic_path
-from adapterd.training.data import CompletionBatch, CompletionExample, Forward
+from adapterd.training.data import CompletionBatch, Forward
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 Ids = tuple[int, ...]
@@ -115,7 +116,7 @@ class FrozenBlocks:
 
     def prepare(
         self,
-        examples: Sequence[CompletionExample],
+        examples: Sequence[EncodedExample],
         report: Callable[[int, int], object],
         streams: ParallelStreams = SINGLE_STREAM,
     ) -> bool:
@@ -127,7 +128,7 @@ class FrozenBlocks:
         return not self._group.first_fault("" if self._prepare(examples, report, streams) else "no space")
 
     def _prepare(
-        self, examples: Sequence[CompletionExample], report: Callable[[int, int], object], streams: ParallelStreams
+        self, examples: Sequence[EncodedExample], report: Callable[[int, int], object], streams: ParallelStreams
     ) -> bool:
         wanted = list(dict.fromkeys(map(_input_ids, examples)))
         missing = [ids for ids in wanted if not self._states.use(ids)]
@@ -162,7 +163,7 @@ class FrozenBlocks:
         padded = [mx.pad(row, [(0, width - len(row)), (0, 0)]) for row in rows]
         return mx.stack(padded).astype(self._source.dtype)
 
-    def _of(self, example: CompletionExample) -> mx.array:
+    def _of(self, example: EncodedExample) -> mx.array:
         states = self._states.read(_input_ids(example))
         if states is None:
             raise FileNotFoundError(f"{self._states.path(_input_ids(example))} is gone or damaged while it is needed")
@@ -190,6 +191,6 @@ class FrozenBlocks:
         return True
 
 
-def _input_ids(example: CompletionExample) -> Ids:
+def _input_ids(example: EncodedExample) -> Ids:
     """The ids that the model reads; the last one is only a target."""
     return example.ids[:-1]

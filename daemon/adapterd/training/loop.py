@@ -16,8 +16,10 @@ from mlx.utils import tree_flatten, tree_map
 
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.errors import InputError, StageError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.metrics_log import METRICS
 from adapterd.system.files import write_atomic
-from adapterd.training.adapter_layers import CONFIG, WEIGHTS, save_adapter
+from adapterd.training.adapter_layers import save_adapter
 from adapterd.training.arrays import collect_arrays, restore_arrays
 from adapterd.training.checkpoint import Checkpoint, CheckpointFile
 from adapterd.training.data import (
@@ -37,8 +39,6 @@ from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 from adapterd.training.progress import Criterion, CurvePoint, Report, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 from adapterd.training.trainer_state import TrainerState, ValidationMetrics
-
-METRICS = "metrics.jsonl"
 
 DIVERGED_GROWTH = 1.0
 """A validation loss that grew by more than this many times the first one, and nats per token, has diverged."""

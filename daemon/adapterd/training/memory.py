@@ -15,8 +15,8 @@ from mlx.utils import tree_flatten
 
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.system.machine import available_memory_bytes
-from adapterd.training.data import CompletionExample
 
 SHARE_OF_FREE = 0.9
 SHARE_KEPT = 0.1
@@ -71,7 +71,7 @@ class MemoryDemand:
     def of(
         cls,
         model: nn.Module,
-        examples: Sequence[CompletionExample],
+        examples: Sequence[EncodedExample],
         settings: TrainingSettings,
         *,
         below: int = 0,

@@ -4,11 +4,9 @@ The reference model is the base: the model while its adapter is untrained. Its l
 the first step.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -16,19 +14,18 @@ import numpy as np
 
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.config import TrainingSettings
-from adapterd.errors import InputError
-from adapterd.training.data import CompletionBatch, CompletionExample, Forward, grouped
+from adapterd.formats import encoded
+from adapterd.formats.encoded import EncodedExample
+from adapterd.training.data import CompletionBatch, Forward, grouped
 from adapterd.training.process_group import ProcessGroup
-
-PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 
 @dataclass(frozen=True)
 class PreferencePair:
     """A chosen and a rejected completion of one prompt; its weight is that of the chosen one."""
 
-    chosen: CompletionExample
-    rejected: CompletionExample
+    chosen: EncodedExample
+    rejected: EncodedExample
 
     @property
     def weight(self) -> float:
@@ -173,18 +170,7 @@ def measure(
 
 def read_pairs(path: Path) -> Iterator[PreferencePair]:
     """The pairs of a file, none where there is no file; raises InputError naming the line at fault."""
-    if not path.exists():
-        return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            fields: dict[str, Any] = json.loads(line)
-            chosen, rejected = (
-                CompletionExample(tuple(map(int, fields[name])), int(fields["prompt_tokens"]), str(fields["record"]))
-                for name in ("chosen", "rejected")
-            )
-        except (ValueError, KeyError, TypeError) as exc:
-            raise InputError(f"{path} line {number} is not a pair: {exc}") from exc
-        yield PreferencePair(chosen, rejected)
+    return (PreferencePair(*pair.examples()) for pair in encoded.read_pairs(path))
 
 
 def reference_margins(
@@ -229,17 +215,15 @@ class PreferencePairs:
         return [PreferenceBatch.of([pair], [margin]) for pair, margin in self.validation]
 
 
-def with_example_weights(
-    pairs: Iterable[PreferencePair], examples: Iterable[CompletionExample]
-) -> list[PreferencePair]:
+def with_example_weights(pairs: Iterable[PreferencePair], examples: Iterable[EncodedExample]) -> list[PreferencePair]:
     """The pairs, each with the weight of the example of the same record; 1 where there is none."""
     weights = {example.record: example.weight for example in examples}
     return [replace(pair, chosen=replace(pair.chosen, weight=weights.get(pair.chosen.record, 1.0))) for pair in pairs]
 
 
 def without_chosen(
-    examples: Sequence[CompletionExample], pairs: Sequence[PreferencePair], settings: TrainingSettings
-) -> list[CompletionExample]:
+    examples: Sequence[EncodedExample], pairs: Sequence[PreferencePair], settings: TrainingSettings
+) -> list[EncodedExample]:
     """The examples that are not the chosen completion of a pair; none if only pairs are trained on (`sft_weight` 0)."""
     if pairs and not settings.sft_weight:
         return []

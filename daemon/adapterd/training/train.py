@@ -18,17 +18,16 @@ from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError
+from adapterd.formats.encoded import PAIRS, VALIDATION_PAIRS, EncodedExample
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
-from adapterd.training.data import CompletionExample, Dataset, Forward
+from adapterd.training.data import Dataset, Forward
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import DivergedError, Trainer
 from adapterd.training.memory import MemoryDemand, budget_bytes, fit, is_out_of_memory, limit_buffer_cache
 from adapterd.training.preferences import (
-    PAIRS,
-    VALIDATION_PAIRS,
     PreferencePair,
     PreferencePairs,
     read_pairs,
@@ -172,7 +171,7 @@ class _Attempt:
         pairs = tuple(zip(every, margins, strict=True))
         return PreferencePairs(pairs[:count], pairs[count:])
 
-    def _refuse_too_long(self, examples: Sequence[CompletionExample]) -> None:
+    def _refuse_too_long(self, examples: Sequence[EncodedExample]) -> None:
         context = self.gguf.value(f"{self.gguf.architecture}.context_length")
         longest = max(examples, key=lambda example: len(example.ids))
         if context is not None and len(longest.ids) > context:
@@ -182,7 +181,7 @@ class _Attempt:
             )
 
     def _streams(
-        self, model: nn.Module, examples: Sequence[CompletionExample], settings: Recipe, budget: int
+        self, model: nn.Module, examples: Sequence[EncodedExample], settings: Recipe, budget: int
     ) -> ParallelStreams:
         """Several if there is memory enough to do without gradient checkpointing, which saves little with them."""
         demand = MemoryDemand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
@@ -195,7 +194,7 @@ class _Attempt:
         self,
         source: BlockwiseModel,
         layers: int,
-        examples: Sequence[CompletionExample],
+        examples: Sequence[EncodedExample],
         report_step: "ReportStep",
         streams: ParallelStreams,
     ) -> FrozenBlocks | None:
@@ -238,5 +237,5 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
     return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation), (pairs, others)
 
 
-def _sides(*sets: Sequence[PreferencePair]) -> list[CompletionExample]:
+def _sides(*sets: Sequence[PreferencePair]) -> list[EncodedExample]:
     return [side for pair in chain(*sets) for side in (pair.chosen, pair.rejected)]

@@ -5,7 +5,13 @@ import gguf
 import numpy as np
 import pytest
 
-from adapterd.base.architectures import ARCHITECTURES, architecture_of, check_supported
+from adapterd.base.architectures import (
+    ARCHITECTURES,
+    architecture_of,
+    block_of_module,
+    block_of_tensor,
+    check_supported,
+)
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, UnsupportedModelError
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -146,7 +152,7 @@ def test_a_model_that_reads_images_is_refused(tmp_path: Path, name: str) -> None
         ({"llama.attention.value_length": 48}, "another attention.value_length"),
     ],
 )
-def test_what_mlx_would_compute_otherwise_is_refused(tmp_path: Path, metadata: Any, sentence: str) -> None:
+def test_metadata_that_mlx_would_compute_otherwise_is_refused(tmp_path: Path, metadata: Any, sentence: str) -> None:
     with pytest.raises(UnsupportedModelError, match=sentence):
         checked(tmp_path, metadata=metadata)
 
@@ -188,7 +194,7 @@ def test_what_mlx_would_compute_otherwise_is_refused(tmp_path: Path, metadata: A
         ("phi3", {"biases": ("attn_qkv",)}, r"attn_qkv\.bias"),
     ],
 )
-def test_what_only_some_architectures_could_compute_is_refused(
+def test_metadata_that_only_some_architectures_could_compute_is_refused(
     tmp_path: Path, architecture: str, options: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(UnsupportedModelError, match=sentence):
@@ -202,3 +208,8 @@ def test_arguments_come_from_the_metadata(tmp_path: Path) -> None:
     assert arguments["num_hidden_layers"] == 3
     assert arguments["tie_word_embeddings"] is False
     assert arguments["rope_traditional"] is True
+
+
+def test_block_number_is_read_from_the_name_of_a_module_or_tensor() -> None:
+    assert block_of_module("model.layers.22.self_attn.q_proj") == 22
+    assert (block_of_tensor("blk.22.attn_q.weight"), block_of_tensor("output.weight")) == (22, None)

@@ -10,7 +10,7 @@ import pytest
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.proof import Proof, keep, prove, proven_base
+from adapterd.base_proof.proof import Proof, prove, proven_base, save_proof
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.config import ModelSettings, Settings
 from adapterd.errors import AdapterdError, RuntimeFailedError, RuntimeRefusedError, UnsupportedModelError
@@ -105,7 +105,7 @@ def refused(home: Home, runtime: ServingRuntime, base: BaseModel, sentence: str)
     return caught.value
 
 
-def test_a_base_that_can_be_made_again_is_proven_and_the_trial_is_gone(
+def test_base_that_can_be_made_again_is_proven_and_the_no_op_version_deleted(
     home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
     proof = prove(home, serving_runtime, MODEL, base_model)
@@ -130,7 +130,7 @@ def test_stops_are_never_left_out(home: Home, serving_runtime: ServingRuntime, b
     refused(home, serving_runtime, base_model, "qwen:7b cannot be a base, for no version .*stop is no longer supported")
 
 
-def test_what_the_runtime_refuses_is_refused_at_once(
+def test_base_whose_version_the_runtime_refuses_is_refused(
     home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
     serving_runtime.habits.refuses = 'template error: function "bos_token" not defined'
@@ -139,7 +139,7 @@ def test_what_the_runtime_refuses_is_refused_at_once(
     assert CANDIDATE not in str(fault)
 
 
-def test_what_the_runtime_changes_is_refused(
+def test_base_whose_version_the_runtime_changes_is_refused(
     home: Home, serving_runtime: ServingRuntime, base_model: BaseModel
 ) -> None:
     serving_runtime.habits.changes = replace(WHOLE, template="another")
@@ -246,8 +246,8 @@ def test_a_base_is_proven_once(home: Home, asked: Asked) -> None:
     assert asked.times == 1
 
 
-def test_what_was_proven_at_init_counts(home: Home, asked: Asked) -> None:
-    keep(home, MODEL, prove(home, asked.runtime, MODEL, asked.base))
+def test_proof_of_init_is_used_by_the_first_run(home: Home, asked: Asked) -> None:
+    save_proof(home, MODEL, prove(home, asked.runtime, MODEL, asked.base))
     proven(home, asked)
     assert asked.times == 0
 

@@ -43,7 +43,7 @@ def phi(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settled(phi: Path, served: int | None, asked: int = 4096, *, chosen: bool = False) -> tuple[int, list[str]]:
     notes: list[str] = []
     settings = replace(SETTINGS, evaluation=EvaluationSettings(num_ctx=asked))
-    made = settled_context(Serves(served), TAG, phi, settings, chosen=chosen, tell=notes.append)
+    made = settled_context(Serves(served), TAG, phi, settings, chosen=chosen, notify=notes.append)
     return made.evaluation.num_ctx, notes
 
 
@@ -74,7 +74,7 @@ def test_a_default_that_changed_after_init_stops_a_run_before_it_is_trained(phi:
 
 def test_other_bases_are_not_loaded_for_it(tmp_path: Path) -> None:
     runtime, path = Serves(32_768), write_tiny_gguf(tmp_path / "tiny.gguf")
-    assert settled_context(runtime, TAG, path, SETTINGS, chosen=True, tell=pytest.fail) is SETTINGS
+    assert settled_context(runtime, TAG, path, SETTINGS, chosen=True, notify=pytest.fail) is SETTINGS
     require_judged_context(runtime, TAG, path, SETTINGS)
     assert runtime.asked == 0
 

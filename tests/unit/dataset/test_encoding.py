@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
-from adapterd.dataset.encoding import EncodedExample, TokenStatistics, encode, end_of_turn, statistics
+from adapterd.dataset.encoding import TokenStatistics, encode, end_of_turn, statistics
 from adapterd.dataset.examples import Example
+from adapterd.formats.encoded import EncodedExample
 from tests.unit.dataset.letter_tokenizer import END, TEXT_END, LetterTokenizer, letters, render
 
 TOKENIZER = LetterTokenizer()
@@ -31,7 +32,7 @@ def test_an_example_is_the_served_prompt_the_answer_and_the_end_of_the_turn(ques
     prompt = (Message(Role.USER, question),)
     made = encoded(answer, prompt)
     served = TOKENIZER.encode_prompt(render(prompt))
-    assert made.ids == [*served, *letters(answer), END]
+    assert made.ids == (*served, *letters(answer), END)
     assert made.prompt_tokens == len(served)
     assert made.completion_tokens == len(answer) + 1
     assert made.record == "record"
@@ -92,7 +93,7 @@ def test_the_probe_is_a_conversation_that_a_template_accepts() -> None:
 
 
 def test_statistics_are_of_the_examples_that_are_kept() -> None:
-    kept = [EncodedExample([1] * 10, 4, "a"), EncodedExample([1] * 20, 6, "b"), EncodedExample([1] * 30, 20, "c")]
+    kept = [EncodedExample((1,) * 10, 4, "a"), EncodedExample((1,) * 20, 6, "b"), EncodedExample((1,) * 30, 20, "c")]
     assert statistics(kept, 2) == TokenStatistics(
         examples=3, too_long=2, prompt_median=6, prompt_max=20, completion_median=10, completion_max=14, total=60
     )

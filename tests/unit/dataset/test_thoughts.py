@@ -37,7 +37,7 @@ class Template:
 def learned(template: Template, completion: str) -> str:
     """The text that follows the prompt."""
     [example] = encode([Example(PROMPT, completion, "r", "p", NOW)], template, TOKENIZER, END)
-    assert example.ids[: example.prompt_tokens] == TOKENIZER.encode_prompt(template(PROMPT)), "as it is served"
+    assert list(example.ids[: example.prompt_tokens]) == TOKENIZER.encode_prompt(template(PROMPT)), "as it is served"
     assert example.ids[-1] == END
     return "".join(chr(token - 10) for token in example.ids[example.prompt_tokens : -1])
 
@@ -119,15 +119,15 @@ def test_where_a_server_does_not_tell_thoughts_apart_the_answer_follows_at_once(
 
     examples = [Example(PROMPT, completion, "r", "p", NOW)] * 2
     encoded = list(encode(examples, Template("<think>\n"), TOKENIZER, END, apart))
-    assert [each.ids[each.prompt_tokens :] for each in encoded] == [[*letters("Because."), END]] * 2
+    assert [each.ids[each.prompt_tokens :] for each in encoded] == [(*letters("Because."), END)] * 2
     assert len(asked) == 1
     list(encode(examples, Template(), TOKENIZER, END, pytest.fail))
 
 
 def test_preferences_close_the_thought_on_both_sides() -> None:
     [pair] = encode_pairs([PreferencePair(PROMPT, "good", "bad", "r", "p", NOW)], R1, TOKENIZER, END)
-    assert pair.chosen[pair.prompt_tokens :] == [*letters("</think>\n\ngood"), END]
-    assert pair.rejected[pair.prompt_tokens :] == [*letters("</think>\n\nbad"), END]
+    assert pair.chosen[pair.prompt_tokens :] == (*letters("</think>\n\ngood"), END)
+    assert pair.rejected[pair.prompt_tokens :] == (*letters("</think>\n\nbad"), END)
 
 
 @pytest.mark.parametrize(

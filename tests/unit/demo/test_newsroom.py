@@ -161,7 +161,7 @@ class TestSchema:
 
         assert not jsonschema.Draft202012Validator(schema()).is_valid(rest)
 
-    def test_it_is_itself_a_valid_schema(self) -> None:
+    def test_schema_is_a_valid_json_schema(self) -> None:
         jsonschema.Draft202012Validator.check_schema(schema())
 
 

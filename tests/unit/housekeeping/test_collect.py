@@ -492,7 +492,7 @@ def test_a_file_that_we_gave_to_the_runtime_and_that_no_tag_needs_goes(keeper: K
         (blobs / name).write_text("weights")
     gone = whats(keeper.collect())
     assert gone[blob_name("left")] == "no tag needs it"
-    assert gone[f".{blob_name('left')}.partial"] == "its hand-over broke off"
+    assert gone[f".{blob_name('left')}.partial"] == "copying it was interrupted"
     left = {path.name for path in blobs.iterdir()}
     assert left == {blob_name("wanted"), blob_name("of-the-user"), blob_name(TAGS.base)}
 

@@ -22,9 +22,9 @@ from adapterd.base.mlx.model import load_mlx_model
 from adapterd.base.mlx.weights import put_weights, trained_weights
 from adapterd.config import TrainingSettings
 from adapterd.errors import AdapterdError, InputError, NotFoundError, StageError
-from adapterd.merging import adapter_files as sources
+from adapterd.formats import adapter_files
+from adapterd.formats.adapter_files import AdapterFormat, find_adapter
 from adapterd.merging import peft
-from adapterd.merging.adapter_files import Format, find_adapter
 from adapterd.merging.import_adapter import ImportedAdapter, import_adapter
 from adapterd.merging.updates import read_adapter
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
@@ -209,13 +209,13 @@ def test_an_adapter_of_ours_is_taken_as_it_is(base: GgufFile, tmp_path: Path, ou
         np.testing.assert_array_equal(deltas(out, base)[name], value)
 
 
-def test_what_was_imported_can_be_imported_again(
+def test_imported_adapter_can_be_imported_again(
     base: GgufFile, elsewhere: Elsewhere, out: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
     again.mkdir()
     import_adapter(elsewhere.peft(in_peft(factors(Q, DOWN))), base, out)
-    assert import_adapter(out, base, again).format == Format.ADAPTERD
+    assert import_adapter(out, base, again).format == AdapterFormat.ADAPTERD
     for file in out.iterdir():
         assert (again / file.name).read_bytes() == file.read_bytes()
 
@@ -357,7 +357,7 @@ PEFT_SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("said", PEFT_SETTINGS)
-def test_what_is_more_than_lora_in_peft_is_refused_by_its_setting(
+def test_peft_adapter_that_is_more_than_lora_is_refused_by_its_setting(
     base: GgufFile, elsewhere: Elsewhere, out: Path, said: str
 ) -> None:
     folder = elsewhere.peft(in_peft(factors(Q)), **PEFT_SETTINGS[said])
@@ -378,7 +378,7 @@ MLX_SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("said", MLX_SETTINGS)
-def test_what_is_more_than_lora_in_mlx_lm_is_refused_by_its_setting(
+def test_mlx_lm_adapter_that_is_more_than_lora_is_refused_by_its_setting(
     base: GgufFile, elsewhere: Elsewhere, out: Path, said: str
 ) -> None:
     assert said in refusal(elsewhere.mlx_lm(factors(Q), **MLX_SETTINGS[said]), base, out)
@@ -620,7 +620,7 @@ def test_too_little_disk_is_said_before_copying(
     elsewhere: Elsewhere, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = find_adapter(elsewhere.mlx_lm(factors(Q)))
-    monkeypatch.setattr(sources, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(adapter_files, "SPARE_BYTES", 1 << 60)
     with pytest.raises(StageError, match="GB free"):
         files.copy_to(out)
     assert list(out.iterdir()) == []

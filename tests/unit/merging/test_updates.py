@@ -7,7 +7,8 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
-from adapterd.merging.updates import WEIGHTS, read_adapter
+from adapterd.formats.adapter_files import WEIGHTS
+from adapterd.merging.updates import read_adapter
 from tests.support.tiny_adapter import write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.typed import load_weights
@@ -39,7 +40,7 @@ def with_tensors(folder: Path, **tensors: mx.array) -> Path:
     ],
     ids=["another factor", "a bias", "another rank", "a vector", "another base"],
 )
-def test_what_does_not_belong_together_is_named(
+def test_adapter_that_does_not_fit_is_refused_by_name(
     base: GgufFile, tmp_path: Path, tensors: dict[str, mx.array], fault: str
 ) -> None:
     folder = write_adapter(tmp_path / "adapter", base.path)

@@ -1,6 +1,5 @@
 """Settings changed between two runs: the stages that read them work again, the others give what they gave before."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import GateRule, ModelSettings, Settings, Task, Think
 from adapterd.errors import StageError
+from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.run_folder import CANDIDATE, PLAN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
@@ -73,7 +73,7 @@ class Person:
         """What the real serving stage keeps of the run's adapter."""
         folder = self.home.version(MODEL, version)
         shutil.copytree(self.home.run(run) / "adapter", folder, dirs_exist_ok=True)
-        (folder / "lineage.json").write_text(json.dumps({"run": run}))
+        LINEAGE.write(folder, dict.fromkeys(LINEAGE.required) | {"run": run})
 
     def work(self, stage: str, folder: Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As the scripted workers; what is merged is kept by the runtime under a tag of its own."""
@@ -196,7 +196,7 @@ def test_an_adapter_that_is_nowhere_is_trained_again(trained: Person, written_by
     if written_by is None:
         shutil.rmtree(folder)
     else:
-        (folder / "lineage.json").write_text(json.dumps({"run": written_by}))
+        LINEAGE.write(folder, dict.fromkeys(LINEAGE.required) | {"run": written_by})
     trained.change(evaluation={"guard": False})
     trained.retrain()
     assert "training" in trained.workers.did()

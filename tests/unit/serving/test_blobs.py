@@ -34,7 +34,7 @@ def test_tags_have_the_names_that_ollama_lists(tmp_path: Path, name: str, tag: s
     assert read_manifests(tmp_path) == {tag: {digest(1), digest(2), digest(3)}}
 
 
-def test_what_is_no_manifest_is_passed_over(tmp_path: Path) -> None:
+def test_files_that_are_no_manifests_are_skipped(tmp_path: Path) -> None:
     write_manifest(tmp_path, "registry.ollama.ai/library/m/1", 1)
     (tmp_path / "registry.ollama.ai/library/m/.DS_Store").write_bytes(b"\0")
     (tmp_path / "registry.ollama.ai/library/m/folder").mkdir()

@@ -94,7 +94,7 @@ def _go_char(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def test_what_show_says_is_read_whole() -> None:
+def test_modelfile_is_read_from_the_show_response() -> None:
     assert Modelfile.from_show(SHOWN) == WHOLE
 
 
@@ -107,7 +107,7 @@ def test_the_file_is_found_in_the_modelfile_text() -> None:
     assert from_path({"modelfile": ""}) is None
 
 
-def test_what_is_not_set_is_none_and_is_not_sent() -> None:
+def test_settings_that_are_not_set_are_none_and_not_sent() -> None:
     bare = Modelfile.from_show({"modelfile": "FROM /x\n", "template": DEFAULT_TEMPLATE, "details": {}})
     assert bare == Modelfile()
     assert bare.as_request() == {}
@@ -150,7 +150,7 @@ def test_numbers_are_read_as_go_writes_them(literal: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["bare", '"open', '"\\q"', '"\\U99999999"'])
-def test_what_is_no_literal_is_kept_as_it_stands(text: str) -> None:
+def test_parameter_that_is_no_literal_is_kept_as_text(text: str) -> None:
     assert parse_parameters(f"p {text}") == {"p": text}
 
 

@@ -9,7 +9,7 @@ import pytest
 from adapterd.base.modelfile import Modelfile
 from adapterd.errors import UnsupportedModelError
 from adapterd.serving.runtime import ServedModel
-from adapterd.serving.usable_base import require_usable, require_whole
+from adapterd.serving.usable_base import require_one_gguf, require_usable
 from tests.support.tiny_gguf import write_tiny_gguf
 
 JINJA = "{% for m in messages %}{{ m.content }}{% endfor %}"
@@ -33,7 +33,7 @@ def served(**told: Any) -> ServedModel:
 )
 def test_a_tag_that_is_more_or_other_than_one_model_is_refused(told: dict[str, Any], sentence: str, hint: str) -> None:
     with pytest.raises(UnsupportedModelError, match=f"^LLaVA {sentence}") as caught:
-        require_whole(served(**told), "LLaVA")
+        require_one_gguf(served(**told), "LLaVA")
     assert hint in caught.value.hint
 
 
@@ -41,7 +41,7 @@ def test_a_tag_that_is_more_or_other_than_one_model_is_refused(told: dict[str, A
     "told", [{}, {"capabilities": frozenset(("completion", "tools"))}, {"files": ("model", "draft")}]
 )
 def test_a_tag_of_one_model_that_answers_is_taken(told: dict[str, Any]) -> None:
-    require_whole(served(**told), "LLaVA")
+    require_one_gguf(served(**told), "LLaVA")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError, NotEnoughDataError
-from adapterd.training.data import CompletionBatch, CompletionExample, Dataset, training_batches, validation_batches
+from adapterd.formats.encoded import EncodedExample
+from adapterd.training.data import CompletionBatch, Dataset, training_batches, validation_batches
 from tests.unit.training.tiny_llama import random_examples
 
 
@@ -53,9 +54,7 @@ def test_skipped_batches_are_the_first_of_the_order() -> None:
 
 
 def test_a_batch_learns_completions_and_nothing_else() -> None:
-    batch = CompletionBatch.of(
-        [CompletionExample((1, 2, 3, 4), 2, "a"), CompletionExample((5, 6, 7, 8, 9, 10), 5, "b")]
-    )
+    batch = CompletionBatch.of([EncodedExample((1, 2, 3, 4), 2, "a"), EncodedExample((5, 6, 7, 8, 9, 10), 5, "b")])
     np.testing.assert_array_equal(batch.inputs, [[1, 2, 3, 0, 0], [5, 6, 7, 8, 9]])
     assert batch.targets.tolist() == [3, 4, 10]
     assert batch.start == 1
@@ -72,7 +71,7 @@ def write(folder: Path, train: str, validation: str = "") -> Path:
 def test_a_dataset_is_read_from_its_folder(tmp_path: Path) -> None:
     line = json.dumps({"ids": [1, 2, 3], "prompt_tokens": 2, "record": "abc"}) + "\n"
     data = Dataset.load(write(tmp_path, line * 2, line))
-    assert data == Dataset((CompletionExample((1, 2, 3), 2, "abc"),) * 2, (CompletionExample((1, 2, 3), 2, "abc"),))
+    assert data == Dataset((EncodedExample((1, 2, 3), 2, "abc"),) * 2, (EncodedExample((1, 2, 3), 2, "abc"),))
 
 
 def test_no_training_examples_are_not_enough(tmp_path: Path) -> None:
@@ -105,7 +104,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=12), tokens=st.integers(1, 120))
 def test_the_parts_of_a_batch_are_within_the_budget_and_lose_nothing(lengths: list[int], tokens: int) -> None:
-    batch = CompletionBatch.of([CompletionExample(tuple(range(length)), 1, str(n)) for n, length in enumerate(lengths)])
+    batch = CompletionBatch.of([EncodedExample(tuple(range(length)), 1, str(n)) for n, length in enumerate(lengths)])
     parts = batch.parts(tokens)
     assert [example for part in parts for example in part.examples] == list(batch.examples)
     for part in parts:
@@ -116,19 +115,17 @@ def test_the_parts_of_a_batch_are_within_the_budget_and_lose_nothing(lengths: li
 
 
 def test_a_batch_within_the_budget_is_left_as_it_is() -> None:
-    batch = CompletionBatch.of([CompletionExample((1, 2, 3, 4), 2, "a"), CompletionExample((5, 6, 7), 1, "b")])
+    batch = CompletionBatch.of([EncodedExample((1, 2, 3, 4), 2, "a"), EncodedExample((5, 6, 7), 1, "b")])
     assert batch.parts(8) == [batch]
 
 
-def sized(count: int, completion: int, *, weight: float = 1.0) -> list[CompletionExample]:
+def sized(count: int, completion: int, *, weight: float = 1.0) -> list[EncodedExample]:
     """Examples with a completion of so many tokens."""
-    return [
-        CompletionExample((*range(20), *[7] * completion), 20, f"{completion} {weight} {n}", weight)
-        for n in range(count)
-    ]
+    ids = (*range(20), *[7] * completion)
+    return [EncodedExample(ids, 20, f"{completion} {weight} {n}", weight=weight) for n in range(count)]
 
 
-def share(batches: Iterable[CompletionBatch], chosen: Callable[[CompletionExample], bool]) -> float:
+def share(batches: Iterable[CompletionBatch], chosen: Callable[[EncodedExample], bool]) -> float:
     """What part of all loss is that of the chosen examples, if each token has the same."""
     of_each = [
         (example, example.weight * (len(example.ids) - example.prompt_tokens) / batch.weight)

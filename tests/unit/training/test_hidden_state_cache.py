@@ -16,7 +16,8 @@ from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model
-from adapterd.training.data import CompletionBatch, CompletionExample
+from adapterd.formats.encoded import EncodedExample
+from adapterd.training.data import CompletionBatch
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -24,7 +25,7 @@ LAYERS, BELOW = 4, 3
 DIGEST = "sha256:" + "5" * 64
 PLENTY = 1 << 30
 EXAMPLES = [
-    CompletionExample(tuple(np.random.default_rng(number).integers(20, 500, length).tolist()), 4, f"record-{number}")
+    EncodedExample(tuple(np.random.default_rng(number).integers(20, 500, length).tolist()), 4, f"record-{number}")
     for number, length in enumerate((9, 24, 16))
 ]
 
@@ -53,7 +54,7 @@ def frozen_blocks_of(
     return FrozenBlocks(BlockwiseModel(base, dtype=dtype), BELOW, kept.of(digest, BELOW))
 
 
-def computed_by(prefix: FrozenBlocks, examples: list[CompletionExample] = EXAMPLES) -> tuple[bool, list[Asked]]:
+def computed_by(prefix: FrozenBlocks, examples: list[EncodedExample] = EXAMPLES) -> tuple[bool, list[Asked]]:
     told: list[Asked] = []
     return prefix.prepare(examples, lambda *numbers: told.append(Asked(*numbers))), told
 
@@ -143,7 +144,7 @@ def test_the_least_recently_used_files_are_evicted_first(llama: GgufFile, tmp_pa
     old, used, new = (kept.of(DIGEST, BELOW).path(example.ids[:-1]) for example in EXAMPLES)
     for age_s, path in ((300, old), (200, used), (100, new)):
         os.utime(path, (path.stat().st_atime - age_s,) * 2)
-    more = CompletionExample(tuple(range(30, 44)), 4, "more")
+    more = EncodedExample(tuple(range(30, 44)), 4, "more")
     size = sum(path.stat().st_size for path in (used, new))
     assert computed_by(frozen_blocks_of(llama, replace(kept, limit_bytes=size + 2200)), [EXAMPLES[1], more])[0]
     assert not old.exists()

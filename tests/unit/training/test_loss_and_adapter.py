@@ -12,15 +12,16 @@ from mlx_lm.tuner.utils import load_adapters
 
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights, save_adapter
-from adapterd.training.data import CompletionBatch, CompletionExample, whole_model
+from adapterd.training.data import CompletionBatch, whole_model
 from tests.support.tolerances import assert_close, rounding
 from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny_llama
 
 SETTINGS = TrainingSettings(rank=4, alpha=8.0, layers=1)
 
 
-def naive_sum(model: nn.Module, example: CompletionExample) -> mx.array:
+def naive_sum(model: nn.Module, example: EncodedExample) -> mx.array:
     """All logits of one unpadded example, then the losses of its completion."""
     ids = mx.array([example.ids])
     losses = nn.losses.cross_entropy(model(ids[:, :-1]), ids[:, 1:])[0]

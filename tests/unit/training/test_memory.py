@@ -16,8 +16,9 @@ from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, load_mlx_model
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import CompletionBatch, CompletionExample
+from adapterd.training.data import CompletionBatch
 from adapterd.training.memory import MemoryDemand, MemoryFit, budget_bytes, fit, is_out_of_memory
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -28,12 +29,12 @@ DEMAND = MemoryDemand(
 """A model of 14 billion parameters at four bits."""
 
 
-def examples(rows: int, length: int) -> list[CompletionExample]:
+def examples(rows: int, length: int) -> list[EncodedExample]:
     ids = np.random.default_rng(0).integers(10, 500, (rows, length)).tolist()
-    return [CompletionExample(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
+    return [EncodedExample(tuple(row), length // 2, str(number)) for number, row in enumerate(ids)]
 
 
-def peak_bytes(model: nn.Module, batch: Sequence[CompletionExample], *, recompute: bool) -> int:
+def peak_bytes(model: nn.Module, batch: Sequence[EncodedExample], *, recompute: bool) -> int:
     """What a step takes, weights included."""
     parts = CompletionBatch.of(batch)
     optimizer = optim.Adam(1e-4)

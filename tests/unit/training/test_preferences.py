@@ -14,8 +14,9 @@ import pytest
 from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import Preferences
 from adapterd.errors import InputError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.training.checkpoint import CheckpointFile
-from adapterd.training.data import CompletionExample, Dataset, whole_model
+from adapterd.training.data import Dataset, whole_model
 from adapterd.training.loop import Trainer
 from adapterd.training.preferences import (
     PreferenceBatch,
@@ -40,8 +41,8 @@ def random_pairs(count: int, seed: int) -> list[PreferencePair]:
     """Completions of low ids preferred to completions of high ones."""
     random = np.random.default_rng(seed)
 
-    def example(prompt: tuple[int, ...], low: int, high: int) -> CompletionExample:
-        return CompletionExample(
+    def example(prompt: tuple[int, ...], low: int, high: int) -> EncodedExample:
+        return EncodedExample(
             (*prompt, *random.integers(low, high, random.integers(1, 6)).tolist()), len(prompt), "record"
         )
 
@@ -54,7 +55,7 @@ NO_MARGIN = SETTINGS.beta * 4 * rounding(TERMS) * 5 * math.log(VOCABULARY)
 """What rounding may leave of a margin that is nothing, times β: four log-log_likelihoods of up to five tokens."""
 
 
-def log_likelihood(model: nn.Module, example: CompletionExample) -> float:
+def log_likelihood(model: nn.Module, example: EncodedExample) -> float:
     """Token by token, from the logits of the whole model."""
     logits = project(model, hidden_states(model, mx.array([example.ids[:-1]])))[0]
     told = np.array(nn.log_softmax(logits, axis=-1))
@@ -154,7 +155,7 @@ def test_pairs_are_read_from_their_file(tmp_path: Path) -> None:
     line = {"chosen": [1, 2, 3], "rejected": [1, 2, 4, 5], "prompt_tokens": 2, "record": "a"}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(line) + "\n")
     assert list(read_pairs(tmp_path / "pairs.jsonl")) == [
-        PreferencePair(CompletionExample((1, 2, 3), 2, "a"), CompletionExample((1, 2, 4, 5), 2, "a"))
+        PreferencePair(EncodedExample((1, 2, 3), 2, "a"), EncodedExample((1, 2, 4, 5), 2, "a"))
     ]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from adapterd.formats.metrics_log import METRICS
 from adapterd.training.checkpoint import CHECKPOINT, CheckpointFile, Pace
 from adapterd.training.data import Dataset
-from adapterd.training.loop import METRICS, Trainer
+from adapterd.training.loop import Trainer
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 from tests.unit.training.tiny_llama import adapted, random_examples

@@ -16,9 +16,9 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError, StageError
+from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.system.files import sha256_file
 from adapterd.training import loop
-from adapterd.training.adapter_layers import WEIGHTS
 from adapterd.training.checkpoint import CheckpointFile, Pace, identity
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult

@@ -12,8 +12,9 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
 
 from adapterd.errors import StageError
+from adapterd.formats.encoded import EncodedExample
 from adapterd.training.checkpoint import CheckpointFile
-from adapterd.training.data import CompletionBatch, CompletionExample, Dataset, training_batches, whole_model
+from adapterd.training.data import CompletionBatch, Dataset, training_batches, whole_model
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
@@ -31,7 +32,7 @@ def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[Train
     return Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {})).run(), told
 
 
-def loss_with(folder: Path, examples: tuple[CompletionExample, ...]) -> float:
+def loss_with(folder: Path, examples: tuple[EncodedExample, ...]) -> float:
     batch = CompletionBatch.of(examples)
     model = load_adapters(tiny_llama(), str(folder))
     return scalar(batch.loss(model, whole_model, Recipe()))
@@ -161,8 +162,8 @@ def broken(token: int) -> Any:
 
 
 def test_a_loss_that_is_not_finite_names_step_and_records(tmp_path: Path) -> None:
-    poisoned = CompletionExample((7, 7, 7), 2, "poisoned")
-    data = Dataset((*(CompletionExample((1, 2, 3), 2, f"good-{i}") for i in range(4)), poisoned), ())
+    poisoned = EncodedExample((7, 7, 7), 2, "poisoned")
+    data = Dataset((*(EncodedExample((1, 2, 3), 2, f"good-{i}") for i in range(4)), poisoned), ())
     model = broken(7)
     # The head is the embedding, so that every logit row would be poisoned; here only the input is to be.
     model.args.tie_word_embeddings = False

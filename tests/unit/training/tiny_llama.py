@@ -6,8 +6,8 @@ import numpy as np
 from mlx_lm.models import llama
 
 from adapterd.config import TrainingSettings
+from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter
-from adapterd.training.data import CompletionExample
 from tests.support.tolerances import through_blocks
 
 VOCABULARY = 64
@@ -44,13 +44,13 @@ def adapted(settings: TrainingSettings) -> nn.Module:
     return model
 
 
-def random_examples(count: int, seed: int, *, low: int = 0, high: int = VOCABULARY) -> tuple[CompletionExample, ...]:
+def random_examples(count: int, seed: int, *, low: int = 0, high: int = VOCABULARY) -> tuple[EncodedExample, ...]:
     """Random prompts of differing lengths; completions take their ids from `low` to `high`."""
     random = np.random.default_rng(seed)
 
-    def example(index: int) -> CompletionExample:
+    def example(index: int) -> EncodedExample:
         prompt = random.integers(VOCABULARY, size=random.integers(1, 12))
         completion = random.integers(low, high, size=random.integers(1, 6))
-        return CompletionExample((*prompt.tolist(), *completion.tolist()), len(prompt), f"record-{seed}-{index}")
+        return EncodedExample((*prompt.tolist(), *completion.tolist()), len(prompt), f"record-{seed}-{index}")
 
     return tuple(example(index) for index in range(count))

@@ -1,1 +1,1 @@
-"""The served GGUF file: header, tensors, quantised grids, tokenizer; and llama.cpp, which reads it."""
+"""The served GGUF file: header, tensors, quants, tokenizer; and llama.cpp, which reads it."""

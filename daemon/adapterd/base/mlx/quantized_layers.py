@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapterd.base.gguf.gguf_file import ByteArray, TensorType
-from adapterd.base.gguf.grids import CodeArray, unpack
+from adapterd.base.gguf.quants import QuantArray, unpack
 
 GROUP = 32
 BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8, "Q4_K": 4, "Q5_K": 5}
@@ -33,16 +33,16 @@ class QuantizedWeight:
     def from_ggml(cls, raw: ByteArray, type_name: str, columns: int) -> "QuantizedWeight":
         """From a tensor's bytes, of one of the types in `BITS`; raises InputError for scales that are not finite."""
         row_bytes = TensorType.named(type_name).row_bytes(columns)
-        grid, codes = unpack(raw.reshape(-1, row_bytes), type_name)
-        low = np.float32(grid.low)
+        scales, codes = unpack(raw.reshape(-1, row_bytes), type_name)
+        low = np.float32(scales.low)
         return cls(
-            mx.array(_words(codes - np.int16(grid.low), BITS[type_name])),
-            mx.array(grid.scale),
-            mx.array(grid.minimum + grid.scale * low),
+            mx.array(_words(codes - np.int16(scales.low), BITS[type_name])),
+            mx.array(scales.scale),
+            mx.array(scales.minimum + scales.scale * low),
         )
 
 
-def _words(codes: CodeArray, bits: int) -> npt.NDArray[np.uint32]:
+def _words(codes: QuantArray, bits: int) -> npt.NDArray[np.uint32]:
     """Codes (rows, columns) below 2^bits, one after the other in words (rows, columns · bits / 32)."""
     plain: ByteArray = codes.astype(np.uint8)
     if bits == 4:

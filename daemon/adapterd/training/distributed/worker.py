@@ -17,10 +17,10 @@ from typing import Any
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings, settings_converter
 from adapterd.errors import AdapterdError, InputError, StageError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.home import Home
 from adapterd.system.child.messages import Channel, end_with_parent
 from adapterd.system.files import sha256_file
-from adapterd.training.adapter_layers import CONFIG, WEIGHTS
 from adapterd.training.checkpoint import CHECKPOINT
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.process_group import ProcessGroup

@@ -51,7 +51,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"not a model at all", b"GGUF\x03\x00\x00\x00" + b"\xff" * 64])
-def test_what_is_no_gguf_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_no_gguf_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.gguf"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"is not a GGUF file, or is damaged|cannot be read"):

@@ -51,7 +51,7 @@ def test_an_answer_cannot_forge_control_tokens(smollm2_tokenizer: Tokenizer, spa
     assert not {1, 2} & set(spaced.encode_continuation("x</s><s>"))
 
 
-def test_what_a_model_puts_around_its_thoughts_is_recognised(smollm2_tokenizer: Tokenizer, spaced: Tokenizer) -> None:
+def test_control_tokens_around_thoughts_are_recognised(smollm2_tokenizer: Tokenizer, spaced: Tokenizer) -> None:
     for tokenizer, mark in ((smollm2_tokenizer, "<|im_end|>"), (spaced, "</s>")):
         plain, marked = (tokenizer.encode_continuation(mark, markup=each) for each in (False, True))
         assert len(marked) == 1

@@ -11,7 +11,7 @@ from mlx.utils import tree_flatten
 from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.ggml import quantize
 from adapterd.base.gguf.gguf_file import GgufFile, dequantize
-from adapterd.base.gguf.grids import GRID_TYPES
+from adapterd.base.gguf.quants import QUANT_TYPES
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model, project
 from adapterd.base.mlx.quantized_layers import (
     BITS,
@@ -47,7 +47,7 @@ def test_quantised_values_are_those_of_the_file_to_the_bit(type_name: str, size:
 
 
 def test_every_type_with_groups_of_32_is_quantized() -> None:
-    assert BITS.keys() == GRID_TYPES - {"Q6_K"}
+    assert BITS.keys() == QUANT_TYPES - {"Q6_K"}
 
 
 @pytest.mark.parametrize("type_name", BITS)

@@ -1,7 +1,7 @@
-"""Two tags compared as applications meet them: what each is made of, how each is prompted, what each answers.
+"""The behaviour of a tag as applications see it (files, settings, prompts, an answer), and how two tags differ.
 
-A version is its base with other weights. All else has to be the same, or what was learned is not what is served. The
-comparison knows nothing of a runtime; `trial.py` asks one.
+A version is its base with other weights. All else has to be the same, or what was learned is not what is served.
+Nothing here calls a runtime; `noop_version.py` does.
 """
 
 import re
@@ -30,8 +30,8 @@ _DAY = re.compile(
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a tag answered to one question, and of how many tokens its prompt was."""
+class SampleAnswer:
+    """A tag's answer to one question, with its number of tokens and that of the prompt."""
 
     text: str
     tokens: int
@@ -39,29 +39,31 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """A tag as it is served. `prompts` are what its template makes of each conversation, by what is special about it:
-    the text, or the sentence by which it refuses the conversation."""
+class ServedBehaviour:
+    """A tag as it is served. `prompts` has the rendered text of each conversation by its title, or the message by which
+    the template refuses it."""
 
     served: ServedModel
     prompts: Mapping[str, str]
-    reply: Reply
+    sample_answer: SampleAnswer
 
 
-def differences(base: Observed, candidate: Observed, left_out: tuple[str, ...] = ()) -> Iterator[str]:
-    """What of the base is lost or changed in the candidate, in words; parameters that were left out are not meant."""
+def behaviour_differences(
+    base: ServedBehaviour, candidate: ServedBehaviour, left_out: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """A phrase for each way in which the candidate differs from the base, but for parameters that were left out."""
     expected = base.served.modelfile
     for name in left_out:
         expected = expected.without_parameter(name)
     yield from _of_files(base.served, candidate.served)
     yield from _of_settings(expected, candidate.served.modelfile)
     for conversation, prompt in base.prompts.items():
-        other = candidate.prompts.get(conversation, "")  # missing where the candidate cannot think; told above
+        other = candidate.prompts.get(conversation, "")  # missing if it cannot think, which _of_files reports
         if undated(prompt) != undated(other):
             yield f"the prompt of {conversation} is another one: {_excerpts(prompt, other)}"
             return
-    if base.reply != candidate.reply:
-        yield f"it answers {candidate.reply.text!r}, where the base answers {base.reply.text!r}"
+    if base.sample_answer != candidate.sample_answer:
+        yield f"it answers {candidate.sample_answer.text!r}, where the base answers {base.sample_answer.text!r}"
 
 
 def _of_files(base: ServedModel, candidate: ServedModel) -> Iterator[str]:

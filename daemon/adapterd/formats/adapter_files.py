@@ -1,4 +1,4 @@
-"""What an adapter made elsewhere is on disk: its format and its two files. Loads nothing heavy."""
+"""An adapter's files: their names, and which of them a folder has. Loads nothing heavy."""
 
 import hashlib
 import json
@@ -11,7 +11,9 @@ from typing import Any
 from adapterd.errors import InputError, NotFoundError, StageError
 from adapterd.system.files import clone_atomic, sha256_file
 
-CONFIG = "adapter_config.json"
+WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
+"""The files of mlx-lm's adapters and of ours."""
+PEFT_WEIGHTS = "adapter_model.safetensors"
 ROW_ORDER, GGUF_ORDER = "row_order", "gguf"
 """The mark in an adapter's configuration that its rows are in the order of the GGUF, not of Hugging Face's weights."""
 MAX_CONFIG_BYTES = 1 << 20
@@ -32,11 +34,11 @@ _OTHER_WEIGHTS = (
     ),
     ("*.gguf", _GGUF, _GGUF_HINT),
 )
-"""What an adapter's weights may be in instead, and what to do then."""
+"""Other files that an adapter's weights may be in: pattern, why it is not read, and what to do then."""
 
 
-class Format(StrEnum):
-    """Who wrote the adapter. Ours are mlx-lm's files, with `row_order` as a mark."""
+class AdapterFormat(StrEnum):
+    """The program that wrote the adapter. adapterd writes mlx-lm's files with the mark `row_order`."""
 
     ADAPTERD = "adapterd"
     MLX_LM = "mlx-lm"
@@ -44,15 +46,15 @@ class Format(StrEnum):
 
     @property
     def weights_name(self) -> str:
-        """What the file of the weights is called."""
-        return "adapter_model.safetensors" if self is Format.PEFT else "adapters.safetensors"
+        """The name of the file of the weights."""
+        return PEFT_WEIGHTS if self is AdapterFormat.PEFT else WEIGHTS
 
 
 @dataclass(frozen=True)
 class AdapterFiles:
     """The two files of an adapter."""
 
-    format: Format
+    format: AdapterFormat
     weights: Path
     config: Path
 
@@ -88,12 +90,12 @@ def find_adapter(folder: Path) -> AdapterFiles:
     if not config.exists():
         _refuse_other_weights(folder)
     _require_file(config, MAX_CONFIG_BYTES)
-    kind = _format(config)
-    weights = folder / kind.weights_name
+    found = _format(config)
+    weights = folder / found.weights_name
     if not weights.exists():
         _refuse_other_weights(folder)
     _require_file(weights, MAX_WEIGHTS_BYTES)
-    return AdapterFiles(kind, weights, config)
+    return AdapterFiles(found, weights, config)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -109,17 +111,17 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _format(path: Path) -> Format:
+def _format(path: Path) -> AdapterFormat:
     config = read_config(path)
     if "peft_type" in config:
-        return Format.PEFT
+        return AdapterFormat.PEFT
     order = config.get(ROW_ORDER)
     if order not in (None, GGUF_ORDER):
         raise InputError(f"{path} says that its rows are in the order {order!r}, which is not known here")
     if order == GGUF_ORDER:
-        return Format.ADAPTERD
+        return AdapterFormat.ADAPTERD
     if "lora_parameters" in config or "fine_tune_type" in config:
-        return Format.MLX_LM
+        return AdapterFormat.MLX_LM
     raise InputError(f"{path} is neither mlx-lm's (lora_parameters) nor PEFT's (peft_type)", hint=_EXPECTED)
 
 

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as arrays
 
 from adapterd.base.gguf.ggml import quantize
 from adapterd.base.gguf.gguf_file import GgufFile, TensorType
-from adapterd.base.gguf.grids import GRID_TYPES, Grid, has_minimums, pack, rescale, unpack
+from adapterd.base.gguf.quants import QUANT_TYPES, BlockScales, has_minimums, pack, rescale, unpack
 from adapterd.errors import InputError
 
-TYPES = sorted(GRID_TYPES)
+TYPES = sorted(QUANT_TYPES)
 every_type = pytest.mark.parametrize("type_name", TYPES)
 
 FLOAT16_AT = {"Q4_1": (0, 2), "Q5_1": (0, 2), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
@@ -43,7 +43,7 @@ BITS_OF_A_COLUMN = [
     ("Q6_K", 128 + 64 + 8, {64 + 8: 0xF0, 128 + 32 + 8: 0x30}),
     ("Q6_K", 32 + 1, {32 + 1: 0x0F, 128 + 1: 0x0C}),
 ]
-"""By ggml's own loops (dequantize_row_* in ggml-quants.c): the bits of a block that a column's code takes."""
+"""By ggml's own loops (dequantize_row_* in ggml-quants.c): the bits of a block that a column's quant takes."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def with_scale(raw: np.ndarray, type_name: str, scale: float) -> np.ndarray:
 
 @st.composite
 def tensors(draw: st.DrawFn, type_name: str) -> np.ndarray:
-    """Any bytes a tensor of this type may have: any codes, any scales that are finite."""
+    """Any bytes a tensor of this type may have: any quants, any scales that are finite."""
     rows, blocks = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     shape = (rows, blocks * TensorType.named(type_name).block_bytes)
     return finite(draw(arrays.arrays(np.uint8, shape)), type_name)
@@ -91,24 +91,24 @@ def random_bytes(type_name: str, seed: int = 0) -> np.ndarray:
     return finite(np.random.default_rng(seed).integers(0, 256, shape, np.uint8), type_name)
 
 
-def assert_round_trip(raw: np.ndarray, type_name: str) -> tuple[Grid, np.ndarray]:
-    """Packing what was unpacked gives the same bytes, and the grid the values that gguf reads, to the bit."""
-    grid, codes = unpack(raw, type_name)
+def assert_round_trip(raw: np.ndarray, type_name: str) -> tuple[BlockScales, np.ndarray]:
+    """Packing what was unpacked gives the same bytes, and the scales the values that gguf reads, to the bit."""
+    scales, quants = unpack(raw, type_name)
     low, high, group = RANGES[type_name]
-    assert (grid.low, grid.high, grid.group) == (low, high, group)
-    assert codes.dtype == np.int16
-    assert grid.scale.dtype == grid.minimum.dtype == np.float32
-    assert grid.scale.shape == grid.minimum.shape == (len(raw), codes.shape[1] // group)
-    assert low <= codes.min() <= codes.max() <= high
-    np.testing.assert_array_equal(pack(raw, codes, type_name), raw)
-    values = grid.values(codes)
+    assert (scales.low, scales.high, scales.block_size) == (low, high, group)
+    assert quants.dtype == np.int16
+    assert scales.scale.dtype == scales.minimum.dtype == np.float32
+    assert scales.scale.shape == scales.minimum.shape == (len(raw), quants.shape[1] // group)
+    assert low <= quants.min() <= quants.max() <= high
+    np.testing.assert_array_equal(pack(raw, quants, type_name), raw)
+    values = scales.dequantize(quants)
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values.view(np.uint32), dequantized(raw, type_name).view(np.uint32))
-    return grid, codes
+    return scales, quants
 
 
 def test_the_eight_types_are_known() -> None:
-    assert set(RANGES) == GRID_TYPES
+    assert set(RANGES) == QUANT_TYPES
 
 
 @every_type
@@ -123,9 +123,9 @@ def test_any_tensor_comes_back_byte_for_byte(type_name: str, data: st.DataObject
 @given(data=st.data())
 def test_any_codes_come_back_and_leave_the_scales(type_name: str, data: st.DataObject) -> None:
     raw = data.draw(tensors(type_name))
-    before, codes = unpack(raw, type_name)
+    before, quants = unpack(raw, type_name)
     low, high, _ = RANGES[type_name]
-    chosen = data.draw(arrays.arrays(np.int16, codes.shape, elements=st.integers(low, high)))
+    chosen = data.draw(arrays.arrays(np.int16, quants.shape, elements=st.integers(low, high)))
     after, back = unpack(pack(raw, chosen, type_name), type_name)
     np.testing.assert_array_equal(back, chosen)
     np.testing.assert_array_equal(after.scale.view(np.uint32), before.scale.view(np.uint32))
@@ -144,7 +144,7 @@ def test_scales_may_be_zero_negative_or_extreme(type_name: str, scale: float) ->
 
 
 @every_type
-def test_what_ggml_quantised_comes_back(type_name: str) -> None:
+def test_tensor_that_ggml_quantised_is_packed_to_the_same_bytes(type_name: str) -> None:
     assert_round_trip(random_tensor(type_name, rows=300), type_name)
 
 
@@ -161,8 +161,8 @@ def test_a_real_model_comes_back(smollm2: GgufFile, name: str, type_name: str) -
     tensor = smollm2.tensors[name]
     assert tensor.type_name == type_name
     raw = smollm2.raw(name).reshape(tensor.shape[0], -1)[:4096]
-    grid, codes = assert_round_trip(raw, type_name)
-    assert grid.shape == codes.shape == (len(raw), tensor.shape[1])
+    scales, quants = assert_round_trip(raw, type_name)
+    assert scales.shape == quants.shape == (len(raw), tensor.shape[1])
 
 
 @pytest.mark.parametrize(("type_name", "column", "bits"), BITS_OF_A_COLUMN)
@@ -183,25 +183,25 @@ def test_a_code_has_its_own_bits_and_no_others(type_name: str, column: int, bits
 @given(data=st.data())
 def test_one_code_changes_one_value(type_name: str, data: st.DataObject) -> None:
     raw = random_tensor(type_name)
-    grid, codes = unpack(raw, type_name)
+    scales, quants = unpack(raw, type_name)
     row, column = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 511))
     low, high, group = RANGES[type_name]
-    code = data.draw(st.integers(low, high).filter(lambda code: code != codes[row, column]))
-    changed = codes.copy()
+    code = data.draw(st.integers(low, high).filter(lambda code: code != quants[row, column]))
+    changed = quants.copy()
     changed[row, column] = code
     before, after = dequantized(raw, type_name), dequantized(pack(raw, changed, type_name), type_name)
     np.testing.assert_array_equal(np.argwhere(before != after), [(row, column)])
-    np.testing.assert_array_equal(after, grid.values(changed))
+    np.testing.assert_array_equal(after, scales.dequantize(changed))
     where = (row, column // group)
-    assert after[row, column] == np.float32(grid.scale[where] * np.float32(code)) + grid.minimum[where]
+    assert after[row, column] == np.float32(scales.scale[where] * np.float32(code)) + scales.minimum[where]
 
 
 @every_type
 def test_packing_leaves_its_arguments_alone(type_name: str) -> None:
     raw = random_tensor(type_name)
-    _, codes = unpack(raw, type_name)
-    raw.flags.writeable = codes.flags.writeable = False
-    packed = pack(raw, codes, type_name)
+    _, quants = unpack(raw, type_name)
+    raw.flags.writeable = quants.flags.writeable = False
+    packed = pack(raw, quants, type_name)
     assert packed.flags.writeable
     assert not np.shares_memory(packed, raw)
 
@@ -209,18 +209,18 @@ def test_packing_leaves_its_arguments_alone(type_name: str) -> None:
 @every_type
 def test_bytes_and_codes_may_be_views(type_name: str) -> None:
     raw = random_tensor(type_name)
-    _, codes = unpack(raw[::2], type_name)
-    np.testing.assert_array_equal(codes, unpack(raw, type_name)[1][::2])
-    np.testing.assert_array_equal(pack(raw[::2], np.asfortranarray(codes), type_name), raw[::2])
+    _, quants = unpack(raw[::2], type_name)
+    np.testing.assert_array_equal(quants, unpack(raw, type_name)[1][::2])
+    np.testing.assert_array_equal(pack(raw[::2], np.asfortranarray(quants), type_name), raw[::2])
 
 
 @every_type
 @pytest.mark.parametrize("integers", [np.int8, np.int32, np.int64])
 def test_codes_may_be_any_integers(type_name: str, integers: type) -> None:
     raw = random_tensor(type_name)
-    grid, codes = unpack(raw, type_name)
-    np.testing.assert_array_equal(pack(raw, codes.astype(integers), type_name), raw)
-    np.testing.assert_array_equal(grid.values(codes.astype(integers)), dequantized(raw, type_name))
+    scales, quants = unpack(raw, type_name)
+    np.testing.assert_array_equal(pack(raw, quants.astype(integers), type_name), raw)
+    np.testing.assert_array_equal(scales.dequantize(quants.astype(integers)), dequantized(raw, type_name))
 
 
 @every_type
@@ -228,56 +228,56 @@ def test_codes_may_be_any_integers(type_name: str, integers: type) -> None:
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_codes_out_of_range_are_refused(type_name: str, beyond: int, sign: int) -> None:
     raw = random_tensor(type_name)
-    codes = unpack(raw, type_name)[1].astype(np.int32)
+    quants = unpack(raw, type_name)[1].astype(np.int32)
     low, high, _ = RANGES[type_name]
     wrong = low - beyond if sign < 0 else high + beyond
-    codes[2, 300] = wrong
-    with pytest.raises(ValueError, match=f"^{type_name} has codes {low}…{high}, not {wrong}$"):
-        pack(raw, codes, type_name)
+    quants[2, 300] = wrong
+    with pytest.raises(ValueError, match=f"^{type_name} has quants {low}…{high}, not {wrong}$"):
+        pack(raw, quants, type_name)
 
 
 def test_unsigned_codes_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="Q4_0 has codes -8…7, not 255"):
+    with pytest.raises(ValueError, match="Q4_0 has quants -8…7, not 255"):
         pack(random_tensor("Q4_0"), np.full((4, 512), 255, np.uint8), "Q4_0")
 
 
 def test_codes_that_are_not_integers_are_refused() -> None:
     raw = random_tensor("Q4_0")
-    grid, codes = unpack(raw, "Q4_0")
-    with pytest.raises(ValueError, match="codes are integers of the shape"):
-        pack(raw, codes.astype(np.float32), "Q4_0")
-    with pytest.raises(ValueError, match="codes are integers of the shape"):
-        grid.values(codes.astype(np.float32))
+    scales, quants = unpack(raw, "Q4_0")
+    with pytest.raises(ValueError, match="quants are integers of the shape"):
+        pack(raw, quants.astype(np.float32), "Q4_0")
+    with pytest.raises(ValueError, match="quants are integers of the shape"):
+        scales.dequantize(quants.astype(np.float32))
 
 
 @every_type
 def test_codes_of_another_shape_are_refused(type_name: str) -> None:
     raw = random_tensor(type_name)
-    grid, codes = unpack(raw, type_name)
-    for wrong in (codes.T, codes[:2], codes[:, :256], codes.reshape(-1)):
-        with pytest.raises(ValueError, match=r"codes are integers of the shape \(4, 512\)"):
+    scales, quants = unpack(raw, type_name)
+    for wrong in (quants.T, quants[:2], quants[:, :256], quants.reshape(-1)):
+        with pytest.raises(ValueError, match=r"quants are integers of the shape \(4, 512\)"):
             pack(raw, wrong, type_name)
-        with pytest.raises(ValueError, match=r"codes are integers of the shape \(4, 512\)"):
-            grid.values(wrong)
+        with pytest.raises(ValueError, match=r"quants are integers of the shape \(4, 512\)"):
+            scales.dequantize(wrong)
 
 
 @every_type
 def test_bytes_that_are_not_rows_of_blocks_are_refused(type_name: str) -> None:
     raw = random_tensor(type_name)
-    _, codes = unpack(raw, type_name)
+    _, quants = unpack(raw, type_name)
     wrong_ones: tuple[Any, ...] = (raw[:, :-1], raw.reshape(-1), raw.view(np.int8))
     for wrong in wrong_ones:
         with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):
             unpack(wrong, type_name)
         with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):
-            pack(wrong, codes, type_name)
+            pack(wrong, quants, type_name)
 
 
 @pytest.mark.parametrize("type_name", ["F32", "F16", "Q2_K", "IQ4_XS", "nonsense"])
 def test_other_types_are_refused(type_name: str) -> None:
-    with pytest.raises(InputError, match=f"{type_name} has no grid"):
+    with pytest.raises(InputError, match=f"{type_name} has no quants"):
         unpack(np.zeros((1, 256), np.uint8), type_name)
-    with pytest.raises(InputError, match=f"{type_name} has no grid"):
+    with pytest.raises(InputError, match=f"{type_name} has no quants"):
         pack(np.zeros((1, 256), np.uint8), np.zeros((1, 256), np.int16), type_name)
 
 
@@ -291,9 +291,9 @@ def test_a_scale_that_is_no_number_is_refused(type_name: str, scale: float) -> N
 @every_type
 def test_a_tensor_of_no_rows_is_a_tensor(type_name: str) -> None:
     raw = random_tensor(type_name)[:0]
-    grid, codes = unpack(raw, type_name)
-    assert grid.shape == codes.shape == (0, 512)
-    assert pack(raw, codes, type_name).shape == raw.shape
+    scales, quants = unpack(raw, type_name)
+    assert scales.shape == quants.shape == (0, 512)
+    assert pack(raw, quants, type_name).shape == raw.shape
 
 
 def factors_for(raw: np.ndarray, type_name: str, seed: int = 1) -> list[np.ndarray]:
@@ -310,7 +310,7 @@ def without_float16(raw: np.ndarray, type_name: str) -> np.ndarray:
 
 def test_types_with_minimums_are_known() -> None:
     assert {name for name in TYPES if has_minimums(name)} == {"Q4_1", "Q5_1", "Q4_K", "Q5_K"}
-    with pytest.raises(InputError, match="F16 has no grid"):
+    with pytest.raises(InputError, match="F16 has no quants"):
         has_minimums("F16")
 
 
@@ -327,8 +327,8 @@ def test_factors_of_one_change_nothing(type_name: str, data: st.DataObject) -> N
 def test_rescaling_multiplies_scales_and_minimums_and_leaves_codes(type_name: str) -> None:
     raw = random_tensor(type_name)
     factors = factors_for(raw, type_name)
-    (before, codes), (after, same) = unpack(raw, type_name), unpack(rescale(raw, factors, type_name), type_name)
-    np.testing.assert_array_equal(same, codes)
+    (before, quants), (after, same) = unpack(raw, type_name), unpack(rescale(raw, factors, type_name), type_name)
+    np.testing.assert_array_equal(same, quants)
     groups_of_a_block = before.scale.shape[1] // factors[0].shape[1]
     for ours, theirs, factor in zip(
         (before.scale, before.minimum), (after.scale, after.minimum), factors, strict=False
@@ -381,5 +381,5 @@ def test_factors_of_another_shape_or_number_are_refused(type_name: str) -> None:
             rescale(raw, each, type_name)
     with pytest.raises(ValueError, match=f"is not rows of {type_name} blocks"):
         rescale(raw[:, :-1], factors, type_name)
-    with pytest.raises(InputError, match="F32 has no grid"):
+    with pytest.raises(InputError, match="F32 has no quants"):
         rescale(raw, factors, "F32")

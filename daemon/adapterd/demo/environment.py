@@ -1,4 +1,4 @@
-"""Where the demo plays: a folder of its own, its own Ollama server (or the embedded runtime), the small real model."""
+"""The demo's environment: its own folder, its own Ollama server (or the embedded runtime), and a small real model."""
 
 import importlib.util
 import os
@@ -35,7 +35,7 @@ def say(text: str = "") -> None:
 
 
 @dataclass(frozen=True)
-class DemoStage:
+class DemoEnvironment:
     """The demo's folder and runtime; `server` is None with the embedded runtime."""
 
     folder: Path
@@ -59,8 +59,8 @@ class DemoStage:
         return self._run(module_command("adapterctl", *arguments), f"adapterctl {arguments[0]}")
 
     def ask(self, model: str, prompt: str) -> str:
-        """Ask as an application would: `ollama run`, or `adapterctl run` with the embedded runtime. That an untrained
-        base is cut off by Ollama is part of the story."""
+        """Ask as an application would: `ollama run`, or `adapterctl run` with the embedded runtime. Ollama may cut off
+        an untrained base, which is shown and is no error."""
         if self.server is None:
             return self.adapterctl("run", prompt)
         say(f"\n$ ollama run {model} {_shown([prompt])}")
@@ -98,7 +98,7 @@ def _shown(arguments: Sequence[str]) -> str:
 
 
 @contextmanager
-def open_stage(folder: Path, kind: RuntimeKind, ollama: Path | None) -> Iterator[DemoStage]:
+def open_environment(folder: Path, kind: RuntimeKind, ollama: Path | None) -> Iterator[DemoEnvironment]:
     """Empty the folder and start the runtime in it; where Ollama cannot be had, say so and go on embedded."""
     folder = folder.absolute()
     _clear(folder)
@@ -107,10 +107,10 @@ def open_stage(folder: Path, kind: RuntimeKind, ollama: Path | None) -> Iterator
         say("Ollama is not installed here, so the demo goes on with the embedded runtime (llama.cpp in process).")
         kind = RuntimeKind.EMBEDDED
     if kind is RuntimeKind.EMBEDDED or binary is None:
-        yield DemoStage(folder, RuntimeKind.EMBEDDED, EmbeddedRuntime(folder / "home" / "embedded"))
+        yield DemoEnvironment(folder, RuntimeKind.EMBEDDED, EmbeddedRuntime(folder / "home" / "embedded"))
         return
     with PrivateOllama(binary.absolute(), folder / "ollama") as server:
-        yield DemoStage(folder, RuntimeKind.OLLAMA, OllamaRuntime(server.host), server)
+        yield DemoEnvironment(folder, RuntimeKind.OLLAMA, OllamaRuntime(server.host), server)
 
 
 def _clear(folder: Path) -> None:
@@ -132,10 +132,10 @@ def small_model() -> Path:
     return files[0]
 
 
-def register_base(stage: DemoStage, tag: str) -> None:
+def register_base(demo: DemoEnvironment, tag: str) -> None:
     """Make the small model known to the runtime, as `ollama pull` would."""
     file = small_model()
     say(f"registering {file.name} as {tag}")
-    stage.runtime.create(tag, file, file_digest(file), Modelfile(parameters=PARAMETERS))
-    if tag not in stage.runtime.tags():
+    demo.runtime.create(tag, file, file_digest(file), Modelfile(parameters=PARAMETERS))
+    if tag not in demo.runtime.tags():
         raise RuntimeUnavailableError(f"{tag} was registered and is not listed")

@@ -1,4 +1,4 @@
-"""Whether grids are read and written to the bit: `python -m bench.grids` prints the counts for each type as JSON.
+"""Whether scales and quants are read and written to the bit: `python -m bench.quants` prints the counts by type.
 
 Tried on every tensor of the real models in that type, and on random bytes, which hold scales that no quantiser would
 choose.
@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 
 from adapterd.base.gguf.gguf_file import ByteArray, GgufFile, TensorType
-from adapterd.base.gguf.grids import GRID_TYPES, pack, unpack
+from adapterd.base.gguf.quants import QUANT_TYPES, pack, unpack
 from bench.models import Kind, quantised
 
 KINDS: tuple[Kind, ...] = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K")
@@ -21,9 +21,9 @@ RANDOM_SHAPES = ((1, 256), (3, 512), (64, 768), (257, 1536))
 _BELOW_INFINITY = 0xBF
 
 
-def grids() -> dict[str, dict[str, int]]:
+def quants() -> dict[str, dict[str, int]]:
     """By type: tensors tried, those that come back byte for byte, and those whose values are gguf's to the bit."""
-    counts = {name: {"tensors": 0, "byte_identical": 0, "values_identical": 0} for name in sorted(GRID_TYPES)}
+    counts = {name: {"tensors": 0, "byte_identical": 0, "values_identical": 0} for name in sorted(QUANT_TYPES)}
     for type_name, raw in _all_tensors():
         count = counts[type_name]
         count["tensors"] += 1
@@ -37,23 +37,23 @@ def _all_tensors() -> Iterator[tuple[str, ByteArray]]:
     for path in [quantised(kind, wide=wide) for kind in KINDS for wide in (True, False)]:
         file = GgufFile.open(path)
         for tensor in file.tensors.values():
-            if tensor.type_name in GRID_TYPES:
+            if tensor.type_name in QUANT_TYPES:
                 yield tensor.type_name, file.raw(tensor.name).reshape(tensor.shape[0], -1)
-    for type_name in sorted(GRID_TYPES):
+    for type_name in sorted(QUANT_TYPES):
         yield from ((type_name, _random(type_name, *shape)) for shape in RANDOM_SHAPES)
 
 
 def _comes_back(raw: ByteArray, type_name: str) -> bool:
-    """Whether the codes, taken out and put into the tensor with all codes wiped, give the same bytes again."""
-    grid, codes = unpack(raw, type_name)
-    wiped = pack(raw, np.full_like(codes, grid.low), type_name)
-    return pack(wiped, codes, type_name).tobytes() == raw.tobytes()
+    """Whether the quants, taken out and put into the tensor with all quants wiped, give the same bytes again."""
+    scales, quants = unpack(raw, type_name)
+    wiped = pack(raw, np.full_like(quants, scales.low), type_name)
+    return pack(wiped, quants, type_name).tobytes() == raw.tobytes()
 
 
 def _has_the_values(raw: ByteArray, type_name: str) -> bool:
-    grid, codes = unpack(raw, type_name)
+    scales, quants = unpack(raw, type_name)
     expected = gguf.dequantize(raw, gguf.GGMLQuantizationType[type_name])
-    return bool(grid.values(codes).tobytes() == expected.astype(np.float32, copy=False).tobytes())
+    return bool(scales.dequantize(quants).tobytes() == expected.astype(np.float32, copy=False).tobytes())
 
 
 def _random(type_name: str, rows: int, columns: int) -> ByteArray:
@@ -67,4 +67,4 @@ def _random(type_name: str, rows: int, columns: int) -> ByteArray:
 
 
 if __name__ == "__main__":
-    print(json.dumps(grids(), indent=2))
+    print(json.dumps(quants(), indent=2))

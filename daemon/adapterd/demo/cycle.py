@@ -1,4 +1,4 @@
-"""The demo's story: a base that answers in prose, a night of feedback, a better model, one more, and back again."""
+"""The demo: a base that answers in prose, a night of feedback, a better version, another one, and a rollback."""
 
 import json
 import signal
@@ -14,8 +14,8 @@ from typing import Any
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import RuntimeKind, Task
 from adapterd.demo import newsroom
+from adapterd.demo.environment import DemoEnvironment, open_environment, register_base, say
 from adapterd.demo.newsroom import NewsItem, WrittenFeedback
-from adapterd.demo.stage import DemoStage, open_stage, register_base, say
 from adapterd.evaluation.evaluate import Answers, ask_all, score
 from adapterd.evaluation.metrics.catalogue import metrics_for
 from adapterd.evaluation.metrics.metric import Question
@@ -51,7 +51,7 @@ STAGE_OF = {"train": "training", "merge": "merging", "register": "serving", "eva
 
 @dataclass
 class Summary:
-    """What `summary.json` holds, filled in as the story goes."""
+    """The content of `summary.json`, filled in while the demo runs."""
 
     values: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -68,88 +68,88 @@ class Summary:
         write_atomic(file, json.dumps({**self.values, "seconds": self.seconds}, indent=2, ensure_ascii=False))
 
 
-def tell(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: float) -> None:
-    """Play the whole cycle in `folder` and write `summary.json` there; raises AdapterdError where it goes wrong."""
+def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: float) -> None:
+    """Run the whole cycle in `folder` and write `summary.json` there; raises AdapterdError if a step fails."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the server is stopped then, too
     summary = Summary(seconds={"setup": setup_seconds})
     unseen = newsroom.items(UNSEEN, UNSEEN_SEED)
-    with summary.timed("total_after_setup"), open_stage(folder, RuntimeKind(runtime), ollama) as stage:
-        summary.values |= {"runtime": stage.runtime.name, "ollama_version": stage.runtime.version()}
-        written = [begin(stage)]
-        stage.ask(MODEL, unseen[0].prompt)
+    with summary.timed("total_after_setup"), open_environment(folder, RuntimeKind(runtime), ollama) as demo:
+        summary.values |= {"runtime": demo.runtime.name, "ollama_version": demo.runtime.version()}
+        written = [begin(demo)]
+        demo.ask(MODEL, unseen[0].prompt)
         say("\n— A night of feedback has arrived: train, merge, register, prove, promote.")
-        stage.adapterctl("retrain")
-        stage.adapterctl("feedback", "quarantine")
-        stage.ask(MODEL, unseen[0].prompt)
+        demo.adapterctl("retrain")
+        demo.adapterctl("feedback", "quarantine")
+        demo.ask(MODEL, unseen[0].prompt)
         say("\n— A week later: three times as much feedback, a second version from the base with all of it.")
-        written.append(_feedback(stage, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
-        stage.adapterctl("retrain")
-        summary.values["verdicts"] = _verdicts(stage)
-        stage.ollama("list")
-        summary.values["base"] = _measure(stage, ModelTags(MODEL).base, unseen)
-        summary.values["live"] = _measure(stage, ModelTags(MODEL).live, unseen)
+        written.append(_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
+        demo.adapterctl("retrain")
+        summary.values["verdicts"] = _verdicts(demo)
+        demo.ollama("list")
+        summary.values["base"] = _measure(demo, ModelTags(MODEL).base, unseen)
+        summary.values["live"] = _measure(demo, ModelTags(MODEL).live, unseen)
         say("\n— Somebody does not like it: back to the version before, at once.")
         with summary.timed("rollback"):
-            stage.adapterctl("rollback")
-        stage.ask(MODEL, unseen[0].prompt)
-        stage.ollama("list")
-        summary.values["after_rollback"] = _measure(stage, ModelTags(MODEL).live, unseen)
-        stage.adapterctl("status")
-        _read_journal(stage, summary, written)
+            demo.adapterctl("rollback")
+        demo.ask(MODEL, unseen[0].prompt)
+        demo.ollama("list")
+        summary.values["after_rollback"] = _measure(demo, ModelTags(MODEL).live, unseen)
+        demo.adapterctl("status")
+        _read_journal(demo, summary, written)
     summary.write(folder / SUMMARY)
     _conclude(summary, folder / SUMMARY)
 
 
-def begin(stage: DemoStage) -> WrittenFeedback:
-    """A base that nobody trained, a model made of it, and the first feedback."""
-    say(f"— {stage.runtime.name} {stage.runtime.version()}, everything in {stage.folder}")
-    register_base(stage, BASE_TAG)
-    schema = stage.folder / "schema.json"
+def begin(demo: DemoEnvironment) -> WrittenFeedback:
+    """Register an untrained base, create a model of it, and write the first feedback."""
+    say(f"— {demo.runtime.name} {demo.runtime.version()}, everything in {demo.folder}")
+    register_base(demo, BASE_TAG)
+    schema = demo.folder / "schema.json"
     write_atomic(schema, json.dumps(newsroom.schema()))
-    host = ("--host", stage.server.host) if stage.server else ()
+    host = ("--host", demo.server.host) if demo.server else ()
     changes = [part for key, value in RECIPE.items() for part in ("--set", f"{key}={value}")]
-    stage.adapterctl(
+    demo.adapterctl(
         "init", MODEL, "--base", BASE_TAG, "--task", str(Task.JSON), "--schema", str(schema),
-        "--feedback", str(stage.folder / "feedback"), "--runtime", str(stage.kind), *host, *changes,
+        "--feedback", str(demo.folder / "feedback"), "--runtime", str(demo.kind), *host, *changes,
     )  # fmt: skip
-    return _feedback(stage, FIRST, FIRST_SEED, datetime.now(UTC) - timedelta(days=8))
+    return _feedback(demo, FIRST, FIRST_SEED, datetime.now(UTC) - timedelta(days=8))
 
 
-def _feedback(stage: DemoStage, count: int, seed: int, start: datetime) -> WrittenFeedback:
-    written = newsroom.write_feedback(stage.folder / "feedback", seed=seed, count=count, start=start)
+def _feedback(demo: DemoEnvironment, count: int, seed: int, start: datetime) -> WrittenFeedback:
+    written = newsroom.write_feedback(demo.folder / "feedback", seed=seed, count=count, start=start)
     say(f"\n— NewsBrief wrote {written.lines} lines of feedback into {len(written.files)} files")
     return written
 
 
-def _verdicts(stage: DemoStage) -> dict[str, str]:
-    """Why each version is live or not, while nothing is taken back yet."""
-    with Store(Home(stage.home).database) as store:
+def _verdicts(demo: DemoEnvironment) -> dict[str, str]:
+    """The reason why each version is live or not, before the rollback."""
+    with Store(Home(demo.home).database) as store:
         return {version.version: version.reason for version in store.versions.all(MODEL)}
 
 
-def _measure(stage: DemoStage, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
+def _measure(demo: DemoEnvironment, tag: str, items: Sequence[NewsItem]) -> dict[str, Any]:
     """Ask a tag prompts that nobody has seen, through the runtime, without constrained decoding."""
     options = ChatOptions(num_ctx=NUM_CTX, num_predict=NUM_PREDICT)
     questions = [Question(item.source_id, (Message(Role.USER, item.prompt),), item.answer) for item in items]
-    digest = stage.runtime.tags()[tag]
-    given = ask_all(questions, lambda messages: stage.runtime.chat(tag, messages, options))
+    digest = demo.runtime.tags()[tag]
+    given = ask_all(questions, lambda messages: demo.runtime.chat(tag, messages, options))
     scores = score(Answers(tag, digest, given), questions, metrics_for(Task.JSON, questions))
     measured = {name: round(scores.metrics[name], 4) for name in SHOWN_METRICS}
     say(f"  {tag:<28} " + "  ".join(f"{name} {value:.3f}" for name, value in measured.items()))
     return {"tag": tag, "digest": digest, "prompts": len(items), **measured}
 
 
-def _read_journal(stage: DemoStage, summary: Summary, written: Sequence[WrittenFeedback]) -> None:
-    """Fill in what the product recorded: stage times of the first version, file and tensors of the second, which was
+def _read_journal(demo: DemoEnvironment, summary: Summary, written: Sequence[WrittenFeedback]) -> None:
+    """Fill in what the product recorded: demo times of the first version, file and tensors of the second, which was
     live before the rollback."""
-    home = Home(stage.home)
+    home = Home(demo.home)
     with Store(home.database) as store:
         files = store.feedback.files(MODEL)
         first, second = (store.runs.stages(version.run_id) for version in store.versions.all(MODEL)[:2])
     took = {row.name: row.seconds for row in first}
     made = {row.name: row.result or {} for row in second}
     summary.seconds |= {name: round(took[stage_name], 3) for name, stage_name in STAGE_OF.items()}
-    base = stage.runtime.show(ModelTags(MODEL).base).gguf
+    base = demo.runtime.show(ModelTags(MODEL).base).gguf
     tensors, serving = made["merging"]["tensors"], made["serving"]
     summary.values["files"] = {"base": str(base), "live": serving["stored"]}
     summary.values["tensors"] = {key: tensors[key] for key in TENSOR_KEYS}

@@ -1,10 +1,11 @@
-"""A finished file goes into a local blob store without being sent: by link, else by clone."""
+"""A finished file becomes a blob of a local store without an upload: by a hard link, else by a clone or copy."""
 
 import errno
 import os
 from pathlib import Path
 
 from adapterd.errors import NoSpaceError
+from adapterd.serving.blobs import is_own_folder
 from adapterd.system import files, machine
 
 READ_ONLY = 0o444
@@ -15,14 +16,14 @@ _PARTIAL = ".partial"
 _NO_LINK_HERE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
-def place(source: Path, blob: Path, *, may_link: bool) -> str | None:
-    """Put `source` at `blob`; returns how (`link`, `clone` or `copy`), or None where the folder is not ours.
+def link_or_copy(source: Path, blob: Path, *, may_link: bool) -> str | None:
+    """Put `source` at `blob`; returns how (`link`, `clone` or `copy`), or None if the folder is not our own.
 
-    A link costs nothing, but both names are then the same file: only a source that is ours alone may be linked, and
-    it is made read-only, for it is never written to again. Raises NoSpaceError where a copy would not fit: that a clone
-    can be made is only known when it is there.
+    A link costs nothing, but both names are then the same file: only a source that nobody else uses may be
+    linked, and it is made read-only. Raises NoSpaceError if a copy would not fit, as it is not known beforehand whether
+    the file can be cloned.
     """
-    if not _ours(blob.parent):
+    if not is_own_folder(blob.parent):
         return None
     if may_link:
         source.chmod(READ_ONLY)
@@ -41,8 +42,8 @@ def place(source: Path, blob: Path, *, may_link: bool) -> str | None:
     return how
 
 
-def partials(folder: Path) -> list[tuple[str, Path]]:
-    """What hand-overs that broke off have left in a folder of blobs, each with the digest of what it was to be."""
+def unfinished_blobs(folder: Path) -> list[tuple[str, Path]]:
+    """The files that interrupted copies have left in a folder of blobs, each with the digest of the blob."""
     found = sorted(folder.glob(f".sha256-*{_PARTIAL}"))
     return [(path.name[1 : -len(_PARTIAL)].replace("-", ":"), path) for path in found]
 
@@ -60,11 +61,3 @@ def require_space(store: Path, size_bytes: int) -> None:
 
 def _mount_point(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if each.is_mount())
-
-
-def _ours(folder: Path) -> bool:
-    """Whether a file of ours in this folder can be read by the server: both run as the same user."""
-    try:
-        return folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
-    except OSError:
-        return False

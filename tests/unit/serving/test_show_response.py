@@ -9,7 +9,7 @@ import pytest
 
 from adapterd.base.modelfile import DEFAULT_TEMPLATE
 from adapterd.errors import UnsupportedModelError
-from adapterd.serving.shown import served_model, start_tokens_taken_away
+from adapterd.serving.show_response import served_model, start_tokens_taken_away
 
 JINJA = "{%- if tools %}{{- '# Tools' }}{%- endif %}\n{%- for m in messages %}{{- m.content }}{%- endfor %}\n"
 GO = "{{ range .Messages }}{{ .Role }}: {{ .Content }}\n{{ end }}"

@@ -1,7 +1,9 @@
-"""The grid that a served tensor lives on: which values its bytes can take, and how to choose others without moving it.
+"""The quants of a quantised tensor, unpacked and packed again, with its scales and minimums left as they are.
 
-value = scale · code + minimum, with one scale and one minimum for each group of columns in a row. Only the codes are
-ever exchanged here. Rows stand alone, so a tensor too large for memory can go through in slices of rows.
+The words are llama.cpp's. A block is 16 or 32 weights of a row that share a scale and, in some types, a minimum:
+weight = scale · quant + minimum, where the quant is a small integer. In K-quants, 8 or 16 blocks form a super-block of
+256 weights, and the scales and minimums of its blocks are multiples of its own float16 numbers; in the older types a
+super-block is one block. Rows are independent, so a tensor too large for memory can be processed in slices of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,82 +16,82 @@ import numpy.typing as npt
 from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, TensorType
 from adapterd.errors import InputError
 
-CodeArray = npt.NDArray[np.int16]
-Scales = tuple[FloatArray, FloatArray]
+QuantArray = npt.NDArray[np.int16]
+ScalesAndMinimums = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """The values a tensor can take: `scale` and `minimum` (rows, groups) in float32, codes from `low` to `high`.
+class BlockScales:
+    """The scales of a tensor's blocks: `scale` and `minimum` (rows, blocks) in float32, quants from `low` to `high`.
 
-    `group` is the number of columns that share a scale, which may be negative or zero.
+    `block_size` is the number of columns in a block. A scale may be negative or zero.
     """
 
     scale: FloatArray
     minimum: FloatArray
     low: int
     high: int
-    group: int
+    block_size: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """The tensor's (rows, columns)."""
-        rows, groups = self.scale.shape
-        return rows, groups * self.group
+        rows, blocks = self.scale.shape
+        return rows, blocks * self.block_size
 
-    def values(self, codes: npt.NDArray[np.integer[Any]]) -> FloatArray:
-        """What codes (rows, columns) stand for, float32, to the bit what gguf dequantises.
+    def dequantize(self, quants: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """The weights (rows, columns) of these quants, float32, bit for bit what gguf dequantises.
 
-        Raises ValueError for codes of another shape, or not integers.
+        Raises ValueError for quants of another shape, or not integers.
         """
-        _require_codes(codes, self.shape)
-        grouped = codes.reshape(*self.scale.shape, self.group)
-        values: FloatArray = np.multiply(self.scale[..., None], grouped, dtype=np.float32)
+        _require_quants(quants, self.shape)
+        by_block = quants.reshape(*self.scale.shape, self.block_size)
+        values: FloatArray = np.multiply(self.scale[..., None], by_block, dtype=np.float32)
         values += self.minimum[..., None]
         return values.reshape(self.shape)
 
 
-def unpack(raw: ByteArray, type_name: str) -> tuple[Grid, CodeArray]:
-    """The grid of a tensor's bytes (rows, bytes of a row), and its codes (rows, columns).
+def unpack(raw: ByteArray, type_name: str) -> tuple[BlockScales, QuantArray]:
+    """The scales and the quants (rows, columns) of a tensor's bytes (rows, bytes of a row).
 
-    Raises InputError for a type without such a grid and for scales that are not finite, ValueError for bytes that are
-    not whole blocks.
+    Raises InputError for a type that is not in `QUANT_TYPES` and for scales that are not finite, ValueError for bytes
+    that are not whole blocks.
     """
     layout = _layout(type_name)
     rows, columns = _shape(raw, type_name)
     blocks = _blocks(np.ascontiguousarray(raw), type_name)
-    scale, minimum = (part.reshape(rows, columns // layout.group) for part in layout.scales(blocks))
-    return Grid(scale, minimum, layout.low, layout.high, layout.group), layout.codes(blocks).reshape(rows, columns)
+    scale, minimum = (part.reshape(rows, columns // layout.block_size) for part in layout.scales(blocks))
+    scales = BlockScales(scale, minimum, layout.low, layout.high, layout.block_size)
+    return scales, layout.quants(blocks).reshape(rows, columns)
 
 
-def pack(raw: ByteArray, codes: npt.NDArray[np.integer[Any]], type_name: str) -> ByteArray:
-    """The tensor's bytes (rows, bytes of a row) with these codes (rows, columns) in place of its own.
+def pack(raw: ByteArray, quants: npt.NDArray[np.integer[Any]], type_name: str) -> ByteArray:
+    """The tensor's bytes (rows, bytes of a row) with these quants (rows, columns) in place of its own.
 
-    Every other bit stays. Raises InputError for a type without such a grid, ValueError for bytes that are not whole
-    blocks and for codes of another shape, not integers, or outside of the type's range.
+    Every other bit stays. Raises InputError for a type that is not in `QUANT_TYPES`, ValueError for bytes that are not
+    whole blocks and for quants of another shape, not integers, or outside of the type's range.
     """
     layout = _layout(type_name)
-    _require_codes(codes, _shape(raw, type_name))
-    outside = (codes < layout.low) | (codes > layout.high)
+    _require_quants(quants, _shape(raw, type_name))
+    outside = (quants < layout.low) | (quants > layout.high)
     if outside.any():
-        raise ValueError(f"{type_name} has codes {layout.low}…{layout.high}, not {codes[outside][0]}")
+        raise ValueError(f"{type_name} has quants {layout.low}…{layout.high}, not {quants[outside][0]}")
     packed: ByteArray = np.array(raw, order="C")
-    layout.put(_blocks(packed, type_name), codes.astype(np.int16, copy=False))
+    layout.put(_blocks(packed, type_name), quants.astype(np.int16, copy=False))
     return packed
 
 
 def has_minimums(type_name: str) -> bool:
-    """Whether groups of this type have a minimum beside their scale; raises InputError for a type without a grid."""
+    """Whether the blocks of this type have a minimum; raises InputError for a type that is not in `QUANT_TYPES`."""
     return len(_layout(type_name).halves) > 1
 
 
 def rescale(raw: ByteArray, factors: Sequence[FloatArray], type_name: str) -> ByteArray:
-    """The tensor's bytes (rows, bytes of a row) with the float16 numbers of its blocks multiplied.
+    """The tensor's bytes (rows, bytes of a row) with the float16 numbers of its super-blocks multiplied.
 
-    `factors` are one (rows, blocks) for the blocks' scales, and for the types that have minimums one for these; of a
-    K-quant's block, they multiply what all its 6-bit scales and minimums are multiples of. A number whose product a
-    float16 cannot hold stays. So does every other bit. Raises InputError for a type without such a grid, ValueError
-    for bytes that are not whole blocks and factors of another number or shape.
+    `factors` are one array (rows, super-blocks) for the scales and, for types that have minimums, one for these. A
+    number whose product a float16 cannot hold stays, and so does every other bit. Raises InputError for a type that is
+    not in `QUANT_TYPES`, ValueError for bytes that are not whole blocks and for factors of another number or shape.
     """
     layout = _layout(type_name)
     rows, columns = _shape(raw, type_name)
@@ -108,7 +110,7 @@ def rescale(raw: ByteArray, factors: Sequence[FloatArray], type_name: str) -> By
 
 @dataclass(frozen=True)
 class _Plane:
-    """`bits` bits of every code of a block, in `size_bytes` bytes from `start`; they are the code's from bit `lift` up.
+    """`bits` bits of every quant, in `size_bytes` bytes from `start`; they are the quant's bits from bit `lift` up.
 
     The bytes are runs of `run` bytes. A run holds the lowest bits of its bytes first, then the next ones: with 4 bits
     and runs of 16, low nibbles are columns 0…15 and high nibbles columns 16…31.
@@ -121,7 +123,7 @@ class _Plane:
     lift: int = 0
 
     def read(self, blocks: ByteArray) -> ByteArray:
-        """This plane's part of the codes as they are stored, (blocks, columns)."""
+        """This plane's part of the quants as they are stored, (blocks, columns)."""
         fields = self._bytes(blocks).reshape(len(blocks), self.size_bytes // self.run, 1, self.run) >> self._shifts
         fields &= self._mask
         fields <<= np.uint8(self.lift)
@@ -149,32 +151,32 @@ class _Plane:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a block stores its codes and scales: stored = (code - low) XOR `flip`, cut into `planes`.
+    """How a super-block stores its quants and scales: stored = (quant - low) XOR `flip`, cut into `planes`.
 
     `halves` are the offsets of the float16 numbers that the scales, and the minimums, are multiples of.
     """
 
-    group: int
+    block_size: int
     low: int
     high: int
-    scales: Callable[[ByteArray], Scales]
+    scales: Callable[[ByteArray], ScalesAndMinimums]
     halves: tuple[int, ...]
     planes: tuple[_Plane, ...]
     flip: int = 0
 
-    def codes(self, blocks: ByteArray) -> CodeArray:
-        """The codes of blocks (blocks, bytes of a block), in the order of the columns."""
+    def quants(self, blocks: ByteArray) -> QuantArray:
+        """The quants of blocks (blocks, bytes of a block), in the order of the columns."""
         stored = self.planes[0].read(blocks)
         for plane in self.planes[1:]:
             stored |= plane.read(blocks)
         stored ^= np.uint8(self.flip)
-        codes = stored.astype(np.int16)
-        codes += np.int16(self.low)
-        return codes
+        quants = stored.astype(np.int16)
+        quants += np.int16(self.low)
+        return quants
 
-    def put(self, blocks: ByteArray, codes: CodeArray) -> None:
-        """Store codes, all in range, in blocks that may be written to."""
-        stored = (codes - np.int16(self.low)).astype(np.uint8)
+    def put(self, blocks: ByteArray, quants: QuantArray) -> None:
+        """Store quants, all in range, in blocks that may be written to."""
+        stored = (quants - np.int16(self.low)).astype(np.uint8)
         stored ^= np.uint8(self.flip)
         for plane in self.planes:
             plane.write(blocks, stored)
@@ -188,20 +190,20 @@ def _half(blocks: ByteArray, start: int) -> FloatArray:
     return half.astype(np.float32)
 
 
-def _without_minimum(scale: FloatArray) -> Scales:
+def _without_minimum(scale: FloatArray) -> ScalesAndMinimums:
     """A minimum that leaves every value as it is: adding -0.0 keeps even the sign of a zero, +0.0 would not."""
     return scale, np.full_like(scale, -0.0)
 
 
-def _scale(blocks: ByteArray) -> Scales:
+def _scale(blocks: ByteArray) -> ScalesAndMinimums:
     return _without_minimum(_half(blocks, 0))
 
 
-def _scale_and_minimum(blocks: ByteArray) -> Scales:
+def _scale_and_minimum(blocks: ByteArray) -> ScalesAndMinimums:
     return _half(blocks, 0), _half(blocks, 2)
 
 
-def _scales_of_6_bits(blocks: ByteArray) -> Scales:
+def _scales_of_6_bits(blocks: ByteArray) -> ScalesAndMinimums:
     """Eight scales and eight minimums: the first four of each have a byte's low 6 bits (scales 4…7, minimums 8…11).
 
     The last four have a nibble of bytes 12…15 (scale low, minimum high) under the two bits left free above them.
@@ -212,7 +214,7 @@ def _scales_of_6_bits(blocks: ByteArray) -> Scales:
     return _half(blocks, 0) * scale, -(_half(blocks, 2) * minimum)
 
 
-def _scales_of_8_bits(blocks: ByteArray) -> Scales:
+def _scales_of_8_bits(blocks: ByteArray) -> ScalesAndMinimums:
     return _without_minimum(_half(blocks, 208) * blocks[:, 192:208].view(np.int8))
 
 
@@ -234,26 +236,27 @@ _LAYOUTS = {
 }
 """ggml's blocks (block_q4_0 … block_q6_K in ggml-common.h), by the offset of each field in bytes:
 
-Q4_0  18 bytes, 32 values:   0 d     2 qs, low and high nibbles                            value = d · code
-Q4_1  20 bytes, 32 values:   0 d     2 m      4 qs                                         value = d · code + m
-Q5_0  22 bytes, 32 values:   0 d     2 qh, bit i is column i's fifth     6 qs              value = d · code
-Q5_1  24 bytes, 32 values:   0 d     2 m      4 qh      8 qs                               value = d · code + m
-Q8_0  34 bytes, 32 values:   0 d     2 qs, int8 (two's complement, hence the flip)         value = d · code
-Q4_K 144 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qs              value = d·sc · code - dmin·m
-Q5_K 176 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qh    48 qs     value = d·sc · code - dmin·m
-Q6_K 210 bytes, 256 values:  0 ql  128 qh   192 scales (int8)    208 d               value = d·sc · code
+Q4_0  18 bytes, 32 values:   0 d     2 qs, low and high nibbles                            value = d · q
+Q4_1  20 bytes, 32 values:   0 d     2 m      4 qs                                         value = d · q + m
+Q5_0  22 bytes, 32 values:   0 d     2 qh, bit i is column i's fifth     6 qs              value = d · q
+Q5_1  24 bytes, 32 values:   0 d     2 m      4 qh      8 qs                               value = d · q + m
+Q8_0  34 bytes, 32 values:   0 d     2 qs, int8 (two's complement, hence the flip)         value = d · q
+Q4_K 144 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qs              value = d·sc · q - dmin·m
+Q5_K 176 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qh    48 qs     value = d·sc · q - dmin·m
+Q6_K 210 bytes, 256 values:  0 ql  128 qh   192 scales (int8)    208 d               value = d·sc · q
 
 d, m and dmin are float16, little-endian. Codes below zero are stored with `low` taken off.
 """
 
-GRID_TYPES: frozenset[str] = frozenset(_LAYOUTS)
+QUANT_TYPES: frozenset[str] = frozenset(_LAYOUTS)
 
 
 def _layout(type_name: str) -> _Layout:
     try:
         return _LAYOUTS[type_name]
     except KeyError:
-        raise InputError(f"{type_name} has no grid of scales and codes; {', '.join(sorted(_LAYOUTS))} have") from None
+        known = ", ".join(sorted(_LAYOUTS))
+        raise InputError(f"{type_name} has no quants that can be rewritten; these types have: {known}") from None
 
 
 def _shape(raw: ByteArray, type_name: str) -> tuple[int, int]:
@@ -269,6 +272,6 @@ def _blocks(raw: ByteArray, type_name: str) -> ByteArray:
     return raw.reshape(raw.size // size_bytes, size_bytes)
 
 
-def _require_codes(codes: npt.NDArray[np.integer[Any]], shape: tuple[int, int]) -> None:
-    if codes.dtype.kind not in "iu" or codes.shape != shape:
-        raise ValueError(f"codes are integers of the shape {shape}, not {codes.dtype} {codes.shape}")
+def _require_quants(quants: npt.NDArray[np.integer[Any]], shape: tuple[int, int]) -> None:
+    if quants.dtype.kind not in "iu" or quants.shape != shape:
+        raise ValueError(f"quants are integers of the shape {shape}, not {quants.dtype} {quants.shape}")

@@ -1,4 +1,4 @@
-"""What of a base is lost or changed in a version is told, each kind by its own words, and nothing else is."""
+"""Each difference between a base and a version is reported in its own words, and nothing else is."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.prompt_parity import Observed, Reply, differences, undated
+from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences, undated
 from adapterd.serving.runtime import ServedModel
 
 WHOLE = Modelfile(
@@ -16,29 +16,31 @@ WHOLE = Modelfile(
 )  # fmt: skip
 PROMPTS = {"a plain question": "<user>hi<assistant>", "a question with a system prompt": "refused: no system prompt"}
 
-REPLY = Reply("ho", 2, 9)
+SAMPLE_ANSWER = SampleAnswer("ho", 2, 9)
 
 
-def observed(
+def behaviour(
     modelfile: Modelfile = WHOLE,
     prompts: Mapping[str, str] = PROMPTS,
-    reply: Reply = REPLY,
+    sample_answer: SampleAnswer = SAMPLE_ANSWER,
     *,
     tag: str = "m:base",
     files: tuple[str, ...] = ("model",),
     file: str = "sha256-aa",
     can: frozenset[str] | None = frozenset(("completion", "tools")),
-) -> Observed:
+) -> ServedBehaviour:
     served = ServedModel(tag, "digest", Path("/blobs", file), modelfile, files=files, capabilities=can)
-    return Observed(served, prompts, reply)
+    return ServedBehaviour(served, prompts, sample_answer)
 
 
-def told(candidate: Observed, base: Observed | None = None, left_out: tuple[str, ...] = ()) -> list[str]:
-    return list(differences(base or observed(), candidate, left_out))
+def found_differences(
+    candidate: ServedBehaviour, base: ServedBehaviour | None = None, left_out: tuple[str, ...] = ()
+) -> list[str]:
+    return list(behaviour_differences(base or behaviour(), candidate, left_out))
 
 
 def test_the_same_under_another_tag_differs_in_nothing() -> None:
-    assert told(observed(tag="m:candidate")) == []
+    assert found_differences(behaviour(tag="m:candidate")) == []
 
 
 @pytest.mark.parametrize(
@@ -54,52 +56,54 @@ def test_the_same_under_another_tag_differs_in_nothing() -> None:
     ],
 )
 def test_a_setting_that_changed_is_named(changed: dict[str, object], word: str) -> None:
-    [found] = told(observed(replace(WHOLE, **changed)))  # type: ignore[arg-type]
+    [found] = found_differences(behaviour(replace(WHOLE, **changed)))  # type: ignore[arg-type]
     assert word in found
 
 
 def test_a_parameter_that_was_left_out_is_not_meant() -> None:
-    candidate = observed(WHOLE.without_parameter("typical_p"))
-    assert told(candidate, left_out=("typical_p",)) == []
-    assert len(told(candidate)) == 1
+    candidate = behaviour(WHOLE.without_parameter("typical_p"))
+    assert found_differences(candidate, left_out=("typical_p",)) == []
+    assert len(found_differences(candidate)) == 1
 
 
 def test_a_file_that_is_lost_is_named() -> None:
-    assert told(observed(), observed(files=("model", "projector"))) == ["its projector is lost"]
+    assert found_differences(behaviour(), behaviour(files=("model", "projector"))) == ["its projector is lost"]
 
 
 def test_a_file_that_was_stored_as_another_is_told() -> None:
-    [found] = told(observed(file="sha256-bb"))
+    [found] = found_differences(behaviour(file="sha256-bb"))
     assert "is stored as sha256-bb" in found
 
 
 def test_capabilities_that_come_and_go_are_named() -> None:
-    found = told(observed(can=frozenset(("completion", "thinking"))))
+    found = found_differences(behaviour(can=frozenset(("completion", "thinking"))))
     assert found == ["its capability 'tools' is lost", "it would be said to have the capability 'thinking'"]
 
 
 def test_a_runtime_that_tells_no_capabilities_has_none_to_lose() -> None:
-    assert told(observed(can=None), observed(can=None)) == []
+    assert found_differences(behaviour(can=None), behaviour(can=None)) == []
 
 
 def test_another_prompt_is_shown_where_it_differs() -> None:
-    [found] = told(observed(prompts=PROMPTS | {"a plain question": "<user>hi</user><assistant>"}))
+    [found] = found_differences(behaviour(prompts=PROMPTS | {"a plain question": "<user>hi</user><assistant>"}))
     assert found.startswith("the prompt of a plain question is another one: ")
     assert "'<user>hi</user><assistant>', where the base has '<user>hi<assistant>'" in found
 
 
 def test_a_conversation_that_only_one_refuses_is_told() -> None:
-    [found] = told(observed(prompts=PROMPTS | {"a question with a system prompt": "<system>be"}))
+    [found] = found_differences(behaviour(prompts=PROMPTS | {"a question with a system prompt": "<system>be"}))
     assert "a question with a system prompt" in found
 
 
 def test_the_day_is_no_difference() -> None:
     texts = [{"a plain question": f"Today is {day}. hi"} for day in ("Sunday, 29 Nov 2026", "Monday, 30 Nov 2026")]
-    assert told(observed(prompts=texts[0]), observed(prompts=texts[1])) == []
+    assert found_differences(behaviour(prompts=texts[0]), behaviour(prompts=texts[1])) == []
 
 
 def test_another_answer_is_told() -> None:
-    assert told(observed(reply=Reply("hey", 2, 9))) == ["it answers 'hey', where the base answers 'ho'"]
+    assert found_differences(behaviour(sample_answer=SampleAnswer("hey", 2, 9))) == [
+        "it answers 'hey', where the base answers 'ho'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_other_texts_are_not(one: str, other: str) -> None:
 def test_a_candidate_that_cannot_think_any_more_is_told_not_looked_up() -> None:
     """It has no prompt with thinking on, where the base has one."""
     thinking = {"a plain question": "Q", "a plain question, thinking on": "Q<think>"}
-    base = observed(prompts=thinking)
-    candidate = observed(prompts={"a plain question": "Q"})
-    [sentence] = told(candidate, base)
+    base = behaviour(prompts=thinking)
+    candidate = behaviour(prompts={"a plain question": "Q"})
+    [sentence] = found_differences(candidate, base)
     assert sentence.startswith("the prompt of a plain question, thinking on is another one: ''")

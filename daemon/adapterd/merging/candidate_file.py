@@ -1,4 +1,4 @@
-"""The candidate in the making: a clone of the base's file whose tensors are replaced in place."""
+"""The candidate's file while a merge writes it: a clone of the base's file whose tensors are overwritten in place."""
 
 import os
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, GgufFile, TensorType, dequantize
-from adapterd.base.gguf.grids import GRID_TYPES, CodeArray, Grid, has_minimums, pack, rescale, unpack
+from adapterd.base.gguf.quants import QUANT_TYPES, BlockScales, QuantArray, has_minimums, pack, rescale, unpack
 from adapterd.errors import StageError
 
 ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True)
-class Draft:
+class CandidateFile:
     """`path` is the clone, `changed` the tensors that were written to."""
 
     base: GgufFile
@@ -31,35 +31,35 @@ class Draft:
         """The name of the tensor's type."""
         return self.base.tensors[tensor].type_name
 
-    def has_grid(self, tensor: str) -> bool:
-        """Whether the tensor's type has scales and codes."""
-        return self.type_of(tensor) in GRID_TYPES
+    def has_quants(self, tensor: str) -> bool:
+        """Whether the tensor's type has quants that can be read and rewritten."""
+        return self.type_of(tensor) in QUANT_TYPES
 
     def has_minimums(self, tensor: str) -> bool:
-        """Whether the groups of the tensor, which must have a grid, have minimums beside their scales."""
+        """Whether the blocks of the tensor, which must have quants, have minimums beside their scales."""
         return has_minimums(self.type_of(tensor))
 
-    def blocks_in_a_row(self, tensor: str) -> int:
-        """How many blocks, each with float16 numbers of its own, a row of the tensor has."""
+    def super_blocks_per_row(self, tensor: str) -> int:
+        """How many super-blocks, each with float16 numbers of its own, a row of the tensor has."""
         return self.base.tensors[tensor].shape[-1] // TensorType.named(self.type_of(tensor)).block_values
 
-    def unpack(self, tensor: str) -> tuple[Grid, CodeArray]:
-        """Grid and codes as they now are; the tensor must have a grid."""
+    def unpack(self, tensor: str) -> tuple[BlockScales, QuantArray]:
+        """Scales and quants as they now are; the tensor must have quants."""
         return unpack(self._raw(tensor), self.type_of(tensor))
 
     def values(self, tensor: str) -> FloatArray:
         """The values as they now are."""
         return dequantize(self._raw(tensor), self.type_of(tensor))
 
-    def base_grid(self, tensor: str, rows: slice = ALL_ROWS) -> tuple[Grid, CodeArray]:
-        """Grid and codes of these rows as the base has them."""
+    def unpack_base(self, tensor: str, rows: slice = ALL_ROWS) -> tuple[BlockScales, QuantArray]:
+        """Scales and quants of these rows as the base has them."""
         return unpack(self._base_raw(tensor)[rows], self.type_of(tensor))
 
-    def choose(self, tensor: str, codes: CodeArray) -> None:
-        """Write new codes (rows, columns) on the base's own grid."""
-        self.replace(tensor, pack(self._base_raw(tensor), codes, self.type_of(tensor)).tobytes())
+    def write_quants(self, tensor: str, quants: QuantArray) -> None:
+        """Write new quants (rows, columns); the scales and minimums are again those of the base."""
+        self.write(tensor, pack(self._base_raw(tensor), quants, self.type_of(tensor)).tobytes())
 
-    def replace(self, tensor: str, data: bytes) -> None:
+    def write(self, tensor: str, data: bytes) -> None:
         """Write the tensor's new bytes; raises StageError unless they are as many as before."""
         info = self.base.tensors[tensor]
         if len(data) != info.size_bytes:
@@ -70,11 +70,11 @@ class Draft:
         self.changed.add(tensor)
 
     def rescale(self, tensor: str, factors: Sequence[FloatArray]) -> None:
-        """Multiply the scales and minimums of the tensor, (rows, blocks) each."""
-        self.replace(tensor, rescale(self._raw(tensor), factors, self.type_of(tensor)).tobytes())
+        """Multiply the scales, and the minimums if the type has them, by factors (rows, super-blocks)."""
+        self.write(tensor, rescale(self._raw(tensor), factors, self.type_of(tensor)).tobytes())
 
     def sync(self) -> None:
-        """Have the file on the disk."""
+        """Flush the file to the disk (fsync)."""
         with self.path.open("r+b") as file:
             os.fsync(file.fileno())
 

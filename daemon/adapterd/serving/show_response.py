@@ -1,4 +1,4 @@
-"""What Ollama's `/api/show` tells of a tag, put into our words."""
+"""Ollama's answer to `/api/show`, as a `ServedModel`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ _BUILT_BY_HAND, _LLAMA_SERVER_SINCE = (0, 0), (0, 30)
 def served_model(tag: str, digest: str, shown: Mapping[str, Any], blob: Path | None) -> ServedModel:
     """The tag as the answer describes it; raises UnsupportedModelError if its messages cannot be handed on.
 
-    The manifest, where it can be read, tells exactly which layers there are; else the Modelfile's text does.
+    The layers are read from the manifest where that is possible, else from the Modelfile's text.
     """
     layers = manifests.layers(blob.parent.parent, tag) if blob else None
     try:

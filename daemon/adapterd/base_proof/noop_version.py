@@ -1,5 +1,7 @@
-"""A trial version: registered as a version of the base would be, but with the base's own file, and compared with the
-base. What differs then differs in every version."""
+"""A no-op version: registered as a version would be, but of the base's own file, and compared with the base.
+
+What differs between the two would differ in every version.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.prompt_parity import Observed, Reply, differences
+from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
@@ -16,7 +18,7 @@ from adapterd.serving.runtime import Runtime, ServedModel
 from adapterd.system.locks import tags_lock
 
 QUESTION = Message(Role.USER, "Naïve “cafés” in 東京: 12345.67 people\n\n\tdon't agree 🙂 — what is 2+2?")
-"""Letters, digits, spaces and signs that tokenizers treat differently."""
+"""Letters, digits, spaces and signs that tokenizers split in different ways."""
 CONVERSATIONS = {
     "a plain question": (QUESTION,),
     "a question with a system prompt": (Message(Role.SYSTEM, "Answer briefly."), QUESTION),
@@ -27,19 +29,19 @@ CONVERSATIONS = {
 PLAIN = "a plain question"
 ANSWER_TOKENS = 16
 _THINKING = "thinking"
-_WAYS = {"": None, ", thinking on": True, ", thinking off": False}
-_KEPT_ALWAYS = ("stop",)
-"""Without these a model would be served otherwise than it answered so far."""
+_THINKING_MODES = {"": None, ", thinking on": True, ", thinking off": False}
+_REQUIRED_PARAMETERS = ("stop",)
+"""Parameters that are never left out, as answers would change without them."""
 _RETIRED = re.compile("no longer|unsupported|not supported|deprecated|removed|unknown", re.IGNORECASE)
 
 
-class Refusal(str):
-    """The sentence by which a template refuses a conversation, in the place of a prompt."""
+class RefusedPrompt(str):
+    """The error message of a template that does not take a conversation, in place of a prompt."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A base, called `name` by the person, and `candidate`, which is made as a version of it would be."""
+class NoOpVersion:
+    """A base, whose name for a person is `name`, and the tag `candidate` of the no-op version that is made of it."""
 
     home: Home
     runtime: Runtime
@@ -49,24 +51,24 @@ class Trial:
 
     @contextmanager
     def registered(self) -> Iterator[tuple[str, ...]]:
-        """The candidate while it is needed; gives the parameters that had to be left out."""
+        """Register the no-op version and delete it at the end; gives the parameters that had to be left out."""
         try:
             yield self._create()
         finally:
             with suppress(AdapterdError), tags_lock(self.home):
                 self.runtime.delete(self.candidate)
 
-    def compare(self, left_out: tuple[str, ...]) -> Observed:
-        """What the base is like; raises UnsupportedModelError if the candidate is not like it."""
+    def compare(self, left_out: tuple[str, ...]) -> ServedBehaviour:
+        """The behaviour of the base; raises UnsupportedModelError if that of the no-op version differs."""
         tags = (self.base.tag, self.candidate)
         shown = [self.runtime.show(tag) for tag in tags]
-        prompts = [self._prompts(served) for served in shown]  # of both at once: answers take another context
+        prompts = [self._prompts(served) for served in shown]  # before any answer, which loads another context
         counts = self._counts(prompts[0])
-        replies = [self._reply(tag, counts) for tag in tags]
-        if replies[0] != replies[1] and self._reply(self.base.tag, counts) == replies[1]:
-            replies[0] = replies[1]  # it is the base that does not say the same twice
-        base, made = map(Observed, shown, prompts, replies)
-        if found := list(differences(base, made, left_out)):
+        answers = [self._sample(tag, counts) for tag in tags]
+        if answers[0] != answers[1] and self._sample(self.base.tag, counts) == answers[1]:
+            answers[0] = answers[1]  # the base itself does not give the same answer twice
+        base, made = map(ServedBehaviour, shown, prompts, answers)
+        if found := list(behaviour_differences(base, made, left_out)):
             raise _refusal(self.name, found)
         self._require_same_tokens(base, counts)
         return base
@@ -80,26 +82,26 @@ class Trial:
             except RuntimeRefusedError as exc:
                 retired = _retired(self._named(exc), modelfile)
                 if retired is None:
-                    raise self._said("no version of it could be registered", exc) from exc
+                    raise self._refused("no version of it could be registered", exc) from exc
                 modelfile = modelfile.without_parameter(retired)
                 left_out.append(retired)
             else:
                 return tuple(left_out)
 
     def _prompts(self, served: ServedModel) -> dict[str, str]:
-        """The prompt of each conversation by what is special about it; a template may refuse some of them."""
+        """The prompt of each conversation by its title; a template may refuse some of them."""
         try:
             self.runtime.load(served.tag)
         except RuntimeRefusedError as exc:
-            raise self._said("it cannot be loaded", exc) from exc
-        thinks = served.capabilities is None or _THINKING in served.capabilities
-        ways = _WAYS if thinks else {"": None}
+            raise self._refused("it cannot be loaded", exc) from exc
+        can_think = served.capabilities is None or _THINKING in served.capabilities
+        modes = _THINKING_MODES if can_think else {"": None}
         found = {
             title + words: self._rendered(served.tag, messages, think)
             for title, messages in CONVERSATIONS.items()
-            for words, think in ways.items()
+            for words, think in modes.items()
         }
-        if isinstance(refused := found[PLAIN], Refusal):
+        if isinstance(refused := found[PLAIN], RefusedPrompt):
             raise UnsupportedModelError(
                 f"{self.name} cannot be asked: {refused}",
                 hint="its chat template does not take a plain question; give a base with another one",
@@ -110,19 +112,19 @@ class Trial:
         try:
             return self.runtime.render(tag, messages, think=think)
         except RuntimeRefusedError as exc:
-            return Refusal(self._named(exc))
+            return RefusedPrompt(self._named(exc))
 
     def _counts(self, prompts: Mapping[str, str]) -> dict[str, int]:
-        """How many tokens training makes of each conversation that the template takes."""
+        """The number of tokens that training makes of each conversation that the template takes."""
         from adapterd.base.gguf.tokenizer import Tokenizer
 
         tokenizer = Tokenizer.open(self.base.gguf)
-        taken = {title: prompts[title] for title in CONVERSATIONS if not isinstance(prompts[title], Refusal)}
+        taken = {title: prompts[title] for title in CONVERSATIONS if not isinstance(prompts[title], RefusedPrompt)}
         return {title: len(tokenizer.encode_prompt(prompt)) for title, prompt in taken.items()}
 
-    def _reply(self, tag: str, counts: Mapping[str, int]) -> Reply:
+    def _sample(self, tag: str, counts: Mapping[str, int]) -> SampleAnswer:
         answer = self._ask(tag, PLAIN, ANSWER_TOKENS, counts)
-        return Reply(answer.text, answer.answer_tokens, answer.prompt_tokens)
+        return SampleAnswer(answer.text, answer.answer_tokens, answer.prompt_tokens)
 
     def _ask(self, tag: str, conversation: str, tokens: int, counts: Mapping[str, int]) -> Answer:
         context = max(ChatOptions().num_ctx, 2 * max(counts.values()))  # some templates bring a long system prompt
@@ -130,12 +132,12 @@ class Trial:
         try:
             return self.runtime.chat(tag, CONVERSATIONS[conversation], options)
         except RuntimeRefusedError as exc:
-            raise self._said("it cannot be asked", exc) from exc
+            raise self._refused("it cannot be asked", exc) from exc
 
-    def _require_same_tokens(self, base: Observed, counts: Mapping[str, int]) -> None:
-        """Raise UnsupportedModelError unless a prompt is as many tokens when it is served as training makes of it."""
+    def _require_same_tokens(self, base: ServedBehaviour, counts: Mapping[str, int]) -> None:
+        """Raise UnsupportedModelError unless each prompt has as many tokens in serving as in training."""
         for conversation, ours in counts.items():
-            served = base.reply.prompt_tokens
+            served = base.sample_answer.prompt_tokens
             if conversation != PLAIN:
                 served = self._ask(self.base.tag, conversation, 1, counts).prompt_tokens
             if served != ours:
@@ -146,18 +148,18 @@ class Trial:
                     "model anew (convert_hf_to_gguf.py of llama.cpp) or correct the TEMPLATE, and give that",
                 )
 
-    def _said(self, what: str, exc: RuntimeRefusedError) -> RuntimeRefusedError:
+    def _refused(self, what: str, exc: RuntimeRefusedError) -> RuntimeRefusedError:
         return type(exc)(f"{self.name} cannot be a base, for {what}: {self._named(exc)}", hint=exc.hint)
 
     def _named(self, exc: Exception) -> str:
-        """What was said, of the base as the person calls it."""
+        """The message of an error, with the base's name in place of the tags."""
         return str(exc).replace(self.candidate, self.name).replace(self.base.tag, self.name)
 
 
 def _retired(reason: str, modelfile: Modelfile) -> str | None:
-    """The parameter that the runtime says it takes no more."""
+    """The parameter that the runtime refuses as retired, None if it refuses for another reason."""
     names = (name for name in modelfile.parameters if re.search(rf"\b{re.escape(name)}\b", reason))
-    return next((name for name in names if name not in _KEPT_ALWAYS and _RETIRED.search(reason)), None)
+    return next((name for name in names if name not in _REQUIRED_PARAMETERS and _RETIRED.search(reason)), None)
 
 
 def _refusal(name: str, found: list[str]) -> UnsupportedModelError:

@@ -1,0 +1,99 @@
+"""Examples and preference pairs as token ids: written by the dataset stage, read by training, merging and serving."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapterd.formats.json_files import read_json_lines, require_fields, write_json_lines
+
+TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
+PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """`ids` are prompt, completion and end of turn; the first `prompt_tokens` of them carry no loss.
+
+    `record` is the content hash of the feedback record, `output_type` the task within the model's task if the feedback
+    names one, `weight` the factor of the example's loss in training. Raises ValueError where no loss would be left.
+    """
+
+    ids: tuple[int, ...]
+    prompt_tokens: int
+    record: str
+    output_type: str | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.prompt_tokens < len(self.ids):
+            raise ValueError(f"{self.prompt_tokens} prompt tokens of {len(self.ids)} leave nothing to learn from")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"its weight is {self.weight}, not a number above 0")
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many ids carry loss, the end of turn among them."""
+        return len(self.ids) - self.prompt_tokens
+
+    @property
+    def completion(self) -> range:
+        """The positions whose next id carries loss."""
+        return range(self.prompt_tokens - 1, len(self.ids) - 1)
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """Two answers to one prompt, the preferred one first; both are ids of prompt, completion and end of turn.
+
+    Raises ValueError where a completion is empty.
+    """
+
+    chosen: tuple[int, ...]
+    rejected: tuple[int, ...]
+    prompt_tokens: int
+    record: str
+
+    def __post_init__(self) -> None:
+        self.examples()
+
+    def examples(self) -> tuple[EncodedExample, EncodedExample]:
+        """The chosen and the rejected answer as examples."""
+        return (
+            EncodedExample(self.chosen, self.prompt_tokens, self.record),
+            EncodedExample(self.rejected, self.prompt_tokens, self.record),
+        )
+
+
+def write_encoded(rows: Iterable[EncodedExample] | Iterable[EncodedPair]) -> str:
+    """The text of a file of encoded examples, or of pairs: one JSON object a line."""
+    return write_json_lines(map(vars, rows))
+
+
+def read_examples(path: Path) -> Iterator[EncodedExample]:
+    """The examples of a file; raises InputError naming the file and the line that is at fault."""
+    return read_json_lines(path, _example, "an example")
+
+
+def read_pairs(path: Path) -> Iterator[EncodedPair]:
+    """The pairs of a file, none where there is no file; raises InputError naming the file and the line at fault."""
+    if path.exists():
+        yield from read_json_lines(path, _pair, "a pair")
+
+
+def _example(fields: dict[str, Any]) -> EncodedExample:
+    require_fields(fields, ("ids", "prompt_tokens", "record"), ("output_type", "weight"))
+    return EncodedExample(
+        ids=tuple(map(int, fields["ids"])),
+        prompt_tokens=int(fields["prompt_tokens"]),
+        record=str(fields["record"]),
+        output_type=fields.get("output_type"),
+        weight=float(fields.get("weight", 1.0)),
+    )
+
+
+def _pair(fields: dict[str, Any]) -> EncodedPair:
+    require_fields(fields, ("chosen", "rejected", "prompt_tokens", "record"))
+    chosen, rejected = (tuple(map(int, fields[name])) for name in ("chosen", "rejected"))
+    return EncodedPair(chosen, rejected, int(fields["prompt_tokens"]), str(fields["record"]))
