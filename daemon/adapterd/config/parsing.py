@@ -33,11 +33,13 @@ def load(home: Home) -> Settings:
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
     settings = parse(text, source=str(home.config_file))
-    return replace(settings, models={name: _anchored(model, home) for name, model in settings.models.items()})
+    return replace(
+        settings, models={name: _with_absolute_paths(model, home) for name, model in settings.models.items()}
+    )
 
 
-def _anchored(model: ModelSettings, home: Home) -> ModelSettings:
-    """Relative paths are meant from the configuration's own folder, whatever folder a process works in."""
+def _with_absolute_paths(model: ModelSettings, home: Home) -> ModelSettings:
+    """Relative paths are relative to the folder of the configuration, not to the working directory."""
     return replace(
         model,
         feedback=home.root / model.feedback if model.feedback else None,
@@ -86,10 +88,10 @@ def settings_converter() -> "Converter":
     converter = plain_converter(forbid_extra_keys=True)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _strict(kind))
-    converter.register_structure_hook(Path, lambda value, _: _a_path(value))
+    converter.register_structure_hook(Path, lambda value, _: _path(value))
     converter.register_structure_hook_func(
         lambda annotation: hasattr(annotation, "__metadata__"),
-        lambda value, annotation: _within(converter.structure(value, get_args(annotation)[0]), annotation),
+        lambda value, annotation: _in_range(converter.structure(value, get_args(annotation)[0]), annotation),
     )
     converter.register_structure_hook(StrEnum, _one_of)  # and all of its subclasses
     converter.register_structure_hook_func(lambda annotation: annotation == Addresses, _addresses)
@@ -110,7 +112,7 @@ def _strict(kind: type) -> Callable[[Any, Any], Any]:
 KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
 
 
-def _a_path(value: Any) -> Path:
+def _path(value: Any) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"{value!r} is not a path")
     try:
@@ -132,7 +134,7 @@ def _addresses(value: Any, _: Any) -> Addresses:
     return tuple(value)
 
 
-def _within(value: Any, annotation: Any) -> Any:
+def _in_range(value: Any, annotation: Any) -> Any:
     bounds = next((item for item in annotation.__metadata__ if isinstance(item, Range)), None)
     if bounds and value is not None and not bounds.low <= value <= bounds.high:
         raise ValueError(f"{value!r} is not between {bounds.low:g} and {bounds.high:g}")
