@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import mlx.core as mx
 import numpy as np
 import psutil
 import pytest
@@ -23,6 +22,7 @@ from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
 from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.typed import load_weights
 
 WORKER = "adapterd.training.distributed.worker"
 TWO = ("127.0.0.1", "127.0.0.1")
@@ -84,7 +84,7 @@ def test_two_ranks_train_the_adapter_that_one_process_trains(place: Path, prefer
     found = trained_by_two(place, settings)
     assert found.steps == alone.steps == (8 if preferences is Preferences.OFF else 12)
     np.testing.assert_allclose(losses(found), losses(alone), rtol=2e-4)
-    one, two = (mx.load(str(place / name / "adapters.safetensors")) for name in ("one", "two"))
+    one, two = (load_weights(place / name / "adapters.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert all(np.allclose(np.array(one[name]), np.array(two[name]), atol=2e-3) for name in one)
 

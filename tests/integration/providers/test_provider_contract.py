@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +139,7 @@ class Spoiling(TrainingProvider):
 
     def __init__(self, inner: TrainingProvider, edit: EDIT) -> None:
         self._inner, self._edit = inner, edit
-        self.needs = inner.needs  # type: ignore[misc]
+        self.needs = inner.needs
 
     def price(self, job: TrainingJob) -> Price | None:
         return Price(len(job.id), "EUR")
@@ -149,7 +148,7 @@ class Spoiling(TrainingProvider):
         return self._inner.submit(job)
 
     def poll(self, job_id: JobId, job: TrainingJob) -> TrainingProgress | TrainingResult:
-        result: Any = self._inner.poll(job_id, job)
+        result = self._inner.poll(job_id, job)
         self._edit(job.out)
         return result
 

@@ -1,6 +1,7 @@
 """Metadata of another kind than expected: a sentence that names the key, and no crash."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -118,7 +119,7 @@ def test_an_expanded_copy_is_a_file_that_gguf_reads(tmp_path: Path) -> None:
     file = GgufFile.open(path)
     chosen = ("blk.1.attn_q.weight", "token_embd.weight")
     copy = tmp_path / "copy.gguf"
-    write_dequantized(copy, file, {name: (lambda name=name: file.values(name)) for name in chosen})
+    write_dequantized(copy, file, {name: partial(file.values, name) for name in chosen})
     theirs = {tensor.name: tensor for tensor in gguf.GGUFReader(copy).tensors}
     assert list(theirs) == list(file.tensors)
     for name, info in file.tensors.items():

@@ -392,7 +392,7 @@ time.sleep(600)
 
 def test_the_worker_ends_when_its_parent_is_killed(folder: Path, child: Script) -> None:
     child(WORKER)
-    command = [PYTHON, "-c", PARENT, sys.executable, folder]
+    command: list[str | Path] = [PYTHON, "-c", PARENT, sys.executable, folder]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline()

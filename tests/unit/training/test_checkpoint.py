@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterd.config import TrainingSettings
+from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointFile, Pace, identity
 
 IDENTITY = {"format": 1, "settings": {"rank": 4}}
@@ -122,7 +122,9 @@ def test_base_examples_and_settings_make_the_identity(tmp_path: Path) -> None:
     for name, other in others.items():
         assert {key for key in same if same[key] != other[key]} == {name}
     assert same == identity("sha256:1", tmp_path / "one", replace(recipe, cache_gb=1.0, hosts=("10.0.0.1",)))
-    assert same == identity("sha256:1", tmp_path / "one", replace(recipe, gradient_checkpointing="on"))
+    assert same == identity(
+        "sha256:1", tmp_path / "one", replace(recipe, gradient_checkpointing=GradientCheckpointing.ON)
+    )
     means = {"cache_gb", "gradient_checkpointing", "hosts", "provider", "data_may_leave"}
     assert json.loads(json.dumps(same))["settings"].keys() == asdict(recipe).keys() - means
 

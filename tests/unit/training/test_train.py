@@ -26,6 +26,7 @@ from adapterd.training.recipe import Recipe
 from adapterd.training.train import RETRY_RATE_FACTOR, train
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tolerances import rounding, through_blocks
+from tests.support.typed import known, load_weights, scalar
 
 SETTINGS = TrainingSettings(rank=4, layers=2, epochs=2, batch_size=4, learning_rate=3e-3, patience=99)
 NAME = "model/model.layers.2.self_attn.q_proj.lora_a"
@@ -187,7 +188,7 @@ def test_gradient_checkpointing_is_used_where_it_is_wanted(
         settings = replace(SETTINGS, gradient_checkpointing=GradientCheckpointing(wanted))
         told.append(trained(base, dataset, tmp_path / wanted, settings)[0].gradient_checkpointing)
     assert used == told == [False, True, False]
-    one, two, three = (mx.load(str(tmp_path / name / WEIGHTS)) for name in ("auto", "on", "off"))
+    one, two, three = (load_weights(tmp_path / name / WEIGHTS) for name in ("auto", "on", "off"))
     assert one.keys() == two.keys() == three.keys()
 
 
@@ -248,7 +249,7 @@ def test_preferences_are_learned_from_the_files(base: GgufFile, dataset: Path, t
     settings = replace(SETTINGS, preferences=Preferences.DPO, learning_rate=1e-2, epochs=4)
     result, told = trained(base, dataset, tmp_path / "out", settings, HiddenStateCache(tmp_path / "states", 1 << 30))
     assert result.steps == 4 * 4, "every example is the better one of a pair, which teaches it"
-    assert result.rewards_margins > 0.05
+    assert known(result.rewards_margins) > 0.05
     assert "reference log-likelihoods, pair 1 of 18" in [progress.doing for progress in told]
 
 
@@ -267,7 +268,8 @@ def test_a_training_starts_from_another_adapter(base: GgufFile, dataset: Path, t
     assert again.first_validation_loss == pytest.approx(
         first.best_validation_loss, rel=rounding(through_blocks(3) + 64)
     )
-    assert first.first_validation_loss > first.best_validation_loss > again.best_validation_loss
+    losses = first.first_validation_loss, first.best_validation_loss, again.best_validation_loss
+    assert known(losses[0]) > known(losses[1]) > known(losses[2])
 
 
 def test_the_base_is_the_reference_also_when_training_starts_from_an_adapter(
@@ -286,7 +288,7 @@ def test_weight_decay_keeps_weights_small(base: GgufFile, dataset: Path, tmp_pat
 
     def norm(name: str, decay: float) -> float:
         trained(base, dataset, tmp_path / name, replace(SETTINGS, weight_decay=decay))
-        return sum(float(mx.square(value).sum()) for value in mx.load(str(tmp_path / name / WEIGHTS)).values())
+        return sum(scalar(mx.square(value).sum()) for value in load_weights(tmp_path / name / WEIGHTS).values())
 
     assert norm("decayed", 1.0) < norm("plain", 0.0)
 
