@@ -21,6 +21,7 @@ from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Statu
 from adapterd.insight.versions_table import Gain, PrimaryScore, VersionRow
 from adapterd.runs.pipeline import RunOutcome
 from adapterd.store.feedback import StoredFeedback
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import VersionState
 from adapterd.supervisor.logs import Line
 from adapterd.system.service_manager import ServiceStatus
@@ -36,8 +37,8 @@ def run_status(text: str) -> RunStatus:
 
 def model_status(text: str) -> ModelStatus:
     return ModelStatus(
-        text, text, text, AT, text, False, text, text, text, run_status(text), 1, 1, 1, 1, AT, text, AT, text, AT,
-        text, text, text,
+        text, text, text, AT, text, False, text, text, text, run_status(text), 1, 1, 1, 1, AT, text, AT,
+        DueReason.INTERRUPTED, text, AT, text, text, text,
     )  # fmt: skip
 
 

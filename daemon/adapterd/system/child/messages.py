@@ -129,9 +129,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 def rebuilt(error: dict[str, str]) -> AdapterdError:
     """The error that a message is about; a StageError where its kind is not one of `adapterd.errors`."""
     kind = getattr(errors, error["kind"], None)
-    known = isinstance(kind, type) and issubclass(kind, AdapterdError)
-    made: AdapterdError = (kind if known else StageError)(error["message"], hint=error["hint"])
-    return made
+    if not (isinstance(kind, type) and issubclass(kind, AdapterdError)):
+        kind = StageError
+    return kind(error["message"], hint=error["hint"])
 
 
 def end(child: "subprocess.Popen[bytes]", grace_s: float = 0.0) -> None:
