@@ -27,7 +27,7 @@ ALL_QUESTIONS = ("evaluation.guard=true", "evaluation.consistency_seeds=3")
 
 
 @pytest.fixture(scope="module", params=["embedded", OLLAMA])
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Person, Said]":
+def first_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Person, Said]":
     """Somebody whose first run is over, and what they saw of it: SmolLM2 on Ollama, a tiny model embedded."""
     folder = tmp_path_factory.mktemp("cycle")
     person = Person(Home(folder / "home"))
@@ -41,8 +41,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def person(trained: "tuple[Person, Said]") -> Person:
-    return trained[0]
+def person(first_run: "tuple[Person, Said]") -> Person:
+    return first_run[0]
 
 
 @contextmanager
@@ -68,8 +68,8 @@ def files_of(person: Person) -> tuple[Path, Path]:
     return base, made
 
 
-def test_a_run_ends_with_a_verdict(trained: tuple[Person, Said]) -> None:
-    _, said = trained
+def test_a_run_ends_with_a_verdict(first_run: tuple[Person, Said]) -> None:
+    _, said = first_run
     assert said.code == 0, said
     told = (f"{MODEL} {FIRST} {verdict}: " for verdict in (*VERDICTS, "not proven"))
     assert any(each in said.stdout for each in told), said.stdout

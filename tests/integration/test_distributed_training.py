@@ -42,7 +42,7 @@ train_distributed(
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A folder with `base.gguf`, and in `dataset/` examples and pairs; the last batches are short ones."""
     write_tiny_gguf(tmp_path / "base.gguf", layers=SETTINGS.layers + 1)
     random = np.random.default_rng(5)
@@ -75,47 +75,47 @@ def losses(result: TrainingResult) -> list[float]:
 
 
 @pytest.mark.parametrize("preferences", Preferences)
-def test_two_ranks_train_the_adapter_that_one_process_trains(place: Path, preferences: Preferences) -> None:
+def test_two_ranks_train_the_adapter_that_one_process_trains(folder: Path, preferences: Preferences) -> None:
     settings = replace(SETTINGS, preferences=preferences)
     alone = train(
-        GgufFile.open(place / "base.gguf"), place / "dataset", settings, place / "one", lambda _: None,
-        cache=HiddenStateCache(place / "states", 1 << 30),
+        GgufFile.open(folder / "base.gguf"), folder / "dataset", settings, folder / "one", lambda _: None,
+        cache=HiddenStateCache(folder / "states", 1 << 30),
     )  # fmt: skip
-    found = trained_by_two(place, settings)
+    found = trained_by_two(folder, settings)
     assert found.steps == alone.steps == (8 if preferences is Preferences.OFF else 12)
     np.testing.assert_allclose(losses(found), losses(alone), rtol=2e-4)
-    one, two = (load_weights(place / name / "adapters.safetensors") for name in ("one", "two"))
+    one, two = (load_weights(folder / name / "adapters.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert all(np.allclose(np.array(one[name]), np.array(two[name]), atol=2e-3) for name in one)
 
 
-def test_the_progress_of_rank_0_is_reported(place: Path) -> None:
+def test_the_progress_of_rank_0_is_reported(folder: Path) -> None:
     heard: list[TrainingProgress] = []
-    digest = sha256_file(place / "base.gguf")
+    digest = sha256_file(folder / "base.gguf")
     train_distributed(
-        place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=TWO), place / "two",
-        heard.append, base_digest=digest, cache=place / "states",
+        folder / "base.gguf", folder / "dataset", replace(SETTINGS, hosts=TWO), folder / "two",
+        heard.append, base_digest=digest, cache=folder / "states",
     )  # fmt: skip
     assert (heard[-1].step, heard[-1].steps) == (8, 8)
     assert [progress.step for progress in heard if not progress.doing] == list(range(9))
 
 
-def test_an_error_of_a_rank_is_raised(place: Path) -> None:
-    (place / "dataset" / "validation.jsonl").write_text("{}")
+def test_an_error_of_a_rank_is_raised(folder: Path) -> None:
+    (folder / "dataset" / "validation.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"validation.jsonl line 1 is not an example"):
-        trained_by_two(place, SETTINGS)
+        trained_by_two(folder, SETTINGS)
 
 
-def test_ranks_that_cannot_be_started_are_an_error(place: Path) -> None:
+def test_ranks_that_cannot_be_started_are_an_error(folder: Path) -> None:
     with pytest.raises(StageError, match="without a result"):
         train_distributed(
-            place / "base.gguf", place / "dataset", replace(SETTINGS, hosts=("127.0.0.1", "127.0.0.256")),
-            place / "two", lambda _: None, base_digest="x", cache=place / "states",
+            folder / "base.gguf", folder / "dataset", replace(SETTINGS, hosts=("127.0.0.1", "127.0.0.256")),
+            folder / "two", lambda _: None, base_digest="x", cache=folder / "states",
         )  # fmt: skip
 
 
-def test_ranks_end_with_the_process_that_launched_them(place: Path) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(place)], stdout=subprocess.PIPE, text=True)
+def test_ranks_end_with_the_process_that_launched_them(folder: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     while parent.stdout.readline() == "":
         assert parent.poll() is None
@@ -166,17 +166,17 @@ def test_free_ports_are_free() -> None:
 
 
 def test_a_distributed_training_leaves_no_temporary_files(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr("tempfile.tempdir", None)
-    trained_by_two(place, SETTINGS)
+    trained_by_two(folder, SETTINGS)
     deadline = time.monotonic() + 10
     while list(scratch.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert list(scratch.iterdir()) == []
-    assert sorted(file.name for file in (place / "two").iterdir()) == [
+    assert sorted(file.name for file in (folder / "two").iterdir()) == [
         "adapter_config.json", "adapters.safetensors", "checkpoint.safetensors", "metrics.jsonl",
     ]  # fmt: skip

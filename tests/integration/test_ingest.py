@@ -19,7 +19,7 @@ from adapterd.dataset.examples import example_of
 from adapterd.dataset.split import newest_of_each_prompt
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback import quarantine
-from adapterd.feedback.inbox import write_records
+from adapterd.feedback.inbox import pending, write_records
 from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
 from adapterd.intake import file_intake as intake
@@ -28,6 +28,7 @@ from adapterd.intake.ingest import IngestReport, ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import Quarantined
+from adapterd.system.files import clone_open
 
 MODEL = "newsbrief-synth"
 
@@ -469,7 +470,6 @@ def test_a_file_that_may_not_be_read_is_noted_whatever_its_name(place: Place, mo
 
 def after_the_look(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
     """Do something between the moment the inbox is listed and the moment its files are read."""
-    pending = room.pending
 
     def pending_then_action(*args: Any, **options: Any) -> Any:
         found = pending(*args, **options)
@@ -668,13 +668,12 @@ def test_of_a_growing_file_with_many_faults_one_copy_is_made(place: Place, monke
     """Every copy is later than what was listed, so that by its stamp alone each fault would make another one."""
     path = place.put("a.jsonl", b"{\n" * 200)
     made: list[Path] = []
-    clone = quarantine.clone_open
 
     def clone_while_it_grows(source: IO[bytes], target: Path) -> None:
         with path.open("ab") as writer:
             writer.write(b"{\n")
         made.append(target)
-        clone(source, target)
+        clone_open(source, target)
 
     monkeypatch.setattr(quarantine, "clone_open", clone_while_it_grows)
     assert place.ingest().quarantined == 200

@@ -125,8 +125,15 @@ def timeless(result: TrainingResult) -> TrainingResult:
     return replace(result, seconds=0.0, tokens_per_s=0.0, peak_memory_bytes=0)
 
 
-@pytest.mark.parametrize("pace", [EVERY_STEP, VALIDATIONS], ids=["every step", "validations"])
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("pace", "dropout"),
+    [
+        pytest.param(EVERY_STEP, 0.1, id="every step, dropout"),
+        pytest.param(VALIDATIONS, 0.0, id="validations"),
+        pytest.param(EVERY_STEP, 0.0, id="every step", marks=pytest.mark.long),
+        pytest.param(VALIDATIONS, 0.1, id="validations, dropout", marks=pytest.mark.long),
+    ],
+)
 def test_a_training_killed_again_and_again_gives_the_same_adapter(
     training_place: Place, processes: Processes, dropout: float, pace: Pace
 ) -> None:

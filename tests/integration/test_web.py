@@ -86,7 +86,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def web(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     place.start()
     yield place
@@ -121,83 +121,83 @@ def assert_says_what_is_wrong(answer: httpx.Response, status: int, fault: str) -
     assert isinstance(said["hint"], str)
 
 
-def test_one_record_is_stored_and_its_id_is_told(place: Place) -> None:
-    answer = place.post(record(1, rating=2))
-    (row,) = place.rows()
+def test_one_record_is_stored_and_its_id_is_told(web: Place) -> None:
+    answer = web.post(record(1, rating=2))
+    (row,) = web.rows()
     assert answer.status_code == 202
     assert answer.json() == {"ids": [row.content_hash], "accepted": 1, "duplicates": 0}
     assert (row.file, row.line, row.rating) == ("http", 1, 2)
 
 
-def test_many_records_are_stored_in_their_order(place: Place) -> None:
-    listed = place.post([record(1), record(2)]).json()
-    named = place.post({"model": MODEL, "records": [record(2), record(3)]}).json()
-    assert listed["ids"] + named["ids"][1:] == place.hashes()
+def test_many_records_are_stored_in_their_order(web: Place) -> None:
+    listed = web.post([record(1), record(2)]).json()
+    named = web.post({"model": MODEL, "records": [record(2), record(3)]}).json()
+    assert listed["ids"] + named["ids"][1:] == web.hashes()
     assert (named["accepted"], named["duplicates"]) == (1, 1)
 
 
-def test_posting_again_changes_nothing_even_after_a_restart(place: Place) -> None:
-    first = place.post([record(1), record(2)]).json()
-    place.stop()
-    place.start()
-    again = place.post([record(1), record(2)]).json()
+def test_posting_again_changes_nothing_even_after_a_restart(web: Place) -> None:
+    first = web.post([record(1), record(2)]).json()
+    web.stop()
+    web.start()
+    again = web.post([record(1), record(2)]).json()
     assert again == {"ids": first["ids"], "accepted": 0, "duplicates": 2}
-    assert len(place.rows()) == 2
+    assert len(web.rows()) == 2
 
 
-def test_a_faulty_record_keeps_the_whole_post_out(place: Place) -> None:
-    answer = place.post([record(1), record(2, rating=9), {"prompt": "\ud800"}])
+def test_a_faulty_record_keeps_the_whole_post_out(web: Place) -> None:
+    answer = web.post([record(1), record(2, rating=9), {"prompt": "\ud800"}])
     assert_says_what_is_wrong(answer, 422, "2 of 3 records cannot be used; nothing was stored")
     assert answer.json()["faults"] == [
         {"index": 1, "reason": "rating must be a whole number from 1 to 5, not 9"},
         {"index": 2, "reason": "prompt has half of a surrogate pair at position 1"},
     ]
-    assert place.rows() == []
+    assert web.rows() == []
 
 
-def test_two_who_post_at_once_lose_and_double_nothing(place: Place) -> None:
+def test_two_who_post_at_once_lose_and_double_nothing(web: Place) -> None:
     def post(start: int) -> list[str]:
         ids: list[str] = []
         for number in range(start, start + 40):
-            ids += place.post([record(number), record(number + 1)]).json()["ids"]
+            ids += web.post([record(number), record(number + 1)]).json()["ids"]
         return ids
 
     with ThreadPoolExecutor(2) as two:
         told = set().union(*two.map(post, (0, 20)))
-    assert sorted(told) == sorted(place.hashes())
+    assert sorted(told) == sorted(web.hashes())
     assert len(told) == 61
 
 
-def test_the_model_is_named_by_the_query_the_body_or_nobody(place: Place) -> None:
-    assert place.post(record(1)).status_code == 202
-    place.models = [MODEL, "other"]
-    assert place.post(record(2), model="other").status_code == 202
-    assert place.post({"model": "other", "records": [record(3)]}).status_code == 202
-    assert len(place.rows("other")) == 2
-    assert_says_what_is_wrong(place.post(record(4)), 400, "which model?")
-    assert_says_what_is_wrong(place.post(record(4), model="none"), 404, "no model named 'none' is configured")
-    assert_says_what_is_wrong(place.send(b"[]", model="é\x00"), 404, "no model named")
+def test_the_model_is_named_by_the_query_the_body_or_nobody(web: Place) -> None:
+    assert web.post(record(1)).status_code == 202
+    web.models = [MODEL, "other"]
+    assert web.post(record(2), model="other").status_code == 202
+    assert web.post({"model": "other", "records": [record(3)]}).status_code == 202
+    assert len(web.rows("other")) == 2
+    assert_says_what_is_wrong(web.post(record(4)), 400, "which model?")
+    assert_says_what_is_wrong(web.post(record(4), model="none"), 404, "no model named 'none' is configured")
+    assert_says_what_is_wrong(web.send(b"[]", model="é\x00"), 404, "no model named")
 
 
-def test_a_query_that_says_something_else_is_refused(place: Place) -> None:
-    assert_says_what_is_wrong(place.post(record(1), modle=MODEL), 400, "the query has 'modle'")
-    assert_says_what_is_wrong(place.client.post("/v1/feedback?model=a&model=b", json=[]), 400, "two different models")
+def test_a_query_that_says_something_else_is_refused(web: Place) -> None:
+    assert_says_what_is_wrong(web.post(record(1), modle=MODEL), 400, "the query has 'modle'")
+    assert_says_what_is_wrong(web.client.post("/v1/feedback?model=a&model=b", json=[]), 400, "two different models")
 
 
-def test_the_example_in_the_documentation_works(place: Place) -> None:
+def test_the_example_in_the_documentation_works(web: Place) -> None:
     page = (ROOT / "docs/feedback-api.md").read_text()
-    example = page.partition("```python\n")[2].partition("```")[0].replace("11480", str(place.server.port))
-    environment = os.environ | {HOME_VARIABLE: str(place.home.root)}
+    example = page.partition("```python\n")[2].partition("```")[0].replace("11480", str(web.server.port))
+    environment = os.environ | {HOME_VARIABLE: str(web.home.root)}
     ran = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == str(place.hashes())
+    assert ran.stdout.strip() == str(web.hashes())
     assert len(example.strip().splitlines()) <= 10
 
 
-def test_a_body_that_is_no_json_is_refused(place: Place) -> None:
-    assert_says_what_is_wrong(place.send(b"{"), 400, "the body is not JSON")
-    assert_says_what_is_wrong(place.send(b"[1e999"), 400, "the body is not JSON")
-    assert_says_what_is_wrong(place.send(b"\xff"), 400, "not UTF-8")
-    assert_says_what_is_wrong(place.send(b"[" * 100_000), 400, "nested too deeply")
+def test_a_body_that_is_no_json_is_refused(web: Place) -> None:
+    assert_says_what_is_wrong(web.send(b"{"), 400, "the body is not JSON")
+    assert_says_what_is_wrong(web.send(b"[1e999"), 400, "the body is not JSON")
+    assert_says_what_is_wrong(web.send(b"\xff"), 400, "not UTF-8")
+    assert_says_what_is_wrong(web.send(b"[" * 100_000), 400, "nested too deeply")
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,8 @@ def test_a_body_that_is_no_json_is_refused(place: Place) -> None:
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
-def test_another_kind_of_body_is_refused(place: Place, headers: dict[str, str]) -> None:
-    assert_says_what_is_wrong(place.send(b"{}", headers), 415, "plain JSON")
+def test_another_kind_of_body_is_refused(web: Place, headers: dict[str, str]) -> None:
+    assert_says_what_is_wrong(web.send(b"{}", headers), 415, "plain JSON")
 
 
 def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(stopped: Place) -> None:
@@ -222,14 +222,14 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(stopped: 
     assert stopped.rows() == []
 
 
-def test_a_length_that_is_too_large_is_refused_before_the_body_is_sent(place: Place) -> None:
-    connection = place.connect()
-    connection.sendall(head(place, "Content-Length: 99999999999", "Expect: 100-continue", "Connection: close"))
+def test_a_length_that_is_too_large_is_refused_before_the_body_is_sent(web: Place) -> None:
+    connection = web.connect()
+    connection.sendall(head(web, "Content-Length: 99999999999", "Expect: 100-continue", "Connection: close"))
     assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
-def test_too_many_records_are_refused(place: Place) -> None:
-    assert_says_what_is_wrong(place.send(b"[" + b"1," * 10_000 + b"1]"), 413, "may have 10000 records")
+def test_too_many_records_are_refused(web: Place) -> None:
+    assert_says_what_is_wrong(web.send(b"[" + b"1," * 10_000 + b"1]"), 413, "may have 10000 records")
 
 
 def test_posts_are_limited_and_told_when_to_come_again(stopped: Place) -> None:
@@ -250,41 +250,41 @@ def test_who_has_no_token_neither_posts_nor_uses_up_what_others_may(stopped: Pla
     assert stopped.post(record(1)).status_code == 202
 
 
-def test_names_and_pages_from_elsewhere_are_refused(place: Place) -> None:
-    rebound = place.client.get("/healthz", headers={"Host": f"evil.example:{place.server.port}"})
+def test_names_and_pages_from_elsewhere_are_refused(web: Place) -> None:
+    rebound = web.client.get("/healthz", headers={"Host": f"evil.example:{web.server.port}"})
     assert_says_what_is_wrong(rebound, 421, "Host")
-    crossed = place.send(b"{}", {**JSON, "Origin": "https://evil.example"})
+    crossed = web.send(b"{}", {**JSON, "Origin": "https://evil.example"})
     assert_says_what_is_wrong(crossed, 403, "not on this machine")
 
 
-def test_health_and_description_need_no_token(place: Place) -> None:
-    health = httpx.get(f"{place.address}/healthz")
+def test_health_and_description_need_no_token(web: Place) -> None:
+    health = httpx.get(f"{web.address}/healthz")
     assert (health.status_code, health.json()["status"]) == (200, "ok")
-    assert httpx.get(f"{place.address}/openapi.json").json()["openapi"] == "3.1.0"
+    assert httpx.get(f"{web.address}/openapi.json").json()["openapi"] == "3.1.0"
     assert "server" not in health.headers
 
 
-def test_other_addresses_and_methods_are_refused_in_json(place: Place) -> None:
-    assert_says_what_is_wrong(place.client.get("/"), 404, "nothing at this address")
-    assert_says_what_is_wrong(place.client.post("/v1/feedback/"), 404, "nothing at this address")
-    wrong = place.client.delete("/v1/feedback")
+def test_other_addresses_and_methods_are_refused_in_json(web: Place) -> None:
+    assert_says_what_is_wrong(web.client.get("/"), 404, "nothing at this address")
+    assert_says_what_is_wrong(web.client.post("/v1/feedback/"), 404, "nothing at this address")
+    wrong = web.client.delete("/v1/feedback")
     assert_says_what_is_wrong(wrong, 405, "DELETE cannot be done here")
     assert wrong.headers["allow"] == "POST"
 
 
-def test_a_request_that_is_no_http_is_refused_in_json(place: Place) -> None:
-    connection = place.connect()
+def test_a_request_that_is_no_http_is_refused_in_json(web: Place) -> None:
+    connection = web.connect()
     connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
     answer, _, body = everything(connection).partition(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["error"] == "the request is not HTTP as it should be"
 
 
-def test_a_body_that_goes_wrong_is_answered_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    connection = place.connect()
-    connection.sendall(head(place, "Transfer-Encoding: chunked", "Origin: https://evil.example") + b"zz\r\n")
+def test_a_body_that_goes_wrong_is_answered_once(web: Place, caplog: pytest.LogCaptureFixture) -> None:
+    connection = web.connect()
+    connection.sendall(head(web, "Transfer-Encoding: chunked", "Origin: https://evil.example") + b"zz\r\n")
     assert everything(connection).count(b"HTTP/1.1 ") == 1
-    assert place.client.get("/healthz").status_code == 200
+    assert web.client.get("/healthz").status_code == 200
     assert errors(caplog) == []
 
 
@@ -321,9 +321,9 @@ def test_a_full_store_is_told_and_keeps_nothing_of_the_post(stopped: Place, monk
     assert stopped.post(record(1)).status_code == 202
 
 
-def test_a_taken_port_is_an_error_of_ours(place: Place, tmp_path: Path) -> None:
-    second = FeedbackServer(place.home, HttpSettings(port=place.server.port), lambda: [MODEL])
-    with pytest.raises(BusyError, match=f"port {place.server.port} of 127.0.0.1 is taken") as caught:
+def test_a_taken_port_is_an_error_of_ours(web: Place, tmp_path: Path) -> None:
+    second = FeedbackServer(web.home, HttpSettings(port=web.server.port), lambda: [MODEL])
+    with pytest.raises(BusyError, match=f"port {web.server.port} of 127.0.0.1 is taken") as caught:
         second.start()
     assert "http.port" in caught.value.hint
     second.stop()
@@ -341,21 +341,21 @@ def test_a_bad_token_file_is_an_error_of_ours(stopped: Place) -> None:
         stopped.start()
 
 
-def test_the_server_listens_on_loopback_only_and_starts_again_on_its_port(place: Place) -> None:
-    port = place.server.port
-    assert place.post(record(1)).status_code == 202
-    place.stop()
-    place.start(port=port)
-    assert place.server.port == port
-    assert place.client.get("/healthz").status_code == 200
+def test_the_server_listens_on_loopback_only_and_starts_again_on_its_port(web: Place) -> None:
+    port = web.server.port
+    assert web.post(record(1)).status_code == 202
+    web.stop()
+    web.start(port=port)
+    assert web.server.port == port
+    assert web.client.get("/healthz").status_code == 200
 
 
-def test_a_post_that_breaks_off_is_not_stored_and_harms_nobody(place: Place) -> None:
-    connection = place.connect()
-    connection.sendall(head(place, "Content-Length: 1000") + json.dumps(record(1)).encode())
+def test_a_post_that_breaks_off_is_not_stored_and_harms_nobody(web: Place) -> None:
+    connection = web.connect()
+    connection.sendall(head(web, "Content-Length: 1000") + json.dumps(record(1)).encode())
     connection.close()
-    assert place.post(record(2)).status_code == 202
-    assert len(place.rows()) == 1
+    assert web.post(record(2)).status_code == 202
+    assert len(web.rows()) == 1
 
 
 @pytest.mark.parametrize(
@@ -399,17 +399,17 @@ def test_a_client_that_does_not_read_is_cut_off(stopped: Place, monkeypatch: pyt
         ask_for_ever()
 
 
-def test_more_connections_than_are_served_are_told_so(place: Place) -> None:
+def test_more_connections_than_are_served_are_told_so(web: Place) -> None:
     with contextlib.ExitStack() as idle:
-        address = ("127.0.0.1", place.server.port)
+        address = ("127.0.0.1", web.server.port)
         for _ in range(MAX_CONNECTIONS):
             idle.enter_context(socket.create_connection(address))
-        answer = httpx.get(f"{place.address}/healthz")
+        answer = httpx.get(f"{web.address}/healthz")
         assert_says_what_is_wrong(answer, 503, "too many connections")
         for _ in range(2 * MAX_CONNECTIONS):
             last = idle.enter_context(socket.create_connection(address, timeout=20))
         assert everything(last) == b""
-    assert place.post(record(1)).status_code == 202
+    assert web.post(record(1)).status_code == 202
 
 
 def test_the_server_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
@@ -525,9 +525,9 @@ def test_the_interface_keeps_to_its_own_description(busy_place: Place, sort: Gen
         (["Transfer-Encoding: chunked", "Content-Encoding: identity"], b"202"),
     ],
 )
-def test_a_request_that_says_two_things_of_its_body_is_refused(place: Place, more: list[str], status: bytes) -> None:
+def test_a_request_that_says_two_things_of_its_body_is_refused(web: Place, more: list[str], status: bytes) -> None:
     """One program on the way may believe the first, another the second."""
     body = json.dumps(record(1)).encode()
-    connection = place.connect()
-    connection.sendall(head(place, *more, "Connection: close") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    connection = web.connect()
+    connection.sendall(head(web, *more, "Connection: close") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
     assert everything(connection).split(b" ")[1] == status

@@ -99,7 +99,7 @@ def material(name: str, text: str) -> Material:
     measured = {"difference": -0.5, "interval": {"low": -0.6, "high": -0.4}, "p": 0.04, "d": 0.3}
     recall, precision = (PRECISION_AND_RECALL.place(name, axis) for axis in ("recall", "precision"))
     places = (None, F1.place(name), recall, precision, ERRORS.place(name))
-    values = {"candidate": [0.1, 1.0], "live": [1.0, 2.0], "base": [0.0, None]}
+    values: dict[str, list[float | None]] = {"candidate": [0.1, 1.0], "live": [1.0, 2.0], "base": [0.0, None]}
     return Material(
         model=name, version=name, state=text,
         lineage={

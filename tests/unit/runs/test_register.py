@@ -68,7 +68,7 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def registrar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     runtime, workers = FakeRuntime(), Workers()
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
@@ -105,169 +105,171 @@ def feedback(person: Person, content: str) -> None:
     person.store.feedback.add(MODEL, NewFeedback(content, content, "{}", person.store.clock(), "f.jsonl", 1))
 
 
-def test_an_adapter_that_is_given_is_imported_instead_of_training_one(person: Person, adapter: Path) -> None:
-    assert person.register(adapter).version == "1.0.0"
-    assert person.workers.did() == REGISTERING
-    assert person.workers.given == ["adapter_config.json", "adapter_model.safetensors"]
-    assert person.last.adapter_source == str(adapter)
-    assert not (person.home.run(person.last.id) / GIVEN).exists()
-    person.retrain()
-    assert person.workers.did() == TRAINING
-    assert person.last.adapter_source is None
+def test_an_adapter_that_is_given_is_imported_instead_of_training_one(registrar: Person, adapter: Path) -> None:
+    assert registrar.register(adapter).version == "1.0.0"
+    assert registrar.workers.did() == REGISTERING
+    assert registrar.workers.given == ["adapter_config.json", "adapter_model.safetensors"]
+    assert registrar.last.adapter_source == str(adapter)
+    assert not (registrar.home.run(registrar.last.id) / GIVEN).exists()
+    registrar.retrain()
+    assert registrar.workers.did() == TRAINING
+    assert registrar.last.adapter_source is None
 
 
-def test_a_registered_adapter_counts_as_a_patch_unless_told_otherwise(person: Person, adapter: Path) -> None:
-    versions = [person.register(adapter).version, person.register(adapter).version, person.retrain().version]
-    versions += [person.register(adapter).version, person.register(adapter, Increment.MINOR).version]
-    with_settings(person, base_digest="sha256:other")
-    versions += [person.register(adapter).version]
+def test_a_registered_adapter_counts_as_a_patch_unless_told_otherwise(registrar: Person, adapter: Path) -> None:
+    versions = [registrar.register(adapter).version, registrar.register(adapter).version, registrar.retrain().version]
+    versions += [registrar.register(adapter).version, registrar.register(adapter, Increment.MINOR).version]
+    with_settings(registrar, base_digest="sha256:other")
+    versions += [registrar.register(adapter).version]
     assert versions == ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "1.2.0", "2.0.0"]
 
 
-def test_records_are_not_counted_as_learned_by_a_registered_adapter(person: Person, adapter: Path) -> None:
-    feedback(person, "a")
-    person.register(adapter)
-    assert person.store.runs.last_learned_id(MODEL) == 0
-    person.retrain()
-    assert person.store.runs.last_learned_id(MODEL) == 1
+def test_records_are_not_counted_as_learned_by_a_registered_adapter(registrar: Person, adapter: Path) -> None:
+    feedback(registrar, "a")
+    registrar.register(adapter)
+    assert registrar.store.runs.last_learned_id(MODEL) == 0
+    registrar.retrain()
+    assert registrar.store.runs.last_learned_id(MODEL) == 1
 
 
-def test_the_same_command_goes_on(person: Person, adapter: Path) -> None:
-    run = person.fails(adapter, "merging")
-    outcome = person.register(adapter)
+def test_the_same_command_goes_on(registrar: Person, adapter: Path) -> None:
+    run = registrar.fails(adapter, "merging")
+    outcome = registrar.register(adapter)
     assert (outcome.run_id, outcome.continued) == (run, True)
-    assert person.workers.did() == ["merging", "serving", "evaluation"]
+    assert registrar.workers.did() == ["merging", "serving", "evaluation"]
 
 
-def test_a_registration_goes_on_though_its_source_is_gone(person: Person, adapter: Path, tmp_path: Path) -> None:
-    run = person.fails(adapter, "dataset")
+def test_a_registration_goes_on_though_its_source_is_gone(registrar: Person, adapter: Path, tmp_path: Path) -> None:
+    run = registrar.fails(adapter, "dataset")
     shutil.rmtree(adapter)
-    assert person.register(adapter).run_id == run
+    assert registrar.register(adapter).run_id == run
     with pytest.raises(NotFoundError, match="is not there"):
-        person.register(adapter)
+        registrar.register(adapter)
     with pytest.raises(NotFoundError, match="is not there"):
-        person.register(tmp_path / "another")
+        registrar.register(tmp_path / "another")
 
 
-def test_a_later_change_of_the_source_is_another_run(person: Person, adapter: Path) -> None:
-    run = person.fails(adapter, "merging")
-    copied = (person.home.run(run) / GIVEN / "adapter_model.safetensors").read_bytes()
+def test_a_later_change_of_the_source_is_another_run(registrar: Person, adapter: Path) -> None:
+    run = registrar.fails(adapter, "merging")
+    copied = (registrar.home.run(run) / GIVEN / "adapter_model.safetensors").read_bytes()
     write(adapter, b"others")
     assert copied == b"weights"
-    assert person.register(adapter).run_id != run
-    assert person.told == [f"run {run} is given up: the adapter, the settings or the base changed since"]
-    assert not (person.home.run(run) / GIVEN).exists()
+    assert registrar.register(adapter).run_id != run
+    assert registrar.told == [f"run {run} is given up: the adapter, the settings or the base changed since"]
+    assert not (registrar.home.run(run) / GIVEN).exists()
 
 
 @pytest.mark.parametrize("changed", ["increment", "settings", "base"])
-def test_so_is_anything_else_that_is_different(person: Person, adapter: Path, changed: str) -> None:
-    run = person.fails(adapter, "merging")
+def test_so_is_anything_else_that_is_different(registrar: Person, adapter: Path, changed: str) -> None:
+    run = registrar.fails(adapter, "merging")
     if changed == "settings":
-        with_settings(person, training=TrainingSettings(rank=3))
+        with_settings(registrar, training=TrainingSettings(rank=3))
     if changed == "base":
-        with_settings(person, base_digest="sha256:other")
+        with_settings(registrar, base_digest="sha256:other")
     increment = Increment.MINOR if changed == "increment" else Increment.PATCH
-    assert person.register(adapter, increment).run_id != run
-    assert len(person.told) == 1
+    assert registrar.register(adapter, increment).run_id != run
+    assert len(registrar.told) == 1
 
 
-def test_training_gives_up_an_unfinished_registration_and_says_so(person: Person, adapter: Path) -> None:
-    run = person.fails(adapter, "serving")
-    assert person.retrain().run_id != run
+def test_training_gives_up_an_unfinished_registration_and_says_so(registrar: Person, adapter: Path) -> None:
+    run = registrar.fails(adapter, "serving")
+    assert registrar.retrain().run_id != run
     sentence = f"run {run} is given up: a training was asked for, and not that {adapter} be registered"
-    assert person.told == [sentence]
-    assert person.store.runs.get(run).state is RunState.ABANDONED
-    assert sentence in [event.text for event in person.store.events.latest(model=MODEL, limit=20)]
+    assert registrar.told == [sentence]
+    assert registrar.store.runs.get(run).state is RunState.ABANDONED
+    assert sentence in [event.text for event in registrar.store.events.latest(model=MODEL, limit=20)]
 
 
-def test_registering_gives_up_an_unfinished_training_and_says_so(person: Person, adapter: Path) -> None:
-    person.workers.fault = ("training", StageError("out of luck"))
+def test_registering_gives_up_an_unfinished_training_and_says_so(registrar: Person, adapter: Path) -> None:
+    registrar.workers.fault = ("training", StageError("out of luck"))
     with pytest.raises(StageError):
-        person.retrain()
-    run, person.workers.fault = person.last.id, None
-    assert person.register(adapter).run_id != run
-    assert person.told == [f"run {run} is given up: {adapter} is registered instead"]
+        registrar.retrain()
+    run, registrar.workers.fault = registrar.last.id, None
+    assert registrar.register(adapter).run_id != run
+    assert registrar.told == [f"run {run} is given up: {adapter} is registered instead"]
 
 
-def test_more_feedback_lets_a_run_begin_anew_that_had_too_little(person: Person, adapter: Path) -> None:
-    feedback(person, "a")
-    run = person.fails(adapter, "dataset", NotEnoughDataError("too little"))
-    assert person.fails(adapter, "dataset", NotEnoughDataError("too little")) == run
-    feedback(person, "b")
-    assert person.register(adapter).run_id != run
-    assert person.workers.did() == REGISTERING
+def test_more_feedback_lets_a_run_begin_anew_that_had_too_little(registrar: Person, adapter: Path) -> None:
+    feedback(registrar, "a")
+    run = registrar.fails(adapter, "dataset", NotEnoughDataError("too little"))
+    assert registrar.fails(adapter, "dataset", NotEnoughDataError("too little")) == run
+    feedback(registrar, "b")
+    assert registrar.register(adapter).run_id != run
+    assert registrar.workers.did() == REGISTERING
 
 
-def test_another_evaluation_set_lets_a_run_begin_anew_that_could_not_be_divided(person: Person, adapter: Path) -> None:
-    run = person.fails(adapter, "dataset", StageError("too much is nearly the same as one of the set"))
-    person.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a"}])
-    assert person.register(adapter).run_id != run
-    assert person.told == [f"run {run} is given up: another evaluation set was frozen since"]
+def test_another_evaluation_set_lets_a_run_begin_anew_that_could_not_be_divided(
+    registrar: Person, adapter: Path
+) -> None:
+    run = registrar.fails(adapter, "dataset", StageError("too much is nearly the same as one of the set"))
+    registrar.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a"}])
+    assert registrar.register(adapter).run_id != run
+    assert registrar.told == [f"run {run} is given up: another evaluation set was frozen since"]
 
 
-def test_a_run_that_knows_its_records_goes_on_whatever_comes(person: Person, adapter: Path) -> None:
-    run = person.fails(adapter, "merging")
-    feedback(person, "b")
-    assert person.register(adapter).run_id == run
+def test_a_run_that_knows_its_records_goes_on_whatever_comes(registrar: Person, adapter: Path) -> None:
+    run = registrar.fails(adapter, "merging")
+    feedback(registrar, "b")
+    assert registrar.register(adapter).run_id == run
 
 
-def test_hints_name_the_command_that_goes_on(person: Person, tmp_path: Path) -> None:
+def test_hints_name_the_command_that_goes_on(registrar: Person, tmp_path: Path) -> None:
     adapter = write(tmp_path / "my adapter")
-    person.fails(adapter, "merging")
-    assert person.last.hint == f"`adapterctl register '{adapter}' --model news` goes on"
-    person.workers.fault = ("serving", StageError("no", hint="then `adapterctl retrain` goes on"))
+    registrar.fails(adapter, "merging")
+    assert registrar.last.hint == f"`adapterctl register '{adapter}' --model news` goes on"
+    registrar.workers.fault = ("serving", StageError("no", hint="then `adapterctl retrain` goes on"))
     with pytest.raises(StageError) as caught:
-        person.register(adapter, Increment.MINOR)
+        registrar.register(adapter, Increment.MINOR)
     assert caught.value.hint == f"then `adapterctl register '{adapter}' --model news --as minor` goes on"
 
 
-def test_a_folder_without_an_adapter_starts_no_run(person: Person, tmp_path: Path) -> None:
+def test_a_folder_without_an_adapter_starts_no_run(registrar: Person, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"has no file adapter_config\.json"):
-        person.register(tmp_path / "empty")
-    assert person.last is None
+        registrar.register(tmp_path / "empty")
+    assert registrar.last is None
 
 
-def test_a_run_that_goes_on_is_not_disturbed(person: Person, adapter: Path) -> None:
+def test_a_run_that_goes_on_is_not_disturbed(registrar: Person, adapter: Path) -> None:
     with (
-        exclusive(person.home.run_lock, timeout_s=0, busy=""),
+        exclusive(registrar.home.run_lock, timeout_s=0, busy=""),
         pytest.raises(BusyError, match="another run is going on"),
     ):
-        person.register(adapter)
-    assert person.last is None
+        registrar.register(adapter)
+    assert registrar.last is None
 
 
-def test_a_source_that_changes_while_it_is_read_is_refused(person: Person, adapter: Path) -> None:
+def test_a_source_that_changes_while_it_is_read_is_refused(registrar: Person, adapter: Path) -> None:
     given = GivenAdapter(adapter, "sha256:of what it was", Increment.PATCH)
     with pytest.raises(InputError, match="changed while it was read"):
-        person.pipeline.run(MODEL, "by hand", given)
-    assert person.last is None
-    assert list(person.home.root.rglob("adapter_model.safetensors")) == []
+        registrar.pipeline.run(MODEL, "by hand", given)
+    assert registrar.last is None
+    assert list(registrar.home.root.rglob("adapter_model.safetensors")) == []
 
 
-def test_the_plan_keeps_what_was_given(person: Person, adapter: Path) -> None:
-    person.fails(adapter, "merging")
-    given = open_plan(person.home, person.last).given
+def test_the_plan_keeps_what_was_given(registrar: Person, adapter: Path) -> None:
+    registrar.fails(adapter, "merging")
+    given = open_plan(registrar.home, registrar.last).given
     assert given is not None
     assert (given.source, given.increment) == (adapter, Increment.PATCH)
     assert given.digest.startswith("sha256:")
 
 
-def test_a_training_knows_what_is_new_and_where_to_begin(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_knows_what_is_new_and_where_to_begin(registrar: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])  # the scripted workers make no files
 
     def planned() -> tuple[int, str | None]:
-        person.retrain()
-        plan = open_plan(person.home, person.last)
+        registrar.retrain()
+        plan = open_plan(registrar.home, registrar.last)
         return plan.old_records, plan.start
 
     for content in ("a", "b"):
-        feedback(person, content)
+        feedback(registrar, content)
     assert planned() == (0, None), "before the first version"
-    person.store.versions.deploy(MODEL, "promote", live="1.0.0", live_digest="sha256:1")
-    feedback(person, "c")
+    registrar.store.versions.deploy(MODEL, "promote", live="1.0.0", live_digest="sha256:1")
+    feedback(registrar, "c")
     assert planned() == (2, None)
-    with_settings(person, training=TrainingSettings(start=Start.LIVE))
+    with_settings(registrar, training=TrainingSettings(start=Start.LIVE))
     assert planned() == (2, "1.0.0")
-    with_settings(person, training=TrainingSettings(start=Start.LIVE), base_digest="sha256:other")
+    with_settings(registrar, training=TrainingSettings(start=Start.LIVE), base_digest="sha256:other")
     assert planned() == (2, None), "what is live was trained on another base"

@@ -96,7 +96,7 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def reuser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     runtime, workers, clock = FakeRuntime(), Workers(), HandClock()
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
@@ -115,11 +115,11 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
 
 
 @pytest.fixture
-def trained(person: Person) -> Person:
+def reuser_with_a_version(reuser: Person) -> Person:
     """The first version is held."""
-    outcome = person.retrain()
-    assert (outcome.version, person.workers.did()) == ("1.0.0", EVERYTHING)
-    return person
+    outcome = reuser.retrain()
+    assert (outcome.version, reuser.workers.did()) == ("1.0.0", EVERYTHING)
+    return reuser
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def trained(person: Person) -> Person:
     ids=str,
 )
 def test_changed_settings_of_the_evaluation_leave_adapter_and_merged_file(
-    trained: Person, changes: dict[str, Any]
+    reuser_with_a_version: Person, changes: dict[str, Any]
 ) -> None:
-    trained.change(**changes)
-    outcome = trained.retrain()
-    assert (outcome.version, trained.workers.did()) == ("1.0.1", EVALUATE_AGAIN)
+    reuser_with_a_version.change(**changes)
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.0.1", EVALUATE_AGAIN)
 
 
 @pytest.mark.parametrize(
@@ -147,90 +147,96 @@ def test_changed_settings_of_the_evaluation_leave_adapter_and_merged_file(
     [{"training": {"rank": 8}}, {"dataset": {"max_tokens": 99}}, {"think": Think.OFF}, {"base_digest": "sha256:other"}],
     ids=str,
 )
-def test_changed_settings_of_the_training_train_again(trained: Person, changes: dict[str, Any]) -> None:
-    trained.change(**changes)
-    trained.retrain()
-    assert trained.workers.did() == EVERYTHING
+def test_changed_settings_of_the_training_train_again(reuser_with_a_version: Person, changes: dict[str, Any]) -> None:
+    reuser_with_a_version.change(**changes)
+    reuser_with_a_version.retrain()
+    assert reuser_with_a_version.workers.did() == EVERYTHING
 
 
-def test_changed_settings_of_the_merge_merge_the_same_adapter(trained: Person) -> None:
-    trained.change(merging={"steps": 7})
-    outcome = trained.retrain()
-    assert (outcome.version, trained.workers.did()) == ("1.0.1", MERGE_AGAIN)
+def test_changed_settings_of_the_merge_merge_the_same_adapter(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.change(merging={"steps": 7})
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.0.1", MERGE_AGAIN)
 
 
-def test_a_run_asked_for_with_nothing_changed_trains_again(trained: Person) -> None:
-    outcome = trained.retrain()
-    assert (outcome.version, trained.workers.did()) == ("1.1.0", EVERYTHING)
+def test_a_run_asked_for_with_nothing_changed_trains_again(reuser_with_a_version: Person) -> None:
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
 
 
-def test_feedback_that_came_meanwhile_is_trained_on(trained: Person) -> None:
-    trained.change(evaluation={"num_ctx": 8192})
-    trained.store.feedback.add(MODEL, NewFeedback("c", "p", "{}", trained.clock.now, "file", 1))
-    trained.retrain()
-    assert trained.workers.did() == EVERYTHING
+def test_feedback_that_came_meanwhile_is_trained_on(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.change(evaluation={"num_ctx": 8192})
+    reuser_with_a_version.store.feedback.add(
+        MODEL, NewFeedback("c", "p", "{}", reuser_with_a_version.clock.now, "file", 1)
+    )
+    reuser_with_a_version.retrain()
+    assert reuser_with_a_version.workers.did() == EVERYTHING
 
 
-def test_another_encoding_of_the_same_records_is_trained_on(trained: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_encoding_of_the_same_records_is_trained_on(
+    reuser_with_a_version: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when the context is on the other side of a base's long rotary factors."""
 
     def work(stage: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return trained.work(stage, *args, **kwargs) | ({"long_context": True} if stage == "dataset" else {})
+        return reuser_with_a_version.work(stage, *args, **kwargs) | (
+            {"long_context": True} if stage == "dataset" else {}
+        )
 
     monkeypatch.setattr(pipeline_module, "run_stage", work)
-    trained.change(evaluation={"num_ctx": 8192})
-    trained.retrain()
-    assert trained.workers.did() == EVERYTHING
+    reuser_with_a_version.change(evaluation={"num_ctx": 8192})
+    reuser_with_a_version.retrain()
+    assert reuser_with_a_version.workers.did() == EVERYTHING
 
 
-def test_one_change_after_the_other_leaves_the_same_adapter(trained: Person) -> None:
+def test_one_change_after_the_other_leaves_the_same_adapter(reuser_with_a_version: Person) -> None:
     for number, guard in enumerate((False, True, False), start=1):
-        trained.change(evaluation={"guard": guard})
-        outcome = trained.retrain()
-        assert (outcome.version, trained.workers.did()) == (f"1.0.{number}", EVALUATE_AGAIN)
+        reuser_with_a_version.change(evaluation={"guard": guard})
+        outcome = reuser_with_a_version.retrain()
+        assert (outcome.version, reuser_with_a_version.workers.did()) == (f"1.0.{number}", EVALUATE_AGAIN)
 
 
 @pytest.mark.parametrize("written_by", [None, "another run"])
-def test_an_adapter_that_is_nowhere_is_trained_again(trained: Person, written_by: str | None) -> None:
-    folder = trained.home.version(MODEL, "1.0.0")
+def test_an_adapter_that_is_nowhere_is_trained_again(reuser_with_a_version: Person, written_by: str | None) -> None:
+    folder = reuser_with_a_version.home.version(MODEL, "1.0.0")
     if written_by is None:
         shutil.rmtree(folder)
     else:
         LINEAGE.write(folder, dict.fromkeys(LINEAGE.required) | {"run": written_by})
-    trained.change(evaluation={"guard": False})
-    trained.retrain()
-    assert "training" in trained.workers.did()
+    reuser_with_a_version.change(evaluation={"guard": False})
+    reuser_with_a_version.retrain()
+    assert "training" in reuser_with_a_version.workers.did()
 
 
-def test_a_merged_file_that_is_gone_is_merged_again(trained: Person) -> None:
-    trained.runtime.delete(f"{MODEL}:1.0.0")
-    trained.change(evaluation={"guard": False})
-    trained.retrain()
-    assert trained.workers.did() == MERGE_AGAIN
+def test_a_merged_file_that_is_gone_is_merged_again(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.runtime.delete(f"{MODEL}:1.0.0")
+    reuser_with_a_version.change(evaluation={"guard": False})
+    reuser_with_a_version.retrain()
+    assert reuser_with_a_version.workers.did() == MERGE_AGAIN
 
 
-def test_an_unfinished_run_goes_on_with_changed_settings_of_the_evaluation(person: Person) -> None:
-    failed = person.fails_at("evaluation")
-    person.change(evaluation={"num_ctx": 8192}, gates={"exact": GateRule(min=0.5)})
-    outcome = person.retrain()
+def test_an_unfinished_run_goes_on_with_changed_settings_of_the_evaluation(reuser: Person) -> None:
+    failed = reuser.fails_at("evaluation")
+    reuser.change(evaluation={"num_ctx": 8192}, gates={"exact": GateRule(min=0.5)})
+    outcome = reuser.retrain()
     assert (outcome.run_id, outcome.version, outcome.continued) == (failed.id, "1.0.0", True)
-    assert person.workers.did() == EVALUATE_AGAIN
+    assert reuser.workers.did() == EVALUATE_AGAIN
 
 
-def test_an_unfinished_run_whose_gates_changed_divides_nothing_again(person: Person) -> None:
-    person.fails_at("merging")
-    person.change(gates={"exact": GateRule(min=0.5)})
-    person.retrain()
-    assert person.workers.did() == ["merging", "serving", "evaluation"]
+def test_an_unfinished_run_whose_gates_changed_divides_nothing_again(reuser: Person) -> None:
+    reuser.fails_at("merging")
+    reuser.change(gates={"exact": GateRule(min=0.5)})
+    reuser.retrain()
+    assert reuser.workers.did() == ["merging", "serving", "evaluation"]
 
 
-def test_an_unfinished_run_is_given_up_for_changed_settings_of_the_merge_but_not_its_adapter(person: Person) -> None:
-    failed = person.fails_at("merging")
-    person.change(merging={"steps": 7})
-    outcome = person.retrain()
+def test_an_unfinished_run_is_given_up_for_changed_settings_of_the_merge_but_not_its_adapter(reuser: Person) -> None:
+    failed = reuser.fails_at("merging")
+    reuser.change(merging={"steps": 7})
+    outcome = reuser.retrain()
     assert outcome.run_id != failed.id
-    assert (outcome.version, person.workers.did()) == ("1.0.0", MERGE_AGAIN)
-    assert person.store.runs.get(failed.id).state is RunState.ABANDONED
+    assert (outcome.version, reuser.workers.did()) == ("1.0.0", MERGE_AGAIN)
+    assert reuser.store.runs.get(failed.id).state is RunState.ABANDONED
 
 
 def begun_by_an_earlier_release(person: Person) -> Run:
@@ -247,35 +253,35 @@ def begun_by_an_earlier_release(person: Person) -> Run:
     return run
 
 
-def test_a_run_that_an_earlier_release_began_goes_on_without_training_again(person: Person) -> None:
-    failed = begun_by_an_earlier_release(person)
-    outcome = person.retrain()
-    assert (outcome.run_id, person.workers.did()) == (failed.id, ["serving", "evaluation"])
+def test_a_run_that_an_earlier_release_began_goes_on_without_training_again(reuser: Person) -> None:
+    failed = begun_by_an_earlier_release(reuser)
+    outcome = reuser.retrain()
+    assert (outcome.run_id, reuser.workers.did()) == (failed.id, ["serving", "evaluation"])
 
 
-def test_stages_of_an_earlier_release_are_done_again_once_a_setting_has_changed(person: Person) -> None:
-    failed = begun_by_an_earlier_release(person)
-    person.change(evaluation={"num_ctx": 8192})
-    outcome = person.retrain()
-    assert (outcome.run_id, person.workers.did()) == (failed.id, EVERYTHING)
+def test_stages_of_an_earlier_release_are_done_again_once_a_setting_has_changed(reuser: Person) -> None:
+    failed = begun_by_an_earlier_release(reuser)
+    reuser.change(evaluation={"num_ctx": 8192})
+    outcome = reuser.retrain()
+    assert (outcome.run_id, reuser.workers.did()) == (failed.id, EVERYTHING)
 
 
 @pytest.mark.parametrize("text", ["{half a plan", "{}", '{"run_id": []}'])
-def test_a_plan_that_cannot_be_read_gives_the_run_up_with_a_sentence(person: Person, text: str) -> None:
-    failed = person.fails_at("merging")
-    (person.home.run(failed.id) / PLAN).write_text(text)
-    outcome = person.retrain()
+def test_a_plan_that_cannot_be_read_gives_the_run_up_with_a_sentence(reuser: Person, text: str) -> None:
+    failed = reuser.fails_at("merging")
+    (reuser.home.run(failed.id) / PLAN).write_text(text)
+    outcome = reuser.retrain()
     assert outcome.run_id != failed.id
-    assert person.store.runs.get(failed.id).error == "its plan is gone, or this release cannot read it"
+    assert reuser.store.runs.get(failed.id).error == "its plan is gone, or this release cannot read it"
 
 
-def test_a_plan_of_a_finished_run_that_cannot_be_read_is_no_obstacle(trained: Person) -> None:
-    run = trained.store.runs.latest(MODEL)
+def test_a_plan_of_a_finished_run_that_cannot_be_read_is_no_obstacle(reuser_with_a_version: Person) -> None:
+    run = reuser_with_a_version.store.runs.latest(MODEL)
     assert run is not None
-    (trained.home.run(run.id) / PLAN).write_text("{half a plan")
-    trained.change(evaluation={"guard": False})
-    trained.retrain()
-    assert trained.workers.did() == EVERYTHING
+    (reuser_with_a_version.home.run(run.id) / PLAN).write_text("{half a plan")
+    reuser_with_a_version.change(evaluation={"guard": False})
+    reuser_with_a_version.retrain()
+    assert reuser_with_a_version.workers.did() == EVERYTHING
 
 
 @pytest.mark.parametrize("path", CHANGED)

@@ -62,7 +62,7 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runtime(gguf: Path) -> Scripted:
+def scripted_runtime(gguf: Path) -> Scripted:
     return Scripted(gguf)
 
 
@@ -94,9 +94,9 @@ ODD = {
 
 @pytest.mark.parametrize(("odd", "reason"), ODD.values(), ids=ODD)
 def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
-    runtime: Scripted, home: Home, odd: EvaluationCase, reason: str
+    scripted_runtime: Scripted, home: Home, odd: EvaluationCase, reason: str
 ) -> None:
-    evaluation_run = hold(runtime, home, [*CASES[:3], odd, *CASES[3:]])
+    evaluation_run = hold(scripted_runtime, home, [*CASES[:3], odd, *CASES[3:]])
     assert [question.id for question in evaluation_run.frozen.questions] == [each.id for each in CASES]
     assert {len(given.answers) for given in evaluation_run.frozen.answers.values()} == {6}
     [left_out] = evaluation_run.left_out
@@ -104,32 +104,36 @@ def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
     assert re.search(reason, left_out.reason)
 
 
-def test_a_case_that_one_template_refuses_is_asked_of_none(runtime: Scripted, home: Home) -> None:
+def test_a_case_that_one_template_refuses_is_asked_of_none(scripted_runtime: Scripted, home: Home) -> None:
     def strict(messages: Messages) -> str:
         if messages[0].role is Role.SYSTEM:
             raise RuntimeRefusedError("System role not supported")
         return template(messages)
 
-    runtime.templates["news:base"] = strict
+    scripted_runtime.templates["news:base"] = strict
     odd = case(9, "odd", front=(Message(Role.SYSTEM, "Be brief."),))
-    evaluation_run = hold(runtime, home, [odd, *CASES])
+    evaluation_run = hold(scripted_runtime, home, [odd, *CASES])
     assert [str(each) for each in evaluation_run.left_out] == [
         "record record-9 (source 'source 9'): the chat template refuses its conversation: System role not supported"
     ]
-    assert "odd" not in runtime.asked
+    assert "odd" not in scripted_runtime.asked
 
 
-def test_a_set_of_which_nothing_can_be_asked_is_an_error_that_says_what_to_do(runtime: Scripted, home: Home) -> None:
+def test_a_set_of_which_nothing_can_be_asked_is_an_error_that_says_what_to_do(
+    scripted_runtime: Scripted, home: Home
+) -> None:
     with pytest.raises(StageError, match=r"no case of the evaluation set can be asked; left out: 2 \(record") as caught:
-        hold(runtime, home, [case(number, "word " * 400) for number in range(2)])
+        hold(scripted_runtime, home, [case(number, "word " * 400) for number in range(2)])
     assert "evaluation.num_ctx" in caught.value.hint
     assert "eval freeze" in caught.value.hint
-    assert not runtime.asked
+    assert not scripted_runtime.asked
 
 
-def test_a_single_prompt_that_was_cut_is_left_out_for_all_and_named(runtime: Scripted, home: Home) -> None:
-    runtime.read = lambda tag, messages: -7 if (tag, messages[0].content) == ("news:1.0.0", "question 2") else 0
-    evaluation_run = hold(runtime, home, CASES)
+def test_a_single_prompt_that_was_cut_is_left_out_for_all_and_named(scripted_runtime: Scripted, home: Home) -> None:
+    scripted_runtime.read = lambda tag, messages: (
+        -7 if (tag, messages[0].content) == ("news:1.0.0", "question 2") else 0
+    )
+    evaluation_run = hold(scripted_runtime, home, CASES)
     assert [question.id for question in evaluation_run.frozen.questions] == ["p0", "p1", "p3", "p4", "p5"]
     assert {len(given.answers) for given in evaluation_run.frozen.answers.values()} == {5}
     [left_out] = evaluation_run.left_out
@@ -146,30 +150,34 @@ def test_a_single_prompt_that_was_cut_is_left_out_for_all_and_named(runtime: Scr
     ],
 )
 def test_the_same_difference_everywhere_is_no_matter_of_num_ctx(
-    runtime: Scripted, home: Home, difference: int, said: str
+    scripted_runtime: Scripted, home: Home, difference: int, said: str
 ) -> None:
-    runtime.read = lambda _tag, _messages: difference
+    scripted_runtime.read = lambda _tag, _messages: difference
     with pytest.raises(StageError, match=f"^news:1.1.0 {said}$") as caught:
-        hold(runtime, home, CASES)
+        hold(scripted_runtime, home, CASES)
     assert "num_ctx" not in caught.value.hint
 
 
-def test_tags_that_render_differently_and_are_not_read_as_they_are_are_told(runtime: Scripted, home: Home) -> None:
-    runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
-    runtime.read = lambda tag, messages: -int(messages[0].content[-1]) if tag == "news:1.0.0" else 0
+def test_tags_that_render_differently_and_are_not_read_as_they_are_are_told(
+    scripted_runtime: Scripted, home: Home
+) -> None:
+    scripted_runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
+    scripted_runtime.read = lambda tag, messages: -int(messages[0].content[-1]) if tag == "news:1.0.0" else 0
     with pytest.raises(StageError, match=r"news:1\.0\.0 renders prompts in another way than news:1\.1\.0"):
-        hold(runtime, home, CASES)
+        hold(scripted_runtime, home, CASES)
 
 
-def test_tags_that_render_differently_are_compared_if_they_read_what_they_render(runtime: Scripted, home: Home) -> None:
-    runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
-    assert len(hold(runtime, home, CASES).frozen.questions) == 6
+def test_tags_that_render_differently_are_compared_if_they_read_what_they_render(
+    scripted_runtime: Scripted, home: Home
+) -> None:
+    scripted_runtime.templates["news:1.0.0"] = lambda messages: "<|im_start|>" + template(messages)
+    assert len(hold(scripted_runtime, home, CASES).frozen.questions) == 6
 
 
-def test_if_all_prompts_were_cut_the_context_is_to_blame(runtime: Scripted, home: Home) -> None:
-    runtime.read = lambda _tag, messages: -1 - int(messages[0].content[-1])
+def test_if_all_prompts_were_cut_the_context_is_to_blame(scripted_runtime: Scripted, home: Home) -> None:
+    scripted_runtime.read = lambda _tag, messages: -1 - int(messages[0].content[-1])
     with pytest.raises(StageError, match=r"all evaluation prompts were cut: 6 \(record record-0") as caught:
-        hold(runtime, home, CASES)
+        hold(scripted_runtime, home, CASES)
     assert "num_ctx" in caught.value.hint
 
 
@@ -178,7 +186,7 @@ def test_other_differences_are_not_the_same_for_all(differences: list[int]) -> N
     assert same_for_all("news:base", differences) == ""
 
 
-def test_the_context_length_of_a_model_is_known_from_its_file(gguf: Path, runtime: Scripted) -> None:
-    assert runtime.tokenizer.context_length == 2048
-    prompts = ServedPrompts(runtime, SETTINGS, gguf, TAGS)  # type: ignore[arg-type]
+def test_the_context_length_of_a_model_is_known_from_its_file(gguf: Path, scripted_runtime: Scripted) -> None:
+    assert scripted_runtime.tokenizer.context_length == 2048
+    prompts = ServedPrompts(scripted_runtime, SETTINGS, gguf, TAGS)  # type: ignore[arg-type]
     assert prompts.fault(CASES[0].messages, "yes") == ""

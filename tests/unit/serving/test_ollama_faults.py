@@ -77,7 +77,7 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def faulty_server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
@@ -112,27 +112,27 @@ def test_when_nobody_listens_it_says_where_and_how_to_start_ollama(
     [(200, "<html>my router</html>"), (200, "[1, 2]"), (404, "<html>no such page</html>"), (502, "Bad Gateway")],
 )
 def test_when_something_else_answers_it_says_that_this_is_not_ollama(
-    operation: Callable[..., Any], server: Server, file: Path, status: int, body: str
+    operation: Callable[..., Any], faulty_server: Server, file: Path, status: int, body: str
 ) -> None:
     with pytest.raises(RuntimeUnavailableError, match="is not Ollama") as caught:
-        operation(server.says(body, status), file)
+        operation(faulty_server.says(body, status), file)
     assert "ollama.host" in caught.value.hint
     assert "<html>" not in str(caught.value)
 
 
 @pytest.mark.parametrize("body", ['{"models": [{"id": "gpt"}]}', '{"models": "none"}', '{"data": []}'])
-def test_a_list_of_models_in_another_shape_is_not_ollamas(server: Server, body: str) -> None:
+def test_a_list_of_models_in_another_shape_is_not_ollamas(faulty_server: Server, body: str) -> None:
     with pytest.raises(RuntimeUnavailableError, match="is not Ollama"):
-        server.says(body).tags()
+        faulty_server.says(body).tags()
 
 
 @every_operation
 def test_a_server_that_keeps_silent_is_given_up_after_the_timeout(
-    operation: Callable[..., Any], server: Server, file: Path
+    operation: Callable[..., Any], faulty_server: Server, file: Path
 ) -> None:
-    server.silent.clear()
+    faulty_server.silent.clear()
     with pytest.raises(RuntimeUnavailableError, match=r"within 0\.05 s") as caught:
-        operation(OllamaRuntime(server.host, timeout_s=0.05), file)
+        operation(OllamaRuntime(faulty_server.host, timeout_s=0.05), file)
     assert "timeout_s" in caught.value.hint
 
 
@@ -143,40 +143,42 @@ def test_an_address_that_is_none_is_a_sentence(host: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["show", "copy", "delete", "load", "render", "chat"])
-def test_a_404_with_a_reason_is_a_missing_tag(server: Server, file: Path, name: str) -> None:
-    runtime = server.says('{"error": "model \'m:1\' not found"}', status=404)
+def test_a_404_with_a_reason_is_a_missing_tag(faulty_server: Server, file: Path, name: str) -> None:
+    runtime = faulty_server.says('{"error": "model \'m:1\' not found"}', status=404)
     with pytest.raises(NotFoundError, match="m:1"):
         OPERATIONS[name](runtime, file)
 
 
 @every_operation
-def test_a_refusal_carries_ollamas_reason(operation: Callable[..., Any], server: Server, file: Path) -> None:
+def test_a_refusal_carries_ollamas_reason(operation: Callable[..., Any], faulty_server: Server, file: Path) -> None:
     with pytest.raises(RuntimeRefusedError, match="unexpected EOF"):
-        operation(server.says('{"error": "unexpected EOF"}', status=500), file)
+        operation(faulty_server.says('{"error": "unexpected EOF"}', status=500), file)
 
 
 @every_operation
 def test_a_full_disk_of_the_server_is_told_apart_for_it_may_pass(
-    operation: Callable[..., Any], server: Server, file: Path
+    operation: Callable[..., Any], faulty_server: Server, file: Path
 ) -> None:
     full = '{"error": "write /models/manifests/registry.ollama.ai/library/m/1: no space left on device"}'
     with pytest.raises(NoSpaceError, match=r"Ollama has no room for .*no space left") as caught:
-        operation(server.says(full, status=500), file)
+        operation(faulty_server.says(full, status=500), file)
     assert caught.value.transient
     assert "adapterctl gc" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["create", "chat"])
-def test_an_error_in_the_middle_of_a_stream_is_a_refusal(server: Server, file: Path, name: str) -> None:
-    runtime = server.says('{"status": "parsing GGUF", "message": {"content": "Pa"}}\n{"error": "disk is full"}\n')
+def test_an_error_in_the_middle_of_a_stream_is_a_refusal(faulty_server: Server, file: Path, name: str) -> None:
+    runtime = faulty_server.says(
+        '{"status": "parsing GGUF", "message": {"content": "Pa"}}\n{"error": "disk is full"}\n'
+    )
     with pytest.raises(RuntimeRefusedError, match="disk is full") as caught:
         OPERATIONS[name](runtime, file)
     assert "200" not in str(caught.value)
 
 
-def test_an_error_of_llama_server_is_told_without_its_wrapping(server: Server) -> None:
+def test_an_error_of_llama_server_is_told_without_its_wrapping(faulty_server: Server) -> None:
     inner = json.dumps({"error": {"code": 400, "message": "request (530 tokens) exceeds the available context size"}})
-    runtime = server.says(json.dumps({"error": inner}), status=400)
+    runtime = faulty_server.says(json.dumps({"error": inner}), status=400)
     with pytest.raises(RuntimeRefusedError) as caught:
         runtime.chat("m:1", ASKED, ChatOptions())
     assert str(caught.value) == (
@@ -185,45 +187,45 @@ def test_an_error_of_llama_server_is_told_without_its_wrapping(server: Server) -
 
 
 @pytest.mark.parametrize("body", ['{"message": {"content": "Par"}}\n', ""])
-def test_half_an_answer_is_never_taken_for_a_whole_one(server: Server, body: str) -> None:
+def test_half_an_answer_is_never_taken_for_a_whole_one(faulty_server: Server, body: str) -> None:
     with pytest.raises(RuntimeUnavailableError, match="broke off"):
-        server.says(body).chat("m:1", ASKED, ChatOptions())
+        faulty_server.says(body).chat("m:1", ASKED, ChatOptions())
 
 
-def test_an_answer_may_hold_characters_that_python_takes_for_line_ends(server: Server) -> None:
+def test_an_answer_may_hold_characters_that_python_takes_for_line_ends(faulty_server: Server) -> None:
     parts = [{"message": {"content": "a\u0085b\u2028"}}, {"message": {"content": "c"}, "done": True}]
     body = "\n".join(json.dumps(part, ensure_ascii=False) for part in parts)
-    assert server.says(body).chat("m:1", ASKED, ChatOptions()).text == "a\u0085b\u2028c"
+    assert faulty_server.says(body).chat("m:1", ASKED, ChatOptions()).text == "a\u0085b\u2028c"
 
 
-def test_every_option_is_sent_and_nothing_may_be_cut(server: Server) -> None:
-    server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(num_ctx=512, num_predict=7, seed=3))
-    (_, asked), *_ = server.asked
+def test_every_option_is_sent_and_nothing_may_be_cut(faulty_server: Server) -> None:
+    faulty_server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(num_ctx=512, num_predict=7, seed=3))
+    (_, asked), *_ = faulty_server.asked
     assert asked["options"] == {"num_ctx": 512, "num_predict": 7, "temperature": 0.0, "seed": 3, "repeat_penalty": 1.0}
     assert (asked["truncate"], asked["shift"]) == (False, False)
 
 
 @pytest.mark.parametrize(("think", "sent"), [(None, {}), (True, {"think": True}), (False, {"think": False})])
 def test_to_think_or_not_is_said_only_where_somebody_decided_it(
-    server: Server, think: bool | None, sent: dict[str, bool]
+    faulty_server: Server, think: bool | None, sent: dict[str, bool]
 ) -> None:
-    server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(think=think))
-    server.says('{"_debug_info": {"rendered_template": "x"}}').render("m:1", ASKED, think=think)
-    for _, asked in server.asked[-2:]:
+    faulty_server.says('{"done": true}').chat("m:1", ASKED, ChatOptions(think=think))
+    faulty_server.says('{"_debug_info": {"rendered_template": "x"}}').render("m:1", ASKED, think=think)
+    for _, asked in faulty_server.asked[-2:]:
         assert {name: value for name, value in asked.items() if name == "think"} == sent
 
 
-def test_an_ollama_that_does_not_render_is_too_old(server: Server) -> None:
-    runtime = server.says('{"version": "0.1.0", "done": true}')
+def test_an_ollama_that_does_not_render_is_too_old(faulty_server: Server) -> None:
+    runtime = faulty_server.says('{"version": "0.1.0", "done": true}')
     with pytest.raises(RuntimeRefusedError, match=r"Ollama 0\.1\.0 does not say") as caught:
         runtime.render("m:1", ASKED)
     assert "newer" in caught.value.hint
 
 
 def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
-    server: Server, free_port: int, monkeypatch: pytest.MonkeyPatch
+    faulty_server: Server, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port}")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert server.says('{"models": null}').tags() == {}
+    assert faulty_server.says('{"models": null}').tags() == {}

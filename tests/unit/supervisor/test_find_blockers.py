@@ -18,23 +18,23 @@ MODEL, BASE_TAG = "news", "news:base"
 
 
 @pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
+def fake_runtime(monkeypatch: pytest.MonkeyPatch) -> FakeRuntime:
     made = FakeRuntime()
     monkeypatch.setattr(planner_module, "runtime_for", lambda *_: made)
     return made
 
 
 @pytest.fixture
-def planner(tmp_path: Path, runtime: FakeRuntime) -> Iterator[Planner]:
+def planner(tmp_path: Path, fake_runtime: FakeRuntime) -> Iterator[Planner]:
     home, clock = Home(tmp_path / "home"), HandClock()
     home.create()
     with Store(home.database, clock=clock) as store:
         yield Planner(store, home, Settings(models={MODEL: ModelSettings(base="b:1", base_digest="sha256:base")}))
 
 
-def test_a_damaged_base_blocks_no_run_for_the_run_repairs_it(planner: Planner, runtime: FakeRuntime) -> None:
-    runtime.add(BASE_TAG)
-    runtime.tear(BASE_TAG)
+def test_a_damaged_base_blocks_no_run_for_the_run_repairs_it(planner: Planner, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.add(BASE_TAG)
+    fake_runtime.tear(BASE_TAG)
     assert planner.find_blockers(MODEL, planner.store.clock()) == []
 
 
@@ -43,10 +43,10 @@ def test_a_base_that_is_gone_blocks_no_run(planner: Planner) -> None:
 
 
 def test_a_runtime_that_does_not_answer_blocks_a_run(
-    planner: Planner, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+    planner: Planner, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: str) -> None:
         raise RuntimeUnavailableError("Ollama does not answer")
 
-    monkeypatch.setattr(runtime, "show", refuse)
+    monkeypatch.setattr(fake_runtime, "show", refuse)
     assert planner.find_blockers(MODEL, planner.store.clock()) == ["Ollama does not answer"]

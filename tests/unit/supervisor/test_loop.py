@@ -90,7 +90,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def loop_clock() -> Clock:
     return Clock()
 
 
@@ -111,8 +111,8 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def session(home: Home, runs: Runs, clock: Clock, blockers: list[str]) -> Iterator[Session]:
-    made = Session(home, clock)
+def session(home: Home, runs: Runs, loop_clock: Clock, blockers: list[str]) -> Iterator[Session]:
+    made = Session(home, loop_clock)
     yield made
     made.store.close()
 
@@ -212,85 +212,87 @@ def test_an_interrupted_registration_is_left_to_the_person(session: Session, run
     assert runs.reasons == []
 
 
-def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(session: Session, runs: Runs, clock: Clock) -> None:
+def test_at_night_a_model_that_has_enough_to_learn_is_trained_once(
+    session: Session, runs: Runs, loop_clock: Clock
+) -> None:
     give(session, 2)
     look(session)
     assert runs.reasons == []
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session, 3)
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
-def test_a_model_with_too_few_new_records_says_so(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_model_with_too_few_new_records_says_so(session: Session, runs: Runs, loop_clock: Clock) -> None:
     give(session, 1)
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     assert runs.reasons == []
     assert blocked_by(session) == "1 of 2 new records"
 
 
 def test_a_run_that_is_due_waits_for_the_machine_and_says_for_what(
-    session: Session, runs: Runs, clock: Clock, blockers: list[str]
+    session: Session, runs: Runs, loop_clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
     blockers += ["on battery", "quiet hours until 18:00"]
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     assert runs.reasons == []
     assert blocked_by(session) == "on battery; quiet hours until 18:00"
     blockers.clear()
     look(session)
     assert runs.reasons == [], "it is asked every few seconds only"
-    clock.now += 20 * SECOND
+    loop_clock.now += 20 * SECOND
     look(session)
     assert len(runs.reasons) == 1
     assert blocked_by(session) is None
 
 
 def test_a_run_that_is_due_is_still_due_for_the_next_daemon(
-    session: Session, runs: Runs, clock: Clock, blockers: list[str]
+    session: Session, runs: Runs, loop_clock: Clock, blockers: list[str]
 ) -> None:
     give(session, 2)
     blockers.append("on battery")
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     blockers.clear()
-    another = Session(session.home, clock)
+    another = Session(session.home, loop_clock)
     look(another)
     another.store.close()
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
-def test_a_night_that_no_daemon_saw_is_made_up_for(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_night_that_no_daemon_saw_is_made_up_for(session: Session, runs: Runs, loop_clock: Clock) -> None:
     give(session, 2)
     look(session)
-    clock.now += 5 * DAY
-    another = Session(session.home, clock)
+    loop_clock.now += 5 * DAY
+    another = Session(session.home, loop_clock)
     look(another, 3)
     another.store.close()
     assert runs.reasons == [(NEWS, "scheduled, 2 new records")]
 
 
 def test_models_take_turns_and_the_longest_waiting_is_first(
-    session: Session, runs: Runs, clock: Clock, blockers: list[str]
+    session: Session, runs: Runs, loop_clock: Clock, blockers: list[str]
 ) -> None:
     blockers.append("on battery")
     interrupted(session, MAIL)
     look(session)
     give(session, 2)
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     blockers.clear()
-    clock.now += 20 * SECOND
+    loop_clock.now += 20 * SECOND
     look(session)
     look(session)
     assert [model for model, _ in runs.reasons] == [MAIL, NEWS]
 
 
-def test_a_pause_holds_until_it_is_taken_back(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_pause_holds_until_it_is_taken_back(session: Session, runs: Runs, loop_clock: Clock) -> None:
     give(session, 2)
     session.store.schedule_state.pause(None, "on holiday")
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     assert (runs.reasons, blocked_by(session)) == ([], "paused: on holiday")
     session.store.schedule_state.resume(None)
@@ -305,67 +307,69 @@ def test_somebody_who_asks_is_not_held_by_a_pause(session: Session, runs: Runs) 
     assert runs.reasons == [(NEWS, "asked")]
 
 
-def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_fault_that_may_pass_is_tried_again_when_it_is_time(session: Session, runs: Runs, loop_clock: Clock) -> None:
     session.store.runs.request(NEWS, "asked")
     runs.failures = [RuntimeUnavailableError("Ollama does not answer")]
     look(session, 3)
     assert len(runs.reasons) == 1
-    clock.now += 10 * SECOND
+    loop_clock.now += 10 * SECOND
     look(session, 3)
     assert runs.reasons[1:] == [(NEWS, "tried again after: Ollama does not answer")]
 
 
-def test_a_fault_that_will_not_pass_is_left_to_the_person(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_fault_that_will_not_pass_is_left_to_the_person(session: Session, runs: Runs, loop_clock: Clock) -> None:
     session.store.runs.request(NEWS, "asked")
     runs.failures = [InputError("the schema is not JSON")]
     look(session)
-    clock.now += timedelta(hours=10)
+    loop_clock.now += timedelta(hours=10)
     look(session, 3)
     assert len(runs.reasons) == 1
 
 
-def test_a_run_that_cannot_even_start_is_tried_again_a_minute_later(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_run_that_cannot_even_start_is_tried_again_a_minute_later(
+    session: Session, runs: Runs, loop_clock: Clock
+) -> None:
     give(session, 2)
     runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session, 3)
     assert len(runs.reasons) == 1
     assert (due(session), blocked_by(session)) == ("scheduled, 2 new records", "Ollama does not answer")
-    clock.now += AGAIN_AFTER
+    loop_clock.now += AGAIN_AFTER
     look(session)
     assert len(runs.reasons) == 2
 
 
 def test_a_run_that_can_never_start_is_not_due_any_more_and_says_why(
-    session: Session, runs: Runs, clock: Clock
+    session: Session, runs: Runs, loop_clock: Clock
 ) -> None:
     give(session, 2)
     runs.refusals = [InputError("the base is not the pinned one")]
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
-    clock.now += AGAIN_AFTER
+    loop_clock.now += AGAIN_AFTER
     look(session)
     assert len(runs.reasons) == 1
     assert (due(session), blocked_by(session)) == (None, "the base is not the pinned one")
     assert session.store.events.latest(model=NEWS)[0].kind == "run.refused"
 
 
-def test_a_changed_configuration_is_taken_up(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_changed_configuration_is_taken_up(session: Session, runs: Runs, loop_clock: Clock) -> None:
     look(session)
     give(session, 1)
     session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 1"))
     look(session)
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     assert runs.reasons == [(NEWS, "scheduled, 1 new records")]
     session._close()
 
 
-def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, runs: Runs, clock: Clock) -> None:
+def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, runs: Runs, loop_clock: Clock) -> None:
     look(session)
     give(session, 2)
     session.home.config_file.write_text(CONFIG.replace("[models.news.schedule]", '[models.news.schedule]\ncron = "x"'))
     look(session)
-    clock.now += DAY
+    loop_clock.now += DAY
     look(session)
     assert len(runs.reasons) == 1
