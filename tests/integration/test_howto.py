@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import DOCS
-from tests.support.howto import copy_of_repository, follow
+from tests.support.howto import copy_of_repository, follow, steps
 
 PAGES = sorted(page for page in (DOCS / "howto").glob("*.md") if page.name != "README.md")
 
@@ -16,9 +16,16 @@ def copy(tmp_path: Path) -> Path:
     return copy_of_repository(tmp_path / "copy")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_can_be_followed_literally(page: Path, copy: Path) -> None:
     follow(page, copy)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_is_well_formed(page: Path) -> None:
+    found = steps(page.read_text(encoding="utf-8"))
+    assert [step.kind for step in found][-1] == "run", "the last step shows that it works"
 
 
 def test_commands_run_the_copy(tmp_path: Path, copy: Path) -> None:

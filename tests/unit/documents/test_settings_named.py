@@ -12,6 +12,8 @@ from tests.support.documents import DOCS, PACKAGE_ROOTS, ROOT, pages
 
 NO_SETTINGS = {"json", "jsonl", "md", "py", "toml", "server"}
 """What stands behind a dot in names of files, and in Python's `http.server`."""
+CHECKED = [page for page in pages() if page.parent != DOCS / "howto"]
+"""Pages of docs/howto add settings; test_howto.py follows them."""
 VARIABLE = re.compile(r"\bADAPTERD_[A-Z_]+\b")
 
 
@@ -32,7 +34,7 @@ NAMED = re.compile(rf"`(?:models\.[\w-]+\.)?(?P<section>{'|'.join(SECTIONS)})\.(
 def variables_of_code() -> set[str]:
     folders = [*PACKAGE_ROOTS.values(), ROOT / "scripts", ROOT / "tests"]
     texts = [
-        path.read_text(encoding="utf-8")
+        path.read_text(encoding="utf-8", errors="replace")
         for folder in folders
         for path in folder.rglob("*")
         if path.is_file() and path.suffix in {"", ".py", ".sh"}
@@ -45,9 +47,7 @@ def test_sections_are_found() -> None:
     assert "hosts" in SECTIONS["training"]
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in pages() if page.parent != DOCS / "howto"], ids=lambda page: str(page.relative_to(ROOT))
-)
+@pytest.mark.parametrize("page", CHECKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_that_a_page_names_exist(page: Path) -> None:
     named = [(found["section"], found["key"]) for found in NAMED.finditer(page.read_text(encoding="utf-8"))]
     assert [f"{section}.{key}" for section, key in named if key not in SECTIONS[section] | NO_SETTINGS] == []
