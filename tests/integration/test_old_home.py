@@ -231,6 +231,7 @@ def test_run_half_way_ends_in_a_verdict_and_the_way_back_is_open(used: OldHome, 
     if found["run"]["id"] != half_way:
         [given_up] = [text for kind, text in used.events() if kind == "run.abandoned" and half_way in text]
         assert given_up in done.stderr + done.stdout
+        assert "it is of an earlier release" in given_up, "nobody changed the settings or the base"
     assert found["records"] == count(before, "feedback", NEWS) + UNREAD
     assert found["quarantined"] == count(before, "quarantine", NEWS) + UNREAD_BROKEN
     assert used.json("eval", "list", NEWS)[: len(sets)] == sets

@@ -157,6 +157,8 @@ class Pipeline:
         plan = readable_plan(self.home, run)
         if plan is None:
             return "its plan is gone, or this release cannot read it"
+        if base.prompting and not plan.base.prompting:
+            return "it is of an earlier release, which did not prove how its base is prompted"
         if self._makes_another(plan, settings, base, given):
             return f"{'the adapter, ' if given else ''}the settings or the base changed since"
         if self._has_taken_feedback(run):
