@@ -38,7 +38,7 @@ def tiny(folder: Path, type_name: str = "Q4_0", **options: Any) -> Path:
 def merged(
     base: Path,
     *,
-    samples: MergeExamples | None = SAMPLES,
+    examples: MergeExamples | None = SAMPLES,
     steps: int = STEPS,
     name: str = "candidate.gguf",
     more: dict[str, Any] | None = None,
@@ -46,7 +46,7 @@ def merged(
 ) -> MergeResult:
     """Merge a random adapter, by default on the top one of two blocks; `more` goes to `merge`."""
     folder = write_adapter(base.parent / "adapter", base, **adapter)
-    return merge(base, folder, base.parent / name, examples=samples, steps=steps, **(more or {}))
+    return merge(base, folder, base.parent / name, examples=examples, steps=steps, **(more or {}))
 
 
 def kept(result: MergeResult) -> float:
@@ -116,17 +116,17 @@ def test_the_file_is_private_and_as_large_as_the_base(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"base.gguf", "adapter", "candidate.gguf"}
 
 
-def test_error_feedback_keeps_what_plain_rounding_loses_and_distillation_keeps_more(tmp_path: Path) -> None:
+def test_retention_rises_from_rounding_to_gptq_to_distillation(tmp_path: Path) -> None:
     base = tiny(tmp_path, "Q4_1")
-    samples = MergeExamples(few_words(24), few_words(8, seed=6))
-    plain, fed_back, distilled = (
+    examples = MergeExamples(few_words(24), few_words(8, seed=6))
+    plain, compensated, distilled = (
         merged(base, examples=given, steps=steps, blocks=(0, 1))
-        for given, steps in ((replace(samples, train=()), 0), (samples, 0), (samples, 32))
+        for given, steps in ((replace(examples, train=()), 0), (examples, 0), (examples, 32))
     )
-    assert (plain.gptq_tensors, fed_back.gptq_tensors) == (0, 2 * PROJECTIONS)
-    assert fed_back.distillation is None
-    assert kept(fed_back) > kept(plain) + 0.2
-    assert kept(distilled) > kept(fed_back) + 0.02
+    assert (plain.gptq_tensors, compensated.gptq_tensors) == (0, 2 * PROJECTIONS)
+    assert compensated.distillation is None
+    assert kept(compensated) > kept(plain) + 0.2
+    assert kept(distilled) > kept(compensated) + 0.02
 
 
 def test_without_steps_norms_and_scales_are_the_bases(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def disk_full(*_: Any, **__: Any) -> Any:
     "full",
     ["adapterd.system.files._copy", "adapterd.merging.candidate_file.CandidateFile.write",
      "adapterd.merging.candidate_file.CandidateFile.rescale", "adapterd.merging.candidate_file.CandidateFile.sync",
-     "adapterd.base.gguf.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare"],
+     "adapterd.base.gguf.lora_gguf.gguf.GGUFWriter.write_tensors_to_file", "adapterd.merging.merge.compare_tensors"],
 )  # fmt: skip
 def test_a_disk_that_fills_up_half_way_is_left_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
