@@ -9,6 +9,7 @@ from tests.acceptance.conftest import begin, feed
 from tests.acceptance.person import MODEL, Person
 
 EVERYTHING = {"dataset", "training", "merging", "serving", "evaluation"}
+QUICK_MERGE = "merging.steps=0"
 EVALUATION_ONLY = {"dataset", "serving", "evaluation"}
 """Dividing and registering take no time; they are done again, for the candidate gets a number of its own."""
 
@@ -34,8 +35,9 @@ def adapter(person: Person, version: str) -> bytes:
 
 
 @pytest.fixture
-def trained(person: Person, tmp_path: Path) -> Person:
+def trained(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
     """Somebody who has one version."""
+    person = begin(stranger, tiny_path, "--runtime", "embedded", changes=(QUICK_MERGE,))
     feed(person, tmp_path / "application")
     assert retrained(person) == "1.0.0"
     assert worked(person) == EVERYTHING
@@ -71,7 +73,7 @@ def test_settings_of_the_training_or_the_dataset_changed_train_again(trained: Pe
 def test_a_run_that_failed_at_its_evaluation_goes_on_with_other_settings_of_it(
     stranger: Person, tiny_path: Path, tmp_path: Path
 ) -> None:
-    begin(stranger, tiny_path, "--runtime", "embedded", changes=("evaluation.embedding='absent:1'",))
+    begin(stranger, tiny_path, "--runtime", "embedded", changes=(QUICK_MERGE, "evaluation.embedding='absent:1'"))
     feed(stranger, tmp_path / "application")
     assert stranger.run("retrain").code != 0
     failed, before = stranger.last_run()
