@@ -255,7 +255,7 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ({"instruction": "Who?", "output": ""}, "output is empty"),
     ],
 )
-def test_a_fault_is_told_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:
+def test_a_fault_is_one_sentence(fields: dict[str, Any], sentence: str) -> None:
     assert fault(**fields).startswith(sentence)
 
 
