@@ -252,7 +252,7 @@ def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str]) -> Iterable[
         yield f"left out: {made.same_source} examples of sources that the evaluation set has"
     if made.shared_sources:
         yield (
-            f"sources that are trained on and judge as well, as they are too large to be left out: "
+            f"sources that are in training and in the evaluation set, as they are too large to be left out: "
             f"{len(made.shared_sources)} ({', '.join(map(repr, made.shared_sources[:3]))}"
             f"{', …' if len(made.shared_sources) > 3 else ''})"
         )
