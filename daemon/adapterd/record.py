@@ -55,7 +55,7 @@ class FeedbackRecord:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 in hex of everything that teaches; the same feedback given twice, at any time, shares it."""
+        """SHA-256 in hex of all but notes and time; the same feedback given twice, at any time, shares it."""
         messages = [(m.role, m.content) for m in self.messages]
         judgement = (self.output, self.rating, sorted(set(self.failure_tags)), self.correction, self.rejected_output)
         return _sha256(orjson.dumps((messages, *judgement, self.source_id, self.output_type)))

@@ -134,7 +134,7 @@ def taken_again(person: Person, file: Path) -> int:
 def test_what_a_person_types_is_refused_and_kept(person: Person) -> None:
     said = person.run("feedback", "add", "--prompt", "a question")
     assert said.code == 6
-    assert "nothing to learn from" in said.complaint
+    assert "nothing to train on" in said.complaint
     said = person.run("feedback", "add", "-", given="{half")
     assert said.code == 6
     assert "JSON" in said.complaint

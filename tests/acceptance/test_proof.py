@@ -57,7 +57,7 @@ def test_two_versions_are_compared_with_intervals(person: Person) -> None:
         (("compare", "base", "9.9.9"), 4, "9.9.9"),
         (("compare", "base", FIRST, "--set", "7"), 4, "no evaluation set 7; there are: 1"),
         (("eval", "run", "nonsense"), 6, "'nonsense' is not a version"),
-        (("report", "9.9.9"), 4, "nothing was kept of how"),
+        (("report", "9.9.9"), 4, "there is no stored evaluation of"),
     ],
 )
 def test_what_is_not_there_is_named(person: Person, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -22,8 +22,8 @@ from adapterd.feedback import quarantine
 from adapterd.feedback.inbox import pending, write_records
 from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
-from adapterd.intake import file_intake as intake
-from adapterd.intake import ingest as room
+from adapterd.intake import file_intake
+from adapterd.intake import ingest as ingest_module
 from adapterd.intake.ingest import IngestReport, ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_used_is_kept_as_a_whole(place: Place, name: str, 
     assert counts(place.ingest()) == taken(0)
 
 
-def test_a_line_that_is_too_long_to_be_held_is_kept_with_its_file(place: Place) -> None:
+def test_a_line_that_is_too_long_for_memory_is_kept_with_its_file(place: Place) -> None:
     content = line("before") + b"x" * (5 << 20) + b"\n" + line("after")
     place.put("a.jsonl", content)
     assert counts(place.ingest()) == taken(1, accepted=2, quarantined=1)
@@ -209,7 +209,7 @@ def test_a_line_that_is_too_long_to_be_held_is_kept_with_its_file(place: Place) 
 def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(file_intake, "PIECES_KEPT_APART", 3)
     content = b"".join(b"broken %d\n" % number for number in range(2500))
     place.put("a.jsonl", content)
     assert counts(place.ingest()) == taken(1, quarantined=2500)
@@ -221,9 +221,9 @@ def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
 
 
 def test_faults_beyond_number_are_counted_in_one_note(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "PIECES_KEPT_APART", 3)
-    monkeypatch.setattr(intake, "MAX_NOTES", 5)
-    monkeypatch.setattr(intake, "BATCH_PIECES", 4)
+    monkeypatch.setattr(file_intake, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(file_intake, "MAX_NOTES", 5)
+    monkeypatch.setattr(file_intake, "BATCH_PIECES", 4)
     content = b"broken\n" * 20 + line("one")
     path = place.put("a.jsonl", content)
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_a_file_that_is_still_being_written_is_reported_and_left(place: Place) -
     assert (counts(report), report.unsettled) == (taken(1, accepted=1), ())
 
 
-def test_a_dropped_file_is_taken(place: Place) -> None:
+def test_a_written_file_is_ingested(place: Place) -> None:
     write_records(place.inbox, lines(2))
     assert counts(place.ingest()) == taken(1, accepted=2)
 
@@ -321,7 +321,7 @@ def test_notes_on_the_lines_of_a_file_are_not_forgotten_with_the_file(place: Pla
     assert len(place.notes()) == 1
 
 
-def test_a_look_that_finds_nothing_new_writes_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_scan_that_finds_nothing_new_writes_nothing(place: Place, tmp_path: Path) -> None:
     place.put("a.jsonl", lines(1) + b"{\n")
     (place.inbox / "b.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
     place.ingest()
@@ -476,7 +476,7 @@ def after_the_look(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
         action()
         return found
 
-    monkeypatch.setattr(room, "pending", pending_then_action)
+    monkeypatch.setattr(ingest_module, "pending", pending_then_action)
 
 
 def test_a_file_that_goes_before_it_is_read_is_passed_over(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,7 +565,7 @@ ingest(Store(home.database), home, {MODEL!r}, pathlib.Path({str(place.inbox)!r})
 
 
 def test_no_transaction_holds_more_than_a_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_PIECES", 1000)
+    monkeypatch.setattr(file_intake, "BATCH_PIECES", 1000)
     for number, count in enumerate((999, 2, 1000, 2001, 1)):
         path = place.put(f"{number}.jsonl", b"".join(line(f"{number}/{index}") for index in range(count)))
         os.utime(path, (number, number))
@@ -585,7 +585,7 @@ def test_many_small_files_share_a_transaction(place: Place) -> None:
 
 
 def test_progress_rises_to_the_size_of_all_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_PIECES", 1000)
+    monkeypatch.setattr(file_intake, "BATCH_PIECES", 1000)
     place.put("a.jsonl", b"\n\n  \n" + lines(2500).removesuffix(b"\n"))
     place.put("b.json", b"[" + line("x") + b"]")
     calls: list[tuple[int, int]] = []
@@ -605,7 +605,7 @@ def test_a_large_file_is_taken_completely(place: Place) -> None:
 
 
 def test_large_records_are_stored_in_smaller_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_BYTES", 10_000)
+    monkeypatch.setattr(file_intake, "BATCH_BYTES", 10_000)
     place.put("a.jsonl", b"".join(line(str(number) + "x" * 3000) for number in range(12)))
     calls: list[tuple[int, int]] = []
     assert counts(place.ingest(on_progress=lambda *done: calls.append(done))) == taken(1, accepted=12)

@@ -121,7 +121,7 @@ def assert_says_what_is_wrong(answer: httpx.Response, status: int, fault: str) -
     assert isinstance(said["hint"], str)
 
 
-def test_one_record_is_stored_and_its_id_is_told(web: Place) -> None:
+def test_one_record_is_stored_and_its_id_is_in_the_reply(web: Place) -> None:
     answer = web.post(record(1, rating=2))
     (row,) = web.rows()
     assert answer.status_code == 202
@@ -232,7 +232,7 @@ def test_too_many_records_are_refused(web: Place) -> None:
     assert_says_what_is_wrong(web.send(b"[" + b"1," * 10_000 + b"1]"), 413, "may have 10000 records")
 
 
-def test_posts_are_limited_and_told_when_to_come_again(stopped: Place) -> None:
+def test_posts_are_limited_and_the_reply_says_when_to_retry(stopped: Place) -> None:
     stopped.start(requests_per_minute=2)
     answers = [stopped.post(record(number)) for number in range(3)]
     assert [answer.status_code for answer in answers] == [202, 202, 429]
@@ -292,9 +292,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_locked_store_is_told_and_what_is_posted_later_is_stored(
-    stopped: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_store_is_reported_and_a_later_post_is_stored(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "BUSY_TIMEOUT_MS", 50)
     stopped.start()
     with contextlib.closing(sqlite3.connect(stopped.home.database, isolation_level=None)) as other:
@@ -307,7 +305,7 @@ def test_a_locked_store_is_told_and_what_is_posted_later_is_stored(
     assert stopped.post(record(1)).json()["accepted"] == 1
 
 
-def test_a_full_store_is_told_and_keeps_nothing_of_the_post(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_store_is_reported_and_has_nothing_of_the_post(stopped: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def nearly_full(database: Path) -> Store:
         store = Store(database)
         store.execute("PRAGMA max_page_count = 60")
@@ -399,7 +397,7 @@ def test_a_client_that_does_not_read_is_cut_off(stopped: Place, monkeypatch: pyt
         ask_for_ever()
 
 
-def test_more_connections_than_are_served_are_told_so(web: Place) -> None:
+def test_more_connections_than_are_served_get_a_reply_that_says_so(web: Place) -> None:
     with contextlib.ExitStack() as idle:
         address = ("127.0.0.1", web.server.port)
         for _ in range(MAX_CONNECTIONS):

@@ -1,7 +1,7 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -119,13 +119,9 @@ def build_dataset(
         frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, limits)
     )
     sets = split(
-        examples,
-        settings,
-        frozen=frozen,
-        evaluation_prompt_hashes=evaluation_prompt_hashes,
-        unusable=unusable,
+        examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, unusable=unusable,
         unaskable=unaskable,
-    )
+    )  # fmt: skip
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
 
@@ -155,14 +151,9 @@ def build_dataset(
         ]
         for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
     )
-    digest = hashlib.sha256()
-    files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
-        TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred,
-    }  # fmt: skip
-    for name, encoded_set in files.items():
-        lines = write_encoded(encoded_set)
-        write_atomic(out / name, lines)
-        digest.update(lines.encode())
+    digest = _write(
+        out, {TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred}
+    )
     newest = _newest(examples, new)
     made = DatasetResult(
         records=len(everything),
@@ -174,7 +165,7 @@ def build_dataset(
         held_out=sets.held_out,
         near_duplicates=sets.near_duplicates,
         end_of_turn=stop,
-        content_hash=digest.hexdigest(),
+        content_hash=digest,
         evaluation_cases=[case.as_dict() for case in sets.evaluation],
         evaluation_hash=content_hash(sets.evaluation),
         same_source=sets.same_source,
@@ -185,6 +176,16 @@ def build_dataset(
         unaskable=sets.unaskable,
     )
     return replace(made, notes=list(_notes(made, newest & {case.record for case in sets.evaluation})))
+
+
+def _write(out: Path, sets: Mapping[str, Sequence[EncodedExample] | Sequence[EncodedPair]]) -> str:
+    """Write the sets, by file name, as JSON lines; returns the SHA-256 of all lines in hex."""
+    digest = hashlib.sha256()
+    for name, encoded in sets.items():
+        lines = write_encoded(encoded)
+        write_atomic(out / name, lines)
+        digest.update(lines.encode())
+    return digest.hexdigest()
 
 
 def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callable[[EvaluationCase], str]) -> None:
@@ -252,7 +253,7 @@ def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str]) -> Iterable[
         yield f"left out: {made.same_source} examples of sources that the evaluation set has"
     if made.shared_sources:
         yield (
-            f"sources that are trained on and judge as well, as they are too large to be left out: "
+            f"sources that are in training and in the evaluation set, as they are too large to be left out: "
             f"{len(made.shared_sources)} ({', '.join(map(repr, made.shared_sources[:3]))}"
             f"{', …' if len(made.shared_sources) > 3 else ''})"
         )

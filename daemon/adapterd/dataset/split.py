@@ -151,9 +151,9 @@ def _require_enough(usable: Sequence[Example], refused: Sequence[LeftOut]) -> No
     if len(usable) < MIN_USABLE_PROMPTS:
         also = f"; {summary(refused, 'left out')}" if refused else ""
         raise NotEnoughDataError(
-            f"there are {len(usable)} examples with distinct prompts to learn from, and {MIN_USABLE_PROMPTS} are needed"
+            f"there are {len(usable)} examples with distinct prompts to train on, and {MIN_USABLE_PROMPTS} are needed"
             f"{also}",
-            hint="corrections and answers rated 4 or 5 teach; see `adapterctl feedback list`",
+            hint="corrections and answers rated 4 or 5 are trained on; see `adapterctl feedback list`",
         )
 
 

@@ -1,6 +1,6 @@
-"""Thoughts in what is learned: a template may have opened one in the prompt, and then an answer has to close it.
+"""Thoughts in training completions: a template may open one in the prompt, and then the completion has to close it.
 
-Templates of models that always think end in `<think>`. An answer that follows at once would be learned as a thought,
+Templates of models that always think end in `<think>`. An answer that follows at once would be trained as a thought,
 and a server would deliver it as one: no content at all. So it follows an empty thought, or its own. Only where the
 server does not tell thoughts apart (Ollama by a TEMPLATE, asked not to think, or with tags that it does not know), all
 that the model says is content, and the answer follows at once.

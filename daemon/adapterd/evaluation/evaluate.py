@@ -53,10 +53,21 @@ def ask_all(
     """
     if not questions:
         raise StageError("the evaluation set is empty, nothing can be proven")
-    answers = []
+    answers: list[Answer] = []
+    errors: list[BaseException] = []
+
+    def ask_unless_failed(question: Question) -> Answer:
+        if errors:  # the pool goes on until it is shut down
+            raise errors[0]
+        try:
+            return ask(question.messages)
+        except BaseException as exc:
+            errors.append(exc)
+            raise
+
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            for answer in pool.map(lambda question: ask(question.messages), questions):
+            for answer in pool.map(ask_unless_failed, questions):
                 answers.append(answer)
                 report(len(answers) / len(questions))
         except BaseException:

@@ -28,7 +28,7 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
     lineage, result = LINEAGE.read(folder), EVALUATION.read(folder)
     if known is None or lineage is None or result is None:
         raise NotFoundError(
-            f"nothing was kept of how {model} {version} did",
+            f"there is no stored evaluation of {model} {version}",
             hint=f"`adapterctl eval run {version} --model {model}` asks it again, if its tag is still there",
         )
     deployment = store.versions.deployment(model)

@@ -193,7 +193,7 @@ def lines_of_all(out: Path) -> list[dict[str, Any]]:
     return lines(out / "train.jsonl")
 
 
-def test_if_every_example_is_too_long_nothing_can_be_learned(tmp_path: Path) -> None:
+def test_if_every_example_is_too_long_the_stage_fails(tmp_path: Path) -> None:
     with pytest.raises(NotEnoughDataError, match="longer than 16 tokens") as caught:
         build(tmp_path, max_tokens=16)
     assert "max_tokens" in caught.value.hint
@@ -206,7 +206,7 @@ def test_too_few_examples_are_an_error_and_no_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_records_that_teach_nothing_do_not_count(tmp_path: Path) -> None:
+def test_records_without_an_example_do_not_count(tmp_path: Path) -> None:
     unjudged = [record(number, correction=None, output="meh", rating=2) for number in range(100, 200)]
     with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
         build(tmp_path, RECORDS[:9] + unjudged)
@@ -247,7 +247,7 @@ def test_examples_newer_than_the_live_version_have_the_configured_weight(tmp_pat
     assert weights(30, 1.0) == [1.0] * 37
 
 
-def test_thoughts_are_learned_by_a_model_that_thinks_and_never_judged(tmp_path: Path) -> None:
+def test_thoughts_are_trained_on_for_a_model_that_thinks_and_never_evaluated(tmp_path: Path) -> None:
     thoughtful = [replace(each, correction=f"<think>\nhm\n</think>\n\n{each.correction}") for each in RECORDS]
     thinking, silent = tmp_path / "thinking", tmp_path / "silent"
     made = [build(thinking, thoughtful), build(silent, thoughtful, thinks=False)]
@@ -353,7 +353,7 @@ def test_a_case_that_cannot_be_asked_or_measured_is_left_out_and_named(
     assert any(reason in note for note in made.notes)
 
 
-def test_a_prompt_that_the_model_cannot_read_does_not_judge(tmp_path: Path) -> None:
+def test_a_prompt_that_the_model_cannot_read_is_no_case(tmp_path: Path) -> None:
     records = [*RECORDS[:49], replace(RECORDS[49], messages=(LONG,))]
     made = build(tmp_path, records, limits=TokenLimits(num_ctx=4096, num_predict=20, context=330), max_tokens=10_000)
     assert [each.reason for each in made.unaskable] == [
@@ -361,7 +361,7 @@ def test_a_prompt_that_the_model_cannot_read_does_not_judge(tmp_path: Path) -> N
     ]
 
 
-def test_how_many_of_the_newest_are_learned_is_told(tmp_path: Path) -> None:
+def test_the_result_counts_how_many_of_the_newest_are_trained_on(tmp_path: Path) -> None:
     first = build(tmp_path / "first")
     assert (first.newest, first.learned) == (2, 0), "those of the last day judge"
     frozen = [EvaluationCase.from_dict(case) for case in first.evaluation_cases]

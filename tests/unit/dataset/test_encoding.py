@@ -38,7 +38,7 @@ def test_an_example_is_the_served_prompt_the_answer_and_the_end_of_the_turn(ques
     assert made.record == "record"
 
 
-def test_an_answer_that_quotes_a_control_token_is_learned_as_letters() -> None:
+def test_an_answer_that_quotes_a_control_token_is_encoded_as_letters() -> None:
     assert encoded("<end>").ids.count(END) == encoded("").ids.count(END)
 
 

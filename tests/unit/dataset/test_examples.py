@@ -46,7 +46,7 @@ def test_a_correction_of_an_output_is_also_a_pair() -> None:
 
 
 @pytest.mark.parametrize("rating", [None, 1, 5])
-def test_a_correction_teaches_whatever_the_rating(rating: int | None) -> None:
+def test_a_correction_is_trained_on_whatever_the_rating(rating: int | None) -> None:
     assert completion(replace(RECORD, output="Dunno.", correction="Because.", rating=rating)) == "Because."
 
 
@@ -58,7 +58,7 @@ def test_a_well_rated_output_is_an_example_and_no_pair(rating: int) -> None:
 
 
 @pytest.mark.parametrize("rating", [None, 1, 2, 3])
-def test_an_output_without_a_good_rating_teaches_nothing(rating: int | None) -> None:
+def test_an_output_without_a_good_rating_is_not_trained_on(rating: int | None) -> None:
     record = replace(RECORD, output="Dunno.", rating=rating)
     assert completion(record) is None
     assert preferences(record) == []
@@ -80,7 +80,7 @@ def test_a_correction_is_preferred_to_both_the_output_and_the_rejected_one() -> 
     assert preferences(record) == [("Because.", "No!"), ("Because.", "Dunno.")]
 
 
-def test_a_rejected_output_alone_teaches_nothing() -> None:
+def test_a_rejected_output_alone_gives_no_example_and_no_pair() -> None:
     record = replace(RECORD, rejected_output="No!", rating=5)
     assert completion(record) is None
     assert preferences(record) == []
@@ -128,7 +128,7 @@ def test_a_blank_answer_is_in_no_pair(blank: str | None) -> None:
 
 
 @pytest.mark.parametrize("thoughts", ["<think>why?</think>", "  <THINKING>\nwhy?\n</THINKING>\n\n", "<think></think>"])
-def test_thoughts_in_front_are_left_out_of_what_a_silent_model_learns(thoughts: str) -> None:
+def test_thoughts_in_front_are_left_out_for_a_model_that_does_not_think(thoughts: str) -> None:
     record = replace(RECORD, output=f"{thoughts}Dunno.", correction=f"{thoughts}Because.")
     example = example_of(record, thinks=False)
     assert example is not None
@@ -137,7 +137,7 @@ def test_thoughts_in_front_are_left_out_of_what_a_silent_model_learns(thoughts: 
     assert completion(record) == f"{thoughts}Because.".strip()
 
 
-def test_thoughts_alone_teach_a_silent_model_nothing() -> None:
+def test_thoughts_alone_are_no_example_for_a_model_that_does_not_think() -> None:
     assert example_of(replace(RECORD, correction="<think>why?</think>\n"), thinks=False) is None
 
 

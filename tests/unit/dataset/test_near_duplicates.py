@@ -47,7 +47,7 @@ def test_a_long_instruction_that_all_share_makes_none_the_same() -> None:
     assert near_duplicates_of(mine, OTHERS) == [False] * 30
 
 
-def test_articles_of_the_same_newsroom_are_told_apart() -> None:
+def test_articles_of_the_same_newsroom_are_no_near_duplicates() -> None:
     """They are all built of the same few hundred words."""
     made = [prompt(item.prompt, "") for item in items(340, seed=1)]
     assert sum(near_duplicates_of(made[:300], made[300:])) <= 3
@@ -127,7 +127,7 @@ WORLDS = {
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("unequal", [False, True])
-def test_prompts_made_from_templates_are_told_apart(world: str, unequal: bool) -> None:
+def test_prompts_made_from_templates_are_no_near_duplicates(world: str, unequal: bool) -> None:
     """Before, of 300 prompts from five templates four were left."""
     for count in (1, 2, 3, 4, 5, 6, 8, 12, 20):
         made = [joined(each) for each in Templates(count, *WORLDS[world], unequal=unequal).prompts(300)]
@@ -135,7 +135,7 @@ def test_prompts_made_from_templates_are_told_apart(world: str, unequal: bool) -
 
 
 @pytest.mark.parametrize("instruction", [100, 500])
-def test_templates_behind_a_shared_instruction_are_told_apart(instruction: int) -> None:
+def test_templates_behind_a_shared_instruction_are_no_near_duplicates(instruction: int) -> None:
     templates = Templates(20, *WORLDS["medium"], unequal=True, instruction=instruction)
     made = [joined(each) for each in templates.prompts(300)]
     assert sum(near_duplicates_of(made[:240], made[240:])) <= 0.01 * 240

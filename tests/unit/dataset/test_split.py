@@ -85,7 +85,7 @@ def test_no_set_is_empty(examples: list[Example], chosen: DatasetSettings) -> No
 
 
 @given(ENOUGH, SETTINGS)
-def test_the_newest_prompts_judge(examples: list[Example], chosen: DatasetSettings) -> None:
+def test_the_newest_prompts_become_the_evaluation_set(examples: list[Example], chosen: DatasetSettings) -> None:
     sets = divide(examples, chosen)
     newest = {each.prompt_hash: each.created_at for each in sorted(examples, key=lambda each: each.created_at)}
     judging = min(newest[case.id] for case in sets.evaluation)
@@ -152,7 +152,7 @@ def test_prompts_of_any_earlier_evaluation_set_are_in_no_new_set(
     assert sets.held_out == len(judged & prompts(examples))
 
 
-def test_a_later_answer_to_a_judged_prompt_changes_nothing() -> None:
+def test_a_later_answer_to_an_evaluation_prompt_changes_nothing() -> None:
     sets = divide(distinct(50))
     late = [example(49, 1000, "a better answer"), example(48, 1001, "another one")]
     again = divide_again(distinct(50) + late, sets)
@@ -184,7 +184,7 @@ def test_sets_are_of_the_sizes_that_the_settings_say(
     assert (len(sets.train), len(sets.validation), len(sets.evaluation)) == sizes
 
 
-def test_a_case_has_all_that_judging_needs() -> None:
+def test_a_case_has_everything_that_evaluation_needs() -> None:
     newest = divide(distinct(10)).evaluation[0]
     assert newest == EvaluationCase(
         id="p9", messages=(Message(Role.USER, "prompt 9"),), reference="a", record="record 9 9", source_id="article 9"
@@ -204,7 +204,7 @@ def test_just_enough_are_enough() -> None:
     assert divide(distinct(MIN_USABLE_PROMPTS)).train
 
 
-def test_judged_prompts_do_not_count_as_enough() -> None:
+def test_evaluation_prompts_do_not_count_as_enough() -> None:
     with pytest.raises(NotEnoughDataError, match="there are 9 examples"):
         split(distinct(MIN_USABLE_PROMPTS), DEFAULTS, frozen=(), evaluation_prompt_hashes={"p3"})
 
@@ -243,7 +243,7 @@ def test_a_source_that_is_too_large_to_be_left_out_is_named() -> None:
     assert len(sets.train) + len(sets.validation) == 240
 
 
-def test_a_prompt_that_cannot_be_asked_does_not_judge_and_is_learned() -> None:
+def test_a_prompt_that_cannot_be_asked_is_no_case_and_is_trained_on() -> None:
     sets = split(
         distinct(50), DEFAULTS, frozen=(), evaluation_prompt_hashes=set(),
         unaskable=lambda each: "too long" if each.prompt_hash in ("p49", "p45") else "",
@@ -267,7 +267,7 @@ def test_an_unusable_example_is_in_no_set_and_named() -> None:
     assert "p49" not in prompts(sets.train + sets.validation) | judged_by(sets)
 
 
-def test_if_nothing_can_be_asked_the_first_reasons_are_told() -> None:
+def test_if_nothing_can_be_asked_the_error_has_the_first_reasons() -> None:
     with pytest.raises(
         NotEnoughDataError, match=r"no example can be an evaluation case; left out: 50 \(record .* too long"
     ):

@@ -76,7 +76,7 @@ def test_a_source_stays_whole(name: str) -> None:
         assert len(sides) == len({source for source, _ in sides})
 
 
-def test_large_sources_are_learned_where_small_ones_can_validate() -> None:
+def test_large_sources_are_trained_on_where_small_ones_can_validate() -> None:
     known = [each for coming in nights(300, 50, SOURCES["two large sources and small ones"]) for each in coming]
     by_prompt = {arrival.prompt: arrival.source for arrival in known}
     assert {str(by_prompt[prompt]).split()[0] for prompt in chosen(known)} == {"article"}
@@ -112,7 +112,7 @@ ANY = st.lists(
 
 
 @given(ANY, st.floats(0, 0.9), st.randoms(use_true_random=False))
-def test_some_validate_and_some_learn_whatever_came(arrivals: list[Arrival], share: float, rng: random.Random) -> None:
+def test_validation_and_training_are_never_empty(arrivals: list[Arrival], share: float, rng: random.Random) -> None:
     usable = {each.prompt for each in rng.sample(arrivals, rng.randint(2, len(arrivals)))}
     validation = validating(arrivals, usable, share)
     assert validation < usable

@@ -59,7 +59,7 @@ def test_a_clear_improvement_is_promoted_and_the_sentence_says_which() -> None:
     )
 
 
-def test_a_clear_fall_is_held_and_the_sentence_says_which() -> None:
+def test_a_clear_fall_holds_the_candidate_and_the_sentence_names_the_metric() -> None:
     verdict = judged(measured(VALID, share(100, 60), live=share(100, 95), base=share(100, 10)))
     assert verdict.decision is Decision.HOLD
     assert verdict.reason == "held: valid goes from 0.950 (live) to 0.600, which is worse"
@@ -80,7 +80,7 @@ def test_too_few_cases_are_not_proven_and_it_is_said_how_many_would_do() -> None
     assert enough.decision is Decision.PROMOTE
 
 
-def test_a_metric_that_falls_while_another_gains_is_held() -> None:
+def test_a_metric_that_falls_while_another_gains_holds_the_candidate() -> None:
     better = measured(VALID, share(100, 95), live=share(100, 60))
     worse = measured(SCORE, np.linspace(0, 0.5, 100).tolist(), live=np.linspace(0, 1, 100).tolist())
     assert judged(better, worse).decision is Decision.HOLD

@@ -76,7 +76,7 @@ def test_the_example_is_of_its_own_format(chosen: FeedbackFormat) -> None:
 
 
 @every_format
-def test_the_example_has_a_prompt_and_an_answer_that_teaches(chosen: FeedbackFormat) -> None:
+def test_the_example_has_a_prompt_and_an_answer_to_train_on(chosen: FeedbackFormat) -> None:
     record = parse(chosen.example, received_at=AT)
     assert record.messages
     assert record.correction or record.rejected_output

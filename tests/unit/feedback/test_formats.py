@@ -175,7 +175,7 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
     ("fields", "sentence"),
     [
         ({"output": "x"}, "none of conversations, messages, "),
-        ({"prompt": "Who?"}, "there is nothing to learn from: no output, correction or rejected_output"),
+        ({"prompt": "Who?"}, "there is nothing to train on: no output, correction or rejected_output"),
         ({"prompt": ["Who?"], "output": "x"}, "prompt must be text, not a list"),
         ({"prompt": " \n", "output": "x"}, "prompt is empty"),
         ({"prompt": "a\0b", "output": "x"}, "prompt has a NUL character at position 2"),
@@ -235,11 +235,11 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}], "output": "x"},
-            "messages[0].content is a list; only text can be learnt",
+            "messages[0].content is a list; only text can be trained on",
         ),
         (
             {"messages": [ASK, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
-            "messages[1] calls a tool; only text can be learnt",
+            "messages[1] calls a tool; only text can be trained on",
         ),
         ({"messages": [{"role": "user"}], "output": "x"}, "messages[0].content must be text, not null"),
         ({"messages": [ASK, {"role": "assistant", "content": ""}]}, "messages[1].content is empty"),
@@ -255,7 +255,7 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ({"instruction": "Who?", "output": ""}, "output is empty"),
     ],
 )
-def test_a_fault_is_told_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:
+def test_a_fault_is_one_sentence(fields: dict[str, Any], sentence: str) -> None:
     assert fault(**fields).startswith(sentence)
 
 

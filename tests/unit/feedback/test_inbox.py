@@ -125,31 +125,31 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has only names in UTF-8")
-def test_a_name_that_is_not_utf8_is_told_in_utf8(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_given_in_utf8(tmp_path: Path) -> None:
     put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")))
     (file,) = look(tmp_path).ready
     assert file.name == f"{tmp_path}/\\xff.jsonl"
 
 
-def test_dropped_records_are_a_new_private_file_each_time(tmp_path: Path) -> None:
+def test_written_records_are_a_new_private_file_each_time(tmp_path: Path) -> None:
     one, two = write_records(tmp_path, b"1\n"), write_records(tmp_path, b"2\n")
     assert (one.read_bytes(), two.read_bytes()) == (b"1\n", b"2\n")
     assert stat.S_IMODE(one.stat().st_mode) == 0o600
     assert set(tmp_path.iterdir()) == {one, two}
 
 
-def test_a_dropped_file_is_found_by_the_next_look(tmp_path: Path) -> None:
+def test_a_written_file_is_found_by_the_next_scan(tmp_path: Path) -> None:
     written = write_records(tmp_path, b"{}", suffix=".json")
     found = pending(tmp_path, nothing_known, now=written.stat().st_mtime + 2)
     assert [file.path for file in found.ready] == [written]
 
 
-def test_dropping_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
+def test_writing_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere cannot be written: No such file or directory"):
         write_records(tmp_path / "nowhere", b"")
 
 
-def test_an_adopted_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
+def test_an_imported_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
     source = put(tmp_path / "records.jsonl", b'{"a": 1}\n')
     inbox = tmp_path / "inbox"
     inbox.mkdir()
@@ -160,12 +160,12 @@ def test_an_adopted_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
     assert list(inbox.iterdir()) == [imported]
 
 
-def test_a_file_of_another_kind_is_not_adopted(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_not_imported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.csv is none of: \.json, \.jsonl, \.ndjson"):
         import_file(tmp_path, put(tmp_path / "a.csv"))
 
 
-def test_a_file_that_has_gone_is_not_adopted(tmp_path: Path) -> None:
+def test_a_file_that_has_gone_is_not_imported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.jsonl cannot be copied into .*: No such file or directory"):
         import_file(tmp_path, tmp_path / "a.jsonl")
 
@@ -179,7 +179,7 @@ def test_an_imported_file_keeps_its_time_which_dates_records_without_one(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["ü" * 120 + ".jsonl", "x" * 249 + ".jsonl", ".jsonl" * 40, "x\n.json"])
-def test_a_file_is_adopted_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_a_file_is_imported_whatever_its_name(tmp_path: Path, name: str) -> None:
     source = tmp_path / name
     source.touch()
     (tmp_path / "inbox").mkdir()

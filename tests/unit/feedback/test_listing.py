@@ -203,7 +203,7 @@ def test_names_with_newlines_and_long_names_are_found(inbox: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has only names in UTF-8")
-def test_a_name_that_is_not_utf8_is_told_in_utf8(inbox: Path) -> None:
+def test_a_name_that_is_not_utf8_is_given_in_utf8(inbox: Path) -> None:
     (inbox / os.fsdecode(b"\xff.jsonl")).touch()
     ((path, _),) = walk(inbox)
     assert name_of(path) == f"{inbox}/\\xff.jsonl"

@@ -108,7 +108,7 @@ def test_an_element_brings_its_own_bytes_along(write: Write) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_broken_line_is_told_and_the_lines_around_it_are_read(write: Write, line: bytes, reason: str) -> None:
+def test_a_broken_line_is_reported_and_the_lines_around_it_are_read(write: Write, line: bytes, reason: str) -> None:
     before, broken, after = read_file(write(b'{"a": 1}\n' + line + b'\n{"a": 3}\n'))
     assert broken == RejectedPiece(2, reason, line)
     assert (before, after) == (ParsedPiece(1, {"a": 1}, b'{"a": 1}'), ParsedPiece(3, {"a": 3}, b'{"a": 3}'))

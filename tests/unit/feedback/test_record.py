@@ -85,7 +85,7 @@ def test_the_content_hash_does_not_depend_on_the_order_of_the_tags() -> None:
     ],
     ids=str,
 )
-def test_the_content_hash_changes_with_everything_that_teaches(change: dict[str, Any]) -> None:
+def test_the_content_hash_changes_with_everything_that_is_trained_on(change: dict[str, Any]) -> None:
     assert replace(RECORD, **change).content_hash != RECORD.content_hash
 
 

@@ -36,11 +36,11 @@ def _turn(name: str, item: object, keys: tuple[str, str], roles: Mapping[str, Ro
         raise InputError(f"{name} must be an object with {keys[0]} and {keys[1]}, not {checks.shown(item)}")
     speaker, content = item.get(keys[0]), item.get(keys[1])
     if item.get("tool_calls") or item.get("function_call"):
-        raise InputError(f"{name} calls a tool; only text can be learnt")
+        raise InputError(f"{name} calls a tool; only text can be trained on")
     if not isinstance(speaker, str) or speaker not in roles:
         raise InputError(f"{name}.{keys[0]} is {checks.shown(speaker)}, which is not one of: {', '.join(roles)}")
     if isinstance(content, list | dict):
-        raise InputError(f"{name}.{keys[1]} is {checks.shown(content)}; only text can be learnt")
+        raise InputError(f"{name}.{keys[1]} is {checks.shown(content)}; only text can be trained on")
     return Message(roles[speaker], checks.text(f"{name}.{keys[1]}", content))
 
 

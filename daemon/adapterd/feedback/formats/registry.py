@@ -49,7 +49,7 @@ def parse(value: object, *, received_at: datetime, now: datetime | None = None) 
     fields = _present(value)
     content = format_of(fields).read(fields)
     if content.output is None and content.correction is None and content.rejected_output is None:
-        raise InputError("there is nothing to learn from: no output, correction or rejected_output")
+        raise InputError("there is nothing to train on: no output, correction or rejected_output")
     return FeedbackRecord(
         content.prompt,
         output=content.output,

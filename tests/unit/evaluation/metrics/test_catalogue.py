@@ -57,7 +57,7 @@ def test_the_baseline_shows_the_score_of_an_answer_that_is_rightly_empty() -> No
     assert baselines(FIELD_F1, questions).empty == pytest.approx(2 / 3)
 
 
-def test_an_error_is_shown_beside_that_of_a_constant_guess() -> None:
+def test_an_error_has_that_of_a_constant_guess_as_its_baseline() -> None:
     questions = [question(text) for text in REFERENCES[Task.JSON]]
     (mae,) = (metric for metric in own(Task.JSON) if metric.name == "mae.score")
     assert baselines(mae, questions).constant == pytest.approx((2 + 0 + 4) / 3)

@@ -116,7 +116,7 @@ def test_the_order_of_a_list_does_not_matter(value: Any, random: Any) -> None:
 
 
 @pytest.mark.parametrize("empty", ["{}", "[]", "null", '""', '{"named": []}', '{"a": null, "b": {"c": ""}}'])
-def test_rightly_nothing_is_right_and_anything_else_is_not(empty: str) -> None:
+def test_an_empty_reference_is_answered_by_an_empty_answer_only(empty: str) -> None:
     assert field_f1(empty, '{"named": []}') == score(JACCARD, empty, '{"named": []}') == 1.0
     assert field_f1('{"named": ["x", "y"]}', empty) == score(JACCARD, '{"named": ["x", "y"]}', empty) == 0.0
     assert field_f1("", empty) == field_f1("no JSON", empty) == 0.0

@@ -147,10 +147,10 @@ def test_an_answer_that_takes_too_long_to_check_is_a_failure_of_that_answer(
         (3, "1e308", False),
     ],
 )
-def test_multiples_are_told_for_any_number(unit: float, number: str, allowed: bool) -> None:
+def test_multiples_are_recognised_for_any_number(unit: float, number: str, allowed: bool) -> None:
     assert JsonSchema({"multipleOf": unit}).allows(number) is allowed
 
 
-def test_unique_items_are_told_without_comparing_every_pair() -> None:
+def test_unique_items_are_recognised_without_comparing_every_pair() -> None:
     many = json.dumps([{"a": number, "b": [number]} for number in range(20_000)])
     assert JsonSchema({"uniqueItems": True}).allows(many)
