@@ -125,16 +125,9 @@ def build_dataset(
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
 
-    def encoded(chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
-        kept = []
-        for example in encode(chosen, prompts.render, tokenizer, stop, thoughts_apart):
-            if len(example.ids) <= settings.max_tokens:
-                kept.append(replace(example, weight=settings.new_weight) if example.record in new else example)
-            progress.one_more()
-        return kept, statistics(kept, len(chosen) - len(kept))
-
-    train, train_statistics = encoded(sets.train)
-    validation, validation_statistics = encoded(sets.validation)
+    encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
+    train, train_statistics = encoder.examples(sets.train)
+    validation, validation_statistics = encoder.examples(sets.validation)
     progress.done()
     if not train:
         raise NotEnoughDataError(
@@ -144,12 +137,7 @@ def build_dataset(
         chain.from_iterable(pairs_of(record, thinks=thinks) for record in everything), sets, prompts
     )
     preferred, validation_preferred = (
-        [
-            pair
-            for pair in encode_pairs(each, prompts.render, tokenizer, stop, thoughts_apart)
-            if max(len(pair.chosen), len(pair.rejected)) <= settings.max_tokens
-        ]
-        for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
+        encoder.pairs(each) for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
     )
     digest = _write(
         out, {TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred}
@@ -215,6 +203,34 @@ class _EncodingProgress:
         if self._count < self._total:
             self._count = self._total
             self._report(1.0)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Encodes examples and pairs as they are served, and leaves out what is longer than `settings.max_tokens`. The
+    records that are `new` weigh `settings.new_weight`."""
+
+    prompts: Prompts
+    tokenizer: Tokenizer
+    end_of_turn: int
+    thoughts_apart: Callable[[], bool]
+    settings: DatasetSettings
+    new: AbstractSet[str]
+    progress: _EncodingProgress
+
+    def examples(self, chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
+        short = []
+        for example in encode(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart):
+            if len(example.ids) <= self.settings.max_tokens:
+                weight = self.settings.new_weight if example.record in self.new else example.weight
+                short.append(replace(example, weight=weight))
+            self.progress.one_more()
+        return short, statistics(short, len(chosen) - len(short))
+
+    def pairs(self, chosen: Sequence[PreferencePair]) -> list[EncodedPair]:
+        encoded = encode_pairs(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart)
+        longest = self.settings.max_tokens
+        return [pair for pair in encoded if max(len(pair.chosen), len(pair.rejected)) <= longest]
 
 
 def _servable(
