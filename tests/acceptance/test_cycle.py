@@ -105,7 +105,7 @@ def test_show_tells_what_a_version_is_made_of(person: Person) -> None:
     found = person.json("show", FIRST)
     assert found.keys() == {
         "model", "version", "run_id", "digest", "base_digest", "state", "reason", "metrics", "created_at", "pinned",
-        "live", "lineage",
+        "label", "live", "lineage",
     }  # fmt: skip
     assert (found["model"], found["version"]) == (MODEL, FIRST)
     assert found["digest"] == person.tags()[FIRST]
