@@ -1,7 +1,6 @@
 """JSON files and files of JSON lines, read with errors that name the file and the line."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,26 +43,10 @@ def write_json_lines(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def read_json_object(path: Path, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
-    """The JSON object of a file; raises InputError naming the file, and the line where there is one, if the file cannot
-    be read, is not such an object, lacks a field or has an unknown one."""
-    text = "".join(lines_of(path))
-    try:
-        found = _object(json.loads(text))
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise InputError(f"{path} is not a JSON object: {exc}") from exc
-    try:
-        require_fields(found, required, optional)
-    except UnknownFieldError as exc:
-        raise InputError(f"{path} line {_line_of(text, exc.name)}: {exc}") from exc
-    except ValueError as exc:
-        raise InputError(f"{path} line 1: {exc}") from exc
-    return found
-
-
 @dataclass(frozen=True)
 class JsonFile:
-    """A file of one JSON object: its name, the fields that it has, and those that a file of an older release lacks."""
+    """A file of one JSON object that stays for good: its name, the fields that it has, and those that a file of an
+    older release lacks. A newer release may have added others."""
 
     name: str
     required: tuple[str, ...]
@@ -76,37 +59,37 @@ class JsonFile:
     def read(self, folder: Path) -> dict[str, Any] | None:
         """The object in the folder's file, None if there is no such file.
 
-        Raises InputError naming the file and the line if it is damaged, lacks a field or has an unknown one.
+        Raises InputError naming the file if it is damaged or lacks a field.
         """
         file = folder / self.name
-        return read_json_object(file, self.required, self.optional) if file.is_file() else None
-
-
-class UnknownFieldError(ValueError):
-    """An object has a field that its format does not have."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"it has the field {name!r}, which is not known")
-        self.name = name
+        if not file.is_file():
+            return None
+        try:
+            found = _object(json.loads("".join(lines_of(file))))
+        except (ValueError, TypeError, RecursionError) as exc:
+            raise InputError(f"{file} is not a JSON object: {exc}") from exc
+        try:
+            _require_all(found, self.required)
+        except ValueError as exc:
+            raise InputError(f"{file}: {exc}") from exc
+        return found
 
 
 def require_fields(found: Mapping[str, Any], required: Collection[str], optional: Collection[str] = ()) -> None:
     """Raise ValueError unless the object has all required fields and no others but the optional ones."""
+    _require_all(found, required)
+    for name in found:
+        if name not in required and name not in optional:
+            raise ValueError(f"it has the field {name!r}, which is not known")
+
+
+def _require_all(found: Mapping[str, Any], required: Collection[str]) -> None:
     for name in required:
         if name not in found:
             raise ValueError(f"it has no field {name!r}")
-    for name in found:
-        if name not in required and name not in optional:
-            raise UnknownFieldError(name)
 
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"it is a {type(value).__name__}, not an object")
     return value
-
-
-def _line_of(text: str, field: str) -> int:
-    """The first line that has the field's name as a key, 1 if it is spelled another way."""
-    found = re.search(rf"{re.escape(json.dumps(field, ensure_ascii=False))}\s*:", text)
-    return text.count("\n", 0, found.start()) + 1 if found else 1

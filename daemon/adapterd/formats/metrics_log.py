@@ -20,4 +20,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 def _step(fields: dict[str, Any]) -> dict[str, Any]:
     if type(fields.get("step")) is not int:
         raise ValueError("it has no field 'step' that is a number")
+    for name in ("loss", "validation_loss"):
+        if name not in fields or type(fields[name]) not in (int, float, type(None)):
+            raise ValueError(f"it has no field {name!r} that is a number or null")
     return fields
