@@ -9,6 +9,7 @@ from pathlib import Path
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, NotFoundError, StageError
 from adapterd.formats.adapter_files import AdapterFormat, find_adapter
+from adapterd.formats.metrics_log import METRICS, read_metrics
 from adapterd.merging.import_adapter import import_adapter
 from adapterd.providers.provider import JobId, TrainingJob, TrainingProvider
 from adapterd.training.progress import TrainingProgress, TrainingResult
@@ -27,7 +28,7 @@ def run_job(
     """Wait for the job `job_id`, or submit the job and wait for it; returns the result, with the adapter in `job.out`.
 
     `submitted` gets the new job's id before anything else happens. Raises what the provider raises, StageError if the
-    adapter that comes back does not fit the base.
+    adapter that comes back does not fit the base, or its metrics are missing or damaged.
     """
     if job_id is None:
         if price := provider.price(job):
@@ -38,6 +39,7 @@ def run_job(
         job.report(found)
         sleep(POLL_EVERY_S)
     _check_adapter(provider, job)
+    _check_metrics(provider, job)
     return found
 
 
@@ -54,3 +56,17 @@ def _check_adapter(provider: TrainingProvider, job: TrainingJob) -> None:
         raise StageError(
             f"the provider {provider.name} gave back an adapter that cannot be used: {exc}", hint=exc.hint
         ) from exc
+
+
+def _check_metrics(provider: TrainingProvider, job: TrainingJob) -> None:
+    """Read the metrics, which a version keeps and its learning curve is drawn from."""
+    file = job.out / METRICS
+    try:
+        fault = "" if read_metrics(job.out) else f"{file} {'has no step' if file.is_file() else 'is not there'}"
+    except InputError as exc:
+        fault = str(exc)
+    if fault:
+        raise StageError(
+            f"the provider {provider.name} gave back no usable metrics: {fault}",
+            hint="this is a fault of the provider: it has to leave a line for every step there",
+        )
