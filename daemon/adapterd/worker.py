@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.errors import AdapterdError, NoSpaceError, StageError
-from adapterd.formats.run_folder import PLAN, RESULTS, TRAINING_JOB
+from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import PRIVATE_UMASK, Home
-from adapterd.providers.provider import JobId
 from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
 from adapterd.runs.stages import STAGES
+from adapterd.runs.training_jobs import TRAINING, HandedOver
 from adapterd.serialization import from_plain, to_plain
 from adapterd.system.child.messages import Channel, end_with_parent
 
@@ -60,16 +60,13 @@ def _run(stage_name: str, folder: Path, channel: Channel) -> Any:
     stage = next(stage for stage in STAGES if stage.name == stage_name)
     plan = from_plain(json.loads((folder / PLAN).read_text(encoding="utf-8")), RunPlan)
     results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    handed_over = HandedOver.read(folder) if stage_name == TRAINING else HandedOver("", None)
     job = Job(
         plan=plan, folder=folder, home=Home.locate(), results=results, report=channel.report,
-        training_job=_training_job(folder), submitted=lambda job_id: channel.announce(share=0.0, job_id=job_id),
+        submit_as=handed_over.submit_as, training_job=handed_over.waits_for,
+        submitted=lambda job_id: channel.announce(share=0.0, job_id=job_id),
     )  # fmt: skip
     return to_plain(stage.run(job))
-
-
-def _training_job(folder: Path) -> JobId | None:
-    file = folder / TRAINING_JOB
-    return JobId(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 if __name__ == "__main__":

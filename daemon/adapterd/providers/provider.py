@@ -30,10 +30,12 @@ class _JobData:
 
 @dataclass(frozen=True)
 class TrainingJob(_JobData):
-    """One training. `id` is that of the run, `base` the GGUF with the digest `base_digest`, served with a context of
-    `context_tokens`, `dataset` the folder of encoded examples, `cache` that of the hidden state cache, `start` that of
-    an adapter to start from. The provider leaves the adapter and `metrics.jsonl` in `out`; one that trains within
-    `poll` calls `report` meanwhile."""
+    """One training. A run has a job of another `id` once its input changed, or its job failed or was cancelled.
+
+    `base` is the GGUF with the digest `base_digest`, served with a context of `context_tokens`, `dataset` the folder of
+    encoded examples, `cache` that of the hidden state cache, `start` that of an adapter to start from. The provider
+    leaves the adapter and `metrics.jsonl` in `out`, which may hold what an earlier job of the run left there; one that
+    trains within `poll` calls `report` meanwhile."""
 
     report: Report = lambda _progress: None
 

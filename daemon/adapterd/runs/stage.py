@@ -31,7 +31,8 @@ Results = Mapping[str, Result]
 class Job:
     """One stage's view of its run. `report` takes the share done (0…1) and whatever else is worth showing.
 
-    `training_job` is the job that the training provider has been given, if any; `submitted` takes the id of a new one.
+    `training_job` is the job that the training provider has been given, if any; a new one is submitted by the id
+    `submit_as`, and `submitted` takes the provider's id of it.
     """
 
     plan: RunPlan
@@ -39,6 +40,7 @@ class Job:
     home: Home
     results: Results
     report: Callable[..., object] = field(default=lambda _share, **_more: None)
+    submit_as: str = ""
     training_job: "JobId | None" = None
     submitted: "Callable[[JobId], object]" = field(default=lambda _job_id: None)
 

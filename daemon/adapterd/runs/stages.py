@@ -103,7 +103,7 @@ def training(job: Job) -> Any:
 
     base, settings = job.plan.base, job.plan.settings.training
     training_job = TrainingJob(
-        id=job.plan.run_id,
+        id=job.submit_as,
         base=base.gguf,
         base_digest=base.digest,
         context_tokens=job.plan.settings.evaluation.num_ctx,

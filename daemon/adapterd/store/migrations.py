@@ -190,6 +190,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE runs ADD COLUMN training_job TEXT;
     """,
     "ALTER TABLE versions ADD COLUMN label TEXT;",
+    "ALTER TABLE runs ADD COLUMN training_jobs_ended INTEGER NOT NULL DEFAULT 0;",
 )
 
 

@@ -38,7 +38,8 @@ class Run:
 
     `adapter_source` is the folder of the adapter that it registers, None for a run that trains one. `attempts` counts
     transient failures; at `retry_at` the daemon tries again. `cancelled` is why somebody asked it to end.
-    `training_job` is the id of its training at the `training_provider`, while it has one there.
+    `training_job` is the id of its training at the `training_provider`, while it has one there; before that one,
+    `training_jobs_ended` were given up.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Run:
     cancelled: str | None = None
     training_provider: str | None = None
     training_job: str | None = None
+    training_jobs_ended: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,18 @@ class Runs:
         """Remember which version the run makes."""
         self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, run_id))
 
-    def set_training_job(self, run_id: str, provider: str | None, job_id: str | None) -> None:
-        """Remember the job at a training provider that the run waits for, or that there is none."""
+    def set_training_job(self, run_id: str, provider: str, job_id: str) -> None:
+        """Remember the job at a training provider that the run waits for."""
         self._database.execute(
             "UPDATE runs SET training_provider = ?, training_job = ? WHERE id = ?", (provider, job_id, run_id)
+        )
+
+    def end_training_job(self, run_id: str) -> None:
+        """Forget the job that the run waits for, and count it: the next one is another job."""
+        self._database.execute(
+            """UPDATE runs SET training_provider = NULL, training_job = NULL,
+               training_jobs_ended = training_jobs_ended + 1 WHERE id = ?""",
+            (run_id,),
         )
 
     def last_learned_id(self, model: str) -> int:

@@ -91,6 +91,17 @@ def test_another_process_waits_for_a_job_by_its_id_and_may_have_the_result_again
     assert waiting.ids == []
 
 
+def test_a_job_that_is_submitted_after_a_cancel_with_other_data_is_another_job(
+    provider: TrainingProvider, waiting: Waiting
+) -> None:
+    assert waiting.wait(provider).steps == STEPS
+    provider.cancel(waiting.ids[0])
+    lines = (waiting.job.dataset / "train.jsonl").read_text().splitlines()
+    (waiting.job.dataset / "train.jsonl").write_text("\n".join(lines[:2]))
+    waiting.job = replace(waiting.job, id="20261130-030000-abcd-2")
+    assert waiting.wait(provider).steps == 1
+
+
 def test_an_error_of_the_training_is_an_error_of_the_job(provider: TrainingProvider, waiting: Waiting) -> None:
     (waiting.job.dataset / "train.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"train.jsonl line 1 is not an example") as caught:
@@ -126,6 +137,22 @@ def without_weights(out: Path) -> None:
     (out / "adapters.safetensors").unlink()
 
 
+def without_metrics(out: Path) -> None:
+    (out / "metrics.jsonl").unlink()
+
+
+def with_empty_metrics(out: Path) -> None:
+    (out / "metrics.jsonl").write_text("")
+
+
+def with_half_of_the_metrics(out: Path) -> None:
+    (out / "metrics.jsonl").write_text('{"step": 0, "loss": null, "validation_loss": 2.5}\n{"ste')
+
+
+def with_metrics_without_a_loss(out: Path) -> None:
+    (out / "metrics.jsonl").write_text('{"step": 0}\n')
+
+
 def of_another_rank(out: Path) -> None:
     config = json.loads((out / "adapter_config.json").read_text())
     config["lora_parameters"]["scale"] = "two"
@@ -159,3 +186,20 @@ def test_an_adapter_that_cannot_be_used_is_refused_as_when_it_is_registered(wait
     with pytest.raises(StageError, match="the provider spoiling gave back an adapter that cannot be used: "):
         waiting.wait(spoiling)
     assert waiting.heard[0].doing == "submitting to spoiling, about 20.00 EUR"
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (without_metrics, "metrics.jsonl is not there"),
+        (with_empty_metrics, "metrics.jsonl has no step"),
+        (with_half_of_the_metrics, "metrics.jsonl line 2 is not a step of a training"),
+        (with_metrics_without_a_loss, "metrics.jsonl line 1 is not a step of a training"),
+    ],
+)
+def test_a_training_without_its_metrics_is_refused_before_anything_is_merged(
+    waiting: Waiting, edit: EDIT, why: str
+) -> None:
+    spoiling = Spoiling(PROVIDERS[0], edit)
+    with pytest.raises(StageError, match=f"the provider spoiling gave back no usable metrics: .*{why}"):
+        waiting.wait(spoiling)

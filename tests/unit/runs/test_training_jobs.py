@@ -1,5 +1,6 @@
 """The job of a run at its training provider: waited for after a restart, cancelled when the run is given up."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,19 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import ModelSettings, Settings, TrainingSettings
 from adapterd.errors import (
-    AdapterdError,
     CancelledError,
     ConfigError,
     RuntimeUnavailableError,
     StageError,
     WorkerLostError,
 )
-from adapterd.formats.run_folder import TRAINING_JOB
 from adapterd.home import Home
 from adapterd.providers import registry
 from adapterd.providers.provider import JobId, Needs, TrainingJob, TrainingProvider
 from adapterd.runs import pipeline as pipeline_module
 from adapterd.runs.cancel import cancel
 from adapterd.runs.pipeline import Pipeline
+from adapterd.runs.training_jobs import HandedOver, hand_to_worker
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState
 from adapterd.training.progress import TrainingProgress
@@ -41,7 +41,7 @@ class Rented(TrainingProvider):
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
-        self.fault: AdapterdError | None = None
+        self.fault: Exception | None = None
 
     def data_goes_to(self, settings: TrainingSettings) -> str | None:
         return f"gpu.example for seed {settings.seed}"
@@ -60,17 +60,21 @@ class Rented(TrainingProvider):
 
 @dataclass
 class Submitting(Workers):
-    """Submits a job in a training that has none, then ends as it is told to; `found` are the jobs that it was given."""
+    """Submits a job in a training that has none, then ends as it is told to; `found` are the jobs that it was given,
+    `submit_as` the ids that a new one was to be submitted by."""
 
     found: list[str | None] = field(default_factory=list)
+    submit_as: list[str] = field(default_factory=list)
     submitted: int = 0
+    submits: bool = True
     ends_with: list[BaseException | None] = field(default_factory=list)
 
     def __call__(self, stage: str, folder: Path, home: Home, *, report: Any, limits: Any) -> dict[str, Any]:
         if stage == "training":
-            file = folder / TRAINING_JOB
-            self.found.append(file.read_text() if file.exists() else None)
-            if self.found[-1] is None:
+            handed_over = HandedOver.read(folder)
+            self.found.append(handed_over.waits_for)
+            self.submit_as.append(handed_over.submit_as)
+            if self.found[-1] is None and self.submits:
                 self.submitted += 1
                 report({"share": 0.0, "job_id": f"job-{self.submitted}"})
             if self.ends_with and (fault := self.ends_with.pop(0)):
@@ -129,6 +133,37 @@ def test_a_job_that_failed_is_cancelled_and_the_next_attempt_submits_another(tra
     assert trainings.provider.cancelled == ["job-1"]
     trainings.run()
     assert trainings.workers.found == [None, None]
+    failed, again = trainings.workers.submit_as
+    assert failed != again
+    assert failed.startswith(f"{run.id}-")
+    assert again.startswith(f"{run.id}-")
+
+
+def test_a_job_whose_submission_nobody_heard_of_is_submitted_by_the_same_id_again(trainings: Trainings) -> None:
+    trainings.workers.submits = False
+    trainings.fails(RuntimeUnavailableError("the provider did not answer"))
+    trainings.run()
+    assert trainings.workers.found == [None, None]
+    assert len(set(trainings.workers.submit_as)) == 1
+
+
+def test_a_job_for_other_input_of_the_same_run_has_another_id(trainings: Trainings) -> None:
+    run = trainings.fails(WorkerLostError("killed"))
+    folder = trainings.home.run(run.id)
+    before = HandedOver.read(folder).submit_as
+    hand_to_worker(trainings.store, run.id, folder, "training", "another-key")
+    assert trainings.provider.cancelled == ["job-1"]
+    handed_over = HandedOver.read(folder)
+    assert handed_over.waits_for is None
+    assert handed_over.submit_as != before
+
+
+def test_a_job_that_an_earlier_release_submitted_by_the_run_s_id_keeps_that_id(trainings: Trainings) -> None:
+    run = trainings.fails(WorkerLostError("killed"))
+    trainings.store.runs.set_training_job(run.id, "rented", run.id)
+    trainings.run()
+    assert trainings.workers.found == [None, run.id]
+    assert trainings.workers.submit_as[-1] == run.id
 
 
 def test_a_run_that_is_cancelled_while_it_trains_cancels_its_job(trainings: Trainings) -> None:
@@ -164,6 +199,30 @@ def test_a_job_that_cannot_be_cancelled_is_named_in_the_history(trainings: Train
         "job job-1 at rented could not be cancelled: gpu.example does not answer; cancel it there",
     ]
     assert trainings.store.runs.get(run_id).state is RunState.ABANDONED
+
+
+def test_a_provider_that_breaks_at_a_cancel_neither_hides_the_error_of_the_stage_nor_stops_the_tidying(
+    trainings: Trainings, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainings.provider.fault = ConnectionResetError("reset by peer")
+    run = trainings.fails(StageError("the loss is not finite"))
+    assert (run.state, run.error) == (RunState.FAILED, "the loss is not finite")
+    assert (run.training_job, run.training_jobs_ended) == (None, 1)
+    texts = [event.text for event in trainings.store.events.latest() if event.kind == "training.job_left"]
+    assert texts == [
+        "job job-1 at rented could not be cancelled: ConnectionResetError: reset by peer; cancel it there",
+    ]
+    assert "Traceback" in caplog.text
+
+
+def test_a_provider_that_breaks_at_a_cancel_prints_nothing_for_a_person(
+    trainings: Trainings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    trainings.fails(WorkerLostError("killed"))
+    trainings.provider.fault = ConnectionResetError("reset by peer")
+    cancel(trainings.store, trainings.home, MODEL, "enough")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_consent_no_run_begins(trainings: Trainings) -> None:

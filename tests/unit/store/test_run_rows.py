@@ -293,5 +293,6 @@ def test_a_run_remembers_its_training_job_until_it_has_none(store: Store) -> Non
     store.runs.set_training_job("r1", "mlx-hosts", "j1")
     run = store.runs.get("r1")
     assert (run.training_provider, run.training_job) == ("mlx-hosts", "j1")
-    store.runs.set_training_job("r1", None, None)
-    assert store.runs.get("r1").training_job is None
+    store.runs.end_training_job("r1")
+    run = store.runs.get("r1")
+    assert (run.training_provider, run.training_job, run.training_jobs_ended) == (None, None, 1)
