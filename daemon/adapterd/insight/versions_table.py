@@ -47,8 +47,8 @@ class PrimaryScore:
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version. `role` is live, previous or None; `base` the base's tag or file, None where nothing was kept of it;
-    `size_bytes` that of its folder, and of its file in the runtime unless it was collected."""
+    """One version. `role` is live, previous or None; `base` the base's tag or file, None where nothing readable was
+    kept of it; `size_bytes` that of its folder, and of its file in the runtime unless it was collected."""
 
     version: str
     state: VersionState
@@ -81,7 +81,7 @@ def _row(
         reason=version.reason,
         role=_role(version.version, deployment),
         created_at=version.created_at,
-        base=_at(lineage, "base", "tag"),
+        base=_text(_at(lineage, "base", "tag")),
         base_digest=version.base_digest,
         primary=_primary(version, _read(folder / EVALUATION.name), _primary_metric(lineage, settings)),
         size_bytes=size_of([folder]) + (merged.size_bytes if merged else 0),
@@ -95,36 +95,44 @@ def _role(version: str, deployment: Deployment | None) -> str | None:
     return roles.get(version)
 
 
-def _primary_metric(lineage: Mapping[str, Any], settings: ModelSettings) -> str:
-    """The one that the version was judged by; that of the present settings where nothing was kept of it."""
+def _primary_metric(lineage: Mapping[str, Any], settings: ModelSettings) -> str | None:
+    """The one that the version was judged by, None where a newer release judged it by one that is not known here; that
+    of the present settings where nothing was kept of it."""
     from adapterd.evaluation.metrics.catalogue import PRIMARY
 
     made_with = lineage.get("settings") or {
         "task": settings.task,
         "evaluation": {"primary": settings.evaluation.primary},
     }
-    return _at(made_with, "evaluation", "primary") or PRIMARY[Task(made_with["task"])]
+    chosen, task = _text(_at(made_with, "evaluation", "primary")), _at(made_with, "task")
+    return chosen or (PRIMARY[Task(task)] if task in list(Task) else None)
 
 
-def _primary(version: Version, judged: Mapping[str, Any], metric: str) -> PrimaryScore | None:
-    value = _at(version.metrics, "scores", CANDIDATE, "metrics", metric)
-    if value is None:
+def _primary(version: Version, judged: Mapping[str, Any], metric: str | None) -> PrimaryScore | None:
+    value = _at(version.metrics, "scores", CANDIDATE, "metrics", metric) if metric else None
+    if metric is None or value is None:
         return None
     compared = ((name, _at(judged, "comparisons", metric, name)) for name in AGAINST)
     return PrimaryScore(metric, value, next((_gain(name, found) for name, found in compared if found), None))
 
 
-def _gain(over: str, comparison: Mapping[str, Any]) -> Gain:
-    interval = comparison["interval"]
-    return Gain(over, comparison["difference"], interval["low"], interval["high"], interval["level"])
+def _gain(over: str, comparison: Any) -> Gain | None:
+    paths = (("difference",), ("interval", "low"), ("interval", "high"), ("interval", "level"))
+    numbers = [_at(comparison, *path) for path in paths]
+    return Gain(over, *numbers) if all(isinstance(number, int | float) for number in numbers) else None
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """What was kept, nothing where the file is gone."""
+def _read(file: Path) -> Mapping[str, Any]:
+    """What was kept, nothing where the file is gone or damaged: a table of versions is not the place to say so."""
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _at(values: Any, *path: str) -> Any:

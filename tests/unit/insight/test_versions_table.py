@@ -13,6 +13,7 @@ from adapterd.store import Store
 from adapterd.store.versions import VersionState
 
 SETTINGS = ModelSettings(base="tiny:1", base_digest="sha256:00", task=Task.CLASSIFICATION)
+BY_ACCURACY = PrimaryScore("accuracy", 0.8, None)
 INTERVAL = {"low": 0.01, "high": 0.09, "level": 0.95}
 
 
@@ -98,3 +99,44 @@ def test_the_size_is_that_of_folder_and_file_until_it_is_collected(store: Store,
     assert [row.size_bytes for row in rows(store, home)] == [folder + 1000, 0]
     store.versions.set_state("m", "1.1.0", VersionState.COLLECTED, "old")
     assert rows(store, home)[0].size_bytes == folder
+
+
+@pytest.mark.parametrize("name", ["lineage.json", "evaluation.json"])
+@pytest.mark.parametrize(
+    "content", [b'{"half', b"[1]", b"[]", b"7", b"", b"\xff", b"[" * 100_000], ids=lambda content: repr(content[:8])
+)
+def test_a_damaged_file_leaves_a_blank_in_its_row_and_the_others_are_listed(
+    store: Store, home: Home, name: str, content: bytes
+) -> None:
+    keep(home, name, {}).write_bytes(content)
+    newest, oldest = rows(store, home)
+    assert (newest.version, newest.base, newest.primary) == ("1.1.0", None, BY_ACCURACY)
+    assert oldest.version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("lineage", "primary"),
+    [
+        ({"settings": {"task": "a newer one"}}, None),
+        ({"settings": {"task": ["json"]}}, None),
+        ({"settings": {"evaluation": {}}}, None),
+        ({"settings": 7}, None),
+        ({"settings": {"task": "classification", "evaluation": {"primary": ["f1"]}}}, BY_ACCURACY),
+        ({"base": "tiny:1"}, BY_ACCURACY),
+        ({"base": {"tag": {"of": "another form"}}}, BY_ACCURACY),
+    ],
+)
+def test_a_lineage_of_another_form_leaves_blanks(
+    store: Store, home: Home, lineage: dict[str, Any], primary: PrimaryScore | None
+) -> None:
+    keep(home, "lineage.json", lineage)
+    assert [(row.base, row.primary) for row in rows(store, home)] == [(None, primary), (None, None)]
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [7, {"difference": 0.1}, {"difference": "0.1", "interval": INTERVAL}, {"difference": 1, "interval": []}],
+)
+def test_a_comparison_of_another_form_is_left_out(store: Store, home: Home, comparison: object) -> None:
+    keep(home, "evaluation.json", {"comparisons": {"accuracy": {"live": comparison}}})
+    assert rows(store, home)[0].primary == PrimaryScore("accuracy", 0.8, None)
