@@ -1,5 +1,6 @@
 """TOML to settings and back: strict types, numbers within their range, every fault named at once."""
 
+import math
 import os
 import re
 import tomllib
@@ -100,13 +101,23 @@ def settings_converter() -> "Converter":
 
 def _strict(kind: type) -> Callable[[Any, Any], Any]:
     def structure(value: Any, _: Any) -> Any:
-        if kind is float and type(value) is int:
-            return float(value)
+        if kind is float and type(value) in (int, float):
+            return _finite(value)
         if type(value) is not kind:
             raise ValueError(f"{value!r} is not a {KIND_NAMES[kind]}")
         return value
 
     return structure
+
+
+def _finite(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
 
 
 KIND_NAMES = {int: "whole number", float: "number", str: "string", bool: "boolean (true or false)"}
