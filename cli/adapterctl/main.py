@@ -93,8 +93,8 @@ def main() -> NoReturn:
     never_fail_to_write()
     try:
         sys.exit(cli.main(prog_name="adapterctl", standalone_mode=False))
-    except (click.Abort, KeyboardInterrupt):
-        complain("stopped", "", as_json=as_json)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        complain("stopped", str(exc), as_json=as_json)
         sys.exit(INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()

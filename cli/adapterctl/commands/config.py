@@ -177,6 +177,8 @@ def _edited(draft: "Draft") -> bool:
                 sys.exit(exc.exit_code)
         except click.ClickException as exc:
             raise InputError(exc.format_message(), hint=draft.give_up()) from exc
+        except KeyboardInterrupt as exc:
+            raise click.Abort(draft.give_up()) from exc
 
 
 @config.command(

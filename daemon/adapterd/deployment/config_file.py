@@ -17,7 +17,7 @@ from adapterd.config.keys import read_value
 from adapterd.config.parsing import read_table
 from adapterd.config.reference import setting_at
 from adapterd.config.toml_edit import with_tables, with_value, without_value
-from adapterd.errors import BusyError, ConfigError
+from adapterd.errors import BusyError, ConfigError, InputError
 from adapterd.home import Home
 from adapterd.scheduling.schedule import cron_times
 from adapterd.system.files import PRIVATE_FILE, atomic_path
@@ -25,6 +25,8 @@ from adapterd.system.locks import exclusive
 
 TIMEOUT_S = 20.0
 HEAD = "# adapterd: what is not set here has a default (`adapterctl config show --docs` lists all settings)\n"
+DRAFT_PREFIX, DRAFT_SUFFIX = "config-edit-", ".toml"
+"""The name of a copy for an editor; between them stands a random text."""
 QUIET = ("dataset", "merging", "evaluation", "versions")
 """Sections that are only written if something in them was chosen."""
 
@@ -146,22 +148,24 @@ class Draft:
         """Copy the configuration, 0600; where there is none, the copy has a first line only."""
         home.create()
         before = home.config_file.read_bytes() if home.config_file.is_file() else b""
-        handle, name = tempfile.mkstemp(dir=home.root, prefix="config-edit-", suffix=".toml")
+        handle, name = tempfile.mkstemp(dir=home.root, prefix=DRAFT_PREFIX, suffix=DRAFT_SUFFIX)
         with open(handle, "wb") as file:  # noqa: PTH123 (a handle, not a path)
             file.write(before or HEAD.encode())
         return cls(home, Path(name), before)
 
     @property
     def is_changed(self) -> bool:
-        """Whether the copy is no longer what it was when it was made."""
-        return self.path.read_bytes() != (self.before or HEAD.encode())
+        """Whether the copy is there, and no longer what it was when it was made."""
+        return self.path.is_file() and self.path.read_bytes() != (self.before or HEAD.encode())
 
     def adopt(self) -> bool:
         """Make it the configuration, and remove it; returns whether anything changed.
 
         Raises ConfigError naming every fault, and BusyError if the configuration was changed meanwhile. The draft
-        stays where it is then, and the hint names it.
+        stays where it is then, and the hint names it. Raises InputError if the draft is gone.
         """
+        if not self.path.is_file():
+            raise InputError(f"nothing was changed: the editor removed the copy that it was to edit, {self.path}")
         changed = self.is_changed
         if changed:
             try:
@@ -175,7 +179,7 @@ class Draft:
         """Remove the copy if nothing was written into it; else returns the sentence that names it."""
         if self.is_changed:
             return f"your text is kept in {self.path}"
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
         return ""
 
     def _check_and_write(self) -> None:

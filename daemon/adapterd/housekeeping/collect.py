@@ -198,6 +198,7 @@ class _Search:
         if general:
             yield from leftovers.of_processes(self.home, self.settings, now)
             yield from leftovers.of_evaluations(self.home, now)
+            yield from leftovers.of_drafts(self.home, now)
             yield from leftovers.of_states(self.home, self.settings)
 
     def _merged_by_runs_that_are_over(self, models: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from adapterd.config import Settings
+from adapterd.deployment.config_file import DRAFT_PREFIX, DRAFT_SUFFIX
 from adapterd.formats.metrics_log import METRICS
 from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import Home
@@ -25,6 +26,7 @@ NOT_FINISHED = "whoever wrote it did not finish"
 DEAD_AFTER = timedelta(hours=1)
 """A file that is to be written in one step is left untouched for so long only by a dead process."""
 ANSWERS_STAY = timedelta(days=30)
+DRAFTS_STAY = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:
     if old:
         why = f"given more than {ANSWERS_STAY.days} days ago"
         yield Leftover(f"{len(old)} answers of evaluations", why, old, size_of(old))
+
+
+def of_drafts(home: Home, now: datetime) -> Iterator[Leftover]:
+    """Texts of `adapterctl config edit` that were not used, and that nobody came back to."""
+    for file in sorted(home.root.glob(f"{DRAFT_PREFIX}*{DRAFT_SUFFIX}")):
+        if _touched(file) < now - DRAFTS_STAY:
+            why = f"an edit of the configuration that was not used, older than {DRAFTS_STAY.days} days"
+            yield Leftover(file.name, why, (file,), size_of([file]))
 
 
 def of_states(home: Home, settings: Settings) -> Iterator[Leftover]:

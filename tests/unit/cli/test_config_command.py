@@ -67,6 +67,13 @@ def test_a_value_may_begin_with_a_hyphen(adapterctl: Command, home: Home) -> Non
     assert "min_gain = -0.5" in home.config_file.read_text()
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_value_that_is_no_finite_number_is_refused(adapterctl: Command, home: Home, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"models.m.gates.f1.min: {value} is not a finite number"):
+        adapterctl("config", "set", "models.m.gates.f1.min", value)
+    assert home.config_file.read_text() == TEXT
+
+
 def test_programs_hear_what_changed(as_json: Callable[..., Any], home: Home) -> None:
     first, again = (as_json("config", "set", "runs.retries", "3") for _ in range(2))
     assert (first["value"], first["changed"], again["changed"]) == (3, True, False)
@@ -140,6 +147,32 @@ def test_an_editor_that_fails_is_told_and_a_changed_text_kept(
         adapterctl("config", "edit")
     (draft,) = drafts(home)
     assert str(draft) in caught.value.hint
+
+
+@pytest.mark.parametrize("ending", ["", "; exit 1"])
+def test_an_editor_that_removes_its_file_changes_nothing(
+    adapterctl: Command, home: Home, editor: Callable[[str], None], ending: str
+) -> None:
+    editor('rm "$1"' + ending)
+    with pytest.raises(InputError, match="Editing failed" if ending else "nothing was changed: the editor removed"):
+        adapterctl("config", "edit")
+    assert home.config_file.read_text() == TEXT
+
+
+def test_ctrl_c_in_the_editor_names_the_draft_that_stays(
+    adapterctl: Command, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(filename: str) -> None:
+        Path(filename).write_text(TEXT + "# precious\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click, "edit", interrupted)
+    with pytest.raises(click.Abort) as caught:
+        adapterctl("config", "edit")
+    (draft,) = drafts(home)
+    assert str(caught.value) == f"your text is kept in {draft}"
+    assert draft.read_text() == TEXT + "# precious\n"
+    assert home.config_file.read_text() == TEXT
 
 
 def test_a_configuration_without_faults_passes(adapterctl: Command, home: Home) -> None:

@@ -472,6 +472,17 @@ def test_answers_are_kept_for_a_month(keeper: Keeper) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_drafts_of_the_configuration_are_kept_for_a_week(keeper: Keeper) -> None:
+    keeper.home.config_file.write_text("# mine")
+    draft = keeper.home.root / "config-edit-x1.toml"
+    draft.write_text("# half")
+    keeper.store.clock = lambda: datetime.now(UTC) + timedelta(days=6)
+    assert keeper.collect() == Collection(())
+    keeper.store.clock = lambda: datetime.now(UTC) + timedelta(days=8)
+    assert list(whats(keeper.collect())) == [draft.name]
+    assert (draft.exists(), keeper.home.config_file.exists()) == (False, True)
+
+
 def test_states_go_with_the_base_that_they_are_of(keeper: Keeper) -> None:
     states = make_private(keeper.home.root / "cache" / "states")
     in_use, gone = states / "base-22-1", states / "other-22-1"
