@@ -120,7 +120,10 @@ class TrainingSettings:
         Addresses,
         Doc("IP addresses of machines for a distributed training, this one first", unset="one", page="training.md"),
     ] = ()
-    data_may_leave: Annotated[bool, Doc("allow that a training provider elsewhere gets the examples")] = False
+    data_may_leave: Annotated[
+        bool,
+        Doc("allow that a training provider elsewhere gets the examples; naming training.hosts allows it for these"),
+    ] = False
 
 
 @dataclass(frozen=True)
