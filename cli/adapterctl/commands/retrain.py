@@ -48,7 +48,7 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
     name = app.model(name)
     take_feedback(app, name, as_json)
     if not now:
-        require_something_new(app.store, name)
+        require_something_new(app.store, app.home, name, app.model_settings(name))
     if is_held(app.home.daemon_lock):
         _hand_over(app, name, now, follow, as_json)
         return

@@ -76,6 +76,12 @@ def distinct_file_gate(digest: str, others: Mapping[str, str]) -> GateFinding:
     return GateFinding("file", "another file", GateOutcome.FAILED, sentence)
 
 
+def live_again_gate(live: str) -> GateFinding:
+    """Keeps a candidate back that is the very file of the version `live`; it is measured for a person to read."""
+    sentence = f"it is the same file as {live}, which is live; it was evaluated with the settings of now"
+    return GateFinding("live", "not live already", GateOutcome.FAILED, sentence)
+
+
 def retention_gate(retention: float | None, least: float) -> GateFinding:
     """The merged file has to keep at least the share `least` of the adapter; passed where `retention` is None, not
     measured."""

@@ -75,6 +75,11 @@ class AdapterFiles:
             clone_atomic(file.resolve(), folder / file.name)
 
 
+def own_digest(folder: Path) -> str:
+    """The digest of one of our adapters, whatever its files hold."""
+    return AdapterFiles(AdapterFormat.ADAPTERD, folder / WEIGHTS, folder / CONFIG).digest()
+
+
 def find_adapter(folder: Path) -> AdapterFiles:
     """The adapter in a folder. Links are followed, for a folder of Hugging Face's cache has nothing else.
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from adapterd.base.model import BaseModel
 from adapterd.base_proof.proof import proven_base
-from adapterd.config import ModelSettings, Settings, Start
+from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import Deployer, Swap
 from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
 from adapterd.evaluation.verdict import Decision
-from adapterd.formats.run_folder import CANDIDATE, GIVEN, PLAN, RESULTS
+from adapterd.formats.run_folder import CANDIDATE, GIVEN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.providers.registry import training_provider
@@ -24,6 +24,7 @@ from adapterd.runs import training_jobs
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
+    change_plan,
     new_run_id,
     open_plan,
     plan_fingerprint,
@@ -31,18 +32,24 @@ from adapterd.runs.plan import (
     same_base,
     write_plan,
 )
-from adapterd.runs.reuse import finished_stage, former_key, reusable_run
-from adapterd.runs.stage import EarlierRun, Result, Stage, changed_settings
+from adapterd.runs.reuse import (
+    TRAINING,
+    decide_reuse,
+    finished_stage,
+    former_key,
+    plan_reuse,
+    plan_training,
+    take_over,
+)
+from adapterd.runs.stage import Result, Stage, changed_settings
 from adapterd.runs.stage_process import Limits, run_stage
-from adapterd.runs.stages import ADAPTER_READS, CONTENT_READS, LIMITS_READ, STAGES
-from adapterd.runs.version_numbers import Increment, next_version
-from adapterd.serialization import dumps
+from adapterd.runs.stages import CONTENT_READS, LIMITS_READ, STAGES
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run, RunState, StageState
-from adapterd.store.versions import Version, VersionState
+from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 from adapterd.system.locks import exclusive, tags_lock
 
@@ -92,7 +99,7 @@ class Pipeline:
             run, plan, continued = self._open(model, reason, given)
             self.begun(run.id)
             try:
-                results = self._run_stages(run, plan)
+                plan, results = self._run_stages(run, plan)
                 outcome = self._decide(run, plan, results[STAGES[-1].name], continued)
                 outcome = replace(outcome, notes=notes_of(results))
             except BaseException as exc:
@@ -120,31 +127,15 @@ class Pipeline:
             self._abandon(last, outdated)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
-        live = self.store.versions.get(model, deployment.live) if deployment else None
-        warm = settings.training.start is Start.LIVE and live is not None and live.base_digest == base.digest
         plan = RunPlan(
             run_id=new_run_id(self.store.clock()), model=model, version="", base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
             judged=_prompt_hashes(sets), given=given,
-            old_records=self._known_to(live), start=live.version if live and warm else None,
             last_feedback_id=self.store.feedback.last_id(model),
         )  # fmt: skip
-        plan = self._numbered(plan, wanted)
+        plan = plan_reuse(self.store, self.home, plan) or plan_training(self.store, plan)
         return self._begin(plan, reason, wanted), plan, False
-
-    def _numbered(self, plan: RunPlan, wanted: str) -> RunPlan:
-        """The plan with the run that it takes results over from, and with the number that follows from that."""
-        earlier = reusable_run(self.store, self.home, plan, wanted, ADAPTER_READS)
-        if earlier is None:
-            return replace(plan, version=self._next_version(plan, plan.given.increment if plan.given else None))
-        same_adapter = earlier.version and self.store.versions.get(plan.model, earlier.version)
-        version = self._next_version(plan, Increment.PATCH if same_adapter else None)
-        return replace(plan, version=version, reuses=earlier.id)
-
-    def _next_version(self, plan: RunPlan, increment: Increment | None) -> str:
-        known = self.store.versions.all(plan.model)
-        return next_version(known, plan.base.digest, increment or Increment.MINOR)
 
     def _outdated(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> str:
         """Why an unfinished run cannot be continued; empty if it can."""
@@ -202,7 +193,7 @@ class Pipeline:
         live = deployment.live if deployment else BASE
         if live != plan.version:
             plan = self._judged_by(replace(plan, live=live), run, settings)
-        write_atomic(self.home.run(run.id) / PLAN, dumps(plan))
+        change_plan(self.home, plan, self.store)
         self.store.runs.set_state(run.id, RunState.RUNNING)
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
@@ -221,14 +212,6 @@ class Pipeline:
             )
         return replace(plan, settings=settings)
 
-    def _known_to(self, live: Version | None) -> int:
-        """How many of the model's records, the first ones, the version was trained on or could have been."""
-        run = self.store.runs.get(live.run_id) if live else None
-        if live is None or run is None or run.adapter_source:
-            return 0
-        feedback = self.store.feedback
-        return feedback.count(live.model) - feedback.count(live.model, after_id=run.last_feedback_id)
-
     def _begin(self, plan: RunPlan, reason: str, wanted: str) -> Run:
         write_plan(self.home.run(plan.run_id), plan, self.store)
         with self.store.transaction():
@@ -242,8 +225,8 @@ class Pipeline:
             self.store.events.add("run.started", text, model=plan.model)
         return run
 
-    def _run_stages(self, run: Run, plan: RunPlan) -> dict[str, Result]:
-        """Run every stage that is not done yet; returns all results by stage."""
+    def _run_stages(self, run: Run, plan: RunPlan) -> tuple[RunPlan, dict[str, Result]]:
+        """Run every stage that is not done yet; returns the plan, which may get another number, and all results."""
         results: dict[str, Result] = {}
         for stage in (stage for stage in STAGES if stage.only_if(plan)):
             key = stage.key(plan, results)
@@ -251,25 +234,18 @@ class Pipeline:
             if row and row.result is not None and stage.is_there(self.home.run(run.id)):
                 results[stage.name] = row.result
                 self.listen(stage.name, {"share": 1.0, "reused": True})
-            else:
-                taken_over = self._take_over(run, plan, stage, key)
-                results[stage.name] = taken_over or self._run_stage(run, plan, stage, key, results)
-        return results
-
-    def _take_over(self, run: Run, plan: RunPlan, stage: Stage, key: str) -> Result | None:
-        """The result of the same stage of an earlier run, with its artifact; None where there is no such thing."""
-        if stage.restore is None or plan.reuses is None:
-            return None
-        row = finished_stage(self.store, plan.reuses, stage.name, key)
-        if row is None or row.result is None:
-            return None
-        runtime, folder = runtime_for(self.settings, self.home), self.home.run(run.id)
-        result = stage.restore(EarlierRun(self.store.runs.get(plan.reuses), self.home, runtime, folder), row.result)
-        if result is not None:
-            self.store.runs.start_stage(run.id, stage.name, key)
-            self._record(run, plan, stage, result, f"taken over from run {plan.reuses}")
-            self.listen(stage.name, {"share": 1.0, "reused": True})
-        return result
+                continue
+            found = take_over(self.store, self.home, runtime_for(self.settings, self.home), plan, stage, key)
+            if plan.reuses and stage.name == TRAINING:
+                plan = change_plan(self.home, decide_reuse(self.store, plan, found), self.store)
+                if not plan.reuses:  # it may have to start and divide in another way
+                    return self._run_stages(run, plan)
+            if found:
+                self.store.runs.start_stage(run.id, stage.name, key)
+                self._record(run, plan, stage, found.result, f"taken over from run {found.run_id}")
+                self.listen(stage.name, {"share": 1.0, "reused": True})
+            results[stage.name] = found.result if found else self._run_stage(run, plan, stage, key, results)
+        return plan, results
 
     def _run_stage(self, run: Run, plan: RunPlan, stage: Stage, key: str, results: dict[str, Result]) -> Result:
         folder = self.home.run(run.id)

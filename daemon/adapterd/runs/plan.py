@@ -52,7 +52,8 @@ class RunPlan:
     `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
     first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
     the version `start`, or at the base. The `given` adapter is taken instead of training one. The snapshot has the
-    records up to `last_feedback_id`. Results of the run `reuses` are taken over where their inputs are the same."""
+    records up to `last_feedback_id`. A plan that `reuses` an earlier run starts and divides as that did; results of
+    earlier runs are taken over where their inputs are the same."""
 
     run_id: str
     model: str
@@ -76,8 +77,16 @@ def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given
     When it begins and what is kept later makes no difference; how the runtime prompts the base does.
     """
     adapter = [given.digest, given.increment] if given else []
-    making = replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
-    return fingerprint(dumps([model, making, base.digest, base.modelfile, base.prompting, *adapter]))
+    return fingerprint(dumps([model, _making(settings), base.digest, base.modelfile, base.prompting, *adapter]))
+
+
+def same_settings(one: ModelSettings, other: ModelSettings) -> bool:
+    """Whether runs with these settings make and judge the same."""
+    return dumps(_making(one)) == dumps(_making(other))
+
+
+def _making(settings: ModelSettings) -> ModelSettings:
+    return replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
 
 
 def new_run_id(now: datetime) -> str:
@@ -113,3 +122,10 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     rows = store.feedback.all(plan.model, up_to_id=plan.last_feedback_id)
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / PLAN, dumps(plan))
+
+
+def change_plan(home: Home, plan: RunPlan, store: Store) -> RunPlan:
+    """Keep a plan that has changed since its run began; returns it."""
+    write_atomic(home.run(plan.run_id) / PLAN, dumps(plan))
+    store.runs.set_version(plan.run_id, plan.version)
+    return plan

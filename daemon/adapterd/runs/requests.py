@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from adapterd.config import ModelSettings
 from adapterd.errors import CancelledError, NotEnoughDataError, StageError
 from adapterd.home import Home
+from adapterd.runs.reuse import settings_changed
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.system.locks import is_held
@@ -23,12 +25,14 @@ class Asked:
     run: str | None
 
 
-def require_something_new(store: Store, model: str) -> None:
-    """Raise NotEnoughDataError if no feedback came since the last training and none waits to be continued."""
+def require_something_new(store: Store, home: Home, model: str, settings: ModelSettings) -> None:
+    """Raise NotEnoughDataError if since the last training no feedback came and no setting that a run reads changed, and
+    no run waits to be continued."""
     last = store.runs.latest(model)
     if last and last.state.open and last.adapter_source is None:
         return
-    if store.feedback.count(model, after_id=store.runs.last_learned_id(model)) == 0:
+    came = store.feedback.count(model, after_id=store.runs.last_learned_id(model))
+    if not came and not settings_changed(store, home, model, settings):
         raise NotEnoughDataError(
             f"{model} has no feedback that is new since its last version", hint="use --now to train anyway"
         )

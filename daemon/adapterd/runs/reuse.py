@@ -1,44 +1,148 @@
-"""Results of an earlier run that a new run takes over, because nothing that they depend on has changed since.
+"""Results of earlier runs that a new run takes over, because nothing that they depend on has changed since.
 
-Who changes a setting that only the evaluation reads gets a run that evaluates only: the adapter is taken from the run
-before it or from the folder of its version, the merged file from there or from the runtime's store.
+Who changes a setting that only the evaluation reads gets a run that evaluates only: the adapter is taken from the
+folder of an earlier run or of its version, the merged file from the runtime's store.
 """
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adapterd.config import ModelSettings, Start
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
-from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS, own_digest
 from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.metrics_log import METRICS
 from adapterd.formats.run_folder import ADAPTER, CANDIDATE
 from adapterd.home import Home, make_private
-from adapterd.runs.plan import RunPlan, readable_plan, same_base
+from adapterd.runs.plan import RunPlan, readable_plan, same_base, same_settings
 from adapterd.runs.stage import EarlierRun, Result, Results, Stage, changed_settings
+from adapterd.runs.version_numbers import Increment, next_version
 from adapterd.serialization import dumps
+from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import file_digest, fingerprint
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
-from adapterd.store.runs import Run, StageRow, StageState
+from adapterd.store.runs import Run, RunState, StageRow, StageState
+from adapterd.store.versions import Version
 from adapterd.system.files import clone_atomic
 
+ADAPTER_READS = ("dataset", "think", "training")
+"""What an adapter is made with. The dataset stage also reads limits of the evaluation, for the set that it freezes."""
+TRAINING = "training"
+"""The stage on which it depends whether a run reuses another."""
+RUNS_SEARCHED = 20
+"""The newest of a model's runs, among which results are looked for."""
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
-def reusable_run(store: Store, home: Home, plan: RunPlan, wanted: str, reads: Sequence[str]) -> Run | None:
-    """The model's newest run, if settings changed since, but none of those that its adapter was made with (`reads`).
+@dataclass(frozen=True)
+class EarlierResult:
+    """The result of a stage, and the run that it is taken over from."""
 
-    Where nothing changed at all, somebody wants another training, so nothing is taken over.
+    run_id: str
+    result: Result
+
+
+def plan_training(store: Store, plan: RunPlan) -> RunPlan:
+    """The plan of a run that makes its own adapter, or registers the given one: where it starts, and its number."""
+    live = store.versions.get(plan.model, plan.live)
+    warm = plan.settings.training.start is Start.LIVE and live is not None and live.base_digest == plan.base.digest
+    plan = replace(plan, reuses=None, start=live.version if live and warm else None, old_records=_known_to(store, live))
+    return _numbered(store, plan, plan.given.increment if plan.given else Increment.MINOR)
+
+
+def plan_reuse(store: Store, home: Home, plan: RunPlan) -> RunPlan | None:
+    """The plan that starts and divides as the newest run whose adapter would be the same did; None without such a run.
+
+    Where nothing changed since the last run that finished, somebody wants another training, so nothing is reused.
     """
-    run = store.runs.latest(plan.model)
-    if run is None or run.state.open or run.adapter_source or plan.given or run.fingerprint == wanted:
+    if plan.given or _nothing_changed(store, home, plan):
         return None
-    earlier = readable_plan(home, run)
-    if earlier is None or run.last_feedback_id != plan.last_feedback_id or not same_base(earlier.base, plan.base):
+    for run in _earlier_runs(store, plan.model):
+        earlier = readable_plan(home, run) if _has_trained(store, run) else None
+        if earlier and run.last_feedback_id == plan.last_feedback_id and _same_adapter(earlier, plan):
+            plan = replace(plan, start=earlier.start, old_records=earlier.old_records)
+            return _taking_from(store, plan, run.id)
+    return None
+
+
+def decide_reuse(store: Store, plan: RunPlan, found: EarlierResult | None) -> RunPlan:
+    """The plan once it is known whether an adapter could be taken over, and of which run."""
+    return _taking_from(store, plan, found.run_id) if found else plan_training(store, plan)
+
+
+def take_over(
+    store: Store, home: Home, runtime: Runtime, plan: RunPlan, stage: Stage, key: str
+) -> EarlierResult | None:
+    """The result of the same stage of an earlier run, with its artifact in this run's folder; None without one."""
+    if stage.restore is None or plan.reuses is None:
         return None
-    return None if changed_settings(earlier.settings, plan.settings, reads) else run
+    lost = None
+    for run in _earlier_runs(store, plan.model):
+        row = finished_stage(store, run.id, stage.name, key)
+        if row is None or row.result is None:
+            continue
+        result = stage.restore(EarlierRun(run, home, runtime, home.run(plan.run_id)), row.result)
+        if result is not None:
+            return EarlierResult(run.id, result)
+        lost = lost or run.id
+    if lost:
+        text = f"{plan.model}: {stage.name} is done again, for what run {lost} made is gone or damaged"
+        store.events.add("stage.repeated", text, model=plan.model, detail={"run": plan.run_id})
+    return None
+
+
+def settings_changed(store: Store, home: Home, model: str, settings: ModelSettings) -> bool:
+    """Whether a setting that runs read changed since the model's last run that finished, as far as is known."""
+    last = _last_finished(store, home, model)
+    return last is not None and not same_settings(last.settings, settings)
+
+
+def _last_finished(store: Store, home: Home, model: str) -> RunPlan | None:
+    """The plan of the newest run that trained and came to a verdict."""
+    finished = (run for run in _earlier_runs(store, model) if run.state is not RunState.ABANDONED)
+    return next((readable_plan(home, run) for run in finished), None)
+
+
+def _earlier_runs(store: Store, model: str) -> list[Run]:
+    """The runs that trained and are over, the newest first."""
+    return [run for run in store.runs.newest(model, RUNS_SEARCHED) if not run.state.open and not run.adapter_source]
+
+
+def _nothing_changed(store: Store, home: Home, plan: RunPlan) -> bool:
+    last = _last_finished(store, home, plan.model)
+    same = last is not None and same_settings(last.settings, plan.settings) and same_base(last.base, plan.base)
+    return same and store.runs.last_learned_id(plan.model) == plan.last_feedback_id
+
+
+def _same_adapter(one: RunPlan, other: RunPlan) -> bool:
+    return same_base(one.base, other.base) and not changed_settings(one.settings, other.settings, ADAPTER_READS)
+
+
+def _has_trained(store: Store, run: Run) -> bool:
+    return any(row.name == TRAINING and row.state is StageState.DONE for row in store.runs.stages(run.id))
+
+
+def _taking_from(store: Store, plan: RunPlan, run_id: str) -> RunPlan:
+    """The plan with the number that follows from the adapter of that run: another version may have it already."""
+    has_a_version = any(version.run_id == run_id for version in store.versions.all(plan.model))
+    return _numbered(store, replace(plan, reuses=run_id), Increment.PATCH if has_a_version else Increment.MINOR)
+
+
+def _numbered(store: Store, plan: RunPlan, increment: Increment) -> RunPlan:
+    others = [version for version in store.versions.all(plan.model) if version.run_id != plan.run_id]
+    return replace(plan, version=next_version(others, plan.base.digest, increment))
+
+
+def _known_to(store: Store, live: Version | None) -> int:
+    """How many of the model's records, the first ones, the version was trained on or could have been."""
+    run = store.runs.get(live.run_id) if live else None
+    if live is None or run is None or run.adapter_source:
+        return 0
+    return store.feedback.count(live.model) - store.feedback.count(live.model, after_id=run.last_feedback_id)
 
 
 def finished_stage(store: Store, run_id: str, stage: str, *keys: str | None) -> StageRow | None:
@@ -56,8 +160,9 @@ def former_key(run: Run, plan: RunPlan, stage: Stage, results: Results) -> str |
 
 
 def restore_adapter(earlier: EarlierRun, result: Result) -> Result | None:
-    """Copy the adapter of an earlier run, from its folder or its version's."""
-    source = next((folder for folder in _adapter_folders(earlier) if _is_whole(folder)), None)
+    """Copy the adapter of an earlier run, from its folder or its version's, if it is still what was trained."""
+    digest = result.get("adapter_digest")
+    source = next((folder for folder in _adapter_folders(earlier) if _is_intact(folder, digest)), None)
     if source is None:
         return None
     target = make_private(earlier.folder / ADAPTER)
@@ -67,7 +172,7 @@ def restore_adapter(earlier: EarlierRun, result: Result) -> Result | None:
 
 
 def restore_candidate(earlier: EarlierRun, result: Result) -> Result | None:
-    """Link the merged file of an earlier run, from its folder or the runtime's store."""
+    """Link the merged file of an earlier run, from the runtime's store."""
     source = _stored_candidate(earlier, result["digest"])
     if source is None:
         return None
@@ -90,8 +195,8 @@ def _adapter_folders(earlier: EarlierRun) -> Iterator[Path]:
             yield folder
 
 
-def _is_whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (WEIGHTS, CONFIG, METRICS))
+def _is_intact(folder: Path, digest: str | None) -> bool:
+    return all((folder / name).is_file() for name in (WEIGHTS, CONFIG, METRICS)) and own_digest(folder) == digest
 
 
 def _run_of(version_folder: Path) -> str | None:
@@ -104,9 +209,6 @@ def _run_of(version_folder: Path) -> str | None:
 
 
 def _stored_candidate(earlier: EarlierRun, digest: str) -> Path | None:
-    kept = earlier.home.run(earlier.run.id) / CANDIDATE
-    if kept.is_file():
-        return kept
     if earlier.run.version is None:
         return None
     try:

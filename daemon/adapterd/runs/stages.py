@@ -19,9 +19,11 @@ from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, RECO
 from adapterd.home import make_private
 from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import RunPlan
-from adapterd.runs.reuse import restore_adapter, restore_candidate
+from adapterd.runs.reuse import ADAPTER_READS, restore_adapter, restore_candidate
 from adapterd.runs.stage import Job, Result, Results, Stage
+from adapterd.serialization import to_plain
 from adapterd.serving.runtimes import file_digest
+from adapterd.serving.tags import BASE
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
@@ -37,7 +39,8 @@ def importing(job: Job) -> Any:
     from adapterd.base.gguf.gguf_file import GgufFile
     from adapterd.merging.import_adapter import import_adapter
 
-    return import_adapter(job.folder / GIVEN, GgufFile.open(job.plan.base.gguf), make_private(job.adapter))
+    imported = import_adapter(job.folder / GIVEN, GgufFile.open(job.plan.base.gguf), make_private(job.adapter))
+    return _with_digest(job, imported)
 
 
 def dataset(job: Job) -> Any:
@@ -114,7 +117,12 @@ def training(job: Job) -> Any:
         start=job.home.version(job.plan.model, job.plan.start) if job.plan.start else None,
         report=lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
     )
-    return run_job(training_provider(settings), training_job, job.training_job, job.submitted)
+    return _with_digest(job, run_job(training_provider(settings), training_job, job.training_job, job.submitted))
+
+
+def _with_digest(job: Job, result: Any) -> Result:
+    """What made the adapter, with the digest of its files: merging depends on it, and so does who takes it over."""
+    return {**to_plain(result), "adapter_digest": adapter_files.own_digest(job.adapter)}
 
 
 def merging(job: Job) -> Any:
@@ -206,12 +214,15 @@ def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
     from adapterd.dataset.build import DatasetResult
     from adapterd.dataset.split import EvaluationCase
-    from adapterd.evaluation.gates import retention_gate
+    from adapterd.evaluation.gates import live_again_gate, retention_gate
     from adapterd.merging.merge import MergeResult
     from adapterd.runs.tag_evaluation import Evaluator
 
     made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
     tags = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}
+    is_live = job.plan.live != BASE and job.runtime.tags().get(tags["live"]) == job.results["serving"]["digest"]
+    if is_live:
+        del tags["live"]
     evaluator = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf)
     cases = [EvaluationCase.from_dict(case) for case in made.evaluation_cases]
     with what_vanished_may_come_back():
@@ -219,7 +230,8 @@ def evaluation(job: Job) -> Any:
         evaluation_run = evaluator.collect_answers(asked, cases, made.evaluation_hash, job.report)
     kept = merged.retention.kept if merged.retention else None
     retention = retention_gate(kept, job.plan.settings.merging.min_retention)
-    judged = evaluator.judge(evaluation_run, extra_findings=[retention])
+    findings = [live_again_gate(job.plan.live), retention] if is_live else [retention]
+    judged = evaluator.judge(evaluation_run, extra_findings=findings)
     judged = replace(judged, left_out=evaluation_run.left_out)
     evaluator.save(evaluation_run, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
     return judged
@@ -278,7 +290,7 @@ def _training_inputs(plan: RunPlan, results: Results) -> object:
 
 
 def _merging_inputs(plan: RunPlan, results: Results) -> object:
-    """The adapter, and the examples that the rounding is calibrated with."""
+    """The adapter, with its digest, and the examples that the rounding is calibrated with."""
     made = results["importing"] if plan.given else results["training"]
     return [_given_inputs(plan, results), made, _training_inputs(plan, results)]
 
@@ -291,8 +303,6 @@ def _evaluation_inputs(plan: RunPlan, results: Results) -> object:
     return [plan.live, results["dataset"]["evaluation_hash"], results["merging"], results["serving"]["digest"]]
 
 
-ADAPTER_READS = ("dataset", "think", "training")
-"""What an adapter is made with. The dataset stage also reads limits of the evaluation, for the set that it freezes."""
 CONTENT_READS = (*ADAPTER_READS, "merging")
 """What a merged file is made with: an unfinished run is given up if something of it changes."""
 LIMITS_READ = ("evaluation.num_ctx", "evaluation.num_predict")

@@ -117,10 +117,14 @@ class Runs:
 
     def latest(self, model: str) -> Run | None:
         """The model's newest run."""
-        row = self._database.row(
-            "SELECT * FROM runs WHERE model = ? ORDER BY created_at DESC, id DESC LIMIT 1", (model,)
+        return next(iter(self.newest(model, 1)), None)
+
+    def newest(self, model: str, count: int) -> list[Run]:
+        """The model's newest runs, at most `count`, the newest first."""
+        rows = self._database.rows(
+            "SELECT * FROM runs WHERE model = ? ORDER BY created_at DESC, id DESC LIMIT ?", (model, count)
         )
-        return _run(row) if row else None
+        return [_run(row) for row in rows]
 
     def set_state(self, run_id: str, state: RunState, *, error: str | None = None, hint: str | None = None) -> None:
         """Move a run on; reaching any state but RUNNING notes the time."""

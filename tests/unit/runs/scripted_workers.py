@@ -6,7 +6,8 @@ from typing import Any
 
 from adapterd.errors import CancelledError
 from adapterd.evaluation.verdict import Decision
-from adapterd.formats.run_folder import CANDIDATE, GIVEN
+from adapterd.formats.adapter_files import own_digest
+from adapterd.formats.run_folder import ADAPTER, CANDIDATE, GIVEN
 from adapterd.home import Home
 from adapterd.runs.stage_process import Limits
 
@@ -40,12 +41,13 @@ class Workers:
             self.given = sorted(file.name for file in (folder / GIVEN).iterdir())
         for name in FILES.get(stage, ()):
             (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).touch()
+            (folder / name).write_text(folder.name)
         reason = "better" if self.promote else "held: no better"
         decision = Decision.PROMOTE if self.promote else Decision.HOLD
         verdict = {"decision": decision, "reason": reason, "scores": {}, "baselines": {}, "findings": []}
         verdict["evaluation_hash"] = "h"
-        return {"digest": "d", "evaluation_cases": [], "content_hash": "c", **verdict}
+        made = {"adapter_digest": own_digest(folder / ADAPTER)} if stage in ("importing", "training") else {}
+        return {"digest": "d", "evaluation_cases": [], "content_hash": "c", **made, **verdict}
 
     def did(self) -> list[str]:
         """The stages since the last time this was asked."""

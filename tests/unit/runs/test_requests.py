@@ -38,28 +38,28 @@ def never(_: float) -> None:
     raise AssertionError("there was nothing to wait for")
 
 
-def test_without_new_feedback_there_is_nothing_to_ask_for(store: Store) -> None:
+def test_without_new_feedback_there_is_nothing_to_ask_for(store: Store, home: Home) -> None:
     with pytest.raises(NotEnoughDataError, match="no feedback that is new"):
-        require_something_new(store, MODEL)
+        require_something_new(store, home, MODEL, SETTINGS)
 
 
-def test_new_feedback_is_worth_a_run(store: Store) -> None:
+def test_new_feedback_is_worth_a_run(store: Store, home: Home) -> None:
     arrives(store, "a")
-    require_something_new(store, MODEL)
+    require_something_new(store, home, MODEL, SETTINGS)
 
 
-def test_a_run_that_failed_is_worth_continuing_without_new_feedback(store: Store) -> None:
+def test_a_run_that_failed_is_worth_continuing_without_new_feedback(store: Store, home: Home) -> None:
     begun(store)
     store.runs.set_state("r1", RunState.FAILED, error="out of luck")
-    require_something_new(store, MODEL)
+    require_something_new(store, home, MODEL, SETTINGS)
 
 
-def test_feedback_that_a_version_has_learned_is_not_new(store: Store) -> None:
+def test_feedback_that_a_version_has_learned_is_not_new(store: Store, home: Home) -> None:
     arrives(store, "a")
     begun(store)
     store.runs.set_state("r1", RunState.HELD)
     with pytest.raises(NotEnoughDataError):
-        require_something_new(store, MODEL)
+        require_something_new(store, home, MODEL, SETTINGS)
 
 
 def test_a_run_that_is_going_on_answers_the_wish(store: Store, home: Home) -> None:
@@ -130,10 +130,10 @@ def test_nobody_is_followed_when_the_daemon_is_gone(store: Store, home: Home) ->
         follow(store, home, asked, lambda *_: None, sleep=never)
 
 
-def test_an_unfinished_registration_is_nothing_to_continue_by_training(store: Store) -> None:
+def test_an_unfinished_registration_is_nothing_to_continue_by_training(store: Store, home: Home) -> None:
     store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0, adapter_source="/adapters/news")
     with pytest.raises(NotEnoughDataError, match="no feedback that is new"):
-        require_something_new(store, MODEL)
+        require_something_new(store, home, MODEL, SETTINGS)
 
 
 def test_a_registration_that_is_going_on_does_not_answer_the_wish(store: Store, home: Home) -> None:
