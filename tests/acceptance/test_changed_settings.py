@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterd.formats.adapter_files import own_digest
 from adapterd.store.runs import RunState
 from tests.acceptance.conftest import begin, feed
 from tests.acceptance.person import MODEL, Person, wait_until
@@ -59,6 +60,22 @@ def test_settings_of_the_evaluation_changed_after_a_training_only_evaluate_again
     config.write_text(f"{config.read_text(encoding='utf-8')}\n[models.{MODEL}.gates.valid_json]\nmin = 0.5\n")
     assert retrained(trained) == "1.0.2"
     assert worked(trained) == EVALUATION_ONLY
+
+
+def test_the_live_version_is_evaluated_again_with_changed_settings(trained: Person) -> None:
+    trained.run("promote", "1.0.0", "--force", "--yes")
+    trained.correct("num_ctx = 4096", "num_ctx = 2048")
+    said = trained.run("retrain")
+    assert said.code == 0, said
+    assert worked(trained) == EVALUATION_ONLY
+    shown = trained.json("show", "1.0.1")
+    assert (shown["state"], shown["lineage"]["stages"]["training"]["adapter_digest"]) == (
+        "held",
+        own_digest(trained.home.version(MODEL, "1.0.0")),
+    )
+    assert shown["reason"].startswith("held: it is the same file as 1.0.0, which is live")
+    assert "left no trace" not in shown["reason"]
+    assert set(shown["metrics"]["scores"]) == {"candidate", "base"}
 
 
 def test_settings_of_the_training_or_the_dataset_changed_train_again(trained: Person) -> None:

@@ -15,6 +15,7 @@ from adapterd.evaluation.gates import (
     completeness_gate,
     distinct_file_gate,
     judge,
+    live_again_gate,
     retention_gate,
 )
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit, mean_of, share_of
@@ -358,6 +359,12 @@ def test_a_candidate_that_is_the_very_file_of_another_is_held() -> None:
     assert verdict.decision is Decision.HOLD
     assert verdict.reason == "held: the candidate is the same as live, byte for byte; the adapter left no trace"
     assert distinct_file_gate("d2", {"live": "d1", "base": "d0"}).outcome is GateOutcome.PASSED
+
+
+def test_a_candidate_that_is_live_already_is_held_with_a_sentence_of_its_own() -> None:
+    verdict = judge([], {}, extra_findings=[live_again_gate("1.0.0")])
+    assert verdict.decision is Decision.HOLD
+    assert verdict.reason.startswith("held: it is the same file as 1.0.0, which is live")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapterd.config import ModelSettings
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.home import Home
 from adapterd.runs.requests import Asked, ask_daemon, follow, require_something_new
@@ -15,6 +16,7 @@ from adapterd.store.runs import RunState
 from adapterd.system.locks import exclusive
 
 MODEL = "news"
+SETTINGS = ModelSettings(base="b.gguf", base_digest="sha256:base")
 
 
 def arrives(store: Store, content: str) -> None:

@@ -10,14 +10,15 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import GateRule, ModelSettings, Settings, Task, Think
-from adapterd.errors import StageError
+from adapterd.config import GateRule, ModelSettings, Settings, Start, Task, Think
+from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.run_folder import CANDIDATE, PLAN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
 from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import open_plan
+from adapterd.runs.requests import require_something_new
 from adapterd.runs.stages import STAGES
 from adapterd.serialization import dumps
 from adapterd.serving.runtimes import fingerprint
@@ -164,6 +165,88 @@ def test_a_run_asked_for_with_nothing_changed_trains_again(reuser_with_a_version
     assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
 
 
+def test_a_journal_of_an_earlier_release_with_nothing_changed_trains_again(reuser_with_a_version: Person) -> None:
+    """An upgrade changes fingerprints and keys, not what a person has set."""
+    run = reuser_with_a_version.store.runs.latest(MODEL)
+    assert run is not None
+    reuser_with_a_version.store.execute("UPDATE runs SET fingerprint = 'of then' WHERE id = ?", (run.id,))
+    reuser_with_a_version.store.execute("UPDATE stages SET key = 'of then' WHERE run_id = ?", (run.id,))
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
+
+
+def test_a_result_without_the_digest_of_its_adapter_is_not_taken_over(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.store.execute(
+        "UPDATE stages SET result = json_remove(result, '$.adapter_digest') WHERE name = 'training'"
+    )
+    reuser_with_a_version.change(evaluation={"guard": False})
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("guard", "version", "stages"), [(False, "1.1.0", EVERYTHING), (True, "1.0.1", EVALUATE_AGAIN)]
+)
+def test_a_change_made_while_a_run_was_unfinished_counts_as_its_own(
+    reuser: Person, guard: bool, version: str, stages: list[str]
+) -> None:
+    reuser.fails_at("evaluation")
+    reuser.change(evaluation={"guard": False})
+    assert reuser.retrain().version == "1.0.0"
+    reuser.change(evaluation={"guard": guard})
+    assert (reuser.retrain().version, reuser.workers.did()) == (version, stages)
+
+
+def test_an_evaluation_that_was_cancelled_is_begun_again_with_the_same_adapter(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.change(evaluation={"guard": False})
+    cancelled = reuser_with_a_version.fails_at("dataset")
+    reuser_with_a_version.store.runs.request_cancel(cancelled.id, "not now")
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.0.1", EVALUATE_AGAIN)
+
+
+def test_an_older_run_gives_its_adapter_once_the_training_is_set_as_it_was(reuser_with_a_version: Person) -> None:
+    reuser_with_a_version.change(training={"rank": 8})
+    assert reuser_with_a_version.retrain().version == "1.1.0"
+    reuser_with_a_version.change(training={"rank": 16})
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.1", EVALUATE_AGAIN)
+
+
+def test_a_training_from_the_live_adapter_is_not_repeated_for_its_evaluation(
+    reuser: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is live by then, and how many records it knows, would else be other inputs."""
+    monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])
+    reuser.store.feedback.add(MODEL, NewFeedback("c", "p", "{}", reuser.clock.now, "file", 1))
+    reuser.change(training={"start": Start.LIVE}, dataset={"new_weight": 2.0})
+    first = reuser.retrain()
+    reuser.store.versions.deploy(MODEL, "promote", live=first.version, live_digest="d")
+    reuser.change(evaluation={"num_ctx": 8192})
+    outcome = reuser.retrain()
+    assert (outcome.version, reuser.workers.did()) == ("1.0.1", EVALUATE_AGAIN)
+
+    reuser.change(evaluation={"num_ctx": 4096}, training={"rank": 8})
+    plan = open_plan(reuser.home, reuser.store.runs.get(reuser.retrain().run_id))
+    assert (plan.version, plan.start, plan.old_records, plan.reuses) == ("1.1.0", "1.0.0", 1, None)
+
+
+def test_a_training_that_could_not_be_taken_over_starts_at_what_is_live(
+    reuser_with_a_version: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = reuser_with_a_version
+    monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])
+    person.change(training={"start": Start.LIVE})
+    second = person.retrain()
+    person.store.versions.deploy(MODEL, "promote", live=second.version, live_digest="d")
+    shutil.rmtree(person.home.version(MODEL, second.version))
+    shutil.rmtree(person.home.run(second.run_id) / "adapter", ignore_errors=True)
+    person.change(evaluation={"guard": False})
+    plan = open_plan(person.home, person.store.runs.get(person.retrain().run_id))
+    assert (plan.version, plan.start, plan.reuses) == ("1.2.0", second.version, None)
+    assert person.workers.did() == EVERYTHING
+
+
 def test_feedback_that_came_meanwhile_is_trained_on(reuser_with_a_version: Person) -> None:
     reuser_with_a_version.change(evaluation={"num_ctx": 8192})
     reuser_with_a_version.store.feedback.add(
@@ -204,8 +287,64 @@ def test_an_adapter_that_is_nowhere_is_trained_again(reuser_with_a_version: Pers
     else:
         LINEAGE.write(folder, dict.fromkeys(LINEAGE.required) | {"run": written_by})
     reuser_with_a_version.change(evaluation={"guard": False})
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
+    run = reuser_with_a_version.store.runs.get(outcome.run_id)
+    assert (run.version, open_plan(reuser_with_a_version.home, run).version) == ("1.1.0", "1.1.0")
+
+
+@pytest.mark.parametrize("name", ["adapters.safetensors", "adapter_config.json"])
+def test_an_adapter_that_is_not_what_was_trained_is_trained_again(reuser_with_a_version: Person, name: str) -> None:
+    (reuser_with_a_version.home.version(MODEL, "1.0.0") / name).write_text("damaged or swapped")
+    reuser_with_a_version.change(evaluation={"guard": False})
+    outcome = reuser_with_a_version.retrain()
+    assert (outcome.version, reuser_with_a_version.workers.did()) == ("1.1.0", EVERYTHING)
+    told = [event.text for event in reuser_with_a_version.store.events.latest() if event.kind == "stage.repeated"]
+    assert len(told) == 1
+    assert "training is done again, for what run" in told[0]
+
+
+def test_the_merged_file_of_another_adapter_is_not_taken_over(reuser_with_a_version: Person) -> None:
+    """The same training may give other bytes, and all else that it says may be the same."""
+    folder = reuser_with_a_version.home.version(MODEL, "1.0.0")
+    shutil.rmtree(folder)
+    reuser_with_a_version.change(evaluation={"guard": False})
+    outcome = reuser_with_a_version.retrain()
+    digests = {
+        row.result["adapter_digest"]
+        for run in reuser_with_a_version.store.runs.newest(MODEL, 9)
+        for row in reuser_with_a_version.store.runs.stages(run.id)
+        if row.name == "training" and row.result
+    }
+    assert len(digests) == 2
+    merged = reuser_with_a_version.runtime.made[f"{MODEL}:{outcome.version}"][0]
+    assert Path(merged).read_text() == outcome.run_id
+
+
+def test_a_merged_file_left_in_the_folder_of_a_run_is_not_taken_over(reuser_with_a_version: Person) -> None:
+    """Only the runtime's store is believed: it has checked what it keeps."""
+    run = reuser_with_a_version.store.runs.latest(MODEL)
+    assert run is not None
+    (reuser_with_a_version.home.run(run.id) / CANDIDATE).write_text("rotten")
+    reuser_with_a_version.runtime.delete(f"{MODEL}:1.0.0")
+    reuser_with_a_version.change(evaluation={"guard": False})
     reuser_with_a_version.retrain()
-    assert "training" in reuser_with_a_version.workers.did()
+    assert reuser_with_a_version.workers.did() == MERGE_AGAIN
+
+
+def test_changed_settings_are_something_new_to_ask_for(reuser_with_a_version: Person) -> None:
+    person = reuser_with_a_version
+
+    def ask() -> None:
+        require_something_new(person.store, person.home, MODEL, person.settings)
+
+    with pytest.raises(NotEnoughDataError):
+        ask()
+    person.change(schedule={"min_new_records": 7})
+    with pytest.raises(NotEnoughDataError):
+        ask()
+    person.change(evaluation={"guard": False})
+    ask()
 
 
 def test_a_merged_file_that_is_gone_is_merged_again(reuser_with_a_version: Person) -> None:
