@@ -1,5 +1,5 @@
-"""Version numbers: major = the base changed, minor = a new adapter, patch = the same adapter merged again, or one
-registered by hand."""
+"""Version numbers: major = the base changed, minor = a new adapter, patch = an earlier version's adapter merged or
+evaluated again, or one registered by hand."""
 
 from collections.abc import Sequence
 from enum import StrEnum
