@@ -122,7 +122,7 @@ class TrainingSettings:
     ] = ()
     data_may_leave: Annotated[
         bool,
-        Doc("allow that a training provider elsewhere gets the examples; naming training.hosts allows it for these"),
+        Doc("allow that a provider elsewhere gets the examples; naming training.hosts is consent for those hosts"),
     ] = False
 
 
