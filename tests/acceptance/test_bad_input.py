@@ -131,7 +131,7 @@ def taken_again(person: Person, file: Path) -> int:
     return lines
 
 
-def test_what_a_person_types_is_refused_and_kept(person: Person) -> None:
+def test_faulty_typed_feedback_is_refused_and_kept(person: Person) -> None:
     said = person.run("feedback", "add", "--prompt", "a question")
     assert said.code == 6
     assert "nothing to train on" in said.complaint
@@ -253,7 +253,7 @@ def test_an_unknown_version(settled: Person, command: list[str], version: str) -
     ],
     ids=str,
 )
-def test_what_makes_no_sense(settled: Person, arguments: list[str], code: int) -> None:
+def test_senseless_commands_are_refused(settled: Person, arguments: list[str], code: int) -> None:
     before = settled.home.config_file.read_bytes()
     assert refused(settled.run(*arguments), code)
     assert settled.home.config_file.read_bytes() == before
@@ -424,7 +424,7 @@ def test_doctor_names_ollama(lonely: Person) -> None:
 @pytest.mark.parametrize(
     "arguments", [["retrain", "--now"], ["run", "hello"], ["init", "other", "--base", "x:1"]], ids=" ".join
 )
-def test_what_needs_ollama_says_so(lonely: Person, arguments: list[str]) -> None:
+def test_commands_that_need_ollama_say_so(lonely: Person, arguments: list[str]) -> None:
     said = lonely.run(*arguments)
     assert "Ollama does not answer at" in refused(said, 5)
     assert "start Ollama" in said.stderr

@@ -142,7 +142,7 @@ def test_the_candidate_is_matched_to_its_base(person: Person) -> None:
     assert file_digest(made) != file_digest(base), "training has changed something"
 
 
-def test_what_a_version_is_made_of_is_kept_in_private(person: Person) -> None:
+def test_the_files_of_a_version_are_private(person: Person) -> None:
     folder = person.home.version(MODEL, FIRST)
     kept = {file.name for file in folder.iterdir()}
     assert {"adapters.safetensors", "adapter_config.json", "lineage.json", "Modelfile"} <= kept

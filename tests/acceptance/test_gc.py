@@ -76,7 +76,7 @@ def test_a_tag_of_somebody_else_is_mentioned_and_stays(collector: Person) -> Non
         (("gc", "stranger"), 4, "no model named 'stranger' is configured; configured are: news"),
     ],
 )
-def test_what_makes_no_sense_is_refused(collector: Person, command: tuple[str, ...], code: int, complaint: str) -> None:
+def test_senseless_commands_are_refused(collector: Person, command: tuple[str, ...], code: int, complaint: str) -> None:
     said = collector.run(*command)
     assert (said.code, said.complaint) == (code, complaint)
 

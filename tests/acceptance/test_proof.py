@@ -60,7 +60,7 @@ def test_two_versions_are_compared_with_intervals(person: Person) -> None:
         (("report", "9.9.9"), 4, "there is no stored evaluation of"),
     ],
 )
-def test_what_is_not_there_is_named(person: Person, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_a_missing_version_or_file_is_named(person: Person, arguments: tuple[str, ...], code: int, words: str) -> None:
     said = person.run(*arguments)
     assert (said.code, words in said.stderr) == (code, True), said
 

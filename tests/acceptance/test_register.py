@@ -56,7 +56,7 @@ def fed(person: Person, tmp_path: Path) -> Person:
     return feed(person, tmp_path / "application", count=RECORDS)
 
 
-def test_it_goes_the_way_of_a_trained_one(registration: tuple[Person, Path, Said]) -> None:
+def test_a_registered_adapter_goes_the_way_of_a_trained_one(registration: tuple[Person, Path, Said]) -> None:
     person, source, said = registration
     assert said.code == 0, said
     assert f"{MODEL} 1.0.0 " in said.stdout
@@ -79,7 +79,7 @@ def test_it_goes_the_way_of_a_trained_one(registration: tuple[Person, Path, Said
     assert f"registered by hand from {source}" in person.run("history").stdout
 
 
-def test_what_was_registered_can_be_registered_again(registration: tuple[Person, Path, Said]) -> None:
+def test_a_registered_adapter_can_be_registered_again(registration: tuple[Person, Path, Said]) -> None:
     person, _, _ = registration
     first = person.home.version(MODEL, "1.0.0")
     again = person.json("register", first, "--as", "minor")
@@ -119,7 +119,7 @@ def test_one_that_does_not_fit_leaves_no_version_and_no_run_for_training(
     assert said.complaint in person.run("status").stdout
 
 
-def test_it_needs_feedback_to_be_judged_by(person: Person, tmp_path: Path) -> None:
+def test_registering_needs_feedback_to_evaluate_by(person: Person, tmp_path: Path) -> None:
     source = write_peft(tmp_path / "adapter")
     said = person.run("register", source)
     assert said.code == 7, said

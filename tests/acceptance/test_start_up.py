@@ -81,7 +81,7 @@ def test_every_command_but_the_demo_speaks_json(path: str) -> None:
 
 
 @pytest.mark.parametrize("script", ["cli_reference.py", "format_reference.py", "metric_reference.py"])
-def test_what_is_generated_is_up_to_date(script: str) -> None:
+def test_generated_pages_are_up_to_date(script: str) -> None:
     checked = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], check=False)
     assert checked.returncode == 0, "`make docs` writes it anew"
 

@@ -107,7 +107,9 @@ def test_a_copied_manifest_is_byte_for_byte_the_same_and_as_open(server: Private
         ("gap", LIVE),
     ],
 )
-def test_what_is_not_plainly_ours_is_left_to_the_server(server: PrivateOllama, source: str, target: str) -> None:
+def test_a_store_that_is_not_plainly_ours_is_left_to_the_server(
+    server: PrivateOllama, source: str, target: str
+) -> None:
     before = manifest_of(server, LIVE).read_bytes()
     assert not manifests.replace(server.folder / "models", source, target)
     assert manifest_of(server, LIVE).read_bytes() == before

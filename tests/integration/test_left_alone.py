@@ -216,7 +216,7 @@ def deaf(_: Callable[[], None]) -> tuple[object, list[type]]:
     return FileSystemEventHandler(), []
 
 
-def test_what_is_refused_is_noted_and_all_else_goes_on(left: Left, tmp_path: Path) -> None:
+def test_a_refused_run_is_noted_and_all_else_goes_on(left: Left, tmp_path: Path) -> None:
     (tmp_path / "secret.jsonl").write_bytes(line("secret"))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jsonl").write_bytes(line("secret"))

@@ -226,7 +226,7 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings,
         ("adapter", "llava:1 has an ADAPTER beside the model"),
     ],
 )
-def test_what_a_version_would_lose_is_refused(
+def test_a_base_whose_version_would_lose_something_is_refused(
     home: Home, general: Settings, ollama_store: Store, kind: str, sentence: str
 ) -> None:
     tag = ollama_store.tag("llava:1", ollama_store.file(GO), Modelfile(template=GO))

@@ -179,7 +179,7 @@ def test_where_no_checkpoint_fits_training_goes_on_without(
     assert f"{CHECKPOINT} cannot be written: " in said
 
 
-def test_what_a_killed_process_left_half_written_is_removed(training_place: Place) -> None:
+def test_half_written_files_of_a_killed_process_are_removed(training_place: Place) -> None:
     out = training_place.folder / "out"
     out.mkdir()
     (out / f".{CHECKPOINT}.abc.partial").write_bytes(b"half")

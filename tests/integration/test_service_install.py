@@ -168,7 +168,7 @@ class TestCommands:
         assert "yes, by another version or for another home (adapterctl service install)" in self.run("status").stdout
         assert self.service("install")["outdated"] is False
 
-    def test_what_is_not_installed_cannot_be_started(self) -> None:
+    def test_a_service_that_is_not_installed_cannot_be_started(self) -> None:
         done = self.run("start")
 
         assert done.returncode == 4

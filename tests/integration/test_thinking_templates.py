@@ -123,7 +123,7 @@ def serve(tmp_path: Path) -> Serve:
 @pytest.mark.parametrize("completion", [ANSWER, THOUGHT + ANSWER], ids=["without a thought", "with one"])
 @pytest.mark.parametrize("think", [None, True, False], ids=["default", "on", "off"])
 @pytest.mark.parametrize("jinja", [QWQ, QWEN3], ids=["always open", "hybrid"])
-def test_what_was_learned_is_the_content_by_a_files_own_template(
+def test_the_learned_answer_is_the_content_by_a_files_own_template(
     runtime: "Runtime", serve: Serve, jinja: str, think: bool | None, completion: str
 ) -> None:
     if think is False:
@@ -141,7 +141,7 @@ def test_an_answer_follows_at_once_where_no_thought_is_told_apart(runtime: "Runt
 @pytest.mark.ollama
 @pytest.mark.parametrize("completion", [ANSWER, THOUGHT + ANSWER], ids=["without a thought", "with one"])
 @pytest.mark.parametrize(("go", "think"), [(GO_OPEN, None), (GO_OPEN, False), (GO_HYBRID, None), (GO_HYBRID, False)])
-def test_what_was_learned_is_the_content_by_ollamas_templates(
+def test_the_learned_answer_is_the_content_by_ollamas_templates(
     ollama_server: "PrivateOllama", serve: Serve, go: str, think: bool | None, completion: str
 ) -> None:
     if think is False:

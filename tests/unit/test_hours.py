@@ -40,7 +40,7 @@ def test_a_span_is_read_as_people_write_it(text: str, start: time, end: time) ->
     ["", "-", "08:00", "08:00-", "-18:00", "8-18", "08:00-18", "24:00-06:00", "08:60-09:00", "08:00-18:00-20:00",
      "08:00–18:00", "08:00:00-18:00:00", "08.00-18.00", "x08:00-18:00", "08:00-18:00x", "at night", "٠٨:00-18:00"],
 )  # fmt: skip
-def test_what_is_no_span_is_a_fault_that_quotes_it(text: str) -> None:
+def test_a_text_that_is_no_span_is_a_fault_that_quotes_it(text: str) -> None:
     with pytest.raises(ValueError, match="is not a span of hours such as 08:00-18:00") as caught:
         Hours.parse(text)
     assert str(caught.value).startswith(repr(text))

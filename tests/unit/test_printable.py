@@ -33,7 +33,7 @@ def test_nothing_acts(text: str) -> None:
 
 
 @given(ANY)
-def test_it_can_be_written_in_utf_8(text: str) -> None:
+def test_printable_text_can_be_written_in_utf_8(text: str) -> None:
     for shown in (printable(text), printable_lines(text), json_safe(json.dumps(text, ensure_ascii=False))):
         assert shown.encode().decode() == shown
 
@@ -45,7 +45,7 @@ def test_json_keeps_its_value(text: str) -> None:
 
 
 @given(st.text(st.sampled_from("aZ09 ü€漢字👩‍🔬नमस्ते שלום مرحبا [/b]\\")))
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_text_of_people_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
 
 
@@ -53,7 +53,7 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
     ("text", "shown"),
     [("a\x1b[2Jb", "a\\x1b[2Jb"), ("a\nb\tc", "a\\nb\\tc"), ("\u202e", "\\u202e"), ("\x9b", "\\x9b"), (7, "7")],
 )
-def test_it_is_shown(text: object, shown: str) -> None:
+def test_characters_that_do_not_print_are_shown(text: object, shown: str) -> None:
     assert printable(text) == shown
 
 

@@ -105,7 +105,7 @@ def test_new_numbers_replace_the_old() -> None:
     assert tables.fill(tables.fill(page("quants"), MEASURED), newer) == tables.fill(page("quants"), newer)
 
 
-def test_what_was_not_measured_stays_as_it_is() -> None:
+def test_a_table_that_was_not_measured_stays_as_it_is() -> None:
     written = tables.fill(page(*tables.TABLES), MEASURED)
     assert tables.fill(written, {"machine": "two cores"}) == written
 
@@ -154,7 +154,7 @@ def test_the_figures_of_training_are_beside_those_of_mlx_lm() -> None:
     assert table("dpo")[1:] == [["orca", "90", "30", "50.0 % → 70.0 %", "80.0 %", "0.21"]]
 
 
-def test_what_training_keeps_to_is_said() -> None:
+def test_the_limits_of_training_are_said() -> None:
     assert table("exact_weights")[1:] == [["Q4_0", "1.2e-05", "30", "90", "1 760", "–"]]
     assert table("resume")[1:][-2:] == [
         ["largest difference of a weight at the end", "0"], ["largest difference of a step's loss", "0"],

@@ -236,7 +236,7 @@ class TestPlist:
 
 
 class TestInstall:
-    def test_it_writes_the_file_and_loads_it(self, spec: ServiceSpec, user: Path) -> None:
+    def test_installing_writes_the_file_and_loads_it(self, spec: ServiceSpec, user: Path) -> None:
         run = Commands(bootout=NOTHING_BOOTED, print=[NOT_LOADED, UP])
         agent = LaunchdService(spec, run)
         agent.install()
@@ -277,7 +277,7 @@ class TestInstall:
 
         assert run.verbs[-2:] == ["bootstrap", "print"]
 
-    def test_it_waits_for_the_old_daemon_to_end(self, spec: ServiceSpec) -> None:
+    def test_installing_waits_for_the_old_daemon_to_end(self, spec: ServiceSpec) -> None:
         run, slept = Commands(print=[UP, UP, NOT_LOADED, UP]), list[float]()
         LaunchdService(spec, run, slept.append).install()
 
@@ -294,7 +294,7 @@ class TestInstall:
         assert run.verbs.count("bootstrap") == 3
         assert slept == list(BOOTSTRAP_DELAYS_S[:2])
 
-    def test_it_gives_up_with_the_command_its_message_and_where_to_look(self, spec: ServiceSpec) -> None:
+    def test_a_refusal_names_the_command_its_message_and_where_to_look(self, spec: ServiceSpec) -> None:
         run, slept = Commands(bootstrap=ALREADY_LOADED, print=NOT_LOADED), list[float]()
         with pytest.raises(AdapterdError, match=r"launchctl bootstrap .*failed: .*Input/output error") as caught:
             LaunchdService(spec, run, slept.append).install()
@@ -371,7 +371,7 @@ class TestUse:
         assert run.spoken[1] == f"launchctl kickstart -k {TARGET}"
 
     @pytest.mark.parametrize("command", ["start", "restart"])
-    def test_what_is_not_installed_cannot_be_started(self, spec: ServiceSpec, command: str) -> None:
+    def test_a_service_that_is_not_installed_cannot_be_started(self, spec: ServiceSpec, command: str) -> None:
         run = Commands()
         with pytest.raises(NotFoundError, match="not installed") as caught:
             getattr(LaunchdService(spec, run), command)()
@@ -422,7 +422,7 @@ class TestStatus:
             ("a format of tomorrow", False, None, None, "unknown"),
         ],
     )
-    def test_it_is_read_from_what_launchctl_prints(
+    def test_the_status_is_read_from_what_launchctl_prints(
         self, spec: ServiceSpec, printed: str, running: bool, pid: int | None, last_exit: str | None, detail: str
     ) -> None:
         run = Commands(print=Completed(0, printed))

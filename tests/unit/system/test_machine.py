@@ -51,7 +51,7 @@ class TestPowerOfLinux:
             ({"BAT0": battery("Charging", capacity="?")}, Power(True, None)),
         ],
     )
-    def test_it_is_what_adapters_and_batteries_say(
+    def test_the_power_is_what_adapters_and_batteries_say(
         self, tmp_path: Path, supplies: dict[str, dict[str, str]], found: Power
     ) -> None:
         assert self.power(tmp_path, supplies) == found
@@ -98,7 +98,7 @@ class TestPowerOfMacos:
             (None, Power(True, None)),
         ],
     )
-    def test_it_is_what_psutil_says(self, monkeypatch: pytest.MonkeyPatch, said: Any, found: Power) -> None:
+    def test_the_power_is_what_psutil_says(self, monkeypatch: pytest.MonkeyPatch, said: Any, found: Power) -> None:
         monkeypatch.setattr(psutil, "sensors_battery", lambda: said, raising=False)
 
         assert power("darwin") == found
@@ -175,7 +175,7 @@ class TestDisks:
         assert 0 <= free_bytes(tmp_path) <= at_most
         assert free_bytes(tmp_path) == pytest.approx(statistics.f_bavail * statistics.f_frsize, rel=0.05)
 
-    def test_what_is_not_there_yet_counts_as_the_folder_above_it(self, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_there_yet_counts_as_the_one_above_it(self, tmp_path: Path) -> None:
         later = tmp_path / "models" / "newsbrief-synth" / "1.0.0" / "candidate.gguf"
 
         assert file_system(later) == file_system(tmp_path)

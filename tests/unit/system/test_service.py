@@ -143,7 +143,7 @@ class TestTwice:
 
 @both
 class TestOutdated:
-    def test_what_this_version_installed_is_up_to_date(
+    def test_a_file_that_this_version_installed_is_up_to_date(
         self, manager: Callable[[Path], Make], spec: ServiceSpec, user: Path
     ) -> None:
         service = manager(user)(spec)
@@ -151,7 +151,7 @@ class TestOutdated:
 
         assert not service.status().outdated
 
-    def test_what_another_version_or_python_or_home_installed_is_not_until_it_is_installed_again(
+    def test_a_file_of_another_version_python_or_home_is_outdated_until_it_is_installed_again(
         self, manager: Callable[[Path], Make], spec: ServiceSpec, user: Path
     ) -> None:
         service = manager(user)

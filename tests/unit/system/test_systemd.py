@@ -103,7 +103,7 @@ class TestUnit:
 
 
 class TestInstall:
-    def test_it_writes_the_unit_and_starts_it(self, spec: ServiceSpec, user: Path) -> None:
+    def test_installing_writes_the_unit_and_starts_it(self, spec: ServiceSpec, user: Path) -> None:
         run = Commands(show=shown())
         unit = SystemdService(spec, run)
         unit.install()
@@ -194,7 +194,7 @@ class TestUse:
         assert run.spoken == [f"systemctl --user {command} adapterd.service"]
 
     @pytest.mark.parametrize("command", ["start", "restart"])
-    def test_what_is_not_installed_cannot_be_started(self, spec: ServiceSpec, command: str) -> None:
+    def test_a_service_that_is_not_installed_cannot_be_started(self, spec: ServiceSpec, command: str) -> None:
         with pytest.raises(NotFoundError, match="not installed"):
             getattr(SystemdService(spec, Commands()), command)()
 
@@ -235,7 +235,7 @@ class TestStatus:
             (Completed(0, ""), False, None, None, "unknown"),
         ],
     )
-    def test_it_is_read_from_the_properties(
+    def test_the_status_is_read_from_the_properties(
         self,
         spec: ServiceSpec,
         answer: Completed,
