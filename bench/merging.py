@@ -63,7 +63,7 @@ def merge_speed(sizes: Iterable[str] = tuple(F16_MODELS), sides: Iterable[str] =
 
 
 def merge_growth() -> dict[str, dict[int, float]]:
-    """Seconds of our merge with error feedback alone, by touched layers (of 16, 512 wide) and by
+    """Seconds of our merge with GPTQ alone, by touched layers (of 16, 512 wide) and by
     width (2 layers); start-up and calibration included."""
     deep = _random_llama(max(GROWTH_LAYERS), GROWTH_WIDTH)
     return {

@@ -225,7 +225,7 @@ def test_progress_rises_to_one(tmp_path: Path, type_name: str, min_retention: fl
     assert shares == sorted(shares)
     assert (shares[0] > 0, shares[-1]) == (True, 1.0)
     wanted = {"measuring retention", "checking the file"}
-    assert set(doing) == wanted | ({"rounding"} if type_name == "F16" else {"error feedback", "distilling"})
+    assert set(doing) == wanted | ({"rounding"} if type_name == "F16" else {"GPTQ", "distilling"})
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_failure_of_llama_cpp_is_told_and_leaves_nothing(
     assert only_the_arguments_are_in(tmp_path)
 
 
-@pytest.mark.parametrize("when", ["error feedback", "distilling", "measuring retention", "checking the file"])
+@pytest.mark.parametrize("when", ["GPTQ", "distilling", "measuring retention", "checking the file"])
 def test_an_interruption_leaves_nothing(tmp_path: Path, when: str) -> None:
     def interrupt(_: float, doing: str) -> None:
         if doing == when:

@@ -21,7 +21,7 @@ from tests.support.tiny_gguf import write_tiny_gguf
 KILLS, AT_MOST = 30, 60
 HANGS_S = 60.0
 BEGINNING = "beginning"
-PHASES = (BEGINNING, "error feedback", "distilling", "measuring retention", "checking the file")
+PHASES = (BEGINNING, "GPTQ", "distilling", "measuring retention", "checking the file")
 LEFT_OVER = {"candidate.partial", "candidate.lora"}
 ALSO_LEFT_OVER = {"candidate.served", "candidate.merged", "candidate.first"}
 """Seldom caught."""
