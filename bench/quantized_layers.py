@@ -1,6 +1,6 @@
 """What it costs to keep weights quantised in MLX: the largest difference of logits from the dequantised model's.
 
-The weights are the same to the bit (tests/unit/base/mlx/test_quantized_layers.py); what is left is the order of sums.
+The weights are the same to the bit (tests/integration/mlx/test_quantized_layers.py); what is left is the order of sums.
 """
 
 from typing import Any

@@ -23,8 +23,11 @@ def write_adapter(
 
 
 def touched_tensors(base: Path, blocks: Collection[int], only: Collection[str] = ()) -> list[str]:
-    """The projections that such an adapter touches."""
-    projections = (name.split(".") for name, tensor in GgufFile.open(base).tensors.items() if len(tensor.shape) == 2)
+    """The projections that such an adapter touches: those of attention and of feed-forward layers."""
+    file = GgufFile.open(base)
+    matrices = [name for name, tensor in file.tensors.items() if name.startswith("blk.") and len(tensor.shape) == 2]
+    modules = {name: str(architecture_of(file).mlx_name(name)).split(".") for name in matrices}
+    projections = (name.split(".") for name, module in modules.items() if {"self_attn", "mlp"} & set(module))
     return [
         ".".join(parts)
         for parts in projections

@@ -8,18 +8,9 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, UnsupportedModelError
 
 ROPE_FACTORS, SHORT_FACTORS, LONG_FACTORS = "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"
-_GEMMA2_27B_BLOCKS, _GEMMA3_27B_BLOCKS = 46, 62
 _BY_LAYER = frozenset(("attention.head_count", "attention.head_count_kv", "feed_forward_length"))
 """What llama.cpp reads as one number or as one for each layer."""
 _MOST = 1 << 31
-_OLLAMA_GEMMA3_KEYS = (
-    "gemma3.rope.global.freq_base",
-    "gemma3.rope.local.freq_base",
-    "gemma3.mm.tokens_per_image",
-    "tokenizer.ggml.add_padding_token",
-    "tokenizer.ggml.add_unknown_token",
-)
-"""By these, or by the lack of a norm epsilon, Ollama's loader knows a file that its own converter wrote."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +23,9 @@ class Heads:
     rotated: int
 
     @classmethod
-    def of(cls, gguf: GgufFile, *, partly_rotated: bool = False) -> "Heads":
-        """From the metadata; raises UnsupportedModelError for keys, values, layers or rotations of differing sizes."""
+    def of(cls, gguf: GgufFile, *, partly_rotated: bool = False, key_value: int | None = None) -> "Heads":
+        """From the metadata, but for a number of key/value heads that is given; raises UnsupportedModelError for keys,
+        values, layers or rotations of differing sizes."""
         query = number(gguf, "attention.head_count")
         size = number(gguf, "attention.key_length", number(gguf, "embedding_length") // query)
         rotated = number(gguf, "rope.dimension_count", size) if partly_rotated else size
@@ -44,84 +36,7 @@ class Heads:
         for key, value in expected.items():
             if number(gguf, key, value) != value:
                 raise UnsupportedModelError(f"{gguf.path} has heads of {size} values, but another {key}")
-        return cls(query, number(gguf, "attention.head_count_kv", query), size, rotated)
-
-
-def llama_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.llama`, whose heads may have any size and whose projections may have biases."""
-    biased = {name.split(".")[2] for name in gguf.tensors if name.endswith(".bias")}
-    return qwen3_arguments(gguf) | {
-        "attention_bias": any(stem.startswith("attn_") for stem in biased),
-        "mlp_bias": any(stem.startswith("ffn_") for stem in biased),
-    }
-
-
-def qwen2_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.qwen2`, whose heads divide the width."""
-    heads = Heads.of(gguf)
-    _require_heads_to_divide_the_width(gguf, heads)
-    return _common(gguf, heads) | {"rope_scaling": _rope_scaling(gguf)}
-
-
-def qwen3_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.qwen3`, whose heads may have any size."""
-    heads = Heads.of(gguf)
-    return _common(gguf, heads) | {"head_dim": heads.size, "rope_scaling": _rope_scaling(gguf)}
-
-
-def gemma2_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.gemma2`, which knows no rotary scaling; with the windows that it leaves to its user."""
-    _require_unscaled_rope(gguf)
-    heads, base = Heads.of(gguf), real(gguf, "rope.freq_base", 10_000.0)
-    if real(gguf, "rope.freq_base_swa", base) != base:
-        raise UnsupportedModelError(f"{gguf.path} has another rotary base in layers with a sliding window")
-    return _common(gguf, heads) | {
-        "head_dim": heads.size,
-        "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA2_27B_BLOCKS),
-        "attn_logit_softcapping": real(gguf, "attn_logit_softcapping", 50.0),
-        "final_logit_softcapping": real(gguf, "final_logit_softcapping", 30.0),
-        "sliding_window": number(gguf, "attention.sliding_window", 4096),
-        "sliding_window_pattern": _window_period(gguf, 2),
-    }
-
-
-def gemma3_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.gemma3_text`. A file that names no window has none, and one rotary base for all layers.
-
-    mlx-lm knows no softcapping of this one's logits; a few models of the architecture have one.
-    """
-    _require_llama_cpp_gemma3(gguf)
-    heads, window = Heads.of(gguf), number(gguf, "attention.sliding_window", 0, least=0)
-    period = _window_period(gguf, 6) if window else 1
-    if period > number(gguf, "block_count"):
-        raise UnsupportedModelError(f"{gguf.path} has no layer without a sliding window, which mlx-lm cannot compute")
-    return _common(gguf, heads) | {
-        "head_dim": heads.size,
-        "query_pre_attn_scalar": _query_scalar(gguf, heads, _GEMMA3_27B_BLOCKS),
-        "final_logit_softcapping": real(gguf, "final_logit_softcapping", 0.0),
-        "sliding_window": window,
-        "sliding_window_pattern": period,
-        "rope_local_base_freq": real(gguf, "rope.freq_base_swa", 10_000.0),
-        "rope_scaling": _rope_scaling(gguf),
-    }
-
-
-def phi3_arguments(gguf: GgufFile) -> dict[str, Any]:
-    """For `mlx_lm.models.phi3`, whose heads divide the width, and may turn in part.
-
-    `rope_magnitude`, which mlx-lm does not read, is what turned queries and keys are multiplied by. The half in the
-    share of rotated values is against rounding: mlx-lm cuts size · share down to a whole number.
-    """
-    _require_unscaled_rope(gguf, harmless="longrope")
-    heads, magnitude = Heads.of(gguf, partly_rotated=True), real(gguf, "rope.scaling.attn_factor", 1.0)
-    _require_heads_to_divide_the_width(gguf, heads)
-    factors = LONG_FACTORS if is_long(gguf) else SHORT_FACTORS
-    if magnitude != 1.0 and factors not in gguf.tensors:
-        raise UnsupportedModelError(f"{gguf.path} has an attention factor, but no {factors}")
-    return _common(gguf, heads) | {
-        "partial_rotary_factor": (heads.rotated + 0.5) / heads.size,
-        "rope_magnitude": magnitude,
-    }
+        return cls(query, key_value or number(gguf, "attention.head_count_kv", query), size, rotated)
 
 
 def original_context(gguf: GgufFile) -> int:
@@ -156,7 +71,7 @@ def number(gguf: GgufFile, key: str, default: int | None = None, *, least: int =
             raise UnsupportedModelError(f"{gguf.path} has layers that differ in {full}")
         value = value[0]
     if type(value) is not int or not least <= value < _MOST:
-        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a whole number from {least} on")
+        raise InputError(f"{gguf.path} has {shown(value)} as {full}, which has to be a whole number from {least} on")
     return value
 
 
@@ -165,7 +80,7 @@ def real(gguf: GgufFile, key: str, default: float | None = None) -> float:
     full = f"{gguf.architecture}.{key}"
     value = gguf.required(full) if default is None else gguf.value(full, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a number")
+        raise InputError(f"{gguf.path} has {shown(value)} as {full}, which has to be a number")
     return float(value)
 
 
@@ -174,18 +89,18 @@ def word(gguf: GgufFile, key: str, default: str) -> str:
     full = f"{gguf.architecture}.{key}"
     value = gguf.value(full, default)
     if not isinstance(value, str):
-        raise InputError(f"{gguf.path} has {_shown(value)} as {full}, which has to be a text")
+        raise InputError(f"{gguf.path} has {shown(value)} as {full}, which has to be a text")
     return value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value of the metadata in a sentence."""
     if isinstance(value, list):
         return f"a list of {len(value)} values"
     return f"{value!r:.40}"
 
 
-def _common(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
+def common_arguments(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
     """What most of mlx-lm's classes take; raises InputError for a key that is missing."""
     return {
         "hidden_size": number(gguf, "embedding_length"),
@@ -202,16 +117,13 @@ def _common(gguf: GgufFile, heads: Heads) -> dict[str, Any]:
     }
 
 
-def _query_scalar(gguf: GgufFile, heads: Heads, largest_blocks: int) -> int:
-    """Gemma divides scores by its root: the heads' size, but in the largest of a generation, which has other heads.
-
-    No metadata say it; llama.cpp too goes by the number of blocks.
-    """
-    largest = number(gguf, "block_count") == largest_blocks
-    return number(gguf, "embedding_length") // heads.query if largest else heads.size
+def free_heads_arguments(gguf: GgufFile) -> dict[str, Any]:
+    """For classes of mlx-lm whose heads may have any size, and that know linear and yarn scaling."""
+    heads = Heads.of(gguf)
+    return common_arguments(gguf, heads) | {"head_dim": heads.size, "rope_scaling": rope_scaling(gguf)}
 
 
-def _window_period(gguf: GgufFile, default: int) -> int:
+def window_period(gguf: GgufFile, default: int) -> int:
     """Every how many layers there is one without a window, the first such being the last of its period.
 
     Raises UnsupportedModelError for layers in another order, which mlx-lm's classes cannot follow.
@@ -223,25 +135,15 @@ def _window_period(gguf: GgufFile, default: int) -> int:
         if layers != [bool((index + 1) % pattern) for index in range(len(layers))]:
             raise UnsupportedModelError(f"{gguf.path} has layers with a sliding window in no regular order")
     if type(pattern) is not int:
-        raise InputError(f"{gguf.path} has {_shown(pattern)} as its attention.sliding_window_pattern")
+        raise InputError(f"{gguf.path} has {shown(pattern)} as its attention.sliding_window_pattern")
     if pattern < 1:
         raise UnsupportedModelError(f"{gguf.path} has a sliding window every {pattern} layers")
     return pattern
 
 
-def _require_heads_to_divide_the_width(gguf: GgufFile, heads: Heads) -> None:
+def require_heads_to_divide_the_width(gguf: GgufFile, heads: Heads) -> None:
     if heads.query * heads.size != number(gguf, "embedding_length"):
         raise UnsupportedModelError(f"{gguf.path} has heads of {heads.size} values, which do not divide its width")
-
-
-def _require_llama_cpp_gemma3(gguf: GgufFile) -> None:
-    """What Ollama's own converter wrote is completed by Ollama's loader alone; llama.cpp would take other defaults."""
-    foreign = [key for key in _OLLAMA_GEMMA3_KEYS if gguf.value(key) is not None]
-    if foreign or gguf.value("gemma3.attention.layer_norm_rms_epsilon") is None:
-        raise UnsupportedModelError(
-            f"{gguf.path} has Gemma 3 metadata of Ollama's own kind ({', '.join(foreign) or 'no norm epsilon'})",
-            hint="use a file that llama.cpp's converter made, such as hf.co/ggml-org/gemma-3-1b-it-GGUF",
-        )
 
 
 def _scaling_factor(gguf: GgufFile) -> float:
@@ -249,29 +151,44 @@ def _scaling_factor(gguf: GgufFile) -> float:
     return real(gguf, "rope.scaling.factor", real(gguf, "rope.scale_linear", 0.0))
 
 
-def _require_unscaled_rope(gguf: GgufFile, *, harmless: str = "none") -> None:
+def require_unscaled_rope(gguf: GgufFile, *, harmless: str = "none") -> None:
     """`harmless` is one more type of scaling that does nothing by itself."""
     kind = word(gguf, "rope.scaling.type", "linear")
     if kind not in ("none", "linear", harmless) or (kind != "none" and _scaling_factor(gguf) not in (0.0, 1.0)):
         raise UnsupportedModelError(f"{gguf.path} scales rotary positions by {kind!r}, which mlx-lm's class does not")
 
 
-def _rope_scaling(gguf: GgufFile) -> dict[str, Any] | None:
-    """None where positions are not scaled. llama.cpp takes a factor without a type as linear."""
-    kind, factor = word(gguf, "rope.scaling.type", "linear"), _scaling_factor(gguf)
-    if real(gguf, "rope.scaling.attn_factor", 1.0) != 1.0:
+def require_no_attention_factor(gguf: GgufFile) -> None:
+    """mlx-lm's classes know none; raises UnsupportedModelError."""
+    if attention_factor(gguf) != 1.0:
         raise UnsupportedModelError(f"{gguf.path} has rotary positions with an attention factor of its own")
+
+
+def attention_factor(gguf: GgufFile) -> float:
+    """What turned queries and keys are multiplied by, beside what the kind of scaling does."""
+    return real(gguf, "rope.scaling.attn_factor", 1.0)
+
+
+def rope_scaling(gguf: GgufFile, *, with_attention_factor: bool = False) -> dict[str, Any] | None:
+    """None where positions are not scaled. llama.cpp takes a factor without a type as linear.
+
+    `with_attention_factor`: the caller takes care of that of a yarn scaling.
+    """
+    kind, factor = word(gguf, "rope.scaling.type", "linear"), _scaling_factor(gguf)
+    if kind != "yarn" or not with_attention_factor:
+        require_no_attention_factor(gguf)
     if kind == "yarn":
-        return _yarn(gguf, factor or 1.0)
+        if real(gguf, "rope.scaling.yarn_log_multiplier", 0.0) != 0.0:
+            raise UnsupportedModelError(f"{gguf.path} has a yarn scaling with an attention factor of its own")
+        return yarn(gguf)
     if kind not in ("none", "linear"):
         raise UnsupportedModelError(f"{gguf.path} scales rotary positions by {kind!r}; supported are: linear, yarn")
     return {"type": "linear", "factor": factor} if kind == "linear" and factor else None
 
 
-def _yarn(gguf: GgufFile, factor: float) -> dict[str, Any]:
-    """The file's own beta_fast and beta_slow are left alone, as llama.cpp reads them for other architectures only."""
-    if real(gguf, "rope.scaling.yarn_log_multiplier", 0.0) != 0.0:
-        raise UnsupportedModelError(f"{gguf.path} has a yarn scaling with an attention factor of its own")
+def yarn(gguf: GgufFile) -> dict[str, Any]:
+    """The file's own beta_fast and beta_slow are left alone, as llama.cpp reads them for some architectures only."""
     if ROPE_FACTORS in gguf.tensors:
         raise UnsupportedModelError(f"{gguf.path} has both a yarn scaling and {ROPE_FACTORS}")
+    factor = _scaling_factor(gguf) or 1.0
     return {"type": "yarn", "factor": factor, "original_max_position_embeddings": original_context(gguf)}

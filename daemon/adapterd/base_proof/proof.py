@@ -7,15 +7,17 @@ again before a run if the runtime or the base has changed since.
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from adapterd.base.model import BaseModel
 from adapterd.base_proof.noop_version import NoOpVersion
 from adapterd.base_proof.served_behaviour import undated
 from adapterd.config import Settings
+from adapterd.errors import AdapterdError, UnsupportedModelError, WorkerLostError
 from adapterd.home import Home, make_private
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtime import Runtime, ServedModel
-from adapterd.serving.runtimes import fingerprint, pinned_base, runtime_for
+from adapterd.serving.runtimes import fingerprint, pinned_base, runtime_for, served_base
 from adapterd.serving.tags import ModelTags
 from adapterd.system.child import call as child
 from adapterd.system.files import write_atomic
@@ -26,7 +28,7 @@ class Proof:
     """What a base was proven with: the runtime's release, the digest of the base's tag, the template in use there.
 
     `left_out` are parameters of the base that the runtime takes no more; `prompting` is the identity of how it prompts
-    the base, whatever the day.
+    the base, whatever the day. `frozen` are the kinds of projections in its blocks that get no adapter.
     """
 
     runtime: str
@@ -34,6 +36,7 @@ class Proof:
     template: str
     left_out: tuple[str, ...]
     prompting: str
+    frozen: tuple[str, ...] = ()
 
     def is_of(self, runtime: Runtime, served: ServedModel) -> bool:
         """Whether the proof still holds: runtime, base and template are the same."""
@@ -54,6 +57,8 @@ class Proof:
                 f"versions do without the base's parameter {name} = {value}, which {self.runtime} takes from older "
                 "tags only; it matters only to applications that ask with a temperature above 0"
             )
+        if self.frozen:
+            yield f"of the base's projections, {', '.join(self.frozen)} get no adapter and stay as they are"
 
 
 def proven_base(
@@ -80,7 +85,27 @@ def proven_base(
 
 def _prove_pinned(home: Home, settings: Settings, model: str) -> Proof:
     runtime = runtime_for(settings, home)
-    return prove(home, runtime, model, pinned_base(runtime, model, settings.models[model]))
+    return prove(home, runtime, model, pinned_base(runtime, model, settings.models[model], home))
+
+
+def prove_registered(home: Home, settings: Settings, model: str, file: Path, name: str) -> Proof:
+    """`prove` of the base that was registered as `NAME:base` from this file, in a process of its own: llama.cpp ends
+    its process where it meets what it takes for impossible, and a file may be cut short while it is mapped.
+
+    Raises also UnsupportedModelError where that process ends.
+    """
+    try:
+        return child.call(_prove_registered, home, settings, model, file, name)
+    except WorkerLostError as exc:
+        raise UnsupportedModelError(
+            f"{name} cannot be loaded: the process that tried it with llama.cpp ended without a word",
+            hint="the file is damaged, or of a kind that llama.cpp does not know; take it from its source again",
+        ) from exc
+
+
+def _prove_registered(home: Home, settings: Settings, model: str, file: Path, name: str) -> Proof:
+    runtime = runtime_for(settings, home)
+    return prove(home, runtime, model, served_base(runtime, ModelTags(model).base, str(file), home), name)
 
 
 def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str = "") -> Proof:
@@ -93,7 +118,17 @@ def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str =
     with version.registered() as left_out:
         behaviour = version.compare(left_out)
     prompting = fingerprint(dumps({title: undated(prompt) for title, prompt in behaviour.prompts.items()}))
-    return Proof(*_identity(runtime, behaviour.served), left_out, prompting)
+    return Proof(*_identity(runtime, behaviour.served), left_out, prompting, _frozen(base.gguf))
+
+
+def _frozen(gguf: Path) -> tuple[str, ...]:
+    """By the names that their tensors have in a block of the base; what it does not have is not spoken of."""
+    from adapterd.base.architectures import architecture_of
+    from adapterd.base.gguf.gguf_file import GgufFile
+
+    file = GgufFile.open(gguf)
+    found = {name.split(".")[2] for name in file.tensors if name.startswith("blk.") and name.count(".") > 1}
+    return tuple(sorted(architecture_of(file).frozen & found))
 
 
 def save_proof(home: Home, model: str, proof: Proof) -> None:
@@ -101,6 +136,21 @@ def save_proof(home: Home, model: str, proof: Proof) -> None:
     file = home.base_proof(model)
     make_private(file.parent)
     write_atomic(file, dumps(proof))
+
+
+def prompts_otherwise(home: Home, settings: Settings, runtime: Runtime, model: str, planned: BaseModel) -> str | None:
+    """How the runtime prompts the base otherwise than it did when a run was planned with it; None if it does not."""
+    before = _saved_proof(home, model)
+    try:
+        now = proven_base(home, settings, runtime, model, pinned_base(runtime, model, settings.models[model]))
+        release = f"{runtime.name} {runtime.version()}"
+    except (AdapterdError, OSError):  # the base is gone, the disk is full: what the run failed at is told
+        return None
+    if now.prompting == planned.prompting or not planned.prompting:
+        return None
+    if before and before.runtime != release:
+        return f"{before.runtime} became {release} while the run was going on, and makes other prompts"
+    return f"{release} makes other prompts than when the run began"
 
 
 def _saved_proof(home: Home, model: str) -> Proof | None:

@@ -18,7 +18,8 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 
-from adapterd.base.architectures import Architecture, block_of_module
+from adapterd.base.architectures import block_of_module
+from adapterd.base.families.architecture import Architecture
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import project
 from adapterd.base.mlx.weights import put_weights, trained_weights
@@ -185,7 +186,7 @@ class _Student:
         self.norms = {
             tensor: (module, TunableNorm(own[module]))
             for tensor, module in norms
-            if candidate.type_of(tensor) == NORM_TYPE
+            if module in own and candidate.type_of(tensor) == NORM_TYPE
         }
         self._merged = {module: tensor for module, tensor in calibration.modules.items() if module not in quantized}
         self._draft = candidate

@@ -14,9 +14,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from adapterd.base.architectures import Architecture, architecture_of, block_of_module
+from adapterd.base.architectures import architecture_of, block_of_module
+from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
-from adapterd.base.hyperparameters import Heads, number
+from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.weights import plain_names
 from adapterd.errors import InputError
 from adapterd.formats.adapter_files import (
@@ -34,18 +35,22 @@ from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
 _ANOTHER_BASE = "made for another base?"
+MOST_FILLED_BYTES, MOST_FILLED_FOLD = 1 << 30, 4
+"""What ranks of different sizes may be filled up to: so many bytes, or so many times what the adapter has."""
 
 
 @dataclass(frozen=True)
 class ImportedAdapter:
     """What was imported: how many modules it changes, in how many blocks counted from the top, with which rank at
-    most; `reordered` modules had their rows put into the order of the GGUF."""
+    most; `reordered` modules had their rows put into the order of the GGUF, `unused` ones were left out, as
+    their blocks read the keys and values of others."""
 
     format: str
     modules: int
     layers: int
     rank: int
     reordered: int
+    unused: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,20 +76,25 @@ def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
     """
     files = find_adapter(source)
     config, stored = read_config(files.config), _stored(files.weights)
-    architecture = architecture_of(base)
-    factors = _peft(config, stored, base) if files.format is AdapterFormat.PEFT else _mlx_lm(config, stored, base)
+    architecture, unused = architecture_of(base), list[str]()
+    read = _peft if files.format is AdapterFormat.PEFT else _mlx_lm
+    if not (factors := read(config, stored, base, unused)):
+        raise InputError(f"the adapter changes only {unused[0]} and its like, which the base has no use for")
+    _require_once(factors)
     reordered = 0
     if architecture.rope_traditional and files.format is not AdapterFormat.ADAPTERD:
         heads = _rotated_heads(architecture, base)
         reordered = sum(_relative(each.module) in heads for each in factors)
         factors = [_in_gguf_order(each, heads) for each in factors]
     lowest = min(block_of_module(each.module) for each in factors)
+    _require_similar_ranks(factors)
     imported = ImportedAdapter(
         format=str(files.format),
         modules=len(factors),
-        layers=number(base, "block_count") - lowest,
+        layers=architecture.blocks(base) - lowest,
         rank=max(each.rank for each in factors),
         reordered=reordered,
+        unused=len(unused),
     )
     _write(_of_one_kind(factors, imported.rank), imported, out)
     return imported
@@ -104,38 +114,44 @@ def _stored(path: Path) -> dict[str, mx.array]:
             raise InputError(
                 f"the adapter's {name} is stored as {kind}", hint="save it as float32, float16 or bfloat16"
             )
-    if sum(math.prod(value.shape) * value.dtype.size for value in stored.values()) > path.stat().st_size:
-        raise InputError(f"the adapter's {path.name} is damaged: its tensors claim to be larger than the file")
     return dict(stored)
 
 
-def _mlx_lm(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile) -> list[_Factors]:
-    """Raises InputError for what is not plain LoRA, or does not fit the base."""
+def _mlx_lm(
+    config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile, unused: list[str]
+) -> list[_Factors]:
+    """Raises InputError for what is not plain LoRA, or does not fit the base; modules without use go to `unused`."""
     kind = config.get("fine_tune_type", "lora")
     if kind != "lora" or config.get("use_dora"):
         raise InputError(
-            f"the adapter is of mlx-lm's type {kind if kind != 'lora' else 'dora'!r}", hint=peft.PLAIN_ONLY
+            f"the adapter is of mlx-lm's type {kind if kind != 'lora' else 'dora'!r:.80}", hint=peft.PLAIN_ONLY
         )
     parameters = config.get("lora_parameters")
     scale = parameters.get("scale") if isinstance(parameters, dict) else None
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
-        raise InputError(f"the adapter's lora_parameters.scale is {scale!r}, which is not a number")
+        raise InputError(f"the adapter's lora_parameters.scale is {scale!r:.80}, which is not a number")
     stored = plain_names(stored)
     names = {tensor: _parse_mlx_name(tensor) for tensor in stored}
-    return [_fitting(in_the_base(module), a, b, float(scale), base) for module, a, b in _pairs(names, stored)]
+    pairs = _used(_pairs(names, stored), base, unused)
+    return [
+        _fitting(part, a, rows, float(scale), base) for module, a, b in pairs for part, rows in _parts(module, b, base)
+    ]
 
 
-def _peft(config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile) -> list[_Factors]:
-    """Raises InputError for what is not plain LoRA, or does not fit the base."""
+def _peft(
+    config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile, unused: list[str]
+) -> list[_Factors]:
+    """Raises InputError for what is not plain LoRA, or does not fit the base; modules without use go to `unused`."""
     peft.require_plain_lora(config)
     names = {tensor: peft.parse_name(tensor) for tensor in stored}
     peft.require_one_adapter(stored)
     turned = {tensor: value.T for tensor, value in stored.items()}
     scales = peft.Scales(config)
     fitting = []
-    for module, a, b in _pairs(names, turned):
-        factors = _fitting(in_the_base(module), a, b, 1.0, base)
-        fitting.append(replace(factors, scale=scales.of(module, factors.module, factors.rank)))
+    for module, a, b in _used(_pairs(names, turned), base, unused):
+        for part, rows in _parts(module, b, base):
+            factors = _fitting(part, a, rows, 1.0, base)
+            fitting.append(replace(factors, scale=scales.of(module, factors.module, factors.rank)))
     return fitting
 
 
@@ -169,6 +185,26 @@ def _pairs(
         yield module, pair["a"], pair["b"]
 
 
+def _used(
+    pairs: Iterable[tuple[str, mx.array, mx.array]], base: GgufFile, unused: list[str]
+) -> Iterable[tuple[str, mx.array, mx.array]]:
+    """Those that change what the base computes; the modules of the others go to `unused`."""
+    architecture = architecture_of(base)
+    for module, a, b in pairs:
+        if architecture.has_no_use_for(base, in_the_base(module)):
+            unused.append(module)
+        else:
+            yield module, a, b
+
+
+def _parts(module: str, b: mx.array, base: GgufFile) -> Iterable[tuple[str, mx.array]]:
+    """The modules in the base that this one stands for, each with its share of the rows."""
+    names = architecture_of(base).parts(in_the_base(module))
+    if b.ndim != 2 or b.shape[1] % len(names):
+        return [(names[0], b)]  # whose shape is then told of
+    return zip(names, mx.split(b, len(names), axis=1), strict=True)
+
+
 def _fitting(module: str, a: mx.array, b: mx.array, scale: float, base: GgufFile) -> _Factors:
     """The factors as numbers, if they fit the base; raises InputError naming the module and both shapes."""
     expected = _shape_in_base(module, base)
@@ -191,13 +227,19 @@ def _fitting(module: str, a: mx.array, b: mx.array, scale: float, base: GgufFile
 
 def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
     """(out, in) of a linear projection in a block; raises InputError for any other module."""
+    architecture = architecture_of(base)
     try:
-        tensor = architecture_of(base).gguf_name(module)
+        tensor = architecture.gguf_name(module)
     except KeyError:
         raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}") from None
     if not tensor.startswith("blk.") or "_norm." in tensor:
         raise InputError(
             f"the adapter changes {module}, which is not a linear projection in a block", hint=peft.PLAIN_ONLY
+        )
+    if tensor.split(".")[2] in architecture.frozen:
+        raise InputError(
+            f"the adapter changes {module}, and projections of {architecture.frozen_in} get no adapter here yet",
+            hint="train it again on the projections of attention and of the feed-forward layers alone",
         )
     if tensor not in base.tensors:
         raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}")
@@ -230,6 +272,27 @@ def _in_gguf_order(factors: _Factors, heads: Mapping[str, int]) -> _Factors:
         return factors
     rank, out = factors.b.shape
     return replace(factors, b=factors.b.reshape(rank, count, 2, -1).swapaxes(2, 3).reshape(rank, out))
+
+
+def _require_once(factors: list[_Factors]) -> None:
+    """Raise InputError for a module that two others stand for."""
+    seen = set[str]()
+    for each in factors:
+        if each.module in seen:
+            raise InputError(f"the adapter changes {each.module} twice, once by the name of a module that holds it")
+        seen.add(each.module)
+
+
+def _require_similar_ranks(factors: list[_Factors]) -> None:
+    """All modules get the largest rank: raise InputError where that would make very much of little."""
+    values, largest = [each.a.size + each.b.size for each in factors], max(factors, key=lambda each: each.rank)
+    filled = sum(size // each.rank * largest.rank for size, each in zip(values, factors, strict=True))
+    if filled * 4 > MOST_FILLED_BYTES and filled > MOST_FILLED_FOLD * sum(values):
+        raise InputError(
+            f"the adapter's {largest.module} has rank {largest.rank}, far more than others, which would be "
+            f"filled up to {filled * 4 / 1e9:.0f} GB",
+            hint="train it again with ranks that are closer to each other",
+        )
 
 
 def _of_one_kind(factors: list[_Factors], rank: int) -> list[_Factors]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from adapterd.base.gguf.ggml import quantize
 from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.language_part import language_bytes
 from adapterd.base.gguf.quants import QuantArray
 from adapterd.errors import NoSpaceError, StageError
 from adapterd.merging.blockwise_merge import gptq_then_distil
@@ -17,7 +18,14 @@ from adapterd.merging.candidate_file import CandidateFile
 from adapterd.merging.distil import Distillation
 from adapterd.merging.examples import MergeExamples, sample_evenly
 from adapterd.merging.gptq import round_to_nearest
-from adapterd.merging.retention import SUFFIXES, Retention, fits_context, measure_retention
+from adapterd.merging.retention import (
+    COMPARED_COPIES,
+    SUFFIXES,
+    Retention,
+    fits_context,
+    measure_retention,
+    needs_copies,
+)
 from adapterd.merging.updates import Update, read_adapter
 from adapterd.merging.verify import TensorReport, compare_tensors
 from adapterd.system import files
@@ -83,7 +91,8 @@ def merge(
     """
     base = GgufFile.open(base_path, context_tokens=context_tokens)
     updates = read_adapter(adapter, base)
-    _require_space(base_path, candidate.parent)
+    measured = bool(examples and examples.held_out)
+    _require_space(base, candidate.parent, measured=measured)
     partial = candidate.with_suffix(".partial")
     for left_over in (candidate, partial, *map(candidate.with_suffix, (*SUFFIXES, FIRST_ATTEMPT_SUFFIX))):
         left_over.unlink(missing_ok=True)
@@ -140,7 +149,7 @@ class _Merge:
         first = self.retention
         if first is None or first.kept is None or first.kept >= min_retention or not self.gptq_updates:
             return
-        if not _has_space_for(self.candidate.path, self.candidate.path.parent):
+        if not _has_space_for(self.candidate.base, self.candidate.path.parent, measured=True):
             return  # the first attempt stays, and the retention gate holds it
         distillation, aside = self.distillation, self.candidate.path.with_suffix(FIRST_ATTEMPT_SUFFIX)
         try:
@@ -208,13 +217,20 @@ def _add_rounded(candidate: CandidateFile, update: Update) -> None:
         candidate.write_quants(tensor, np.concatenate(list(pool.map(quants_of, range(0, len(delta), ROWS_AT_A_TIME)))))
 
 
-def _has_space_for(file: Path, folder: Path) -> bool:
-    return shutil.disk_usage(folder).free >= file.stat().st_size + SPARE_BYTES
+def _needed_bytes(base: GgufFile, *, measured: bool) -> int:
+    """Of one more file like the base, and of the two copies of its language model that retention is measured with
+    where llama.cpp cannot load the file itself."""
+    copies = COMPARED_COPIES if measured and needs_copies(base) else 0
+    return base.path.stat().st_size + copies * language_bytes(base) + SPARE_BYTES
 
 
-def _require_space(base: Path, folder: Path) -> None:
-    if not _has_space_for(base, folder):
-        needed, free = base.stat().st_size + SPARE_BYTES, shutil.disk_usage(folder).free
+def _has_space_for(base: GgufFile, folder: Path, *, measured: bool) -> bool:
+    return shutil.disk_usage(folder).free >= _needed_bytes(base, measured=measured)
+
+
+def _require_space(base: GgufFile, folder: Path, *, measured: bool) -> None:
+    if not _has_space_for(base, folder, measured=measured):
+        needed, free = _needed_bytes(base, measured=measured), shutil.disk_usage(folder).free
         raise NoSpaceError(
             f"{folder} has {free / 1e9:.1f} GB free and merging may need {needed / 1e9:.1f} GB",
             hint="free some space, then run `adapterctl retrain` to go on where this stopped",

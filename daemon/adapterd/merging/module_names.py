@@ -12,6 +12,7 @@ _CLASSES = frozenset(("base_model", "model", "language_model", "text_model", "mo
 """Parts of a path that lead to the language model."""
 _OTHER_PARTS = (
     "vision", "visual", "image", "multi_modal", "multimodal", "mm_projector", "merger", "audio", "vit", "connector",
+    "embed_vision", "embed_audio",
 )  # fmt: skip
 _OUTSIDE_THE_MODEL = frozenset(("lm_head",))
 

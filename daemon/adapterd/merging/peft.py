@@ -9,10 +9,11 @@ from typing import Any
 import regex
 
 from adapterd.errors import InputError
+from adapterd.formats import patterns
 from adapterd.merging.module_names import without_wrappers
 
 PLAIN_ONLY = "only plain LoRA on the linear projections of the blocks can be merged; train it again without this"
-PATTERN_LETTERS, PATTERNS_S = 1_000, 5.0
+PATTERNS, PATTERN_LETTERS, PATTERNS_S = 5_000, 1_000, 5.0
 """Bounds for what an adapter's patterns may be and take: PEFT writes some dozens of letters, matched at once."""
 _TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _MORE_THAN_LORA = {
@@ -34,16 +35,16 @@ def require_plain_lora(config: Mapping[str, Any]) -> None:
     """Raise InputError, naming the setting at fault, for an adapter that is more than LoRA."""
     kind = config.get("peft_type")
     if kind != "LORA":
-        raise InputError(f"the adapter is of PEFT's type {kind!r}, not LORA", hint=PLAIN_ONLY)
+        raise InputError(f"the adapter is of PEFT's type {kind!r:.80}, not LORA", hint=PLAIN_ONLY)
     for setting, what in _MORE_THAN_LORA.items():
         if config.get(setting):
             raise InputError(f"the adapter {what} ({setting})", hint=PLAIN_ONLY)
     if config.get("bias", "none") != "none":
-        raise InputError(f"the adapter trained biases of its base (bias = {config['bias']!r})", hint=PLAIN_ONLY)
+        raise InputError(f"the adapter trained biases of its base (bias = {config['bias']!r:.80})", hint=PLAIN_ONLY)
     begun = config.get("init_lora_weights")
     if isinstance(begun, str) and begun.lower().startswith(_CHANGES_THE_BASE):
         raise InputError(
-            f"the adapter belongs to changed base weights (init_lora_weights = {begun!r})",
+            f"the adapter belongs to changed base weights (init_lora_weights = {begun!r:.80})",
             hint="save it in PEFT with path_initial_model_for_weight_conversion, which makes plain LoRA of it",
         )
 
@@ -88,16 +89,18 @@ class Scales:
         configured = self._chosen("rank_pattern", names, self._config.get("r"))
         alpha = self._chosen("alpha_pattern", names, self._config.get("lora_alpha"))
         if configured != rank:
-            raise InputError(f"the adapter's {in_base} has rank {rank}, but its configuration says {configured!r}")
+            raise InputError(f"the adapter's {in_base} has rank {rank}, but its configuration says {configured!r:.80}")
         if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-            raise InputError(f"the adapter's lora_alpha for {in_base} is {alpha!r}, which is not a number")
+            raise InputError(f"the adapter's lora_alpha for {in_base} is {alpha!r:.80}, which is not a number")
         return float(alpha) / (math.sqrt(rank) if self._config.get("use_rslora") else rank)
 
     def _compiled(self, setting: str) -> "list[tuple[regex.Pattern[str], Any]]":
-        patterns = self._config.get(setting) or {}
-        if not isinstance(patterns, Mapping):
+        table = self._config.get(setting) or {}
+        if not isinstance(table, Mapping):
             raise InputError(f"the adapter's {setting} is not a table")
-        return [(_compiled(setting, pattern), value) for pattern, value in patterns.items()]
+        if len(table) > PATTERNS:
+            raise InputError(f"the adapter's {setting} has {len(table)} patterns, and {PATTERNS} are the most")
+        return [(_compiled(setting, pattern), value) for pattern, value in table.items()]
 
     def _chosen(self, setting: str, names: Sequence[str], default: Any) -> Any:
         """The value of the first pattern that the end of a name matches, as PEFT chooses it."""
@@ -117,9 +120,9 @@ class Scales:
 
 
 def _compiled(setting: str, pattern: str) -> "regex.Pattern[str]":
-    if len(pattern) > PATTERN_LETTERS:
-        raise InputError(f"the adapter's {setting} has a pattern of {len(pattern)} letters")
     try:
-        return regex.compile(rf"(?:.*\.)?(?:{pattern})$")
-    except (regex.error, OverflowError, RecursionError) as exc:
-        raise InputError(f"the adapter's {setting} has {pattern!r}, which is not a pattern: {exc}") from exc
+        return patterns.compiled(pattern, most_letters=PATTERN_LETTERS, form=r"(?:.*\.)?(?:{})$")
+    except ValueError as exc:
+        raise InputError(
+            f"the adapter's {setting} has {pattern!r:.80}, which is not a pattern that is taken: {exc}"
+        ) from exc

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from adapterd.base.architectures import block_of_tensor
+from adapterd.base.architectures import architecture_of, block_of_tensor
 from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.language_part import is_served_otherwise
 from adapterd.base.gguf.llama_model import LlamaModel, rounds_activations
 from adapterd.base.gguf.lora_gguf import write_lora
+from adapterd.base.gguf.served_metadata import reads_images, served_metadata
 from adapterd.base.hyperparameters import has_two_factors, is_long, original_context
 from adapterd.base.mlx.dequantized import VALUE_BYTES, write_dequantized
 from adapterd.formats.encoded import EncodedExample
@@ -25,6 +27,8 @@ from adapterd.system.files import PRIVATE_FILE
 ADAPTER_SUFFIX, SERVED_SUFFIX, MERGED_SUFFIX = ".lora", ".served", ".merged"
 SUFFIXES = (ADAPTER_SUFFIX, SERVED_SUFFIX, MERGED_SUFFIX)
 """The suffixes of temporary files beside the candidate's file while its retention is measured."""
+COMPARED_COPIES = 2
+"""Of the base and of the candidate, where they are not compared as they are."""
 MAX_DEQUANTIZED_BYTES = 4 << 30
 SPARE_BYTES = 1 << 30
 HEAD, EMBEDDING = "output.weight", "token_embd.weight"
@@ -69,12 +73,15 @@ def measure_retention(
     context = _context_for(candidate.base, max(len(example.ids) for example in examples))
     to_base, to_candidate, agree = [], [], []
     with ExitStack() as stack:
-        with LlamaModel.open(candidate.path, context_tokens=context):
-            pass  # the file itself has to load as well, not only its dequantized copy
+        metadata = served_metadata(candidate.base)
+        if not needs_copies(candidate.base):
+            with LlamaModel.open(candidate.path, context_tokens=context, metadata=metadata):
+                pass  # the file itself has to load as well, not only its dequantized copy
         lora = stack.enter_context(lora_file(candidate, updates))
-        base_path, candidate_path = stack.enter_context(comparable_files(candidate, updates))
-        served = stack.enter_context(LlamaModel.open(base_path, context_tokens=context, lora=lora))
-        merged = stack.enter_context(LlamaModel.open(candidate_path, context_tokens=context))
+        dequantized = tensors_to_dequantize(candidate, updates)
+        base_path, candidate_path = stack.enter_context(comparable_files(candidate, dequantized))
+        served = stack.enter_context(LlamaModel.open(base_path, context_tokens=context, lora=lora, metadata=metadata))
+        merged = stack.enter_context(LlamaModel.open(candidate_path, context_tokens=context, metadata=metadata))
         for number, example in enumerate(examples, start=1):
             ids, first = example.ids[:-1], example.completion.start
             wanted = log_probabilities(served.logits(ids, first, adapted=True))
@@ -92,9 +99,14 @@ def measure_retention(
         kl_candidate=kl_candidate,
         kept=_retention(to_base, to_candidate),
         top1=float(np.concatenate(agree).mean()),
-        expanded=base_path != candidate.base.path,
+        expanded=bool(dequantized),
         by_type=_retention_by_type(types, to_base, to_candidate) if len(set(types)) > 1 else {},
     )
+
+
+def needs_copies(base: GgufFile) -> bool:
+    """Whether llama.cpp by itself cannot load the base and the candidate, but only copies of their language models."""
+    return reads_images(base) or is_served_otherwise(base)
 
 
 def fits_context(base: GgufFile, example: EncodedExample) -> bool:
@@ -125,35 +137,44 @@ def _retention_by_type(
 
 
 def _from_first_touched(base: GgufFile, updates: Sequence[Update]) -> list[str]:
-    """The matrices of all blocks from the lowest touched one up, and the output matrix."""
+    """The matrices of all blocks from the lowest touched one up that compute the next token, and the output matrix."""
+    architecture = architecture_of(base)
     first = min(block for update in updates if (block := block_of_tensor(update.tensor)) is not None)
     heads = {HEAD} if HEAD in base.tensors else {EMBEDDING}
     return [
         name
         for name, info in base.tensors.items()
-        if len(info.shape) > 1 and (name in heads or ((block := block_of_tensor(name)) is not None and block >= first))
+        if len(info.shape) > 1
+        and not architecture.only_carries(base, name)
+        and (name in heads or ((block := block_of_tensor(name)) is not None and block >= first))
     ]
 
 
-@contextmanager
-def comparable_files(candidate: CandidateFile, updates: Sequence[Update]) -> Iterator[tuple[Path, Path]]:
-    """Files of the base and the candidate whose predictions differ only because their weights differ.
-
-    Where llama.cpp rounds activations and there is disk space, these are copies in which all matrices from the lowest
-    touched block up are dequantized to fp32; the blocks below are the same in both. Else they are the files themselves.
-    """
+def tensors_to_dequantize(candidate: CandidateFile, updates: Sequence[Update]) -> list[str]:
+    """All matrices from the lowest touched block up, where llama.cpp rounds activations and there is disk space."""
     tensors = _from_first_touched(candidate.base, updates)
     size_bytes = VALUE_BYTES * sum(math.prod(candidate.base.tensors[name].shape) for name in tensors)
     free_bytes = shutil.disk_usage(candidate.path.parent).free
     needed_bytes = 2 * (candidate.path.stat().st_size + size_bytes) + SPARE_BYTES
-    if not rounds_activations() or size_bytes > MAX_DEQUANTIZED_BYTES or needed_bytes > free_bytes:
+    fits = size_bytes <= MAX_DEQUANTIZED_BYTES and needed_bytes <= free_bytes
+    return tensors if rounds_activations() and fits else []
+
+
+@contextmanager
+def comparable_files(candidate: CandidateFile, dequantized: Sequence[str]) -> Iterator[tuple[Path, Path]]:
+    """Files of the base and the candidate whose predictions differ only because their weights differ.
+
+    With tensors to be dequantized to fp32, these are copies; the tensors below are the same in both. So they are of
+    files that read images, of which llama.cpp needs the language model alone. Else they are the files themselves.
+    """
+    if not dequantized and not needs_copies(candidate.base):
         yield candidate.base.path, candidate.path
         return
     served, merged = candidate.path.with_suffix(SERVED_SUFFIX), candidate.path.with_suffix(MERGED_SUFFIX)
     try:
-        for path, values in ((served, candidate.base.values), (merged, candidate.values)):
+        for path, source in ((served, candidate.base), (merged, GgufFile.open(candidate.path))):
             path.touch(PRIVATE_FILE)
-            write_dequantized(path, candidate.base, {name: partial(values, name) for name in tensors})
+            write_dequantized(path, source, {name: partial(source.values, name) for name in dequantized})
         yield served, merged
     finally:
         served.unlink(missing_ok=True)

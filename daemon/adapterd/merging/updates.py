@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapterd.base.architectures import Architecture, architecture_of
+from adapterd.base.architectures import architecture_of
+from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
@@ -30,7 +31,7 @@ class Update:
 
 
 def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
-    """The updates of an mlx-lm adapter in the order of the base's tensors.
+    """The updates of an mlx-lm adapter in the order of the base's tensors, without those of what the base does not use.
 
     Raises InputError if a file is missing or damaged, or if the adapter does not fit the base.
     """
@@ -47,6 +48,7 @@ def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
         raise InputError(f"{folder} does not hold a readable mlx-lm adapter: {exc}") from exc
     architecture = architecture_of(base)
     modules = sorted({_module(name) for name in weights})
+    modules = [module for module in modules if not architecture.has_no_use_for(base, module)]
     updates = [_update(module, weights, scale, base, architecture) for module in modules]
     order = {name: position for position, name in enumerate(base.tensors)}
     return sorted(updates, key=lambda update: order[update.tensor])

@@ -14,7 +14,8 @@ from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
-_PLACES = {Modules.ATTENTION: "self_attn.", Modules.MLP: "mlp."}
+_PLACES = {Modules.ATTENTION: ("self_attn.",), Modules.MLP: ("mlp.",), Modules.ALL: ("self_attn.", "mlp.")}
+"""Where in a block adapters go. Other projections, such as those of gated delta layers, stay as they are."""
 
 
 def attach_adapter(model: nn.Module, settings: TrainingSettings) -> None:
@@ -63,21 +64,25 @@ def load_adapter_weights(model: nn.Module, settings: TrainingSettings, folder: P
 
 
 def _lora_parameters(model: nn.Module, settings: TrainingSettings) -> dict[str, Any]:
-    chosen = {} if settings.modules is Modules.ALL else {"keys": _projections(model, _PLACES[settings.modules])}
+    every = _projections(model, settings.layers)
+    chosen = [name for name in every if name.startswith(_PLACES[settings.modules])]
     return {
         "rank": settings.rank,
         "alpha": settings.alpha,
         "scale": settings.alpha / settings.rank,
         "dropout": settings.dropout,
-        **chosen,
+        **({} if chosen == every else {"keys": chosen}),
     }
 
 
-def _projections(model: nn.Module, place: str) -> list[str]:
-    """The names within a block of the projections in this part of it, also where they have an adapter."""
+def _projections(model: nn.Module, layers: int) -> list[str]:
+    """The names within a block of the projections in the top blocks, also where they have an adapter."""
     kinds = (nn.Linear, nn.QuantizedLinear)
     return sorted(
-        name.removesuffix(".linear")
-        for name, module in model.layers[-1].named_modules()
-        if name.startswith(place) and isinstance(module, kinds)
+        {
+            name.removesuffix(".linear")
+            for block in model.layers[-layers:]
+            for name, module in block.named_modules()
+            if isinstance(module, kinds)
+        }
     )

@@ -21,6 +21,7 @@ from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.formats.encoded import EncodedExample
+from adapterd.formats.hidden_states import metadata_of
 from adapterd.system.files import atomic_path
 from adapterd.training.data import CompletionBatch, Forward
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
@@ -98,11 +99,11 @@ class BaseHiddenStates:
         os.utime(self.path(ids))
         return True
 
-    def write(self, ids: Sequence[int], states: mx.array) -> None:
-        """Store hidden states (ids, width)."""
+    def write(self, ids: Sequence[int], states: mx.array, records: Iterable[str]) -> None:
+        """Store hidden states (ids, width) with the content hashes of the records that the ids are of."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic_path(self.path(ids)) as partial, partial.open("wb") as file:
-            mx.save_safetensors(file, {_NAME: states})
+            mx.save_safetensors(file, {_NAME: states}, metadata_of(records))
 
 
 class FrozenBlocks:
@@ -130,7 +131,10 @@ class FrozenBlocks:
     def _prepare(
         self, examples: Sequence[EncodedExample], report: Callable[[int, int], object], streams: ParallelStreams
     ) -> bool:
-        wanted = list(dict.fromkeys(map(_input_ids, examples)))
+        records: dict[Ids, set[str]] = {}
+        for example in examples:
+            records.setdefault(_input_ids(example), set()).add(example.record)
+        wanted = list(records)
         missing = [ids for ids in wanted if not self._states.use(ids)]
         if not self._has_space_for(missing, wanted):
             return False
@@ -148,7 +152,7 @@ class FrozenBlocks:
 
         with self._source.loaded(0, self.blocks) as model, Blocks.only(model, 0, self.blocks) as blocks:
             for ids, states in streams.map(lambda ids: (ids, blocks.run(mx.array([ids]), None)[0]), left()):
-                if not self._store(ids, states):
+                if not self._store(ids, states, records[ids]):
                     return False
         return True
 
@@ -181,10 +185,10 @@ class FrozenBlocks:
         )
         return False
 
-    def _store(self, ids: Ids, states: mx.array) -> bool:
+    def _store(self, ids: Ids, states: mx.array, records: Iterable[str]) -> bool:
         fits = states.dtype != mx.float32 or float(mx.abs(states).max().item()) >= LARGEST  # type: ignore[arg-type]
         try:
-            self._states.write(ids, states if fits else states.astype(mx.float16))
+            self._states.write(ids, states if fits else states.astype(mx.float16), records)
         except OSError as exc:
             log.warning("hidden states are not cached, training takes longer: %s", exc)
             return False

@@ -22,10 +22,14 @@ from adapterd.training.process_group import ProcessGroup
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """A chosen and a rejected completion of one prompt; its weight is that of the chosen one."""
+    """A chosen and a rejected completion of one prompt; its weight is that of the chosen one.
+
+    `imitate` says whether the chosen one is an example, too; else it is only less bad.
+    """
 
     chosen: EncodedExample
     rejected: EncodedExample
+    imitate: bool = True
 
     @property
     def weight(self) -> float:
@@ -126,14 +130,15 @@ class PreferenceBatch:
 
     def loss(self, model: nn.Module, forward: Forward, settings: TrainingSettings) -> mx.array:
         """The weighted sum over the pairs of −log σ(β · (margin − reference margin)), plus `sft_weight` times the mean
-        loss per token of the chosen completion, divided by `weight`; in nats, fp32."""
+        loss per token of the chosen completion where it is to be imitated, divided by `weight`; in nats, fp32."""
         found = self.log_likelihoods(model, forward, by_token=settings.length_normalised)
         reward_margins = settings.beta * (found.margin() - self.reference)
         losses: mx.array = nn.softplus(-reward_margins)
         if settings.sft_weight:
             lengths = mx.array([len(pair.chosen.ids) - pair.chosen.prompt_tokens for pair in self.pairs], mx.float32)
             by_token = found.chosen if settings.length_normalised else found.chosen / lengths
-            losses = losses - settings.sft_weight * by_token
+            imitated = mx.array([pair.imitate for pair in self.pairs], mx.float32)
+            losses = losses - settings.sft_weight * imitated * by_token
         weights = mx.array([pair.weight for pair in self.pairs], mx.float32)
         return (losses * weights).sum() / self.weight
 
@@ -170,7 +175,7 @@ def measure(
 
 def read_pairs(path: Path) -> Iterator[PreferencePair]:
     """The pairs of a file, none where there is no file; raises InputError naming the line at fault."""
-    return (PreferencePair(*pair.examples()) for pair in encoded.read_pairs(path))
+    return (PreferencePair(*pair.examples(), pair.imitate) for pair in encoded.read_pairs(path))
 
 
 def reference_margins(
@@ -224,8 +229,8 @@ def with_example_weights(pairs: Iterable[PreferencePair], examples: Iterable[Enc
 def without_chosen(
     examples: Sequence[EncodedExample], pairs: Sequence[PreferencePair], settings: TrainingSettings
 ) -> list[EncodedExample]:
-    """The examples that are not the chosen completion of a pair; none if only pairs are trained on (`sft_weight` 0)."""
+    """The examples that are not imitated as part of a pair; none if only pairs are trained on (`sft_weight` 0)."""
     if pairs and not settings.sft_weight:
         return []
-    chosen = {pair.chosen.ids for pair in pairs}
+    chosen = {pair.chosen.ids for pair in pairs if pair.imitate}
     return [example for example in examples if example.ids not in chosen]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from adapterd.base.architectures import (
 )
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, UnsupportedModelError
-from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_gguf import FAMILIES, write_tiny_gguf
 
 
 def checked(path: Path, **options: Any) -> None:
@@ -26,14 +27,20 @@ def test_supported_models_pass(tmp_path: Path, architecture: str) -> None:
     checked(tmp_path, architecture=architecture)
 
 
-@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"gemma2"}))
+@pytest.mark.parametrize("architecture", sorted(name for name, entry in ARCHITECTURES.items() if entry.has_head))
 def test_a_head_of_its_own_passes(tmp_path: Path, architecture: str) -> None:
     checked(tmp_path, architecture=architecture, tied=False)
 
 
-def test_gemma2_has_no_head_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"output\.weight, which gemma2 models have not"):
-        checked(tmp_path, architecture="gemma2", tied=False)
+@pytest.mark.parametrize("architecture", ["gemma", "gemma2"])
+def test_gemma_has_no_head_of_its_own(tmp_path: Path, architecture: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=rf"output\.weight, which {architecture} models have not"):
+        checked(tmp_path, architecture=architecture, tied=False)
+
+
+def test_olmo2_needs_a_head_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lacks the tensor output\.weight"):
+        checked(tmp_path, architecture="olmo2", tied=True)
 
 
 def test_smollm2_passes(smollm2_path: Path) -> None:
@@ -59,7 +66,8 @@ def test_names_go_both_ways(tensor: str, module: str) -> None:
 def test_every_weight_has_a_module_and_every_module_its_weight(tmp_path: Path, architecture: str) -> None:
     entry = ARCHITECTURES[architecture]
     file = GgufFile.open(write_tiny_gguf(tmp_path / "tiny.gguf", architecture=architecture, tied=not entry.has_head))
-    weights = [name for name in file.tensors if name.endswith(".weight")]
+    others = [*entry.parameters, *entry.described]
+    weights = [name for name in file.tensors if name.endswith(".weight") and not name.endswith(tuple(others))]
     modules = [str(entry.mlx_name(name)).removesuffix(".weight") for name in weights]
     assert [entry.gguf_name(module) for module in modules] == weights
     assert len(set(modules)) == len(modules)
@@ -73,7 +81,7 @@ def test_fused_tensors_have_fused_modules() -> None:
 
 
 def test_only_gemmas_norms_are_shifted() -> None:
-    assert {name for name, entry in ARCHITECTURES.items() if entry.norm_shift} == {"gemma2", "gemma3"}
+    assert {name for name, entry in ARCHITECTURES.items() if entry.norm_shift} == {"gemma", "gemma2", "gemma3"}
     gemma = ARCHITECTURES["gemma3"]
     shifted = ["output_norm.weight", "blk.0.attn_q_norm.weight", "blk.0.post_ffw_norm.weight"]
     assert [gemma.shift(name) for name in shifted] == [1.0, 1.0, 1.0]
@@ -87,9 +95,16 @@ def test_a_module_without_a_tensor_is_a_key_error() -> None:
 
 def test_an_unsupported_architecture_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(
-        UnsupportedModelError, match="'mamba'; supported are: llama, qwen2, qwen3, gemma2, gemma3, phi3"
+        UnsupportedModelError,
+        match="'mamba'; supported are: llama, qwen2, qwen3, qwen35, gemma, gemma2, gemma3, gemma4, phi3, granite",
     ):
         checked(tmp_path, architecture="mamba")
+
+
+def test_olmo_3_by_ollamas_converter_is_refused_with_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="architecture 'olmo3'") as refused:
+        checked(tmp_path, architecture="olmo3")
+    assert "--base FILE.gguf" in refused.value.hint
 
 
 def test_experts_are_refused(tmp_path: Path) -> None:
@@ -138,10 +153,41 @@ def test_an_unsupported_type_is_refused_with_its_tensor(tmp_path: Path, type_nam
         file.values("blk.0.ffn_up.weight")
 
 
-@pytest.mark.parametrize("name", ["v.patch_embd.weight", "mm.input_projection.weight"])
+IMAGE_TENSORS = ["v.patch_embd.weight", "mm.input_projection.weight"]
+
+
+@pytest.mark.parametrize("name", IMAGE_TENSORS)
 def test_a_model_that_reads_images_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsupportedModelError, match=f"reads images .it has {name}"):
-        checked(tmp_path, architecture="gemma3", tensors={name: np.ones(16)})
+        checked(tmp_path, architecture="llama", tensors={name: np.ones(16)})
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name", "reads"),
+    [
+        ("qwen35", "v.blk.0.attn_q.weight", "images"),
+        ("gemma4", "mm.input_projection.weight", "images"),
+        ("gemma4", "a.conv1d.0.weight", "sound"),
+    ],
+)
+def test_the_hint_names_a_file_of_the_text_model_alone(
+    tmp_path: Path, architecture: str, name: str, reads: str
+) -> None:
+    with pytest.raises(UnsupportedModelError, match=f"reads {reads} .it has {name}") as refused:
+        checked(tmp_path, architecture=architecture, tensors={name: np.ones(16)})
+    assert "text model alone" in refused.value.hint
+    assert "--base FILE.gguf" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", IMAGE_TENSORS)
+@pytest.mark.parametrize("architecture", ["gemma3", "mistral3"])
+def test_what_reads_images_may_stand_beside_the_language_model(tmp_path: Path, architecture: str, name: str) -> None:
+    checked(tmp_path, architecture=architecture, tensors={name: np.ones(16)})
+
+
+def test_a_key_of_ollamas_converter_has_to_be_a_number(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no number as gemma3\.rope\.local\.freq_base"):
+        checked(tmp_path, architecture="gemma3", metadata={"gemma3.rope.local.freq_base": "10000"})
 
 
 @pytest.mark.parametrize(
@@ -176,13 +222,11 @@ def test_metadata_that_mlx_would_compute_otherwise_is_refused(tmp_path: Path, me
         ("gemma3", {"metadata": {"gemma3.attention.sliding_window_pattern": 0}}, "every 0 layers"),
         (
             "gemma3",
-            {"metadata": {"gemma3.rope.local.freq_base": 1e4}},
-            "Ollama's own kind .gemma3.rope.local.freq_base",
-        ),
-        (
-            "gemma3",
-            {"metadata": {"gemma3.attention.layer_norm_rms_epsilon": None}},
-            "Ollama's own kind .no norm epsilon",
+            {
+                "metadata": {"gemma3.context_length": 131_072, "gemma3.mm.tokens_per_image": 256}
+                | {"gemma3.rope.scaling.type": "longrope"}
+            },
+            "by 'longrope'",
         ),
         ("phi3", {"metadata": {"phi3.rope.scaling.type": "yarn"}}, "by 'yarn', which mlx-lm's class does not"),
         (
@@ -191,6 +235,29 @@ def test_metadata_that_mlx_would_compute_otherwise_is_refused(tmp_path: Path, me
             "has an attention factor, but no rope_factors_sh",
         ),
         ("phi3", {"head_size": 32}, "do not divide its width"),
+        ("gemma", {"metadata": {"gemma.rope.scaling.factor": 2.0}}, "by 'linear', which mlx-lm's class does not"),
+        ("granite", {"head_size": 32}, "do not divide its width"),
+        ("granite", {"metadata": {"granite.rope.scaling.finetuned": False}}, "no rotary positions"),
+        ("granite", {"metadata": {"granite.deepstack_mapping": [-1, 1]}}, "reads images in layers of its own"),
+        ("granite", {"metadata": {"granite.rope.scaling.attn_factor": 1.2}}, "attention factor of its own"),
+        ("granite", {"biases": ("attn_q",)}, r"attn_q\.bias"),
+        ("smollm3", {"metadata": {"smollm3.rope.scaling.type": "longrope"}}, "by 'longrope'"),
+        ("olmo2", {"head_size": 32}, "do not divide its width"),
+        ("olmo2", {"metadata": {"olmo2.rope.scaling.attn_factor": 1.2}}, "attention factor of its own"),
+        (
+            "olmo2",
+            {
+                "metadata": {
+                    "olmo2.attention.sliding_window": 8,
+                    "olmo2.attention.sliding_window_pattern": [True, False, False],
+                },
+                "layers": 3,
+            },
+            "no regular order",
+        ),
+        ("mistral3", {"metadata": {"mistral3.rope.scaling.attn_factor": 1.2}}, "attention factor of its own"),
+        ("mistral3", {"metadata": {"mistral3.expert_count": 8}}, "mixture of experts"),
+        ("mistral3", {"tensors": {"rope_freqs.weight": np.ones(16)}}, "both a yarn scaling and rope_freqs"),
         ("phi3", {"biases": ("attn_qkv",)}, r"attn_qkv\.bias"),
     ],
 )
@@ -199,6 +266,18 @@ def test_metadata_that_only_some_architectures_could_compute_is_refused(
 ) -> None:
     with pytest.raises(UnsupportedModelError, match=sentence):
         checked(tmp_path, architecture=architecture, **options)
+
+
+def test_norms_over_all_heads_have_their_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "olmo2", replace(FAMILIES["olmo2"], norms_over_heads=False))
+    with pytest.raises(InputError, match=r"attn_q_norm.weight is \(16,\), not \(64,\)"):
+        checked(tmp_path, architecture="olmo2")
+
+
+def test_granite_without_a_factor_of_logits_is_refused(tmp_path: Path) -> None:
+    for value, sentence in ((None, "no metadata key granite.logit_scale"), (0.0, "has 0 as granite.logit_scale")):
+        with pytest.raises(InputError, match=sentence):
+            checked(tmp_path, architecture="granite", metadata={"granite.logit_scale": value})
 
 
 def test_arguments_come_from_the_metadata(tmp_path: Path) -> None:

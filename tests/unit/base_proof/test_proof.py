@@ -10,13 +10,20 @@ import pytest
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.proof import Proof, prove, proven_base, save_proof
+from adapterd.base_proof.proof import Proof, prove, prove_registered, proven_base, save_proof
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.config import ModelSettings, Settings
-from adapterd.errors import AdapterdError, RuntimeFailedError, RuntimeRefusedError, UnsupportedModelError
+from adapterd.errors import (
+    AdapterdError,
+    RuntimeFailedError,
+    RuntimeRefusedError,
+    UnsupportedModelError,
+    WorkerLostError,
+)
 from adapterd.home import Home
 from adapterd.serving.runtime import Progress, ServedModel
 from tests.support.fakes import FakeRuntime
+from tests.support.tiny_gemma4 import gemma4_without_embeddings_by_block
 from tests.support.tiny_gguf import write_tiny_gguf
 
 MODEL, TAG, CANDIDATE = "m", "m:base", "m:candidate"
@@ -123,6 +130,26 @@ def test_a_retired_parameter_is_left_out_and_told(
     assert proof.completed(base_model).modelfile == WHOLE.without_parameter("typical_p")
     [note] = proof.notes(base_model)
     assert "typical_p = 0.7" in note
+
+
+def test_projections_that_get_no_adapter_are_named(home: Home, tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", architecture="qwen35")
+    runtime, base = ServingRuntime(path), BaseModel(TAG, path, "sha256:aa", WHOLE)
+    runtime.create(TAG, path, "sha256:aa", WHOLE)
+    [note] = prove(home, runtime, MODEL, base).notes(base)
+    frozen = "attn_gate, attn_qkv, ssm_alpha, ssm_beta, ssm_out"
+    assert note == f"of the base's projections, {frozen} get no adapter and stay as they are"
+
+
+def test_projections_that_the_base_does_not_have_are_not_spoken_of(home: Home, tmp_path: Path) -> None:
+    for path, notes in (
+        (gemma4_without_embeddings_by_block(tmp_path / "large.gguf"), []),
+        (write_tiny_gguf(tmp_path / "small.gguf", architecture="gemma4"), ["inp_gate, proj"]),
+    ):
+        runtime, base = ServingRuntime(path), BaseModel(TAG, path, "sha256:aa", WHOLE)
+        runtime.create(TAG, path, "sha256:aa", WHOLE)
+        sentences = [f"of the base's projections, {each} get no adapter and stay as they are" for each in notes]
+        assert list(prove(home, runtime, MODEL, base).notes(base)) == sentences
 
 
 def test_stops_are_never_left_out(home: Home, serving_runtime: ServingRuntime, base_model: BaseModel) -> None:
@@ -278,3 +305,12 @@ def test_a_damaged_record_is_made_anew(home: Home, asked: Asked, damage: str) ->
     home.base_proof(MODEL).write_text(damage)
     proven(home, asked)
     assert asked.times == 2
+
+
+def test_a_base_that_ends_the_process_of_llama_cpp_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        raise WorkerLostError("a process ended")
+
+    monkeypatch.setattr("adapterd.base_proof.proof.child.call", ended)
+    with pytest.raises(UnsupportedModelError, match=r"^odd\.gguf cannot be loaded: the process"):
+        prove_registered(home, Settings(), "m", Path("odd.gguf"), "odd.gguf")

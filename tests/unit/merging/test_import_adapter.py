@@ -456,6 +456,7 @@ def test_so_are_those_of_peft(base: GgufFile, elsewhere: Elsewhere, out: Path, s
     [
         "model.vision_tower.vision_model.encoder.layers.0.self_attn.q_proj", "vision_tower.encoder.layers.1.mlp.fc1",
         "model.visual.blocks.0.attn.qkv", "model.multi_modal_projector.linear_1", "model.audio_tower.layers.0.fc1",
+        "model.embed_vision.embedding_projection", "model.embed_audio.embedding_projection",
     ],
 )  # fmt: skip
 def test_factors_of_what_reads_images_are_refused_by_name(
@@ -624,3 +625,12 @@ def test_too_little_disk_is_said_before_copying(
     with pytest.raises(StageError, match="GB free"):
         files.copy_to(out)
     assert list(out.iterdir()) == []
+
+
+def test_ranks_that_would_be_filled_up_to_very_much_are_refused(
+    base: GgufFile, elsewhere: Elsewhere, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.merging.import_adapter.MOST_FILLED_BYTES", 1_000)
+    more = {f"model.layers.{block}.{name}": 0 for block in (0, 1) for name in SHAPES}
+    tensors = factors(*more, rank=1) | factors(V, rank=200)
+    assert "has rank 200, far more than others" in refusal(elsewhere.mlx_lm(tensors), base, out)

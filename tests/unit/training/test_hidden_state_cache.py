@@ -17,6 +17,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model
 from adapterd.formats.encoded import EncodedExample
+from adapterd.formats.hidden_states import records_in
 from adapterd.training.data import CompletionBatch
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -80,6 +81,14 @@ def test_hidden_states_are_computed_once_for_all_trainings(llama: GgufFile, tmp_
     assert computed_by(frozen_blocks_of(llama, kept), EXAMPLES[:2]) == (True, [Asked(0, 2), Asked(1, 2)])
     assert computed_by(frozen_blocks_of(llama, kept)) == (True, [Asked(0, 1)])
     assert computed_by(frozen_blocks_of(llama, kept)) == (True, [])
+
+
+def test_a_file_names_the_records_that_its_ids_are_of(llama: GgufFile, tmp_path: Path) -> None:
+    kept = HiddenStateCache(tmp_path, PLENTY)
+    same_ids = replace(EXAMPLES[0], record="record-again")
+    computed_by(frozen_blocks_of(llama, kept), [*EXAMPLES[:2], same_ids])
+    named = {records_in(file) for file in files(kept)}
+    assert named == {frozenset({"record-0", "record-again"}), frozenset({"record-1"})}
 
 
 def test_hidden_states_are_cached_by_base_and_number_of_blocks(llama: GgufFile, tmp_path: Path) -> None:

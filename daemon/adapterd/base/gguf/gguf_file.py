@@ -2,6 +2,7 @@
 
 import math
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,13 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-from adapterd.base.gguf.gguf_header import Header, HeaderReader, TensorEntry
+from adapterd.base.gguf.gguf_header import Header, HeaderReader, TensorEntry, read_header
 from adapterd.errors import InputError, UnsupportedModelError
+from adapterd.system.files import open_given
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
+Metadata = str | int | float
 
 SUPPORTED_TYPES = frozenset(
     ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
@@ -75,32 +78,34 @@ class TensorInfo:
 class GgufFile:
     """An open GGUF, memory-mapped: opening reads the header only, and values are read when they are asked for.
 
-    `context_tokens` is the context that it is served with, for models that compute otherwise in long ones.
+    `context_tokens` is the context that it is served with, for models that compute otherwise in long ones. `served` are
+    metadata that take the place of the file's own.
     """
 
     path: Path
     header: Header = field(repr=False)
     tensors: dict[str, TensorInfo] = field(repr=False)
     """All tensors by name, in the file's order."""
+    _beginning: bytes = field(repr=False)
+    """All of the header: what it says can be asked for even if the file is cut short, and stays what was checked."""
     _data: mmap.mmap = field(repr=False)
     context_tokens: int | None = None
+    served: Mapping[str, Metadata] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, path: Path, *, context_tokens: int | None = None) -> "GgufFile":
         """Open for reading; raises InputError if the file is missing, no GGUF, or cut short, UnsupportedModelError
         for a version or byte order that is not read here."""
-        if not path.is_file():
-            raise InputError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
-        try:
-            with path.open("rb") as file:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as exc:  # nothing to map
-            raise InputError(f"{path} is not a GGUF file, or is damaged or cut short: it is empty") from exc
-        except OSError as exc:
-            raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-        header = HeaderReader(path, data).read()
+        with open_given(path) as stream:
+            try:
+                header, beginning = read_header(path, stream)
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as exc:  # nothing to map
+                raise InputError(f"{path} is not a GGUF file, or is damaged or cut short: it is empty") from exc
+            except OSError as exc:
+                raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
         tensors = {entry.name: _info(path, header, entry, len(data)) for entry in header.tensors}
-        return cls(path, header, tensors, data, context_tokens)
+        return cls(path, header, tensors, beginning, data, context_tokens)
 
     @property
     def architecture(self) -> str:
@@ -112,13 +117,15 @@ class GgufFile:
 
     def value(self, key: str, default: Any = None) -> Any:
         """A metadata value by its full key: a number, a text, or a list of them."""
+        if key in self.served:
+            return self.served[key]
         found = self.header.fields.get(key)
-        return default if found is None else HeaderReader(self.path, self._data).value(key, found)
+        return default if found is None else self._reader.value(key, found)
 
     def text_at(self, key: str, index: int) -> str | None:
         """One text of the list under a key, such as a token; None where there is no such list, or not so many."""
         found = self.header.fields.get(key)
-        return None if found is None else HeaderReader(self.path, self._data).text_at(key, found, index)
+        return None if found is None else self._reader.text_at(key, found, index)
 
     def required(self, key: str) -> Any:
         """A metadata value that has to be there; raises InputError where it is missing."""
@@ -130,7 +137,11 @@ class GgufFile:
     @cached_property
     def metadata_bytes(self) -> bytes:
         """Magic, version, counts and all keys with their values, as they stand at the beginning of the file."""
-        return self._data[: self.header.keys_end]
+        return self._beginning[: self.header.keys_end]
+
+    @property
+    def _reader(self) -> HeaderReader:
+        return HeaderReader(self.path, self._beginning, len(self._beginning))
 
     def values(self, name: str) -> FloatArray:
         """A tensor's values, dequantised, in the shape of its `TensorInfo`; raises UnsupportedModelError."""

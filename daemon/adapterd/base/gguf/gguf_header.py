@@ -5,13 +5,13 @@ room for whatever number a file states. Here the tokens are passed over, and eac
 that are there first.
 """
 
-import mmap
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, BinaryIO
 
 from gguf.constants import GGUF_DEFAULT_ALIGNMENT, GGUFValueType
 
@@ -20,8 +20,11 @@ from adapterd.errors import InputError, UnsupportedModelError
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 _NEWEST_IMAGINABLE = 99
 _OTHER_ORDER = frozenset(int.from_bytes(version.to_bytes(4), "little") for version in range(1, 4))
-MAX_HEADER_BYTES = 256 << 20
-"""Some ten times what the largest vocabularies take."""
+MAX_HEADER_BYTES = 128 << 20
+"""Some five times what the largest vocabularies take."""
+MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_VALUES = 1 << 16, 64, 4 << 20, 1 << 16
+"""Of a key and of a tensor's name, as ggml has them; of a text that is asked for, and values in a list of them."""
+_FIRST_BYTES = 8 << 20
 MAX_KEYS, MAX_TENSORS = 1 << 16, 1 << 17
 MAX_DIMENSIONS = 4
 """ggml's own limit."""
@@ -69,12 +72,48 @@ class Header:
     alignment: int
 
 
-class HeaderReader:
-    """Goes through the bytes of the file at `path` once, from its beginning to where the tensors' bytes begin."""
+def end_of(field: Field, count: int, data: bytes) -> int:
+    """Where the first `count` values of a field end in the header's bytes."""
+    if field.kind is not STRING:
+        return field.offset + count * _SCALARS[field.kind].size
+    at = field.offset
+    for _ in range(count):
+        at += _UINT64.size + _UINT64.unpack_from(data, at)[0]
+    return at
 
-    def __init__(self, path: Path, data: mmap.mmap) -> None:
-        self._path, self._data = path, data
-        self._end = min(len(data), MAX_HEADER_BYTES)
+
+class MoreNeededError(Exception):
+    """The header goes on behind what was read of the file."""
+
+
+def read_header(path: Path, stream: BinaryIO) -> tuple[Header, bytes]:
+    """The header of an open file, and the bytes that it stands in; raises as `HeaderReader.read` does.
+
+    Of the file no more is read than the header needs, but for some megabytes.
+    """
+    file_bytes, wanted, data = os.fstat(stream.fileno()).st_size, _FIRST_BYTES, b""
+    while True:
+        more = stream.read(min(wanted, file_bytes, MAX_HEADER_BYTES) - len(data))
+        data += more
+        # What is not there any more was cut off meanwhile: that is how large the file is.
+        if len(data) < min(wanted, file_bytes, MAX_HEADER_BYTES):
+            file_bytes = len(data)
+        try:
+            return HeaderReader(path, data, file_bytes).read(), data
+        except MoreNeededError:
+            wanted *= 4
+
+
+class HeaderReader:
+    """Goes through the beginning of the file at `path` once, to where the tensors' bytes begin.
+
+    `data` is that beginning, in memory: a mapping would end the process if the file were cut short meanwhile. The file
+    has `file_bytes`.
+    """
+
+    def __init__(self, path: Path, data: bytes, file_bytes: int) -> None:
+        self._path, self._data, self._file_bytes = path, data, file_bytes
+        self._end = len(data)
         self._at = 0
 
     def read(self) -> Header:
@@ -84,9 +123,9 @@ class HeaderReader:
         tensors, keys = self._count("tensors", MAX_TENSORS, _TENSOR_BYTES), self._count("keys", MAX_KEYS, _KEY_BYTES)
         fields: dict[str, Field] = {}
         for _ in range(keys):
-            name = self._text("a key")
+            name = self._text("a key", MAX_KEY_BYTES)
             if name in fields:
-                raise self._damaged(f"the key {name!r} is there twice")
+                raise self._damaged(f"the key {name!r:.80} is there twice")
             fields[name] = self._field(name)
         keys_end = self._at
         entries = {entry.name: entry for entry in self._entries(tensors)}
@@ -97,8 +136,10 @@ class HeaderReader:
 
     def value(self, name: str, field: Field) -> Any:
         """What a key of the header has: a number, a text, or a list of them; raises InputError for text that is no
-        UTF-8."""
+        UTF-8, and for what is too long to be what such a key is for."""
         self._at = field.offset
+        if field.count > MAX_VALUES:
+            raise self._damaged(f"{name!r:.80} has {field.count} values")
         if field.kind is STRING:
             texts = [self._text(name) for _ in range(field.count)]
             return texts if field.is_array else texts[0]
@@ -130,8 +171,10 @@ class HeaderReader:
         if kind is ARRAY:
             kind, is_array = self._kind(name), True
             if kind is ARRAY:
-                raise self._damaged(f"{name!r} is an array of arrays, which llama.cpp does not read either")
-            count = self._count(f"values of {name!r}", MAX_HEADER_BYTES, 8 if kind is STRING else _SCALARS[kind].size)
+                raise self._damaged(f"{name!r:.80} is an array of arrays, which llama.cpp does not read either")
+            count = self._count(
+                f"values of {name!r:.80}", MAX_HEADER_BYTES, 8 if kind is STRING else _SCALARS[kind].size
+            )
         field = Field(kind, self._at, count, is_array)
         if kind is STRING:
             self._pass_strings(count)
@@ -151,13 +194,13 @@ class HeaderReader:
 
     def _entries(self, count: int) -> Iterator[TensorEntry]:
         for _ in range(count):
-            name = self._text("a tensor's name")
+            name = self._text("a tensor's name", MAX_NAME_BYTES)
             dimensions = self._number(_UINT32)
             if not 1 <= dimensions <= MAX_DIMENSIONS:
-                raise self._damaged(f"the tensor {name!r} has {dimensions} dimensions")
+                raise self._damaged(f"the tensor {name!r:.80} has {dimensions} dimensions")
             sizes = tuple(self._number(_UINT64) for _ in range(dimensions))
             if 0 in sizes:
-                raise self._damaged(f"the tensor {name!r} has no values")
+                raise self._damaged(f"the tensor {name!r:.80} has no values")
             yield TensorEntry(name, sizes, self._number(_UINT32), self._number(_UINT64))
 
     def _alignment(self, field: Field | None) -> int:
@@ -174,22 +217,25 @@ class HeaderReader:
         try:
             return GGUFValueType(number)
         except ValueError:
-            raise self._damaged(f"{name!r} is of the type {number}, which is not known") from None
+            raise self._damaged(f"{name!r:.80} is of the type {number}, which is not known") from None
 
     def _count(self, what: str, most: int, least_bytes: int) -> int:
         """A number of things that take at least so many bytes each, all of which have to be in what is left."""
         count = self._number(_UINT64)
-        if count > most or count * least_bytes > self._end - self._at:
+        if count > most or count * least_bytes > min(self._file_bytes, MAX_HEADER_BYTES) - self._at:
             raise self._damaged(f"it claims to have {count} {what}, which do not fit into it")
         return count
 
-    def _text(self, what: str) -> str:
+    def _text(self, what: str, most_bytes: int = MAX_TEXT_BYTES) -> str:
         start = self._at + 8
         self._pass_strings(1)
+        said = what if " " in what else f"{what!r:.80}"
+        if self._at - start > most_bytes:
+            raise self._damaged(f"{said} has {self._at - start} bytes")
         try:
             return self._data[start : self._at].decode()
         except UnicodeDecodeError as exc:
-            raise self._damaged(f"{what if ' ' in what else repr(what)} is not UTF-8: {exc}") from exc
+            raise self._damaged(f"{said} is not UTF-8: {exc}") from exc
 
     def _number(self, kind: Struct) -> int:
         start = self._at
@@ -200,7 +246,9 @@ class HeaderReader:
     def _pass_bytes(self, size_bytes: int) -> None:
         self._at += size_bytes
         if self._at > self._end:
-            limit = "the file ends within its header" if self._end == len(self._data) else "its header is too long"
+            if self._end < min(self._file_bytes, MAX_HEADER_BYTES):
+                raise MoreNeededError
+            limit = "the file ends within its header" if self._end == self._file_bytes else "its header is too long"
             raise self._damaged(limit)
 
     def _damaged(self, reason: str) -> InputError:

@@ -1,7 +1,7 @@
 """A GGUF in llama.cpp, in this process, for its logits: what the file says when it is served."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ import llama_cpp
 import numpy as np
 
 from adapterd.base.gguf import llama_log
-from adapterd.base.gguf.gguf_file import FloatArray
-from adapterd.base.gguf.llama_file import open_model
+from adapterd.base.gguf.gguf_file import FloatArray, Metadata
+from adapterd.base.gguf.llama_file import NO_METADATA, open_model
 from adapterd.errors import InputError, StageError
 from adapterd.system.processors import processors
 
@@ -31,10 +31,18 @@ class LlamaModel:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, context_tokens: int, lora: Path | None = None) -> "Iterator[LlamaModel]":
-        """Load for texts of up to `context_tokens`; raises InputError if llama.cpp cannot read the file or the LoRA."""
+    def open(
+        cls,
+        path: Path,
+        *,
+        context_tokens: int,
+        lora: Path | None = None,
+        metadata: Mapping[str, Metadata] = NO_METADATA,
+    ) -> "Iterator[LlamaModel]":
+        """Load for texts of up to `context_tokens`, with these metadata instead of the file's; raises InputError if
+        llama.cpp cannot read the file or the LoRA."""
         # On a CPU, extra buffers would hold all weights once more in a layout of their own.
-        model = open_model(path, "cannot be loaded by llama.cpp", use_extra_bufts=False)
+        model = open_model(path, "cannot be loaded by llama.cpp", metadata, use_extra_bufts=False)
         context = None
         try:
             adapter = _load_lora(model, lora) if lora else None

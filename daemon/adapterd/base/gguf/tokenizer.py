@@ -1,8 +1,10 @@
 """Text to token ids by llama.cpp's own tokenizer, which is the one that serves. Loads the vocabulary only."""
 
 import ctypes
+import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 
 import llama_cpp
 
-from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.gguf_file import GgufFile, Metadata
+from adapterd.base.gguf.language_part import has_more_tokens_than_embeddings, vocabulary
 from adapterd.base.gguf.llama_file import open_model
 from adapterd.base.gguf.served_metadata import served_metadata
 from adapterd.errors import InputError
@@ -19,6 +22,26 @@ _ANCHOR = "\x01"
 _EOT_KEY = b"tokenizer.ggml.eot_token_id"
 _PIECE_BYTES = 256
 _VALUE_BYTES = 64
+
+
+def _open(read: Path, path: Path, metadata: Mapping[str, Metadata]) -> Any:
+    """llama.cpp's handle of the vocabulary in `read`; what is wrong with it is said of `path`."""
+    try:
+        return open_model(read, "has no tokenizer that llama.cpp can read", metadata, vocab_only=True)
+    except InputError as exc:
+        raise InputError(str(exc).replace(str(read), str(path))) from exc
+
+
+@contextmanager
+def _vocabulary_of(file: GgufFile) -> Iterator[Path]:
+    """The file itself, or for as long as it is read one of its vocabulary as served, which may have fewer tokens."""
+    if not has_more_tokens_than_embeddings(file):
+        yield file.path
+        return
+    with tempfile.TemporaryDirectory(prefix="adapterd-vocabulary-") as folder:
+        path = Path(folder) / file.path.name
+        path.write_bytes(vocabulary(file))
+        yield path
 
 
 @dataclass(frozen=True)
@@ -34,8 +57,9 @@ class Tokenizer:
         """Read the vocabulary as it is served; raises InputError if llama.cpp cannot."""
         if not path.is_file():
             raise InputError(f"{path} is not there, or not a file")
-        metadata = served_metadata(GgufFile.open(path))
-        model = open_model(path, "has no tokenizer that llama.cpp can read", metadata, vocab_only=True)
+        file = GgufFile.open(path)
+        with _vocabulary_of(file) as read:
+            model = _open(read, path, served_metadata(file))
         tokenizer = cls(path, model, llama_cpp.llama_model_get_vocab(model))
         weakref.finalize(tokenizer, llama_cpp.llama_model_free, model)
         return tokenizer

@@ -24,8 +24,9 @@ class _SkippedBlock(nn.Module):  # type: ignore[misc]
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
         self.use_sliding = getattr(block, "use_sliding", False)  # which the models' own code reads
+        self.is_linear = getattr(block, "is_linear", False)
 
-    def __call__(self, states: mx.array, _mask: Mask = None, cache: Cache = None) -> mx.array:
+    def __call__(self, states: mx.array, mask: Mask = None, cache: Cache = None) -> mx.array:  # noqa: ARG002
         if cache is not None:  # a model asks the cache of one block for the position of all
             cache.offset += states.shape[1]
         return states

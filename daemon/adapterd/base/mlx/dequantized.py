@@ -13,35 +13,37 @@ import gguf
 import numpy as np
 
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.language_part import language_metadata, language_tensors, served_name
 from adapterd.errors import StageError
 
 VALUE_BYTES = 4
 
 
 def write_dequantized(path: Path, source: GgufFile, tensors: Mapping[str, Callable[[], FloatArray]]) -> None:
-    """Write a copy of `source` to `path` where the named tensors are fp32 and have these values, one at a time.
+    """Write a copy of the language model in `source` to `path`, where the named tensors are fp32 and have these values,
+    one at a time.
 
-    The metadata are copied as bytes, so that whatever the file has there stays as it is.
+    Of a file that llama.cpp loads as it is, the metadata stay the same bytes.
     """
     alignment = source.header.alignment
     entries = b"".join(_entries(source, tensors))
     with path.open("wb") as file:
-        file.write(source.metadata_bytes + entries)
-        for name, info in source.tensors.items():
+        file.write(language_metadata(source) + entries)
+        for name in [entry.name for entry in language_tensors(source)]:
             file.write(bytes(-file.tell() % alignment))
             start = file.tell()
             file.write(_values(tensors[name]()) if name in tensors else source.raw(name).data)
             if file.tell() - start != _size_bytes(source, tensors, name):
-                raise StageError(f"{name} of the shape {info.shape} got values of another size")
+                raise StageError(f"{name} of the shape {source.tensors[name].shape} got values of another size")
         file.write(bytes(-file.tell() % alignment))
 
 
 def _entries(source: GgufFile, tensors: Mapping[str, object]) -> Iterator[bytes]:
     """The header's entry of each tensor, with its new type and offset."""
     offset = 0
-    for entry in source.header.tensors:
+    for entry in language_tensors(source):
         kind = int(gguf.GGMLQuantizationType.F32) if entry.name in tensors else entry.type_number
-        name, sizes = entry.name.encode(), entry.dimensions
+        name, sizes = served_name(source, entry.name).encode(), entry.dimensions
         yield struct.pack(f"<Q{len(name)}sI{len(sizes)}QIQ", len(name), name, len(sizes), *sizes, kind, offset)
         offset += _size_bytes(source, tensors, entry.name)
         offset += -offset % source.header.alignment

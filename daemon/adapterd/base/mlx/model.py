@@ -10,10 +10,10 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
-from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import ConcatenateKVCache
 
-from adapterd.base.architectures import Architecture, architecture_of, check_supported
+from adapterd.base.architectures import architecture_of, check_supported
+from adapterd.base.families.layers.gated_delta import DeltaCache
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.quantized_layers import QuantizedWeight, quantized_layer_for
@@ -63,7 +63,7 @@ class BlockwiseModel:
     @property
     def width(self) -> int:
         """How many values there are to a position between blocks."""
-        return int(self.model.args.hidden_size)
+        return int(self.model.args.hidden_size) + int(getattr(self.model.model, "carried", 0))
 
     def keep(self, start: int) -> nn.Module:
         """Load the blocks from `start` to the top for good."""
@@ -96,20 +96,28 @@ def hidden_states(model: nn.Module, ids: mx.array, start: int = 0) -> mx.array:
 
     Of the positions before it, the topmost block computes keys and values only, as MLX is lazy.
     """
-    past = [ConcatenateKVCache() for _ in model.model.layers] if start else None
+    past = [_cache_for(block) for block in model.model.layers] if start else None
     if start:
         model.model(ids[:, :start], past)
     states: mx.array = model.model(ids[:, start:], past)
     return states
 
 
+def _cache_for(block: nn.Module) -> ConcatenateKVCache | DeltaCache:
+    """What a block, or what replaces it, keeps of the positions that have gone through it."""
+    return DeltaCache() if getattr(block, "is_linear", False) else ConcatenateKVCache()
+
+
 def project(model: nn.Module, hidden: mx.array) -> mx.array:
     """Hidden states (…, width) to logits (…, vocabulary), by the head or the embedding that stands in for it.
 
-    Where the model has a softcapping c of its logits, they are c · tanh(logits / c).
+    Where the model divides its logits, they are divided; where it has a softcapping c of them, they are
+    c · tanh(logits / c).
     """
     head = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens.as_linear
     logits: mx.array = head(hidden)
+    divisor = getattr(model, "logits_divisor", 1.0)
+    logits = logits if divisor == 1.0 else logits / divisor
     cap = getattr(model, "final_logit_softcapping", 0.0)
     return cap * mx.tanh(logits / cap) if cap else logits
 
@@ -152,49 +160,6 @@ class FactoredRope:
         )
 
 
-class ScaledEmbedding(nn.Embedding):  # type: ignore[misc]
-    """An embedding whose looked-up rows are multiplied by `factor`, while as a head it is what it was."""
-
-    def __init__(self, rows: int, width: int, factor: float) -> None:
-        super().__init__(rows, width)
-        self.factor = factor
-
-    def __call__(self, ids: mx.array) -> mx.array:
-        rows: mx.array = super().__call__(ids)
-        return rows * self.factor
-
-
-def windowed(attention: type[nn.Module]) -> type[nn.Module]:
-    """The class of an mlx-lm attention, seeing no more than the last `window` positions, its own one included."""
-
-    class Windowed(attention):  # type: ignore[misc]
-        def __init__(self, arguments: Any, window: int) -> None:
-            super().__init__(arguments)
-            self.window = window
-
-        def __call__(self, x: mx.array, mask: mx.array | None = None, cache: Any = None) -> mx.array:
-            past, new = cache.offset if cache is not None else 0, x.shape[1]
-            if past + new > self.window:
-                mask = create_causal_mask(new, past, window_size=self.window)
-            states: mx.array = super().__call__(x, mask, cache)
-            return states
-
-    return Windowed
-
-
-def _match_llama_cpp(model: nn.Module, architecture: Architecture, arguments: dict[str, Any]) -> None:
-    """Correct what mlx-lm's class computes differently from llama.cpp, before the weights are loaded."""
-    model.final_logit_softcapping = arguments.get("final_logit_softcapping", 0.0)
-    if architecture.leaves_out_windows:
-        for index, layer in enumerate(model.layers, start=1):
-            if index % arguments["sliding_window_pattern"]:
-                layer.self_attn = windowed(type(layer.self_attn))(model.args, arguments["sliding_window"])
-    if architecture.rounds_embedding_scale:
-        exact = arguments["hidden_size"] ** 0.5
-        factor: Any = exact / mx.array(exact, mx.bfloat16).item()
-        model.model.embed_tokens = ScaledEmbedding(model.args.vocab_size, model.args.hidden_size, factor)
-
-
 class _WeightLoader:
     """A model without weights that fills its parameters from the GGUF; `names` are those of its parameters."""
 
@@ -204,11 +169,18 @@ class _WeightLoader:
         self._architecture = architecture_of(gguf)
         arguments = self._architecture.arguments(gguf)
         module = importlib.import_module(f"mlx_lm.models.{self._architecture.mlx_module}")
-        self.model = module.Model(module.ModelArgs.from_dict(arguments))
-        _match_llama_cpp(self.model, self._architecture, arguments)
-        self._tensors = {name: tensor for tensor in gguf.tensors if (name := self._architecture.mlx_name(tensor))}
+        sizes = getattr(module, self._architecture.mlx_arguments).from_dict(arguments)
+        self.model = getattr(module, self._architecture.mlx_class)(sizes)
+        self.model.final_logit_softcapping = arguments.get("final_logit_softcapping", 0.0)
+        self.model.logits_divisor = arguments.get("logits_scaling", 1.0)
+        self._architecture.correct(self.model, arguments)
+        self._tensors = {
+            name: tensor
+            for tensor in gguf.tensors
+            if (name := self._architecture.mlx_name(tensor)) and not self._architecture.only_carries(gguf, tensor)
+        }
         if hasattr(self.model, "sanitize"):  # which drops the head of a model that has none
-            kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.array(0.0)))
+            kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.zeros((1, 1))))
             self._tensors = {name: self._tensors[name] for name in kept}
         self._shapes = {name: value.shape for name, value in tree_flatten(self.model.parameters())}
         strays = self._tensors.keys() - self._shapes.keys()
@@ -257,13 +229,16 @@ class _WeightLoader:
     def _parameter(self, name: str) -> mx.array:
         tensor = self._tensors.get(name)
         if tensor is None:
+            if name.rpartition(".")[2] in self._architecture.ones:
+                return mx.ones(self._shapes[name], self._dtype)
             if not name.endswith(".bias"):
                 raise InputError(f"{self._gguf.path} lacks what {name} of the model is made of")
             # mlx-lm's llama has biases everywhere in attention or nowhere; a file may have some of them.
             return mx.zeros(self._shapes[name], self._dtype)
         values, shift = self._gguf.values(tensor), self._architecture.shift(tensor)
         self._check_shape(name, values.shape)
-        parameter = mx.array(values - np.float32(shift) if shift else values).astype(self._dtype)
+        dtype = mx.float32 if name.rpartition(".")[2] in self._architecture.exact else self._dtype
+        parameter = mx.array(values - np.float32(shift) if shift else values).astype(dtype)
         mx.eval(parameter)
         return parameter
 

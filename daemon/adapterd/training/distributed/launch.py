@@ -14,7 +14,7 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import StageError
 from adapterd.serialization import from_plain
 from adapterd.system.child.messages import end, last_line, messages, rebuilt
-from adapterd.system.python import module_command, safe_environment
+from adapterd.system.python import FOR_SSH, module_command, worker_environment
 from adapterd.training.distributed.worker import Assignment
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult
 
@@ -53,7 +53,7 @@ def train_distributed(
         with (folder / "stderr").open("w+b") as stderr:
             launched = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=name,
-                env={**safe_environment(), "TMPDIR": name}, bufsize=0,
+                env={**worker_environment(more=FOR_SSH), "TMPDIR": name}, bufsize=0,
             )  # fmt: skip
             try:
                 if launched.stdout is None:

@@ -7,6 +7,7 @@ It speaks in the messages of `system.child.messages`: progress and result come f
 
 import json
 import os
+import re
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.process_group import ProcessGroup
 from adapterd.training.progress import TrainingProgress
 from adapterd.training.train import train
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,23 @@ def _train(assignment: Assignment, group: ProcessGroup, channel: Channel) -> dic
 def _broadcast_files(folder: Path, files: list[Path], group: ProcessGroup) -> None:
     """Send those of the files that exist from rank 0 to all others; only rank 0 looks at `files`."""
     names = [file.name for file in files if file.is_file()]
-    names = json.loads(group.broadcast(json.dumps(names).encode()))
+    names = checked_names(json.loads(group.broadcast(json.dumps(names).encode())))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in names:
         content = group.broadcast((folder / name).read_bytes() if group.rank == 0 else b"")
         if group.rank:
             (folder / name).write_bytes(content)
+
+
+def checked_names(names: Any) -> list[str]:
+    """Names of files that another machine has sent; raises StageError for one that leads anywhere else."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and _is_plain(name) for name in names):
+        raise StageError(f"rank 0 sent names of files that lead out of their folder: {names!r:.200}")
+    return names
+
+
+def _is_plain(name: str) -> bool:
+    return name not in (".", "..") and _PLAIN.fullmatch(name) is not None
 
 
 def _cache_folder(assignment: Assignment) -> Path:
@@ -138,7 +152,7 @@ def _base(assignment: Assignment, group: ProcessGroup) -> GgufFile:
     hexadecimal = assignment.base_digest.removeprefix("sha256:")
     models = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
     places = [Path(assignment.gguf), models / "blobs" / f"sha256-{hexadecimal}"]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if os.access(place, os.R_OK)), None)
     fault = ""
     if found is None:
         fault = f"rank {group.rank} has no base: {' and '.join(map(str, places))} are not there"

@@ -90,6 +90,24 @@ def test_an_end_of_turn_that_the_metadata_name_is_taken(tmp_path: Path) -> None:
     assert Tokenizer.open(path).end_of_turn_id == 5
 
 
+def test_tokens_without_an_embedding_are_cut_off_as_they_are_where_it_is_served(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "longer.gguf", architecture="gemma3", more_tokens=3)
+    whole, ours = Llama(str(path), vocab_only=True, verbose=False), Tokenizer.open(path)
+    cut = [whole.detokenize([token]).decode() for token in (512, 513, 514)]
+    for token, text in enumerate(cut, start=512):
+        assert whole.tokenize(text.encode(), add_bos=False) == [token]
+        assert max(ours.encode_prompt(text)) < 512
+    plain = Tokenizer.open(write_tiny_gguf(tmp_path / "plain.gguf", architecture="gemma3"))
+    assert ours.encode_prompt(PROMPT) == plain.encode_prompt(PROMPT)
+    whole.close()
+
+
+def test_a_longer_vocabulary_that_cannot_be_read_is_told_by_its_own_file(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "longer.gguf", architecture="no-such", more_tokens=3)
+    with pytest.raises(InputError, match=f"^{path} has no tokenizer"):
+        Tokenizer.open(path)
+
+
 def test_an_id_that_is_no_token_is_refused(spaced: Tokenizer) -> None:
     with pytest.raises(InputError, match="512 is not a token of"):
         spaced.text([512])

@@ -55,8 +55,9 @@ def upper_blocks(model: nn.Module, *, gradient_checkpointing: bool) -> Iterator[
         yield blocks
 
 
-def states() -> mx.array:
-    return mx.random.normal((2, 24, WIDTH), key=mx.random.key(3))
+def states(model: nn.Module) -> mx.array:
+    """Between blocks; Gemma 4's carry keys and values besides."""
+    return mx.random.normal((2, 24, WIDTH + getattr(model.model, "carried", 0)), key=mx.random.key(3))
 
 
 def loss_and_gradients(
@@ -64,7 +65,7 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     with upper_blocks(model, gradient_checkpointing=gradient_checkpointing) as blocks:
         mx.random.seed(seed)
-        loss, gradients = nn.value_and_grad(model, lambda _: (blocks.run(IDS, states()) * DIRECTION).mean())(model)
+        loss, gradients = nn.value_and_grad(model, lambda _: (blocks.run(IDS, states(model)) * DIRECTION).mean())(model)
         mx.eval(loss, gradients)
     return float(loss), {name: np.array(value) for name, value in tree_flatten(gradients)}
 
@@ -103,7 +104,7 @@ def test_with_dropout_the_gradient_is_that_of_the_loss(model: nn.Module) -> None
         )
         return loss_and_gradients(model, gradient_checkpointing=True)[0]
 
-    step = 0.02
+    step = 0.005
     slopes = [(loss_at(far) - loss_at(-far)) / (2 * far) for far in (step, 2 * step)]
     put_weights(model, own)
     # What differences lose is of third order, of which the wider one has four times as much; and rounding of the loss.
@@ -136,6 +137,9 @@ def test_blocks_have_their_own_class_again_afterwards(model: nn.Module) -> None:
     after: dict[str, Any] = dict(tree_flatten(model.parameters()))
     assert [type(block) for block in model.layers] == kinds
     assert all(np.array_equal(np.array(before[name]), np.array(after[name])) for name in before | after)
-    with pytest.raises(ValueError, match="same size"), upper_blocks(model, gradient_checkpointing=True) as blocks:
+    with (
+        pytest.raises(ValueError, match=r"same size|Last dimension|Cannot reshape"),
+        upper_blocks(model, gradient_checkpointing=True) as blocks,
+    ):
         blocks.run(IDS, mx.zeros((2, 24, WIDTH - 1)))
     assert [type(block) for block in model.layers] == kinds
