@@ -12,30 +12,58 @@ if __name__ == "__main__" and not sys.flags.safe_path and sys.path[:1] == [os.ge
 import logging
 import signal
 import threading
-
-import click
+from collections.abc import Sequence
+from pathlib import Path
 
 from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.printable import set_in
+from adapterd.system.permissions.owners import refusal
+from adapterd.system.streams.standard import prepare_streams
+
+ABOUT = """Watch feedback, train on schedule, prove and promote. Ends at SIGTERM or Ctrl-C; whatever was going on goes
+on at the next start."""
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--service", is_flag=True, help="Log into the home's own files only, as launchd and systemd start it.")
-@click.version_option(__version__, prog_name="adapterd")
-def adapterd(service: bool) -> None:
-    """Watch feedback, train on schedule, prove and promote. Ends at SIGTERM or Ctrl-C; whatever was going on goes on
-    at the next start."""
+def adapterd(arguments: Sequence[str] | None = None) -> None:
+    """Work as the command line says, by default that of this process; raises AdapterdError."""
+    service = _is_service(sys.argv[1:] if arguments is None else arguments)
     from adapterd.supervisor.loop import Daemon
+    from adapterd.supervisor.under_a_manager import own_home, run_as_service
+    from adapterd.system.permissions.home import require_own_home
 
-    home = Home.locate()
-    home.create()
-    _log(home, service)
-    stop = threading.Event()
+    home, stop = Home.locate(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Daemon(home, stop).run()
+    findings = own_home(home, stop) if service else require_own_home(home)
+    if findings is None:
+        return
+    home.create()
+    _log(home, service)
+    for finding in findings:
+        logging.getLogger("adapterd").warning("%s; %s", finding.text, finding.hint)
+    daemon = Daemon(home, stop)
+    if service:
+        run_as_service(daemon)
+    else:
+        daemon.run()
+
+
+def _is_service(arguments: Sequence[str]) -> bool:
+    """Whether it is started as a service. What reads options would stay in the daemon's memory, so it is imported where
+    there are others only: argparse (1 MB), as click takes 3 MB."""
+    if list(arguments) in ([], ["--service"]):
+        return bool(arguments)
+    import argparse
+
+    parser = argparse.ArgumentParser("adapterd", description=ABOUT)
+    parser.add_argument(
+        "--service", action="store_true", help="log into the home's own files only, as launchd and systemd start it"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s, version {__version__}")
+    service: bool = parser.parse_args(arguments).service
+    return service
 
 
 def _log(home: Home, service: bool) -> None:
@@ -62,16 +90,21 @@ class _ForPeople(logging.Formatter):
 def main() -> int:
     """Run until told to stop; a fault at the start is one sentence and a documented exit status."""
     os.umask(PRIVATE_UMASK)
+    prepare_streams()
     try:
-        adapterd(standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
+        adapterd()
     except AdapterdError as exc:
-        told = f"error: {exc}" + (f"\n{exc.hint}" if exc.hint else "")
-        sys.stderr.write(set_in(told) + "\n")
-        return exc.exit_code
+        return _complain(str(exc), exc.hint, exc.exit_code)
+    except OSError as exc:
+        whose, remedy = refusal(Path(str(exc.filename)), Home.locate().root)
+        said = f"{exc.strerror}: {exc.filename}"
+        return _complain(f"{said} ({whose})" if whose else said, remedy, AdapterdError.exit_code)
     return 0
+
+
+def _complain(message: str, hint: str, exit_code: int) -> int:
+    sys.stderr.write(set_in(f"error: {message}" + (f"\n{hint}" if hint else "")) + "\n")
+    return exit_code
 
 
 if __name__ == "__main__":

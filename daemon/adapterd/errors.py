@@ -3,6 +3,8 @@
 `hint` says what to do about it; the CLI prints it as a second line and exits with `exit_code`.
 """
 
+import errno
+
 
 class AdapterdError(Exception):
     """Root of all errors of this product: `str(error)` is what is wrong, `hint` what to do, if there is more to say."""
@@ -14,6 +16,11 @@ class AdapterdError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def reason(exc: Exception) -> str:
+    """Why something failed, for a sentence that names the file itself: the system's words come without the path."""
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
 
 
 class ConfigError(AdapterdError):
@@ -77,6 +84,10 @@ class NoSpaceError(StageError):
     transient = True
 
 
+class PromptsChangedError(StageError):
+    """What a run was trained on is prompted otherwise by now, so that its records have to be encoded anew."""
+
+
 class CancelledError(StageError):
     """Somebody asked the run to end."""
 
@@ -97,3 +108,29 @@ class StoreError(AdapterdError):
 
     exit_code = 9
     transient = True
+
+
+class NewerStoreError(StoreError):
+    """The state database was written by a newer release than this one."""
+
+    transient = False
+
+
+class DamagedStoreError(StoreError):
+    """The state database is damaged, empty, or gone although the home has versions."""
+
+    transient = False
+
+
+class OtherReleaseError(AdapterdError):
+    """Another release of adapterd was installed under this process, which must not go on with some of both."""
+
+    exit_code = 75
+    transient = True
+
+
+def may_pass(exc: BaseException) -> bool:
+    """Whether what was raised may go away by itself, so that trying again later makes sense."""
+    if isinstance(exc, AdapterdError):
+        return exc.transient
+    return isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)

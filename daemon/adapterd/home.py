@@ -11,6 +11,14 @@ PRIVATE_UMASK = 0o077
 """What our processes make, libraries of others included, is for its owner only."""
 
 
+OWN_ENTRIES = (
+    "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "removed.json", "daemon.lock", "daemon.json",
+    "daemon.wakeup", "run.lock", "tags.lock", "bin", "http-token*", "*.sock", "adapterd.sock*", ".*.partial",
+    "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
+)  # fmt: skip
+"""What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
+
+
 @dataclass(frozen=True)
 class Home:
     """The folders and files of one installation; nothing is created until `create` is called."""
@@ -40,6 +48,16 @@ class Home:
         return self.root / "state.db"
 
     @property
+    def removed_statements(self) -> Path:
+        """The hashes of what was taken back, as the database has them, too: they outlive a database that is lost."""
+        return self.root / "removed.json"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket at which the daemon takes feedback; there while it runs."""
+        return self.root / "adapterd.sock"
+
+    @property
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 
@@ -50,6 +68,16 @@ class Home:
     @property
     def daemon_lock(self) -> Path:
         return self.root / "daemon.lock"
+
+    @property
+    def daemon_release(self) -> Path:
+        """Written by the daemon when it starts: its release."""
+        return self.root / "daemon.json"
+
+    @property
+    def wakeup(self) -> Path:
+        """The FIFO by which commands wake the daemon."""
+        return self.root / "daemon.wakeup"
 
     @property
     def run_lock(self) -> Path:
@@ -70,6 +98,15 @@ class Home:
     @property
     def states(self) -> Path:
         return self.root / "cache" / "states"
+
+    def own_entries(self) -> list[Path]:
+        """The files and folders at the top that adapterd made."""
+        return sorted({path for pattern in OWN_ENTRIES for path in self.root.glob(pattern)})
+
+    @property
+    def verified_digests(self) -> Path:
+        """What large files were found to be when they were last read to their end."""
+        return self.root / "cache" / "digests.json"
 
     def inbox(self, model: str) -> Path:
         """The feedback folder of a model whose configuration names none."""

@@ -1,15 +1,17 @@
 """The feedback record: one answer of the model and what was said about it, the unit that everything else counts."""
 
-import hashlib
 import json
+import re
+import unicodedata
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Self
 
 import orjson
 
-from adapterd.chat import Prompt, as_dicts, from_dicts
+from adapterd.chat import Prompt, from_dicts
 
 
 class FailureTag(StrEnum):
@@ -30,7 +32,9 @@ class FeedbackRecord:
     """A prompt and what is known of the answers to it.
 
     `output` is what the model said, `correction` what it should have said, `rejected_output` what it must not say;
-    `rating` is 1 (bad) to 5 (good). A demonstration has a correction and no output. `created_at` is aware.
+    `rating` is 1 (bad) to 5 (good). A demonstration has a correction and no output. `conversation_id` names what
+    several records are turns of, `application` who sent it, `claimed_application` who the record says sent it where the
+    token of a post names another one. `created_at` is aware.
     """
 
     messages: Prompt
@@ -43,27 +47,45 @@ class FeedbackRecord:
     rejected_output: str | None = None
     source_id: str | None = None
     output_type: str | None = None
+    conversation_id: str | None = None
+    application: str | None = None
+    claimed_application: str | None = None
     created_at: datetime
+
+    @classmethod
+    def with_all(cls, **fields: Any) -> Self:
+        """The record with these fields, which have to be all, in their order: quicker than the constructor, which sets
+        each by itself."""
+        self = cls.__new__(cls)
+        vars(self).update(fields)
+        return self
 
     @property
     def prompt_hash(self) -> str:
-        """SHA-256 in hex of the messages without regard to case and white space: trivially different prompts share it.
-
-        The leak checks between training and evaluation compare it.
-        """
-        return _sha256("\0".join(f"{m.role}\0{' '.join(m.content.casefold().split())}" for m in self.messages).encode())
+        """Which prompt it is about, see `prompt_hash`."""
+        return prompt_hash(self.messages)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 in hex of all but notes and time; the same feedback given twice, at any time, shares it."""
+        """SHA-256 in hex of all but notes, time, conversation and application: the same feedback given twice, by
+        anybody at any time, shares it."""
         messages = [(m.role, m.content) for m in self.messages]
-        judgement = (self.output, self.rating, sorted(set(self.failure_tags)), self.correction, self.rejected_output)
+        tags = sorted(set(self.failure_tags)) if self.failure_tags else []
+        judgement = (self.output, self.rating, tags, self.correction, self.rejected_output)
         return _sha256(orjson.dumps((messages, *judgement, self.source_id, self.output_type)))
+
+    @property
+    def statement_hash(self) -> str:
+        """SHA-256 in hex of prompt and answers alone, whatever was said of them; NFC, runs of white space as one blank.
+
+        The same line of a file shares it, also when it is read again with other fields or by another scale.
+        """
+        answers = {_normalised(each) for each in (self.output, self.correction, self.rejected_output) if each}
+        return _sha256(orjson.dumps(([(m.role, _normalised(m.content)) for m in self.messages], sorted(answers))))
 
     def to_json(self) -> str:
         """The record as one line of JSON, from which `from_json` makes an equal one."""
-        fields = {**vars(self), "messages": as_dicts(self.messages), "created_at": self.created_at.isoformat()}
-        return orjson.dumps(fields).decode()
+        return orjson.dumps(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -79,5 +101,31 @@ class FeedbackRecord:
         )
 
 
+def prompt_hash(messages: Prompt) -> str:
+    """SHA-256 in hex of a prompt: equal for texts that are one to any reader.
+
+    Forms of Unicode (NFC and NFD), kinds of line ends and white space at the end of a line make no difference. Case,
+    indentation and other white space do: `US` and `us` are two prompts, and so are two programs in Python. What is
+    nearly the same is found by `adapterd.dataset.leaks`.
+    """
+    texts = [(each.role, _plain(each.content)) for each in messages]
+    whole = "".join([f"{role}\0{len(text)}\0{text}" for role, text in texts])
+    return _sha256(whole.encode("utf-8", "surrogatepass"))
+
+
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+def _plain(text: str) -> str:
+    whole = (text if text.isascii() else unicodedata.normalize("NFC", text)).rstrip()
+    if "\r" in whole:
+        whole = _LINE_END.sub("\n", whole)
+    return "\n".join([line.rstrip() for line in whole.split("\n")]) if "\n" in whole else whole
+
+
+def _normalised(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
 def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return sha256(data).hexdigest()

@@ -1,7 +1,7 @@
 """Values to JSON and back, for everything that crosses a process or is kept in a run's folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,19 @@ def plain_converter(*, forbid_extra_keys: bool = False) -> "Converter":
         ParameterValue | tuple[ParameterValue, ...],
         lambda value, _: tuple(value) if isinstance(value, list) else value,
     )
+    converter.register_unstructure_hook_func(lambda annotation: annotation == frozenset[str], sorted)
+    converter.register_structure_hook_factory(
+        lambda kind: hasattr(kind, "ONCE_ALONE"), lambda kind: _section_that_was_one_value(kind, converter)
+    )
     return converter
+
+
+def _section_that_was_one_value(kind: Any, converter: "Converter") -> Callable[[Any, Any], Any]:
+    """Reads a section that was a single value in an earlier release: what is no table is its field `ONCE_ALONE`."""
+    from cattrs.gen import make_dict_structure_fn
+
+    read = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=converter.forbid_extra_keys)
+    return lambda value, _: read(value if isinstance(value, Mapping) else {kind.ONCE_ALONE: value}, kind)
 
 
 @cache

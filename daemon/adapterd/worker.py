@@ -17,6 +17,7 @@ from adapterd.runs.stages import STAGES
 from adapterd.runs.training_jobs import TRAINING, HandedOver
 from adapterd.serialization import from_plain, to_plain
 from adapterd.system.child.messages import Channel, end_with_parent
+from adapterd.system.host.rights import way_to_read
 
 REPORT_EVERY_S = 0.25
 
@@ -49,7 +50,7 @@ def _as_error(exc: Exception, stage_name: str, folder: Path) -> AdapterdError:
         text = f"the {stage_name} stage could not go on: {exc.strerror or exc} ({exc.filename or folder})"
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             return NoSpaceError(text, hint="free some space; `adapterctl retrain` goes on where this stopped")
-        return StageError(text)
+        return StageError(text, hint=way_to_read(Path(exc.filename or folder), exc.errno))
     return StageError(
         f"the {stage_name} stage failed unexpectedly ({type(exc).__name__}: {exc})",
         hint=f"this is a bug in adapterd; details are in {folder / stage_name}.log",

@@ -2,15 +2,20 @@
 
 from adapterd.config.annotations import Doc, Range
 from adapterd.config.choices import (
+    Balance,
     BaseChange,
+    FeedbackTurns,
     GradientCheckpointing,
     Modules,
+    PersonalData,
     Preferences,
     RuntimeKind,
+    Sources,
     Start,
     Task,
     Think,
 )
+from adapterd.config.http import HttpSettings
 from adapterd.config.parsing import (
     MODEL_NAME,
     load,
@@ -22,11 +27,12 @@ from adapterd.config.parsing import (
 )
 from adapterd.config.schema import (
     Addresses,
+    AllowRules,
     Count,
     DatasetSettings,
     EvaluationSettings,
+    FeedbackSettings,
     GateRule,
-    HttpSettings,
     MergingSettings,
     ModelSettings,
     NotificationSettings,
@@ -42,11 +48,15 @@ from adapterd.config.schema import (
 __all__ = [
     "MODEL_NAME",
     "Addresses",
+    "AllowRules",
+    "Balance",
     "BaseChange",
     "Count",
     "DatasetSettings",
     "Doc",
     "EvaluationSettings",
+    "FeedbackSettings",
+    "FeedbackTurns",
     "GateRule",
     "GradientCheckpointing",
     "HttpSettings",
@@ -55,6 +65,7 @@ __all__ = [
     "Modules",
     "NotificationSettings",
     "OllamaSettings",
+    "PersonalData",
     "Preferences",
     "Range",
     "RunsSettings",
@@ -62,6 +73,7 @@ __all__ = [
     "ScheduleSettings",
     "Settings",
     "Share",
+    "Sources",
     "Start",
     "Task",
     "Think",

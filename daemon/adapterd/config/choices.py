@@ -54,6 +54,20 @@ class Preferences(StrEnum):
     DPO = "dpo"
 
 
+class FeedbackTurns(StrEnum):
+    """Which answers of a conversation teach: its last one, or each one that has a verdict of its own as well."""
+
+    LAST = "last"
+    JUDGED = "judged"
+
+
+class Sources(StrEnum):
+    """Whether all prompts of a source or a conversation are on one side of the split, or mixed."""
+
+    ONE_SIDE = "one_side"
+    MIXED = "mixed"
+
+
 class GradientCheckpointing(StrEnum):
     """Whether activations are computed again in the backward pass instead of being stored: less memory, more time."""
 
@@ -67,3 +81,23 @@ class BaseChange(StrEnum):
 
     REPORT = "report"
     RETRAIN = "retrain"
+
+
+PERSONAL_DATA_KINDS = ("secret", "email", "phone", "iban", "card")
+"""What a rule may allow altogether."""
+
+
+class PersonalData(StrEnum):
+    """What becomes of records with secrets or personal data: they wait for somebody to release them, or are taught."""
+
+    HOLD = "hold"
+    ALLOW = "allow"
+
+
+class Balance(StrEnum):
+    """By what the examples of a training set are balanced: their answer, the kind of it, or where they come from."""
+
+    OFF = "off"
+    LABEL = "label"
+    OUTPUT_TYPE = "output_type"
+    SOURCE = "source"

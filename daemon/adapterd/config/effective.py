@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapterd.config.keys import join_key, split_key
+from adapterd.config.ollama_address import HOST_VARIABLE, address_of_environment, without_password
+from adapterd.config.ollama_host import shown_address
 from adapterd.config.parsing import to_table
 from adapterd.config.reference import Setting, all_settings, setting_at
 from adapterd.config.schema import Settings
 from adapterd.errors import NotFoundError
+
+HOST = ("ollama", "host")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,13 @@ class Entry:
     @property
     def key(self) -> str:
         return join_key(self.path)
+
+    @property
+    def source(self) -> str:
+        """What sets it."""
+        if self.is_set:
+            return "config.toml"
+        return HOST_VARIABLE if self.path == HOST and address_of_environment() else "default"
 
     def plain(self) -> dict[str, Any]:
         """For programs."""
@@ -41,7 +52,7 @@ def entries(settings: Settings, written: Mapping[str, Any], below: Sequence[str]
     """
     table = to_table(settings)
     found = [
-        Entry(path, _at(table, path), _at(written, path) is not None, setting)
+        Entry(path, _shown(path, _at(table, path)), _at(written, path) is not None, setting)
         for setting in all_settings()
         for path in _expanded(setting.path, table)
         if path[: len(below)] == tuple(below)
@@ -49,6 +60,11 @@ def entries(settings: Settings, written: Mapping[str, Any], below: Sequence[str]
     if not found:
         raise no_such_setting(below, table)
     return sorted(found, key=lambda entry: entry.path[1] if entry.path[0] == "models" else "")
+
+
+def _shown(path: tuple[str, ...], value: Any) -> Any:
+    """The value as it may be shown: an address without its password."""
+    return shown_address(value) if path == HOST and without_password(value) != value else value
 
 
 def path_of(key: str, model: str | None = None) -> tuple[str, ...]:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from adapterd.config.annotations import Range
+from adapterd.config.choices import PERSONAL_DATA_KINDS
 from adapterd.config.faults import describe_faults
 from adapterd.config.keys import read_value, split_key
-from adapterd.config.schema import Addresses, ModelSettings, Settings
-from adapterd.errors import ConfigError
+from adapterd.config.ollama_host import with_host_of_environment
+from adapterd.config.schema import Addresses, AllowRules, ModelSettings, Names, Settings
+from adapterd.errors import ConfigError, reason
 from adapterd.home import Home
 from adapterd.serialization import plain_converter
+from adapterd.system.permissions.owners import refusal
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -26,14 +29,21 @@ MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def load(home: Home) -> Settings:
-    """The settings of this home, defaults where there is no file; raises ConfigError naming every fault."""
+    """The settings of this home, defaults where there is no file; raises ConfigError naming every fault.
+
+    Where the file has no address of Ollama, OLLAMA_HOST tells it.
+    """
     try:
         if not home.config_file.is_file():
-            return Settings()
+            return with_host_of_environment(Settings(), {})
         text = home.config_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
-    settings = parse(text, source=str(home.config_file))
+        whose, remedy = refusal(home.config_file, home.root) if isinstance(exc, PermissionError) else ("", "")
+        raise ConfigError(
+            f"{home.config_file} cannot be read: {whose.replace(str(home.config_file), 'it') or reason(exc)}",
+            hint=remedy,
+        ) from exc
+    settings = with_host_of_environment(parse(text, source=str(home.config_file)), tomllib.loads(text))
     return replace(
         settings, models={name: _with_absolute_paths(model, home) for name, model in settings.models.items()}
     )
@@ -43,7 +53,7 @@ def _with_absolute_paths(model: ModelSettings, home: Home) -> ModelSettings:
     """Relative paths are relative to the folder of the configuration, not to the working directory."""
     return replace(
         model,
-        feedback=home.root / model.feedback if model.feedback else None,
+        feedback=replace(model.feedback, folder=home.root / model.feedback.folder if model.feedback.folder else None),
         schema=home.root / model.schema if model.schema else None,
     )
 
@@ -96,6 +106,8 @@ def settings_converter() -> "Converter":
     )
     converter.register_structure_hook(StrEnum, _one_of)  # and all of its subclasses
     converter.register_structure_hook_func(lambda annotation: annotation == Addresses, _addresses)
+    converter.register_structure_hook_func(lambda annotation: annotation == AllowRules, _rules)
+    converter.register_structure_hook_func(lambda annotation: annotation == Names, lambda value, _: _names(value))
     return converter
 
 
@@ -143,6 +155,23 @@ def _addresses(value: Any, _: Any) -> Addresses:
         except ValueError:
             raise ValueError(f"{each!r} is not an IP address") from None
     return tuple(value)
+
+
+def _rules(value: Any, _: Any) -> AllowRules:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError(f"{value!r} is not a list of kinds and patterns")
+    for each in value:
+        if each not in PERSONAL_DATA_KINDS and not re.search(r"[*?@\d]", each):
+            raise ValueError(
+                f"{each!r} is neither one of {', '.join(PERSONAL_DATA_KINDS)} nor an address, a number or a pattern"
+            )
+    return tuple(value)
+
+
+def _names(value: Any) -> Names:
+    if not isinstance(value, list | tuple | frozenset) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{value!r} is not a list of names")
+    return frozenset(value)
 
 
 def _in_range(value: Any, annotation: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 from adapterd.config.annotations import Doc, Range
 from adapterd.config.keys import join_key
-from adapterd.config.schema import Addresses, Settings
+from adapterd.config.schema import Addresses, AllowRules, Names, Settings
 from adapterd.hours import Hours
 
 KINDS = {
     int: "whole number", float: "number", str: "string", bool: "true or false", Path: "path", Hours: "HH:MM-HH:MM",
-    Addresses: "list of IP addresses",
+    Addresses: "list of IP addresses", AllowRules: "list of strings", Names: "list of names",
 }  # fmt: skip
 
 
@@ -64,7 +64,9 @@ def _settings_of(section: type, path: tuple[str, ...]) -> Iterator[Setting]:
     for each in fields(section):
         doc = next((item for item in _metadata(each.type) if isinstance(item, Doc)), None)
         kind = _bare(each.type)
-        if doc and doc.each:
+        if doc and doc.each and get_args(kind)[1] is str:
+            yield Setting((*path, each.name, doc.each), KINDS[str], None, False, doc)
+        elif doc and doc.each:
             yield from _settings_of(get_args(kind)[1], (*path, each.name, doc.each))
         elif doc:
             yield Setting((*path, each.name), _in_words(each.type), _default(each), _is_required(each), doc)
@@ -95,6 +97,8 @@ def _in_words(annotation: Any) -> str:
 
 
 def _default(each: "Field[Any]") -> Any:
+    if isinstance(each.default, frozenset):
+        return tuple(sorted(each.default))
     return None if each.default is MISSING else each.default
 
 

@@ -6,38 +6,56 @@ The sentence at a field is the setting's only documentation: docs/configuration.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, NewType
 
 from adapterd.config.annotations import Doc, Range
 from adapterd.config.choices import (
+    Balance,
     BaseChange,
+    FeedbackTurns,
     GradientCheckpointing,
     Modules,
+    PersonalData,
     Preferences,
     RuntimeKind,
+    Sources,
     Start,
     Task,
     Think,
 )
+from adapterd.config.http import HttpSettings
 from adapterd.errors import NotFoundError
 from adapterd.hours import Hours
 
 Count = Annotated[int, Range(1, 1_000_000)]
 Share = Annotated[float, Range(0.0, 0.9)]
 Addresses = tuple[str, ...]
+AllowRule = NewType("AllowRule", str)
+AllowRules = tuple[AllowRule, ...]
+Names = frozenset[str]
 
 
 @dataclass(frozen=True)
 class OllamaSettings:
     """How to reach Ollama."""
 
-    host: Annotated[str, Doc("address where Ollama answers")] = "http://127.0.0.1:11434"
-    timeout_s: Annotated[float, Range(1, 86_400), Doc("seconds that a single request to Ollama may take")] = 600.0
+    host: Annotated[
+        str, Doc("address where Ollama answers; where it is not set, OLLAMA_HOST tells", page="daemon.md")
+    ] = "http://127.0.0.1:11434"
+    timeout_s: Annotated[
+        float,
+        Range(1, 86_400),
+        Doc("seconds that a single request to Ollama may take; one that it answers at once has 10 at most"),
+    ] = 600.0
 
 
 @dataclass(frozen=True)
 class DatasetSettings:
     """How feedback records are divided into training, validation and evaluation sets."""
+
+    min_examples: Annotated[
+        int, Range(4, 1_000_000), Doc("examples with distinct prompts that a run needs before it trains at all")
+    ] = 10
 
     evaluation_share: Annotated[
         Share, Doc("share of the distinct prompts, newest first, that the frozen evaluation set gets when it is made")
@@ -51,9 +69,37 @@ class DatasetSettings:
         Range(0.0, 1.0),
         Doc("a run stops if a larger share of the prompts is nearly the same as evaluation cases; 1: never"),
     ] = 0.2
+    sources: Annotated[
+        Sources,
+        Doc("one_side: what has one source_id or conversation is all trained on, or all judges; mixed: not so"),
+    ] = Sources.ONE_SIDE
+    max_share_of_source: Annotated[
+        float,
+        Range(0.01, 1.0),
+        Doc("largest share of a frozen evaluation set from one origin, where there are others; 1: any"),
+    ] = 0.5
+    freeze_after_days: Annotated[
+        float,
+        Range(0.0, 3650.0),
+        Doc("days since the first feedback came before the first evaluation set is frozen; runs wait for it"),
+    ] = 0.0
     max_tokens: Annotated[
         int, Range(16, 1_000_000), Doc("tokens of the longest training example; longer ones are left out and counted")
     ] = 2048
+    max_copied: Annotated[
+        float,
+        Range(0.0, 1.0),
+        Doc(
+            "share of a taught answer that may be long passages of its prompt, word for word; 1: any",
+            page="training.md",
+        ),
+    ] = 0.5
+    balance: Annotated[
+        Balance, Doc("what training is balanced by: a group larger than the cap loses its oldest examples")
+    ] = Balance.OFF
+    balance_cap: Annotated[
+        float, Range(1.0, 1_000.0), Doc("times the size of the median group that a group may have when balancing")
+    ] = 3.0
     new_weight: Annotated[
         float,
         Range(0.01, 100),
@@ -193,16 +239,6 @@ class RunsSettings:
 
 
 @dataclass(frozen=True)
-class HttpSettings:
-    """The address, on loopback only, where applications may post feedback to the daemon."""
-
-    enabled: Annotated[bool, Doc("take feedback over HTTP on 127.0.0.1", page="feedback-api.md")] = False
-    port: Annotated[int, Range(0, 65_535), Doc("TCP port; 0: any that is free, named in the log")] = 11_480
-    max_body_mb: Annotated[float, Range(0.001, 1_024), Doc("megabytes of a request; larger ones get status 413")] = 8.0
-    requests_per_minute: Annotated[Count, Doc("requests per minute; further ones get status 429")] = 600
-
-
-@dataclass(frozen=True)
 class NotificationSettings:
     """What the desktop is told."""
 
@@ -257,19 +293,61 @@ class GateRule:
 
 
 @dataclass(frozen=True)
+class FeedbackSettings:
+    """Where feedback lies, how it is read, and how long it is kept."""
+
+    ONCE_ALONE: ClassVar[str] = "folder"
+    folder: Annotated[Path | None, Doc("folder where applications put feedback files", unset="HOME/feedback/NAME")] = (
+        None
+    )
+    personal_data: Annotated[
+        PersonalData,
+        Doc("hold: what has keys, passwords or personal data is taught only once it is released", page="feedback.md"),
+    ] = PersonalData.HOLD
+    allow: Annotated[
+        AllowRules,
+        Doc('kinds (secret, email, phone, iban, card) and patterns ("*@example.org") that hold nothing', unset="none"),
+    ] = ()
+    fields: Annotated[
+        dict[str, str],
+        Doc(
+            'name of a field in your files, by ours: rating = "score"',
+            unset="ours",
+            each="OURS",
+            page="feedback-formats.md",
+        ),
+    ] = field(default_factory=dict)
+    scale: Annotated[
+        str | None, Doc("scale of ratings from bad to good, as in 1..10", unset="1..5", page="feedback-formats.md")
+    ] = None
+    ignore: Annotated[
+        Names, Doc("fields in your files that mean nothing", unset="none", page="feedback-formats.md")
+    ] = frozenset()
+    turns: Annotated[FeedbackTurns, Doc("judged: earlier answers of a conversation that have a verdict teach, too")] = (
+        FeedbackTurns.LAST
+    )
+    withdraw_vanished: Annotated[
+        bool, Doc("take back what a line said that is no longer in its file, or whose file is gone", page="feedback.md")
+    ] = False
+    keep_days: Annotated[
+        float | None,
+        Range(1, 36_600),
+        Doc("days after its arrival when a record is removed for good", unset="kept for ever", page="feedback.md"),
+    ] = None
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """One model that applications use by its name."""
 
     base: Annotated[str, Doc("Ollama tag or .gguf file that everything starts from")]
     base_digest: Annotated[str, Doc("digest of the base's file at init; a base pulled anew is reported, not used")]
-    feedback: Annotated[
-        Path | None, Doc("folder where applications put JSON or JSON Lines files", unset="HOME/feedback/NAME")
-    ] = None
     task: Annotated[Task, Doc("what the model is asked to produce; it decides the metrics")] = Task.GENERATION
     schema: Annotated[Path | None, Doc("file with the JSON Schema that answers should follow", unset="none")] = None
     think: Annotated[
         Think, Doc("for thinking models: whether to think, in training and evaluation alike", page="training.md")
     ] = Think.DEFAULT
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)

@@ -1,17 +1,22 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from adapterd.base.gguf.tokenizer import Tokenizer
-from adapterd.chat import Render
-from adapterd.config import DatasetSettings
+from adapterd.chat import Prompt, Render
+from adapterd.config import Balance, DatasetSettings
 from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case, fault_of_text
+from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
+from adapterd.dataset.curation.balance import balanced
+from adapterd.dataset.curation.copied import fault_of_copy
+from adapterd.dataset.curation.data_card import data_card
 from adapterd.dataset.encoding import (
     TokenStatistics,
     encode,
@@ -19,17 +24,11 @@ from adapterd.dataset.encoding import (
     end_of_turn,
     statistics,
 )
-from adapterd.dataset.examples import Example, PreferencePair, example_of, pairs_of
+from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.leaks.origins import in_words
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.split import (
-    EvaluationCase,
-    Split,
-    case_of,
-    content_hash,
-    newest_of_each_prompt,
-    split,
-    split_pairs,
-)
+from adapterd.dataset.split import Split, newest_of_each_prompt, split, split_pairs
+from adapterd.dataset.statements import resolve
 from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.formats.encoded import (
@@ -44,6 +43,9 @@ from adapterd.formats.encoded import (
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
+FEW_UNITS = 10
+"""Sources, each of which counts once, with which little can be proven."""
+
 
 @dataclass(frozen=True)
 class DatasetResult:
@@ -51,7 +53,8 @@ class DatasetResult:
 
     Of the `newest` examples (those since the live version was trained, else those of the last day) `learned` are
     trained on. `unusable` records are in no set, `unaskable` ones cannot be evaluation cases; `notes` are sentences
-    that a person should read.
+    that a person should read. `held` examples wait for their release, `unbalanced` ones are beyond the cap of their
+    group; `card` is the data card.
     `long_context` tells which rotary factors are in force, None for a base with one set.
     """
 
@@ -67,6 +70,7 @@ class DatasetResult:
     content_hash: str
     evaluation_cases: list[dict[str, Any]]
     evaluation_hash: str
+    given_away: int = 0
     same_source: int = 0
     shared_sources: list[str] = field(default_factory=list)
     newest: int = 0
@@ -75,6 +79,9 @@ class DatasetResult:
     unaskable: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     long_context: bool | None = None
+    held: int = 0
+    unbalanced: int = 0
+    card: dict[str, Any] = field(default_factory=dict)
 
 
 def build_dataset(
@@ -83,11 +90,14 @@ def build_dataset(
     *,
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
+    earlier: Sequence[EvaluationCase] = (),
+    origins: Mapping[str, str] = MappingProxyType({}),
     render: Render,
     tokenizer: Tokenizer,
     out: Path,
     limits: TokenLimits | None = None,
     old_records: int = 0,
+    held: AbstractSet[str] = frozenset(),
     thinks: bool = True,
     thoughts_apart: Callable[[], bool] = always,
     report: Callable[[float], object] = lambda _: None,
@@ -95,47 +105,39 @@ def build_dataset(
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
     `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
-    as can be asked within the `limits`. `evaluation_prompt_hashes` are those of all sets there ever were. What the
-    template or the tokenizer refuses is left out and named.
-    An example longer than `settings.max_tokens` is left out and counted: cut short, it would train the model to stop
-    early. The first `old_records` are not new; a model that `thinks` is trained on the thoughts in front of an answer,
-    another one is not; `thoughts_apart` says whether one that a prompt has opened is delivered apart from the content.
+    as can be asked within the `limits`. `earlier` are the cases of the other sets, `evaluation_prompt_hashes` those of
+    all sets there ever were. `origins` says of records, by content hash, on which way they came. What the template
+    or the tokenizer refuses is left out and named. So is an example longer than `settings.max_tokens`: cut short, it
+    would train the model to stop early. The first `old_records` are not new; those `held`, by content hash, are in no
+    set. A model that `thinks` is trained on the thoughts in front of an answer, another one is not; `thoughts_apart`
+    says whether one that a prompt has opened is delivered apart from the content.
     Raises NotEnoughDataError, StageError.
     """
     everything = list(records)
-    examples = [example for record in everything if (example := example_of(record, thinks=thinks))]
-    distinct = len({example.prompt_hash for example in examples} - evaluation_prompt_hashes)
-    progress = _EncodingProgress(report, 2 * distinct)
+    taught = resolve(everything, thinks=thinks)
+    examples = [
+        replace(each, origin=each.origin or origins.get(each.record, ""))
+        for each in taught.examples
+        if each.record not in held
+    ]
+    progress = _EncodingProgress(report, 2 * len({each.prompt_hash for each in examples} - evaluation_prompt_hashes))
     prompts = Prompts(render, tokenizer)
 
-    def unusable(example: Example) -> str:
-        progress.one_more()
-        return prompts.fault(example.messages) or fault_of_text(example.completion)
-
-    def unaskable(example: Example) -> str:
-        return fault_of_case(example.messages, case_of(example).reference, prompts, tokenizer, limits)
-
-    _require_an_askable_case(
-        frozen, lambda case: fault_of_case(case.messages, case.reference, prompts, tokenizer, limits)
-    )
+    faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
+    _require_an_askable_case(frozen, faults.of_case)
     sets = split(
-        examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, unusable=unusable,
-        unaskable=unaskable,
+        examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, earlier=earlier,
+        unusable=faults.unusable, unaskable=faults.unaskable,
     )  # fmt: skip
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
 
     encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
-    train, train_statistics = encoder.examples(sets.train)
+    to_train = balanced(sets.train, settings.balance, settings.balance_cap)
+    train, train_statistics = encoder.to_train(to_train)
     validation, validation_statistics = encoder.examples(sets.validation)
     progress.done()
-    if not train:
-        raise NotEnoughDataError(
-            f"every example is longer than {settings.max_tokens} tokens", hint="raise dataset.max_tokens"
-        )
-    pairs, refused_pairs = _servable(
-        chain.from_iterable(pairs_of(record, thinks=thinks) for record in everything), sets, prompts
-    )
+    pairs, refused_pairs = _servable((each for each in taught.pairs if each.record not in held), sets, faults)
     preferred, validation_preferred = (
         encoder.pairs(each) for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
     )
@@ -149,21 +151,26 @@ def build_dataset(
         validation=validation_statistics,
         pairs=len(preferred),
         validation_pairs=len(validation_preferred),
-        duplicates=sets.duplicates,
+        duplicates=taught.set_aside,
         held_out=sets.held_out,
         near_duplicates=sets.near_duplicates,
         end_of_turn=stop,
         content_hash=digest,
         evaluation_cases=[case.as_dict() for case in sets.evaluation],
         evaluation_hash=content_hash(sets.evaluation),
+        given_away=sets.given_away,
         same_source=sets.same_source,
         shared_sources=sets.shared_sources,
         newest=len(newest),
         learned=len(newest & {example.record for example in train}),
         unusable=[*sets.unusable, *refused_pairs],
         unaskable=sets.unaskable,
+        held=len(taught.examples) - len(examples),
+        unbalanced=len(sets.train) - len(to_train),
     )
-    return replace(made, notes=list(_notes(made, newest & {case.record for case in sets.evaluation})))
+    evaluated = newest & {case.record for case in sets.evaluation}
+    notes = [*_notes(made, evaluated, settings.balance), *_notes_of_frozen(sets, frozen)]
+    return replace(made, notes=notes, card=_card(made, everything, [*to_train, *sets.validation], settings))
 
 
 def _write(out: Path, sets: Mapping[str, Sequence[EncodedExample] | Sequence[EncodedPair]]) -> str:
@@ -218,6 +225,15 @@ class _Encoder:
     new: AbstractSet[str]
     progress: _EncodingProgress
 
+    def to_train(self, chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
+        """As `examples`; raises NotEnoughDataError where none is left."""
+        train, counted = self.examples(chosen)
+        if not train:
+            raise NotEnoughDataError(
+                f"every example is longer than {self.settings.max_tokens} tokens", hint="raise dataset.max_tokens"
+            )
+        return train, counted
+
     def examples(self, chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
         short = []
         for example in encode(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart):
@@ -233,14 +249,42 @@ class _Encoder:
         return [pair for pair in encoded if max(len(pair.chosen), len(pair.rejected)) <= longest]
 
 
+@dataclass(frozen=True)
+class _Faults:
+    """Says what is wrong with examples, pairs and cases; empty for what is right."""
+
+    prompts: Prompts
+    tokenizer: Tokenizer
+    limits: TokenLimits | None
+    max_copied: float
+    progress: _EncodingProgress
+
+    def unusable(self, example: Example) -> str:
+        self.progress.one_more()
+        return self._of_answers(example.messages, example.completion)
+
+    def unaskable(self, example: Example) -> str:
+        return self.of_case(case_of(example))
+
+    def of_case(self, case: EvaluationCase) -> str:
+        return fault_of_case(case.messages, case.reference, self.prompts, self.tokenizer, self.limits)
+
+    def of_pair(self, pair: PreferencePair) -> str:
+        return self._of_answers(pair.messages, pair.chosen) or fault_of_text(pair.rejected)
+
+    def _of_answers(self, messages: Prompt, taught: str) -> str:
+        fault = self.prompts.fault(messages) or fault_of_text(taught)
+        return fault or fault_of_copy(messages, taught, self.max_copied)
+
+
 def _servable(
-    pairs: Iterable[PreferencePair], sets: Split, prompts: Prompts
+    pairs: Iterable[PreferencePair], sets: Split, faults: _Faults
 ) -> tuple[list[PreferencePair], list[LeftOut]]:
-    """The pairs that can be rendered and encoded, and the records of the others that are not named yet."""
+    """The pairs that can be rendered, encoded and taught, and the records of the others that are not named yet."""
     named = {each.record for each in sets.unusable}
     kept, refused = [], dict[str, LeftOut]()
     for pair in pairs:
-        fault = prompts.fault(pair.messages) or fault_of_text(pair.chosen) or fault_of_text(pair.rejected)
+        fault = faults.of_pair(pair)
         if not fault:
             kept.append(pair)
         elif pair.record not in named:
@@ -258,15 +302,49 @@ def _newest(examples: Sequence[Example], new: AbstractSet[str]) -> set[str]:
     }
 
 
-def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str]) -> Iterable[str]:
+def _card(
+    made: DatasetResult, records: Sequence[FeedbackRecord], taught: Sequence[Example], settings: DatasetSettings
+) -> dict[str, Any]:
+    """The data card of these sets."""
+    splits = {
+        "train": made.train.examples, "validation": made.validation.examples, "test": len(made.evaluation_cases),
+        "train_pairs": made.pairs, "validation_pairs": made.validation_pairs,
+    }  # fmt: skip
+    left_out = {
+        "secrets or personal data": made.held, "earlier answers to the same prompt": made.duplicates,
+        "in a frozen set": made.held_out, "near-duplicates of a frozen set": made.near_duplicates,
+        "give a frozen case away": made.given_away, "sources of a frozen set": made.same_source,
+        "unusable or copied": len(made.unusable),
+        "beyond dataset.balance_cap": made.unbalanced,
+        "longer than dataset.max_tokens": made.train.too_long + made.validation.too_long,
+    }  # fmt: skip
+    return data_card(records, taught, splits, left_out, {"new": settings.new_weight, "others": 1.0})
+
+
+def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str], balance: Balance) -> Iterable[str]:
     """The sentences about a dataset that a person should read."""
     yield f"learned {made.learned} of the {made.newest} newest" + (
         f"; in the evaluation set: {len(newest_evaluated)}" if newest_evaluated else ""
     )
+    if made.held:
+        yield (
+            f"left out: {made.held} examples held for secrets or personal data (`adapterctl feedback quarantine` names "
+            "them, `adapterctl feedback release` lets them in)"
+        )
+    if made.unbalanced:
+        yield f"left out: {made.unbalanced} of the oldest examples of the largest groups by {balance} (dataset.balance)"
     if made.near_duplicates:
         yield f"left out: {made.near_duplicates} examples nearly the same as a case of the evaluation set"
+    if made.given_away:
+        yield (
+            f"left out: {made.given_away} examples that go on behind a case of an evaluation set, or have its answer "
+            "in them"
+        )
     if made.same_source:
-        yield f"left out: {made.same_source} examples of sources that the evaluation set has"
+        yield (
+            f"left out: {made.same_source} examples of sources or conversations that an evaluation set has "
+            '(dataset.sources = "mixed" trains on them)'
+        )
     if made.shared_sources:
         yield (
             f"sources that are in training and in the evaluation set, as they are too large to be left out: "
@@ -279,3 +357,16 @@ def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str]) -> Iterable[
         yield summary(made.unusable, "left out, as they cannot be used")
     if made.unaskable:
         yield summary(made.unaskable, "left out of the evaluation set")
+
+
+def _notes_of_frozen(sets: Split, frozen: Sequence[EvaluationCase]) -> Iterable[str]:
+    """Who judges, of a set that is frozen now."""
+    origins = Counter(case.origin for case in sets.evaluation)
+    if not frozen and any(origins):
+        yield f"frozen for evaluation: {len(sets.evaluation)} prompts ({in_words(origins)})"
+    units = len({case.source_id or case.id for case in sets.evaluation})
+    if not frozen and units < min(FEW_UNITS, len(sets.evaluation)):
+        yield (
+            f"the evaluation set has {len(sets.evaluation)} prompts of {units} source{'s' if units > 1 else ''} only, "
+            'which hardly prove anything; dataset.sources = "mixed" takes single prompts of all'
+        )

@@ -62,7 +62,7 @@ def encode_pairs(
         chosen, rejected = (
             (*prompt, *thoughts.completion(text, said), end_of_turn) for said in (pair.chosen, pair.rejected)
         )
-        yield EncodedPair(chosen, rejected, len(prompt), pair.record)
+        yield EncodedPair(chosen, rejected, len(prompt), pair.record, pair.imitate)
 
 
 def end_of_turn(render: Render, tokenizer: Tokenizer) -> int:

@@ -1,19 +1,15 @@
 """Choosing the cases of a frozen evaluation set by hand: the newest, or a stratified sample of the newest."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
+from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.examples import Example
+from adapterd.dataset.leaks.first_set import FaultOf
+from adapterd.dataset.leaks.origins import places_by_origin
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.split import (
-    MIN_USABLE_PROMPTS,
-    EvaluationCase,
-    FaultOf,
-    case_of,
-    newest_of_each_prompt,
-    sorted_out,
-)
+from adapterd.dataset.split import MIN_USABLE_PROMPTS, newest_of_each_prompt, sorted_out
 from adapterd.errors import NotEnoughDataError
 
 
@@ -29,21 +25,35 @@ MOST_STRATA = 50
 """With more different answers than this, examples are not stratified by their answers."""
 
 
-def choose_cases(examples: Iterable[Example], strategy: Strategy, size: int) -> list[EvaluationCase]:
-    """At most `size` cases, newest first; raises NotEnoughDataError for fewer than MIN_USABLE_PROMPTS prompts."""
+def choose_cases(
+    examples: Iterable[Example], strategy: Strategy, size: int, share: float = 1.0
+) -> list[EvaluationCase]:
+    """At most `size` cases, newest first, where there are several origins at most the `share` of them from one; raises
+    NotEnoughDataError for fewer than MIN_USABLE_PROMPTS prompts."""
     distinct = newest_of_each_prompt(examples)
     if len(distinct) < MIN_USABLE_PROMPTS:
         raise NotEnoughDataError(
-            f"there are {len(distinct)} prompts that what is live was not trained on, "
-            f"and {MIN_USABLE_PROMPTS} are needed",
+            f"there are {len(distinct)} prompts that no version was trained on, and {MIN_USABLE_PROMPTS} are needed",
             hint="give more feedback first: corrections and answers rated 4 or 5",
         )
+    places = places_by_origin(Counter(each.origin for each in distinct), size, share)
+    distinct = _newest_of_each_origin(distinct, places)
+    size = min(size, sum(places.values()))
     chosen = distinct[:size] if strategy is Strategy.TEMPORAL else _stratified(distinct, size)
     return [case_of(example) for example in chosen]
 
 
+def _newest_of_each_origin(newest_first: Sequence[Example], places: Mapping[str, int]) -> list[Example]:
+    taken, found = Counter[str](), []
+    for each in newest_first:
+        taken[each.origin] += 1
+        if taken[each.origin] <= places[each.origin]:
+            found.append(each)
+    return found
+
+
 def choose_askable(
-    examples: Iterable[Example], strategy: Strategy, size: int, unaskable: FaultOf
+    examples: Iterable[Example], strategy: Strategy, size: int, unaskable: FaultOf, share: float = 1.0
 ) -> tuple[list[EvaluationCase], list[LeftOut]]:
     """As `choose_cases`, of those only that can be asked; the others are named, as far as they would have been chosen.
 
@@ -52,7 +62,7 @@ def choose_askable(
     distinct, left_out, sound = newest_of_each_prompt(examples), list[LeftOut](), set[str]()
     while True:
         try:
-            cases = choose_cases(distinct, strategy, size)
+            cases = choose_cases(distinct, strategy, size, share)
         except NotEnoughDataError as exc:
             also = f"; {summary(left_out, 'left out')}" if left_out else ""
             raise NotEnoughDataError(f"{exc}{also}", hint=exc.hint) from exc

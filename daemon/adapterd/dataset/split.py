@@ -2,35 +2,29 @@
 
 The newest prompts become the frozen evaluation set, a fixed sample of the others is for validation (it chooses the best
 step), all others are trained on. A frozen set never changes: none of its prompts is ever trained on, whatever arrives
-later, nor a near-duplicate of one, nor, where that costs little, a prompt of the same source.
+later, nor a near-duplicate of one, nor what gives one away, nor a prompt of the same source or conversation.
 """
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from adapterd.chat import Prompt, as_dicts, from_dicts, without_thought
 from adapterd.config import DatasetSettings
+from adapterd.dataset.cases import EvaluationCase, case_of
+from adapterd.dataset.curation.balance import stratum_of
 from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.leaks.conversations import Judged, gives_away
+from adapterd.dataset.leaks.first_set import FaultOf, FirstSet
+from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
+from adapterd.dataset.leaks.sides import Groups, sides_of_pairs
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.near_duplicates import near_duplicates_of
 from adapterd.dataset.validation import Arrival, validating
 from adapterd.errors import NotEnoughDataError, StageError
 
 MIN_USABLE_PROMPTS = 10
-"""Distinct prompts that feedback has to have before a set is split or frozen at all."""
+"""Distinct prompts that feedback has to have before a set is frozen by hand."""
 MIN_TRAINING_PROMPTS = 2
 """Prompts that have to be left beside the evaluation set: one to train on, and one for validation."""
-WHOLE_SOURCE = 0.25
-"""The share of the frozen set up to which a source is put into it as a whole; of a larger one single prompts are."""
-MAX_LEFT_OUT_BY_SOURCE = 0.05
-"""The share of the examples that may be left out of training because their sources are in the evaluation set."""
-
-FaultOf = Callable[[Example], str]
-"""Says why an example cannot be used; empty if it can."""
 
 
 def _no_fault(_: Example) -> str:
@@ -38,32 +32,13 @@ def _no_fault(_: Example) -> str:
 
 
 @dataclass(frozen=True)
-class EvaluationCase:
-    """One case of a frozen set: what is asked, and what a good answer is. `id` is the prompt's hash."""
-
-    id: str
-    messages: Prompt
-    reference: str
-    record: str
-    source_id: str | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values, for the store."""
-        return {**vars(self), "messages": as_dicts(self.messages)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "EvaluationCase":
-        """The reverse of `as_dict`."""
-        return cls(**{**values, "messages": from_dicts(values["messages"])})  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
 class Split:
     """The sets, and how many examples were left out: as duplicates, because they are in a frozen set (`held_out`), as
-    near-duplicates of one that is, or because of the same source.
+    near-duplicates of one that is, because they go on behind one or have its reference in them (`given_away`), or
+    because of the same source or conversation.
 
     `shared_sources` are in the evaluation set and in training all the same, `unusable` examples are in no set,
-    `unaskable` ones cannot be evaluation cases and are trained on.
+    `unaskable` ones cannot be evaluation cases and are trained on. `judged` are the cases of all sets there ever were.
     """
 
     train: list[Example]
@@ -72,16 +47,12 @@ class Split:
     duplicates: int
     held_out: int
     near_duplicates: int
+    given_away: int = 0
     same_source: int = 0
     shared_sources: list[str] = field(default_factory=list)
     unusable: list[LeftOut] = field(default_factory=list)
     unaskable: list[LeftOut] = field(default_factory=list)
-
-
-def content_hash(cases: Sequence[EvaluationCase]) -> str:
-    """The identity of a frozen set: SHA-256 over its cases in order."""
-    text = json.dumps([case.as_dict() for case in cases], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    judged: list[EvaluationCase] = field(default_factory=list)
 
 
 def split(
@@ -90,50 +61,75 @@ def split(
     *,
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
+    earlier: Sequence[EvaluationCase] = (),
     unusable: FaultOf = _no_fault,
     unaskable: FaultOf = _no_fault,
 ) -> Split:
-    """Split the examples. `frozen` is the set in force (empty: one is made now), `evaluation_prompt_hashes` those of
-    all sets there ever were; `unusable` and `unaskable` say of an example what is wrong with it.
+    """Split the examples. `frozen` is the set in force (empty: one is made now), `earlier` are the cases of all others,
+    `evaluation_prompt_hashes` those of all sets there ever were; `unusable` and `unaskable` say of an example what is
+    wrong with it.
 
-    Raises NotEnoughDataError when fewer than MIN_USABLE_PROMPTS distinct prompts are left, StageError when too many of
+    Raises NotEnoughDataError when fewer than `settings.min_examples` prompts are left, StageError when too many of
     them are near-duplicates of evaluation prompts.
     """
     everything = list(examples)
     newest_first = newest_of_each_prompt(everything)
-    held_out = [example for example in newest_first if example.prompt_hash in evaluation_prompt_hashes]
-    others = [example for example in newest_first if example.prompt_hash not in evaluation_prompt_hashes]
+    judged = evaluation_prompt_hashes | {case.prompt_hash for case in (*frozen, *earlier)}
+    held_out = [example for example in newest_first if example.prompt_hash in judged]
+    others = [example for example in newest_first if example.prompt_hash not in judged]
     usable, refused = sorted_out(others, unusable)
-    _require_enough(usable, refused)
+    _require_enough(usable, refused, settings.min_examples)
+    known = [*frozen, *earlier, *map(case_of, held_out)]
+    groups = Groups(usable, known, settings.sources)
     cases, not_askable = list(frozen), list[LeftOut]()
     if not cases:
-        chosen, not_askable = _to_freeze(usable, settings, unaskable)
+        chosen, not_askable = _to_freeze(usable, groups.of_prompt, settings, unaskable)
         cases = [case_of(example) for example in chosen]
         frozen_now = {case.id for case in cases}
         usable = [example for example in usable if example.prompt_hash not in frozen_now]
-    prompts = [*(case.messages for case in cases), *(example.messages for example in held_out)]
-    remaining, near_duplicates = _without_near_duplicates(usable, prompts, settings.max_near_duplicates)
-    sources = {case.source_id for case in cases} | {example.source_id for example in held_out}
-    remaining, same_source = _without_sources(remaining, sources)
-    candidates = {example.prompt_hash for example in usable}
-    arrivals = [
-        Arrival(each.prompt_hash, each.source_id, each.created_at)
-        for each in _oldest_of_each_prompt(everything)
-        if each.prompt_hash in candidates
-    ]
-    chosen_to_validate = validating(arrivals, {each.prompt_hash for each in remaining}, settings.validation_share)
+        known += cases
+    remaining, near_duplicates = _without_near_duplicates(usable, _distinct(known), settings.max_near_duplicates)
+    remaining, given_away = _without_given_away(remaining, _distinct(known))
+    remaining, left_out = groups.without_evaluated(remaining, known, len(cases))
+    validation = _validating(everything, usable, remaining, groups, settings)
     return Split(
-        train=[example for example in remaining if example.prompt_hash not in chosen_to_validate],
-        validation=[example for example in remaining if example.prompt_hash in chosen_to_validate],
+        train=[example for example in remaining if example.prompt_hash not in validation],
+        validation=[example for example in remaining if example.prompt_hash in validation],
         evaluation=cases,
         duplicates=len(everything) - len(newest_first),
         held_out=len(held_out),
         near_duplicates=near_duplicates,
-        same_source=same_source,
-        shared_sources=sorted({each.source_id for each in remaining if each.source_id and each.source_id in sources}),
+        given_away=given_away,
+        same_source=left_out,
+        shared_sources=groups.shared(remaining, known),
         unusable=refused,
         unaskable=not_askable,
+        judged=known,
     )
+
+
+def _distinct(cases: Iterable[EvaluationCase]) -> list[EvaluationCase]:
+    """Each prompt with each reference once."""
+    return list({(case.messages, case.reference): case for case in cases}.values())
+
+
+def _validating(
+    everything: Sequence[Example],
+    usable: Sequence[Example],
+    remaining: Sequence[Example],
+    groups: Groups,
+    settings: DatasetSettings,
+) -> set[str]:
+    """The prompts that validate; what belongs together is sampled as a whole."""
+    candidates = {example.prompt_hash for example in usable}
+    arrivals = [
+        Arrival(
+            each.prompt_hash, groups.name_of(each), each.first_at or each.created_at, stratum_of(each, settings.balance)
+        )
+        for each in _oldest_of_each_prompt(everything)
+        if each.prompt_hash in candidates
+    ]
+    return validating(arrivals, {each.prompt_hash for each in remaining}, settings.validation_share)
 
 
 def sorted_out(examples: Iterable[Example], fault_of: FaultOf) -> tuple[list[Example], list[LeftOut]]:
@@ -147,54 +143,36 @@ def sorted_out(examples: Iterable[Example], fault_of: FaultOf) -> tuple[list[Exa
     return sound, left_out
 
 
-def _require_enough(usable: Sequence[Example], refused: Sequence[LeftOut]) -> None:
-    if len(usable) < MIN_USABLE_PROMPTS:
+def _require_enough(usable: Sequence[Example], refused: Sequence[LeftOut], needed: int) -> None:
+    if len(usable) < needed:
         also = f"; {summary(refused, 'left out')}" if refused else ""
         raise NotEnoughDataError(
-            f"there are {len(usable)} examples with distinct prompts to train on, and {MIN_USABLE_PROMPTS} are needed"
-            f"{also}",
+            f"there are {len(usable)} examples with distinct prompts to train on, and {needed} are needed{also}",
             hint="corrections and answers rated 4 or 5 are trained on; see `adapterctl feedback list`",
         )
 
 
 def _to_freeze(
-    newest_first: Sequence[Example], settings: DatasetSettings, unaskable: FaultOf
+    newest_first: Sequence[Example], group_of: Mapping[str, int], settings: DatasetSettings, unaskable: FaultOf
 ) -> tuple[list[Example], list[LeftOut]]:
-    """The newest examples that can be evaluation cases, and those that cannot, as far as they were tried.
-
-    A source goes in as a whole, or it would be on both sides; of one that is too large for that, single prompts do.
-    """
+    """The newest examples that can be evaluation cases, and those that cannot, as far as they were tried."""
     total = len(newest_first)
     count = min(settings.evaluation_max, max(1, round(total * settings.evaluation_share)), total - MIN_TRAINING_PROMPTS)
-    sizes = Counter(each.source_id for each in newest_first)
-    chosen: dict[str, Example] = {}
-    left_out: dict[str, LeftOut] = {}
-    for example in newest_first:
-        large = example.source_id is None or sizes[example.source_id] > max(1, count * WHOLE_SOURCE)
-        group = [example] if large else [each for each in newest_first if each.source_id == example.source_id]
-        group = [each for each in group if each.prompt_hash not in chosen and each.prompt_hash not in left_out]
-        if len(chosen) + len(group) <= count:
-            for each in group:
-                if fault := unaskable(each):
-                    left_out[each.prompt_hash] = LeftOut(each.record, each.source_id, fault)
-                else:
-                    chosen[each.prompt_hash] = each
-        if len(chosen) == count:
-            break
+    chosen, left_out = FirstSet(newest_first, group_of, count, settings.max_share_of_source, unaskable).choose()
     if not chosen:
         raise NotEnoughDataError(
-            f"no example can be an evaluation case; {summary(list(left_out.values()), 'left out')}",
+            f"no example can be an evaluation case; {summary(left_out, 'left out')}",
             hint="raise evaluation.num_ctx, or lower evaluation.num_predict",
         )
-    return [each for each in newest_first if each.prompt_hash in chosen], list(left_out.values())
+    return chosen, left_out
 
 
 def _without_near_duplicates(
-    examples: Sequence[Example], evaluated: Sequence[Prompt], most: float
+    examples: Sequence[Example], evaluated: Sequence[EvaluationCase], most: float
 ) -> tuple[list[Example], int]:
     """The examples that are no near-duplicates of an evaluation prompt, and how many are; raises StageError where these
     are more than the share `most`, NotEnoughDataError where hardly any others are left."""
-    near = near_duplicates_of([example.messages for example in examples], evaluated)
+    near = near_duplicates_of([each.messages for each in examples], [each.messages for each in evaluated])
     unlike = [example for example, is_near in zip(examples, near, strict=True) if not is_near]
     count = len(examples) - len(unlike)
     if len(unlike) < MIN_TRAINING_PROMPTS:
@@ -214,54 +192,47 @@ def _without_near_duplicates(
     return unlike, count
 
 
-def _without_sources(examples: Sequence[Example], evaluated: AbstractSet[str | None]) -> tuple[list[Example], int]:
-    """The examples without those of evaluated sources, and how many these are: the smallest sources first, up to
-    MAX_LEFT_OUT_BY_SOURCE of all examples."""
-    sizes = Counter(each.source_id for each in examples if each.source_id and each.source_id in evaluated)
-    left_out, left = set[str | None](), int(MAX_LEFT_OUT_BY_SOURCE * len(examples))
-    for source, size in sorted(sizes.items(), key=lambda item: (item[1], str(item[0]))):
-        if size > left:
-            break
-        left_out.add(source)
-        left -= size
-    remaining = [each for each in examples if each.source_id not in left_out]
+def _without_given_away(examples: Sequence[Example], cases: Sequence[EvaluationCase]) -> tuple[list[Example], int]:
+    """The examples that neither go on behind a case nor have its reference in them, and how many do; as long as enough
+    others are left."""
+    judged = [Judged(each.messages, each.reference) for each in cases]
+    given_away = gives_away([each.messages for each in examples], judged)
+    remaining = [each for each, gives in zip(examples, given_away, strict=True) if not gives]
+    if len(remaining) < MIN_TRAINING_PROMPTS:
+        raise NotEnoughDataError(
+            f"all but {len(remaining)} of {len(examples)} prompts go on behind a case of the evaluation set, or have "
+            "its answer in them",
+            hint="more varied feedback is needed; the set was made of the newest",
+        )
     return remaining, len(examples) - len(remaining)
 
 
 def split_pairs(
     pairs: Iterable[PreferencePair], sets: Split, evaluation_prompt_hashes: AbstractSet[str], settings: DatasetSettings
 ) -> tuple[list[PreferencePair], list[PreferencePair]]:
-    """The pairs to train on and those to validate with: where the examples of their prompts are, or of their sources,
-    else by the same rule. None whose prompt is, or nearly is, in an evaluation set."""
-    evaluated = evaluation_prompt_hashes | {case.id for case in sets.evaluation}
+    """The pairs to train on and those to validate with: where the examples of their prompts are, or of their sources
+    and conversations, else by the same rule. None whose prompt is, or nearly is, in an evaluation set, or gives a case
+    away, or belongs to one."""
+    evaluated = evaluation_prompt_hashes | {case.prompt_hash for case in sets.judged}
     unseen = [pair for pair in pairs if pair.prompt_hash not in evaluated]
+    prompts, cases = [pair.messages for pair in unseen], _distinct(sets.judged)
     trained = [example.messages for example in sets.train]
-    near = near_duplicates_of([pair.messages for pair in unseen], [case.messages for case in sets.evaluation], trained)
-    usable = [pair for pair, is_near in zip(unseen, near, strict=True) if not is_near]
-    validation = _validating_pairs(usable, sets, settings.validation_share)
-    return (
-        [pair for pair in usable if pair.prompt_hash not in validation],
-        [pair for pair in usable if pair.prompt_hash in validation],
-    )
-
-
-def _validating_pairs(pairs: Sequence[PreferencePair], sets: Split, share: float) -> set[str]:
-    """The prompts of those pairs that validate."""
-    prompts = {example.prompt_hash: True for example in sets.validation}
-    prompts |= {example.prompt_hash: False for example in sets.train}
-    sources = {each.source_id: prompts[each.prompt_hash] for each in (*sets.train, *sets.validation) if each.source_id}
-    known = {
-        pair.prompt_hash: prompts.get(pair.prompt_hash, sources.get(pair.source_id or "", False))
-        for pair in pairs
-        if pair.prompt_hash in prompts or pair.source_id in sources
-    }
-    others = [pair for pair in pairs if pair.prompt_hash not in known]
+    near = near_duplicates_of(prompts, [case.messages for case in cases], trained)
+    given_away = gives_away(prompts, [Judged(case.messages, case.reference) for case in cases])
+    left_out = [one or other for one, other in zip(near, given_away, strict=True)]
+    usable = [pair for pair, is_left_out in zip(unseen, left_out, strict=True) if not is_left_out]
+    usable, known = sides_of_pairs(usable, sets.train, sets.validation, sets.judged, settings.sources)
+    others = [pair for pair in usable if pair.prompt_hash not in known]
     arrivals = {
         pair.prompt_hash: Arrival(pair.prompt_hash, pair.source_id, pair.created_at)
         for pair in sorted(others, key=lambda each: each.created_at, reverse=True)
     }
-    chosen = validating(arrivals.values(), arrivals.keys(), share) if arrivals else set()
-    return chosen | {prompt for prompt, validates in known.items() if validates}
+    chosen = validating(arrivals.values(), arrivals.keys(), settings.validation_share) if arrivals else set()
+    validation = chosen | {prompt for prompt, validates in known.items() if validates}
+    return (
+        [pair for pair in usable if pair.prompt_hash not in validation],
+        [pair for pair in usable if pair.prompt_hash in validation],
+    )
 
 
 def newest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
@@ -277,14 +248,3 @@ def _oldest_of_each_prompt(examples: Iterable[Example]) -> list[Example]:
     for example in sorted(examples, key=lambda e: e.created_at):
         oldest.setdefault(example.prompt_hash, example)
     return list(oldest.values())
-
-
-def case_of(example: Example) -> EvaluationCase:
-    """The evaluation case of an example."""
-    return EvaluationCase(
-        id=example.prompt_hash,
-        messages=example.messages,
-        reference=without_thought(example.completion),
-        record=example.record,
-        source_id=example.source_id,
-    )

@@ -2,7 +2,8 @@
 
 An example that was trained on never moves into validation later, and the newest examples are not preferred for it, for
 they are what a person waits for. So prompts are processed in the order of their arrival, and whether one is sampled
-depends on earlier ones only. A source stays whole; one that grows too large is trained on instead.
+depends on earlier ones only. A source stays whole; one that grows too large is trained on instead. With strata, each
+gets its share of the sample.
 """
 
 import hashlib
@@ -21,11 +22,12 @@ EARLY = 10
 
 @dataclass(frozen=True)
 class Arrival:
-    """A prompt by its hash, the source that it belongs to, and when it came first."""
+    """A prompt by its hash, its source and its stratum, if it has them, and when it came first."""
 
     prompt: str
     source: str | None
     at: datetime
+    stratum: str | None = None
 
 
 def most_that_validate(prompts: int, share: float) -> int:
@@ -60,7 +62,7 @@ def _sample(arrivals: Sequence[Arrival], groups: Sequence[str], share: float) ->
     """The prompts of the groups that are drawn, in the order in which they came."""
     state = _Sample(share)
     for count, (arrival, group) in enumerate(zip(arrivals, groups, strict=True), start=1):
-        state.take(group, arrival.at, most_that_validate(count, share))
+        state.take(group, arrival, most_that_validate(count, share))
     return [each.prompt for each, group in zip(arrivals, groups, strict=True) if group in state.drawn]
 
 
@@ -75,23 +77,34 @@ class _Sample:
         self._day: date | None = None
         self._seen_today = 0
         self._drawn_today: Counter[str] = Counter()
+        self._seen_of: Counter[str] = Counter()
+        self._drawn_of: Counter[str] = Counter()
 
-    def take(self, group: str, at: datetime, most: int) -> None:
+    def take(self, group: str, arrival: Arrival, most: int) -> None:
         """One more prompt of a group. Of a day's prompts no more than the share is drawn: a night's corrections are to
         be in the model of the morning."""
-        if at.date() != self._day:
-            self._day, self._seen_today, self._drawn_today = at.date(), 0, Counter()
+        day = arrival.at.date()
+        if day != self._day:
+            self._day, self._seen_today, self._drawn_today = day, 0, Counter()
+        self._seen_of[arrival.stratum or ""] += 1
         self._seen_today += 1
         most_today = max(1, int(self._share * self._seen_today + 1e-9))
         has_space = self._total < most and self._drawn_today.total() < most_today
         if group in self.drawn and not has_space:
             self._total -= self.drawn.pop(group)
             del self._drawn_today[group]
-        elif group in self.drawn or (group not in self._known and has_space and _place(group) < 2 * self._share):
+        elif group in self.drawn or (group not in self._known and has_space and self._is_due(group, arrival.stratum)):
             self.drawn[group] += 1
             self._drawn_today[group] += 1
+            self._drawn_of[arrival.stratum or ""] += 1
             self._total += 1
         self._known.add(group)
+
+    def _is_due(self, group: str, stratum: str | None) -> bool:
+        """Whether a new group is drawn: by its place, or once its stratum has less than its share of the sample."""
+        if stratum is None:
+            return _place(group) < 2 * self._share
+        return self._drawn_of[stratum] + 0.5 <= self._share * self._seen_of[stratum]
 
 
 def _one_source(arrivals: Sequence[Arrival], usable: AbstractSet[str], most: int) -> list[str]:

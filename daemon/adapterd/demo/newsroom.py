@@ -238,7 +238,7 @@ def _truncated_line(record: Record) -> bytes:
 
 
 def _impossible_rating(record: Record) -> bytes:
-    return _dumps({**record, "rating": 9}).encode()
+    return _dumps({**record, "rating": 4.5}).encode()
 
 
 def _empty_prompt(record: Record) -> bytes:

@@ -13,6 +13,7 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import is_file, served_base
 from adapterd.serving.tags import ModelTags, full_name
 from adapterd.system.child import call as child
+from adapterd.system.child.call import Stopped, never
 from adapterd.system.locks import tags_lock
 
 
@@ -25,15 +26,15 @@ def drifted_to(runtime: Runtime, name: str, model: ModelSettings) -> str | None:
     return own if own and pinned and own != pinned else None
 
 
-def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> str:
+def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings, stopped: Stopped = never) -> str:
     """Pin what the base's own tag names now; returns the digest of its file.
 
     The configuration is written first: killed in between, the tags still differ, so it is done again. Raises
     UnsupportedModelError if the new base cannot be trained, ConfigError if the file has another pin or faults,
-    BusyError if another process is changing it.
+    BusyError if another process is changing it, CancelledError when `stopped` says so before anything changed.
     """
     base = served_base(runtime, full_name(model.base), model.base)
-    require_usable(base, model.base)
+    require_usable(base, model.base, stopped)
     if base.digest != model.base_digest:
         change_config(home, lambda text: _with_pin(text, name, model.base_digest, base.digest))
     with tags_lock(home):
@@ -41,9 +42,9 @@ def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> str:
     return base.digest
 
 
-def require_usable(base: BaseModel, name: str) -> None:
+def require_usable(base: BaseModel, name: str, stopped: Stopped = never) -> None:
     """As at `init`, in a process of its own: reading a GGUF takes numpy, which the daemon does without (law 8)."""
-    child.call(usable_base.require_usable, base.gguf, base.modelfile, name)
+    child.call(usable_base.require_usable, base.gguf, base.modelfile, name, stopped=stopped)
 
 
 def _with_pin(text: str, name: str, old: str, new: str) -> str:

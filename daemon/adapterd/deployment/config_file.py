@@ -3,6 +3,7 @@
 What a person wrote stays: comments, order, line ends, the file's mode and a link to it.
 """
 
+import os
 import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
@@ -14,16 +15,19 @@ from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.config.effective import require_setting
 from adapterd.config.keys import read_value
+from adapterd.config.ollama_address import OllamaAddress
 from adapterd.config.parsing import read_table
 from adapterd.config.reference import setting_at
 from adapterd.config.toml_edit import with_tables, with_value, without_value
-from adapterd.errors import BusyError, ConfigError, InputError
+from adapterd.errors import BusyError, ConfigError, InputError, reason
+from adapterd.feedback.formats import reading_options
 from adapterd.home import Home
 from adapterd.scheduling.schedule import cron_times
-from adapterd.system.files import PRIVATE_FILE, atomic_path
+from adapterd.system.files import PRIVATE_FILE, atomic_path, read_given
 from adapterd.system.locks import exclusive
 
 TIMEOUT_S = 20.0
+MOST_BYTES = 4 << 20
 HEAD = "# adapterd: what is not set here has a default (`adapterctl config show --docs` lists all settings)\n"
 DRAFT_PREFIX, DRAFT_SUFFIX = "config-edit-", ".toml"
 """The name of a copy for an editor; between them stands a random text."""
@@ -36,7 +40,7 @@ def read_config(home: Home) -> str:
     try:
         return home.config_file.read_bytes().decode() if home.config_file.is_file() else ""
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{home.config_file} cannot be read: {exc}") from exc
+        raise ConfigError(f"{home.config_file} cannot be read: {reason(exc)}") from exc
 
 
 def written_settings(home: Home) -> dict[str, Any]:
@@ -51,18 +55,43 @@ def find_faults(text: str) -> list[str]:
     """Everything that is wrong with a configuration: a sentence each, beginning with the key."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # also numbers and tables that Python does not take
         return [f"not valid TOML: {exc}"]
     settings, faults = read_table(table)
-    return faults + _cron_faults(settings)
+    return faults + _address_faults(settings) + _cron_faults(settings) + _reading_faults(settings)
 
 
-def faults_of_file(file: Path) -> list[str]:
-    """The same of a file; one that is not there has none."""
+def faults_of_file(file: Path, root: Path | None = None) -> list[str]:
+    """The same of a file; one that is not there has none. With `root`, the folder that relative paths in it are meant
+    from, also what is wrong with the files of schemas."""
+    if not os.path.lexists(file):
+        return []
     try:
-        return find_faults(file.read_bytes().decode()) if file.is_file() else []
-    except (OSError, UnicodeDecodeError) as exc:
+        text = read_given(file, MOST_BYTES).decode()
+    except (InputError, UnicodeDecodeError) as exc:
         return [f"cannot be read: {exc}"]
+    return find_faults(text) or (_schema_faults(text, root) if root else [])
+
+
+def _address_faults(settings: Settings | None) -> list[str]:
+    try:
+        OllamaAddress.parse(settings.ollama.host if settings else "")
+    except ConfigError as exc:
+        return [f"ollama.host: {exc}"]
+    return []
+
+
+def _schema_faults(text: str, root: Path) -> list[str]:
+    from adapterd.evaluation.metrics.json_answers.schema import read_schema
+
+    faults = []
+    for name, model in config.parse(text).models.items():
+        try:
+            if model.schema:
+                read_schema(root / model.schema)
+        except InputError as exc:
+            faults.append(f"models.{name}.schema: {exc}")
+    return faults
 
 
 def _cron_faults(settings: Settings | None) -> list[str]:
@@ -72,6 +101,16 @@ def _cron_faults(settings: Settings | None) -> list[str]:
             cron_times(name, model.schedule.cron)
         except ConfigError as exc:
             faults.append(str(exc))
+    return faults
+
+
+def _reading_faults(settings: Settings | None) -> list[str]:
+    faults = []
+    for name, model in settings.models.items() if settings else ():
+        try:
+            reading_options(model.feedback)
+        except InputError as exc:
+            faults.append(f"models.{name}.feedback: {exc}")
     return faults
 
 
@@ -105,7 +144,16 @@ def set_setting(home: Home, path: Sequence[str], text: str) -> bool:
     setting = require_setting(path, written_settings(home))
     value = read_value(text)
     value = text if setting.kind in ("string", "path") and not isinstance(value, str) else value
-    return change_config(home, lambda before: with_value(before, path, value))
+    return change_config(home, lambda before: with_value(_with_section(before, path), path, value))
+
+
+def _with_section(text: str, path: Sequence[str]) -> str:
+    """The text with a section where earlier releases had one value: `feedback = "FOLDER"`."""
+    old = tomllib.loads(text).get("models", {}).get(path[1], {}).get("feedback") if path[0] == "models" else None
+    if not isinstance(old, str) or path[2] != "feedback":
+        return text
+    section = (*path[:2], "feedback")
+    return with_value(without_value(text, section), (*section, "folder"), old)
 
 
 def unset_setting(home: Home, path: Sequence[str]) -> bool:
@@ -119,7 +167,20 @@ def add_model(home: Home, settings: Settings, name: str, model: ModelSettings) -
     table = config.to_table(model)
     defaults = config.to_table(ModelSettings(base="", base_digest=""))
     shown = {key: value for key, value in table.items() if key not in QUIET or value != defaults[key]}
+    shown["feedback"] = {k: v for k, v in table["feedback"].items() if v != defaults["feedback"].get(k)}
     change_config(home, lambda before: with_tables(before or _general(settings), {"models": {name: shown}}, _comment))
+
+
+def remove_model(home: Home, name: str) -> bool:
+    """Take the model's section out of the configuration file; returns whether it was there."""
+
+    def without(text: str) -> str:
+        models = tomllib.loads(text).get("models", {})
+        if name not in models:
+            return text
+        return without_value(text, ("models", name) if len(models) > 1 else ("models",))
+
+    return change_config(home, without)
 
 
 def _general(settings: Settings) -> str:

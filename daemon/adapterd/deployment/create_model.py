@@ -8,19 +8,31 @@ from pathlib import Path
 from adapterd import config
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.proof import prove, save_proof
-from adapterd.config import MODEL_NAME, ModelSettings, RuntimeKind, Settings, Task
-from adapterd.deployment.config_file import add_model
+from adapterd.base_proof.proof import prove_registered, save_proof
+from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
+from adapterd.config.toml_edit import with_value
+from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
 from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.runtimes import file_digest, is_file, runtime_for, served_base
+from adapterd.serving.runtimes import (
+    file_digest,
+    given_file,
+    is_file,
+    require_undamaged,
+    runtime_for,
+    served_base,
+)
 from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
 from adapterd.serving.usable_base import require_usable
 from adapterd.store import Store
+from adapterd.store.database import require_not_lost
+from adapterd.system.files import read_given
 from adapterd.system.locks import tags_lock
+
+MOST_TEMPLATE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,10 +83,12 @@ def create_model(
             f"{new.name!r} cannot be a model's name", hint="lower-case letters, digits, '.', '_' and '-', at most 64"
         )
     home.create()
+    _require_sound_store(home)
     runtime = runtime_for(settings, home)
     tags = ModelTags(new.name)
     known, present = settings.models.get(new.name), runtime.tags()
-    base = _find_base(runtime, new, present)
+    before = _mark(new)
+    base = _find_base(home, runtime, new, present)
     if not known:
         _require_free(present, tags, base)
     if known and known.base_digest != base.digest:
@@ -86,19 +100,55 @@ def create_model(
     if not known or tags.base not in present:
         with _undone_if_refused(home, runtime, tags.base, present):
             _register_base(home, runtime, tags.base, base, report)
+            if _mark(new) != before:
+                raise InputError(f"{new.base} changed while it was read", hint="give the command again")
             if not known:
                 chosen = _with_served_context(runtime, tags.base, base, chosen, new, notify)
-                _prove(home, runtime, new, base, notify)
+                _prove(home, settings, runtime, new, base, notify)
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
             deployer.start_with_base(new.name)
         elif tags.live not in present:
-            deployer.restore(new.name)
-    make_private(chosen.feedback or home.inbox(new.name))
+            _serve_again(deployer, new.name)
+    make_private(chosen.feedback.folder or home.inbox(new.name))
     if not known:
         add_model(home, settings, new.name, chosen)
-    return chosen
+        return chosen
+    return _named_anew(home, new, base, known)
+
+
+def _serve_again(deployer: Deployer, model: str) -> None:
+    """Put the live tag back; in a store that has not what was live, serve what was live before, or the base."""
+    deployer.restore(model)
+    recorded = deployer.store.versions.deployment(model)
+    if recorded and ModelTags(model).live not in deployer.runtime.tags():
+        deployer.fall_back(model, recorded.live)
+
+
+def _named_anew(home: Home, new: NewModel, base: BaseModel, known: ModelSettings) -> ModelSettings:
+    """The settings of a model whose base, the same one, was given by another name: a file in the place of a tag that
+    cannot be read, say."""
+    name = str(base.gguf) if is_file(new.base) else base.tag
+    if name == known.base:
+        return known
+    change_config(home, lambda text: with_value(text, ("models", new.name, "base"), name))
+    return replace(known, base=name)
+
+
+def read_template(path: Path) -> str:
+    """The text of a chat template that a person gives; raises InputError."""
+    try:
+        return read_given(path, MOST_TEMPLATE_BYTES).decode()
+    except UnicodeDecodeError as exc:
+        raise InputError(f"{path} is not UTF-8: {exc.reason} at byte {exc.start}") from exc
+
+
+def _require_sound_store(home: Home) -> None:
+    """Raise StoreError for a database that cannot be used, before anything is changed."""
+    require_not_lost(home.database)
+    if home.database.exists():
+        Store(home.database).close()
 
 
 def _require_free(present: Mapping[str, str], tags: ModelTags, base: BaseModel) -> None:
@@ -112,21 +162,29 @@ def _require_free(present: Mapping[str, str], tags: ModelTags, base: BaseModel) 
             )
 
 
-def _find_base(runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> BaseModel:
+def _mark(new: NewModel) -> tuple[int, ...] | None:
+    """Which file the base is and how it was last changed; None for a tag, and for what is not there."""
+    try:
+        status = Path(new.base).expanduser().stat() if is_file(new.base) else None
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) if status else None
+
+
+def _find_base(home: Home, runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> BaseModel:
     """The tag or the file, checked; nothing is changed yet."""
     if is_file(new.base):
-        path = Path(new.base).expanduser().absolute()
-        if not path.is_file():
-            raise NotFoundError(f"{path} does not exist")
+        path = given_file(new.base)
         modelfile = Modelfile(template=new.template, system=new.system)
         require_usable(path, modelfile, str(path))
-        return BaseModel("", path, file_digest(path), modelfile)
+        return BaseModel("", path, file_digest(path, home), modelfile)
     tag = listed_name(new.base, present)
     if tag is None:
         others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
         raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
-    base = served_base(runtime, tag, new.base)
+    base = served_base(runtime, tag, new.base, home, model=new.name)
     require_usable(base.gguf, base.modelfile, new.base)
+    require_undamaged(home, base, new.base)
     return base
 
 
@@ -142,15 +200,18 @@ def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[
         raise
 
 
-def _prove(home: Home, runtime: Runtime, new: NewModel, base: BaseModel, notify: Callable[[str], object]) -> None:
+def _prove(
+    home: Home, settings: Settings, runtime: Runtime, new: NewModel, base: BaseModel, notify: Callable[[str], object]
+) -> None:
     """Compare what a version would be served as with the base, before anything is trained on it."""
-    registered = served_base(runtime, ModelTags(new.name).base, new.base)
-    if registered.digest != base.digest:
+    served = runtime.show(ModelTags(new.name).base)
+    if served.stored_digest not in (None, base.digest):
         raise UnsupportedModelError(
             f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
             hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
         )
-    proof = prove(home, runtime, new.name, registered, new.base)
+    registered = served_base(runtime, served.tag, str(base.gguf), home)
+    proof = prove_registered(home, settings, new.name, base.gguf, new.base)
     save_proof(home, new.name, proof)
     for sentence in proof.notes(registered):
         notify(sentence)
@@ -186,9 +247,9 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(
-        base=str(Path(new.base).expanduser().absolute()) if is_file(new.base) else base.tag,
+        base=str(base.gguf) if is_file(new.base) else base.tag,
         base_digest=base.digest,
-        feedback=(new.feedback or home.inbox(new.name)).expanduser().absolute(),
+        feedback=FeedbackSettings((new.feedback or home.inbox(new.name)).expanduser().absolute()),
         task=new.task,
         schema=new.schema.expanduser().absolute() if new.schema else None,
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from adapterd.deployment.history import ROLLBACK, promotion_stack, require_version
+from adapterd.deployment.live_tag import LOST, has_our_tags, is_foreign, require_our_store
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
@@ -26,12 +27,19 @@ WHAT_WAS_THERE = "what was there instead"
 
 @dataclass(frozen=True)
 class Swap:
-    """A finished change: what is live now, what was before, and how long copying and checking the tag took."""
+    """A finished change: what is live now, what was before, and how long copying and checking the tag took. `kept` is
+    the tag of what somebody else had put under the live one."""
 
     model: str
     live: str
     replaced: str
     swap_ms: float
+    kept: str | None = None
+
+    @property
+    def note(self) -> str:
+        """A sentence on what is kept, empty if there is nothing."""
+        return _kept_as(ModelTags(self.model), self.kept) if self.kept else ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Deployer:
             return self._change_tags(intent, reason)
 
     def rollback(self, model: str, to: str | None = None) -> Swap:
-        """Make the previous version live again, or one that was live before; call `warm` afterwards.
+        """Make the previous version live again, or one that was live before. It is loaded by whoever asks it.
 
         The version that is taken back is marked, so that it is not promoted again by itself. A rollback that was
         interrupted is finished by giving it again, and does not go back twice. A live tag that somebody else changed is
@@ -110,10 +118,6 @@ class Deployer:
             intent = self._begin(model, ROLLBACK, target, withdrawn=current.live)
             return self._change_tags(intent, f"taken back in favour of {target}")
 
-    def warm(self, model: str) -> None:
-        """Load what is live."""
-        self.runtime.load(ModelTags(model).live)
-
     def reconcile(self, model: str) -> list[str]:
         """Finish what an earlier process began and could not finish; returns sentences on what was done."""
         with self.exclusive():
@@ -123,6 +127,7 @@ class Deployer:
             f"{model}: the {intent.action} of {intent.target} was interrupted, and is "
             + ("finished" if intent.action in finished else "given up: its tag is gone")
             for intent in begun
+            if intent.id not in {left.id for left in self.store.versions.begun_intents(model)}
         ]
 
     def fall_back(self, model: str, lost: str) -> Swap | None:
@@ -137,7 +142,7 @@ class Deployer:
             if target is None:
                 return None
             intent = self._begin(model, ROLLBACK, target, withdrawn=live)
-            return self._change_tags(intent, "nothing in the runtime is the same as what was live")
+            return self._change_tags(intent, LOST)
 
     def restore(self, model: str) -> None:
         """Make `latest` and `previous` again what is recorded, where somebody removed or changed them."""
@@ -146,14 +151,25 @@ class Deployer:
             self._restore(model)
 
     def _reconcile(self, model: str) -> dict[str, Swap]:
-        """Finish every begun change, or give it up if its target is gone for good; returns what was done by action."""
-        finished = {}
+        """Finish every begun change, or give it up if its target is gone for good; returns what was done by action.
+
+        Where the runtime has nothing of the model it waits for the right store.
+        """
+        finished: dict[str, Swap] = {}
+        if self._is_elsewhere(model):
+            return finished
         for intent in self.store.versions.begun_intents(model):
             if self._version_tags(model).ensure(intent.target):
                 finished[intent.action] = self._change_tags(intent, "finished after an interruption")
             else:
                 self._give_up(intent)
         return finished
+
+    def _is_elsewhere(self, model: str) -> bool:
+        tags, begun = self._version_tags(model), self.store.versions.begun_intents(model)
+        if not begun or has_our_tags(self.store, model, self.runtime.tags()):
+            return False
+        return not any(tags.is_torn(tags.tags.version(intent.target)) for intent in begun)
 
     def _give_up(self, intent: Intent) -> None:
         recorded = self._restore(intent.model)
@@ -180,6 +196,7 @@ class Deployer:
         below = self._below(intent.model, intent.target if intent.action == ROLLBACK else None)
         ways_back = [before.live, *below] if intent.action == PROMOTE else below
         previous = next((name for name in ways_back if name != intent.target and version_tags.ensure(name)), None)
+        kept = self._keep_what_is_foreign(intent.model) if intent.action == PROMOTE else None
         if intent.action == PROMOTE and previous:
             self.runtime.copy(tags.version(previous), tags.previous)
         source = tags.version(intent.target)
@@ -190,7 +207,17 @@ class Deployer:
         if intent.action == ROLLBACK and previous:
             self.runtime.copy(tags.version(previous), tags.previous)
         self._record(intent, before, previous, digest, reason)
-        return Swap(intent.model, live=intent.target, replaced=before.live, swap_ms=swap_ms)
+        return Swap(intent.model, live=intent.target, replaced=before.live, swap_ms=swap_ms, kept=kept)
+
+    def _keep_what_is_foreign(self, model: str) -> str | None:
+        """Give what somebody else put under the live tag a name of its own; returns that, None if there is nothing."""
+        tags, present = ModelTags(model), self.runtime.tags()
+        if not is_foreign(self.store, model, present.get(tags.live), present):
+            return None
+        kept = tags.by_hand(present)
+        self.runtime.copy(tags.live, kept)
+        self.store.events.add("tag.kept", _kept_as(tags, kept), model=model)
+        return kept
 
     def _version_tags(self, model: str) -> VersionTags:
         return VersionTags(self.store, self.home, self.runtime, model)
@@ -251,6 +278,7 @@ class Deployer:
     def _require_tag(self, model: str, name: str) -> None:
         if self._version_tags(model).ensure(name):
             return
+        require_our_store(self.store, model, self.runtime)
         tag, hint = ModelTags(model).version(name), self._version_tags(model).remedy(name)
         known = self.store.versions.get(model, name)
         if known and known.state is VersionState.COLLECTED:
@@ -269,3 +297,7 @@ class Deployer:
 
     def _require(self, model: str, version: str) -> str:
         return version if version == BASE else require_version(self.store, model, version).version
+
+
+def _kept_as(tags: ModelTags, kept: str) -> str:
+    return f"{tags.live} had been changed by somebody; what it was is kept as {kept}"

@@ -16,7 +16,9 @@ from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags
+from adapterd.serving.unreadable import Access, access
 from adapterd.store import Store
+from adapterd.store.runs import Run
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,22 @@ class VersionTags:
             self.runtime.copy(self.tags.base, tag)
         self.runtime.delete(tag)
 
+    def remove_unrecorded(self, run: Run) -> None:
+        """Delete the tag that a run has made and that is no version, for the run ended before it was; what somebody
+        else made under that name stays."""
+        if run.version is None or self.store.versions.get(self.model, run.version):
+            return
+        tag = self.tags.version(run.version)
+        if tag not in self.runtime.tags():
+            return
+        served, merged = self.runtime.show(tag).gguf, MergedFile.of_run(self.store, run.id)
+        if merged and served and served.name == merged.digest.replace(":", "-"):
+            self.runtime.delete(tag)
+
     def file_is_lost(self, name: str) -> bool:
         """Whether the file of a version is known to be missing, in a store on this machine."""
         file = self._file(name)
-        return file is not None and not file.is_file()
+        return file is not None and access(file) is Access.MISSING
 
     def remedy(self, name: str, base: str = "TAG") -> str:
         """What a person can do to have a lost version, or the base, again."""
@@ -124,7 +138,7 @@ class VersionTags:
         from adapterd.serialization import from_plain
 
         with suppress(NotFoundError, RuntimeRefusedError):
-            if file.is_file():
+            if access(file) is Access.READABLE:
                 modelfile = from_plain(base["modelfile"], Modelfile)
                 self.runtime.create(self.tags.version(name), file, file.name.replace("-", ":"), modelfile)
                 return file.name
@@ -141,11 +155,11 @@ class VersionTags:
         """The base as a run planned with it, in plain values."""
         from adapterd.formats.run_folder import PLAN
 
-        plan = self.home.run(run_id) / PLAN
-        if not plan.is_file():
+        try:
+            base = json.loads((self.home.run(run_id) / PLAN).read_text(encoding="utf-8"))["base"]
+        except (OSError, ValueError, LookupError, TypeError):  # gone, or damaged
             return None
-        base: dict[str, Any] = json.loads(plan.read_text(encoding="utf-8"))["base"]
-        return base
+        return base if isinstance(base, dict) and {"digest", "modelfile"} <= base.keys() else None
 
     def _blob_folder(self) -> Path | None:
         """Where the runtime keeps the files of this model, if that is on this machine."""

@@ -1,14 +1,19 @@
 """The checks of single fields; each fault is a sentence that names the field and the value, fit for quarantine."""
 
 import json
+import math
+import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from typing import TypeGuard
 
 from adapterd.errors import InputError
+from adapterd.feedback.strict_json import dumps_as_written
 from adapterd.record import FailureTag
 
 MAX_DEPTH = 64
 _MAX_SHOWN = 60
+_MAX_NAME = 80
+_NUMBER = re.compile(r"\s*[+-]?\d{1,18}(\.\d{1,18})?\s*")
 _FAILURE_TAGS = {str(tag): tag for tag in FailureTag}
 
 
@@ -21,6 +26,33 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return "a very large number" if isinstance(value, int) and value.bit_length() > 64 else repr(value)
+
+
+def field(name: str) -> str:
+    """The name of a field of theirs, as it is shown in a fault: short, and safe for whatever it is."""
+    if name.strip() and name.isprintable() and len(name) <= _MAX_NAME:
+        return name
+    return repr(name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…")
+
+
+def is_plain(value: object) -> TypeGuard[str]:
+    """Whether a value is text that `text` takes: a quick look, for what is in nearly all records."""
+    return (
+        type(value) is str
+        and bool(value)
+        and not value.isspace()
+        and "\0" not in value
+        and (value.isascii() or encodes(value))
+    )
+
+
+def encodes(text: str) -> bool:
+    """Whether a text is Unicode, without half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def text(name: str, value: object) -> str:
@@ -50,18 +82,14 @@ def _check_encodable(name: str, value: str) -> None:
 
 
 def answer(name: str, value: object) -> str:
-    """An answer as the model would say it: text as it is, a JSON object or list serialised; raises InputError."""
-    if isinstance(value, dict | list):
-        return any_text(name, _serialised(name, value))
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be text or a JSON object or list, not {shown(value)}")
-    return any_text(name, value)
+    """An answer as the model would say it: text as it is, any other JSON value serialised; raises InputError."""
+    return any_text(name, value if isinstance(value, str) else _serialised(name, value))
 
 
 def _serialised(name: str, value: object) -> str:
     _check_depth(name, value)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return dumps_as_written(value)
     except ValueError as exc:
         raise InputError(f"{name} has a number that JSON cannot hold, such as NaN or Infinity") from exc
 
@@ -81,38 +109,44 @@ def _children(parent: object) -> Iterable[object]:
     return parent if isinstance(parent, list) else ()
 
 
-def rating(value: object) -> int:
-    """A rating of 1 to 5; raises InputError."""
-    if type(value) is not int or not 1 <= value <= 5:
-        raise InputError(f"rating must be a whole number from 1 to 5, not {shown(value)}")
-    return value
+def number(value: object) -> float | None:
+    """The number that a value is, be it written as text; None for anything else, booleans included."""
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isinstance(value, float) or value.bit_length() <= 64 else math.inf
 
 
 def failure_tags(value: object) -> tuple[FailureTag, ...]:
-    """Known failure tags, each once, from a list or a single tag; raises InputError."""
-    tags = value if isinstance(value, list) else [value]
-    return tuple(dict.fromkeys([_failure_tag(tag) for tag in tags]))
+    """Known failure tags, each once, from a list, a single tag, or several with commas between; raises InputError."""
+    tags = value.split(",") if isinstance(value, str) else value
+    return tuple(dict.fromkeys([_failure_tag(tag) for tag in (tags if isinstance(tags, list) else [tags])]))
+
+
+def known_tags(value: object) -> tuple[FailureTag, ...] | None:
+    """The failure tags in a list of their names, None if it is anything else: a quick look."""
+    if type(value) is not list:
+        return None
+    try:
+        return tuple(dict.fromkeys([_FAILURE_TAGS[tag] for tag in value]))
+    except (KeyError, TypeError):
+        return None
 
 
 def _failure_tag(value: object) -> FailureTag:
-    if not isinstance(value, str) or value not in _FAILURE_TAGS:
+    if isinstance(value, str) and value in _FAILURE_TAGS:
+        return _FAILURE_TAGS[value]
+    plain = re.sub(r"[\W_]+", "_", value.strip()).lower() if isinstance(value, str) else None
+    if plain not in _FAILURE_TAGS:
         raise InputError(f"failure_tags has {shown(value)}, which is not one of: {', '.join(FailureTag)}")
-    return _FAILURE_TAGS[value]
+    return _FAILURE_TAGS[plain]
 
 
 def label(name: str, value: object) -> str:
     """A short name such as a source id; whole numbers are taken as their digits; raises InputError."""
     if type(value) is int and value.bit_length() <= 64:
         return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
     return text(name, value)
-
-
-def moment(name: str, value: object) -> datetime:
-    """A time in ISO 8601, UTC where it names no zone; raises InputError."""
-    try:
-        time = datetime.fromisoformat(text(name, value))
-        if time.tzinfo is UTC:
-            return time
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InputError(f"{name} must be a time in ISO 8601, not {shown(value)}") from None

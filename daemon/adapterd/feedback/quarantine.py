@@ -1,13 +1,12 @@
 """Quarantine: what cannot be used is kept byte for byte, under a name made from its content."""
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from adapterd.errors import StoreError
+from adapterd.feedback.following.open_file import OpenFile
 from adapterd.feedback.listing import InboxFile, stamp_of
 from adapterd.system.files import clone_open, write_atomic
 
@@ -28,25 +27,31 @@ def keep(folder: Path, raw: bytes) -> str:
     return name
 
 
-def keep_file(folder: Path, file: InboxFile) -> str:
-    """Keep the whole file as it is now (0600), without using up space where the file system can share it.
+def keep_file(folder: Path, file: InboxFile, opened: OpenFile) -> str:
+    """Keep the whole file that was opened (0600), without using up space where the file system can share it.
 
     A later state of the file replaces the earlier one, to which no note refers any more, so that a file that grows
-    from day to day does not fill the disk. Returns the name in the folder, empty if the file cannot be read or is too
-    large to be kept twice; raises StoreError if it cannot be kept.
+    from day to day does not fill the disk. Returns the name in the folder, empty if the file is too large to be kept
+    twice; raises StoreError if it cannot be kept.
     """
-    name = f"{hashlib.sha256(file.name.encode()).hexdigest()[:16]}{file.path.suffix}"
-    stream = _opened(file)
-    if stream is None:
+    name, stamp = name_of_copy(file.name), stamp_of(opened.status())
+    if stamp[0] > MAX_KEPT_BYTES:
         return ""
-    with stream:
-        stamp = stamp_of(os.fstat(stream.fileno()))
-        if stamp[0] > MAX_KEPT_BYTES:
-            return ""
-        with _made(folder):
-            if _stamp(folder / name) != stamp:
-                clone_open(stream, folder / name)
+    with _made(folder), opened.stream() as stream:
+        if _stamp(folder / name) != stamp:
+            clone_open(stream, folder / name)
     return name
+
+
+def name_of_copy(file: str) -> str:
+    """The name of the copy of a whole file."""
+    return f"{hashlib.sha256(file.encode()).hexdigest()[:16]}{Path(file).suffix}"
+
+
+def move_copy(folder: Path, old: str, new: str) -> None:
+    """Follow a file to its new name with the copy that is kept of it; raises StoreError."""
+    with _made(folder), suppress(FileNotFoundError):
+        (folder / name_of_copy(old)).replace(folder / name_of_copy(new))
 
 
 def excerpt(raw: bytes) -> str:
@@ -55,21 +60,9 @@ def excerpt(raw: bytes) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def excerpt_of_file(file: InboxFile) -> str:
-    """The same of a whole file; empty if it cannot be read."""
-    try:
-        with file.open() as stream:
-            return excerpt(stream.read(4 * MAX_EXCERPT))
-    except OSError:
-        return ""
-
-
-def _opened(file: InboxFile) -> BinaryIO | None:
-    """The file as it was checked on opening: by its name something else might be found a moment later."""
-    try:
-        return file.open()
-    except OSError:
-        return None
+def excerpt_of_file(file: InboxFile, opened: OpenFile) -> str:
+    """The same of a whole file that was opened; empty if it is packed."""
+    return "" if file.kind.is_packed else excerpt(opened.bytes_at(0, 4 * MAX_EXCERPT))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -1,164 +1,102 @@
 """Reads feedback files as a stream of pieces: every value in a file, or why it cannot be read, with bounded memory.
 
-JSON Lines may be of any size. A single document (`.json`) is held in memory and is therefore limited.
+JSON Lines, tables and JSON arrays may be of any size. Any other document is held in memory and is therefore limited.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+import io
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, cast
 
 from adapterd.errors import InputError
-from adapterd.feedback import strict_json
+from adapterd.feedback.contents import documents, json_lines, tables, unpacking
+from adapterd.feedback.contents.pieces import ParsedPiece, Piece, RejectedPiece
+from adapterd.feedback.contents.place import Place
+from adapterd.feedback.following.open_file import OpenFile
+from adapterd.feedback.kinds import Kind, Layout
 from adapterd.feedback.listing import BUFFER_BYTES, InboxFile
+from adapterd.feedback.strict_json import decode_line
 
-MAX_LINE_BYTES = 4 << 20
-MAX_DOCUMENT_BYTES = 32 << 20
+__all__ = ["ParsedPiece", "RejectedPiece", "read_file", "read_open", "unpacked"]
 
-_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_WHITE_SPACE = b" \t\r\n"
 _SNIFFED_BYTES = 8000  # as much as git looks at to tell text from binary
+_PACKED = {
+    unpacking.MAGIC: "the file is packed with gzip: name it so that it ends in .gz",
+    b"PK\x03\x04": "the file is a zip archive or a spreadsheet: unpack it, or save the sheet as CSV in UTF-8",
+    b"PAR1": "the file is Parquet: write it as JSON Lines, with pandas or DuckDB, for instance",
+    b"SQLite format 3": "the file is a SQLite database: export its rows as JSON Lines or CSV",
+}
 
 
-@dataclass(frozen=True)
-class ParsedPiece:
-    """A JSON value; `line` counts the file's lines, or the elements of its array, from 1; `raw` are its bytes."""
-
-    line: int
-    value: object
-    raw: bytes
-
-
-@dataclass(frozen=True)
-class RejectedPiece:
-    """A piece that is no value. `raw` is None where only the whole file holds it; line 0 is the file itself."""
-
-    line: int
-    reason: str
-    raw: bytes | None
-
-
-def read_file(file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
-    """The pieces of a `.jsonl`, `.ndjson` or `.json` file in their order; raises InputError if it cannot be read.
+def read_file(file: InboxFile, decode: Callable[[bytes], object] = decode_line) -> Iterator[Piece]:
+    """The pieces of a file in their order; raises InputError if it cannot be read.
 
     Of lines no more are read than the file had when it was listed, but for the rest of the last one: a file may grow
-    as quickly as it is read. Of one that is growing a line without an end is left for the next time.
+    as quickly as it is read. Of one that is growing a line without an end is left for the next time. Of a packed file
+    that is damaged, the records before the damage are there, and a fault for the rest. `decode` gives the value of a
+    line of JSON Lines.
     """
     try:
-        with file.open() as stream:
-            yield from _pieces(stream, file)
+        with OpenFile(file) as opened:
+            yield from read_open(opened, file, decode)
     except OSError as exc:
         raise InputError(f"{file.path} cannot be read: {exc.strerror}") from exc
 
 
-def _pieces(stream: BinaryIO, file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
-    head = stream.read(_SNIFFED_BYTES)
-    stream.seek(0)
-    if head.startswith(_UTF16_BOMS) or b"\0" in head:
-        yield RejectedPiece(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
-    elif not file.has_lines and not _begins_with_an_object_line(stream):
-        yield from _document(stream.read(MAX_DOCUMENT_BYTES + 1))
+def read_open(
+    opened: OpenFile, file: InboxFile, decode: Callable[[bytes], object] = decode_line, place: Place | None = None
+) -> Iterator[Piece]:
+    """The same of a file that is open; raises OSError. Of lines and rows it begins at `place`, which is how far it came
+    when it has ended."""
+    place = place or Place()
+    if file.kind.is_packed:
+        yield from _unpacked(opened.stream(), file.kind, decode, place)
     else:
-        yield from _lines(stream, file)
+        left_bytes = file.size_bytes - place.start_bytes
+        stream = opened.stream(place.start_bytes)
+        yield from _pieces(stream, file.kind, left_bytes, decode, place, is_whole=lambda: not file.is_growing)
 
 
-def _begins_with_an_object_line(stream: BinaryIO) -> bool:
-    """Whether the first line is a whole object, as in JSON Lines; the file is left at its start."""
-    try:
-        first = next(raw for raw in iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b"") if _stripped(raw))
-        return not _is_cut(first) and isinstance(strict_json.decode(_stripped(first).decode()), dict)
-    except (StopIteration, UnicodeDecodeError, InputError):
-        return False
-    finally:
+def unpacked(opened: OpenFile) -> BinaryIO:
+    """The content of a packed file, as far as it is sound."""
+    return cast(BinaryIO, io.BufferedReader(unpacking.Unpacked(opened.stream()), BUFFER_BYTES))
+
+
+def _unpacked(packed: BinaryIO, kind: Kind, decode: Callable[[bytes], object], place: Place) -> Iterator[Piece]:
+    raw = unpacking.Unpacked(packed)
+    stream = io.BufferedReader(raw, BUFFER_BYTES)
+    _skip(stream, place.start_bytes)
+    for piece in _pieces(stream, kind, None, decode, place, is_whole=lambda: raw.fault is None):
+        if piece.line or raw.fault is None:
+            yield piece
+    if raw.fault:
+        yield RejectedPiece(0, raw.fault, None)
+
+
+def _skip(stream: BinaryIO, size_bytes: int) -> None:
+    while size_bytes and (data := stream.read(min(size_bytes, BUFFER_BYTES))):
+        size_bytes -= len(data)
+
+
+def _pieces(
+    stream: BinaryIO,
+    kind: Kind,
+    size_bytes: int | None,
+    decode: Callable[[bytes], object],
+    place: Place,
+    *,
+    is_whole: Callable[[], bool],
+) -> Iterator[Piece]:
+    head = b"" if place.start_bytes else stream.read(_SNIFFED_BYTES)
+    if head:
         stream.seek(0)
-
-
-def _lines(stream: BinaryIO, file: InboxFile) -> Iterator[ParsedPiece | RejectedPiece]:
-    """The lines that are not blank; a line that is too long is skipped without being held in memory."""
-    number = done_bytes = 0
-    while done_bytes < file.size_bytes and (raw := stream.readline(MAX_LINE_BYTES + 1)):
-        number += 1
-        done_bytes += len(raw)
-        if _is_cut(raw):
-            done_bytes += _skip_line(stream, file.size_bytes - done_bytes)
-            yield RejectedPiece(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB", None)
-        elif file.is_growing and not raw.endswith(b"\n"):
-            return
-        elif stripped := _stripped(raw):
-            yield _line(number, stripped)
-
-
-def _is_cut(raw: bytes) -> bool:
-    return len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n")
-
-
-def _stripped(raw: bytes) -> bytes:
-    return raw.removeprefix(_BOM).strip(_WHITE_SPACE)
-
-
-def _skip_line(stream: BinaryIO, left_bytes: int) -> int:
-    """Go to the end of the line, or of what is left; returns how many bytes that were."""
-    skipped = 0
-    while skipped < left_bytes and (chunk := stream.readline(BUFFER_BYTES)):
-        skipped += len(chunk)
-        if chunk.endswith(b"\n"):
-            break
-    return skipped
-
-
-def _line(number: int, raw: bytes) -> ParsedPiece | RejectedPiece:
-    try:
-        return ParsedPiece(number, strict_json.decode(raw.decode()), raw)
-    except UnicodeDecodeError as exc:
-        return RejectedPiece(number, f"the line is not UTF-8 at its byte {exc.start + 1}", raw)
-    except InputError as exc:
-        return RejectedPiece(number, f"the line {exc}", raw)
-
-
-def _document(data: bytes) -> Iterator[ParsedPiece | RejectedPiece]:
-    if len(data) > MAX_DOCUMENT_BYTES:
-        yield RejectedPiece(
-            0, f"the file is larger than {MAX_DOCUMENT_BYTES >> 20} MiB; JSON Lines may be of any size", None
-        )
-        return
-    try:
-        yield from _values(data.decode().removeprefix("\ufeff"))
-    except UnicodeDecodeError as exc:
-        yield RejectedPiece(0, f"the file is not UTF-8 at its byte {exc.start + 1}", None)
-    except InputError as exc:
-        yield RejectedPiece(0, f"the file {exc}", None)
-
-
-def _values(text: str) -> Iterator[ParsedPiece | RejectedPiece]:
-    """The elements of an array, or the one value that is not an array; raises InputError where the file breaks off."""
-    start = strict_json.skip_white_space(text, 0)
-    if text[start : start + 1] == "[":
-        yield from _elements(text, start)
-    elif start < len(text):
-        yield ParsedPiece(1, strict_json.decode(text), text.encode())
-
-
-def _elements(text: str, start: int) -> Iterator[ParsedPiece | RejectedPiece]:
-    number, position = 0, strict_json.skip_white_space(text, start + 1)
-    while number or text[position : position + 1] != "]":
-        number += 1
-        piece, position = _element(text, number, position)
-        yield piece
-        position = strict_json.skip_white_space(text, position)
-        if text[position : position + 1] == "]":
-            break
-        if text[position : position + 1] != ",":
-            raise strict_json.syntax_error("expecting ',' or ']'", text, position)
-        position = strict_json.skip_white_space(text, position + 1)
-    strict_json.expect_end(text, position + 1)
-
-
-def _element(text: str, number: int, start: int) -> tuple[ParsedPiece | RejectedPiece, int]:
-    try:
-        value, end = strict_json.decode_at(text, start)
-        return ParsedPiece(number, value, text[start:end].encode()), end
-    except strict_json.JsonSyntaxError:
-        raise
-    except InputError as exc:
-        end = strict_json.end_of_value(text, start)
-        return RejectedPiece(number, f"the element {exc}", text[start:end].encode()), end
+    if reason := next((reason for magic, reason in _PACKED.items() if head.startswith(magic)), None):
+        yield RejectedPiece(0, reason, None)
+    elif head.startswith(_UTF16_BOMS) or b"\0" in head:
+        yield RejectedPiece(0, "the file is not text in UTF-8: it has NUL bytes or is UTF-16", None)
+    elif kind.layout is Layout.TABLE:
+        yield from tables.read_table(stream, size_bytes, delimiter=kind.delimiter, is_whole=is_whole, place=place)
+    elif kind.layout is Layout.DOCUMENT and not json_lines.begins_with_a_record_line(stream):
+        yield from documents.read_document(stream)
+    else:
+        yield from json_lines.read_lines(stream, size_bytes, is_whole=is_whole, decode=decode, place=place)

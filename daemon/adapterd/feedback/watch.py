@@ -3,7 +3,10 @@
 Nothing is polled here, for the rescan is a poll already. A folder for which events are not enough is `blind`.
 """
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,31 @@ from adapterd.system import mounts
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers.api import BaseObserver, ObservedWatch
+
+
+MOST_CHANGES = 5_000
+"""Paths that are remembered for a folder; of more, that it is to be looked at as a whole."""
+
+
+class Changes:
+    """What has changed in each folder since that was taken: single paths, or anything at all (None)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed: dict[Path, set[str] | None] = {}
+
+    def add(self, folder: Path, paths: Iterable[str] | None) -> None:
+        """Note that these paths have changed, or that anything may have."""
+        with self._lock:
+            known = self._changed.get(folder, set())
+            both = None if known is None or paths is None else known.union(paths)
+            self._changed[folder] = None if both is None or len(both) > MOST_CHANGES else both
+
+    def take(self, folder: Path) -> frozenset[str] | None:
+        """What has changed since this was asked last."""
+        with self._lock:
+            changed = self._changed.pop(folder, set())
+        return None if changed is None else frozenset(changed)
 
 
 @dataclass(frozen=True)
@@ -27,12 +55,13 @@ class FolderWatch:
     """Calls `on_hint` soon after something was written in one of the folders or below them.
 
     `on_hint` runs in a thread of the watch; it should only set a flag. A folder that is missing, or was removed and
-    made again, is picked up by `refresh`.
+    made again, is picked up by `refresh`. `changes` says what was written.
     """
 
     def __init__(self, folders: Sequence[Path], on_hint: Callable[[], None]) -> None:
         self._folders = tuple(dict.fromkeys(folders))
         self._on_hint = on_hint
+        self.changes = Changes()
         self._is_on = False
         self._observer: BaseObserver | None = None
         self._followed: dict[Path, _Followed] = {}
@@ -88,11 +117,18 @@ class FolderWatch:
         return identity is not None and self._schedule(observer, folder, identity)
 
     def _schedule(self, observer: "BaseObserver", folder: Path, identity: tuple[int, int]) -> bool:
-        handler, kinds = _handler(self._on_hint)
+        place = folder.resolve()
+
+        def note(paths: Iterable[str] | None) -> None:
+            self.changes.add(folder, paths if paths is None else _below(folder, place, paths))
+            self._on_hint()
+
+        handler, kinds = _handler(note)
         try:
-            watch = observer.schedule(handler, str(folder.resolve()), recursive=True, event_filter=kinds)
+            watch = observer.schedule(handler, str(place), recursive=True, event_filter=kinds)
         except OSError:  # it went away, or the system has no more watches: the next refresh tries again
             return False
+        self.changes.add(folder, None)
         self._followed[folder] = _Followed(watch, identity, mounts.is_shared(folder))
         return True
 
@@ -123,13 +159,67 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if folder.is_dir() else None
 
 
-def _handler(on_hint: Callable[[], None]) -> "tuple[FileSystemEventHandler, list[type[FileSystemEvent]]]":
-    """A handler that hints at every event, and the kinds of event after which there may be something to do."""
+def _below(folder: Path, place: Path, paths: Iterable[str]) -> list[str]:
+    """The paths as they are below the folder, whose real place this is."""
+    return [f"{folder}/{Path(path).relative_to(place)}" for path in paths if Path(path).is_relative_to(place)]
+
+
+def _handler(
+    note: Callable[[Iterable[str] | None], None],
+) -> "tuple[FileSystemEventHandler, list[type[FileSystemEvent]]]":
+    """A handler that notes the paths of every event, None where a folder has changed, and the kinds of event after
+    which there may be something to do."""
     from watchdog import events
 
     class Hint(events.FileSystemEventHandler):
-        def on_any_event(self, event: "FileSystemEvent") -> None:  # noqa: ARG002
-            on_hint()
+        def on_any_event(self, event: "FileSystemEvent") -> None:
+            paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+            note(None if event.is_directory else paths)
 
     written = [events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent, events.FileClosedEvent]
     return Hint(), [*written, events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent]
+
+
+class FileWatch:
+    """Calls `on_change` soon after one file was written, replaced or removed, in a thread of its own.
+
+    Like every hint it may come late or never: the file's own time is the truth.
+    """
+
+    def __init__(self, file: Path, on_change: Callable[[], object]) -> None:
+        self._file = file
+        self._on_change = on_change
+        self._observer: BaseObserver | None = None
+
+    def start(self) -> None:
+        """Begin to watch; nothing happens where the system has no more watches to give."""
+        from watchdog import events
+
+        self._observer = _started_observer()
+        if self._observer is None:
+            return
+        kinds: list[type[FileSystemEvent]] = [events.FileCreatedEvent, events.FileMovedEvent, events.FileDeletedEvent]
+        # Where the end of a writing is told there is no need to be woken by every other write in the folder.
+        kinds.append(events.FileClosedEvent if sys.platform == "linux" else events.FileModifiedEvent)
+        with suppress(OSError):
+            folder = str(self._file.parent.resolve())
+            self._observer.schedule(_of_file(self._file.name, self._on_change), folder, event_filter=kinds)
+
+    def stop(self) -> None:
+        """End the watch."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+
+
+def _of_file(name: str, on_change: Callable[[], object]) -> "FileSystemEventHandler":
+    """A handler for what happens to the file of that name."""
+    from watchdog import events
+
+    class Change(events.FileSystemEventHandler):
+        def on_any_event(self, event: "FileSystemEvent") -> None:
+            if name in (Path(os.fsdecode(each)).name for each in (event.src_path, event.dest_path)):
+                on_change()
+
+    return Change()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.errors import InputError, NotFoundError, StageError
-from adapterd.system.files import clone_atomic, sha256_file
+from adapterd.formats.safetensors_header import require_sound
+from adapterd.system.files import clone_open, open_given, read_given
 
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 """The files of mlx-lm's adapters and of ours."""
@@ -60,19 +62,24 @@ class AdapterFiles:
 
     def digest(self) -> str:
         """`sha256:<hex>` of both files' digests, the configuration's first."""
-        both = f"{sha256_file(self.config)} {sha256_file(self.weights)}"
+        both = f"{_sha256(self.config, MAX_CONFIG_BYTES)} {_sha256(self.weights, MAX_WEIGHTS_BYTES)}"
         return f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the files, and what they link to, into a folder; raises StageError for want of disk space."""
-        needed, free = self.weights.stat().st_size + SPARE_BYTES, shutil.disk_usage(folder).free
-        if free < needed:
-            raise StageError(
-                f"{folder} has {free / 1e9:.1f} GB free and the adapter needs {needed / 1e9:.1f} GB",
-                hint="free some space, then give the command again",
-            )
-        for file in (self.config, self.weights):
-            clone_atomic(file.resolve(), folder / file.name)
+        """Copy the files, and what they link to, into a folder; raises StageError for want of disk space, InputError
+        for what is no file by now."""
+        with (
+            open_given(self.config, MAX_CONFIG_BYTES) as config,
+            open_given(self.weights, MAX_WEIGHTS_BYTES) as weights,
+        ):
+            needed, free = os.fstat(weights.fileno()).st_size + SPARE_BYTES, shutil.disk_usage(folder).free
+            if free < needed:
+                raise StageError(
+                    f"{folder} has {free / 1e9:.1f} GB free and the adapter needs {needed / 1e9:.1f} GB",
+                    hint="free some space, then give the command again",
+                )
+            clone_open(config, folder / self.config.name)
+            clone_open(weights, folder / self.weights.name)
 
 
 def own_digest(folder: Path) -> str:
@@ -94,23 +101,28 @@ def find_adapter(folder: Path) -> AdapterFiles:
     config = folder / CONFIG
     if not config.exists():
         _refuse_other_weights(folder)
-    _require_file(config, MAX_CONFIG_BYTES)
+    _require_file(config)
     found = _format(config)
     weights = folder / found.weights_name
     if not weights.exists():
         _refuse_other_weights(folder)
-    _require_file(weights, MAX_WEIGHTS_BYTES)
+    _require_file(weights)
+    with open_given(weights, MAX_WEIGHTS_BYTES) as stream:
+        if os.fstat(stream.fileno()).st_size == 0:
+            raise InputError(f"{weights} is empty")
+        require_sound(stream, str(weights))
     return AdapterFiles(found, weights, config)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """An adapter's configuration; raises InputError unless it is a JSON object."""
+    data = read_given(path, MAX_CONFIG_BYTES)
+    if not data:
+        raise InputError(f"{path} is empty")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(data.decode())
     except (ValueError, RecursionError) as exc:
         raise InputError(f"{path} is not JSON: {exc}") from exc
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     if not isinstance(config, dict):
         raise InputError(f"{path} is not a JSON object")
     return config
@@ -122,7 +134,7 @@ def _format(path: Path) -> AdapterFormat:
         return AdapterFormat.PEFT
     order = config.get(ROW_ORDER)
     if order not in (None, GGUF_ORDER):
-        raise InputError(f"{path} says that its rows are in the order {order!r}, which is not known here")
+        raise InputError(f"{path} says that its rows are in the order {order!r:.80}, which is not known here")
     if order == GGUF_ORDER:
         return AdapterFormat.ADAPTERD
     if "lora_parameters" in config or "fine_tune_type" in config:
@@ -130,14 +142,14 @@ def _format(path: Path) -> AdapterFormat:
     raise InputError(f"{path} is neither mlx-lm's (lora_parameters) nor PEFT's (peft_type)", hint=_EXPECTED)
 
 
-def _require_file(path: Path, max_bytes: int) -> None:
-    if not path.is_file():
+def _require_file(path: Path) -> None:
+    if not path.exists() or path.is_dir():
         raise InputError(f"{path.parent} has no file {path.name}", hint=_EXPECTED)
-    size_bytes = path.stat().st_size
-    if size_bytes == 0:
-        raise InputError(f"{path} is empty")
-    if size_bytes > max_bytes:
-        raise InputError(f"{path} has {size_bytes} bytes, and {max_bytes} are the most that is read")
+
+
+def _sha256(path: Path, max_bytes: int) -> str:
+    with open_given(path, max_bytes) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _refuse_other_weights(folder: Path) -> None:

@@ -47,6 +47,7 @@ class EncodedExample:
 class EncodedPair:
     """Two answers to one prompt, the preferred one first; both are ids of prompt, completion and end of turn.
 
+    `imitate` says whether the preferred one is an example, too: one that is only less bad is none.
     Raises ValueError where a completion is empty.
     """
 
@@ -54,6 +55,7 @@ class EncodedPair:
     rejected: tuple[int, ...]
     prompt_tokens: int
     record: str
+    imitate: bool = True
 
     def __post_init__(self) -> None:
         self.examples()
@@ -68,7 +70,12 @@ class EncodedPair:
 
 def write_encoded(rows: Iterable[EncodedExample] | Iterable[EncodedPair]) -> str:
     """The text of a file of encoded examples, or of pairs: one JSON object a line."""
-    return write_json_lines(map(vars, rows))
+    return write_json_lines(map(_fields, rows))
+
+
+def _fields(row: EncodedExample | EncodedPair) -> dict[str, Any]:
+    """The fields of a row; of `imitate` there is nothing where it is true, as in earlier releases."""
+    return {name: value for name, value in vars(row).items() if (name, value) != ("imitate", True)}
 
 
 def read_examples(path: Path) -> Iterator[EncodedExample]:
@@ -94,6 +101,8 @@ def _example(fields: dict[str, Any]) -> EncodedExample:
 
 
 def _pair(fields: dict[str, Any]) -> EncodedPair:
-    require_fields(fields, ("chosen", "rejected", "prompt_tokens", "record"))
+    require_fields(fields, ("chosen", "rejected", "prompt_tokens", "record"), ("imitate",))
     chosen, rejected = (tuple(map(int, fields[name])) for name in ("chosen", "rejected"))
-    return EncodedPair(chosen, rejected, int(fields["prompt_tokens"]), str(fields["record"]))
+    return EncodedPair(
+        chosen, rejected, int(fields["prompt_tokens"]), str(fields["record"]), bool(fields.get("imitate", True))
+    )

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapterd.errors import InputError
+from adapterd.errors import InputError, reason
 from adapterd.system.files import write_atomic
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ def lines_of(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8", newline="\n") as file:
             yield from file
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+        raise InputError(f"{path} cannot be read: {reason(exc)}") from exc
     except UnicodeDecodeError as exc:
         raise InputError(f"{path} cannot be read: {exc}") from exc
 
@@ -55,6 +56,17 @@ class JsonFile:
     def write(self, folder: Path, content: Mapping[str, Any]) -> None:
         """Write the object into a file of this name in the folder."""
         write_atomic(folder / self.name, json.dumps(content, indent=2, ensure_ascii=False))
+
+    @contextmanager
+    def used(self, folder: Path) -> Iterator[None]:
+        """For code that uses what is inside the fields; raises InputError naming the file where that is not there."""
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as exc:
+            raise InputError(
+                f"{folder / self.name} is damaged: a field in it is not what it should be ({exc})",
+                hint="what is served does not depend on it; a copy from a backup mends it",
+            ) from exc
 
     def read(self, folder: Path) -> dict[str, Any] | None:
         """The object in the folder's file, None if there is no such file.

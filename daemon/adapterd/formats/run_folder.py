@@ -2,6 +2,8 @@
 
 PLAN = "plan.json"
 RECORDS = "records.jsonl"
+ORIGINS = "origins.jsonl"
+"""On which way each of the records came, line by line."""
 RESULTS = "results.json"
 TRAINING_JOB = "training-job.json"
 """Of the job at the training provider: the id that a new one is submitted by, and that of the one to wait for."""

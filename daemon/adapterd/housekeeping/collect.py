@@ -14,7 +14,7 @@ from pathlib import Path
 from adapterd.config import Settings
 from adapterd.deployment.history import needed
 from adapterd.deployment.version_tags import MergedFile, VersionTags
-from adapterd.errors import AdapterdError, NotFoundError
+from adapterd.errors import AdapterdError, NotFoundError, reason
 from adapterd.home import Home
 from adapterd.housekeeping import leftovers
 from adapterd.housekeeping.leftovers import Leftover
@@ -25,6 +25,9 @@ from adapterd.serving.tags import SEMVER, ModelTags
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
 from adapterd.system.locks import tags_lock
+from adapterd.system.permissions.owners import refusal
+
+OTHERS = "it may be newer than a home that was put back, or be somebody else's"
 
 
 class ItemKind(StrEnum):
@@ -85,10 +88,22 @@ def run_collection(
             try:
                 _remove(store, home, runtime, item)
             except (AdapterdError, OSError) as exc:
-                notes.append(f"{item.what} could not be removed: {exc}")
+                notes.append(f"{item.what} could not be removed: {_why(home, item, exc)}")
             else:
                 gone.append(item)
     return Collection(tuple(gone), tuple(notes))
+
+
+def _why(home: Home, item: Item, exc: AdapterdError | OSError) -> str:
+    """Why something could not be removed; where the system forbids it, also what to do."""
+    if not isinstance(exc, PermissionError):
+        return reason(exc)
+    named = [Path(exc.filename)] if isinstance(exc.filename, str) else []
+    for path in (*named, *item.paths):
+        whose, remedy = refusal(path, home.root)
+        if remedy:
+            return f"{whose}; `{remedy}` mends it"
+    return reason(exc)
 
 
 def in_words(size_bytes: int) -> str:
@@ -215,7 +230,7 @@ class _Search:
         for tag in sorted(present):
             name, _, label = tag.rpartition(":")
             if name == model and SEMVER.fullmatch(label) and label not in known:
-                yield f"{tag} was not made here, so it stays; `ollama rm {tag}` removes it"
+                yield f"{tag} is not in the database, so it stays: {OTHERS}"
 
 
 def _as_item(left: Leftover) -> Item:

@@ -47,12 +47,20 @@ def of_runs(store: Store, home: Home) -> Iterator[Leftover]:
     working = is_held(home.run_lock)  # looked at before the store, else a run that begins now would seem never begun
     for folder in folders:
         run = _run(store, folder.name)
-        if run is None and not working:
+        if run is None and not working and not _is_there(folder / RESULTS):
             yield Leftover(f"run {folder.name}", "it never began", (folder,), size_of([folder]))
         elif run and not run.state.open and (paths := tuple(_removable(folder))):
             yield Leftover(f"files of run {run.id}", f"it is over ({run.state})", paths, size_of(paths), run.model)
         elif run and run.state.open and not working and (paths := tuple(sorted(folder.rglob(UNFINISHED)))):
             yield Leftover(f"unfinished files of run {run.id}", NOT_FINISHED, paths, size_of(paths), run.model)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; no where it may not be looked for, in a folder of somebody else's."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def runs(store: Store, home: Home) -> list[Run]:
@@ -62,13 +70,18 @@ def runs(store: Store, home: Home) -> list[Run]:
 
 def of_processes(home: Home, settings: Settings, now: datetime) -> Iterator[Leftover]:
     """Files that their writers did not come to finish. What lies in an inbox is not ours."""
-    inboxes = [model.feedback for model in settings.models.values() if model.feedback]
+    inboxes = [model.feedback.folder for model in settings.models.values() if model.feedback.folder]
     others = (home.root / "runs", home.root / "feedback", *inboxes)
     for file in sorted(home.root.rglob(UNFINISHED)):
         ours = not any(file.is_relative_to(folder) for folder in others)
-        if ours and file.is_file() and _touched(file) < now - DEAD_AFTER:
+        if ours and file.is_file() and is_dead(file, now):
             what = str(file.relative_to(home.root))
             yield Leftover(what, NOT_FINISHED, (file,), size_of([file]))
+
+
+def is_dead(file: Path, now: datetime | None = None) -> bool:
+    """Whether only a dead process leaves a file that is to be written in one step untouched for so long."""
+    return _touched(file) < (now or datetime.now(UTC)) - DEAD_AFTER
 
 
 def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:

@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import Deployer
 from adapterd.deployment.history import needed
+from adapterd.deployment.live_tag import (
+    LiveState,
+    another_store,
+    is_another_store,
+    look_at_live,
+    place_of,
+    promoting,
+    returned,
+)
 from adapterd.deployment.version_tags import VersionTags
-from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
+from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError, reason
 from adapterd.home import Home
 from adapterd.housekeeping.collect import run_collection
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.runtimes import file_digest
 from adapterd.serving.tags import BASE, full_name
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, VersionState
@@ -35,7 +43,7 @@ def reconcile(store: Store, home: Home, settings: Settings, runtime: Runtime, *,
             said += _put_right(_Recovery(store, home, runtime, model, settings.models[model]))
         left = run_collection(store, home, settings, runtime, only=only, versions=False)
     except (AdapterdError, OSError) as exc:
-        return [*said, f"not everything could be put right: {exc}"]
+        return [*said, f"not everything could be put right: {reason(exc)}"]
     return [*said, *(f"{item.what} was removed: {item.why}" for item in left.items)]
 
 
@@ -67,8 +75,12 @@ class _Recovery:
 
     def repair(self) -> list[str]:
         """First what the others are copied from, then interrupted changes, then what applications ask for."""
-        if self.store.versions.deployment(self.model) is None:
+        recorded = self.store.versions.deployment(self.model)
+        if recorded is None:
             return []
+        if self._is_elsewhere(recorded):
+            found = another_store(self.model, recorded.live)
+            return [f"{found.said}; {found.hint}"]
         with self.deployer.exclusive():
             said = [*self._base(), *self._versions()]
         said += self.deployer.reconcile(self.model)
@@ -78,7 +90,16 @@ class _Recovery:
         if lost and (swap := self.deployer.fall_back(self.model, lost)):
             said.append(f"{self.model}: {swap.live} is live instead of {swap.replaced}")
         with self.deployer.exclusive():
-            return [*said, *self._previous(self._recorded())]
+            return [*said, *self._previous(self._recorded()), *self._returned(self._recorded())]
+
+    def _is_elsewhere(self, recorded: Deployment) -> bool:
+        """Whether the runtime has another store now; one in which a tag of ours is damaged is our own."""
+        present, tags = self.runtime.tags(), self.version_tags
+        if not is_another_store(self.store, recorded, present, lambda: place_of(self.runtime, self.model)):
+            return False
+        versions = [tags.tags.version(each.version) for each in self.store.versions.all(self.model)]
+        ours = (tags.tags.base, tags.tags.live, tags.tags.previous, *versions)
+        return not any(tags.is_torn(tag) for tag in ours)
 
     def _base(self) -> list[str]:
         tag = self.version_tags.tags.base
@@ -103,9 +124,9 @@ class _Recovery:
             served = self.runtime.show(tag)
         except (NotFoundError, RuntimeRefusedError):
             return False
-        if served.gguf is None:
+        if served.stored_digest is None:
             return served.digest == self.version_tags.digest(BASE)
-        return file_digest(served.gguf) == self.settings.base_digest
+        return served.stored_digest == self.settings.base_digest
 
     def _versions(self) -> list[str]:
         said = []
@@ -132,8 +153,9 @@ class _Recovery:
         digest = self.runtime.tags().get(tag)
         word = self._what_happened(tag) if digest is None else "without its file"
         if digest not in (None, recorded.live_digest):
-            how = f"`adapterctl rollback {self.model} --to {recorded.live}` puts it back"
-            return None, [f"{tag} is not {recorded.live} as recorded, somebody changed it; {how}"]
+            found = look_at_live(self.store, recorded, self.runtime.tags())
+            does = "makes it live again" if found.state is LiveState.RETURNED else "puts it back"
+            return None, [f"{found.said}; `{found.hint}` {does}"]
         if self.version_tags.file_is_lost(recorded.live):
             return recorded.live, [self._lost(tag, word, recorded.live)]
         if digest:
@@ -143,6 +165,18 @@ class _Recovery:
         if source := self._copy_to(tag, recorded.live, recorded.live_digest):
             return None, [self._repaired(tag, word, source)]
         return recorded.live, [self._lost(tag, word, recorded.live)]
+
+    def _returned(self, recorded: Deployment) -> list[str]:
+        """Versions that were withdrawn as lost, and are there again while what went live instead is served."""
+        present = self.runtime.tags()
+        if present.get(self.version_tags.tags.live) != recorded.live_digest:
+            return []
+        return [
+            f"{self.version_tags.tags.version(each.version)}, withdrawn as lost, is there again; "
+            f"`{promoting(each)}` makes it live again"
+            for each in returned(self.store, self.model, present)
+            if not self.version_tags.file_is_lost(each.version)
+        ]
 
     def _previous(self, recorded: Deployment) -> list[str]:
         tag = self.version_tags.tags.previous

@@ -11,21 +11,33 @@ from pathlib import Path
 
 from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
-from adapterd.errors import AdapterdError
+from adapterd.config.ollama_host import HostSource, NamedHost, named_host
+from adapterd.deployment.live_tag import look_at_live, promoting, require_our_store, returned
+from adapterd.deployment.version_tags import VersionTags
+from adapterd.errors import AdapterdError, StoreError, reason
 from adapterd.home import Home
+from adapterd.insight.http_status import http_checks
 from adapterd.providers.registry import described
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import pinned_base, runtime_for
-from adapterd.serving.tags import ModelTags, full_name
+from adapterd.serving.tags import SEMVER, ModelTags, full_name
 from adapterd.store import Store
+from adapterd.store.database import WITHOUT_DATABASE
 from adapterd.system import blas
+from adapterd.system.host.supported import described as described_machine
+from adapterd.system.host.supported import this_machine, unsupported
 from adapterd.system.locks import is_held
+from adapterd.system.permissions.home import look_at_home, look_at_inbox
+from adapterd.system.release.running import of_another_release, running_release
+from adapterd.system.service import why_not_running
 
 LIBRARIES = ("mlx", "mlx-lm", "llama-cpp-python", "gguf", "ollama", "watchdog", "apscheduler")
 TIGHT_BYTES = 5 << 30
 SLOW_S = 0.5
 TESTED_OLLAMA = (0, 24)
+SELF = "adapterctl doctor looks closer"
+"""The hint of other commands."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +58,16 @@ def run_checks(home: Home) -> list[Check]:
     except AdapterdError as exc:
         return [*checks, Check("fault", "configuration", str(exc), exc.hint)]
     checks.append(Check("ok", "configuration", f"{len(settings.models)} models in {home.config_file}"))
-    runtime = runtime_for(settings, home)
-    reachable = _runtime(runtime, settings)
-    checks.append(reachable)
-    checks.append(_daemon(home))
+    runtime, reachable = _reached(home, settings)
+    checks += [*reachable, _daemon(home), *_http(home, settings)]
     for name, model in settings.models.items():
-        checks += _model(home, runtime, name, model, asked=reachable.level != "fault")
+        checks += _model(home, runtime, name, model)
     return checks
 
 
 def _installation() -> Iterator[Check]:
     yield Check("ok", "python", f"{sys.version.split()[0]} on {sys.platform}")
+    yield _machine()
     for name in LIBRARIES:
         try:
             yield Check("ok", name, importlib.metadata.version(name))
@@ -67,24 +78,42 @@ def _installation() -> Iterator[Check]:
     yield _blas()
 
 
+def _machine() -> Check:
+    machine = this_machine()
+    wrong = unsupported(machine)
+    return Check("fault", "machine", *wrong) if wrong else Check("ok", "machine", described_machine(machine))
+
+
 def _blas() -> Check:
     if sys.platform == "darwin":
         return Check("ok", "matrix library", "Metal")
-    if blas.preload_environment():
+    try:
+        found = blas.preload_environment()
+    except AdapterdError as exc:
+        return Check("fault", "matrix library", str(exc), exc.hint)
+    if found:
         return Check("ok", "matrix library", blas.describe())
     return Check("warning", "matrix library", blas.describe(), "pip install mkl, or apt install libopenblas0-pthread")
 
 
 def _home(home: Home) -> Iterator[Check]:
+    found = look_at_home(home)
+    for finding in found:
+        yield Check("fault" if finding.refused else "warning", "permissions", finding.text, finding.hint)
+    if any(finding.refused for finding in found):
+        return
     try:
         home.create()
         with Store(home.database) as store:
             integrity = store.row("PRAGMA quick_check")
     except AdapterdError as exc:
-        yield Check("fault", "home", str(exc), exc.hint)
+        yield Check("fault", "home", str(exc), "" if exc.hint == SELF else exc.hint)
         return
     healthy = integrity is not None and integrity[0] == "ok"
-    yield Check("ok" if healthy else "fault", "state database", str(home.database) if healthy else "is damaged")
+    if healthy:
+        yield Check("ok", "state database", str(home.database))
+    else:
+        yield Check("fault", "state database", "is damaged", WITHOUT_DATABASE)
     free = shutil.disk_usage(home.root).free
     level = "ok" if free > TIGHT_BYTES else "warning"
     yield Check(level, "disk", f"{free / 1e9:.0f} GB free at {home.root}", "" if level == "ok" else "make room")
@@ -92,15 +121,36 @@ def _home(home: Home) -> Iterator[Check]:
         yield Check("warning", "privacy", f"others may read {home.root}", f"chmod 700 {home.root}")
 
 
-def _runtime(runtime: Runtime, settings: Settings) -> Check:
-    started = time.perf_counter()
+def _reached(home: Home, settings: Settings) -> tuple[Runtime | None, list[Check]]:
+    """The runtime, None where it does not answer, and what is to be said of it and its address."""
+    host = named_host(home, settings) if settings.runtime is RuntimeKind.OLLAMA else None
     try:
-        version = runtime.version()
-        runtime.tags()
+        runtime = runtime_for(settings, home)
+        checks = [_runtime(runtime, settings, f" at {host.in_words}" if host else "")]
     except AdapterdError as exc:
-        return Check("fault", "runtime", str(exc), exc.hint)
+        said = f" ({host.shown} is from {host.source})" if host and host.source is HostSource.ENVIRONMENT else ""
+        return None, [Check("fault", "runtime", f"{exc}{said}", exc.hint), *_address(host)]
+    return runtime, [*checks, *_address(host)]
+
+
+def _address(host: NamedHost | None) -> Iterator[Check]:
+    """What may surprise about where Ollama is looked for."""
+    if host and host.note:
+        yield Check("warning", "address", host.note, f"unset {HostSource.ENVIRONMENT}, or change ollama.host to it")
+    if host and host.source is HostSource.ENVIRONMENT:
+        yield Check(
+            "warning",
+            "address",
+            f"{host.shown} is from {host.source}, which a daemon that is a service may not get",
+            "adapterctl config set ollama.host ADDRESS makes it the same everywhere",
+        )
+
+
+def _runtime(runtime: Runtime, settings: Settings, where: str) -> Check:
+    started = time.perf_counter()
+    version = runtime.version()
+    runtime.tags()
     took_s = time.perf_counter() - started
-    where = f" at {settings.ollama.host}" if settings.runtime is RuntimeKind.OLLAMA else ""
     detail = f"{runtime.name} {version}{where} answers in {took_s * 1000:.0f} ms"
     if settings.runtime is RuntimeKind.OLLAMA and _number(version) < TESTED_OLLAMA:
         return Check("warning", "runtime", detail, "this release is older than any that was tested; update Ollama")
@@ -112,30 +162,64 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def _daemon(home: Home) -> Check:
-    if is_held(home.daemon_lock):
-        return Check("ok", "daemon", "is running")
+    try:
+        held = is_held(home.daemon_lock)
+    except OSError as exc:
+        return Check("fault", "daemon", f"{home.daemon_lock}: {reason(exc)}", "see permissions above")
+    if other := of_another_release(home):
+        return Check("warning", "daemon", other, "adapterctl service restart")
+    if held:
+        return Check("ok", "daemon", f"is running, adapterd {running_release(home) or '0.1.0 or older'}")
+    if why := why_not_running(home):
+        return Check("fault", "daemon", "is not running, so nothing happens by itself", why)
     return Check("warning", "daemon", "is not running, so nothing happens by itself", "adapterctl service install")
 
 
-def _model(home: Home, runtime: Runtime, name: str, model: ModelSettings, *, asked: bool) -> Iterator[Check]:
+def _http(home: Home, settings: Settings) -> Iterator[Check]:
+    try:
+        for level, detail, hint in http_checks(home, settings, running=is_held(home.daemon_lock)):
+            yield Check(level, "http", detail, hint)
+    except (AdapterdError, OSError) as exc:
+        yield Check("fault", "http", *((str(exc), exc.hint) if isinstance(exc, AdapterdError) else (reason(exc), "")))
+
+
+def _model(home: Home, runtime: Runtime | None, name: str, model: ModelSettings) -> Iterator[Check]:
     try:
         cron_times(name, model.schedule.cron)
     except AdapterdError as exc:
         yield Check("fault", name, str(exc), f"correct it in {home.config_file}")
-    inbox = model.feedback or home.inbox(name)
+    inbox = model.feedback.folder or home.inbox(name)
     yield _path(name, "feedback folder", inbox, Path.is_dir, f"mkdir -p '{inbox}'")
+    if finding := look_at_inbox(inbox):
+        yield Check("warning", name, finding.text, finding.hint)
+    yield from _unreadable(home, name)
     yield _provider(home, name, model)
     if model.schema:
         yield _path(name, "schema", model.schema, Path.is_file, "correct `schema` in the configuration")
-    if not asked:
+    if runtime is None:
         return
     try:
-        base = pinned_base(runtime, name, model)
+        with Store(home.database) as store:
+            require_our_store(store, name, runtime)
+        yield from _live(home, runtime, name)
+        base = pinned_base(runtime, name, model, home)
         yield Check("ok", name, f"base {base.digest[:19]}… is in place")
         yield from _drift(runtime, name, model)
-        yield _live(home, runtime, name)
+    except StoreError:
+        return  # told of the home
     except AdapterdError as exc:
         yield Check("fault", name, str(exc), exc.hint)
+
+
+def _unreadable(home: Home, name: str) -> Iterator[Check]:
+    """By the daemon's own view: the terminal may have rights that the daemon has not."""
+    try:
+        with Store(home.database) as store:
+            found = store.unreadable.all(name)
+    except StoreError:
+        return  # told of the home
+    for each in found:
+        yield Check("fault", name, f"the daemon cannot read {each.path}: {each.reason}", each.hint)
 
 
 def _provider(home: Home, name: str, model: ModelSettings) -> Check:
@@ -146,9 +230,11 @@ def _provider(home: Home, name: str, model: ModelSettings) -> Check:
 
 
 def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: str) -> Check:
-    return (
-        Check("ok", name, f"{what} {path}") if good(path) else Check("fault", name, f"{what} {path} is missing", hint)
-    )
+    try:
+        there = good(path)
+    except OSError as exc:
+        return Check("fault", name, f"{what} {path} cannot be looked at: {reason(exc)}", hint)
+    return Check("ok", name, f"{what} {path}") if there else Check("fault", name, f"{what} {path} is missing", hint)
 
 
 def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]:
@@ -159,16 +245,24 @@ def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]
         yield Check("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
 
 
-def _live(home: Home, runtime: Runtime, name: str) -> Check:
+def _live(home: Home, runtime: Runtime, name: str) -> Iterator[Check]:
     with Store(home.database) as store:
-        live = store.versions.deployment(name)
-    if live is None:
-        return Check("fault", name, "nothing was ever live", f"adapterctl init {name} --base TAG")
-    if runtime.tags().get(ModelTags(name).live) != live.live_digest:
-        return Check(
-            "fault",
-            name,
-            f"{ModelTags(name).live} is not {live.live} as recorded",
-            f"adapterctl rollback {name} --to {live.live}",
-        )
-    return Check("ok", name, f"{live.live} is live as recorded")
+        live, present = store.versions.deployment(name), runtime.tags()
+        if live is None:
+            yield Check("fault", name, "nothing was ever live", f"adapterctl init {name} --base TAG")
+            return
+        found, tags = look_at_live(store, live, present), VersionTags(store, home, runtime, name)
+        back = [each for each in returned(store, name, present) if not tags.file_is_lost(each.version)]
+        run = store.runs.latest(name)
+        known = {run and run.version, *(version.version for version in store.versions.all(name))}
+    if found.is_as_recorded:
+        yield Check("ok", name, f"{live.live} is live as recorded")
+    else:
+        yield Check("fault", name, found.said, found.hint)
+    for version in back:
+        yield Check("warning", name, f"{version.version}, withdrawn as lost, is there again", promoting(version))
+    labels = (label for each, _, label in (tag.rpartition(":") for tag in sorted(present)) if each == name)
+    unknown = [label for label in labels if SEMVER.fullmatch(label) and label not in known]
+    if unknown:
+        hint = "they stay; versions that are made from now on have numbers above them"
+        yield Check("warning", name, f"tags that the database does not know: {', '.join(unknown)}", hint)

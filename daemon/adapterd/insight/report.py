@@ -5,12 +5,13 @@ from typing import Any
 
 from adapterd.chat import Answer
 from adapterd.config import Task
-from adapterd.dataset.split import EvaluationCase
+from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import NotFoundError
 from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
+from adapterd.formats.data_card import DATA_CARD
 from adapterd.formats.evaluation import ANSWERS, EVALUATION, FROZEN
 from adapterd.formats.json_files import read_json_lines
 from adapterd.formats.lineage import LINEAGE
@@ -35,13 +36,14 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
     state = "live" if deployment and deployment.live == version else str(known.state)
     answers = folder / ANSWERS / FROZEN
     cases = list(read_json_lines(answers, dict, "the answers to a case")) if answers.is_file() else []
-    metrics = _metrics(lineage["settings"], cases)
+    with LINEAGE.used(folder):
+        metrics = _metrics(lineage["settings"], cases)
     page = render(
         Material(
             model, version, state, lineage, result, cases,
             metrics={each.name: each for each in (*metrics, *extra_metrics())},
             by_case=_by_case(metrics, cases),
-            curve=read_metrics(folder),
+            curve=read_metrics(folder), card=DATA_CARD.read(folder),
         )
     )  # fmt: skip
     write_atomic(folder / REPORT, page)

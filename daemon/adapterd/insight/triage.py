@@ -5,8 +5,11 @@ from. Everything else is better mended elsewhere.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adapterd.config import ModelSettings
+from adapterd.insight.enough import Enough, enough
+from adapterd.intake.screening import held_records
 from adapterd.record import FailureTag
 from adapterd.store import Store
 from adapterd.store.feedback import FailureCount
@@ -44,11 +47,13 @@ class Triage:
     tags: tuple[TagTriage, ...]
     worth_training: bool
     advice: str
+    enough: tuple[Enough, ...] = ()
 
 
-def triage(store: Store, model: str) -> Triage:
+def triage(store: Store, model: str, settings: ModelSettings) -> Triage:
     """What the feedback of a model says about training."""
-    return weigh(store.feedback.failures(model))
+    held = held_records(store, model, settings.feedback)
+    return replace(weigh(store.feedback.failures(model)), enough=tuple(enough(store, model, settings, held)))
 
 
 def weigh(counts: Sequence[FailureCount]) -> Triage:
@@ -88,6 +93,9 @@ def _advice(tags: Sequence[TagTriage], outputs: int) -> str:
     if not outputs:
         return "training is not worth it yet, because nobody has judged an output"
     if not tags:
-        return f"training is not worth it yet, because no failure was reported in {outputs} outputs"
+        return (
+            f"whether training is worth it is open: none of the {outputs} outputs has a failure tag; "
+            "`adapterctl triage --ask` measures it"
+        )
     reasons = "; ".join(f"{each.tag}: {each.advice}" for each in tags)
     return f"training is not worth it yet, because no failure is frequent, learnable and corrected enough ({reasons})"

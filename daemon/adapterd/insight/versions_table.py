@@ -15,6 +15,7 @@ from adapterd.formats.lineage import LINEAGE
 from adapterd.home import Home
 from adapterd.housekeeping.leftovers import size_of
 from adapterd.store import Store
+from adapterd.store.taken_back.removals import VersionMark
 from adapterd.store.versions import Deployment, Version, VersionState
 
 CANDIDATE = "candidate"
@@ -48,7 +49,8 @@ class PrimaryScore:
 @dataclass(frozen=True)
 class VersionRow:
     """One version. `role` is live, previous or None; `base` the base's tag or file, None where nothing readable was
-    kept of it; `size_bytes` that of its folder, and of its file in the runtime unless it was collected."""
+    kept of it; `size_bytes` that of its folder, and of its file in the runtime unless it was collected; `removed` says
+    how many removed records it knows, None if none."""
 
     version: str
     state: VersionState
@@ -61,16 +63,23 @@ class VersionRow:
     size_bytes: int
     pinned: bool
     label: str | None
+    removed: VersionMark | None = None
 
 
 def list_versions(store: Store, home: Home, model: str, settings: ModelSettings) -> list[VersionRow]:
     """Every version of the model, newest first."""
-    row = partial(_row, store, home, settings, store.versions.deployment(model))
+    marks = store.removals.marks(model)
+    row = partial(_row, store, home, settings, store.versions.deployment(model), marks)
     return [row(version) for version in reversed(store.versions.all(model))]
 
 
 def _row(
-    store: Store, home: Home, settings: ModelSettings, deployment: Deployment | None, version: Version
+    store: Store,
+    home: Home,
+    settings: ModelSettings,
+    deployment: Deployment | None,
+    marks: Mapping[str, VersionMark],
+    version: Version,
 ) -> VersionRow:
     folder = home.version(version.model, version.version)
     lineage = _read(folder / LINEAGE.name)
@@ -87,6 +96,7 @@ def _row(
         size_bytes=size_of([folder]) + (merged.size_bytes if merged else 0),
         pinned=version.pinned,
         label=version.label,
+        removed=marks.get(version.version),
     )
 
 

@@ -4,26 +4,37 @@ There is no quarantine here. The application still has what it posted, and the r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from adapterd.errors import InputError
-from adapterd.feedback.formats import parse
+from adapterd.errors import AdapterdError, InputError
+from adapterd.feedback.clocks_ahead import ReadRecord, TimesOfPlaces
+from adapterd.feedback.formats import Reading, ReadingOptions, parse
+from adapterd.intake.teaching import TeachingCounts, teachings_since
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
+from adapterd.store.origin import POSTED
 
-POSTED = "http"
-"""The file name that the store keeps of posted records; the line is the place in the post, from 1."""
+DEFAULT_OPTIONS = ReadingOptions()
 
 
 @dataclass(frozen=True)
 class Posted:
-    """What was stored: the content hash of every record in the order of the post, and how many were new."""
+    """What was stored: the content hash of every record in the order of the post, how many were new, how many were
+    taken back earlier and are not taken again (`removed`), and what the new ones teach now, with all that was said
+    before of the same prompts."""
 
     ids: tuple[str, ...]
     accepted: int
     duplicates: int
+    removed: int = 0
+    teaches: TeachingCounts = field(default_factory=TeachingCounts)
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for the reply."""
+        counts = {name: value for name, value in vars(self.teaches).items() if name != "refused_for"}
+        return {**vars(self), "ids": list(self.ids), "teaches": counts}
 
 
 @dataclass(frozen=True)
@@ -45,25 +56,65 @@ class FaultyRecordsError(InputError):
         self.faults = tuple(faults)
 
 
-def take_posted(store: Store, model: str, values: Sequence[object]) -> Posted:
+class RevokedError(AdapterdError):
+    """The token was revoked while the post was on its way."""
+
+
+def take_posted(
+    store: Store,
+    model: str,
+    values: Sequence[object],
+    options: ReadingOptions = DEFAULT_OPTIONS,
+    application: str | None = None,
+) -> Posted:
     """Store the records in these decoded JSON values in one transaction, each once however often it is posted.
 
-    When it returns they are on the disk. Raises FaultyRecordsError, and StoreError where the store cannot be written.
+    `options` are the model's settings for reading feedback. `application` is the one whose token the post has: it is
+    the application of every record, whatever a record says; without a token the record is believed, as one in a file.
+
+    When it returns they are on the disk. Raises FaultyRecordsError, RevokedError where the application's token does not
+    count any more, and StoreError where the store cannot be written.
     """
     received_at = store.clock()
-    parsed = [_parsed(index, value, received_at) for index, value in enumerate(values)]
+    parsed = [_parsed(index, value, received_at, options) for index, value in enumerate(values)]
     faults = [one for one in parsed if isinstance(one, RecordFault)]
     if faults:
         raise FaultyRecordsError(faults, len(parsed))
-    records = [one for one in parsed if isinstance(one, FeedbackRecord)]
-    rows = [NewFeedback.of(record, POSTED, line) for line, record in enumerate(records, start=1)]
+    readings = [one for one in parsed if isinstance(one, Reading)]
+    records = [
+        each for line, reading in enumerate(readings, start=1) for each in ReadRecord.all_of(reading, line, received_at)
+    ]
+    placed = TimesOfPlaces().placed(records)
+    rows = [
+        NewFeedback.of(_sent_by(application, each.record), POSTED, each.line, dated=each.is_dated) for each in placed
+    ]
+    last_id = store.feedback.last_id(model)
     with store.transaction():
-        accepted = store.feedback.add_many(model, rows)
-    return Posted(tuple(row.content_hash for row in rows), accepted, len(rows) - accepted)
+        _require_not_revoked(store, application)
+        allowed, removed = store.removals.divide(model, rows)
+        accepted = store.feedback.add_many(model, allowed)
+        store.http_traffic.add_post(application, model, accepted)
+    passed_over = sum(reading.passed_over for reading in readings)
+    teaches = TeachingCounts.of(teachings_since(store, model, last_id), not_judged=passed_over)
+    ids = tuple(row.content_hash for row in rows)
+    return Posted(ids, accepted, len(allowed) - accepted, len(removed), teaches)
 
 
-def _parsed(index: int, value: object, received_at: datetime) -> FeedbackRecord | RecordFault:
+def _require_not_revoked(store: Store, application: str | None) -> None:
+    known = store.http_tokens.get(application) if application else None
+    if known and known.revoked_at:
+        raise RevokedError(f"the token of {application} was revoked")
+
+
+def _sent_by(application: str | None, record: FeedbackRecord) -> FeedbackRecord:
+    """The record as one of this application; what it says itself is kept where that is another name."""
+    if application in (None, record.application):
+        return record
+    return replace(record, application=application, claimed_application=record.application)
+
+
+def _parsed(index: int, value: object, received_at: datetime, options: ReadingOptions) -> Reading | RecordFault:
     try:
-        return parse(value, received_at=received_at)
+        return parse(value, options=options, received_at=received_at)
     except InputError as exc:
         return RecordFault(index, str(exc))

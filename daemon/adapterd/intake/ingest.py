@@ -4,38 +4,34 @@ It may be killed at any moment and started again. A file counts as read only whe
 record is stored once however often it is read, so that reading a file again loses nothing and doubles nothing.
 """
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from adapterd.feedback.following.open_file import Look, go_on
+from adapterd.feedback.formats import ReadingOptions
 from adapterd.feedback.inbox import pending
+from adapterd.feedback.listing import InboxFile, name_of
+from adapterd.feedback.own_copies import is_ours
 from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
-from adapterd.intake.file_intake import FileIntake, transaction_groups
+from adapterd.intake.file_intake import DEFAULT_OPTIONS, BatchLimit, FileIntake, PieceBatch, transaction_groups
+from adapterd.intake.ingest_report import IngestReport, add_to_history
+from adapterd.intake.own_copies import cut_own_copy
+from adapterd.intake.rare_collections import rare_collections
+from adapterd.intake.rotation import Rotation
+from adapterd.intake.vanished import deleted
 from adapterd.store import Store
 
+__all__ = ["IngestReport", "ingest"]
 
-@dataclass(frozen=True)
-class IngestReport:
-    """What was ingested: `files` were read to their end, `lines` are the pieces that were found in all of them.
-
-    Every piece was accepted, is a duplicate of what the model has already, or is in quarantine. `unsettled` files
-    were changed just now and are left for the next time.
-    """
-
-    files: int
-    lines: int
-    accepted: int
-    duplicates: int
-    quarantined: int
-    unsettled: tuple[Path, ...]
-
-    def __str__(self) -> str:
-        return (
-            f"took in feedback: {self.accepted} new, {self.duplicates} known already, "
-            f"{self.quarantined} in quarantine (files: {self.files})"
-        )
+FILES_AT_ONCE = 500
+"""Files of which the account is held at the same time."""
+_COUNTED = (
+    "lines", "accepted", "duplicates", "quarantined", "withdrawn", "not_judged", "passed_over", "clamped",
+)  # fmt: skip
 
 
 def ingest(
@@ -44,38 +40,134 @@ def ingest(
     model: str,
     inbox: Path,
     *,
+    options: ReadingOptions = DEFAULT_OPTIONS,
     clock: Callable[[], float] = time.time,
     settle_s: float = 1.0,
     tracker: SettleTracker | None = None,
+    withdraw_vanished: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    paths: Collection[str] | None = None,
+    look: Look = go_on,
+    limit: BatchLimit | None = None,
 ) -> IngestReport:
     """Ingest every new or changed file of the inbox.
 
-    `clock` gives seconds since the epoch. `tracker` is kept by a caller that scans the inbox repeatedly. `on_progress`
-    gets the bytes done and in total after every transaction.
+    `options` are the model's settings for reading feedback; a file that was read with others is read again. `clock`
+    gives seconds since the epoch. `tracker` is kept by a caller that scans the inbox repeatedly. `on_progress` gets the
+    bytes done and in total after every transaction. With `withdraw_vanished` records that are no longer in their file,
+    or whose file is gone, are not in force any more. With `paths` no other files are looked at. `look` is called before
+    each 64 KiB that are read, and may raise to end the ingest: what was stored stays. `limit` is that of a transaction.
     Raises InputError if the inbox cannot be listed and StoreError if something cannot be stored or kept; a file that
     cannot be read is noted in quarantine, and tried again the next time.
     """
-    known = store.feedback.stamps(model)
-    found = pending(inbox.absolute(), known.get, now=clock(), settle_s=settle_s, tracker=tracker)
-    intakes = [FileIntake(home, model, file, store.clock()) for file in found.ready]
+    folder = inbox.absolute()
+    reading = _Reading(store, home, model, options, withdraw_vanished, look, limit)
+    rotation = reading.rotation
+    found = pending(
+        folder, reading.known, now=clock(), settle_s=settle_s, tracker=tracker, paths=paths,
+        follow_renames=rotation.follow_renames, has_grown=rotation.has_grown,
+    )  # fmt: skip
+    rotation.find_copies(found.ready)
+    gone = _withdraw_gone(store, model, folder, paths) if withdraw_vanished else 0
     done_bytes, total_bytes = 0, sum(file.size_bytes for file in found.ready)
-    for group in transaction_groups(batch for intake in intakes for batch in intake.batches()):
-        with store.transaction():
-            for batch in group:
-                batch.intake.store(store, batch)
-        done_bytes += sum(batch.size_bytes for batch in group)
-        if on_progress:
-            on_progress(done_bytes, total_bytes)
-    unreadable = {intake.name: intake.refusal for intake in intakes if intake.refusal}
-    refused = _note_refusals(store, model, {**found.refused, **unreadable})
-    report = _report(intakes, refused, found.unsettled)
-    if refused or (report.files and report.lines):
-        _record(store, model, report)
+    counts, unreadable = _Counts(), dict[str, str]()
+    with rare_collections():
+        for start in range(0, len(found.ready), FILES_AT_ONCE):
+            intakes = list[FileIntake]()
+            files = found.ready[start : start + FILES_AT_ONCE]
+            for group in transaction_groups(reading.batches(files, intakes), limit):
+                with store.transaction():
+                    for batch in group:
+                        batch.intake.store(store, batch)
+                done_bytes += sum(batch.size_bytes for batch in group)
+                if on_progress:
+                    on_progress(done_bytes, total_bytes)
+            for intake in intakes:
+                cut_own_copy(store, home, model, intake)
+                counts.add(intake)
+                unreadable |= {intake.name: intake.refusal} if intake.refusal else {}
+    refused = _note_refusals(store, model, {**found.refused, **unreadable}, paths)
+    report = counts.report(refused, found.unsettled, gone)
+    if refused or report.withdrawn or (report.files and report.lines):
+        add_to_history(store, model, report)
     return report
 
 
-def _note_refusals(store: Store, model: str, refused: Mapping[str, str]) -> int:
+class _Reading:
+    """The reading of an inbox: which files are known, and how each is read."""
+
+    def __init__(
+        self,
+        store: Store,
+        home: Home,
+        model: str,
+        options: ReadingOptions,
+        withdraw_vanished: bool,
+        look: Look,
+        limit: BatchLimit | None,
+    ) -> None:
+        self._store, self._home, self._model, self._options = store, home, model, options
+        self._withdraw_vanished, self._look, self._limit = withdraw_vanished, look, limit
+        self._given = {
+            path: ReadingOptions.from_json(text) for path, text in store.feedback_reading.given(model).items()
+        }
+        self._removed = store.removals.hashes(model)
+        self.rotation = Rotation(store, home, model, keeps_lost=not withdraw_vanished, look=look)
+
+    def known(self, name: str) -> tuple[int, int] | None:
+        """The stamp of a file that was read with the options that hold for it now."""
+        found = self._store.feedback.followed.stamp(self._model, name)
+        if found is None:
+            return None
+        stamp, read_with, has_faults = found
+        if read_with is None and not has_faults:  # by a release without options, and nothing was wrong with it
+            return stamp
+        return stamp if (read_with or DEFAULT_OPTIONS.digest) == self._for_file(name).digest else None
+
+    def batches(self, files: Sequence[InboxFile], intakes: list[FileIntake]) -> Iterator[PieceBatch]:
+        """The batches of all files; each intake is appended to the list when its file is begun."""
+        for file in files:
+            is_followed = self.known(file.name) is not None and not is_ours(file.path)  # ours are never appended to
+            resume = self.rotation.begin(file) if is_followed else None
+            intake = FileIntake(
+                self._home, self._model, file, self._store.clock(), self._for_file(file.name),
+                previous=self._store.feedback.last_reading(self._model, file.name),
+                withdraw_vanished=self._withdraw_vanished, removed=self._removed, resume=resume, look=self._look,
+                limit=self._limit,
+            )  # fmt: skip
+            intakes.append(intake)
+            yield from intake.batches()
+
+    def _for_file(self, name: str) -> ReadingOptions:
+        return self._given[name].over(self._options) if name in self._given else self._options
+
+
+def _withdraw_gone(store: Store, model: str, inbox: Path, paths: Collection[str] | None) -> int:
+    """Withdraw what files of the inbox said that are gone; returns how many records these are."""
+    read = store.feedback.stamps(model) if paths is None else map(name_of, paths)
+    missing = [name for name in read if name.startswith(f"{inbox}/") and "\\x" not in name and _is_gone(name)]
+    gone = deleted(store, model, inbox, missing)
+    if not gone:
+        return 0
+    followed = store.feedback.followed
+    with store.transaction():
+        return sum(
+            store.feedback.statements.withdraw_file(model, name, followed.document(model, name)) for name in gone
+        )
+
+
+def _is_gone(name: str) -> bool:
+    """Whether there is no such file; one in a folder that cannot be looked into is not known to be gone."""
+    try:
+        os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _note_refusals(store: Store, model: str, refused: Mapping[str, str], paths: Collection[str] | None) -> int:
     """Keep the notes about what cannot be read in step with what is there; returns how many are new.
 
     A note is written once, not at every scan: a scan that finds nothing new writes nothing.
@@ -83,7 +175,8 @@ def _note_refusals(store: Store, model: str, refused: Mapping[str, str]) -> int:
     current = {name: reason.encode(errors="backslashreplace").decode() for name, reason in refused.items()}
     noted = store.feedback.refusals(model)
     new = {name: reason for name, reason in current.items() if noted.get(name) != reason}
-    gone = noted.keys() - current.keys()
+    seen = noted.keys() if paths is None else noted.keys() & set(map(name_of, paths))
+    gone = seen - current.keys()
     if new or gone:
         with store.transaction():
             store.feedback.forget_refusals(model, gone)
@@ -92,17 +185,22 @@ def _note_refusals(store: Store, model: str, refused: Mapping[str, str]) -> int:
     return len(new)
 
 
-def _report(intakes: Sequence[FileIntake], refused: int, unsettled: tuple[Path, ...]) -> IngestReport:
-    return IngestReport(
-        files=sum(intake.is_complete for intake in intakes),
-        lines=sum(intake.lines for intake in intakes) + refused,
-        accepted=sum(intake.accepted for intake in intakes),
-        duplicates=sum(intake.duplicates for intake in intakes),
-        quarantined=sum(intake.quarantined for intake in intakes) + refused,
-        unsettled=unsettled,
-    )
+class _Counts:
+    """What became of the files, added up."""
 
+    def __init__(self) -> None:
+        self._counts = Counter[str]()
+        self._metadata = set[str]()
 
-def _record(store: Store, model: str, report: IngestReport) -> None:
-    counts = {name: value for name, value in vars(report).items() if isinstance(value, int)}
-    store.events.add("feedback.ingested", str(report), model=model, detail=counts)
+    def add(self, intake: FileIntake) -> None:
+        """Add the account of one file."""
+        self._counts.update({name: getattr(intake, name) for name in _COUNTED})
+        self._counts["files"] += intake.is_complete
+        self._counts["removed"] += len(intake.removed_lines)
+        self._metadata |= intake.metadata
+
+    def report(self, refused: int, unsettled: tuple[Path, ...], gone: int) -> IngestReport:
+        """The account of all, and of what is refused or gone."""
+        self._counts.update({"lines": refused, "quarantined": refused, "withdrawn": gone})
+        fields = {name: self._counts[name] for name in (*_COUNTED, "files", "removed")}
+        return IngestReport(**fields, unsettled=unsettled, metadata=tuple(sorted(self._metadata)))

@@ -7,19 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from adapterd import __version__
+from adapterd.config import Task
 from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.data_card import DATA_CARD
 from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.metrics_log import CURVE, METRICS, read_metrics
 from adapterd.home import make_private
+from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
 from adapterd.serialization import to_plain
 from adapterd.system.files import write_atomic
 
+TASK_CATEGORIES = {
+    Task.JSON: "text-generation",
+    Task.CLASSIFICATION: "text-classification",
+    Task.GENERATION: "text-generation",
+    Task.GROUNDED_QA: "question-answering",
+}
+"""What Hugging Face calls the tasks."""
+
 
 def archive_version(job: Job, gguf_digest: str) -> None:
-    """Write the adapter, its lineage and the learning curve into the version's folder; `gguf_digest` is that of the
-    merged file. The run's own folder is temporary."""
+    """Write the adapter, its lineage, the data card and the learning curve into the version's folder; `gguf_digest` is
+    that of the merged file. The run's own folder is temporary."""
     folder, given = make_private(job.home.version(job.plan.model, job.plan.version)), job.plan.given
     for name in (WEIGHTS, CONFIG):
         shutil.copyfile(job.adapter / name, folder / name)
@@ -40,6 +51,17 @@ def archive_version(job: Job, gguf_digest: str) -> None:
         "stages": {name: _without_cases(result) for name, result in job.results.items()},
     }
     LINEAGE.write(folder, lineage)
+    if card := job.results["dataset"].get("card"):  # which a stage of an earlier release did not make
+        DATA_CARD.write(folder, {**_described(job.plan), **card})
+
+
+def _described(plan: RunPlan) -> dict[str, Any]:
+    """What the dataset stage does not know: the version's name, its task, and where the records came from."""
+    return {
+        "pretty_name": f"{plan.model} {plan.version}",
+        "task_categories": [TASK_CATEGORIES[plan.settings.task]],
+        "origins": plan.origins,
+    }
 
 
 def _archive_curve(adapter: Path, folder: Path) -> None:
@@ -59,4 +81,4 @@ def _libraries() -> dict[str, str]:
 
 
 def _without_cases(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name != "evaluation_cases"}
+    return {name: value for name, value in result.items() if name not in ("evaluation_cases", "card")}

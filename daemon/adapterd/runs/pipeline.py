@@ -1,35 +1,46 @@
 """One run from feedback to verdict, journalled: an interrupted run goes on at its first unfinished stage (law 7)."""
 
 import contextlib
-import errno
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from adapterd.base.model import BaseModel
-from adapterd.base_proof.proof import proven_base
+from adapterd.base_proof.proof import prompts_otherwise, proven_base
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import Deployer, Swap
-from adapterd.errors import AdapterdError, CancelledError, NotEnoughDataError
+from adapterd.deployment.live_tag import require_our_store
+from adapterd.deployment.version_tags import VersionTags
+from adapterd.errors import (
+    AdapterdError,
+    CancelledError,
+    NotEnoughDataError,
+    PromptsChangedError,
+    RuntimeRefusedError,
+    StageError,
+    may_pass,
+)
 from adapterd.evaluation.verdict import Decision
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
+from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
     change_plan,
+    earlier_cases,
+    name_command,
     new_run_id,
     open_plan,
     plan_fingerprint,
+    prompt_hashes,
     readable_plan,
-    same_base,
     write_plan,
 )
 from adapterd.runs.reuse import (
@@ -41,24 +52,24 @@ from adapterd.runs.reuse import (
     plan_training,
     take_over,
 )
-from adapterd.runs.stage import Result, Stage, changed_settings
+from adapterd.runs.stage import Result, Stage, notes_of, with_time_left
 from adapterd.runs.stage_process import Limits, run_stage
-from adapterd.runs.stages import CONTENT_READS, LIMITS_READ, STAGES
+from adapterd.runs.stages import STAGES
+from adapterd.runs.unfinished import judged_by, why_outdated
+from adapterd.runs.version_numbers import taken_numbers
+from adapterd.scheduling.demand import waits_to_freeze
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
-from adapterd.store.evaluation_sets import EvaluationSet
-from adapterd.store.runs import Run, RunState, StageState
+from adapterd.store.runs import Run, RunState
 from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
-from adapterd.system.locks import exclusive, tags_lock
+from adapterd.system.host.stay_awake import staying_awake
+from adapterd.system.host.wakeup import wake_up
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive, tags_lock
 
-LOCK_TIMEOUT_S = 1.0
-"""Long enough for a process that only checks whether the lock is held."""
 RETRY_AFTER_S = (10, 60, 300, 900, 3600)
 """How long the daemon waits after the first, second, … transient failure; the last for all later ones."""
-ENOUGH_DONE = 0.05
-"""The share of a stage from which its remaining time can be estimated."""
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -95,33 +106,68 @@ class Pipeline:
         With a given adapter, that one is registered, else one is trained; an unfinished run of the other kind is given
         up. Raises BusyError while another run goes on, and what a stage raised; the run can then be continued.
         """
-        with exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="another run is going on"):
-            run, plan, continued = self._open(model, reason, given)
-            self.begun(run.id)
+        with (
+            exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="another run is going on"),
+            staying_awake(),
+        ):
+            wake_up(self.home.wakeup)  # from now on the daemon looks whether this process still lives
             try:
-                plan, results = self._run_stages(run, plan)
-                outcome = self._decide(run, plan, results[STAGES[-1].name], continued)
-                outcome = replace(outcome, notes=notes_of(results))
-            except BaseException as exc:
-                _name_the_command(exc, plan)
-                self._fail(run, exc)
-                raise
-            self._tidy(run)
-            return outcome
+                return self._do(model, reason, given)
+            except (StageError, RuntimeRefusedError) as exc:
+                if not self._gives_up_for_other_prompts(model, exc):
+                    raise
+                return self._do(model, reason, given)
+
+    def _do(self, model: str, reason: str, given: GivenAdapter | None) -> RunOutcome:
+        run, plan, continued = self._open(model, reason, given)
+        self.begun(run.id)
+        try:
+            plan, results = self._run_stages(run, plan)
+            outcome = self._decide(run, plan, results[STAGES[-1].name], continued)
+            kept = (outcome.swap.note,) if outcome.swap and outcome.swap.kept else ()
+            outcome = replace(outcome, notes=(*notes_of(results), *kept))
+        except BaseException as exc:
+            name_command(plan, exc)
+            self._fail(run, exc)
+            raise
+        self._tidy(run)
+        return outcome
+
+    def _gives_up_for_other_prompts(self, model: str, exc: AdapterdError) -> bool:
+        """Give up the run that failed if the runtime makes other prompts than when it began: an update, say."""
+        last = self.store.runs.latest(model)
+        plan = readable_plan(self.home, last) if last and last.state is RunState.FAILED else None
+        if not last or not plan or isinstance(exc, NotEnoughDataError):
+            return False
+        runtime = runtime_for(self.settings, self.home)
+        changed = prompts_otherwise(self.home, self.settings, runtime, model, plan.base)
+        if not changed and not isinstance(exc, PromptsChangedError):
+            return False
+        if self.store.runs.get(last.id).state is not RunState.FAILED:
+            return False  # somebody cancelled it meanwhile
+        self._abandon(last, changed or str(exc))
+        return True
 
     def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, RunPlan, bool]:
         runtime = runtime_for(self.settings, self.home)
         for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
             self.notify(sentence)
+        require_our_store(self.store, model, runtime)
         settings = self.settings.models[model]
+        if waits := waits_to_freeze(self.store, model, settings.dataset, self.store.clock()):
+            raise NotEnoughDataError(waits, hint="`adapterctl eval freeze` freezes one at once")
         if given is None:
             training_provider(settings.training)  # raises if it is unknown or not allowed
-        pinned = pinned_base(runtime, model, settings)
+        pinned = pinned_base(runtime, model, settings, self.home)
         base = proven_base(self.home, self.settings, runtime, model, pinned, self.notify)
         wanted = plan_fingerprint(model, settings, base, given)
+        last_id = self.store.feedback.last_id(model)  # what comes while the others are scanned is not scanned
+        held = held_hashes(
+            self.store, model, settings.feedback, lambda share: self.listen("scanning", {"share": share})
+        )
         last = self.store.runs.latest(model)
         if last and last.state.open:
-            outdated = self._outdated(last, settings, base, given)
+            outdated = why_outdated(self.store, self.home, last, settings, base, given, held)
             if not outdated:
                 return self._continue(last, settings)
             self._abandon(last, outdated)
@@ -131,46 +177,12 @@ class Pipeline:
             run_id=new_run_id(self.store.clock()), model=model, version="", base=base, settings=settings,
             general=self.settings, live=deployment.live if deployment else BASE,
             evaluation_cases=sets[-1].cases if sets else [],
-            judged=_prompt_hashes(sets), given=given,
-            last_feedback_id=self.store.feedback.last_id(model),
+            judged=prompt_hashes(sets), earlier_cases=earlier_cases(sets), given=given,
+            last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
         )  # fmt: skip
-        plan = plan_reuse(self.store, self.home, plan) or plan_training(self.store, plan)
+        taken = taken_numbers(self.home, runtime, model)
+        plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
         return self._begin(plan, reason, wanted), plan, False
-
-    def _outdated(self, run: Run, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> str:
-        """Why an unfinished run cannot be continued; empty if it can."""
-        if run.cancelled:
-            return run.cancelled
-        if run.adapter_source and given is None:
-            return f"a training was asked for, and not that {run.adapter_source} be registered"
-        if given and run.adapter_source is None:
-            return f"{given.source} is registered instead"
-        plan = readable_plan(self.home, run)
-        if plan is None:
-            return "its plan is gone, or this release cannot read it"
-        if base.prompting and not plan.base.prompting:
-            return "it is of an earlier release, which did not prove how its base is prompted"
-        if self._makes_another(plan, settings, base, given):
-            return f"{'the adapter, ' if given else ''}the settings or the base changed since"
-        if self._has_taken_feedback(run):
-            return ""
-        if run.last_feedback_id < self.store.feedback.last_id(run.model):
-            return "feedback came that it does not know"
-        newest = self.store.evaluation_sets.newest(run.model)
-        if (newest.cases if newest else []) != plan.evaluation_cases:
-            return "another evaluation set was frozen since"
-        return ""
-
-    @staticmethod
-    def _makes_another(plan: RunPlan, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None) -> bool:
-        """Whether another file would be made now than is planned. How it is judged may change while a run goes on."""
-        same_adapter = [(each.digest, each.increment) if each else None for each in (plan.given, given)]
-        changed = changed_settings(plan.settings, settings, CONTENT_READS)
-        return bool(changed) or not same_base(plan.base, base) or same_adapter[0] != same_adapter[1]
-
-    def _has_taken_feedback(self, run: Run) -> bool:
-        takes = {stage.name for stage in STAGES if stage.takes_feedback}
-        return any(row.name in takes and row.state is StageState.DONE for row in self.store.runs.stages(run.id))
 
     def _abandon(self, run: Run, reason: str) -> None:
         text = f"run {run.id} is given up: {reason}"
@@ -192,25 +204,11 @@ class Pipeline:
         plan = replace(open_plan(self.home, run), general=self.settings)
         live = deployment.live if deployment else BASE
         if live != plan.version:
-            plan = self._judged_by(replace(plan, live=live), run, settings)
+            plan = judged_by(self.store, replace(plan, live=live), run, settings)
         change_plan(self.home, plan, self.store)
         self.store.runs.set_state(run.id, RunState.RUNNING)
         self.store.events.add("run.continued", f"run {run.id} goes on", model=run.model)
         return run, plan, True
-
-    def _judged_by(self, plan: RunPlan, run: Run, settings: ModelSettings) -> RunPlan:
-        """The plan with these settings. Where they change limits of the evaluation set, the set that the run has frozen
-        stays in force: otherwise other cases would be chosen, and other examples would be left for the training."""
-        limits_changed = changed_settings(plan.settings, settings, LIMITS_READ)
-        if limits_changed and self._has_taken_feedback(run):
-            sets = self.store.evaluation_sets.all(run.model)
-            plan = replace(
-                plan,
-                evaluation_cases=sets[-1].cases,
-                judged=_prompt_hashes(sets),
-                last_feedback_id=run.last_feedback_id,
-            )
-        return replace(plan, settings=settings)
 
     def _begin(self, plan: RunPlan, reason: str, wanted: str) -> Run:
         write_plan(self.home.run(plan.run_id), plan, self.store)
@@ -235,9 +233,11 @@ class Pipeline:
                 results[stage.name] = row.result
                 self.listen(stage.name, {"share": 1.0, "reused": True})
                 continue
-            found = take_over(self.store, self.home, runtime_for(self.settings, self.home), plan, stage, key)
+            runtime = runtime_for(self.settings, self.home)
+            found = take_over(self.store, self.home, runtime, plan, stage, key)
             if plan.reuses and stage.name == TRAINING:
-                plan = change_plan(self.home, decide_reuse(self.store, plan, found), self.store)
+                taken = taken_numbers(self.home, runtime, plan.model)
+                plan = change_plan(self.home, decide_reuse(self.store, plan, taken, found), self.store)
                 if not plan.reuses:  # it may have to start and divide in another way
                     return self._run_stages(run, plan)
             if found:
@@ -284,8 +284,8 @@ class Pipeline:
             self.store.runs.finish_stage(run.id, stage.name, result=result)
             self.store.runs.reset_attempts(run.id)
             stage.record(self.store, plan, result)
-            text = f"{plan.model} {plan.version}: {stage.name} {how}{_first_of(result.get('notes'))}"
-            self.store.events.add("stage.finished", text, model=plan.model, detail={"run": run.id})
+            told = [f"{plan.model} {plan.version}", f"{stage.name} {how}", *(result.get("notes") or [])[:1]]
+            self.store.events.add("stage.finished", ": ".join(told), model=plan.model, detail={"run": run.id})
 
     def _decide(self, run: Run, plan: RunPlan, judged: dict[str, Any], continued: bool) -> RunOutcome:
         """Promote or hold, as the evaluation says."""
@@ -319,7 +319,7 @@ class Pipeline:
             self.store.runs.set_state(run.id, RunState.FAILED, error=message, hint=hint)
             kind = "run.waiting" if isinstance(exc, NotEnoughDataError) else "run.failed"
             self.store.events.add(kind, f"run {run.id} stopped: {message}", model=run.model)
-            if _is_transient(exc):
+            if may_pass(exc):
                 self._schedule_retry(run)
 
     def _schedule_retry(self, run: Run) -> None:
@@ -331,45 +331,9 @@ class Pipeline:
     def _tidy(self, run: Run) -> None:
         """Remove the large files of a run that is over: its version is in the runtime's store by now."""
         (self.home.run(run.id) / CANDIDATE).unlink(missing_ok=True)
-        for folder in ("dataset", GIVEN):
-            shutil.rmtree(self.home.run(run.id) / folder, ignore_errors=True)
+        for name in ("dataset", GIVEN):
+            shutil.rmtree(self.home.run(run.id) / name, ignore_errors=True)
+        runtime = runtime_for(self.settings, self.home)
         with contextlib.suppress(AdapterdError), tags_lock(self.home):  # no longer under test
-            runtime_for(self.settings, self.home).delete(ModelTags(run.model).candidate)
-
-
-def _is_transient(exc: BaseException) -> bool:
-    """Whether trying again later makes sense."""
-    if isinstance(exc, AdapterdError):
-        return exc.transient
-    return isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
-    """The progress with `remaining_s`, extrapolated, unless the stage has its own estimate or too little is done."""
-    share = float(progress.get("share") or 0.0)
-    if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
-        return progress
-    return {**progress, "remaining_s": elapsed_s * (1 - share) / share}
-
-
-def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
-    """Sentences on the results of a run: how much was learned, and what was left out and why."""
-    from adapterd.dataset.left_out import LeftOut, summary
-
-    notes = (results.get("dataset") or {}).get("notes") or ()
-    left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]
-    return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []))
-
-
-def _prompt_hashes(sets: Sequence[EvaluationSet]) -> list[str]:
-    return [case["id"] for each in sets for case in each.cases]
-
-
-def _first_of(notes: Sequence[str] | None) -> str:
-    return f": {notes[0]}" if notes else ""
-
-
-def _name_the_command(exc: BaseException, plan: RunPlan) -> None:
-    """Stages say that `adapterctl retrain` goes on; a run that registers an adapter goes on by another command."""
-    if plan.given and isinstance(exc, AdapterdError):
-        exc.hint = exc.hint.replace("adapterctl retrain", plan.given.command(plan.model))
+            VersionTags(self.store, self.home, runtime, run.model).remove_unrecorded(run)
+            runtime.delete(ModelTags(run.model).candidate)

@@ -3,21 +3,25 @@
 import secrets
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from adapterd.base.model import BaseModel
-from adapterd.config import ModelSettings, ScheduleSettings, Settings, VersionsSettings
-from adapterd.errors import InputError
+from adapterd.chat import from_dicts
+from adapterd.config import FeedbackSettings, ModelSettings, ScheduleSettings, Settings, VersionsSettings
+from adapterd.errors import AdapterdError, InputError
 from adapterd.formats.adapter_files import find_adapter
-from adapterd.formats.run_folder import GIVEN, PLAN, RECORDS
+from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS
 from adapterd.home import Home, make_private
+from adapterd.record import prompt_hash
 from adapterd.runs.version_numbers import Increment
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
+from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run
 from adapterd.system.files import write_atomic
 
@@ -49,11 +53,12 @@ class GivenAdapter:
 @dataclass(frozen=True)
 class RunPlan:
     """Everything that the stages of one run need to know. `live` is the version that the candidate is compared with,
-    `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets. The
-    first `old_records` of the snapshot are those that what is live was trained on; training starts at the adapter of
-    the version `start`, or at the base. The `given` adapter is taken instead of training one. The snapshot has the
-    records up to `last_feedback_id`. A plan that `reuses` an earlier run starts and divides as that did; results of
-    earlier runs are taken over where their inputs are the same."""
+    `evaluation_cases` the frozen set in force (empty before the first), `judged` the prompt hashes of all sets,
+    `earlier_cases` what the others ask. The first `old_records` of the snapshot are those that what is live was trained
+    on; training starts at the adapter of the version `start`, or at the base. The `given` adapter is taken instead of
+    training one. The snapshot has the records up to `last_feedback_id`; those `held`, by content hash, are in no set;
+    `origins` counts where they came from. A plan that `reuses` an earlier run starts and divides as that did; results
+    of earlier runs are taken over where their inputs are the same."""
 
     run_id: str
     model: str
@@ -64,17 +69,21 @@ class RunPlan:
     live: str
     evaluation_cases: list[dict[str, Any]] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
+    earlier_cases: list[dict[str, Any]] = field(default_factory=list)
     old_records: int = 0
     start: str | None = None
     given: GivenAdapter | None = None
     last_feedback_id: int = 0
     reuses: str | None = None
+    held: list[str] = field(default_factory=list)
+    origins: dict[str, int] = field(default_factory=dict)
 
 
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
     """The identity of all that a run is made and judged with, its records and evaluation set aside.
 
-    When it begins and what is kept later makes no difference; how the runtime prompts the base does.
+    How feedback is read, when it begins and what is kept later makes no difference; how the runtime prompts the base
+    does.
     """
     adapter = [given.digest, given.increment] if given else []
     return fingerprint(dumps([model, _making(settings), base.digest, base.modelfile, base.prompting, *adapter]))
@@ -86,7 +95,7 @@ def same_settings(one: ModelSettings, other: ModelSettings) -> bool:
 
 
 def _making(settings: ModelSettings) -> ModelSettings:
-    return replace(settings, schedule=ScheduleSettings(), versions=VersionsSettings())
+    return replace(settings, feedback=FeedbackSettings(), schedule=ScheduleSettings(), versions=VersionsSettings())
 
 
 def new_run_id(now: datetime) -> str:
@@ -121,6 +130,7 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
         plan.given.copy_to(folder / GIVEN)
     rows = store.feedback.all(plan.model, up_to_id=plan.last_feedback_id)
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
+    write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
     write_atomic(folder / PLAN, dumps(plan))
 
 
@@ -129,3 +139,20 @@ def change_plan(home: Home, plan: RunPlan, store: Store) -> RunPlan:
     write_atomic(home.run(plan.run_id) / PLAN, dumps(plan))
     store.runs.set_version(plan.run_id, plan.version)
     return plan
+
+
+def prompt_hashes(sets: Sequence[EvaluationSet]) -> list[str]:
+    """The hashes of the prompts of all sets."""
+    return [prompt_hash(from_dicts(case["messages"])) for each in sets for case in each.cases]
+
+
+def earlier_cases(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
+    """What is asked by sets that are no longer in force, and not by the one that is; each once."""
+    in_force = {case["id"] for case in sets[-1].cases} if sets else set()
+    return list({case["id"]: case for each in sets[:-1] for case in each.cases if case["id"] not in in_force}.values())
+
+
+def name_command(plan: RunPlan, exc: BaseException) -> None:
+    """Stages say that `adapterctl retrain` goes on; a run that registers an adapter goes on by another command."""
+    if plan.given and isinstance(exc, AdapterdError):
+        exc.hint = exc.hint.replace("adapterctl retrain", plan.given.command(plan.model))

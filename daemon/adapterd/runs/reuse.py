@@ -6,8 +6,9 @@ folder of an earlier run or of its version, the merged file from the runtime's s
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from adapterd.config import ModelSettings, Start
@@ -17,6 +18,7 @@ from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.metrics_log import METRICS
 from adapterd.formats.run_folder import ADAPTER, CANDIDATE
 from adapterd.home import Home, make_private
+from adapterd.intake.screening import HeldRecord
 from adapterd.runs.plan import RunPlan, readable_plan, same_base, same_settings
 from adapterd.runs.stage import EarlierRun, Result, Results, Stage, changed_settings
 from adapterd.runs.version_numbers import Increment, next_version
@@ -24,6 +26,7 @@ from adapterd.serialization import dumps
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import file_digest, fingerprint
 from adapterd.serving.tags import ModelTags
+from adapterd.serving.unreadable import Access, access
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageRow, StageState
 from adapterd.store.versions import Version
@@ -46,15 +49,18 @@ class EarlierResult:
     result: Result
 
 
-def plan_training(store: Store, plan: RunPlan) -> RunPlan:
-    """The plan of a run that makes its own adapter, or registers the given one: where it starts, and its number."""
+def plan_training(store: Store, plan: RunPlan, taken: Collection[str]) -> RunPlan:
+    """The plan of a run that makes its own adapter, or registers the given one: where it starts, and its number, which
+    is above those that are `taken`."""
     live = store.versions.get(plan.model, plan.live)
     warm = plan.settings.training.start is Start.LIVE and live is not None and live.base_digest == plan.base.digest
+    if live and warm and live.version in store.removals.marks(plan.model):
+        warm = False  # its adapter has learned what was taken back
     plan = replace(plan, reuses=None, start=live.version if live and warm else None, old_records=_known_to(store, live))
-    return _numbered(store, plan, plan.given.increment if plan.given else Increment.MINOR)
+    return _numbered(store, plan, taken, plan.given.increment if plan.given else Increment.MINOR)
 
 
-def plan_reuse(store: Store, home: Home, plan: RunPlan) -> RunPlan | None:
+def plan_reuse(store: Store, home: Home, plan: RunPlan, taken: Collection[str]) -> RunPlan | None:
     """The plan that starts and divides as the newest run whose adapter would be the same did; None without such a run.
 
     Where nothing changed since the last run that finished, somebody wants another training, so nothing is reused.
@@ -63,15 +69,15 @@ def plan_reuse(store: Store, home: Home, plan: RunPlan) -> RunPlan | None:
         return None
     for run in _earlier_runs(store, plan.model):
         earlier = readable_plan(home, run) if _has_trained(store, run) else None
-        if earlier and run.last_feedback_id == plan.last_feedback_id and _same_adapter(earlier, plan):
+        if earlier and _same_records(run, earlier, plan) and _same_adapter(earlier, plan):
             plan = replace(plan, start=earlier.start, old_records=earlier.old_records)
-            return _taking_from(store, plan, run.id)
+            return _taking_from(store, plan, taken, run.id)
     return None
 
 
-def decide_reuse(store: Store, plan: RunPlan, found: EarlierResult | None) -> RunPlan:
+def decide_reuse(store: Store, plan: RunPlan, taken: Collection[str], found: EarlierResult | None) -> RunPlan:
     """The plan once it is known whether an adapter could be taken over, and of which run."""
-    return _taking_from(store, plan, found.run_id) if found else plan_training(store, plan)
+    return _taking_from(store, plan, taken, found.run_id) if found else plan_training(store, plan, taken)
 
 
 def take_over(
@@ -101,6 +107,16 @@ def settings_changed(store: Store, home: Home, model: str, settings: ModelSettin
     return last is not None and not same_settings(last.settings, settings)
 
 
+def released_records(store: Store, home: Home, model: str, held: Iterable[HeldRecord]) -> list[datetime]:
+    """When the records came that the model's last run that finished left out for what was found in them, and that are
+    there and not `held` any more. What came after those that it learned is new anyway."""
+    last = _last_finished(store, home, model)
+    if last is None or not last.held:
+        return []
+    released = set(last.held) - {each.content_hash for each in held}
+    return store.screenings.arrivals(model, released, last_id=store.runs.last_learned_id(model))
+
+
 def _last_finished(store: Store, home: Home, model: str) -> RunPlan | None:
     """The plan of the newest run that trained and came to a verdict."""
     finished = (run for run in _earlier_runs(store, model) if run.state is not RunState.ABANDONED)
@@ -118,6 +134,10 @@ def _nothing_changed(store: Store, home: Home, plan: RunPlan) -> bool:
     return same and store.runs.last_learned_id(plan.model) == plan.last_feedback_id
 
 
+def _same_records(run: Run, earlier: RunPlan, plan: RunPlan) -> bool:
+    return run.last_feedback_id == plan.last_feedback_id and earlier.held == plan.held
+
+
 def _same_adapter(one: RunPlan, other: RunPlan) -> bool:
     return same_base(one.base, other.base) and not changed_settings(one.settings, other.settings, ADAPTER_READS)
 
@@ -126,15 +146,15 @@ def _has_trained(store: Store, run: Run) -> bool:
     return any(row.name == TRAINING and row.state is StageState.DONE for row in store.runs.stages(run.id))
 
 
-def _taking_from(store: Store, plan: RunPlan, run_id: str) -> RunPlan:
+def _taking_from(store: Store, plan: RunPlan, taken: Collection[str], run_id: str) -> RunPlan:
     """The plan with the number that follows from the adapter of that run: another version may have it already."""
     has_a_version = any(version.run_id == run_id for version in store.versions.all(plan.model))
-    return _numbered(store, replace(plan, reuses=run_id), Increment.PATCH if has_a_version else Increment.MINOR)
+    return _numbered(store, replace(plan, reuses=run_id), taken, Increment.PATCH if has_a_version else Increment.MINOR)
 
 
-def _numbered(store: Store, plan: RunPlan, increment: Increment) -> RunPlan:
+def _numbered(store: Store, plan: RunPlan, taken: Collection[str], increment: Increment) -> RunPlan:
     others = [version for version in store.versions.all(plan.model) if version.run_id != plan.run_id]
-    return replace(plan, version=next_version(others, plan.base.digest, increment))
+    return replace(plan, version=next_version(others, plan.base.digest, increment, set(taken) - {plan.version}))
 
 
 def _known_to(store: Store, live: Version | None) -> int:
@@ -215,4 +235,4 @@ def _stored_candidate(earlier: EarlierRun, digest: str) -> Path | None:
         served = earlier.runtime.show(ModelTags(earlier.run.model).version(earlier.run.version)).gguf
     except (NotFoundError, RuntimeRefusedError):
         return None
-    return served if served and served.is_file() and file_digest(served) == digest else None
+    return served if served and access(served) is Access.READABLE and file_digest(served) == digest else None

@@ -12,14 +12,31 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Answer, Message, Prompt
 from adapterd.config import ModelSettings
 from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case
+from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.split import EvaluationCase
 from adapterd.errors import StageError
 from adapterd.serving.runtime import Runtime
 
 FEW_TOKENS = 2
 """So many special tokens are put in front of a prompt or behind it at most."""
+
+
+@dataclass(frozen=True)
+class Misread:
+    """A prompt of which a tag read another number of tokens than there are."""
+
+    tag: str
+    read: int
+    tokens: int
+
+    def __str__(self) -> str:
+        return f"{self.tag} read {self.read} of its {self.tokens} tokens"
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something of the prompt was left out."""
+        return self.read < self.tokens
 
 
 @dataclass(frozen=True)
@@ -52,16 +69,26 @@ class ServedPrompts:
 
     def fault_of_example(self, example: Example) -> str:
         """Why an example cannot be a case; empty if it can."""
-        from adapterd.dataset.split import case_of
+        from adapterd.dataset.cases import case_of
 
         return self.fault(example.messages, case_of(example).reference)
 
-    def not_read_as_a_whole(self, asked: Sequence[Prompt], answers: Mapping[str, Sequence[Answer]]) -> dict[int, str]:
-        """By their places, the prompts of which some tag read more or less tokens than they have, with the reason.
+    def tokens(self, messages: Prompt) -> int:
+        """The length of a prompt that can be asked, as the tag that makes most of it reads it."""
+        return max(prompts.tokens(messages) for prompts in self._prompts.values())
+
+    def answer_tokens(self, text: str) -> int:
+        """The length of an answer."""
+        return len(self._tokenizer.encode_continuation(text))
+
+    def not_read_as_a_whole(
+        self, asked: Sequence[Prompt], answers: Mapping[str, Sequence[Answer]]
+    ) -> dict[int, Misread]:
+        """By their places, the prompts of which some tag read more or less tokens than they have.
 
         Raises StageError where that is no matter of single prompts.
         """
-        faults: dict[int, str] = {}
+        faults: dict[int, Misread] = {}
         for name, given in answers.items():
             read = [answer.prompt_tokens for answer in given]
             counted = [self._prompts[name].tokens(messages) for messages in asked]
@@ -71,7 +98,7 @@ class ServedPrompts:
             self._refuse_if_general(name, asked, differences)
             for place, difference in enumerate(differences):
                 if difference:
-                    faults.setdefault(place, f"{self.tags[name]} read {read[place]} of its {counted[place]} tokens")
+                    faults.setdefault(place, Misread(self.tags[name], read[place], counted[place]))
         return faults
 
     def _refuse_if_general(self, name: str, asked: Sequence[Prompt], differences: Sequence[int]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from adapterd.store import Store
     from adapterd.store.runs import Run
 
+ENOUGH_DONE = 0.05
+"""The share of a stage from which its remaining time can be estimated."""
 T = TypeVar("T")
 Result = dict[str, Any]
 Results = Mapping[str, Result]
@@ -134,3 +136,20 @@ def _at(table: Any, name: str) -> Any:
     for part in name.split("."):
         table = table[part]
     return json.loads(dumps(table))
+
+
+def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
+    """The progress with `remaining_s`, extrapolated, unless the stage has its own estimate or too little is done."""
+    share = float(progress.get("share") or 0.0)
+    if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
+        return progress
+    return {**progress, "remaining_s": elapsed_s * (1 - share) / share}
+
+
+def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """Sentences on the results of a run: how much was learned, and what was left out and why."""
+    from adapterd.dataset.left_out import LeftOut, summary
+
+    notes = (results.get("dataset") or {}).get("notes") or ()
+    left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]
+    return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []))

@@ -14,10 +14,12 @@ from typing import IO, Any
 
 from adapterd.errors import CancelledError, StageError, WorkerLostError
 from adapterd.home import HOME_VARIABLE, Home
+from adapterd.runs.training_jobs import TRAINING
 from adapterd.system.blas import preload_environment
 from adapterd.system.child.messages import end, last_line, messages, rebuilt
 from adapterd.system.priority import unthrottled
-from adapterd.system.python import module_command, safe_environment
+from adapterd.system.python import FOR_SSH, module_command, worker_environment
+from adapterd.system.release.installed import require_same_release
 
 TAIL_BYTES = 2000
 
@@ -41,13 +43,14 @@ def run_stage(
     """Run one stage in a child; returns its result as plain values, or raises what the child raised.
 
     Raises WorkerLostError when the child dies without a word, naming the log; CancelledError when it was asked to end;
-    StageError when it took too long.
+    StageError when it took too long; OtherReleaseError where the child would be of another release than this process.
     """
+    require_same_release()
     log = folder / f"{stage}.log"
     with log.open("ab") as stderr:
         child = subprocess.Popen(
             unthrottled(module_command("adapterd.worker", stage, folder.absolute())), cwd=folder,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=_environment(home), bufsize=0,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=_environment(stage, home), bufsize=0,
         )  # fmt: skip
     deadline = time.monotonic() + limits.timeout_s
     try:
@@ -65,8 +68,8 @@ def run_stage(
     return result
 
 
-def _environment(home: Home) -> dict[str, str]:
-    given = {**safe_environment(), **preload_environment()}
+def _environment(stage: str, home: Home) -> dict[str, str]:
+    given = {**worker_environment(more=FOR_SSH if stage == TRAINING else ()), **preload_environment()}
     return {**given, HOME_VARIABLE: str(home.root.absolute()), "PYTHONUNBUFFERED": "1"}
 
 

@@ -5,28 +5,29 @@ stages before it. What they import is heavy, so they import it themselves.
 """
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
-from adapterd.errors import NotEnoughDataError, NotFoundError, RuntimeFailedError, StageError
+from adapterd.errors import NotEnoughDataError, NotFoundError, PromptsChangedError, RuntimeFailedError, StageError
 from adapterd.formats import adapter_files, encoded
 from adapterd.formats.json_files import lines_of
-from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, RECORDS
+from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, ORIGINS, RECORDS
 from adapterd.home import make_private
 from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import RunPlan
 from adapterd.runs.reuse import ADAPTER_READS, restore_adapter, restore_candidate
 from adapterd.runs.stage import Job, Result, Results, Stage
 from adapterd.serialization import to_plain
-from adapterd.serving.runtimes import file_digest
 from adapterd.serving.tags import BASE
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.record import FeedbackRecord
     from adapterd.store import Store
 
 PARITY_PROMPTS = 32
@@ -49,7 +50,7 @@ def dataset(job: Job) -> Any:
     from adapterd.base_proof.served_context import require_judged_context, uses_long_factors
     from adapterd.dataset.askable import TokenLimits
     from adapterd.dataset.build import build_dataset
-    from adapterd.dataset.split import EvaluationCase
+    from adapterd.dataset.cases import EvaluationCase
     from adapterd.record import FeedbackRecord
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
@@ -57,14 +58,18 @@ def dataset(job: Job) -> Any:
     if job.plan.given:  # nothing is trained on, so nothing can vanish from it
         settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
+    records = [FeedbackRecord.from_json(line) for line in lines_of(job.folder / RECORDS)]
     with _words_for_a_given_adapter(job.plan):
         made = build_dataset(
-            map(FeedbackRecord.from_json, lines_of(job.folder / RECORDS)),
+            records,
             settings,
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             evaluation_prompt_hashes=set(job.plan.judged),
+            earlier=[EvaluationCase.from_dict(case) for case in job.plan.earlier_cases],
+            origins=_origins(job.folder / ORIGINS, records),
             render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
             old_records=job.plan.old_records,
+            held=set(job.plan.held),
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: _tells_thoughts_apart(job),
             tokenizer=tokenizer,
@@ -73,6 +78,14 @@ def dataset(job: Job) -> Any:
             report=job.report,
         )
     return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx))
+
+
+def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:
+    """On which way each record came, by its content hash; nothing is known in a run of an earlier release."""
+    if not file.is_file():
+        return {}
+    ways = map(json.loads, lines_of(file))
+    return {record.content_hash: way for record, way in zip(records, ways, strict=True)}
 
 
 def _tells_thoughts_apart(job: Job) -> bool:
@@ -147,8 +160,9 @@ def merging(job: Job) -> Any:
 
 @dataclass(frozen=True)
 class ServingResult:
-    """The registered candidate. `stored` is its file in the runtime's store if that is on this machine; of the
-    `prompts_checked` training prompts, `ids_equal` give the same ids as served."""
+    """The registered candidate. `stored` is its file in the runtime's store if that is on this machine, `place` where
+    the runtime says that it keeps it; of the `prompts_checked` training prompts, `ids_equal` give the same ids as
+    served."""
 
     tag: str
     digest: str
@@ -156,6 +170,7 @@ class ServingResult:
     handed_over_by: str
     prompts_checked: int
     ids_equal: int
+    place: str | None = None
 
 
 def serving(job: Job) -> ServingResult:
@@ -170,19 +185,20 @@ def serving(job: Job) -> ServingResult:
         job.runtime.create(tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True)
         job.runtime.copy(tag, job.tags.candidate)
     served = job.runtime.show(tag)
-    if served.gguf is not None and file_digest(served.gguf) != merged.digest:
+    if served.stored_digest not in (None, merged.digest):
         raise StageError(
-            f"the runtime stored {served.gguf.name}, not the {merged.digest} that it was given",
+            f"the runtime stored {served.stored_digest}, not the {merged.digest} that it was given",
             hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
         )
     checked, equal = parity(job, tag, served.gguf or merged.candidate)
     if equal < checked:
-        raise StageError(
+        raise PromptsChangedError(
             f"{checked - equal} of {checked} training prompts are tokenised differently when served by {tag}",
-            hint="the template of the base changed while the run was going on; `adapterctl retrain` begins a new run",
+            hint="the runtime or the template of the base changed while the run was going on; "
+            "`adapterctl retrain` begins a new run",
         )
     archive_version(job, merged.digest)
-    return ServingResult(tag, served.digest, served.gguf, how, checked, equal)
+    return ServingResult(tag, served.digest, served.gguf, how, checked, equal, served.place)
 
 
 def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
@@ -213,7 +229,7 @@ def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: li
 def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
     from adapterd.dataset.build import DatasetResult
-    from adapterd.dataset.split import EvaluationCase
+    from adapterd.dataset.cases import EvaluationCase
     from adapterd.evaluation.gates import live_again_gate, retention_gate
     from adapterd.merging.merge import MergeResult
     from adapterd.runs.tag_evaluation import Evaluator
@@ -280,7 +296,9 @@ def _given_inputs(plan: RunPlan, _results: Results) -> object:
 
 def _dataset_inputs(plan: RunPlan, _results: Results) -> object:
     """The records, and who is judged by which of them."""
-    return [plan.last_feedback_id, plan.old_records, plan.evaluation_cases, plan.judged, plan.given is not None]
+    cases = [plan.evaluation_cases, plan.judged, plan.earlier_cases]
+    held = [plan.held] if plan.held else []
+    return [plan.last_feedback_id, plan.old_records, *cases, plan.given is not None, *held]
 
 
 def _training_inputs(plan: RunPlan, results: Results) -> object:

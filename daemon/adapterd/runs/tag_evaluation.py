@@ -10,12 +10,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from adapterd.base_proof.served_behaviour import undated
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import GateRule, ModelSettings, Task
+from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.split import EvaluationCase
-from adapterd.errors import NotFoundError, StageError
-from adapterd.evaluation.answers import cached
+from adapterd.errors import NotFoundError, RuntimeFailedError, StageError
+from adapterd.evaluation.answers import CachedAsk, cached
 from adapterd.evaluation.evaluate import Answers, Scores, ask_all, measure, score
 from adapterd.evaluation.gates import (
     BASE,
@@ -76,7 +77,7 @@ class AnsweredSet:
             {
                 "id": self.questions[place].id, "metric": metric.name, "ours": values[ours][place],
                 "theirs": values[theirs][place], "asked": asked(self.questions[place]),
-                "reference": self.questions[place].reference,
+                "reference": self.questions[place].reference, **_wanted(self.questions[place]),
                 **{name: self.answers[name].answers[place].text for name in (theirs, ours)},
             }
             for place in places[:count]
@@ -128,6 +129,20 @@ class EvaluationRun:
                 found[name].metrics.update(scores.metrics)
         return found
 
+    def baselines(self) -> dict[str, Baselines]:
+        """What answers that know nothing would score, by metric."""
+        wanted = [metric for metric in self.frozen.metrics if metric not in HYGIENE]
+        return {metric.name: baselines(metric, self.frozen.questions) for metric in wanted}
+
+
+def comparisons(measured: Sequence[Measured]) -> dict[str, dict[str, Comparison]]:
+    """The comparisons with other files, by metric and role."""
+    return {
+        each.metric.name: {name: found.summary() for name, found in each.against.items()}
+        for each in measured
+        if each.against
+    }
+
 
 @dataclass(frozen=True)
 class EvaluationResult:
@@ -161,20 +176,40 @@ class Evaluator:
     gguf: Path
 
     def collect_answers(
-        self, tags: Mapping[str, str], cases: Sequence[EvaluationCase], evaluation_hash: str, report: Report
+        self,
+        tags: Mapping[str, str],
+        cases: Sequence[EvaluationCase],
+        evaluation_hash: str,
+        report: Report,
+        *,
+        again: bool = True,
     ) -> EvaluationRun:
         """Ask each tag the frozen set, and the other sets that are configured; `report` gets the share done, 0…1, and
-        the role of the tag.
+        the role of the tag. All are asked by the same release of the runtime: after an update meanwhile, once more.
 
         Cases that cannot be asked are left out for all alike. Raises NotFoundError for a tag that is not there,
         StageError where nothing can be asked, or prompts are cut.
         """
+        release = self.runtime.version()
+        found = self._collect(tags, cases, evaluation_hash, report)
+        if (other := self.runtime.version()) == release:
+            return found
+        if again:
+            return self.collect_answers(tags, cases, evaluation_hash, report, again=False)
+        raise RuntimeFailedError(
+            f"{self.runtime.name} {release} became {other} while it was asked, so the answers cannot be compared",
+            hint="give the command again when the update is over",
+        )
+
+    def _collect(
+        self, tags: Mapping[str, str], cases: Sequence[EvaluationCase], evaluation_hash: str, report: Report
+    ) -> EvaluationRun:
         digests, asked = self.runtime.tags(), self.settings.evaluation
         if gone := [tag for tag in tags.values() if tag not in digests]:
             raise NotFoundError(f"{gone[0]} is gone from the runtime")
         prompts = ServedPrompts(self.runtime, self.settings, self.gguf, tags)
         cases, left_out = prompts.askable(cases)
-        questions = [Question(case.id, case.messages, case.reference, case.source_id) for case in cases]
+        questions = [_question(case) for case in cases]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
         count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
@@ -210,16 +245,8 @@ class Evaluator:
             verdict.reason,
             verdict.findings,
             scores,
-            {
-                metric.name: baselines(metric, evaluation_run.frozen.questions)
-                for metric in evaluation_run.frozen.metrics
-                if metric not in HYGIENE
-            },
-            {
-                each.metric.name: {name: found.summary() for name, found in each.against.items()}
-                for each in measured
-                if each.against
-            },
+            evaluation_run.baselines(),
+            comparisons(measured),
             evaluation_run.evaluation_hash,
         )
 
@@ -240,15 +267,22 @@ class Evaluator:
         seed: int | None = None,
     ) -> tuple[Answer, ...]:
         """Ask a tag all questions; with a seed, by sampling."""
+        asked = self.asker(tag, digest, seed=seed)
+        return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
+
+    def asker(self, tag: str, digest: str, *, seed: int | None = None) -> CachedAsk:
+        """Asks a tag of that digest one question, as all of an evaluation are asked; with a seed, by sampling."""
         options = self._options if seed is None else replace(self._options, temperature=TEMPERATURE, seed=seed)
         logprobs = self.settings.task is Task.CLASSIFICATION
 
         def ask(messages: Sequence[Message]) -> Answer:
             return self.runtime.chat(tag, messages, options, logprobs=logprobs)
 
-        folder = make_private(self.home.answers)
-        asked = cached(ask, folder, f"{digest} {options} {logprobs}")
-        return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
+        def rendered(messages: Sequence[Message]) -> str:
+            return undated(self.runtime.render(tag, messages, think=options.think))
+
+        asked_of = f"{digest} {options} {logprobs} {self.runtime.name} {self.runtime.version()}"
+        return cached(ask, make_private(self.home.answers), asked_of, rendered)
 
     @cached_property
     def _options(self) -> ChatOptions:
@@ -264,15 +298,30 @@ class Evaluator:
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
 
+def _question(case: EvaluationCase) -> Question:
+    return Question(case.id, case.messages, case.reference, case.source_id, case.keywords, case.key_facts)
+
+
+def _wanted(question: Question) -> dict[str, list[str]]:
+    """What a test set says that a good answer has, where it says so."""
+    lists = {"keywords": question.keywords, "key_facts": question.key_facts}
+    return {name: list(texts) for name, texts in lists.items() if texts}
+
+
 def _without_cut_prompts(
     answered: AnsweredSet, cases: Sequence[EvaluationCase], prompts: ServedPrompts
 ) -> tuple[AnsweredSet, list[LeftOut]]:
     """The set without the questions whose prompts a tag did not read as a whole, and these."""
     answers = {name: given.answers for name, given in answered.answers.items()}
     faults = prompts.not_read_as_a_whole([question.messages for question in answered.questions], answers)
-    left_out = [LeftOut(cases[place].record, cases[place].source_id, fault) for place, fault in faults.items()]
+    left_out = [LeftOut(cases[place].record, cases[place].source_id, str(fault)) for place, fault in faults.items()]
     if faults and len(faults) == len(answered.questions):
-        raise StageError(summary(left_out, "all evaluation prompts were cut"), hint="raise evaluation.num_ctx")
+        if all(fault.is_cut for fault in faults.values()):
+            raise StageError(summary(left_out, "all evaluation prompts were cut"), hint="raise evaluation.num_ctx")
+        raise StageError(
+            summary(left_out, "the runtime reads other prompts than it renders"),
+            hint=f"update {prompts.runtime.name}, then give the command again",
+        )
     return answered.without(faults), left_out
 
 

@@ -6,13 +6,14 @@ dead are made up for once, for the next time of each model is kept in the store.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Protocol
 
 from adapterd.config import ScheduleSettings, Settings
 from adapterd.errors import ConfigError
+from adapterd.system.child.call import Stopped, call, never
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
@@ -20,24 +21,58 @@ if TYPE_CHECKING:
 MOMENT, HOUR = timedelta(microseconds=1), timedelta(hours=1)
 TRUSTED = timedelta(days=1)
 """A time that came is not repeated when the clock is set back by less; after more, the clock was wrong before."""
+CHILD_S = 30.0
+"""A process that finds times takes less than one second; one that takes so long is stuck."""
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _DAY = f"[0-7]|{'|'.join(_DAYS)}"
 _WEEKDAYS = re.compile(rf"(?:\*|(?P<first>{_DAY})(?:-(?P<last>{_DAY}))?)(?:/(?P<step>[1-9]))?", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Whose times are asked for: intervals are counted from `anchor`; `after` is there where the time is to come after
+    another moment than this one."""
+
+    model: str
+    schedule: ScheduleSettings
+    anchor: datetime
+    after: datetime | None = None
+
+
+Find = Callable[[Sequence[Asked], datetime], list[datetime | None]]
+
+
+def next_times(asked: Sequence[Asked], now: datetime) -> list[datetime | None]:
+    """The first time of each after `now`; raises ConfigError for a cron expression that makes no sense."""
+    return [times_of(each.model, each.schedule, each.anchor).after(each.after or now) for each in asked]
+
+
+def next_times_by_child(
+    asked: Sequence[Asked], now: datetime, *, stopped: Stopped = never, timeout_s: float = CHILD_S
+) -> list[datetime | None]:
+    """The same by a process of its own, for who asks rarely: APScheduler's triggers import asyncio, and both would stay
+    in memory (2 MB). Raises WorkerLostError, too, and CancelledError when `stopped` says so."""
+    return call(next_times, asked, now, timeout_s=timeout_s, stopped=stopped) if asked else []
+
+
 class Schedule:
     """The next time of every model, in UTC. All moments are aware; `known` are next times that were noted earlier.
 
-    Raises ConfigError for a cron expression that makes no sense.
+    Raises as `find` does, which is asked at the start, when a time came, and when the clock was set back.
     """
 
-    def __init__(self, settings: Settings, now: datetime, known: Mapping[str, datetime | None]) -> None:
-        self._times = {
-            name: times_of(name, model.schedule, known.get(name) or now) for name, model in settings.models.items()
+    def __init__(
+        self, settings: Settings, now: datetime, known: Mapping[str, datetime | None], find: Find = next_times
+    ) -> None:
+        self._asked = {
+            name: Asked(name, model.schedule, known.get(name) or now) for name, model in settings.models.items()
         }
+        self._find = find
         self._came: dict[str, datetime] = {}
         self._last_asked = now
-        self._next = {name: self._first(name, now, known.get(name)) for name in self._times}
+        self._next = dict(zip(self._asked, find(list(self._asked.values()), now), strict=True))
+        missed = {name: at for name, at in known.items() if at and at <= now and name in self._asked}
+        self._next |= missed  # a noted time that has passed is due at once
 
     def next(self, model: str) -> datetime | None:
         """When the model is due next; None for one that is not configured, or never."""
@@ -47,21 +82,18 @@ class Schedule:
         """The models whose time came since this was asked last, earliest first; each once, however often it came."""
         if now < self._last_asked:
             self._clock_was_set_back(now)
+        came = [(at, name) for name, at in self._next.items() if at is not None and at <= now]
+        due = [name for _, name in sorted(came)]
+        found = self._find([self._asked[name] for name in due], now)
         self._last_asked = now
-        times = sorted((at, name) for name, at in self._next.items() if at is not None and at <= now)
-        for _, name in times:
-            self._came[name] = now
-            self._next[name] = self._times[name].after(now)
-        return [name for _, name in times]
-
-    def _first(self, name: str, now: datetime, known: datetime | None) -> datetime | None:
-        """A noted time that has passed was missed, and is due at once."""
-        return known if known and known <= now else self._times[name].after(now)
+        self._came |= dict.fromkeys(due, now)
+        self._next |= dict(zip(due, found, strict=True))
+        return due
 
     def _clock_was_set_back(self, now: datetime) -> None:
-        for name in self._next:
-            came = self._came.get(name)
-            self._next[name] = self._times[name].after(came if came and now < came < now + TRUSTED else now)
+        trusted = {name: at for name, at in self._came.items() if now < at < now + TRUSTED}
+        asked = [replace(each, after=trusted.get(name)) for name, each in self._asked.items()]
+        self._next |= dict(zip(self._asked, self._find(asked, now), strict=True))
 
 
 def times_of(name: str, schedule: ScheduleSettings, anchor: datetime) -> "Times":

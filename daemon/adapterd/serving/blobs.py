@@ -2,13 +2,11 @@
 
 import json
 import os
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from adapterd.serving.runtime import StoredFile
+from adapterd.serving.runtime import StoredFile, digest_of_name
 
-_BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 HOST, NAMESPACE = "registry.ollama.ai", "library"
 """The default registry and namespace, which Ollama leaves out of the names that it lists."""
 
@@ -32,7 +30,7 @@ def stored_files(folder: Path, named: Mapping[str, Collection[str]]) -> list[Sto
         for digest in digests:
             tags.setdefault(digest, set()).add(tag)
     try:
-        return [_stored(path, tags) for path in sorted(folder.iterdir()) if _BLOB.fullmatch(path.name)]
+        return [_stored(path, tags) for path in sorted(folder.iterdir()) if digest_of_name(path)]
     except FileNotFoundError:
         return []
     except OSError:

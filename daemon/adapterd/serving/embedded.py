@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.chat import Answer, ChatOptions, Message, Role, after_opened_thought, as_dicts, from_dicts
+from adapterd.chat import Answer, ChatOptions, Message, Role, after_opened_thought, from_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import make_private
 from adapterd.serving import blob_link, blobs
+from adapterd.serving.rendering.renderer import Renderer, TemplateError
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.tags import full_name
 from adapterd.system.files import write_atomic
 
 LOAD_CONTEXT_TOKENS = 2048
+CHAT_TEMPLATE = "tokenizer.chat_template"
 
 
 class EmbeddedRuntime:
@@ -34,6 +36,7 @@ class EmbeddedRuntime:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: tuple[Path, int, Any] | None = None
+        self._renderer = Renderer()
 
     def version(self) -> str:
         return f"llama-cpp-python {version('llama-cpp-python')}"
@@ -55,6 +58,7 @@ class EmbeddedRuntime:
             tag=full_name(tag),
             digest=_digest(self._tag_file(tag).read_bytes()),
             gguf=self._blob(manifest["file"]),
+            place=str(self._blob(manifest["file"])),
             modelfile=_modelfile(manifest),
         )
 
@@ -105,11 +109,9 @@ class EmbeddedRuntime:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
         served = self.show(tag).modelfile
         model = self._model(tag, LOAD_CONTEXT_TOKENS)
-        template = served.template or model.metadata.get("tokenizer.chat_template")
+        template = served.template or model.chat_template
         if not template:
             raise RuntimeRefusedError(f"{tag} has no chat template", hint="give one with `init --template FILE`")
         if think is not None:  # the name that the templates of thinking models have for it
@@ -120,11 +122,10 @@ class EmbeddedRuntime:
         special = {name: model.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "bos")}
         texts = {f"{name}_token": _token_text(model, value) for name, value in special.items()}
         try:
-            return str(Jinja2ChatFormatter(template, **texts)(messages=as_dicts((*opening, *messages))).prompt)
-        except Exception as exc:  # it is a program of somebody else: anything may come of it
-            said = str(exc) or type(exc).__name__
+            return self._renderer.render(template, (*opening, *messages), **texts)
+        except TemplateError as exc:
             raise RuntimeRefusedError(
-                f"the chat template of {tag} cannot be used: {said}", hint="the embedded runtime takes Jinja templates"
+                f"the chat template of {tag} cannot be used: {exc}", hint="the embedded runtime takes Jinja templates"
             ) from exc
 
     def chat(
@@ -186,9 +187,15 @@ class EmbeddedRuntime:
 
     def _open(self, blob: Path, num_ctx: int) -> Any:
         from adapterd.base.gguf.gguf_file import GgufFile
-        from adapterd.base.gguf.served_metadata import served_metadata
+        from adapterd.base.gguf.served_metadata import reads_images, served_metadata
 
-        metadata = served_metadata(GgufFile.open(blob))
+        file = GgufFile.open(blob)
+        if reads_images(file):
+            raise RuntimeRefusedError(
+                f"{blob} has what reads images in the same file, which llama.cpp cannot load by itself",
+                hint="serve it with Ollama, which can",
+            )
+        metadata = served_metadata(file)
         try:
             return self._llama(model_path=str(blob), n_ctx=num_ctx, verbose=False, kv_overrides=metadata or None)
         except ValueError as exc:
@@ -201,7 +208,20 @@ class EmbeddedRuntime:
         from adapterd.base.gguf import llama_log
 
         llama_log.silence()
-        return Llama
+
+        class Quiet(Llama):  # type: ignore[misc]
+            """It does not see the file's chat templates, which it would compile at loading, in this process."""
+
+            @property
+            def metadata(self) -> dict[str, str]:
+                return self._shown
+
+            @metadata.setter
+            def metadata(self, found: dict[str, str]) -> None:
+                self.chat_template = found.get(CHAT_TEMPLATE)
+                self._shown = {name: value for name, value in found.items() if not name.startswith(CHAT_TEMPLATE)}
+
+        return Quiet
 
     def _manifest(self, tag: str) -> dict[str, Any]:
         try:

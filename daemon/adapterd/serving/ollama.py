@@ -1,107 +1,81 @@
-"""Ollama behind the Runtime interface; the only owner of its client and of its HTTP details.
+"""Ollama behind the Runtime interface: which requests mean what.
 
 The official client deletes models. The rest is plain HTTP, because the client (0.6.3) lacks renderer and parser in
 create, system in show, HEAD on blobs, the render-only flag and chat that refuses a prompt instead of cutting it, and
 costs 0.2 s to import where a rollback takes milliseconds (docs/decisions/0002).
 """
 
-import ipaddress
-import json
 import os
-import sys
 import time
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-import httpx
+from typing import Any
 
 from adapterd.base.modelfile import Modelfile, from_path
 from adapterd.chat import Answer, ChatOptions, Message, as_dicts
-from adapterd.errors import (
-    NoSpaceError,
-    NotFoundError,
-    RuntimeFailedError,
-    RuntimeRefusedError,
-    RuntimeUnavailableError,
-)
+from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving import blob_link, blobs, manifests
+from adapterd.serving.connection import Connection
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.show_response import served_model, start_tokens_taken_away
 from adapterd.serving.tags import full_name
-
-if TYPE_CHECKING:
-    from ollama import Client
+from adapterd.serving.unreadable import Access, access, is_folder
 
 NANOSECONDS = 1e9
-UPLOAD_CHUNK_BYTES = 1 << 20
 _UNCUT = {"truncate": False, "shift": False}
 """What does not fit into the context is refused. By default Ollama drops the beginning of a prompt without a word."""
-_CORRECT_HOST = "correct ollama.host in the configuration"
 _CHAT = "/api/chat"
-_DISK_FULL = "no space left on device"
 
 
 class OllamaRuntime:
-    """A running Ollama server. `host` is its address, `timeout_s` bounds every single request."""
+    """A running Ollama server. `host` is its address, `timeout_s` bounds every single request, and those
+    that it answers at once have a few seconds (QUICK_TIMEOUT_S)."""
 
     name = "ollama"
 
     def __init__(self, host: str, timeout_s: float = 600.0) -> None:
-        self.host = host if "://" in host else f"http://{host}"
-        self._timeout_s = timeout_s
-        try:
-            secure = urlsplit(self.host).scheme == "https"  # reading certificates costs 20 ms
-            self._http = httpx.Client(
-                base_url=self.host, timeout=timeout_s, verify=secure, trust_env=not self._is_local
-            )
-        except (httpx.InvalidURL, ValueError) as exc:
-            raise RuntimeUnavailableError(f"{host!r} is not an address: {exc}", hint=_CORRECT_HOST) from exc
+        self._ollama = Connection(host, timeout_s)
         self._known_blobs: Path | None = None
         self._starts: dict[str, tuple[str, ...]] = {}
-        weakref.finalize(self, self._http.close)
 
-    @cached_property
-    def _client(self) -> "Client":
-        """The official client; it would not notice that something else answers, so that is found out first."""
-        from ollama import Client
-
-        self.version()
-        client = Client(host=self.host, timeout=self._timeout_s, trust_env=not self._is_local)
-        weakref.finalize(self, client.close)
-        return client
+    @property
+    def host(self) -> str:
+        """The address without its password."""
+        return self._ollama.address.shown
 
     def version(self) -> str:
-        return str(self._get("/api/version", "version"))
+        return str(self._ollama.get("/api/version", "version"))
 
     def tags(self) -> dict[str, str]:
-        models = self._get("/api/tags", "models") or []
+        models = self._ollama.get("/api/tags", "models") or []
         try:
             return {model["name"]: model["digest"] for model in models}
         except (KeyError, TypeError) as exc:
-            raise self._not_ollama() from exc
+            raise self._ollama.not_ollama() from exc
 
     def loaded(self) -> dict[str, str]:
-        models = self._get("/api/ps", "models") or []
+        models = self._ollama.get("/api/ps", "models") or []
         try:
             return {model["name"]: str(model["expires_at"]) for model in models}
         except (KeyError, TypeError) as exc:
-            raise self._not_ollama() from exc
+            raise self._ollama.not_ollama() from exc
 
     def show(self, tag: str) -> ServedModel:
         shown = self._shown(tag)
-        return served_model(full_name(tag), self.tags().get(full_name(tag), ""), shown, self._blob(shown))
+        named = from_path(shown) if self._is_local else None
+        blob = Path(named or "")
+        allowed = access(blob) if blob.is_absolute() else Access.MISSING
+        return served_model(
+            full_name(tag),
+            self.tags().get(full_name(tag), ""),
+            shown,
+            blob if allowed is Access.READABLE else None,
+            unreadable=blob if allowed is Access.DENIED else None,
+        )
 
     def _shown(self, tag: str) -> dict[str, Any]:
-        return self._post("/api/show", {"model": tag}, tag=tag)
-
-    def _blob(self, shown: dict[str, Any]) -> Path | None:
-        path = from_path(shown)
-        return Path(path) if path and self._is_local and Path(path).is_file() else None
+        return self._ollama.post("/api/show", {"model": tag}, tag=tag, quick=True)
 
     def push_blob(self, gguf: Path, digest: str, *, may_link: bool = False, progress: Progress = lambda _: None) -> str:
         if self._has_blob(digest):
@@ -117,7 +91,7 @@ class OllamaRuntime:
                 blob.unlink(missing_ok=True)
         if store := folder or self._expected_store():
             blob_link.require_space(store, gguf.stat().st_size)
-        self._upload(gguf, digest, progress)
+        self._ollama.upload(f"/api/blobs/{digest}", gguf, progress, what=digest)
         return "upload"
 
     def create(
@@ -132,14 +106,14 @@ class OllamaRuntime:
     ) -> str:
         how = self.push_blob(gguf, digest, may_link=may_link, progress=progress)
         request = {"model": tag, "files": {"model.gguf": digest}, **modelfile.as_request()}
-        for _ in self._stream("/api/create", request, tag=tag):
+        for _ in self._ollama.stream("/api/create", request, tag=tag):
             pass  # how far it is
         return how
 
     def copy(self, source: str, target: str) -> None:
         source, target = full_name(source), full_name(target)
         if not self._replaced(source, target):
-            self._post("/api/copy", {"source": source, "destination": target}, tag=source)
+            self._ollama.post("/api/copy", {"source": source, "destination": target}, tag=source, quick=True)
 
     def _replaced(self, source: str, target: str) -> bool:
         """Whether the tag could be replaced in the server's own store, and the server sees it."""
@@ -150,8 +124,7 @@ class OllamaRuntime:
         return tags.get(source) is not None and tags.get(source) == tags.get(target)
 
     def delete(self, tag: str) -> None:
-        with self._translated(tag):
-            self._client.delete(tag)
+        self._ollama.delete(tag)
 
     def files(self) -> list[StoredFile] | None:
         folder = self._blob_folder()
@@ -162,18 +135,20 @@ class OllamaRuntime:
 
     def context_tokens(self, tag: str) -> int | None:
         self.load(tag)
-        digest, models = self.tags().get(full_name(tag)), self._get("/api/ps", "models") or []
+        digest, models = self.tags().get(full_name(tag)), self._ollama.get("/api/ps", "models") or []
         # Tags of one file share a runner, which goes by the name that it was started with; the newest comes first.
         same = [model for model in models if model.get("name") == full_name(tag) or model.get("digest") == digest]
         lengths = [model.get("context_length") for model in (same or models)]
         return int(lengths[0]) if lengths and lengths[0] else None
 
     def load(self, tag: str) -> None:
-        self._post("/api/generate", {"model": tag, "stream": False}, tag=tag)  # the client would cost a rollback 0.2 s
+        self._ollama.post(
+            "/api/generate", {"model": tag, "stream": False}, tag=tag
+        )  # the client would cost a rollback 0.2 s
 
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         request = {"model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True}
-        answer = self._post(_CHAT, request | _UNCUT | _thinking(think), tag=tag)
+        answer = self._ollama.post(_CHAT, request | _UNCUT | _thinking(think), tag=tag)
         if "_debug_info" not in answer:
             raise RuntimeRefusedError(
                 f"Ollama {self.version()} does not say how it renders prompts (_debug_render_only)",
@@ -200,12 +175,14 @@ class OllamaRuntime:
         text: list[str] = []
         logprobs_of_tokens: list[float] = []
         part: dict[str, Any] = {}
-        for part in self._stream(_CHAT, request | _UNCUT, tag=tag):
+        for part in self._ollama.stream(_CHAT, request | _UNCUT, tag=tag, begun=True):
             first_token_s = first_token_s or time.monotonic() - started
             text.append((part.get("message") or {}).get("content") or "")
             logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
         if not part.get("done"):
-            raise RuntimeUnavailableError(f"Ollama at {self.host} broke off in the middle of an answer of {tag}")
+            raise RuntimeUnavailableError(
+                f"Ollama at {self._ollama.where} broke off in the middle of an answer of {tag}"
+            )
         return Answer(
             text="".join(text),
             done_reason=part.get("done_reason") or "",
@@ -217,7 +194,7 @@ class OllamaRuntime:
         )
 
     def embed(self, tag: str, text: str) -> list[float]:
-        found = self._post("/api/embed", {"model": tag, "input": text, "truncate": False}, tag=tag)
+        found = self._ollama.post("/api/embed", {"model": tag, "input": text, "truncate": False}, tag=tag)
         return [float(value) for value in found["embeddings"][0]]
 
     def _blob_folder(self) -> Path | None:
@@ -226,155 +203,29 @@ class OllamaRuntime:
             return None
         for tag in self.tags():
             try:
-                gguf = self._blob(self._shown(tag))
+                named = from_path(self._shown(tag))
             except (NotFoundError, RuntimeRefusedError):  # a damaged tag of somebody else
                 continue
-            if gguf and gguf.parent.name == "blobs":
-                return gguf.parent
+            if named and (blob := Path(named)).parent.name == "blobs":
+                found = access(blob)
+                if found is Access.READABLE:
+                    return blob.parent
+                if found is Access.DENIED or not is_folder(blob.parent):
+                    return None  # all models are there
         return None
 
     def _expected_store(self) -> Path | None:
         """A local server's default folder of models; the API shows the real one only once there is a model."""
         store = Path(os.environ.get("OLLAMA_MODELS") or "~/.ollama/models").expanduser()
-        return store if self._is_local and store.is_dir() else None
+        return store if self._is_local and is_folder(store) else None
 
     @cached_property
     def _is_local(self) -> bool:
-        name = urlsplit(self.host).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return self._ollama.is_local
 
     def _has_blob(self, digest: str) -> bool:
-        with self._translated(digest):
-            return self._http.head(f"/api/blobs/{digest}").status_code == httpx.codes.OK
-
-    def _upload(self, gguf: Path, digest: str, progress: Progress) -> None:
-        size = max(gguf.stat().st_size, 1)
-
-        def chunks() -> Iterator[bytes]:
-            with gguf.open("rb") as file:
-                while chunk := file.read(UPLOAD_CHUNK_BYTES):
-                    yield chunk
-                    progress(file.tell() / size)
-
-        with self._translated(digest):
-            self._raise_for(self._http.post(f"/api/blobs/{digest}", content=chunks()))
-
-    def _get(self, path: str, field: str) -> Any:
-        with self._translated(path):
-            answer = self._decoded(self._http.get(path))
-        if field not in answer:
-            raise self._not_ollama()
-        return answer[field]
-
-    def _post(self, path: str, body: dict[str, Any], *, tag: str) -> dict[str, Any]:
-        with self._translated(tag):
-            return self._decoded(self._http.post(path, json=body))
-
-    def _stream(self, path: str, body: dict[str, Any], *, tag: str) -> Iterator[dict[str, Any]]:
-        """The parts of an answer that comes piece by piece; one that tells of an error is raised."""
-        with self._translated(tag), self._http.stream("POST", path, json=body) as response:
-            self._raise_for(response)
-            for line in filter(None, _lines(response)):
-                part = self._object(line)
-                if "error" in part:
-                    status = httpx.codes.INTERNAL_SERVER_ERROR if path == _CHAT else response.status_code
-                    raise _RefusedError(_reason(part["error"]), status)  # an answer that was begun was not refused
-                yield part
-
-    def _decoded(self, response: httpx.Response) -> dict[str, Any]:
-        self._raise_for(response)
-        return self._object(response.content or b"{}")
-
-    def _object(self, text: bytes) -> dict[str, Any]:
-        try:
-            answer = json.loads(text)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise self._not_ollama()
-        return answer
-
-    def _not_ollama(self, status: int = httpx.codes.OK) -> RuntimeUnavailableError:
-        said = "" if status == httpx.codes.OK else f" (status {status})"
-        return RuntimeUnavailableError(f"what answers at {self.host} is not Ollama{said}", hint=_CORRECT_HOST)
-
-    def _raise_for(self, response: httpx.Response) -> None:
-        """Ollama gives the reason of every refusal as JSON."""
-        if response.is_success:
-            return
-        try:
-            reason = json.loads(response.read())["error"]
-        except (ValueError, KeyError, TypeError):
-            raise self._not_ollama(response.status_code) from None
-        raise _RefusedError(_reason(reason), response.status_code)
-
-    @contextmanager
-    def _translated(self, tag: str) -> Iterator[None]:
-        """Turn the failures of HTTP and of the client into our own errors."""
-        try:
-            yield
-        except _RefusedError as exc:
-            raise _refusal(tag, str(exc), exc.status) from exc
-        except httpx.TimeoutException as exc:
-            raise RuntimeUnavailableError(
-                f"Ollama at {self.host} did not answer within {self._timeout_s:g} s",
-                hint="see whether it is busy (`ollama ps`), or raise ollama.timeout_s in the configuration",
-            ) from exc
-        except (httpx.HTTPError, ConnectionError) as exc:
-            raise RuntimeUnavailableError(
-                f"Ollama does not answer at {self.host} ({exc})",
-                hint="start Ollama (open the app, or run `ollama serve`), then give the command again",
-            ) from exc
-        except ValueError as exc:  # the client could not make sense of an answer
-            raise self._not_ollama() from exc
-        except Exception as exc:
-            if not _is_response_error(exc):
-                raise
-            raise _refusal(tag, str(exc.error), exc.status_code) from exc  # type: ignore[attr-defined]
+        return self._ollama.is_there(f"/api/blobs/{digest}")
 
 
 def _thinking(think: bool | None) -> dict[str, bool]:
     return {} if think is None else {"think": think}
-
-
-def _is_response_error(exc: Exception) -> bool:
-    """Whether this is `ollama.ResponseError`; if the client was never imported, it cannot be."""
-    client = sys.modules.get("ollama")
-    return client is not None and isinstance(exc, client.ResponseError)
-
-
-class _RefusedError(Exception):
-    def __init__(self, reason: str, status: int) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-def _refusal(tag: str, reason: str, status: int) -> NotFoundError | NoSpaceError | RuntimeRefusedError:
-    if _DISK_FULL in reason:
-        return NoSpaceError(f"Ollama has no room for {tag}: {reason}", hint=blob_link.FREE_SPACE)
-    if status == httpx.codes.NOT_FOUND:
-        return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
-    said = "" if status == httpx.codes.OK else f" (status {status})"
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return RuntimeFailedError(f"Ollama failed at {tag}: {reason}{said}")
-    return RuntimeRefusedError(f"Ollama refused {tag}: {reason}{said}")
-
-
-def _reason(error: Any) -> str:
-    """The sentence in an error, which may be llama-server's own, passed on as it is: JSON in a string."""
-    try:
-        return str(json.loads(error)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(error)
-
-
-def _lines(response: httpx.Response) -> Iterator[bytes]:
-    """Split at newlines only: `iter_lines` also splits at characters that an answer may hold, such as U+0085."""
-    rest = b""
-    for chunk in response.iter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    yield rest

@@ -1,8 +1,9 @@
 """What the product needs of a runtime. Two real ones implement it: Ollama, and the embedded one in process."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any, Protocol
 
 from adapterd.base.modelfile import Modelfile
@@ -12,6 +13,15 @@ Progress = Callable[[float], Any]
 MODEL = "model"
 
 
+_BLOB = re.compile(r"sha256-([0-9a-f]{64})")
+
+
+def digest_of_name(path: PurePath) -> str | None:
+    """The digest that a blob's name tells; None for a file that is no blob."""
+    named = _BLOB.fullmatch(path.name)
+    return f"sha256:{named[1]}" if named else None
+
+
 @dataclass(frozen=True)
 class ServedModel:
     """A registered tag: `digest` identifies file and settings together, `gguf` is its file if it is on this machine.
@@ -19,7 +29,8 @@ class ServedModel:
     `files` are the kinds of files that it is made of (`model`, and perhaps `projector`, `adapter`, `draft`),
     `stored_as` their format; `remote` is the host that answers in the place of a file. `capabilities` are what
     applications may ask it for, None if the runtime does not say. `template_in_use` is what prompts are made
-    by, if it is known: that of the Modelfile, or the one inside the GGUF.
+    by, if it is known: that of the Modelfile, or the one inside the GGUF. `unreadable` is its file where that is on
+    this machine and not for this user to read; `place` is its path as the runtime tells it, on whichever machine.
     """
 
     tag: str
@@ -31,6 +42,13 @@ class ServedModel:
     remote: str | None = None
     capabilities: frozenset[str] | None = None
     template_in_use: str | None = None
+    unreadable: Path | None = None
+    place: str | None = None
+
+    @property
+    def stored_digest(self) -> str | None:
+        """The digest by which the runtime keeps the file, if its path tells that."""
+        return digest_of_name(PureWindowsPath(self.place)) if self.place else None
 
 
 @dataclass(frozen=True)

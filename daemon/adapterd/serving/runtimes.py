@@ -1,19 +1,19 @@
 """Which runtime the settings ask for, and the base as it is served there."""
 
 import hashlib
-import re
+import os
 from pathlib import Path
 
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
-from adapterd.serving.runtime import Runtime, ServedModel
+from adapterd.serving.runtime import Runtime, ServedModel, digest_of_name
 from adapterd.serving.tags import ModelTags, is_address
+from adapterd.serving.unreadable import Access, access, ways_out, why
 from adapterd.serving.usable_base import require_one_gguf
-from adapterd.system.files import sha256_file
-
-_BLOB = re.compile(r"sha256-([0-9a-f]{64})")
+from adapterd.serving.verified import verified_digest
+from adapterd.system.files import open_given, sha256_file
 
 
 def runtime_for(settings: Settings, home: Home) -> Runtime:
@@ -27,10 +27,12 @@ def runtime_for(settings: Settings, home: Home) -> Runtime:
     return OllamaRuntime(settings.ollama.host, settings.ollama.timeout_s)
 
 
-def file_digest(path: Path) -> str:
-    """`sha256:<hex>` of a file; a blob's name is believed, for the runtime checked it when it was stored."""
-    named = _BLOB.fullmatch(path.name)
-    return f"sha256:{named.group(1) if named else sha256_file(path)}"
+def file_digest(path: Path, home: Home | None = None) -> str:
+    """`sha256:<hex>` of a file; a blob's name is believed, for the runtime checked it when it was stored.
+
+    With the home a file that did not change since is not read again.
+    """
+    return digest_of_name(path) or (verified_digest(home, path) if home else f"sha256:{sha256_file(path)}")
 
 
 def is_file(base: str) -> bool:
@@ -38,33 +40,70 @@ def is_file(base: str) -> bool:
     return base.lower().endswith(".gguf") and not is_address(base)
 
 
-def served_base(runtime: Runtime, tag: str, settings_base: str) -> BaseModel:
-    """The base behind a tag. Raises UnsupportedModelError if its file is not on this machine, or not all of it."""
+def given_file(base: str) -> Path:
+    """The file that a person gives as a base; raises NotFoundError or InputError where it cannot be read."""
+    path = Path(base).expanduser().absolute()
+    found = access(path)
+    if found is Access.MISSING:
+        if os.path.lexists(path):
+            open_given(path).close()  # says what is there instead of a file
+        raise NotFoundError(f"{path} does not exist")
+    if found is Access.DENIED:
+        raise InputError(f"{path} may not be read by this user: {why(path)}", hint="give a file that you may read")
+    return path
+
+
+def served_base(
+    runtime: Runtime, tag: str, settings_base: str, home: Home | None = None, *, model: str = "NAME"
+) -> BaseModel:
+    """The base behind a tag. Raises UnsupportedModelError if its file cannot be read here, or is not all of it,
+    InputError if the file that was given in its place is another one."""
     served = runtime.show(tag)
     require_one_gguf(served, settings_base or tag)
-    file = _file_of(served, settings_base)
-    return BaseModel(tag=tag, gguf=file, digest=file_digest(file), modelfile=served.modelfile)
+    file = base_file(served, settings_base, model)
+    digest = file_digest(file, home)
+    if served.stored_digest and served.stored_digest != digest:
+        raise InputError(
+            f"{file} is {digest[:19]}…, and the runtime keeps {served.stored_digest[:19]}… as {tag}",
+            hint="put the file back of which the model was made; Ollama 0.30.0 to 0.34.0 rewrite what they are given: "
+            "update Ollama then",
+        )
+    return BaseModel(tag=tag, gguf=file, digest=digest, modelfile=served.modelfile)
 
 
-def _file_of(served: ServedModel, settings_base: str) -> Path:
+def base_file(served: ServedModel, settings_base: str, model: str = "NAME") -> Path:
+    """Where the base of a tag can be read: the runtime's own file, else the one that a person gave as the base.
+
+    Raises UnsupportedModelError, which says whose the runtime's file is, where neither can be.
+    """
     if served.gguf is not None:
         return served.gguf
-    if is_file(settings_base) and Path(settings_base).is_file():
-        return Path(settings_base)
+    if is_file(settings_base):
+        return given_file(settings_base)
+    if served.unreadable:
+        raise UnsupportedModelError(
+            f"the file of {served.tag}, {served.unreadable}, may not be read by this user: {why(served.unreadable)}",
+            hint=ways_out(served.unreadable, model),
+        )
     raise UnsupportedModelError(
         f"the file of {served.tag} is not on this machine, and training needs to read it",
-        hint="give the base as a file: adapterctl init NAME --base FILE.gguf",
+        hint=f"give the base as a file: adapterctl init {model} --base FILE.gguf",
     )
 
 
-def pinned_base(runtime: Runtime, model: str, settings: ModelSettings) -> BaseModel:
-    """The base of a configured model, through its own `NAME:base` tag; raises InputError if it is not what was
-    pinned at init, NotFoundError if it is gone, RuntimeRefusedError if it is damaged."""
+def pinned_base(runtime: Runtime, model: str, settings: ModelSettings, home: Home | None = None) -> BaseModel:
+    """The base of a configured model, through its own `NAME:base` tag; with the home, its bytes are verified, too.
+
+    Raises InputError if it is not what was pinned at init or its file is damaged, NotFoundError if it is gone,
+    RuntimeRefusedError if its tag is damaged.
+    """
     tag = ModelTags(model).base
     what, hint = f"{tag}, the pinned base of {model},", f"adapterctl init {model} --base {settings.base} puts it back"
     try:
-        base = served_base(runtime, tag, settings.base)
+        base = served_base(runtime, tag, settings.base, home, model=model)
     except NotFoundError as exc:
+        if is_file(settings.base) and tag in runtime.tags():
+            raise
         raise NotFoundError(f"{what} is gone from the runtime", hint=hint) from exc
     except RuntimeRefusedError as exc:
         raise type(exc)(f"{what} cannot be used: {exc}", hint=hint) from exc
@@ -73,7 +112,23 @@ def pinned_base(runtime: Runtime, model: str, settings: ModelSettings) -> BaseMo
             f"the base of {model} is {base.digest[:19]}…, but {settings.base_digest[:19]}… was pinned at init",
             hint=f"to train on the new one, set models.{model}.base_digest to {base.digest} in the configuration",
         )
+    if home:
+        require_undamaged(home, base, settings.base)
     return base
+
+
+def require_undamaged(home: Home, base: BaseModel, name: str) -> None:
+    """Raise InputError if the bytes of the base's file are not those of its digest (any more)."""
+    try:
+        found = verified_digest(home, base.gguf)
+    except OSError as exc:
+        raise InputError(f"{base.gguf}, the file of {name}, cannot be read: {exc.strerror}") from exc
+    if found != base.digest:
+        again = f"`ollama pull {name}`" if not is_file(name) else "a copy of that file in its place"
+        raise InputError(
+            f"{base.gguf}, the file of {name}, is damaged: its bytes are {found[:19]}…, not {base.digest[:19]}…",
+            hint=f"remove that file; {again} brings the right one. Check the disk, too",
+        )
 
 
 def fingerprint(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adapterd.base.modelfile import DEFAULT_TEMPLATE, Modelfile, file_kinds, renderer_of
+from adapterd.base.modelfile import DEFAULT_TEMPLATE, Modelfile, file_kinds, from_path, renderer_of
 from adapterd.errors import UnsupportedModelError
 from adapterd.serving import manifests
 from adapterd.serving.runtime import ServedModel
@@ -19,7 +19,9 @@ _BOS_OF_RENDERERS = {"cogito": "<｜begin▁of▁sentence｜>", "deepseek3.1": "
 _BUILT_BY_HAND, _LLAMA_SERVER_SINCE = (0, 0), (0, 30)
 
 
-def served_model(tag: str, digest: str, shown: Mapping[str, Any], blob: Path | None) -> ServedModel:
+def served_model(
+    tag: str, digest: str, shown: Mapping[str, Any], blob: Path | None, unreadable: Path | None = None
+) -> ServedModel:
     """The tag as the answer describes it; raises UnsupportedModelError if its messages cannot be handed on.
 
     The layers are read from the manifest where that is possible, else from the Modelfile's text.
@@ -35,6 +37,8 @@ def served_model(tag: str, digest: str, shown: Mapping[str, Any], blob: Path | N
         tag=tag,
         digest=digest,
         gguf=blob,
+        unreadable=unreadable,
+        place=from_path(shown),
         modelfile=modelfile,
         files=tuple(kind for kind in layers if kind not in _SETTINGS) if layers else file_kinds(shown),
         stored_as=(shown.get("details") or {}).get("format") or "gguf",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from adapterd.errors import InputError
 
@@ -32,6 +33,16 @@ class ModelTags:
     @property
     def base(self) -> str:
         return f"{self.name}:{BASE}"
+
+    def by_hand(self, present: Iterable[str]) -> str:
+        """A tag that is free, for what somebody else put under the live one."""
+        known = set(present)
+        names = (f"{self.name}:by-hand{f'-{number}' if number > 1 else ''}" for number in count(1))
+        return next(name for name in names if name not in known)
+
+    def is_by_hand(self, tag: str) -> bool:
+        """Whether a tag is one that `by_hand` gave."""
+        return re.fullmatch(rf"{re.escape(self.name)}:by-hand(-\d+)?", tag) is not None
 
     def version(self, version: str) -> str:
         """The tag that keeps one version; `base` is accepted as the name of the base.

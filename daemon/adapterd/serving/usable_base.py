@@ -17,7 +17,8 @@ _ANSWERS = "completion"
 _LOST = {
     "projector": (
         "has a projector beside the model (it reads images or sound), and a version made of it would lose that",
-        "give a base that reads text only",
+        "give a base that reads text only: another tag, or a file of the text model alone (llama.cpp's converter "
+        "writes one): --base FILE.gguf",
     ),
     "adapter": (
         "has an ADAPTER beside the model, and a version made of it would lose what that adapter was trained for",

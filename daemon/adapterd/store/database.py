@@ -3,16 +3,25 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from adapterd.errors import StoreError
-from adapterd.store.migrations import MIGRATIONS, statements
+from adapterd import __version__
+from adapterd.errors import BusyError, DamagedStoreError, NewerStoreError, StoreError, reason
+from adapterd.store.schema.migrations import FUNCTIONS, MIGRATIONS, statements
 
 BUSY_TIMEOUT_S = 20.0
+NO_LONGER_NEW = ("models/*/*/lineage.json", "runs/*/results.json", "state.db.damaged-*")
+"""Files beside the database that only a home has in which a run has worked, or whose database was moved aside: there
+was a database, too."""
+WITHOUT_DATABASE = (
+    "`adapterctl rollback NAME` works without it; `adapterctl restore FILE` puts a backup back; "
+    "`adapterctl doctor --repair` rebuilds what versions and tags can tell"
+)
+"""What to do where the database cannot be used."""
 Clock = Callable[[], datetime]
 
 
@@ -22,13 +31,16 @@ def utc_now() -> datetime:
 
 
 class Database:
-    """Statements and transactions on one file. Raises StoreError when it cannot be opened, is damaged, or comes from
-    a newer release."""
+    """Statements and transactions on one file. Raises StoreError when it cannot be opened, DamagedStoreError when it is
+    damaged, or empty or gone although the home has versions (unless it is to be made `anew`), NewerStoreError when it
+    comes from a newer release."""
 
-    def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
+    def __init__(self, path: Path, *, clock: Clock = utc_now, anew: bool = False) -> None:
         self.path = path
         self.clock = clock
         self._depth = 0
+        if not anew:
+            require_not_lost(path)
         with translated(path):
             self._connection = _connect(path)
             try:
@@ -71,6 +83,19 @@ class Database:
         finally:
             self._depth -= 1
 
+    @contextmanager
+    def outer_transaction(self) -> Iterator[None]:
+        """The transaction that is going on, or one of its own.
+
+        It is quicker than a nested `transaction`, for which SQLite copies every page that is changed; where the block
+        fails, all of the outer one has to be undone.
+        """
+        if self._depth:
+            yield
+        else:
+            with self.transaction():
+                yield
+
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement; outside a transaction it commits by itself."""
         with translated(self.path):
@@ -90,20 +115,66 @@ class Database:
         found: sqlite3.Row | None = self.execute(sql, values).fetchone()
         return found
 
+    def compact(self) -> None:
+        """Write the file anew without its free pages, and empty the write-ahead log: what was deleted is in neither.
+
+        Belongs outside of any transaction. Raises StoreError where the disk has no room for a second copy, and
+        BusyError while another process reads for longer than BUSY_TIMEOUT_S: deleted text is still in the log then.
+        """
+        self.execute("VACUUM")
+        busy, _, _ = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise BusyError(
+                f"another process reads {self.path}, so what was deleted is still in its write-ahead log",
+                hint="give the command again when `adapterctl status` shows nothing in progress",
+            )
+
+    def copy_to(self, target: Path) -> None:
+        """Make a copy of the file as it is at this moment, without its free pages; `target` must not exist.
+
+        Raises DamagedStoreError where the copy is damaged.
+        """
+        target.touch(mode=0o600, exist_ok=False)
+        with translated(self.path), closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("PRAGMA journal_mode = MEMORY")  # a journal beside a copy whose maker is killed would stay
+            copy.execute("VACUUM")
+            said = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        if said != "ok":
+            raise DamagedStoreError(f"the state database {self.path} is damaged: {said}", hint=WITHOUT_DATABASE)
+
+    def is_newer(self) -> bool:
+        """Whether another process has brought the file to the schema of a newer release meanwhile."""
+        with translated(self.path):
+            return self._schema_version() > len(MIGRATIONS)
+
     def _migrate(self) -> None:
         if self._schema_version() < len(MIGRATIONS):
+            for name, function in FUNCTIONS.items():
+                self._connection.create_function(name, 2, function, deterministic=True)
             self._connection.execute("BEGIN IMMEDIATE")
             for number, script in enumerate(MIGRATIONS[self._schema_version() :], start=self._schema_version() + 1):
                 for statement in statements(script):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
+            self._connection.execute(
+                "INSERT OR REPLACE INTO releases VALUES (?, ?, ?)", (len(MIGRATIONS), __version__, self.now())
+            )
             self._connection.execute("COMMIT")
         if self._schema_version() > len(MIGRATIONS):
-            raise StoreError(
-                f"{self.path} was written by a newer release of adapterd (schema {self._schema_version()}, "
-                f"this release knows {len(MIGRATIONS)})",
-                hint="install that release again, or move the home with ADAPTERD_HOME",
-            )
+            raise self.newer()
+
+    def newer(self) -> NewerStoreError:
+        """What is wrong where the file is of a newer release."""
+        schema = self._schema_version()
+        row = self._connection.execute("SELECT adapterd FROM releases WHERE schema = ?", (schema,)).fetchone()
+        return NewerStoreError(
+            f"{self.path} was written by {f'adapterd {row[0]}' if row else 'a newer release of adapterd'} (schema "
+            f"{schema}, this release knows {len(MIGRATIONS)}); this is adapterd {__version__}",
+            hint=f"install {f'adapterd {row[0]}' if row else 'that release'} again, or put back a backup that "
+            f"{__version__} has made: adapterctl restore FILE",
+        )
 
     def _schema_version(self) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -146,12 +217,33 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
+def require_not_lost(path: Path) -> None:
+    """Raise DamagedStoreError where the file is empty or gone, and was not always."""
+    try:
+        there = path.stat().st_size if path.exists() else None
+    except OSError:
+        return  # what is wrong is told when it is opened
+    if not there and any(next(path.parent.glob(pattern), None) for pattern in NO_LONGER_NEW):
+        what = "is gone" if there is None else "is empty"
+        raise DamagedStoreError(
+            f"the state database {path} {what}, but {path.parent} has versions, or one that was moved aside",
+            hint=WITHOUT_DATABASE,
+        )
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the file system's errors into StoreError."""
+    """Turn SQLite's and the file system's errors into StoreError, and what tells of damage into DamagedStoreError."""
     try:
         yield
     except (sqlite3.DatabaseError, OSError) as exc:
+        if isinstance(exc, sqlite3.DatabaseError) and _is_damage(exc):
+            raise DamagedStoreError(f"the state database {path} is damaged: {exc}", hint=WITHOUT_DATABASE) from exc
         raise StoreError(
-            f"the state database {path} cannot be used: {exc}", hint="adapterctl doctor looks closer"
+            f"the state database {path} cannot be used: {reason(exc)}", hint="adapterctl doctor looks closer"
         ) from exc
+
+
+def _is_damage(exc: sqlite3.DatabaseError) -> bool:
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

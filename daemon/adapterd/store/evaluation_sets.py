@@ -35,6 +35,28 @@ class EvaluationSets:
         )
         return EvaluationSet(number, content_hash, list(cases), datetime.fromisoformat(now))
 
+    def reduce(self, model: str, number: int, content_hash: str, cases: Sequence[dict[str, Any]]) -> None:
+        """Put in a set's place the version of it without cases that were taken back; its former hash is remembered."""
+        former = next(each for each in self.all(model) if each.number == number)
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO reduced_evaluation_sets VALUES (?, ?, ?, ?)",
+                (model, number, former.content_hash, len(former.cases) - len(cases)),
+            )
+            self._database.execute(
+                "UPDATE evaluation_sets SET content_hash = ?, cases = ? WHERE model = ? AND number = ?",
+                (content_hash, json.dumps(list(cases), ensure_ascii=False), model, number),
+            )
+
+    def successors(self, model: str) -> dict[str, str]:
+        """The content hash of today by each former one of a set from which cases were taken back."""
+        rows = self._database.rows(
+            """SELECT former_hash, content_hash FROM reduced_evaluation_sets JOIN evaluation_sets USING (model, number)
+               WHERE model = ?""",
+            (model,),
+        )
+        return {row["former_hash"]: row["content_hash"] for row in rows}
+
     def newest(self, model: str) -> EvaluationSet | None:
         """The set that candidates are judged by, if one was frozen."""
         row = self._database.row(f"{_SETS} ORDER BY number DESC LIMIT 1", (model,))

@@ -1,4 +1,4 @@
-"""The history: everything that happened, in order, never changed."""
+"""The history: everything that happened, in order. A line of counts grows until its day is over; no other changes."""
 
 import json
 from collections.abc import Mapping
@@ -26,11 +26,25 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, kind: str, text: str, *, model: str | None = None, detail: Mapping[str, Any] | None = None) -> None:
-        """Append one event."""
-        self._database.execute(
+    def add(self, kind: str, text: str, *, model: str | None = None, detail: Mapping[str, Any] | None = None) -> int:
+        """Append one event; returns its id."""
+        added = self._database.execute(
             "INSERT INTO events (at, model, kind, text, detail) VALUES (?, ?, ?, ?, ?)",
             (self._database.now(), model, kind, text, json.dumps(detail or {})),
+        )
+        return int(added.lastrowid or 0)
+
+    def last(self, kind: str, model: str) -> Event | None:
+        """The newest event of this kind about the model."""
+        row = self._database.row(
+            "SELECT * FROM events WHERE model = ? AND kind = ? ORDER BY id DESC LIMIT 1", (model, kind)
+        )
+        return Event(**{**dict(row), "detail": json.loads(row["detail"])}) if row else None
+
+    def change(self, event_id: int, text: str, detail: Mapping[str, Any]) -> None:
+        """Put another text and detail in place of those of an event that counts."""
+        self._database.execute(
+            "UPDATE events SET text = ?, detail = ? WHERE id = ?", (text, json.dumps(detail), event_id)
         )
 
     def latest(self, *, model: str | None = None, limit: int = 50) -> list[Event]:
@@ -39,3 +53,8 @@ class Events:
             "SELECT * FROM events WHERE ?1 IS NULL OR model = ?1 ORDER BY id DESC LIMIT ?2", (model, limit)
         )
         return [Event(**{**dict(row), "detail": json.loads(row["detail"])}) for row in rows]
+
+    def details(self, kind: str) -> list[dict[str, Any]]:
+        """The details of all events of a kind, oldest first."""
+        rows = self._database.rows("SELECT detail FROM events WHERE kind = ? ORDER BY id", (kind,))
+        return [json.loads(row["detail"]) for row in rows]

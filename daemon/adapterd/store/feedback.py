@@ -1,55 +1,40 @@
 """Feedback as rows: what was taken, from which files, and what was put into quarantine."""
 
 import json
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Self
 
-from adapterd.record import FeedbackRecord
 from adapterd.store.database import Database
+from adapterd.store.followed.file_read import FIELDS, FileRead
+from adapterd.store.followed.files import FollowedFiles
+from adapterd.store.new_feedback import NewFeedback
+from adapterd.store.origin import is_import, origin_of
+from adapterd.store.statements import AFRESH, Reading, Statements
+
+__all__ = ["FailureCount", "Feedback", "FileRead", "NewFeedback", "Quarantined", "StoredFeedback"]
 
 _ROUNDED = timedelta(milliseconds=1)
 """Arrivals are stored to the millisecond."""
-_as_json = lru_cache(maxsize=1024)(json.dumps)  # of failure tags, of which few sets are ever used
 
-
-@dataclass(frozen=True)
-class NewFeedback:
-    """A record to be stored; `record` is its whole JSON, the other fields are what lists and triage search by."""
-
-    content_hash: str
-    prompt_hash: str
-    record: str
-    created_at: datetime
-    file: str
-    line: int
-    output_type: str | None = None
-    source_id: str | None = None
-    rating: int | None = None
-    failure_tags: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, record: FeedbackRecord, file: str, line: int) -> Self:
-        """The row of a record that came from a line of a file."""
-        return cls(
-            record.content_hash,
-            record.prompt_hash,
-            record.to_json(),
-            record.created_at,
-            file,
-            line,
-            record.output_type,
-            record.source_id,
-            record.rating,
-            record.failure_tags,
-        )
+# A sign before a column keeps SQLite from choosing the index of that column, by which it would look at all records.
+_ABOUT = """
+    SELECT said.* FROM ({prompts}) AS asked CROSS JOIN feedback_in_force AS said
+    ON substr(said.prompt_hash, 1, 12) = substr(asked.prompt_hash, 1, 12)
+    AND said.model = ?1 AND said.prompt_hash = asked.prompt_hash ORDER BY +said.id"""
+_ABOUT_NEW = _ABOUT.format(prompts="SELECT DISTINCT prompt_hash FROM feedback WHERE model = ?1 AND id > ?2")
+_ABOUT_SOME = _ABOUT.format(
+    prompts="""SELECT DISTINCT prompt_hash FROM feedback
+               WHERE substr(prompt_hash, 1, 12) BETWEEN ?3 AND ?3 || 'g' AND +model = ?1 AND +id > ?2"""
+)
+_ABOUT_THESE = _ABOUT.format(prompts="SELECT DISTINCT value AS prompt_hash FROM json_each(?2)")
 
 
 @dataclass(frozen=True)
 class StoredFeedback:
-    """A record as it stands in the store."""
+    """A record as it stands in the store. `origin` is the way on which it came (`OriginKind`), `application` who sent
+    it, if that is known."""
 
     id: int
     content_hash: str
@@ -63,6 +48,8 @@ class StoredFeedback:
     failure_tags: tuple[str, ...]
     created_at: datetime
     received_at: datetime
+    origin: str = "file"
+    application: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,19 +60,6 @@ class FailureCount:
     has_output: bool
     has_correction: bool
     count: int
-
-
-@dataclass(frozen=True)
-class FileRead:
-    """What became of one feedback file; `lines` counts the records it was made of."""
-
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    lines: int
-    accepted: int
-    duplicates: int
-    quarantined: int
 
 
 @dataclass(frozen=True)
@@ -106,39 +80,52 @@ class Feedback:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.statements = Statements(database)
+        self.followed = FollowedFiles(database)
 
     def add(self, model: str, record: NewFeedback) -> bool:
-        """Store the record once; False if the same content is already there."""
+        """Store the record if it is a new statement; returns whether it is."""
         return self.add_many(model, [record]) == 1
 
-    def add_many(self, model: str, records: Iterable[NewFeedback]) -> int:
-        """Store each record once; returns how many were not there already."""
-        received_at = self._database.now()
-        cursor = self._database.execute_many(
-            """INSERT INTO feedback (model, content_hash, prompt_hash, output_type, source_id, rating, failure_tags,
-                                     record, file, line, created_at, received_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-            (
-                (
-                    model, record.content_hash, record.prompt_hash, record.output_type, record.source_id,
-                    record.rating, _as_json(record.failure_tags), record.record, record.file, record.line,
-                    record.created_at.isoformat(), received_at,
-                )
-                for record in records
-            ),
-        )  # fmt: skip
-        return max(cursor.rowcount, 0)
+    def add_many(self, model: str, records: Iterable[NewFeedback], reading: Reading = AFRESH) -> int:
+        """Store each record that is a new statement (see `statements`); returns how many these are."""
+        with self._database.outer_transaction():
+            return self.statements.add(model, list(records), reading)
 
     def all(self, model: str, *, up_to_id: int | None = None) -> list[StoredFeedback]:
-        """Every record of the model in the order of arrival, up to an id if one is given.
+        """Every record of the model that is in force, in the order of arrival, up to an id if one is given.
 
         None was created later than it arrived, nor later than now (it may have come while the clock was ahead): that
         decides whose answer counts, and rows of earlier releases have whatever date they were given.
         """
-        now = self._database.clock()
         rows = self._database.rows(
-            "SELECT * FROM feedback WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id", (model, up_to_id)
+            "SELECT * FROM feedback_in_force WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id",
+            (model, up_to_id),
         )
+        return self._stored(rows)
+
+    def ever(self, model: str) -> Iterator[tuple[int, str]]:
+        """The id and the record of all that the model was ever told and that was not removed, in force or not, in the
+        order of arrival."""
+        for row in self._database.execute("SELECT id, record FROM feedback WHERE model = ? ORDER BY id", (model,)):
+            yield row["id"], row["record"]
+
+    def everything(self, model: str) -> list[StoredFeedback]:
+        """Every record of the model, also those that are no longer in force, in the order of arrival."""
+        return self._stored(self._database.rows("SELECT * FROM feedback WHERE model = ? ORDER BY id", (model,)))
+
+    def about_the_same(self, model: str, *, after_id: int, begins_with: str = "") -> list[StoredFeedback]:
+        """The records in force about the prompts of those that came after the given id, in the order of arrival; of
+        prompts whose hash begins with these digits only."""
+        sql, values = (_ABOUT_SOME, (model, after_id, begins_with)) if begins_with else (_ABOUT_NEW, (model, after_id))
+        return self._stored(self._database.rows(sql, values))
+
+    def about(self, model: str, prompts: Iterable[str]) -> list[StoredFeedback]:
+        """The records in force about the prompts with these hashes, in the order of arrival."""
+        return self._stored(self._database.rows(_ABOUT_THESE, (model, json.dumps(list(prompts)))))
+
+    def _stored(self, rows: Iterable[sqlite3.Row]) -> list[StoredFeedback]:
+        now = self._database.clock()
         found = (
             StoredFeedback(
                 id=row["id"], content_hash=row["content_hash"], prompt_hash=row["prompt_hash"], record=row["record"],
@@ -146,51 +133,135 @@ class Feedback:
                 rating=row["rating"], failure_tags=tuple(json.loads(row["failure_tags"])),
                 created_at=datetime.fromisoformat(row["created_at"]),
                 received_at=datetime.fromisoformat(row["received_at"]),
+                origin=row["origin"], application=row["application"],
             )
             for row in rows
         )  # fmt: skip
         return [_not_later_than(min(each.received_at, now), each) for each in found]
 
+    def forget(self, ids: Iterable[int]) -> None:
+        """Delete these records."""
+        self._database.execute_many("DELETE FROM feedback WHERE id = ?", [(each,) for each in ids])
+
+    def renumber(self, model: str, file: str, gone: Collection[int]) -> None:
+        """Follow a file of ours that lost these elements of its array: those behind them have lower numbers now."""
+        for table in ("feedback", "quarantine"):
+            self._database.execute(
+                f"""UPDATE {table} SET line = line - (SELECT count(*) FROM json_each(?3) WHERE value < line)
+                    WHERE model = ?1 AND file = ?2 AND line > 0""",  # noqa: S608 - of the two names above
+                (model, file, json.dumps(list(gone))),
+            )
+
+    def forget_file(self, model: str, path: str) -> None:
+        """Forget that a file was read, for it is gone."""
+        self._database.execute("DELETE FROM feedback_files WHERE model = ? AND path = ?", (model, path))
+
+    def change_stamp(self, model: str, path: str, size_bytes: int, mtime_ns: int) -> None:
+        """Remember a file that we have written anew as read."""
+        self._database.execute(
+            "UPDATE feedback_files SET size_bytes = ?, mtime_ns = ? WHERE model = ? AND path = ?",
+            (size_bytes, mtime_ns, model, path),
+        )
+
     def failures(self, model: str) -> list[FailureCount]:
         """All records, counted by what was said to be wrong with the output."""
         rows = self._database.rows(
             """SELECT failure_tags, record ->> 'output' IS NOT NULL, record ->> 'correction' IS NOT NULL, count(*)
-               FROM feedback WHERE model = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+               FROM feedback_in_force WHERE model = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
             (model,),
         )
         return [FailureCount(tuple(json.loads(tags)), bool(out), bool(fix), n) for tags, out, fix, n in rows]
 
     def count(self, model: str, *, after_id: int = 0) -> int:
-        """How many records the model has, or has got since the given id."""
-        return self._one("SELECT count(*) FROM feedback WHERE model = ? AND id > ?", model, after_id)
+        """How many records in force the model has, or has got since the given id."""
+        return self._one("SELECT count(*) FROM feedback_in_force WHERE model = ? AND id > ?", model, after_id)
+
+    def usable_prompts(self, model: str, newest: int = 10_000, *, without: Iterable[str] = ()) -> dict[str | None, int]:
+        """How many different prompts have an answer that can be taught, by output type, among the newest records; those
+        `without`, by content hash, aside."""
+        rows = self._database.rows(
+            """SELECT output_type, count(DISTINCT prompt_hash)
+               FROM (SELECT * FROM feedback WHERE model = ? AND withdrawn_at IS NULL ORDER BY id DESC LIMIT ?)
+               WHERE (trim(coalesce(record ->> 'correction', '')) != ''
+                  OR (rating >= 4 AND trim(coalesce(record ->> 'output', '')) != ''))
+                 AND content_hash NOT IN (SELECT value FROM json_each(?))
+               GROUP BY output_type""",
+            (model, newest, json.dumps(list(without))),
+        )
+        return dict(map(tuple, rows))
+
+    def origins(self, model: str, most: int = 20) -> dict[str, int]:
+        """How many records in force each application gave, else came on each way, the most frequent first; those beyond
+        the first `most` are counted together."""
+        rows = self._database.rows(
+            """SELECT coalesce(application, origin), count(*) FROM feedback
+               WHERE model = ? AND withdrawn_at IS NULL GROUP BY 1 ORDER BY 2 DESC""",
+            (model,),
+        )
+        named: dict[str, int] = dict(map(tuple, rows[:most]))
+        return {**named, "others": sum(row[1] for row in rows[most:])} if rows[most:] else named
 
     def oldest(self, model: str, *, after_id: int = 0) -> datetime | None:
-        """When the first of the records came that the model has got since the given id."""
+        """When the first of the records came that the model has got since the given id; those that came while the clock
+        was ahead of now do not tell."""
         row = self._database.row(
-            "SELECT received_at FROM feedback WHERE model = ? AND id > ? ORDER BY id LIMIT 1", (model, after_id)
+            """SELECT received_at FROM feedback_in_force WHERE model = ? AND id > ? AND received_at <= ?
+               ORDER BY id LIMIT 1""",
+            (model, after_id, self._database.now()),
         )
         return datetime.fromisoformat(row["received_at"]) if row else None
+
+    def first_arrival(self, model: str) -> datetime | None:
+        """When the first of all records came, in force or not, or the first piece whose bytes are in quarantine."""
+        arrivals = (
+            self._database.row(
+                f"SELECT received_at FROM {table} WHERE model = ? {more} ORDER BY id LIMIT 1",  # noqa: S608 - ours
+                (model,),
+            )
+            for table, more in (("feedback", ""), ("quarantine", "AND kept != ''"))
+        )
+        return min((datetime.fromisoformat(row[0]) for row in arrivals if row), default=None)
 
     def last_id(self, model: str) -> int:
         """The id of the newest record, 0 if there is none."""
         return self._one("SELECT coalesce(max(id), 0) FROM feedback WHERE model = ?", model)
 
-    def record_file(self, model: str, file: FileRead) -> None:
-        """Remember what became of a file, so that it is not read again until it changes."""
+    def record_file(self, model: str, file: FileRead, document: str | None = None) -> None:
+        """Remember what became of a file, so that it is not read again until it changes; without a document, it stands
+        for itself."""
         self._database.execute(
-            "INSERT OR REPLACE INTO feedback_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (model, file.path, file.size_bytes, file.mtime_ns, file.lines, file.accepted, file.duplicates,
-             file.quarantined, self._database.now()),
-        )  # fmt: skip
+            f"""INSERT OR REPLACE INTO feedback_files (model, {FIELDS}, read_at, document)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",  # noqa: S608 - the columns of a FileRead
+            (model, *vars(file).values(), self._database.now(), document or origin_of(file.path).document),
+        )
 
     def files(self, model: str) -> list[FileRead]:
         """Every file that was read, by path."""
         rows = self._database.rows(
-            """SELECT path, size_bytes, mtime_ns, lines, accepted, duplicates, quarantined
-               FROM feedback_files WHERE model = ? ORDER BY path""",
+            f"SELECT {FIELDS} FROM feedback_files WHERE model = ? ORDER BY path",  # noqa: S608 - the columns
             (model,),
         )
         return [FileRead(**dict(row)) for row in rows]
+
+    def last_reading(self, model: str, path: str) -> FileRead | None:
+        """The last reading of the file, or of any import of the file of that name."""
+        if not is_import(path):
+            return self.followed.of(model, path)
+        row = self._database.row(
+            f"""SELECT {FIELDS} FROM feedback_files WHERE model = ? AND document = ?
+                ORDER BY read_at DESC, rowid DESC LIMIT 1""",  # noqa: S608 - the columns
+            (model, origin_of(path).document),
+        )
+        return FileRead(**dict(row)) if row else None
+
+    def forget_former_imports(self, model: str, path: str) -> None:
+        """Drop what is in quarantine of other imports of the file that was imported as `path`: it was corrected."""
+        if is_import(path):
+            self._database.execute(
+                """DELETE FROM quarantine WHERE model = ?1 AND file != ?2 AND file IN
+                   (SELECT path FROM feedback_files WHERE model = ?1 AND document = ?3)""",
+                (model, path, origin_of(path).document),
+            )
 
     def stamps(self, model: str) -> dict[str, tuple[int, int]]:
         """Size in bytes and time of change in nanoseconds of every file that was read, by path."""
@@ -236,6 +307,17 @@ class Feedback:
             (model,),
         )
         return [Quarantined(**{**dict(row), "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
+
+    def forget_pieces(self, ids: Iterable[int]) -> None:
+        """Delete the notes about these pieces in quarantine."""
+        self._database.execute_many("DELETE FROM quarantine WHERE id = ?", [(each,) for each in ids])
+
+    def change_piece(self, piece: Quarantined) -> None:
+        """Write reason and excerpt of a note, and where its bytes are, anew."""
+        self._database.execute(
+            "UPDATE quarantine SET reason = ?, excerpt = ?, kept = ? WHERE id = ?",
+            (piece.reason, piece.excerpt, piece.kept, piece.id),
+        )
 
     def _one(self, sql: str, *values: object) -> int:
         row = self._database.row(sql, values)

@@ -126,6 +126,10 @@ class Runs:
         )
         return [_run(row) for row in rows]
 
+    def any_running(self) -> bool:
+        """Whether any model has a run that goes on, or was interrupted."""
+        return self._database.row("SELECT 1 FROM runs WHERE state = ? LIMIT 1", (RunState.RUNNING,)) is not None
+
     def set_state(self, run_id: str, state: RunState, *, error: str | None = None, hint: str | None = None) -> None:
         """Move a run on; reaching any state but RUNNING notes the time."""
         finished = None if state is RunState.RUNNING else self._database.now()

@@ -8,19 +8,35 @@ from adapterd.store.database import Database, utc_now
 from adapterd.store.evaluation_sets import EvaluationSets
 from adapterd.store.events import Events
 from adapterd.store.feedback import Feedback
+from adapterd.store.feedback_reading import FeedbackReading
+from adapterd.store.http_access.places import Places
+from adapterd.store.http_access.tokens import Tokens
+from adapterd.store.http_access.traffic import Traffic
+from adapterd.store.prompt_pool.prompts import Prompts
 from adapterd.store.runs import Runs
 from adapterd.store.schedule_state import ScheduleStates
+from adapterd.store.screenings import Screenings
+from adapterd.store.taken_back.removals import Removals
+from adapterd.store.unreadable import Unreadable
 from adapterd.store.versions import Versions
 
 
 class Store(Database):
     """All state. Open one per thread; every write that belongs together goes into one `transaction`."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        super().__init__(path, clock=clock)
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now, anew: bool = False) -> None:
+        super().__init__(path, clock=clock, anew=anew)
         self.schedule_state = ScheduleStates(self)
         self.feedback = Feedback(self)
+        self.feedback_reading = FeedbackReading(self)
+        self.screenings = Screenings(self)
+        self.prompts = Prompts(self)
         self.evaluation_sets = EvaluationSets(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)
+        self.removals = Removals(self)
+        self.unreadable = Unreadable(self)
+        self.http_tokens = Tokens(self)
+        self.http_traffic = Traffic(self, self.events)
+        self.http_places = Places(self)

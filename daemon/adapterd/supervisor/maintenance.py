@@ -4,13 +4,15 @@ import logging
 from collections.abc import Container
 
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError
+from adapterd.errors import AdapterdError, CancelledError
 from adapterd.home import Home
 from adapterd.housekeeping.collect import run_collection
 from adapterd.housekeeping.reconcile import reconcile
+from adapterd.removal.upkeep import look_after
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.system.child.call import Stopped, never
 
 log = logging.getLogger("adapterd")
 
@@ -24,6 +26,20 @@ def collect_garbage(store: Store, home: Home, settings: Settings) -> None:
         return
     for item in collected.items:
         log.info("%s was removed: %s", item.what, item.why)
+
+
+def remove_feedback(store: Store, home: Home, settings: Settings, stopped: Stopped = never) -> None:
+    """Finish removals that were begun, and remove what is older than `feedback.keep_days`; a failure is logged, and the
+    rest is done the next time, also where `stopped` said that it is time to end."""
+    try:
+        said = look_after(store, home, settings, stopped)
+    except CancelledError:
+        return
+    except (AdapterdError, OSError) as exc:
+        log.warning("feedback that is to be removed is not everywhere gone: %s", exc)
+        return
+    for sentence in said:
+        log.info("%s", sentence)
 
 
 def repair_tags(store: Store, home: Home, settings: Settings) -> list[str]:

@@ -8,16 +8,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from adapterd.config import BaseChange, ModelSettings, Settings
+from adapterd.config import BaseChange, ModelSettings, RuntimeKind, Settings
 from adapterd.deployment.base_drift import drifted_to, repin
-from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError
+from adapterd.deployment.live_tag import require_our_store
+from adapterd.errors import AdapterdError, NotFoundError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
+from adapterd.intake.screening import held_records
 from adapterd.providers.registry import training_provider
-from adapterd.scheduling.demand import NewRecords
-from adapterd.scheduling.schedule import Schedule
+from adapterd.runs.reuse import released_records
+from adapterd.scheduling.demand import NewRecords, waits_to_freeze
+from adapterd.scheduling.schedule import Find, Schedule, next_times
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.runtimes import runtime_for
+from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import RunState
@@ -25,6 +29,8 @@ from adapterd.store.schedule_state import DueReason, ScheduleState
 from adapterd.supervisor.activity import Activity
 from adapterd.supervisor.admission import as_needed, blockers, measure_machine
 from adapterd.supervisor.runner import Wanted
+from adapterd.system.child.call import Stopped, never
+from adapterd.system.host.server_time import Spent, spent_by_server
 
 ADMIT_EVERY = timedelta(seconds=20)
 DRIFT_EVERY = timedelta(minutes=10)
@@ -32,25 +38,34 @@ DRIFT_EVERY = timedelta(minutes=10)
 log = logging.getLogger("adapterd")
 
 
+def _spent_by_runtime(settings: Settings) -> Spent | None:
+    """Processor time of the Ollama that serves the models; the embedded runtime answers in processes of ours."""
+    return spent_by_server(settings.ollama.host, "ollama") if settings.runtime is RuntimeKind.OLLAMA else None
+
+
 @dataclass
 class Planner:
-    """Decides which run starts; starts none itself. `settings` are those in force."""
+    """Decides which run starts; starts none itself. `settings` are those in force, `find` computes the next times;
+    `stopped` says that it is time to end."""
 
     store: Store
     home: Home
     settings: Settings
+    find: Find = next_times
+    stopped: Stopped = never
 
     def __post_init__(self) -> None:
         now = self.store.clock()
         known = {name: self.store.schedule_state.get(name).scheduled_at for name in self.settings.models}
-        self.schedule = Schedule(self.settings, now.astimezone(), known)
-        self._activity = Activity()
+        self.schedule = Schedule(self.settings, now.astimezone(), known, self.find)
+        self._activity = Activity(partial(_spent_by_runtime, self.settings))
         self._next_admission: dict[str, datetime] = {}
         self._next_drift = now
 
     def refresh(self, *, busy: bool) -> None:
         """Note which runs are due at this moment; `busy` while a run goes on."""
         now = self.store.clock()
+        self._activity.note_sleep(now)
         for name in self.settings.models:
             if not busy and (due := self._resumable(name, now)):
                 self._set_due(name, *due, now)
@@ -76,29 +91,55 @@ class Planner:
                 return Wanted(name, state.due_text or "")
         return None
 
+    def rest_s(self) -> float:
+        """Seconds until one of these decisions may be another, if nobody asks for anything meanwhile."""
+        now = self.store.clock()
+        moments = [at for name in self.settings.models for at in self._moments(name, now)]
+        return min((at - now).total_seconds() for at in (self._next_drift, *moments, now + DRIFT_EVERY) if at > now)
+
+    def _moments(self, name: str, now: datetime) -> list[datetime]:
+        """When the model's schedule comes next, a failed run is tried again, and one that is due may be admitted."""
+        last = self.store.runs.latest(name)
+        moments = [self.schedule.next(name), last.retry_at if last and last.state is RunState.FAILED else None]
+        if self.store.schedule_state.get(name).due_reason and not self.store.schedule_state.paused(name):
+            moments += [self._next_admission.get(name), now + ADMIT_EVERY]
+        return [at for at in moments if at is not None]
+
     def _still_due(self, name: str, reason: DueReason | None, now: datetime) -> bool:
         """Whether the reason still holds: a command may have done the same meanwhile."""
         if reason is DueReason.NEW_FEEDBACK:
-            return NewRecords.of(self.store, name).due_text(self.settings.models[name].schedule, now) is not None
+            return self._new_records(name).due_text(self.settings.models[name].schedule, now) is not None
         if reason in (DueReason.INTERRUPTED, DueReason.RETRY):
             return self._resumable(name, now) is not None
         return True
 
     def find_blockers(self, name: str, now: datetime) -> list[str]:
         """What a run of the model that nobody asked for has to wait for at this moment."""
+        if waits := waits_to_freeze(self.store, name, self.settings.models[name].dataset, now):
+            return [waits]
         runtime = runtime_for(self.settings, self.home)
+        if elsewhere := self._if_elsewhere(name, runtime):
+            return elsewhere
         try:
-            base = runtime.show(ModelTags(name).base).gguf
-            if base is None:
-                return []  # of a runtime elsewhere nothing can be told; the run itself says what is missing
+            base = base_file(runtime.show(ModelTags(name).base), self.settings.models[name].base)
             idle_s = self._activity.idle_s(runtime, now)
             found = measure_machine(now.astimezone(), idle_s, base, base.stat().st_size, self.home.root)
             needs = training_provider(self.settings.models[name].training).needs
-        except (NotFoundError, RuntimeRefusedError):
-            return []  # the base's tag is gone or damaged: a run puts it back first, or says what is missing
+        except (NotFoundError, RuntimeRefusedError, UnsupportedModelError):
+            return []  # the base is gone, damaged or not readable: a run puts it back first, or says what is missing
         except (AdapterdError, OSError) as exc:
             return [str(exc)]
         return blockers(*as_needed(needs, self.settings.models[name].schedule, found))
+
+    def _if_elsewhere(self, name: str, runtime: Runtime) -> list[str]:
+        """A store that has nothing of the model is waited for; a tag that is merely gone is put back by the run."""
+        try:
+            require_our_store(self.store, name, runtime)
+        except NotFoundError as exc:
+            return [str(exc)]
+        except AdapterdError:
+            return []  # what is wrong with the runtime is told by the next question
+        return []
 
     def _due(self) -> list[tuple[str, ScheduleState]]:
         states = [(name, self.store.schedule_state.get(name)) for name in self.settings.models]
@@ -117,12 +158,17 @@ class Planner:
         return None
 
     def _scheduled_time_came(self, name: str, now: datetime) -> None:
-        schedule, new_records = self.settings.models[name].schedule, NewRecords.of(self.store, name)
+        schedule, new_records = self.settings.models[name].schedule, self._new_records(name)
         if text := new_records.due_text(schedule, now):
             self._set_due(name, DueReason.NEW_FEEDBACK, text, now)
         elif self.store.schedule_state.get(name).due_reason is None:
             log.info("%s: not now, %s", name, new_records.missing(schedule), extra={"model": name})
             self.store.schedule_state.update(name, blocked_by=new_records.missing(schedule))
+
+    def _new_records(self, name: str) -> NewRecords:
+        held = held_records(self.store, name, self.settings.models[name].feedback)
+        released = released_records(self.store, self.home, name, held)
+        return NewRecords.of(self.store, name, [each.id for each in held], released)
 
     def _set_due(self, name: str, reason: DueReason, text: str, now: datetime) -> None:
         """Note that a run is due; one that is due already keeps its reason and its place in the queue."""
@@ -161,7 +207,7 @@ class Planner:
             log.warning("%s", text, extra={"model": name})
         self.store.schedule_state.update(name, base_drift=digest)
         if digest and model.schedule.on_base_change is BaseChange.RETRAIN:
-            repin(self.home, runtime, name, model)
+            repin(self.home, runtime, name, model, self.stopped)
             self.store.events.add("base.pinned", f"{name} is trained on the new {model.base} from now on", model=name)
             self.store.schedule_state.update(name, base_drift=None)
             self._set_due(name, DueReason.BASE_CHANGED, f"{model.base} changed", at)

@@ -5,15 +5,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from adapterd import __version__
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError, BusyError, StoreError
+from adapterd.errors import AdapterdError, BusyError, OtherReleaseError, StoreError
 from adapterd.home import Home
-from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
 from adapterd.system.locks import is_held
 from adapterd.system.notify import notify
+from adapterd.system.release.installed import release_on_disk, sentence
+
+if TYPE_CHECKING:
+    from adapterd.runs.pipeline import RunOutcome
 
 AGAIN_AFTER = timedelta(minutes=1)
 """When what could not even begin is tried again."""
@@ -42,12 +47,24 @@ class Runner:
     ended: Callable[[], object] = lambda: None
     clock: Clock = utc_now
     _thread: threading.Thread | None = None
+    _is_over: threading.Event = field(default_factory=threading.Event)
     _not_before: dict[str, datetime] = field(default_factory=dict)
+    _store_failed_at: datetime | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a run goes on, here or in a command."""
         return self._thread is not None or is_held(self.home.run_lock)
+
+    def may_begin(self) -> bool:
+        """False for a while after the store could not be used: then not even a request can be answered."""
+        failed, now = self._store_failed_at, self.clock()
+        return failed is None or not failed <= now < failed + AGAIN_AFTER
+
+    @property
+    def is_busy_elsewhere(self) -> bool:
+        """Whether a run goes on in a command, of whose end this process is not told."""
+        return self._thread is None and is_held(self.home.run_lock)
 
     def may_try(self, model: str, now: datetime) -> bool:
         """False for a while after a run of the model could not even begin."""
@@ -56,14 +73,16 @@ class Runner:
 
     def finished(self) -> bool:
         """Whether a run has ended since this was asked last."""
-        if self._thread is None or self._thread.is_alive():
+        if self._thread is None or not self._is_over.is_set():
             return False
+        self._thread.join()
         self._thread = None
         return True
 
     def begin(self, wanted: Wanted, settings: Settings) -> None:
         """Start, and return at once."""
         log.info("%s: run begins (%s)", wanted.model, wanted.reason, extra={"model": wanted.model})
+        self._is_over.clear()
         self._thread = threading.Thread(
             target=self._run, args=(wanted, settings), name=f"run-{wanted.model}", daemon=True
         )
@@ -75,9 +94,14 @@ class Runner:
                 self._run_pipeline(_Attempt(store, wanted), settings)
         except StoreError as exc:  # the disk is full, say: the journal stands where it stood
             log.error("%s: how the run ended is not noted: %s", wanted.model, exc, extra={"model": wanted.model})
-        self.ended()
+            self._store_failed_at = self.clock()
+        finally:
+            self._is_over.set()
+            self.ended()
 
     def _run_pipeline(self, attempt: "_Attempt", settings: Settings) -> None:
+        from adapterd.runs.pipeline import Pipeline  # with all that a run needs, which an idle daemon does not
+
         wanted = attempt.wanted
         try:
             pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, notify=_warn)
@@ -85,9 +109,9 @@ class Runner:
         except BusyError as exc:
             log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
         except Exception as exc:
-            self._failed(attempt, exc, settings)
+            self._failed(attempt, _or_other_release(exc), settings)
 
-    def _report(self, wanted: Wanted, settings: Settings, outcome: RunOutcome) -> None:
+    def _report(self, wanted: Wanted, settings: Settings, outcome: "RunOutcome") -> None:
         log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
         if settings.notifications.desktop:
             what = "is live" if outcome.promoted else "was held"
@@ -103,6 +127,14 @@ class Runner:
         attempt.failed(exc)
         if settings.notifications.desktop:
             notify(f"{name}: the run stopped", f"{exc}{hint}")
+
+
+def _or_other_release(exc: Exception) -> Exception:
+    """What nobody thought of comes of an upgrade, where there was one: a module of another release was imported."""
+    on_disk = release_on_disk()
+    if isinstance(exc, AdapterdError | OSError) or on_disk == __version__:
+        return exc
+    return OtherReleaseError(sentence(on_disk), hint="the daemon starts anew, and the run goes on")
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 import errno
 import hashlib
+import io
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +13,70 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from adapterd.errors import InputError
+
 PRIVATE_FILE = 0o600
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
 CHUNK_BYTES = 1 << 22
+_SWAP = 2  # RENAME_EXCHANGE of Linux, from linux/fs.h, and RENAME_SWAP of macOS, from sys/stdio.h
+_AT_FDCWD_LINUX = -100
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FICLONE = 0x40049409  # Linux ioctl number, from linux/fs.h
 _AT_FDCWD = -2  # of macOS, from sys/fcntl.h: a relative path is meant from the working folder
 
 
+def open_given(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
+    """A file that somebody named, open for reading; links are followed. What is read, copied or checked afterwards is
+    this very file, whatever has its name by then.
+
+    Raises InputError, at once, for what is not there, no regular file (a pipe would hang, a device has no end), larger
+    than `max_bytes`, or not to be read.
+    """
+    try:
+        _require_regular(path, path.stat().st_mode)  # opening a device may already do something
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
+        if isinstance(exc, FileNotFoundError):
+            raise InputError(f"{path} is not there") from exc
+        raise InputError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    stream: io.BufferedReader = io.BufferedReader(io.FileIO(handle))
+    try:
+        status = os.fstat(stream.fileno())
+        _require_regular(path, status.st_mode)
+        if max_bytes is not None and status.st_size > max_bytes:
+            raise InputError(f"{path} has {status.st_size} bytes, and {max_bytes} are the most that is read")
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def read_given(path: Path, max_bytes: int) -> bytes:
+    """All of a file that somebody named; raises InputError as `open_given` does, also for one that grows meanwhile."""
+    with open_given(path, max_bytes) as stream:
+        try:
+            data = stream.read(max_bytes + 1)
+        except OSError as exc:
+            raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if len(data) > max_bytes:
+        raise InputError(f"{path} grew while it was read, to more than {max_bytes} bytes, the most that is read")
+    return data
+
+
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        what = next((what for is_such, what in _NO_FILES if is_such(mode)), "something else")
+        raise InputError(f"{path} is {what}, not a file")
+
+
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` that becomes it, synced to disk, when the block ends without an exception."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+def atomic_path(target: Path, ending: str = ".partial") -> Iterator[Path]:
+    """A temporary path beside `target` that becomes it, synced to disk, when the block ends without an exception. Its
+    name ends with `ending`."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=ending)
     os.close(handle)
     partial = Path(name)
     try:
@@ -46,6 +102,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Give two files or folders each other's name in one step; False where the system or the file system cannot.
+
+    renamex_np(2) on macOS, renameat2(2) on Linux. Raises OSError where it is not allowed, or one is not there.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "darwin":
+        failed = libc.renamex_np(*names, _SWAP)
+    elif hasattr(libc, "renameat2"):
+        failed = libc.renameat2(_AT_FDCWD_LINUX, names[0], _AT_FDCWD_LINUX, names[1], _SWAP)
+    else:
+        return False
+    code = ctypes.get_errno()
+    if failed and code not in _CANNOT:
+        raise OSError(code, os.strerror(code), str(one), None, str(other))
+    return not failed
 
 
 def clone(source: Path, target: Path, *, without: Sequence[range] = ()) -> str:

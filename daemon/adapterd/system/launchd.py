@@ -11,13 +11,16 @@ from pathlib import Path
 from adapterd.errors import AdapterdError
 from adapterd.home import HOME_VARIABLE
 from adapterd.system.commands import FOREGROUND, Completed, Run, checked, run_command
+from adapterd.system.python import launcher_of
 from adapterd.system.service_manager import (
     ServiceSpec,
     ServiceStatus,
     is_outdated,
+    remove_launcher,
     remove_service_file,
     require_installed,
     template,
+    write_launcher,
     write_service_file,
 )
 
@@ -26,6 +29,7 @@ START_DELAYS_S = (0.1, 0.2, 0.4, 0.8)
 STOP_DELAYS_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0)
 """Together longer than the plist's ExitTimeOut, after which launchd kills."""
 
+SWITCH_ON = "switch it on in System Settings, General, Login Items & Extensions, if it is switched off there"
 _NOT_LOADED = frozenset({3, 113})  # no such process, could not find service
 _STILL_LEAVING = frozenset({5, 37})  # input/output error, operation already in progress
 _BOOTOUT_IN_PROGRESS = 36
@@ -61,7 +65,7 @@ class LaunchdService:
         keys = plistlib.loads(template("dev.adapterd.plist"))
         keys |= {
             "Label": self.spec.label,
-            "ProgramArguments": list(self.spec.program),
+            "ProgramArguments": self._arguments(),
             "EnvironmentVariables": {HOME_VARIABLE: str(self.spec.home)},
             "WorkingDirectory": str(self.spec.home),
             "StandardOutPath": str(self.spec.output),
@@ -69,8 +73,19 @@ class LaunchdService:
         }
         return plistlib.dumps(keys)
 
+    @property
+    def launcher(self) -> Path:
+        """The script that the agent starts, in the home: System Settings show the agent by its name."""
+        return self.spec.home / "bin" / self.spec.label.rpartition(".")[2]
+
+    def _arguments(self) -> list[str]:
+        found = launcher_of(self.spec.program)
+        return [str(self.launcher), *found[1]] if found else list(self.spec.program)
+
     def install(self) -> None:
         """Write the property list and load it, which starts the daemon; what was loaded before is replaced."""
+        if found := launcher_of(self.spec.program):
+            write_launcher(self.launcher, found[0].encode())
         write_service_file(self.file, self.plist(), self.spec)
         self._bootout()
         self._bootstrap()
@@ -79,6 +94,7 @@ class LaunchdService:
         """Stop the daemon, unload it and remove the property list; nothing happens where there is none."""
         self._bootout()
         remove_service_file(self.file)
+        remove_launcher(self.launcher)
 
     def start(self) -> None:
         """Start the daemon unless it runs; raises NotFoundError if the service is not installed."""
@@ -108,11 +124,11 @@ class LaunchdService:
         """How the agent stands, from launchctl's description of it."""
         described = self._print()
         known = described or {}
-        running = _runs(known)
+        running, installed = _runs(known), self.file.exists()
         pid = known.get("pid", "") if running else ""
         return ServiceStatus(
-            installed=self.file.exists(),
-            outdated=is_outdated(self.file, self.plist()),
+            installed=installed,
+            outdated=is_outdated(self.file, self.plist()) or self._is_launcher_outdated(),
             loaded=described is not None,
             running=running,
             pid=int(pid) if pid.isdecimal() else None,
@@ -120,7 +136,28 @@ class LaunchdService:
             detail="not loaded" if described is None else known.get("state", "unknown"),
             file=self.file,
             log=self.spec.errors,
+            why_not=self._why_not(loaded=described is not None) if installed and not running else "",
         )
+
+    def _is_launcher_outdated(self) -> bool:
+        """Whether it does not start what would be started now, though the agent is installed."""
+        found = launcher_of(self.spec.program)
+        if found is None or not self.file.exists():
+            return False
+        return not self.launcher.exists() or is_outdated(self.launcher, found[0].encode())
+
+    def _why_not(self, *, loaded: bool) -> str:
+        if self._is_disabled():
+            return f"launchd was told not to start it: {SWITCH_ON}"
+        return "" if loaded else f"launchd has not loaded its service: give `adapterctl service start`, or {SWITCH_ON}"
+
+    def _is_disabled(self) -> bool:
+        """Whether launchd was told not to start the agent, by `launchctl disable` or by the switch in System Settings.
+
+        What the switch says by itself is in a database of the system's own, which is not read here.
+        """
+        said = self._launchctl("print-disabled", self._domain, unless=lambda _: True).stdout
+        return bool(re.search(rf'"{re.escape(self.spec.label)}" => (disabled|true)\b', said))
 
     def _print(self) -> dict[str, str] | None:
         """The top-level `key = value` lines that launchctl prints of the agent; None if it is not loaded."""

@@ -1,14 +1,17 @@
 """Locks between processes: the kernel gives them back when their holder dies, so none is ever stale."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adapterd.errors import BusyError
 from adapterd.home import Home
 
 TAGS_TIMEOUT_S = 20.0
+LOCK_TIMEOUT_S = 1.0
+"""Long enough for a process that only checks whether the lock is held."""
 
 
 @contextmanager
@@ -42,6 +45,40 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Hold a lock on a file while it is written, so that one whose writer died is known (`remove_abandoned`). Raises
+    BusyError where somebody took the file for such a one before the lock was held."""
+    import fcntl
+
+    with path.open("r+b") as held:
+        with suppress(OSError):  # a file system without locks: nothing is taken for abandoned there
+            fcntl.flock(held.fileno(), fcntl.LOCK_EX)
+        if not os.path.lexists(path):
+            raise BusyError(f"another process does the same in {path.parent} at this moment", hint="give it again")
+        yield
+
+
+def remove_abandoned(paths: Iterable[Path]) -> None:
+    """Remove those of our own files that nobody holds (`claimed`); what cannot be looked at stays."""
+    for path in paths:
+        with suppress(OSError):
+            _remove_if_abandoned(path)
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from html import escape
 
 TIMEOUT_S = 5.0
 
@@ -39,4 +38,6 @@ def _command(title: str, text: str, platform: str) -> list[str] | None:
 
 def _plain(text: str) -> str:
     """The text so that it is shown as it is: notify-send reads backslashes, desktops read tags."""
+    from html import escape  # its table of names stays in the daemon's memory
+
     return escape(text, quote=False).replace("\\", "\\\\")

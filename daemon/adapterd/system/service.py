@@ -7,7 +7,9 @@ import os
 import sys
 
 from adapterd.errors import AdapterdError
+from adapterd.home import Home
 from adapterd.system.commands import FOREGROUND
+from adapterd.system.python import module_command
 from adapterd.system.service_manager import Service, ServiceSpec
 
 
@@ -23,6 +25,19 @@ def service_for(spec: ServiceSpec, platform: str = sys.platform, uid: int | None
 
         return SystemdService(spec)
     raise AdapterdError(f"no service manager is known for the platform {platform!r}", hint=FOREGROUND)
+
+
+def own_service(home: Home) -> Service:
+    """The daemon on this home as the service of this user; raises AdapterdError as `service_for` does."""
+    return service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
+
+
+def why_not_running(home: Home) -> str:
+    """What the service manager knows of a daemon that does not run; empty where nothing is known."""
+    try:
+        return own_service(home).status().why_not
+    except AdapterdError:
+        return ""
 
 
 def _refuse_root(platform: str, uid: int) -> None:

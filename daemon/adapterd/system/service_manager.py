@@ -1,6 +1,7 @@
 """Specification and status of a background service, and the service file that launchd and systemd have in common."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -49,7 +50,8 @@ class ServiceStatus:
 
     `outdated`: the installed file is not what would be written now, or not what the service manager has loaded.
     `pid` is None unless it runs, `last_exit` None if it never ended or that is not told; `detail` is the service
-    manager's own word for its state.
+    manager's own word for its state. `why_not` says what keeps an installed service from running, and what to do;
+    empty where it runs, or nothing is known.
     """
 
     installed: bool
@@ -61,6 +63,7 @@ class ServiceStatus:
     detail: str
     file: Path
     log: Path
+    why_not: str = ""
 
 
 class Service(Protocol):
@@ -113,6 +116,24 @@ def write_service_file(file: Path, content: bytes, spec: ServiceSpec) -> None:
     except OSError as exc:
         reason = f"{exc.strerror} ({exc.filename})"
         raise AdapterdError(f"the service file {file} cannot be written: {reason}", hint=FOREGROUND) from exc
+
+
+def write_launcher(file: Path, content: bytes) -> None:
+    """Write the script that a service starts, for its owner only; raises AdapterdError where that is impossible."""
+    try:
+        make_private(file.parent)
+        write_atomic(file, content)
+        file.chmod(0o700)
+    except OSError as exc:
+        reason = f"{exc.strerror} ({exc.filename})"
+        raise AdapterdError(f"{file} cannot be written: {reason}", hint=FOREGROUND) from exc
+
+
+def remove_launcher(file: Path) -> None:
+    """Remove it, and its folder if nothing else is there; raises AdapterdError where that is impossible."""
+    remove_service_file(file)
+    with suppress(OSError):
+        file.parent.rmdir()
 
 
 def remove_service_file(file: Path) -> None:

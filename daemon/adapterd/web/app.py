@@ -1,6 +1,7 @@
 """The ASGI application: its three routes, and the checks that a post has to pass before its body is read."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,27 +16,38 @@ from adapterd import __version__
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.checks import shown
 from adapterd.web import replies
-from adapterd.web.auth import token_refusal
+from adapterd.web.auth import application_of
+from adapterd.web.listening.connections import Peer, has_its_share
 from adapterd.web.loopback import LoopbackOnly
 from adapterd.web.openapi import description
 from adapterd.web.rate_limit import TokenBucket
 from adapterd.web.replies import JSONReply, Refusal, error_reply
 from adapterd.web.writer import Writer
 
-BODIES_AT_ONCE = 8
-"""So many bodies are held in memory at a time; further posts wait."""
+BODIES_AT_ONCE = 4
+"""So many bodies of an application are held in memory at a time; its further posts wait."""
+
+
+class Turn:
+    """What one application may do now: its rate, and the bodies that are read at a time."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.rate_limit = TokenBucket(per_minute)
+        self.bodies = asyncio.Semaphore(BODIES_AT_ONCE)
 
 
 @dataclass(frozen=True)
 class Api:
-    """The routes. `max_body_bytes` limits the body of a post."""
+    """The routes. `owner` knows whose a token is, `peers` are those who are connected; `max_body_bytes` limits the body
+    of a post, `per_minute` how many posts an application may send."""
 
     writer: Writer
-    token: str
-    rate_limit: TokenBucket
+    owner: Callable[[str], str | None]
+    peers: Iterable[Peer]
+    per_minute: int
     max_body_bytes: int
     port: int
-    _body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BODIES_AT_ONCE))
+    _turns: dict[str | None, Turn] = field(default_factory=dict)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -60,10 +72,12 @@ class Api:
 
     async def feedback(self, request: Request) -> JSONReply:
         """POST /v1/feedback: store the records of a post."""
-        self._admit(request)
-        async with self._body_slots:
-            posted = await self.writer.take(await self._body(request), _named(request))
-        return JSONReply(vars(posted), HTTPStatus.ACCEPTED)
+        application = self._application(request)
+        turn = self._turns.setdefault(application, Turn(self.per_minute))
+        _admit(request, turn.rate_limit)
+        async with turn.bodies:
+            posted = await self.writer.take(await self._body(request), _named(request), application)
+        return JSONReply(posted.as_dict(), HTTPStatus.ACCEPTED)
 
     async def health(self, _request: Request) -> JSONReply:
         """GET /healthz."""
@@ -73,36 +87,18 @@ class Api:
         """GET /openapi.json."""
         return JSONReply(description(self.port))
 
-    def _admit(self, request: Request) -> None:
-        """Raise Refusal for a post whose body is not to be read."""
-        if refusal := token_refusal(request.headers, self.token):
-            raise Refusal(refusal)
-        if wait_s := self.rate_limit.take():
-            headers = {"Retry-After": str(wait_s)}
-            raise Refusal(
-                error_reply(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    "too many posts in too short a time",
-                    "wait as Retry-After says, or send several records in one post",
-                    headers=headers,
-                )
-            )
-        if "transfer-encoding" in request.headers and "content-length" in request.headers:
-            raise Refusal(
-                error_reply(
-                    HTTPStatus.BAD_REQUEST,
-                    "the request gives the length of its body in two ways",
-                    "send Content-Length or Transfer-Encoding, not both",
-                )
-            )
-        if not _is_json(request):
-            raise Refusal(
-                error_reply(
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                    "the body must be plain JSON in UTF-8",
-                    "send `Content-Type: application/json`",
-                )
-            )
+    def _application(self, request: Request) -> str | None:
+        """The application that posts, None over the Unix socket without a token; raises Refusal for anybody else."""
+        peer: Peer = request.scope["peer"]
+        try:
+            application = application_of(request.headers, self.owner, needed=not peer.is_unix)
+        except Refusal:
+            peer.show(None)
+            raise
+        if application is not None and has_its_share(peer, application, self.peers):
+            raise Refusal(replies.too_busy())
+        peer.show(application)
+        return application
 
     async def _body(self, request: Request) -> bytes:
         """The body, of which no more is read than is allowed."""
@@ -121,6 +117,27 @@ class Api:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"the body is larger than {self.max_body_bytes} bytes",
             "send several posts, put a file into the inbox, or raise http.max_body_mb in the configuration",
+        )
+
+
+def _admit(request: Request, rate_limit: TokenBucket) -> None:
+    """Raise Refusal for a post whose body is not to be read."""
+    if wait_s := rate_limit.take():
+        raise Refusal(
+            error_reply(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too many posts in too short a time",
+                "wait as Retry-After says, or send several records in one post",
+                headers={"Retry-After": str(wait_s)},
+            )
+        )
+    if not _is_json(request):
+        raise Refusal(
+            error_reply(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "the body must be plain JSON in UTF-8",
+                "send `Content-Type: application/json`",
+            )
         )
 
 

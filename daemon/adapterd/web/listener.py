@@ -1,12 +1,18 @@
 """uvicorn as a part of a daemon: asleep until somebody connects. Its own main loop wakes ten times a second."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from adapterd.web.protocol import MAX_CONNECTIONS, TimeoutProtocol
+from adapterd.web.listening.connections import MAX_CONNECTIONS, Peer
+from adapterd.web.listening.refusals import Refusals
+from adapterd.web.protocol import TimeoutProtocol
 
 KEEP_ALIVE_S = 5
 GRACE_S = 10
@@ -15,13 +21,23 @@ MAX_HEAD_BYTES = 16 << 10
 
 
 class Listener(uvicorn.Server):
-    """Serves `app` until `stop`; `on_ready` is called with it in its thread once it does."""
+    """Serves `app` until a byte can be read from `end`. `again` is asked after so many seconds for sockets that could
+    not be had before, and for the time until it wants to be asked again; None: never.
+    """
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[["Listener"], object]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        peers: dict[Peer, None],
+        refusals: Refusals,
+        end: socket.socket,
+        again: Callable[[], tuple[Sequence[socket.socket], float | None]],
+    ) -> None:
+        protocol: Any = partial(TimeoutProtocol, count=refusals.count, peers=peers)
         super().__init__(
             uvicorn.Config(
                 app,
-                http=TimeoutProtocol,
+                http=protocol,
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
@@ -32,23 +48,36 @@ class Listener(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 log_level="error",
-                backlog=MAX_CONNECTIONS,
+                backlog=2 * MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             )
         )
-        self._on_ready = on_ready
-        self._end = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def stop(self) -> None:
-        """Ask it to end, from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end.set)
+        self._refusals = refusals
+        self._end = end
+        self._again = again
 
     async def main_loop(self) -> None:
-        """Sleep until the end."""
-        self._loop = asyncio.get_running_loop()
-        self._on_ready(self)
-        await self._end.wait()
+        """Sleep until the end, or until something that could not be had is tried again."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._end, ended.set)
+        while not ended.is_set():
+            sockets, wait_s = self._again()
+            if sockets:
+                await self.startup(sockets=list(sockets))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), wait_s)
+        loop.remove_reader(self._end)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen to these, too."""
+        others = getattr(self, "servers", [])
+        await super().startup(sockets=sockets)
+        self.servers += others
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Reply to what has arrived, and end."""
+        await super().shutdown(sockets=sockets)
+        await self._refusals.end()

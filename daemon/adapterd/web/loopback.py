@@ -1,7 +1,7 @@
-"""Only requests from this machine are let in, and only by one of its loopback names.
+"""Only requests from this machine are let in, over TCP only by one of its loopback names; none that says two things.
 
 A page on the web can make a browser send requests to loopback, under a name of its own that it lets point here (DNS
-rebinding) or from its own origin. Both show in the headers.
+rebinding) or from its own origin. Both show in the headers. It cannot reach the Unix socket, where any name will do.
 """
 
 import re
@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapterd.web.replies import JSONReply, error_reply
+from adapterd.web.well_formed import fault_of_headers, of_absolute_form
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _LOOPBACK_ORIGIN = re.compile(rf"https?://({'|'.join(map(re.escape, LOOPBACK_NAMES))})(:[0-9]{{1,5}})?", re.IGNORECASE)
@@ -24,11 +25,15 @@ class LoopbackOnly:
         self._hosts = {host for name in LOOPBACK_NAMES for host in (name, f"{name}:{port}")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        if absolute := of_absolute_form(scope):
+            scope, host = absolute
+        refusal = fault_of_headers(headers) or self._refusal(headers, host, is_unix=_is_unix(scope))
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> JSONReply | None:
-        if headers.get("host", "").lower() not in self._hosts:
+    def _refusal(self, headers: Headers, host: str, *, is_unix: bool) -> JSONReply | None:
+        if not is_unix and host not in self._hosts:
             return error_reply(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "the Host header does not name this machine's loopback address",
@@ -41,3 +46,8 @@ class LoopbackOnly:
                 "post from a program of your own",
             )
         return None
+
+
+def _is_unix(scope: Scope) -> bool:
+    peer = scope.get("peer")
+    return peer is not None and peer.is_unix

@@ -10,8 +10,8 @@ from adapterd.web.post import MAX_RECORDS
 
 _CODES = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read: it is not JSON, not a post, or names no model of several.",
-    HTTPStatus.UNAUTHORIZED: "The token is missing or wrong.",
-    HTTPStatus.FORBIDDEN: "The request comes from a page that is not on this machine.",
+    HTTPStatus.UNAUTHORIZED: "The token is missing, wrong or revoked; over the Unix socket none is needed.",
+    HTTPStatus.FORBIDDEN: "The request comes from a page that is not on this machine, or from another user.",
     HTTPStatus.NOT_FOUND: "No such model is configured.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large, or has too many records.",
@@ -100,6 +100,7 @@ def _json(schema: Schema) -> dict[str, Any]:
 
 
 _HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_USES = ("examples", "preferences", "bad", "replaced", "not_judged", "refused")
 _COUNT = {"type": "integer", "minimum": 0}
 _SENTENCES = {"error": {"type": "string"}, "hint": {"type": "string"}}
 _RECORDS = {"type": "array", "maxItems": MAX_RECORDS, "items": {"$ref": "#/components/schemas/Record"}}
@@ -124,11 +125,22 @@ _SCHEMAS: dict[str, Schema] = {
         "properties": {"model": {"type": ["string", "null"]}, "records": _RECORDS},
     },
     "Stored": {
-        "description": "`ids` are content hashes in the order of the post; `duplicates` were known already.",
+        "description": "`ids` are content hashes in the order of the post; `duplicates` were known already, `removed` "
+        "ones were taken back earlier and are not taken again. `teaches` tells how many of the others are used for "
+        "what.",
         "type": "object",
-        "required": ["ids", "accepted", "duplicates"],
+        "required": ["ids", "accepted", "duplicates", "removed", "teaches"],
         "additionalProperties": False,
-        "properties": {"ids": {"type": "array", "items": _HASH}, "accepted": _COUNT, "duplicates": _COUNT},
+        "properties": {
+            "ids": {"type": "array", "items": _HASH},
+            **dict.fromkeys(("accepted", "duplicates", "removed"), _COUNT),
+            "teaches": {
+                "type": "object",
+                "required": list(_USES),
+                "additionalProperties": False,
+                "properties": dict.fromkeys(_USES, _COUNT),
+            },
+        },
     },
     "Error": {
         "description": "What is wrong, and what to do about it.",

@@ -9,6 +9,8 @@ from adapterd.feedback.checks import shown
 from adapterd.feedback.formats import is_record
 
 MAX_RECORDS = 10_000
+MAX_VALUES = 10 * strict_json.MAX_VALUES
+"""In all records of a post together: as many as make the longest post wait for seconds only."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def chosen_model(named: Sequence[str | None], known: Collection[str]) -> str:
 
 def _decoded(body: bytes) -> object:
     try:
-        return strict_json.decode(body.decode().removeprefix("\ufeff"))
+        return strict_json.decode(body.decode().removeprefix("\ufeff"), most_values=MAX_VALUES)
     except UnicodeDecodeError as exc:
         raise InputError(f"the body is not UTF-8 at its byte {exc.start + 1}") from exc
     except InputError as exc:

@@ -1,8 +1,11 @@
 """Replies are always JSON; an error says what is wrong and what to do about it."""
 
 import json
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -13,12 +16,19 @@ from starlette.responses import JSONResponse
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.intake.http_intake import FaultyRecordsError
 
+log = logging.getLogger("adapterd")
+
 RETRY_AFTER_S = 5
 """When to try again what failed because the store was full, locked or away, or because too much was going on."""
 
 
 class JSONReply(JSONResponse):
     """JSON in ASCII, so that no text that was sent to us, and is quoted, can break the reply to it."""
+
+    def __init__(
+        self, content: Any, status_code: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, {"Date": formatdate(usegmt=True), **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content).encode()
@@ -40,10 +50,20 @@ def error_reply(
 
 
 def too_busy() -> JSONReply:
-    """The reply to a connection beyond `MAX_CONNECTIONS`."""
+    """The reply to a connection beyond those that are served."""
     headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
     return error_reply(
         HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open", "try again soon", headers=headers
+    )
+
+
+def of_another_user() -> JSONReply:
+    """The reply to another user who came over the Unix socket; root is another user, too."""
+    return error_reply(
+        HTTPStatus.FORBIDDEN,
+        "the Unix socket is for the user who runs adapterd",
+        f"post as the user with the id {os.getuid()}, or over TCP with a token",
+        headers={"Connection": "close"},
     )
 
 
@@ -63,8 +83,15 @@ async def of_fault(_request: Request, exc: Exception) -> JSONReply:
         return error_reply(HTTPStatus.BAD_REQUEST, str(exc), exc.hint)
     if isinstance(exc, NotFoundError):
         return error_reply(HTTPStatus.NOT_FOUND, str(exc), exc.hint)
+    log.warning("a post could not be stored: %s", exc)
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, str(exc), exc.hint or "post it again later", headers=headers)
+    return error_reply(HTTPStatus.SERVICE_UNAVAILABLE, _without_paths(exc), "post it again later", headers=headers)
+
+
+def _without_paths(exc: AdapterdError) -> str:
+    """What is wrong with the store, in SQLite's words, which name no file; the whole sentence is in the log."""
+    cause = exc.__cause__
+    return "nothing can be stored now" + ("" if cause is None or isinstance(cause, OSError) else f": {cause}")
 
 
 async def of_route(request: Request, exc: Exception) -> JSONReply:

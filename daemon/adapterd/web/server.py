@@ -1,104 +1,182 @@
-"""The server as the daemon starts and stops it; uvicorn and Starlette are loaded only when it is started."""
+"""The server as the daemon starts and stops it; uvicorn and Starlette are loaded when somebody connects first."""
 
-import errno
 import logging
+import selectors
 import socket
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from adapterd.config import HttpSettings
-from adapterd.errors import AdapterdError, BusyError, ConfigError
+from adapterd.errors import AdapterdError
+from adapterd.feedback.formats import ReadingOptions
 from adapterd.home import Home
-from adapterd.web.token import load_token
+from adapterd.intake.http_intake import DEFAULT_OPTIONS
+from adapterd.store import Store
+from adapterd.web.applications import take_up_file
+from adapterd.web.listening.places import Places
+from adapterd.web.token import TOKEN_FILE
 
-if TYPE_CHECKING:
-    from adapterd.web.listener import Listener
+__all__ = ["TOKEN_FILE", "FeedbackServer", "socket_path"]
 
-ADDRESS = "127.0.0.1"
-TOKEN_FILE = "http-token"  # noqa: S105
 STOP_TIMEOUT_S = 20.0
+TRY_AGAIN_S = 30.0
+"""How often a place that could not be had is tried again; nothing wakes up where all are had, and that is noted."""
+BUSY_TIMEOUT_MS = 1000
+"""How long a look at the tokens waits for others who use the store; every connection waits with it."""
 
 log = logging.getLogger("adapterd")
 
 
-class FeedbackServer:
-    """Takes feedback on 127.0.0.1 for the models that `models` names at the time, in threads of its own.
+def socket_path(home: Home, settings: HttpSettings) -> Path | None:
+    """Where the Unix socket is, None if there is to be none."""
+    return (settings.socket_path or home.socket) if settings.unix_socket else None
 
-    `models` is called in one of them. Nothing of it wakes up while nobody connects.
+
+class FeedbackServer:
+    """Takes feedback over HTTP for the models that `models` names at the time, in threads of its own: over a Unix
+    socket, from the user's own programs, and with `tcp` on loopback, from who has a token.
+
+    `models` is called in one of the threads, and so is `options`, which gives a model's settings for reading feedback.
+    Nothing of it wakes up while nobody connects.
     """
 
-    def __init__(self, home: Home, settings: HttpSettings, models: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: HttpSettings,
+        models: Callable[[], Collection[str]],
+        options: Callable[[str], ReadingOptions] = lambda _: DEFAULT_OPTIONS,
+        *,
+        tcp: bool = True,
+    ) -> None:
         self._home = home
+        self._options = options
         self._settings = settings
         self._models = models
+        self._places = Places(socket_path(home, settings), settings.port if tcp else None)
+        self._is_noted = True
+        self._said: str | None = None
         self._thread: threading.Thread | None = None
-        self._listener: Listener | None = None
-        self._port = settings.port
+        self._end: socket.socket | None = None
 
     @property
     def port(self) -> int:
         """Where it listens, once it is started; before that, what is configured (0: any that is free)."""
-        return self._port
+        return self._places.port or 0
 
     def start(self) -> None:
-        """Listen from now on.
-
-        Raises BusyError if the port is taken, ConfigError if it may not be used or the token cannot, and StoreError.
+        """Listen from now on. What cannot be had (a port that is taken, TCP without a token file that can be used) is
+        told the log and the store, and tried again. Raises StoreError.
         """
-        token = load_token(self._home.root / TOKEN_FILE)
-        listening = _bound(self._settings.port)
-        self._port = listening.getsockname()[1]
-        ready: Future[Listener] = Future()
-        self._thread = threading.Thread(target=self._serve, args=(listening, token, ready), name="http", daemon=True)
+        self._end, end = socket.socketpair()
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(end, ready), name="http", daemon=True)
         self._thread.start()
-        self._listener = ready.result()
+        try:
+            ready.result()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Reply to what has arrived, and end; without effect if it does not run."""
-        if self._listener is not None and self._thread is not None:
-            self._listener.stop()
+        if self._end is not None and self._thread is not None:
+            self._end.close()
             self._thread.join(STOP_TIMEOUT_S)
-        self._listener = self._thread = None
+        self._end = self._thread = None
 
-    def _serve(self, listening: socket.socket, token: str, ready: "Future[Listener]") -> None:
+    def _serve(self, end: socket.socket, ready: "Future[None]") -> None:
         try:
-            with listening:
-                self._run(listening, token, ready.set_result)
+            with end, Store(self._home.database) as store:
+                try:
+                    self._open(store)
+                    ready.set_result(None)
+                    if self._somebody_connects(store, end):
+                        self._run(store, end)
+                finally:
+                    self._places.close()
         except BaseException as exc:
             if ready.done():
                 log.exception("feedback over HTTP has stopped")
+                self._tell_that_it_stopped()
             else:
                 ready.set_exception(exc)
 
-    def _run(self, listening: socket.socket, token: str, on_ready: "Callable[[Listener], object]") -> None:
+    def _tell_that_it_stopped(self) -> None:
+        """Say so in the store, if it can still be written."""
+        hint = "`adapterctl logs` says why; `adapterctl service restart`, or start adapterd anew"
+        with suppress(AdapterdError), Store(self._home.database) as store:
+            told = [replace(each, fault="it has stopped", hint=hint) for each in self._places.told()]
+            store.http_places.replace(told)
+
+    def _open(self, store: Store) -> None:
+        self._open_missing(store)
+        self._note_places(store)
+        store.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    def _open_missing(self, store: Store) -> list[socket.socket]:
+        """Listen where it does not yet; over TCP only with a token to ask for, which the Unix socket does not need."""
+        return self._places.open_missing(lambda: self._take_up_file(store))
+
+    def _take_up_file(self, store: Store) -> None:
+        """Have the token in the home's file count; what is to be said of it is said once, not at every try."""
+        said = take_up_file(store, self._home)
+        if said and said != self._said:
+            log.warning("%s", said)
+        self._said = said
+
+    def _note_places(self, store: Store) -> None:
+        """Note where it listens; in a store that is locked or full, later: no post is kept out for that."""
+        try:
+            store.http_places.replace(self._places.told())
+        except AdapterdError as exc:
+            if self._is_noted:
+                log.warning("where feedback over HTTP is taken cannot be noted now: %s", exc)
+            self._is_noted = False
+        else:
+            self._is_noted = True
+
+    @property
+    def _wait_s(self) -> float | None:
+        """How soon to try again; None: never."""
+        return TRY_AGAIN_S if self._places.incomplete or not self._is_noted else None
+
+    def _try_again(self, store: Store) -> tuple[Sequence[socket.socket], float | None]:
+        """What can be had now and could not be before, and how soon to ask again; None: never."""
+        found = self._open_missing(store) if self._places.incomplete else []
+        if found or not self._is_noted:
+            self._note_places(store)
+        return found, self._wait_s
+
+    def _somebody_connects(self, store: Store, end: socket.socket) -> bool:
+        """Sleep until somebody does, or until the end: then it is false."""
+        with selectors.DefaultSelector() as selector:
+            for each in (end, *self._places.sockets):
+                selector.register(each, selectors.EVENT_READ)
+            wait_s = self._wait_s
+            while not (ready := selector.select(wait_s)):
+                found, wait_s = self._try_again(store)
+                for each in found:
+                    selector.register(each, selectors.EVENT_READ)
+        return all(key.fileobj is not end for key, _ in ready)
+
+    def _run(self, store: Store, end: socket.socket) -> None:
         from adapterd.web.app import Api
         from adapterd.web.listener import Listener
-        from adapterd.web.rate_limit import TokenBucket
+        from adapterd.web.listening.connections import Peer
+        from adapterd.web.listening.refusals import Refusals
         from adapterd.web.writer import Writer
 
-        with Writer(self._home.database, self._models) as writer:
-            rate_limit = TokenBucket(self._settings.requests_per_minute)
-            api = Api(writer, token, rate_limit, int(self._settings.max_body_mb * 1e6), self._port)
-            Listener(api.app(), on_ready).run(sockets=[listening])
-
-
-def _bound(port: int) -> socket.socket:
-    """A socket that listens on the port of the loopback address."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((ADDRESS, port))
-        listening.listen()
-    except OSError as exc:
-        listening.close()
-        raise _bind_error(port, exc) from exc
-    return listening
-
-
-def _bind_error(port: int, exc: OSError) -> AdapterdError:
-    hint = "set http.port in the configuration to another one"
-    if exc.errno == errno.EADDRINUSE:
-        return BusyError(f"port {port} of {ADDRESS} is taken by another program", hint=hint)
-    return ConfigError(f"port {port} of {ADDRESS} cannot be used: {exc.strerror}", hint=hint)
+        peers: dict[Peer, None] = {}
+        with Writer(self._home.database, self._models, self._options) as writer:
+            refusals = Refusals(writer.count_refusals)
+            api = Api(
+                writer, store.http_tokens.owner, peers, self._settings.requests_per_minute,
+                int(self._settings.max_body_mb * 1e6), self.port,
+            )  # fmt: skip
+            listener = Listener(api.app(), peers, refusals, end, lambda: self._try_again(store))
+            listener.run(sockets=self._places.sockets)

@@ -26,12 +26,17 @@ NOTHING = Answer("", "stop", 0, 0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Question:
-    """One case of a frozen set as the evaluation needs it; questions with the same `source` are drawn together."""
+    """One case of a frozen set as the evaluation needs it; questions with the same `source` are drawn together.
+
+    `keywords` and `key_facts` are what a good answer has, where a test set says so.
+    """
 
     id: str
     messages: Prompt
     reference: str
     source: str | None = None
+    keywords: tuple[str, ...] = ()
+    key_facts: tuple[str, ...] = ()
 
 
 class Better(StrEnum):

@@ -11,6 +11,7 @@ from adapterd.evaluation.metrics.chart import CHARTS, Chart, ChartKind, Group
 from adapterd.evaluation.metrics.label_metrics import ACCURACY, BINS
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.report import charts
+from adapterd.formats.data_card import in_words
 from adapterd.printable import printable_lines
 
 SUBJECTS = ("candidate", "live", "base")
@@ -24,7 +25,8 @@ class Material:
     """Everything that a report is made of, as stored in the version's folder.
 
     `result` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
-    metrics.jsonl. `metrics` are all metrics of the task by name, and those of what is asked besides.
+    metrics.jsonl, `card` data-card.json. `metrics` are all metrics of the task by name, and those of what is asked
+    besides.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Material:
     metrics: Mapping[str, Metric]
     by_case: Mapping[str, Mapping[str, Sequence[float | None]]]
     curve: Sequence[Mapping[str, Any]] = ()
+    card: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,14 @@ class Figure:
     note: str = ""
 
 
+WANTED = {"keywords": "keywords", "key_facts": "facts"}
+"""What a test set may say of a good answer, and its title."""
+
+
 @dataclass(frozen=True)
 class Regression:
-    """A case that the candidate does worse than what it is compared with, with both answers."""
+    """A case that the candidate does worse than what it is compared with, with both answers; `wanted` is what else a
+    test set says of a good answer, by name."""
 
     id: str
     metric: str
@@ -59,6 +67,7 @@ class Regression:
     reference: str
     other: str
     candidate: str
+    wanted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "left out", f"record {each['record'][:12]}: {each['reason']}"
     for each in (material.result.get("left_out") or ())[:LEFT_OUT]:
         yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
+    yield from in_words(material.card) if material.card else ()
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
     yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
@@ -306,7 +316,8 @@ def _regressions(material: Material) -> list[Regression]:
     for place, case in enumerate(material.cases if values else ()):
         before, after = values[other][place], values["candidate"][place]
         if before is not None and after is not None and after < before:
-            said = [case["answers"][subject]["text"] for subject in (other, "candidate")]
+            theirs, ours = (case["answers"][subject]["text"] for subject in (other, "candidate"))
             asked = case["messages"][-1]["content"]
-            lost.append(Regression(case["id"], name, before, after, asked, case["reference"], *said))
+            wanted = tuple((title, ", ".join(case[field])) for field, title in WANTED.items() if case.get(field))
+            lost.append(Regression(case["id"], name, before, after, asked, case["reference"], theirs, ours, wanted))
     return sorted(lost, key=lambda each: each.after - each.before)[:REGRESSIONS]

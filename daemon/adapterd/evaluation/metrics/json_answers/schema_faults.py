@@ -4,12 +4,14 @@ References have to lead to something in the same file (nothing is ever fetched),
 value for ever, and patterns have to be regular expressions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import regex
+from adapterd.formats.patterns import compiled
 
+MOST_SCHEMAS, MOST_PATTERN = 10_000, 5_000
+"""Schemas in a file, and characters of a pattern in one."""
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ONE, _SEVERAL, _NAMED = (
     ("not", "if", "then", "else"),
@@ -19,17 +21,42 @@ _ONE, _SEVERAL, _NAMED = (
 """Keywords whose schemas are for the same value: their value is a schema, a list of some, or some by name."""
 
 
-def faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    """What would go wrong while answers are checked, in the schema and all schemas within it."""
+def faults(schema: Mapping[str, Any], first_error: Callable[[Any], str]) -> Iterator[str]:
+    """What would go wrong while answers are checked, in the schema, all schemas within it, and those that references
+    find elsewhere in the file; `first_error` says what makes something no valid schema."""
     from jsonschema_specifications import REGISTRY
     from referencing.jsonschema import DRAFT202012, specification_with
 
     specification = specification_with(str(schema.get("$schema", "")), default=DRAFT202012)
     resource, circles = specification.create_resource(schema), _Circles(specification)
-    for inner, resolver in _resources(resource, REGISTRY.resolver_with_root(resource)):
-        if isinstance(inner.contents, dict):
-            yield from circles.faults(inner.contents, resolver)
-            yield from _pattern_faults(inner.contents)
+    waiting = [(resource, REGISTRY.resolver_with_root(resource))]
+    seen: set[int] = set()
+    while waiting:
+        begin, at = waiting.pop()
+        for inner, resolver in _resources(begin, at):
+            if id(inner.contents) in seen:
+                continue
+            seen.add(id(inner.contents))
+            if len(seen) > MOST_SCHEMAS:
+                yield f"it has more than {MOST_SCHEMAS} schemas"
+                return
+            if isinstance(inner.contents, dict):
+                if inner.contents.get("$schema", schema.get("$schema")) != schema.get("$schema"):
+                    yield "a schema within it names another draft ($schema); write all of it in one"
+                yield from circles.faults(inner.contents, resolver)
+                yield from _pattern_faults(inner.contents)
+        for contents, resolver in {id(found[0]): found for found in circles.found}.values():
+            if id(contents) not in seen:
+                yield from _fault_of_found(contents, first_error)
+                waiting.append((specification.create_resource(contents), resolver))
+        circles.found.clear()
+
+
+def _fault_of_found(contents: Any, first_error: Callable[[Any], str]) -> Iterator[str]:
+    if not isinstance(contents, dict | bool):
+        yield f"a reference leads to {contents!r:.80}, which is no schema"
+    elif error := first_error(contents):
+        yield f"a reference leads to what is no valid schema: {error}"
 
 
 def _resources(resource: Any, resolver: Any) -> Iterator[tuple[Any, Any]]:
@@ -45,9 +72,9 @@ def _pattern_faults(contents: Mapping[str, Any]) -> Iterator[str]:
     for pattern in [*(named if isinstance(named, dict) else ()), contents.get("pattern")]:
         try:
             if isinstance(pattern, str):
-                regex.compile(pattern)
-        except regex.error as exc:
-            yield f"the pattern {pattern!r} is no regular expression: {exc}"
+                compiled(pattern, most_letters=MOST_PATTERN)
+        except ValueError as exc:
+            yield f"the pattern {pattern!r:.80} is {exc}"
     if named and "unevaluatedProperties" in contents:
         yield "unevaluatedProperties beside patternProperties cannot be checked; use additionalProperties instead"
 
@@ -59,6 +86,8 @@ class _Circles:
 
     specification: Any
     ending: set[int] = field(default_factory=set)
+    found: list[tuple[Any, Any]] = field(default_factory=list)
+    """What references led to, each with what resolves its own."""
 
     def faults(self, contents: Mapping[str, Any], resolver: Any) -> Iterator[str]:
         """Those of one schema."""
@@ -87,6 +116,7 @@ class _Circles:
         for word in REFERENCES:
             if isinstance(contents.get(word), str):
                 found = resolver.lookup(contents[word])
+                self.found.append((found.contents, found.resolver))
                 yield found.contents, found.resolver
         for inner in _inner(contents):
             if isinstance(inner, dict):

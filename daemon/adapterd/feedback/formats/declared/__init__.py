@@ -1,0 +1,1 @@
+"""What a person declares of fields is done to a record here, before its format reads it."""

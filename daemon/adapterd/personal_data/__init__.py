@@ -1,0 +1,1 @@
+"""Secrets and personal data in text: keys, e-mail addresses, telephone, bank account and card numbers."""

@@ -1,0 +1,129 @@
+"""The places of text in the database."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from adapterd.dataset.cases import EvaluationCase, content_hash
+from adapterd.removal.removed import Scene
+from adapterd.store.evaluation_sets import EvaluationSet
+
+
+def records(scene: Scene, change: bool) -> Iterator[str]:
+    """Rows of feedback, also those that are no longer in force; one may have come while the removal was begun."""
+    hashes = scene.removed.hashes
+    found = [row for row in scene.store.feedback.everything(scene.model) if row.content_hash in hashes]
+    yield from (f"record {row.id}" for row in found)
+    if change:
+        with scene.store.transaction():
+            scene.store.feedback.forget(row.id for row in found)
+
+
+def evaluation_sets(scene: Scene, change: bool) -> Iterator[str]:
+    """Cases of frozen sets: a set is replaced by the version of it without them."""
+    for each in scene.store.evaluation_sets.all(scene.model):
+        left = [case for case in each.cases if not scene.removed.has_case(case)]
+        if len(left) < len(each.cases):
+            yield f"{len(each.cases) - len(left)} of {len(each.cases)} cases of evaluation set {each.number}"
+            if change:
+                _reduce(scene, each, left)
+
+
+def _reduce(scene: Scene, former: EvaluationSet, left: list[dict[str, Any]]) -> None:
+    digest = content_hash([EvaluationCase.from_dict(case) for case in left])
+    with scene.store.transaction():
+        scene.store.evaluation_sets.reduce(scene.model, former.number, digest, left)
+        text = (
+            f"{scene.model}: evaluation set {former.number} has {len(left)} cases now, "
+            f"without {len(former.cases) - len(left)} that were taken back"
+        )
+        detail = {"former": former.content_hash, "hash": digest}
+        scene.store.events.add("evaluation.reduced", text, model=scene.model, detail=detail)
+
+
+def journal(scene: Scene, change: bool) -> Iterator[str]:
+    """Results, progress and errors of stages and runs."""
+    of_model = "run_id IN (SELECT id FROM runs WHERE model = ?)"
+    yield from _cleaned_rows(scene, change, "stages", ("result", "progress"), ("error",), of_model)
+    yield from _cleaned_rows(scene, change, "runs", (), ("reason", "error", "hint", "cancelled"), "model = ?")
+    yield from _cleaned_rows(scene, change, "run_requests", (), ("reason", "error"), "model = ?")
+    yield from _cleaned_rows(
+        scene, change, "schedule_states", (), ("due_text", "blocked_by", "base_drift"), "model = ?"
+    )
+
+
+def versions(scene: Scene, change: bool) -> Iterator[str]:
+    """What the versions table says of scores and reasons."""
+    yield from _cleaned_rows(scene, change, "versions", ("metrics",), ("reason", "label"), "model = ?")
+
+
+def history(scene: Scene, change: bool) -> Iterator[str]:
+    """Events."""
+    yield from _cleaned_rows(scene, change, "events", ("detail",), ("text",), "(model = ? OR model IS NULL)")
+
+
+def quarantine_notes(scene: Scene, change: bool) -> Iterator[str]:
+    """Reasons and excerpts of pieces in quarantine. The excerpt of a whole file may be cut at any place: it goes where
+    the file held something that goes."""
+    for piece in scene.store.feedback.quarantined(scene.model):
+        excerpt, reason = scene.removed.texts.without(piece.excerpt), scene.removed.texts.without(piece.reason)
+        if piece.file in scene.removed.files and not piece.kept.endswith(".raw"):
+            excerpt = ""
+        if (excerpt, reason) != (piece.excerpt, piece.reason):
+            yield f"a note about line {piece.line} of {piece.file}"
+            if change:
+                scene.store.feedback.change_piece(replace(piece, excerpt=excerpt, reason=reason))
+
+
+def _cleaned_rows(
+    scene: Scene, change: bool, table: str, as_json: tuple[str, ...], as_text: tuple[str, ...], where: str
+) -> Iterator[str]:
+    """Clean these columns of the table's rows."""
+    names = (*as_json, *as_text)
+    select = f"SELECT rowid AS place, {', '.join(names)} FROM {table} WHERE {where}"  # noqa: S608 - names of ours
+    update = f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in names)} WHERE rowid = ?"  # noqa: S608
+    found = 0
+    with scene.store.transaction():
+        for row in scene.store.rows(select, (scene.model,)):
+            before = [row[name] for name in names]
+            after = [*(_cleaned_json(scene, row[name]) for name in as_json)]
+            after += [row[name] and scene.removed.to_the_letter(row[name]) for name in as_text]
+            if before != after:
+                found += 1
+                if change:
+                    scene.store.execute(update, (*after, row["place"]))
+    if found:
+        yield f"{found} rows of {table}"
+
+
+def _cleaned_json(scene: Scene, text: str | None) -> str | None:
+    """A column of JSON without what goes; the very text where nothing does."""
+    if not text:
+        return text
+    value = json.loads(text)
+    cleaned = scene.cleaned(value)
+    return text if cleaned == value else json.dumps(cleaned)
+
+
+def prompt_pool(scene: Scene, change: bool) -> Iterator[str]:
+    """Prompts without answers, with the keys of their application; and keys of other prompts that have a text which
+    goes wherever it stands."""
+    rows = scene.store.rows("SELECT id, prompt_hash, messages, source_id FROM prompts WHERE model = ?", (scene.model,))
+    going = [row for row in rows if scene.removed.has_prompt(json.loads(row["messages"]), row["source_id"])]
+    yield from (f"prompt {row['id']}" for row in going)
+    gone = {row["prompt_hash"] for row in going}
+    known = scene.store.rows("SELECT key, prompt_hash FROM prompt_keys WHERE model = ?", (scene.model,))
+    keys = [row["key"] for row in known if row["prompt_hash"] not in gone and scene.removed.has_wanted(row["key"])]
+    if keys:
+        yield f"{len(keys)} keys of other prompts"
+    if change and (going or keys):
+        with scene.store.transaction():
+            scene.store.removals.bar(scene.model, gone)
+            for row in going:
+                scene.store.execute("DELETE FROM prompts WHERE id = ?", (row["id"],))
+                scene.store.execute(
+                    "DELETE FROM prompt_keys WHERE model = ? AND prompt_hash = ?", (scene.model, row["prompt_hash"])
+                )
+            for key in keys:
+                scene.store.execute("DELETE FROM prompt_keys WHERE model = ? AND key = ?", (scene.model, key))

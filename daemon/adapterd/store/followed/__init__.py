@@ -1,0 +1,1 @@
+"""Feedback files that were read: how far, and where they are now."""

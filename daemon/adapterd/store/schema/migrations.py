@@ -1,0 +1,263 @@
+"""The schema, as numbered steps. Only ever append: a database remembers how many of them it has seen.
+
+A step may call the functions of FUNCTIONS, where SQL alone cannot compute what a column has to hold.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+
+from adapterd.chat import from_dicts
+from adapterd.record import prompt_hash
+from adapterd.store.schema.first_steps import FIRST_STEPS
+
+
+def _prompt_hash_of(record: str, known: str) -> str:
+    """The hash of the prompt of a record in JSON; the one that is `known` where nobody can read the record."""
+    try:
+        return prompt_hash(from_dicts(json.loads(record)["messages"]))
+    except (ValueError, KeyError, TypeError):
+        return known
+
+
+FUNCTIONS: Mapping[str, Callable[[str, str], str]] = {"prompt_hash_of": _prompt_hash_of}
+"""The functions of two arguments that steps use, by their names in SQL."""
+
+MIGRATIONS: tuple[str, ...] = (
+    *FIRST_STEPS,
+    "CREATE INDEX feedback_by_model ON feedback (model, id);",
+    """
+    ALTER TABLE runs RENAME COLUMN given TO adapter_source;
+    CREATE TABLE schedule_states (
+        model TEXT PRIMARY KEY,
+        scheduled_at TEXT,
+        due_reason TEXT,
+        due_text TEXT,
+        due_since TEXT,
+        blocked_by TEXT,
+        base_drift TEXT
+    );
+    INSERT INTO schedule_states (model, scheduled_at, due_reason, due_text, due_since, blocked_by, base_drift)
+    SELECT
+        model,
+        scheduled_at,
+        CASE
+            WHEN due LIKE 'scheduled, %' THEN 'new_feedback'
+            WHEN due = 'continued after an interruption' THEN 'interrupted'
+            WHEN due LIKE 'tried again after%' THEN 'retry'
+            WHEN due IS NOT NULL THEN 'base_changed'
+        END,
+        due,
+        due_since,
+        why_not,
+        base_drift
+    FROM outlooks;
+    DROP TABLE outlooks;
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN training_provider TEXT;
+    ALTER TABLE runs ADD COLUMN training_job TEXT;
+    """,
+    "ALTER TABLE versions ADD COLUMN label TEXT;",
+    "ALTER TABLE runs ADD COLUMN training_jobs_ended INTEGER NOT NULL DEFAULT 0;",
+    """
+    CREATE TABLE said (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        content_hash TEXT NOT NULL,
+        prompt_hash TEXT NOT NULL,
+        output_type TEXT,
+        source_id TEXT,
+        rating INTEGER,
+        failure_tags TEXT NOT NULL,
+        record TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        application TEXT,
+        document TEXT NOT NULL,
+        file TEXT NOT NULL,
+        line INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        withdrawn_at TEXT,
+        repeats INTEGER
+    );
+    INSERT INTO said
+    SELECT
+        id, model, content_hash, prompt_hash, output_type, source_id, rating, failure_tags, record,
+        CASE
+            WHEN file = 'http' THEN 'http'
+            WHEN file GLOB '*/import-????????????????-*' THEN 'import'
+            WHEN file GLOB '*/feedback-????????????????????????????????.jsonl' THEN 'add'
+            ELSE 'file'
+        END,
+        NULL,
+        CASE
+            WHEN file = 'http' THEN ''
+            WHEN file GLOB '*/import-????????????????-*'
+            THEN 'import:' || substr(file, length(rtrim(file, replace(file, '/', ''))) + 25)
+            ELSE file
+        END,
+        file, line, created_at, received_at, NULL, NULL
+    FROM feedback ORDER BY id;
+    DROP TABLE feedback;
+    ALTER TABLE said RENAME TO feedback;
+    CREATE VIEW feedback_in_force AS
+    SELECT * FROM feedback WHERE withdrawn_at IS NULL AND (
+        repeats IS NULL OR NOT EXISTS (
+            SELECT 1 FROM feedback AS first WHERE first.id = feedback.repeats AND first.withdrawn_at IS NULL
+        )
+    );
+    CREATE INDEX feedback_by_content ON feedback (model, content_hash, created_at);
+    CREATE INDEX feedback_by_prompt ON feedback (model, prompt_hash, created_at);
+    CREATE INDEX feedback_by_document ON feedback (model, document);
+    CREATE INDEX feedback_by_model ON feedback (model, id);
+    ALTER TABLE feedback_files ADD COLUMN document TEXT NOT NULL DEFAULT '';
+    ALTER TABLE feedback_files ADD COLUMN digest TEXT NOT NULL DEFAULT '';
+    UPDATE feedback_files SET document = CASE
+        WHEN path GLOB '*/import-????????????????-*'
+        THEN 'import:' || substr(path, length(rtrim(path, replace(path, '/', ''))) + 25)
+        ELSE path
+    END;
+    CREATE INDEX feedback_files_by_document ON feedback_files (model, document);
+    """,
+    """
+    CREATE TABLE feedback_reading (
+        model TEXT NOT NULL,
+        path TEXT NOT NULL,
+        given TEXT,
+        read_with TEXT,
+        PRIMARY KEY (model, path)
+    );
+    """,
+    "UPDATE feedback SET prompt_hash = prompt_hash_of(record, prompt_hash);",
+    """
+    CREATE TABLE screenings (
+        model TEXT NOT NULL,
+        content_hash TEXT NOT NULL,
+        scanner INTEGER NOT NULL,
+        findings TEXT NOT NULL,
+        released_at TEXT,
+        PRIMARY KEY (model, content_hash)
+    ) WITHOUT ROWID;
+    CREATE INDEX screenings_with_findings ON screenings (model) WHERE findings != '[]';
+    """,
+    """
+    CREATE TABLE prompts (
+        id INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        prompt_hash TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        source_id TEXT,
+        output_type TEXT,
+        added_at TEXT NOT NULL,
+        UNIQUE (model, prompt_hash)
+    );
+    CREATE TABLE prompt_keys (
+        model TEXT NOT NULL,
+        key TEXT NOT NULL,
+        prompt_hash TEXT NOT NULL,
+        PRIMARY KEY (model, key)
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE removals (
+        id INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        why TEXT NOT NULL,
+        records INTEGER NOT NULL,
+        pieces INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        begun_at TEXT NOT NULL,
+        finished_at TEXT
+    );
+    CREATE TABLE removing (
+        removal INTEGER NOT NULL REFERENCES removals (id),
+        kind TEXT NOT NULL,
+        text TEXT NOT NULL,
+        file TEXT NOT NULL,
+        line INTEGER NOT NULL
+    );
+    CREATE TABLE removed_statements (
+        model TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        removal INTEGER NOT NULL,
+        PRIMARY KEY (model, hash)
+    ) WITHOUT ROWID;
+    CREATE TABLE versions_of_removed (
+        model TEXT NOT NULL,
+        version TEXT NOT NULL,
+        removal INTEGER NOT NULL,
+        learned INTEGER NOT NULL,
+        judged INTEGER NOT NULL,
+        PRIMARY KEY (model, version, removal)
+    );
+    CREATE TABLE reduced_evaluation_sets (
+        model TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        former_hash TEXT NOT NULL,
+        cases INTEGER NOT NULL,
+        PRIMARY KEY (model, number, former_hash)
+    );
+    """,
+    """
+    CREATE TABLE releases (
+        schema INTEGER PRIMARY KEY,
+        adapterd TEXT NOT NULL,
+        since TEXT NOT NULL
+    );
+    """,
+    """
+    ALTER TABLE feedback_files ADD COLUMN inode TEXT NOT NULL DEFAULT '';
+    ALTER TABLE feedback_files ADD COLUMN position TEXT NOT NULL DEFAULT '';
+    ALTER TABLE feedback_files ADD COLUMN log TEXT NOT NULL DEFAULT '';
+    CREATE INDEX feedback_files_by_inode ON feedback_files (model, inode) WHERE inode != '';
+    CREATE INDEX feedback_files_by_log ON feedback_files (model, log) WHERE log != '';
+    """,
+    """
+    CREATE TABLE unreadable (
+        model TEXT NOT NULL,
+        path TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        hint TEXT NOT NULL,
+        since TEXT NOT NULL,
+        PRIMARY KEY (model, path)
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE http_tokens (
+        name TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, in_file INTEGER NOT NULL, created_at TEXT NOT NULL,
+        revoked_at TEXT
+    ) WITHOUT ROWID;
+    CREATE TABLE http_posts (
+        day TEXT NOT NULL, application TEXT NOT NULL, model TEXT NOT NULL, posts INTEGER NOT NULL,
+        records INTEGER NOT NULL, last_at TEXT NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (day, application, model)
+    ) WITHOUT ROWID;
+    CREATE TABLE http_refusals (
+        day TEXT NOT NULL, status INTEGER NOT NULL, refusals INTEGER NOT NULL, event INTEGER NOT NULL,
+        PRIMARY KEY (day, status)
+    ) WITHOUT ROWID;
+    CREATE TABLE http_places (place TEXT PRIMARY KEY, address TEXT NOT NULL, fault TEXT, hint TEXT) WITHOUT ROWID;
+    """,
+    """
+    DROP INDEX feedback_by_content;
+    DROP INDEX feedback_by_prompt;
+    CREATE INDEX feedback_by_content ON feedback (substr(content_hash, 1, 12), model, created_at);
+    CREATE INDEX feedback_by_prompt ON feedback (substr(prompt_hash, 1, 12), model, created_at);
+    """,
+)
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one; a semicolon in a text, a comment or a trigger ends none."""
+    begun = ""
+    for piece in script.split(";"):
+        begun += piece
+        if sqlite3.complete_statement(f"{begun};"):
+            if begun.strip():
+                yield f"{begun.strip()};"
+            begun = ""
+        else:
+            begun += ";"
+    if rest := begun.removesuffix(";").strip():
+        yield rest
