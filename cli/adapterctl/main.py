@@ -5,11 +5,16 @@ import os
 import sys
 import traceback
 from datetime import datetime
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from adapterctl.commands.access.token import token
 from adapterctl.commands.config import config
+from adapterctl.commands.data.backup import backup, restore
+from adapterctl.commands.data.prompts import prompts
+from adapterctl.commands.data.whole_removal import remove, uninstall
 from adapterctl.commands.demo import demo
 from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
@@ -22,13 +27,15 @@ from adapterctl.commands.run import run
 from adapterctl.commands.service import service
 from adapterctl.commands.status import doctor, status, triage
 from adapterctl.commands.versions import history, label, promote, rollback, show, versions
-from adapterctl.output import complain, never_fail_to_write
+from adapterctl.output import complain
 from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import HOME_VARIABLE, PRIVATE_UMASK, Home, make_private
+from adapterd.system.streams.standard import finish_streams, prepare_streams
 
 INTERRUPTED = 130
 UNEXPECTED = 70
+NOT_TEXT = "set LC_ALL=C.UTF-8 (macOS: en_US.UTF-8), or give it in a file"
 
 EPILOG = """\b
 Exit codes:
@@ -37,6 +44,7 @@ Exit codes:
   2  wrong usage                   7  a stage failed; the same command goes on
   3  wrong configuration           8  busy: another process is at it
   4  no such model or version      9  the state database cannot be used
+                                  75  another release was installed meanwhile
 """
 
 
@@ -58,6 +66,7 @@ for command in (
     init,
     config,
     feedback,
+    prompts,
     retrain,
     register,
     status,
@@ -78,8 +87,13 @@ for command in (
     pin,
     unpin,
     gc,
+    remove,
+    backup,
+    restore,
     run,
     service,
+    token,
+    uninstall,
     doctor,
     demo,
 ):
@@ -88,35 +102,66 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line; a person never sees a traceback."""
-    as_json = "--json" in sys.argv
     os.umask(PRIVATE_UMASK)
-    never_fail_to_write()
+    prepare_streams()
     try:
-        sys.exit(cli.main(prog_name="adapterctl", standalone_mode=False))
+        code = _run(as_json="--json" in sys.argv)
+    except OSError:  # nobody takes what was to be said
+        code = AdapterdError.exit_code
+    sys.exit(code if finish_streams() else code or AdapterdError.exit_code)
+
+
+def _run(*, as_json: bool) -> int:
+    """Run one command, and say what went wrong; returns the exit code."""
+    try:
+        return int(cli.main(prog_name="adapterctl", standalone_mode=False) or 0)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except (click.Abort, KeyboardInterrupt) as exc:
         complain("stopped", str(exc), as_json=as_json)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
-        sys.exit(exc.exit_code)
+        return exc.exit_code
     except click.ClickException as exc:
         complain(exc.format_message().rstrip("."), _usage(exc), as_json=as_json)
-        sys.exit(exc.exit_code)
+        return exc.exit_code
     except AdapterdError as exc:
         complain(str(exc), exc.hint, as_json=as_json)
-        sys.exit(exc.exit_code)
+        return exc.exit_code
     except OSError as exc:
         complain(*_in_words(exc), as_json=as_json)
-        sys.exit(AdapterdError.exit_code)
+        return AdapterdError.exit_code
     except Exception as exc:
+        if isinstance(exc, UnicodeEncodeError) and (exc.encoding == "ascii" or _is_not_text("".join(sys.argv))):
+            complain(
+                "what was given, or a file's name, is no text in the encoding of this terminal",
+                NOT_TEXT,
+                as_json=as_json,
+            )
+            return click.UsageError.exit_code
         complain(f"unexpected error: {type(exc).__name__}: {exc}", _keep_traceback(), as_json=as_json)
-        sys.exit(UNEXPECTED)
+        return UNEXPECTED
+
+
+def _is_not_text(given: str) -> bool:
+    """Whether there are bytes in it that Python could not decode (surrogate escapes, PEP 383)."""
+    return any("\udc80" <= character <= "\udcff" for character in given)
 
 
 def _in_words(exc: OSError) -> tuple[str, str]:
     """What the system said, and what to do."""
-    hint = "free some space, then give the command again" if exc.errno == errno.ENOSPC else ""
-    return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}", hint
+    from adapterd.system.permissions.owners import refusal
+
+    said = f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
+    if exc.errno == errno.ENOSPC:
+        return said, "free some space, then give the command again"
+    if not isinstance(exc, PermissionError) or not isinstance(exc.filename, str):
+        return said, ""
+    whose, remedy = refusal(Path(exc.filename), Home.locate().root)
+    if whose.startswith(exc.filename):
+        return f"{exc.strerror}: {whose}", remedy
+    return f"{said} ({whose})" if whose else said, remedy
 
 
 def _usage(exc: click.ClickException) -> str:

@@ -4,11 +4,12 @@ All that the commands print goes through here, and only here foreign text meets 
 nothing (`printable`), with styles of ours around it, never as markup. A test keeps other modules from printing.
 """
 
-import io
 import json
+import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 0.25
 LONG_READ_BYTES = 8 << 20
+LONG_WORD = 20
+"""Longer words, paths mostly, may be divided in a table."""
+LINES, WIDE = 25, 160
+"""Of a terminal that does not say how many it has; columns of a file or a pipe."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 model_option = click.option("-m", "--model", metavar="NAME", help="Which model; needed if several are configured.")
@@ -46,16 +51,9 @@ class Styled:
 
 @dataclass(frozen=True)
 class Break:
-    """The end of a line within a value, and how far the next one is set in."""
+    """The end of a line within a value; the next one is set in by `indent`, below the value where `fields` shows it."""
 
-    indent: int
-
-
-def never_fail_to_write() -> None:
-    """Have signs that a terminal's encoding does not know written as escapes, rather than end with an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    indent: int = 0
 
 
 def say(*parts: object, err: bool = False) -> None:
@@ -87,8 +85,17 @@ def _shown(part: object) -> str:
     if isinstance(part, Break):
         return "\n" + " " * part.indent
     if isinstance(part, Styled):
-        return click.style(printable(part.text), fg=part.colour, bold=part.bold or None)
+        return _styled(printable(part.text), part.colour, bold=part.bold)
     return printable(part)
+
+
+def _styled(text: str, colour: str | None, *, bold: bool = False) -> str:
+    return click.style(text, fg=colour, bold=bold or None) if _may_style() else text
+
+
+def _may_style() -> bool:
+    """Whether colours are wanted and understood (no-color.org; a dumb terminal shows escapes as text)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def emit_json(value: Any) -> None:
@@ -110,13 +117,28 @@ def complain(message: str, hint: str, *, as_json: bool) -> None:
     if as_json:
         emit_json_line({"error": message, "hint": hint}, err=True)
         return
-    click.echo(click.style(set_in(f"error: {message}"), fg="red"), err=True)
+    click.echo(_styled(set_in(f"error: {message}"), "red"), err=True)
     if hint:
         click.echo(set_in(f"  {hint}"), err=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows under column heads, or a sentence if there are none."""
+def warn(message: str, hint: str) -> None:
+    """What is wrong and keeps nothing from being done; on standard error, as JSON where the command prints JSON."""
+    if "--json" in sys.argv:
+        emit_json_line({"warning": message, "hint": hint}, err=True)
+        return
+    click.echo(_styled(set_in(f"warning: {message}"), "yellow"), err=True)
+    if hint:
+        click.echo(set_in(f"  {hint}"), err=True)
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, unbroken: Collection[str] = ()
+) -> None:
+    """Print rows under column heads, or a sentence if there are none; cells of `unbroken` columns stay on one line.
+
+    Where the columns are too many for the terminal, each row is printed as labelled lines, so that no word is lost.
+    """
     listed = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     if not listed:
         say(empty)
@@ -125,12 +147,38 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False)
+    console = Console(width=_width(), height=LINES)  # with both, rich takes no dumb terminal for one of 80 columns
+    if _needed_width(columns, listed, unbroken) > console.width:
+        for row in listed:
+            fields(zip(map(printable, columns), row, strict=False))
+            say()
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold" if _may_style() else "")
     for column in columns:
-        shown.add_column(Text(printable(column), style="bold"), overflow="fold")
+        shown.add_column(Text(printable(column)), overflow="fold", no_wrap=column in unbroken)
     for row in listed:
         shown.add_row(*map(Text, row))  # not as markup, which a bracket would be the beginning of
-    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+    console.print(shown)
+
+
+def _width() -> int:
+    """The columns of the terminal, by COLUMNS or as it says itself; of what is no terminal, enough for most tables."""
+    return shutil.get_terminal_size((80, LINES)).columns if sys.stdout.isatty() else WIDE
+
+
+def _needed_width(columns: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Collection[str]) -> int:
+    """How many characters these columns need beside one another, so that few words are divided."""
+    from rich.cells import cell_len
+
+    def widest(texts: Iterable[str]) -> int:
+        return max(map(cell_len, texts), default=0)
+
+    needed = 2 * (len(columns) - 1)
+    for head, *cells in zip(columns, *rows, strict=False):
+        words = [word for cell in cells for word in ([cell] if head in unbroken else cell.split())]
+        longest = widest(words) if head in unbroken else min(widest(words), LONG_WORD)
+        needed += max(widest(printable(head).split()), longest)
+    return needed
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
@@ -138,7 +186,10 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     shown = [(label, value) for label, value in pairs if value not in (None, "", [])]
     width = max((len(label) for label, _ in shown), default=0)
     for label, value in shown:
-        pieces = value if isinstance(value, list) else [value]
+        pieces = [
+            Break(width + 2) if isinstance(each, Break) else each
+            for each in (value if isinstance(value, list) else [value])
+        ]
         say(Styled(label.ljust(width), bold=True), "  ", *pieces)
 
 
@@ -183,7 +234,7 @@ class StageProgress:
         self._started: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and not self._quiet:
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self._quiet:
             from rich.console import Console
 
             self._bars = _bars(Console(stderr=True))
@@ -232,7 +283,7 @@ def _bars(console: "Console") -> "Progress":
                 yield Text(f"  {note}", style="dim")
 
     return Bars(
-        TextColumn("{task.description:<11}", markup=False), BarColumn(bar_width=24),
+        TextColumn("{task.description:<11}", markup=False), BarColumn(bar_width=min(24, max(4, console.width - 30))),
         TextColumn("{task.percentage:>3.0f} %", markup=False),
         TimeElapsedColumn(), console=console,
     )  # fmt: skip

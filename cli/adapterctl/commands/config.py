@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapterctl.given_file import GivenFile
 from adapterctl.output import (
     at_terminal,
     complain,
@@ -55,7 +56,7 @@ def show(key: str | None, docs: bool, model: str | None, as_json: bool) -> None:
     if as_json:
         emit_json([entry.plain() for entry in found])
         return
-    rows = [[entry.key, _shown(entry), "config.toml" if entry.is_set else "default"] for entry in found]
+    rows = [[entry.key, _shown(entry), entry.source] for entry in found]
     if docs:
         rows = [[*row, entry.setting.kind, entry.setting.doc.sentence] for row, entry in zip(rows, found, strict=True)]
     table(["KEY", "VALUE", "FROM", *(["TYPE", "MEANING"] if docs else [])], rows, empty="no settings")
@@ -184,7 +185,7 @@ def _edited(draft: "Draft") -> bool:
 @config.command(
     epilog=examples("adapterctl config check", "adapterctl config check draft.toml    another file, before it is used")
 )
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=GivenFile())
 @json_option
 def check(file: Path | None, as_json: bool) -> None:
     """List everything that is wrong with the configuration, or with another FILE; exit code 3 if anything is."""
@@ -192,8 +193,9 @@ def check(file: Path | None, as_json: bool) -> None:
     from adapterd.deployment.config_file import faults_of_file
     from adapterd.errors import ConfigError
 
-    source = file or App().home.config_file
-    faults = faults_of_file(source)
+    app = App()
+    source = file or app.home.config_file
+    faults = faults_of_file(source, app.home.root)
     if as_json:
         emit_json({"file": source, "faults": faults})
     for fault in faults if not as_json else ():

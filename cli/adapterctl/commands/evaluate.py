@@ -2,10 +2,12 @@
 
 import textwrap
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapterctl.given_file import GivenFile
 from adapterctl.output import (
     StageProgress,
     Styled,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 CHANGED_MOST = 5
 WIDTH = 100
+LISTS = (("keywords", "keywords"), ("facts", "key_facts"))
+FILE = GivenFile()
 
 
 @click.group("eval")
@@ -39,7 +43,11 @@ def evaluation() -> None:
 
 
 @evaluation.command(
-    epilog=examples("adapterctl eval freeze", "adapterctl eval freeze --strategy stratified --size 200")
+    epilog=examples(
+        "adapterctl eval freeze",
+        "adapterctl eval freeze --strategy stratified --size 200",
+        "adapterctl eval freeze --from our-test-set.jsonl",
+    )
 )
 @name_argument
 @click.option("--size", type=click.IntRange(10), default=200, show_default=True, help="At most so many cases.")
@@ -47,20 +55,22 @@ def evaluation() -> None:
     "--strategy", type=click.Choice(["temporal", "stratified"]), default="temporal", show_default=True,
     help="The newest prompts of all, or the newest of every output type.",
 )  # fmt: skip
+@click.option("--from", "source", type=FILE, help="Your own test set: prompts with right answers, as feedback.")
 @click.option("--no-run", is_flag=True, help="Do not ask what is live now; the next run will.")
 @json_option
-def freeze(name: str | None, size: int, strategy: str, no_run: bool, as_json: bool) -> None:
-    """Freeze a new evaluation set of prompts that what is live was not trained on, and ask it what is live.
+def freeze(name: str | None, size: int, strategy: str, source: Path | None, no_run: bool, as_json: bool) -> None:
+    """Freeze a new evaluation set of prompts that no version was trained on, and ask it what is live.
 
     From now on candidates are judged by it, and none of its prompts is ever trained on. Earlier sets stay, and stay
-    untrained.
+    untrained. Of your own test set (--from) all cases are frozen but those that a version was trained on, or that have
+    secrets or personal data; they may have lists of "keywords" and "key_facts".
     """
     from adapterctl.app import App
     from adapterd.dataset.freezing import Strategy
 
     app = App()
     evaluation = _manual_evaluation(app, name)
-    frozen, new, left_out = evaluation.freeze(Strategy(strategy), size)
+    frozen, new, left_out = evaluation.freeze_file(source) if source else evaluation.freeze(Strategy(strategy), size)
     judged = None if no_run else _run(evaluation, evaluation.live, as_json)
     if as_json:
         emit_json({**_described(frozen), "new": new, "left_out": left_out, "live": judged})
@@ -108,21 +118,32 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
     say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
-@click.command(epilog=examples("adapterctl compare 1.0.0 1.1.0", "adapterctl compare base 1.1.0 --set 1 --cases 10"))
+@click.command(
+    epilog=examples(
+        "adapterctl compare 1.0.0 1.1.0",
+        "adapterctl compare base 1.1.0 --set 1 --cases 10",
+        "adapterctl compare 1.0.0 1.1.0 --data our-test-set.jsonl",
+    )
+)
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--set", "number", type=click.IntRange(1), help="An earlier frozen set instead of the one in force.")
+@click.option("--data", type=FILE, help="A file of prompts with right answers instead; it is not frozen.")
 @click.option("--cases", type=click.IntRange(0), default=CHANGED_MOST, show_default=True, help="How many to show.")
 @model_option
 @json_option
-def compare(first: str, second: str, number: int | None, cases: int, model: str | None, as_json: bool) -> None:
+def compare(
+    first: str, second: str, number: int | None, data: Path | None, cases: int, model: str | None, as_json: bool
+) -> None:
     """Ask two versions the same questions: every metric with its interval, and the cases that changed most."""
     from adapterctl.app import App
 
+    if number and data:
+        raise click.UsageError("--set and --data exclude each other")
     evaluation = _manual_evaluation(App(), model)
     with StageProgress(quiet=as_json) as progress:
         evaluation_run = evaluation.compare(
-            (first, second), lambda share, **more: progress("asking", {"share": share, **more}), number
+            (first, second), lambda share, **more: progress("asking", {"share": share, **more}), number, data
         )
     measured = evaluation_run.measured(second)
     changed = evaluation_run.frozen.changed_most(second, first, cases)
@@ -136,7 +157,8 @@ def compare(first: str, second: str, number: int | None, cases: int, model: str 
             }
         )  # fmt: skip
         return
-    _tell_comparison(evaluation_run, measured, first, second)
+    asked = data.name if data else f"the set {evaluation_run.evaluation_hash[:12]}"
+    _tell_comparison(evaluation_run, measured, first, second, asked)
     for case in changed:
         _tell_case(case, first, second)
 
@@ -175,18 +197,23 @@ def _run(evaluation: "ManualEvaluation", version: str, as_json: bool) -> Any:
 
 def _described(frozen: "EvaluationSet") -> dict[str, Any]:
     sources = Counter(case["source_id"] for case in frozen.cases if case.get("source_id"))
+    origins = Counter(case["origin"] for case in frozen.cases if case.get("origin"))
     return {
         "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
-        "frozen_at": frozen.created_at,
+        "origins": dict(origins), "frozen_at": frozen.created_at,
     }  # fmt: skip
 
 
 def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
+    from adapterd.dataset.leaks.origins import in_words
+
     described = _described(frozen)
     word = "frozen" if new else "is in force already, nothing new can judge"
     sources = len(described["sources"])
     of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources else ""
     say(f"evaluation set {frozen.number} {word}: {described['cases']} cases{of_sources}, {frozen.content_hash[:12]}")
+    if described["origins"]:
+        say(f"given by: {in_words(described['origins'])}")
 
 
 def _tell_scores(judged: Any) -> None:
@@ -196,7 +223,9 @@ def _tell_scores(judged: Any) -> None:
     table_of_scores(to_plain(judged.scores), to_plain(judged.baselines))
 
 
-def _tell_comparison(evaluation_run: "EvaluationRun", measured: list["Measured"], first: str, second: str) -> None:
+def _tell_comparison(
+    evaluation_run: "EvaluationRun", measured: list["Measured"], first: str, second: str, asked: str
+) -> None:
     rows = []
     for each in measured:
         found = each.against.get(first)
@@ -215,7 +244,7 @@ def _tell_comparison(evaluation_run: "EvaluationRun", measured: list["Measured"]
         empty=f"{first} and {second} are the same file",
     )  # fmt: skip
     say()
-    say(f"{len(evaluation_run.frozen.questions)} cases of the set {evaluation_run.evaluation_hash[:12]}")
+    say(f"{len(evaluation_run.frozen.questions)} cases of {asked}")
     _tell_left_out(evaluation_run.left_out)
 
 
@@ -232,6 +261,7 @@ def _tell_case(case: dict[str, Any], first: str, second: str) -> None:
     for label, text in (
         ("asked", case["asked"]),
         ("wanted", case["reference"]),
+        *((name, ", ".join(case[field])) for name, field in LISTS if case.get(field)),
         (first, case[first]),
         (second, case[second]),
     ):

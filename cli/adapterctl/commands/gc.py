@@ -44,7 +44,8 @@ def _show(collection: "Collection", *, dry_run: bool) -> None:
     from adapterd.housekeeping.collect import in_words
 
     rows = [(item.what, item.why, in_words(item.size_bytes)) for item in collection.items]
-    table(["WHAT", "WHY", "SIZE"], rows, empty="nothing to collect: everything that is there is needed")
+    left = "nothing was collected" if collection.notes else "nothing to collect: everything that is there is needed"
+    table(["WHAT", "WHY", "SIZE"], rows, empty=left)
     if rows:
         say(f"{in_words(collection.size_bytes)} {'would be given back' if dry_run else 'given back'}")
     for note in collection.notes:

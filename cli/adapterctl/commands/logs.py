@@ -21,11 +21,11 @@ LEVELS = ("debug", "info", "warning", "error")
 @json_option
 def logs(name: str | None, follow: bool, last: int, level: str, as_json: bool) -> None:
     """Show what the daemon did and why, oldest first."""
-    from adapterd.home import Home
+    from adapterctl.app import own_home
     from adapterd.supervisor.logs import follow as follow_lines
     from adapterd.supervisor.logs import read
 
-    folder = Home.locate().logs
+    folder = own_home().logs
 
     def wanted(line: "Line") -> bool:
         rank = LEVELS.index(line.level) if line.level in LEVELS else len(LEVELS)

@@ -33,10 +33,12 @@ def resume(name: str | None, as_json: bool) -> None:
     """End a pause: without NAME that of all models, with NAME that of one model."""
     from adapterctl.app import App
     from adapterd.scheduling.pause import resume as resume_runs
+    from adapterd.system.host.wakeup import wake_up
 
     app = App()
     name = app.model(name) if name else None
     ended = resume_runs(app.store, name)
+    wake_up(app.home.wakeup)
     if as_json:
         emit_json({"resumed": name or "all", "was_paused": ended})
         return
@@ -50,7 +52,7 @@ def resume(name: str | None, as_json: bool) -> None:
 def cancel(name: str | None, reason: str, as_json: bool) -> None:
     """Cancel the run in progress, or one that waits to be continued. What is live stays live."""
     from adapterctl.app import App
-    from adapterd.runs.cancel import cancel as end
+    from adapterd.runs.by_hand.cancel import cancel as end
 
     app = App()
     name = app.model(name)

@@ -20,7 +20,10 @@ from adapterctl.output import (
 
 if TYPE_CHECKING:
     from adapterctl.app import App
+    from adapterd.runs.by_hand.requests import Asked
     from adapterd.runs.pipeline import Pipeline, RunOutcome
+
+HANDED_OVER = "the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes"
 
 
 @click.command(
@@ -41,7 +44,7 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
     stopped. Ends with exit code 0 also if the version is held: being held is a result.
     """
     from adapterctl.app import App
-    from adapterd.runs.requests import require_something_new
+    from adapterd.runs.by_hand.requests import require_something_new
     from adapterd.system.locks import is_held
 
     app = App()
@@ -53,6 +56,23 @@ def retrain(name: str | None, now: bool, follow: bool, as_json: bool) -> None:
         _hand_over(app, name, now, follow, as_json)
         return
     show_outcome(_run_here(app, name, as_json), name, as_json)
+
+
+def run_afresh(app: "App", name: str, as_json: bool) -> "Asked | RunOutcome":
+    """Make a version also if nothing is new, by the daemon if it is running, else here; says what came of it, but for
+    programs, to whom the returned value is told."""
+    from adapterd.runs.by_hand.requests import ask_daemon
+    from adapterd.system.locks import is_held
+
+    if is_held(app.home.daemon_lock):
+        asked = ask_daemon(app.store, app.home, name, afresh=True)
+        if not as_json:
+            say(HANDED_OVER)
+        return asked
+    outcome = _run_here(app, name, as_json)
+    if not as_json:
+        show_outcome(outcome, name, as_json)
+    return outcome
 
 
 @click.command(
@@ -82,7 +102,7 @@ def register(adapter: Path, model: str | None, increment: str, as_json: bool) ->
     running. A run that stopped half-way goes on when the same command is given again; `adapterctl retrain` gives it up.
     """
     from adapterctl.app import App
-    from adapterd.runs.register import register as register_adapter
+    from adapterd.runs.by_hand.register import register as register_adapter
     from adapterd.runs.version_numbers import Increment
 
     app = App()
@@ -98,7 +118,10 @@ def take_feedback(app: "App", name: str, as_json: bool) -> None:
     from adapterd.intake.ingest import ingest
 
     with StageProgress(quiet=as_json) as progress:
-        report = ingest(app.store, app.home, name, app.inbox(name), on_progress=bytes_read(progress))
+        report = ingest(
+            app.store, app.home, name, app.inbox(name), options=app.reading(name), on_progress=bytes_read(progress),
+            withdraw_vanished=app.model_settings(name).feedback.withdraw_vanished,
+        )  # fmt: skip
     if not as_json and report.lines:
         say(f"feedback: {report.accepted} new records, {report.quarantined} in quarantine", err=True)
     for file in report.unsettled:
@@ -123,8 +146,8 @@ def pipeline(app: "App", progress: StageProgress, as_json: bool) -> "Pipeline":
 
 def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) -> None:
     """Let the daemon do it, and watch if that is wanted."""
-    from adapterd.runs import requests
-    from adapterd.runs.pipeline import notes_of
+    from adapterd.runs.by_hand import requests
+    from adapterd.runs.stage import notes_of
 
     asked = requests.ask_daemon(app.store, app.home, name, afresh=now)
     if follow:
@@ -136,7 +159,7 @@ def _hand_over(app: "App", name: str, now: bool, follow: bool, as_json: bool) ->
     elif as_json:
         emit_json({"model": name, **vars(asked)})
     else:
-        say("the daemon does it now; `adapterctl status` or `adapterctl retrain --follow` shows how it goes")
+        say(HANDED_OVER)
 
 
 def _show_version(name: str, version: dict[str, Any], notes: Sequence[str], as_json: bool) -> None:

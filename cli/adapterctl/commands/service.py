@@ -23,13 +23,10 @@ def _command(name: str, doing: str, done: str) -> None:
     @service.command(name, help=doing)
     @json_option
     def act(as_json: bool) -> None:
-        from adapterd.home import Home
-        from adapterd.system.python import module_command
-        from adapterd.system.service import service_for
-        from adapterd.system.service_manager import ServiceSpec
+        from adapterctl.app import own_home
+        from adapterd.system.service import own_service
 
-        home = Home.locate()
-        manager = service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
+        manager = own_service(own_home())
         if name != "status":
             getattr(manager, name)()
         found = manager.status()
@@ -49,6 +46,7 @@ def _show(found: "ServiceStatus") -> None:
             ("running", f"yes, process {found.pid}" if found.running else "no"),
             ("last exit", found.last_exit),
             ("state", found.detail),
+            ("why not", found.why_not or None),
             ("file", found.file),
             ("log", found.log if found.installed else None),
         ]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapterctl.commands.access.http_lines import show_http
+from adapterctl.commands.data.removal import in_words
 from adapterctl.output import (
     Break,
     Styled,
@@ -22,11 +24,11 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
-    from adapterd.insight.status import ModelStatus, RunStatus, Status
+    from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
 
 NEEDS_ATTENTION = 10
-INDENT = 12
-"""Of a value's further lines."""
+SAMPLE = 50
+"""How many examples the base is asked, unless it is said."""
 MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "fault": ("FAIL", "red")}
 
 
@@ -59,12 +61,22 @@ def status(name: str | None, check: bool, as_json: bool) -> None:
 
 
 def _show_all(found: "Status") -> None:
-    daemon = "running" if found.daemon_running else "not running (adapterctl service install, or run `adapterd`)"
-    runtime = f"{found.runtime.name} {found.runtime.version}" if found.runtime.version else None
+    why = found.daemon_why_not or "adapterctl service install, or run `adapterd`"
+    daemon: list[object] = ["running" if found.daemon_running else f"not running ({why})"]
+    if found.other_release:
+        daemon.append(Styled(f", but {found.other_release} (adapterctl service restart)", "yellow"))
+    runtime = (
+        f"{found.runtime.name} {found.runtime.version}{_address(found.runtime)}" if found.runtime.version else None
+    )
     fields([("daemon", daemon), ("runtime", runtime), ("home", found.home)])
     if found.runtime.fault:
         say(Styled(f"runtime  {found.runtime.fault}", "red"))
         say(f"         {found.runtime.hint}")
+        if found.runtime.address_from == "OLLAMA_HOST":
+            say(f"         {found.runtime.address} is from OLLAMA_HOST")
+    if found.runtime.note:
+        say(Styled(f"note     {found.runtime.note}", "yellow"))
+    show_http(found.http)
     if not found.models:
         say()
         say("no model yet; begin with: adapterctl init NAME --base TAG")
@@ -73,11 +85,22 @@ def _show_all(found: "Status") -> None:
         _show(model)
 
 
+def _address(runtime: "RuntimeStatus") -> str:
+    """Where the runtime is asked, if that needs saying."""
+    if runtime.address_from in (None, "default"):
+        return ""
+    return f" at {runtime.address}{' (from OLLAMA_HOST)' if runtime.address_from == 'OLLAMA_HOST' else ''}"
+
+
 def _show(model: "ModelStatus") -> None:
     say(Styled(model.name, bold=True))
     live: list[object] = [f"{model.live} ({ago(model.live_since)})" if model.live else "nothing"]
-    if model.served_as_recorded is False:
-        live.append(Styled("  but the runtime serves something else under this name", "red"))
+    if model.live_fault:
+        live += [Styled(f"  but {model.live_fault}", "red"), Break(), f"{model.live_hint}"]
+    if model.live_removed:
+        live.append(
+            Styled(f"  {in_words(model.live_removed)} that were removed since; it stays in the weights", "yellow")
+        )
     paused = f"{model.paused} (adapterctl resume)" if model.paused else None
     fields(
         [
@@ -86,6 +109,13 @@ def _show(model: "ModelStatus") -> None:
             ("  newest", f"{model.newest} {model.newest_reason or model.newest_state}" if model.newest else None),
             ("  run", _run(model.run) if model.run else None),
             ("  feedback", _feedback(model)),
+            ("  unreadable", _unreadable(model)),
+            ("  examples", "; ".join(map(str, model.enough))),
+            ("  prompts", _prompts(model)),
+            (
+                "  removal",
+                "begun and not finished; the daemon or the next `feedback remove` does" if model.removing else None,
+            ),
             ("  next run", _next(model)),
             ("  paused", [Styled(paused, "yellow")] if paused else None),
             ("  base", [model.base, *_drift(model)]),
@@ -101,9 +131,9 @@ def _run(run: "RunStatus") -> list[object]:
         pieces.append(f" ({run.share:.0%}{_more(run)})")
     if run.error:
         pieces.append(Styled(f": {run.error}", "red"))
-        pieces += [Break(INDENT), run.hint] if run.hint else []
+        pieces += [Break(), run.hint] if run.hint else []
     if run.retry_at:
-        pieces += [Break(INDENT), f"tried again at {_clock(run.retry_at)} ({run.attempts} failed so far)"]
+        pieces += [Break(), f"tried again at {_clock(run.retry_at)} ({run.attempts} failed so far)"]
     return pieces
 
 
@@ -121,13 +151,28 @@ def _feedback(model: "ModelStatus") -> str:
     text = f"{model.records} records, {model.new_records} new"
     if model.new_records and model.oldest_new:
         text += f" (since {ago(model.oldest_new)})"
-    return f"{text}, {model.quarantined} in quarantine" if model.quarantined else text
+    text += f", {model.quarantined} in quarantine" if model.quarantined else ""
+    return f"{text}, {model.held} held for secrets or personal data" if model.held else text
+
+
+def _unreadable(model: "ModelStatus") -> list[object] | None:
+    found: list[object] = []
+    for each in model.unreadable:
+        found += [Break()] if found else []
+        found.append(Styled(f"{each.path}: {each.reason}", "red"))
+        found += [Break(), each.hint] if each.hint else []
+    return found or None
+
+
+def _prompts(model: "ModelStatus") -> str | None:
+    pool = model.prompts
+    return f"{pool.prompts} without answers imported, {pool.answered} answered since" if pool.prompts else None
 
 
 def _next(model: "ModelStatus") -> list[object]:
     if model.due:
         since = f" since {_clock(model.due_since)}" if model.due_since else ""
-        waits = [Break(INDENT), Styled(f"waits: {model.blocked_by}", "yellow")] if model.blocked_by else []
+        waits = [Break(), Styled(f"waits: {model.blocked_by}", "yellow")] if model.blocked_by else []
         return [f"due{since} ({model.due})", *waits]
     when = _clock(model.next_run) if model.next_run else model.schedule
     missing = model.min_new_records - model.new_records
@@ -135,6 +180,8 @@ def _next(model: "ModelStatus") -> list[object]:
 
 
 def _drift(model: "ModelStatus") -> list[object]:
+    if model.base_fault:
+        return [Break(), Styled(model.base_fault, "red")]
     return [Styled("  was pulled anew; the one of init stays in use", "yellow")] if model.base_drift else []
 
 
@@ -142,32 +189,64 @@ def _clock(moment: datetime) -> str:
     return f"{local(moment):%a %d %b %H:%M}"
 
 
-@click.command(epilog=examples("adapterctl triage", "adapterctl triage newsbrief-synth --json"))
+@click.command(
+    epilog=examples(
+        "adapterctl triage",
+        "adapterctl triage newsbrief-synth --json",
+        "adapterctl triage --ask --sample 100     the base answers 100 of the examples' prompts",
+    )
+)
 @name_argument
+@click.option("--ask", is_flag=True, help="Let the base answer a sample of the examples; tells what it takes first.")
+@click.option("--sample", type=click.IntRange(1), help="With --ask: how many examples.  [default: 50]")
+@click.option("-y", "--yes", is_flag=True, help="With --ask: do not ask whether to.")
 @json_option
-def triage(name: str | None, as_json: bool) -> None:
-    """Say whether training is worth it: how often each failure occurs, and how many corrections there are."""
+def triage(name: str | None, ask: bool, sample: int | None, yes: bool, as_json: bool) -> None:
+    """Say whether training is worth it: by the failures that people told of, or by the base's own answers."""
     from adapterctl.app import App
+    from adapterctl.commands.data.asked_triage import triage_by_asking
     from adapterd.insight.triage import triage as weigh
 
     app = App()
-    found = weigh(app.store, app.model(name))
+    if ask:
+        triage_by_asking(app, app.model(name), sample or SAMPLE, yes=yes, as_json=as_json)
+        return
+    if sample or yes:
+        raise click.UsageError("--sample and --yes go with --ask")
+    name = app.model(name)
+    found = weigh(app.store, name, app.model_settings(name))
     if as_json:
         emit_json(found)
         return
     rows = [(each.tag, each.failures, f"{each.share:.0%}", each.corrections, each.advice) for each in found.tags]
-    table(["FAILURE", "OUTPUTS", "SHARE", "CORRECTIONS", "ADVICE"], rows, empty="nobody has told of a failure yet")
+    table(["FAILURE", "OUTPUTS", "SHARE", "CORRECTIONS", "ADVICE"], rows, empty="no output has a failure tag yet")
     say()
+    say(f"examples: {'; '.join(map(str, found.enough))}")
     say(Styled(found.advice, "green" if found.worth_training else "yellow"))
 
 
-@click.command(epilog=examples("adapterctl doctor", "adapterctl doctor --json"))
+@click.command(
+    epilog=examples(
+        "adapterctl doctor",
+        "adapterctl doctor --json",
+        "adapterctl doctor --repair          rebuild a state database that is damaged, empty or gone",
+    )
+)
+@click.option("--repair", is_flag=True, help="Rebuild the state database if it cannot be used; keeps the old one.")
+@click.option("-y", "--yes", is_flag=True, help="With --repair: do not ask.")
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(repair: bool, yes: bool, as_json: bool) -> None:
     """Check everything that is needed: what is installed, reachable, slow or missing, and what to do."""
+    from adapterctl.app import own_home
+    from adapterctl.commands.data.backup import repair as repair_store
     from adapterd.home import Home
     from adapterd.insight.doctor import run_checks
 
+    if repair:
+        repair_store(own_home(), yes=yes, as_json=as_json)
+        return
+    if yes:
+        raise click.UsageError("--yes goes with --repair")
     checks = run_checks(Home.locate())
     if as_json:
         emit_json(checks)

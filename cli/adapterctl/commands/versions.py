@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapterctl.commands.data.removal import in_words as removed_in_words
 from adapterctl.output import (
     Styled,
     ago,
@@ -20,9 +21,15 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
+    from adapterctl.app import App
+    from adapterd.deployment.deploy import Swap
     from adapterd.insight.versions_table import PrimaryScore, VersionRow
+    from adapterd.serving.runtime import Runtime
 
 MOST_NAMED = 10
+WITHOUT_RECORD = (
+    "nothing is noted of it; `adapterctl doctor --repair` reads it from the tags, a backup does not know it"
+)
 
 
 @click.command(epilog=examples("adapterctl history", "adapterctl history --limit 200 --json"))
@@ -52,7 +59,8 @@ def history(name: str | None, limit: int, as_json: bool) -> None:
 def versions(name: str | None, as_json: bool) -> None:
     """List the versions, newest first: state, age, base, primary score, size, pin and label.
 
-    Behind a score stands its difference from what was live when the version was judged, or from the base, with the
+    A version that was trained on records that were removed since, or judged by them, says of how many. Behind a score
+    stands its difference from what was live when the version was judged, or from the base, with the
     interval in which the true difference lies.
     """
     from adapterctl.app import App
@@ -65,6 +73,8 @@ def versions(name: str | None, as_json: bool) -> None:
         emit_json(rows)
         return
     heads = ["VERSION", "STATE", "WHEN", "BASE", "PRIMARY SCORE", "SIZE", "PIN", "LABEL"]
+    if any(row.removed for row in rows):
+        heads.append("REMOVED RECORDS")
     table(heads, map(_cells, rows), empty=f"{name} has no version yet; `adapterctl retrain` makes one")
 
 
@@ -80,6 +90,7 @@ def _cells(row: "VersionRow") -> list[object]:
         in_words(row.size_bytes),
         "pinned" if row.pinned else None,
         row.label,
+        *([removed_in_words(row.removed)] if row.removed else []),
     ]
 
 
@@ -123,33 +134,49 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     from adapterctl.app import App
     from adapterctl.commands.retrain import table_of_scores
     from adapterd.deployment.history import require_version
+    from adapterd.formats.data_card import DATA_CARD
     from adapterd.formats.lineage import LINEAGE
 
     app = App()
     name = app.model(model)
     found = require_version(app.store, name, version)
     folder = app.home.version(name, version)
-    lineage = LINEAGE.read(folder)
+    lineage, card = LINEAGE.read(folder), DATA_CARD.read(folder)
     deployment = app.store.versions.deployment(name)
     live = deployment is not None and deployment.live == version
+    mark = app.store.removals.marks(name).get(version)
     if as_json:
-        emit_json({**vars(found), "live": live, "lineage": lineage})
+        emit_json({**vars(found), "live": live, "removed": mark, "lineage": lineage, "data_card": card})
         return
+    with LINEAGE.used(folder):
+        base = f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest
+        made = _made(lineage) if lineage else []
     fields(
         [
             ("version", f"{name} {version}{' (live)' if live else ''}"),
             ("state", f"{found.state}, {ago(found.created_at)}"),
             ("label", found.label),
             ("why", found.reason),
+            ("removed records", removed_in_words(mark) if mark else None),
             ("digest", found.digest),
-            ("base", f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest),
+            ("base", base),
             ("files", folder if folder.is_dir() else None),
         ]
     )
-    if lineage:
-        fields(_made(lineage))
+    fields(made)
+    if card:
+        _show_card(card)
     say()
     table_of_scores(found.metrics.get("scores", {}), found.metrics.get("baselines", {}))
+
+
+def _show_card(card: dict[str, Any]) -> None:
+    """What the version was taught."""
+    from adapterd.formats.data_card import in_words
+
+    say()
+    say(Styled("data card", bold=True))
+    fields((f"  {label}", text) for label, text in in_words(card))
 
 
 def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:
@@ -182,9 +209,10 @@ def _kept(retention: dict[str, Any] | None) -> str:
 
 def _given(lineage: dict[str, Any]) -> list[tuple[str, object]]:
     given, imported = lineage["given"], lineage["stages"]["importing"]
+    left_out = f", {unused} left out, as the base has no use for them" if (unused := imported.get("unused")) else ""
     return [
         ("registered from", f"{given['source']} ({given['format']}, {given['digest'][:19]}…)"),
-        ("adapter", f"rank {imported['rank']} on {imported['modules']} modules"),
+        ("adapter", f"rank {imported['rank']} on {imported['modules']} modules{left_out}"),
     ]
 
 
@@ -200,7 +228,7 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
 
 @click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --force --yes"))
 @click.argument("version")
-@click.option("--force", is_flag=True, help="Also if it was held or withdrawn; asks first, and is recorded.")
+@click.option("--force", is_flag=True, help="Also if it was held or withdrawn, or over a changed live tag; asks first.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @model_option
 @json_option
@@ -216,6 +244,8 @@ def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bo
         emit_json(swap)
         return
     say(Styled(f"{name} {swap.live} is live; {swap.replaced} was before", "green"))
+    if swap.kept:
+        say(f"note: {swap.note}")
 
 
 @click.command(epilog=examples("adapterctl rollback", "adapterctl rollback newsbrief-synth --to 1.0.0"))
@@ -230,19 +260,47 @@ def rollback(name: str | None, to: str | None, no_warm: bool, as_json: bool) -> 
     can still do so.
     """
     from adapterctl.app import App
-    from adapterd.deployment.history import require_version
-    from adapterd.serving.tags import BASE
+    from adapterd.errors import DamagedStoreError, NewerStoreError
+    from adapterd.serving.tags import ModelTags
 
     app = App()
     name = app.model(name)
-    if to is not None and to != BASE:
-        require_version(app.store, name, to)
-    deployer = app.deployer
-    swap = deployer.rollback(name, to)
+    try:
+        swap, noted = _roll_back(app, name, to), ""
+    except (DamagedStoreError, NewerStoreError) as exc:  # rollback works whatever else does not
+        swap, noted = _roll_back_by_tags(app, name, to), f"done by the tags alone: {exc}"
     if as_json:
         emit_json(swap)
     else:
         done = f"{name} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)"
         say(Styled(done, "green"))
+    if noted:
+        say(noted, err=True)
+        say(WITHOUT_RECORD, err=True)
     if not no_warm:
-        deployer.warm(name)
+        _warm(app.runtime, ModelTags(name).live)
+
+
+def _warm(runtime: "Runtime", tag: str) -> None:
+    """Have the tag loaded. A runtime that does not come to it is told of: what was asked for is done."""
+    from adapterd.errors import RuntimeUnavailableError
+
+    try:
+        runtime.load(tag)
+    except RuntimeUnavailableError as exc:
+        say(f"it is not loaded, the first request does that: {exc}", err=True)
+
+
+def _roll_back(app: "App", name: str, to: str | None) -> "Swap":
+    from adapterd.deployment.history import require_version
+    from adapterd.serving.tags import BASE
+
+    if to is not None and to != BASE:
+        require_version(app.store, name, to)
+    return app.deployer.rollback(name, to)
+
+
+def _roll_back_by_tags(app: "App", name: str, to: str | None) -> "Swap":
+    from adapterd.deployment.rollback_by_tags import rollback_by_tags
+
+    return rollback_by_tags(app.home, app.runtime, name, to)

@@ -1,0 +1,1 @@
+"""Who may post feedback over HTTP, and what `status` shows of it."""
