@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests shares."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ from adapterd.home import Home
 from adapterd.store import Store
 from tests.support.real_ollama import CANNOT_BE_HAD, OLLAMA, ROOT
 
-hypothesis.settings.register_profile("adapterd", deadline=None)  # a test says nothing of time on a busy machine
+# A test says nothing of time on a busy machine. What decides over a merge tries the same examples each time
+# (`make test`), fewer of them in `make test-unit`; everything else, `make test-long` and a bare pytest, tries new ones.
+hypothesis.settings.register_profile("adapterd", deadline=None)
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
 hypothesis.settings.load_profile("adapterd")
 
 if TYPE_CHECKING:
@@ -22,9 +27,14 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """A shell's job in the background ignores SIGINT, and so would every process that a test starts and interrupts."""
+    """Modes of files are the same on every machine, and SIGINT is heard.
+
+    A shell's job in the background ignores SIGINT, and so would every process that a test starts and interrupts.
+    """
+    os.umask(0o022)  # files of tests are as on most machines; a home that a group may change is refused
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("OLLAMA_HOST", None)  # a person's own server is none of ours
 
 
 @pytest.fixture

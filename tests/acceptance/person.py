@@ -58,6 +58,8 @@ class Person:
     home: Home
     environment: Mapping[str, str] = field(default_factory=dict)
     patience_s: float = COMMAND_TIMEOUT_S
+    prefix: tuple[str, ...] = ()
+    """What stands before every command."""
 
     def run(self, *arguments: str | Path, given: str = "") -> Said:
         """`adapterctl ARGUMENTS`, with that on standard input."""
@@ -105,7 +107,7 @@ class Person:
         """The command `adapterctl` or `adapterd`, not waited for."""
         environment = {**os.environ, **self.environment, HOME_VARIABLE: str(self.home.root), "COLUMNS": "200"}
         return subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
+            [*self.prefix, sys.executable, "-m", module, *map(str, arguments)],
             env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, text=True,
         )  # fmt: skip
 

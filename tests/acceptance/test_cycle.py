@@ -79,14 +79,18 @@ def test_a_run_ends_with_a_verdict(first_run: tuple[Person, Said]) -> None:
 
 def test_status_tells_where_things_stand(person: Person) -> None:
     found = person.json("status")
-    assert found.keys() == {"home", "daemon_running", "runtime", "models", "faults"}
-    assert found["runtime"].keys() == {"name", "version", "fault", "hint"}
+    assert found.keys() == {
+        "home", "daemon_running", "daemon_release", "daemon_why_not", "other_release", "runtime", "models", "http",
+        "faults",
+    }  # fmt: skip
+    assert found["runtime"].keys() == {"name", "version", "fault", "hint", "address", "address_from", "note"}
     assert (found["daemon_running"], found["runtime"]["fault"]) == (False, None)
     [model] = found["models"]
     assert model.keys() == {
         "name", "base", "live", "live_since", "previous", "served_as_recorded", "newest", "newest_state",
         "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "oldest_new", "schedule",
-        "next_run", "due_reason", "due", "due_since", "blocked_by", "paused", "base_drift",
+        "next_run", "due_reason", "due", "due_since", "blocked_by", "paused", "base_drift", "held", "prompts", "enough",
+        "removing", "live_removed", "live_fault", "live_hint", "base_fault", "unreadable",
     }  # fmt: skip
     assert (model["name"], model["newest"], model["served_as_recorded"]) == (MODEL, FIRST, True)
     assert (model["records"], model["new_records"], model["quarantined"]) == (RECORDS, 0, BROKEN)
@@ -105,7 +109,7 @@ def test_show_tells_what_a_version_is_made_of(person: Person) -> None:
     found = person.json("show", FIRST)
     assert found.keys() == {
         "model", "version", "run_id", "digest", "base_digest", "state", "reason", "metrics", "created_at", "pinned",
-        "label", "live", "lineage",
+        "label", "live", "lineage", "removed", "data_card",
     }  # fmt: skip
     assert (found["model"], found["version"]) == (MODEL, FIRST)
     assert found["digest"] == person.tags()[FIRST]

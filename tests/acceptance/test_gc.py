@@ -64,7 +64,7 @@ def test_a_person_looks_pins_collects_and_goes_back(collector: Person) -> None:
 def test_a_tag_of_somebody_else_is_mentioned_and_stays(collector: Person) -> None:
     WeightlessRuntime(collector.home.embedded_store).copy(f"{MODEL}:1.3.0", f"{MODEL}:7.0.0")
     said = collector.run("gc")
-    assert "note: news:7.0.0 was not made here, so it stays" in said.stderr
+    assert "note: news:7.0.0 is not in the database, so it stays" in said.stderr
     assert f"{MODEL}:7.0.0" in WeightlessRuntime(collector.home.embedded_store).tags()
 
 

@@ -1,6 +1,7 @@
 """One record never stops a run: what cannot be rendered, asked or measured is left out and named."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from adapterd.home import Home
 from tests.acceptance.conftest import begin, feed
-from tests.acceptance.person import MODEL, Person, Said
+from tests.acceptance.person import MODEL, Person, Said, write_news
 from tests.support.tiny_gguf import write_tiny_gguf
 
 ALTERNATING = (
@@ -26,6 +27,12 @@ ODD: dict[str, dict[str, Any]] = {
     "a reference of 40,000 words": {"prompt": "What of it all?", "correction": "word " * 40_000},
 }
 
+ASKED_LATER = (
+    "", "term " * 900, "How much was paid for the barn?", "Which count came out in Lowmere?", "Who named the ferry?",
+    "Tell every single thing you know",
+)  # fmt: skip
+"""What the same odd answers are given to after the run."""
+
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Person, Said]:
@@ -38,12 +45,16 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Person, Said]:
         changes=("evaluation.num_ctx=512", "dataset.max_tokens=1024"),
     )  # fmt: skip
     feed(person, folder / "application", count=20)
-    file = folder / "odd.jsonl"
+    feed_odd(person, folder / "odd.jsonl")
+    return person, person.run("retrain")
+
+
+def feed_odd(person: Person, file: Path, records: Iterable[dict[str, Any]] = ODD.values()) -> None:
+    """Import the odd records as the newest."""
     moment = datetime.now(UTC) - timedelta(minutes=1)
-    lines = [{"output": "x", "correction": "y", "created_at": moment.isoformat(), **odd} for odd in ODD.values()]
+    lines = [{"output": "x", "correction": "y", "created_at": moment.isoformat(), **odd} for odd in records]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert person.json("feedback", "import", file)["accepted"] == len(ODD)
-    return person, person.run("retrain")
 
 
 def test_the_run_ends_with_a_verdict_and_says_what_it_left_out(ended: tuple[Person, Said]) -> None:
@@ -68,8 +79,18 @@ def test_none_of_them_judges(ended: tuple[Person, Said]) -> None:
     assert "roles must alternate" in person.run("show", "1.0.0").stdout
 
 
-def test_a_set_that_is_frozen_by_hand_has_none_of_them_either(ended: tuple[Person, Said]) -> None:
+def test_a_set_that_is_frozen_by_hand_has_none_of_them_either(ended: tuple[Person, Said], tmp_path: Path) -> None:
+    """What judges are prompts that came after the run; those that it was trained on cannot."""
     person, _ = ended
+    said = person.run("eval", "freeze", "--size", "10", "--no-run")
+    assert (said.code, "prompts that no version was trained on, and 10 are needed" in said.stderr) == (7, True)
+    assert person.run("feedback", "import", *write_news(tmp_path / "later", seed=2, count=20).files).code == 0
+    feed_odd(person, tmp_path / "odd.jsonl", [
+        {**odd, "messages": [{"role": "user", "content": text} for text in ("Good day", "Who ran?")]}
+        if "messages" in odd
+        else {**odd, "prompt": prompt}
+        for odd, prompt in zip(ODD.values(), ASKED_LATER, strict=True)
+    ])  # fmt: skip
     frozen = person.json("eval", "freeze", "--size", "10", "--no-run")
     assert (frozen["cases"], frozen["new"]) == (10, True)
     assert len(frozen["left_out"]) == len(ODD)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
@@ -17,6 +16,7 @@ from adapterd.formats.encoded import EncodedExample
 from adapterd.merging.examples import MergeExamples
 from adapterd.merging.merge import MergeResult, merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
+from tests.support.ggml_gelu import use_ggml_gelu
 from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 EXACT = 1e-5
@@ -31,21 +31,19 @@ EIGHT_BITS = 0.1
 IDS = np.random.default_rng(1).integers(20, 500, size=40).tolist()
 EXAMPLES = np.random.default_rng(5).integers(20, 500, (8, 40)).tolist()
 SAMPLES = MergeExamples([EncodedExample(tuple(ids), 1, "record") for ids in EXAMPLES])
-HEADS = [(name, tied) for name in ARCHITECTURES for tied in (True, False) if tied or ARCHITECTURES[name].has_head]
+HEADS = [
+    (name, tied)
+    for name, entry in ARCHITECTURES.items()
+    for tied in (True, False)
+    if (not entry.needs_head if tied else entry.has_head)
+]
 GEMMA_ROOT = {"hidden": 96}
 """√96 is no bfloat16, to which mlx-lm's gemma3 rounds it."""
 
 
 @pytest.fixture(autouse=True)
 def _ggml_gelu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ggml's GELU on a CPU looks values up in a table of 16-bit floats; MLX's is exact. Compare like with like."""
-    exact = nn.gelu_approx
-
-    def from_table(x: mx.array) -> mx.array:
-        entry = exact(x.astype(mx.float16).astype(mx.float32)).astype(mx.float16).astype(mx.float32)
-        return mx.where(x <= -10, 0.0, mx.where(x >= 10, x, entry))
-
-    monkeypatch.setattr(nn, "gelu_approx", from_table)
+    use_ggml_gelu(monkeypatch)
 
 
 def tiny(folder: Path, architecture: str, **options: Any) -> Path:
@@ -79,6 +77,11 @@ YARN = {"type": "yarn", "factor": 4.0, "original_context_length": 16}
 PARTLY = {"phi3.rope.dimension_count": 12}
 LONG_ROPE = PARTLY | scaling("phi3", attn_factor=1.19, original_context_length=256)
 FACTORS = {"rope_factors_short.weight": np.linspace(1, 2, 6), "rope_factors_long.weight": np.linspace(2, 9, 6)}
+WINDOWS = {
+    "olmo2.attention.sliding_window": 8,
+    "olmo2.attention.sliding_window_pattern": [True, True, True, False, True],
+}
+LOCAL = {"olmo2.rope.freq_base_swa": 500.0}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,60 @@ FACTORS = {"rope_factors_short.weight": np.linspace(1, 2, 6), "rope_factors_long
             {"metadata": LONG_ROPE | scaling("phi3", type="longrope"), "tensors": FACTORS},
             id="phi3, short factors, typed",
         ),
+        pytest.param(
+            "granite",
+            {"metadata": {f"granite.{key}": None for key in ("embedding_scale", "attention.scale", "residual_scale")}},
+            id="granite, no factors but that of logits",
+        ),
+        pytest.param("granite", {"metadata": scaling("granite", **YARN)}, id="granite, yarn"),
+        pytest.param("smollm3", {"layers": 5}, id="smollm3, a layer without rotary positions"),
+        pytest.param("smollm3", {"layers": 4, "metadata": scaling("smollm3", **YARN)}, id="smollm3, yarn"),
+        pytest.param("olmo2", {"kv_heads": 4}, id="olmo2, a key for every query"),
+        pytest.param("olmo2", {"layers": 5, "metadata": WINDOWS}, id="olmo3, windows"),
+        pytest.param(
+            "olmo2",
+            {"layers": 5, "metadata": WINDOWS | scaling("olmo2", **YARN)},
+            id="olmo3, yarn in layers without a window",
+        ),
+        pytest.param(
+            "olmo2",
+            {"layers": 5, "metadata": WINDOWS | scaling("olmo2", attn_factor=1.2079441, **YARN)},
+            id="olmo3, yarn with an attention factor",
+        ),
+        pytest.param(
+            "olmo2", {"metadata": scaling("olmo2", attn_factor=1.5, **YARN)}, id="olmo2, yarn with an attention factor"
+        ),
+        pytest.param(
+            "olmo2", {"layers": 5, "metadata": WINDOWS | LOCAL}, id="olmo3, a base of windows that is not read"
+        ),
+        pytest.param(
+            "mistral3",
+            {
+                "metadata": scaling("mistral3", type=None, factor=None, yarn_log_multiplier=None)
+                | {"mistral3.attention.temperature_scale": None}
+            },
+            id="mistral3 as Mistral Small 3, neither scaling nor temperature",
+        ),
+        pytest.param(
+            "mistral3",
+            {"metadata": {"mistral3.attention.temperature_scale": None}},
+            id="mistral3, yarn without temperature",
+        ),
+        pytest.param(
+            "mistral3",
+            {"metadata": {"mistral3.attention.temperature_scale": 2.0}},
+            id="mistral3, a temperature that changes much",
+        ),
+        pytest.param(
+            "mistral3",
+            {"metadata": scaling("mistral3", yarn_beta_fast=4.0, yarn_beta_slow=0.1)},
+            id="mistral3, yarn with betas of its own",
+        ),
+        pytest.param(
+            "mistral3",
+            {"metadata": scaling("mistral3", yarn_log_multiplier=None)},
+            id="mistral3, yarn that magnifies",
+        ),
     ],
 )
 def test_details_agree(tmp_path: Path, architecture: str, options: dict[str, Any]) -> None:
@@ -143,7 +200,7 @@ def test_a_context_beyond_phis_original_length_takes_other_factors(tmp_path: Pat
     assert difference(mlx_logits(path, IDS), llama_cpp_logits(path, IDS, context=512)) > 0.5
 
 
-@pytest.mark.parametrize("architecture", ["gemma2", "gemma3"])
+@pytest.mark.parametrize("architecture", ["gemma2", "gemma3", "mistral3"])
 def test_token_by_token_gives_the_same(tmp_path: Path, architecture: str) -> None:
     from mlx_lm.models.cache import make_prompt_cache
 
@@ -184,8 +241,9 @@ def test_an_adapter_is_on_every_projection_of_the_top_block(tmp_path: Path, arch
     base = tiny(tmp_path, architecture)
     weights: Any = mx.load(str(trained(base, tmp_path / "adapter") / "adapters.safetensors"))
     touched = {ARCHITECTURES[architecture].gguf_name(name.rpartition(".")[0]) for name in weights}
-    tensors = GgufFile.open(base).tensors.values()
-    assert touched == {info.name for info in tensors if info.name.startswith("blk.1.") and len(info.shape) > 1}
+    matrices = {info.name for info in GgufFile.open(base).tensors.values() if len(info.shape) > 1}
+    frozen = {f"blk.1.{stem}.weight" for stem in ARCHITECTURES[architecture].frozen}
+    assert touched == {name for name in matrices if name.startswith("blk.1.")} - frozen
 
 
 @pytest.mark.parametrize(("type_name", "loss"), [("F32", None), ("Q8_0", EIGHT_BITS)])

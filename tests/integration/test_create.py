@@ -112,7 +112,7 @@ def test_a_file_becomes_a_model(home: Home, general: Settings, runtime: Runtime,
         deployment = store.versions.deployment(name)
     assert deployment is not None
     assert (deployment.live, deployment.live_digest) == (BASE, tags[f"{name}:latest"])
-    assert made.feedback == home.inbox(name)
+    assert made.feedback.folder == home.inbox(name)
     assert home.inbox(name).stat().st_mode & 0o777 == 0o700
 
 

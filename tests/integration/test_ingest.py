@@ -1,5 +1,6 @@
 """Taking feedback in, with a real store: nothing is lost, nothing is doubled, and every count adds up."""
 
+import gzip
 import json
 import os
 import signal
@@ -15,8 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapterd.dataset.examples import example_of
-from adapterd.dataset.split import newest_of_each_prompt
+from adapterd.dataset.statements import resolve
 from adapterd.errors import InputError, StoreError
 from adapterd.feedback import quarantine
 from adapterd.feedback.inbox import pending, write_records
@@ -24,11 +24,13 @@ from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
 from adapterd.intake import file_intake
 from adapterd.intake import ingest as ingest_module
+from adapterd.intake import notes as notes_room
 from adapterd.intake.ingest import IngestReport, ingest
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.feedback import Quarantined
 from adapterd.system.files import clone_open
+from tests.support.without_rights import give_away
 
 MODEL = "newsbrief-synth"
 
@@ -78,7 +80,7 @@ def lines(count: int) -> bytes:
 
 
 def counts(report: IngestReport) -> dict[str, int]:
-    return {name: value for name, value in vars(report).items() if name != "unsettled"}
+    return {name: getattr(report, name) for name in ("files", "lines", "accepted", "duplicates", "quarantined")}
 
 
 def taken(files: int, *, accepted: int = 0, duplicates: int = 0, quarantined: int = 0) -> dict[str, int]:
@@ -133,12 +135,12 @@ def test_an_appended_file_gives_its_new_lines(place: Place) -> None:
     path = place.put("a.jsonl", lines(2))
     place.ingest()
     path.write_bytes(lines(4))
-    assert counts(place.ingest()) == taken(1, accepted=2, duplicates=2)
+    assert counts(place.ingest()) == taken(1, accepted=2)
     assert place.prompts() == [f"prompt {number}" for number in range(4)]
 
 
 def test_the_same_record_twice_is_a_duplicate_within_a_file_and_between_files(place: Place) -> None:
-    place.put("a.jsonl", line("Who?") + line("Who?", created_at="2026-02-02"))
+    place.put("a.jsonl", line("Who?") + line("Who?"))
     place.put("b.json", b"[" + line("Who?") + b"]")
     assert counts(place.ingest()) == taken(2, accepted=1, duplicates=2)
 
@@ -150,13 +152,14 @@ def test_each_model_has_its_own_feedback(place: Place) -> None:
 
 
 def test_unusable_pieces_are_kept_with_the_reason(place: Place) -> None:
-    path = place.put("a.jsonl", line("Who?") + b'{"prompt": "Who?", "rating": 9, "output": ""}\r\n\xff{\n')
+    path = place.put("a.jsonl", line("Who?") + b'{"prompt": "Who?", "rating": 2.5, "output": ""}\r\n\xff{\n')
     assert counts(place.ingest()) == taken(1, accepted=1, quarantined=2)
     unrated, garbled = place.store.feedback.quarantined(MODEL)
     assert (unrated.file, unrated.line) == (str(path), 2)
-    assert unrated.reason == "rating must be a whole number from 1 to 5, not 9"
-    assert unrated.excerpt == '{"prompt": "Who?", "rating": 9, "output": ""}'
-    assert place.kept(unrated) == b'{"prompt": "Who?", "rating": 9, "output": ""}'
+    way_on = "state another scale with --scale, as in 0..1"
+    assert unrated.reason == f"rating must be a whole number from 1 to 5, not 2.5; {way_on}"
+    assert unrated.excerpt == '{"prompt": "Who?", "rating": 2.5, "output": ""}'
+    assert place.kept(unrated) == b'{"prompt": "Who?", "rating": 2.5, "output": ""}'
     assert (garbled.line, garbled.reason) == (3, "the line is not UTF-8 at its byte 1")
     assert place.kept(garbled) == b"\xff{"
     assert garbled.kept == f"{MODEL}/b26f99543485cab0.raw"
@@ -209,7 +212,7 @@ def test_a_line_that_is_too_long_for_memory_is_kept_with_its_file(place: Place) 
 def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_intake, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(notes_room, "PIECES_KEPT_APART", 3)
     content = b"".join(b"broken %d\n" % number for number in range(2500))
     place.put("a.jsonl", content)
     assert counts(place.ingest()) == taken(1, quarantined=2500)
@@ -221,8 +224,8 @@ def test_a_file_full_of_faults_does_not_fill_the_quarantine_with_files(
 
 
 def test_faults_beyond_number_are_counted_in_one_note(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_intake, "PIECES_KEPT_APART", 3)
-    monkeypatch.setattr(file_intake, "MAX_NOTES", 5)
+    monkeypatch.setattr(notes_room, "PIECES_KEPT_APART", 3)
+    monkeypatch.setattr(notes_room, "MAX_NOTES", 5)
     monkeypatch.setattr(file_intake, "BATCH_PIECES", 4)
     content = b"broken\n" * 20 + line("one")
     path = place.put("a.jsonl", content)
@@ -298,6 +301,30 @@ def test_a_link_out_of_the_inbox_is_noted_once_and_never_followed(place: Place, 
     assert len(place.store.events.latest()) == 1
 
 
+def test_a_file_of_another_kind_is_noted_once_and_forgotten_when_it_has_gone(place: Place) -> None:
+    path = place.put("records.parquet", b"PAR1")
+    assert [counts(place.ingest()), counts(place.ingest())] == [taken(0, quarantined=1), taken(0)]
+    assert place.notes() == [
+        (0, "files of this ending are not read; write it as JSON Lines, with pandas or DuckDB, for instance")
+    ]
+    assert len(place.store.events.latest()) == 1
+    path.unlink()
+    place.ingest()
+    assert place.notes() == []
+
+
+def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_and_a_note(place: Place) -> None:
+    place.put("a.jsonl.gz", gzip.compress(lines(3))[:-4])
+    assert counts(place.ingest()) == taken(1, accepted=3, quarantined=1)
+    assert place.notes() == [(0, "the gzip file is cut off: its end is missing")]
+
+
+def test_rows_of_a_table_are_records_and_faulty_rows_are_noted_by_line(place: Place) -> None:
+    place.put("a.csv", b"prompt,correction\nWho met?,The council.\nWhen?\nWhere?,Here.\n")
+    assert counts(place.ingest()) == taken(1, accepted=2, quarantined=1)
+    assert [number for number, _ in place.notes()] == [3]
+
+
 def test_a_refusal_is_forgotten_when_its_cause_has_gone(place: Place, tmp_path: Path) -> None:
     link = place.inbox / "a.jsonl"
     link.symlink_to(tmp_path / "elsewhere.jsonl")
@@ -337,9 +364,8 @@ def test_hard_links_are_read_each_and_stored_once(place: Place) -> None:
     assert counts(place.ingest()) == taken(2, accepted=2, duplicates=2)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_of_another_owner_is_taken(place: Place) -> None:
-    os.chown(place.put("a.jsonl", lines(1)), 12345, 12345)
+    give_away(place.put("a.jsonl", lines(1)))
     assert counts(place.ingest()) == taken(1, accepted=1)
 
 
@@ -392,7 +418,7 @@ def test_a_file_that_grows_for_ever_is_taken_line_by_whole_line(place: Place) ->
     assert growing.look(line("one")) == taken(0)
     assert growing.look(line("one") + line("two")[:9], after_s=60) == taken(1, accepted=1)
     assert growing.look(line("one") + line("two"), after_s=1) == taken(0)
-    assert growing.look(after_s=1) == taken(1, accepted=1, duplicates=1)
+    assert growing.look(after_s=1) == taken(1, accepted=1)
     assert growing.look(after_s=100) == taken(0)
     assert place.notes() == []
 
@@ -402,7 +428,7 @@ def test_the_end_of_a_file_that_stopped_growing_is_read_even_if_nothing_changed_
     growing.look(line("one"))
     assert growing.look(line("one") + line("two").removesuffix(b"\n"), after_s=60) == taken(1, accepted=1)
     assert growing.look() == taken(0)
-    assert growing.look(after_s=1) == taken(1, accepted=1, duplicates=1)
+    assert growing.look(after_s=1) == taken(1, accepted=1)
     assert growing.look(after_s=100) == taken(0)
 
 
@@ -492,7 +518,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkey
     with monkeypatch.context() as patched:
         after_the_look(patched, lambda: path.write_bytes(line("one") + line("two")))
         assert counts(place.ingest()) == taken(1, accepted=1)
-    assert counts(place.ingest()) == taken(1, accepted=1, duplicates=1)
+    assert counts(place.ingest()) == taken(1, accepted=1)
     assert counts(place.ingest()) == taken(0)
 
 
@@ -524,7 +550,8 @@ def die(*_: int) -> None:
     raise KilledError
 
 
-def test_an_ingest_that_dies_between_batches_is_taken_up_again(place: Place) -> None:
+def test_an_ingest_that_dies_between_batches_is_taken_up_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_intake, "BATCH_PIECES", 2000)
     place.put("a.jsonl", lines(2500) + b"{\n")
     with pytest.raises(KilledError):
         place.ingest(on_progress=die)
@@ -552,8 +579,11 @@ def test_kill_9_loses_nothing(place: Place) -> None:
     program = f"""
 import os, pathlib
 from adapterd.home import Home
+from adapterd.intake import file_intake
+from adapterd.intake import notes as notes_room
 from adapterd.intake.ingest import ingest
 from adapterd.store import Store
+file_intake.BATCH_PIECES = 2000
 home = Home(pathlib.Path({str(place.home.root)!r}))
 kill = lambda done, total: os.kill(os.getpid(), 9)
 ingest(Store(home.database), home, {MODEL!r}, pathlib.Path({str(place.inbox)!r}), settle_s=0, on_progress=kill)
@@ -619,7 +649,7 @@ def test_an_ingest_is_an_event(place: Place) -> None:
     (event,) = place.store.events.latest(model=MODEL)
     assert event.kind == "feedback.ingested"
     assert event.text == "took in feedback: 1 new, 1 known already, 1 in quarantine (files: 1)"
-    assert event.detail == taken(1, accepted=1, duplicates=1, quarantined=1)
+    assert event.detail.items() >= taken(1, accepted=1, duplicates=1, quarantined=1).items()
 
 
 def test_the_account_of_a_file_is_kept(place: Place) -> None:
@@ -640,7 +670,7 @@ def test_a_quarantine_that_cannot_be_written_stops_the_ingest_and_loses_nothing(
     assert counts(place.ingest()) == taken(1, accepted=1, quarantined=1)
 
 
-pieces = st.sampled_from([line("one"), line("two"), line("one", rating=9), b"{\n", b"\n", b"\xff\n", b"[1, 2]\n"])
+pieces = st.sampled_from([line("one"), line("two"), line("one", rating=2.5), b"{\n", b"\n", b"\xff\n", b"[1, 2]\n"])
 contents = st.lists(pieces, max_size=8).map(b"".join) | st.binary(max_size=40)
 
 
@@ -730,6 +760,5 @@ def test_an_answer_of_the_future_neither_wins_over_a_later_one_nor_fills_the_exa
     ))  # fmt: skip
     at_noon.ingest()
     rows = at_noon.store.feedback.all(MODEL)
-    examples = [example_of(FeedbackRecord.from_json(row.record)) for row in rows]
-    newest = newest_of_each_prompt([each for each in examples if each])
-    assert {example.completion for example in newest} == {"the truth"}
+    taught = resolve(FeedbackRecord.from_json(row.record) for row in rows)
+    assert {example.completion for example in taught.examples} == {"the truth"}

@@ -5,7 +5,6 @@ Only commands and SQLite are used here, no name of the code, so that the test st
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,9 +16,8 @@ from typing import Any
 
 import pytest
 
-LEFT = Path(__file__).parents[1] / "homes/release_3f3fd5e"
-MADE_IN = "/tmp/adapterd-3f3fd5e"
-BINARY = (".gguf", ".safetensors")
+from tests.support.old_home import LEFT, MADE_IN, copy_old_home
+
 NEWS, LABELS = "news", "labels"
 LIVE, PREVIOUS, COLLECTED = "1.1.0", "1.0.0", "1.1.1"
 UNREAD, UNREAD_BROKEN = 2, 1
@@ -92,19 +90,9 @@ def before() -> Iterator[sqlite3.Connection]:
 
 
 def copied(folder: Path) -> OldHome:
-    """The home with the paths of its new place, private as every home is."""
-    place = shutil.copytree(LEFT, folder / "old")
-    for path in (place, *place.rglob("*")):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-        if path.is_file() and path.suffix not in BINARY and path.parent.name != "blobs":
-            path.write_bytes(path.read_bytes().replace(MADE_IN.encode(), str(place).encode()))
-    statements = place / "home/state.sql"
-    with closing(sqlite3.connect(place / "home/state.db")) as database:
-        database.executescript(statements.read_text(encoding="utf-8"))
-        for path, mtime_ns in database.execute("SELECT path, mtime_ns FROM feedback_files"):
-            os.utime(path, ns=(mtime_ns, mtime_ns))
-    statements.unlink()
-    return OldHome(place)
+    """The home with the paths of its new place."""
+    copy_old_home(folder / "old")
+    return OldHome(folder / "old")
 
 
 def schema_of(database: Path) -> tuple[int, dict[str, list[str]]]:
@@ -232,6 +220,8 @@ def test_run_half_way_ends_in_a_verdict_and_the_way_back_is_open(used: OldHome, 
         [given_up] = [text for kind, text in used.events() if kind == "run.abandoned" and half_way in text]
         assert given_up in done.stderr + done.stdout
         assert "it is of an earlier release" in given_up, "nobody changed the settings or the base"
+        card = used.json("show", found["newest"], "--model", NEWS)["data_card"]
+        assert (card["pretty_name"], card["task_categories"]) == (f"{NEWS} {found['newest']}", ["text-generation"])
     assert found["records"] == count(before, "feedback", NEWS) + UNREAD
     assert found["quarantined"] == count(before, "quarantine", NEWS) + UNREAD_BROKEN
     assert used.json("eval", "list", NEWS)[: len(sets)] == sets

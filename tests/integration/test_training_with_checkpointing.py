@@ -106,7 +106,8 @@ def test_a_killed_training_goes_on_in_either_mode(
     assert told == list(range(KILLED_AT - 1, undisturbed.steps + 1))
     losses = [point.loss for point in undisturbed.curve[1:]]
     assert [point.loss for point in result.curve[1:]] == pytest.approx(losses, rel=1e-3)
-    assert losses[KILLED_AT] < losses[0] - 1, "else it makes no difference where a training begins"  # type: ignore[operator]
+    fallen = 0.3 if GgufFile.open(base_path).architecture == "granite" else 1.0  # granite divides its logits by 8
+    assert losses[KILLED_AT] < losses[0] - fallen, "else it makes no difference where a training begins"  # type: ignore[operator]
     assert stored(tmp_path / "adapter").keys() == stored(tmp_path / "undisturbed").keys()
 
 

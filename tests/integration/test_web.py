@@ -1,16 +1,22 @@
 """Feedback over HTTP, with a real server, a real store and real sockets."""
 
+import ast
 import contextlib
 import json
 import logging
 import os
+import re
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +28,15 @@ from schemathesis import Case, GenerationMode, openapi
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from adapterd.config import HttpSettings
-from adapterd.errors import BusyError, ConfigError, StoreError
+from adapterd.errors import StoreError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.store import Store
 from adapterd.store.feedback import StoredFeedback
-from adapterd.web import FeedbackServer, writer
-from adapterd.web.protocol import MAX_CONNECTIONS, TimeoutProtocol
+from adapterd.web import FeedbackServer, server, writer
+from adapterd.web.app import BODIES_AT_ONCE
+from adapterd.web.applications import add_token
+from adapterd.web.listening.connections import MAX_CONNECTIONS, MAX_OF_APPLICATION
+from adapterd.web.protocol import TimeoutProtocol
 from tests.support.web_bodies import bodies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +45,14 @@ JSON = {"Content-Type": "application/json"}
 UNLIMITED = 1_000_000
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TASKS = Path("/proc/self/task")
+
+
+def wait_until(holds: Callable[[], object], within_s: float = 60) -> None:
+    """Look again and again until it holds; a slow machine gets a minute."""
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
 
 
 def record(number: int, **fields: Any) -> dict[str, Any]:
@@ -125,7 +142,9 @@ def test_one_record_is_stored_and_its_id_is_in_the_reply(web: Place) -> None:
     answer = web.post(record(1, rating=2))
     (row,) = web.rows()
     assert answer.status_code == 202
-    assert answer.json() == {"ids": [row.content_hash], "accepted": 1, "duplicates": 0}
+    reply = answer.json()
+    assert (reply["ids"], reply["accepted"], reply["duplicates"]) == ([row.content_hash], 1, 0)
+    assert sum(reply["teaches"].values()) == 1
     assert (row.file, row.line, row.rating) == ("http", 1, 2)
 
 
@@ -141,15 +160,24 @@ def test_posting_again_changes_nothing_even_after_a_restart(web: Place) -> None:
     web.stop()
     web.start()
     again = web.post([record(1), record(2)]).json()
-    assert again == {"ids": first["ids"], "accepted": 0, "duplicates": 2}
+    assert (again["ids"], again["accepted"], again["duplicates"]) == (first["ids"], 0, 2)
+    assert set(again["teaches"].values()) == {0}
     assert len(web.rows()) == 2
+
+
+BEYOND = (
+    "rating is 9, which is beyond 1..5; state the scale with --scale, feedback.scale, or rating_scale in the records"
+)
 
 
 def test_a_faulty_record_keeps_the_whole_post_out(web: Place) -> None:
     answer = web.post([record(1), record(2, rating=9), {"prompt": "\ud800"}])
     assert_says_what_is_wrong(answer, 422, "2 of 3 records cannot be used; nothing was stored")
     assert answer.json()["faults"] == [
-        {"index": 1, "reason": "rating must be a whole number from 1 to 5, not 9"},
+        {
+            "index": 1,
+            "reason": BEYOND,
+        },
         {"index": 2, "reason": "prompt has half of a surrogate pair at position 1"},
     ]
     assert web.rows() == []
@@ -184,13 +212,31 @@ def test_a_query_that_says_something_else_is_refused(web: Place) -> None:
     assert_says_what_is_wrong(web.client.post("/v1/feedback?model=a&model=b", json=[]), 400, "two different models")
 
 
-def test_the_example_in_the_documentation_works(web: Place) -> None:
-    page = (ROOT / "docs/feedback-api.md").read_text()
-    example = page.partition("```python\n")[2].partition("```")[0].replace("11480", str(web.server.port))
-    environment = os.environ | {HOME_VARIABLE: str(web.home.root)}
-    ran = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == str(web.hashes())
-    assert len(example.strip().splitlines()) <= 10
+PAGE = (ROOT / "docs/feedback-api.md").read_text()
+EXAMPLES = re.findall(r"```(python|sh)\n(.*?)```", PAGE, re.DOTALL)
+POSTING = [(language, code) for language, code in EXAMPLES if "/v1/feedback" in code]
+
+
+@pytest.mark.parametrize(("language", "code"), POSTING, ids=[language for language, _ in POSTING])
+def test_the_examples_in_the_documentation_work(web: Place, tmp_path: Path, language: str, code: str) -> None:
+    if language == "sh" and not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    with Store(web.home.database) as store:
+        add_token(store, "newsroom", tmp_path / "newsroom-token")
+    example = code.replace("11480", str(web.server.port))
+    environment = os.environ | {HOME_VARIABLE: str(web.home.root), "HOME": str(tmp_path)}
+    words = [sys.executable, "-c"] if language == "python" else ["sh", "-c"]
+    ran = subprocess.run([*words, example], env=environment, capture_output=True, text=True, check=True)
+    assert web.hashes() == (json.loads(ran.stdout)["ids"] if language == "sh" else ast.literal_eval(ran.stdout))
+    assert len(web.hashes()) == 1
+    assert len(code.strip().splitlines()) <= 10
+
+
+def test_no_document_puts_a_token_into_a_process_list() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    arguments = re.compile(r"(-H|--header|--oauth2-bearer|-u)[ =]\S*\"?(Authorization: Bearer [^…]|\$\()")
+    assert len(pages) > 20
+    assert [page.name for page in pages if arguments.search(page.read_text(encoding="utf-8"))] == []
 
 
 def test_a_body_that_is_no_json_is_refused(web: Place) -> None:
@@ -299,6 +345,7 @@ def test_a_locked_store_is_reported_and_a_later_post_is_stored(stopped: Place, m
         other.execute("BEGIN IMMEDIATE")
         answer = stopped.post(record(1))
         assert_says_what_is_wrong(answer, 503, "locked")
+        assert str(stopped.home.root) not in answer.text
         assert int(answer.headers["retry-after"]) > 0
         assert stopped.client.get("/healthz").status_code == 200
         other.execute("ROLLBACK")
@@ -315,27 +362,62 @@ def test_a_full_store_is_reported_and_has_nothing_of_the_post(stopped: Place, mo
     stopped.start()
     answer = stopped.post([record(number, correction="x" * 1000) for number in range(200)])
     assert_says_what_is_wrong(answer, 503, "full")
+    assert str(stopped.home.root) not in answer.text
     assert stopped.rows() == []
     assert stopped.post(record(1)).status_code == 202
 
 
-def test_a_taken_port_is_an_error_of_ours(web: Place, tmp_path: Path) -> None:
-    second = FeedbackServer(web.home, HttpSettings(port=web.server.port), lambda: [MODEL])
-    with pytest.raises(BusyError, match=f"port {web.server.port} of 127.0.0.1 is taken") as caught:
-        second.start()
-    assert "http.port" in caught.value.hint
-    second.stop()
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def taken(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    """A socket of another program on one of the loopback addresses."""
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as other:
+        try:
+            other.bind((request.param, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {request.param}")
+        other.listen()
+        yield other
+
+
+def states(place: Place) -> dict[str, str | None]:
+    with Store(place.home.database) as store:
+        return {each.place: each.fault for each in store.http_places.all()}
+
+
+def test_a_port_that_is_taken_on_one_address_is_served_on_none_until_it_is_free(
+    stopped: Place, taken: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "TRY_AGAIN_S", 0.05)
+    host, port = taken.getsockname()[:2]
+    stopped.start(port=port)
+    assert f"port {port} of {host} is taken by another program" in (states(stopped)["tcp"] or "")
+    assert f"process {os.getpid()}" in (states(stopped)["tcp"] or "")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(stopped.home.socket))) as local:
+        assert local.get("http://adapterd/healthz").status_code == 200
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1" if ":" in host else "::1", port)).close()
+    taken.close()
+    wait_until(lambda: states(stopped)["tcp"] is None)
+    assert stopped.post(record(1)).status_code == 202
+    assert [line for line in errors(caplog) if "is taken" in line] == errors(caplog)
+    assert len(errors(caplog)) == 1
+
+
+def test_a_taken_port_is_had_later_although_nobody_has_connected_meanwhile(
+    stopped: Place, taken: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TRY_AGAIN_S", 0.05)
+    stopped.start(port=taken.getsockname()[1])
+    taken.close()
+    wait_until(lambda: states(stopped)["tcp"] is None)
+    for host in ("127.0.0.1", "[::1]") if socket.has_ipv6 else ("127.0.0.1",):
+        assert httpx.get(f"http://{host}:{stopped.server.port}/healthz").status_code == 200
 
 
 def test_a_store_that_cannot_be_opened_is_an_error_of_ours(stopped: Place) -> None:
     stopped.home.database.write_bytes(b"no database" * 100)
     with pytest.raises(StoreError):
-        stopped.start()
-
-
-def test_a_bad_token_file_is_an_error_of_ours(stopped: Place) -> None:
-    (stopped.home.root / "http-token").write_text("short")
-    with pytest.raises(ConfigError, match="token"):
         stopped.start()
 
 
@@ -397,17 +479,34 @@ def test_a_client_that_does_not_read_is_cut_off(stopped: Place, monkeypatch: pyt
         ask_for_ever()
 
 
-def test_more_connections_than_are_served_get_a_reply_that_says_so(web: Place) -> None:
-    with contextlib.ExitStack() as idle:
-        address = ("127.0.0.1", web.server.port)
-        for _ in range(MAX_CONNECTIONS):
-            idle.enter_context(socket.create_connection(address))
-        answer = httpx.get(f"{web.address}/healthz")
-        assert_says_what_is_wrong(answer, 503, "too many connections")
-        for _ in range(2 * MAX_CONNECTIONS):
-            last = idle.enter_context(socket.create_connection(address, timeout=20))
-        assert everything(last) == b""
-    assert web.post(record(1)).status_code == 202
+def test_idle_connections_without_a_token_keep_nobody_out(web: Place) -> None:
+    known = web.client
+    assert web.post(record(0)).status_code == 202
+    with contextlib.ExitStack() as open_ones:
+        idle = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", web.server.port), timeout=20))
+            for _ in range(3 * MAX_CONNECTIONS)
+        ]
+        assert httpx.get(f"{web.address}/healthz").status_code == 200
+        assert httpx.post(f"{web.address}/v1/feedback", json=record(1), headers=web.token).status_code == 202
+        assert everything(idle[0]) == b""
+    assert known.post("/v1/feedback", json=record(2)).status_code == 202
+    assert len(web.rows()) == 3
+
+
+def test_more_posts_at_once_than_an_application_may_have_are_told_to_wait(web: Place) -> None:
+    begun = [web.connect() for _ in range(MAX_OF_APPLICATION)]
+    for connection in begun:
+        connection.sendall(head(web, "Content-Length: 1000", "Expect: 100-continue"))
+    for connection in begun[:BODIES_AT_ONCE]:
+        assert connection.recv(1 << 10).startswith(b"HTTP/1.1 100 ")
+    answer = httpx.post(f"{web.address}/v1/feedback", json=record(1), headers=web.token)
+    assert_says_what_is_wrong(answer, 503, "too many connections")
+    assert int(answer.headers["retry-after"]) > 0
+    with Store(web.home.database) as store:
+        other = {"Authorization": f"Bearer {add_token(store, 'other')}"}
+    assert httpx.post(f"{web.address}/v1/feedback", json=record(1), headers=other).status_code == 202
+    assert httpx.get(f"{web.address}/healthz").status_code == 200
 
 
 def test_the_server_ends_at_once_while_clients_stay_connected(stopped: Place) -> None:
@@ -520,6 +619,10 @@ def test_the_interface_keeps_to_its_own_description(busy_place: Place, sort: Gen
         (["Content-Length: 4", "Transfer-Encoding: chunked"], b"400"),
         (["Transfer-Encoding: chunked", "Content-Type: text/plain"], b"415"),
         (["Transfer-Encoding: chunked", "Content-Encoding: identity", "Content-Encoding: gzip"], b"415"),
+        (["Transfer-Encoding: chunked", "Content-Encoding: identity", "Content-Encoding: identity"], b"415"),
+        (["Transfer-Encoding: chunked", "Content-Type: application/json"], b"415"),
+        (["Transfer-Encoding: chunked", "Authorization: Bearer x"], b"400"),
+        (["Transfer-Encoding: chunked", "Host: localhost"], b"400"),
         (["Transfer-Encoding: chunked", "Content-Encoding: identity"], b"202"),
     ],
 )
@@ -528,4 +631,31 @@ def test_a_request_that_says_two_things_of_its_body_is_refused(web: Place, more:
     body = json.dumps(record(1)).encode()
     connection = web.connect()
     connection.sendall(head(web, *more, "Connection: close") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    said = everything(connection)
+    assert said.split(b" ")[1] == status
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://127.0.0.1:{port}/healthz", "localhost", b"200"),
+        ("HTTP://LOCALHOST:{port}/healthz", "evil.example", b"200"),
+        ("http://[::1]:{port}/healthz?x=1", "localhost", b"200"),
+        ("http://127.0.0.1/healthz", "localhost", b"200"),
+        ("http://127.0.0.1:{port}", "localhost", b"404"),
+        ("http://evil.example/healthz", "localhost", b"421"),
+        ("https://127.0.0.1:{port}/healthz", "localhost", b"404"),
+    ],
+)
+def test_a_target_with_a_host_is_as_good_as_its_path(web: Place, target: str, host: str, status: bytes) -> None:
+    """The host of the target counts then, and not the header (RFC 9112, 3.2.2)."""
+    asked = target.format(port=web.server.port)
+    connection = web.connect()
+    connection.sendall(f"GET {asked} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     assert everything(connection).split(b" ")[1] == status
+
+
+def test_every_reply_has_the_date(web: Place) -> None:
+    for answer in (web.client.get("/healthz"), web.client.get("/none"), web.post("x")):
+        assert abs((parsedate_to_datetime(answer.headers["date"]) - datetime.now(UTC)).total_seconds()) < 120

@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from adapterd.feedback.formats.answers import EMPTY_CELLS
+
 TAGS = ["format_error", "missed_entity", "hallucination", "truncation"]
 FIELDS = [
     "prompt", "messages", "conversations", "instruction", "input", "inputs", "system", "output", "output_json",
@@ -73,11 +75,13 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
 @cache
 def good_records() -> st.SearchStrategy[dict[str, Any]]:
     """Records in all four shapes that can be used."""
-    text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(str.strip)
+    text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
+        lambda text: text.strip() and text not in EMPTY_CELLS
+    )
     judged = {
         "rating": st.integers(1, 5),
         "failure_tags": st.lists(st.sampled_from(TAGS), max_size=3),
-        "correction": text,
+        "correction": text.map("Rather: {}".format),
         "source_id": text | st.integers(-(2**40), 2**40),
         "created_at": st.datetimes().map(lambda moment: moment.isoformat()),
     }

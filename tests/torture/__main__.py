@@ -29,7 +29,11 @@ SCENARIOS = {
     "idle": "idle",
     "ingest": "ingest",
     "fuzz": "fuzz",
+    "fuzz_strangers": "fuzz_strangers",
+    "poison": "poison",
     "soak": "soak",
+    "log": "logs",
+    "stop": "logs",
 }
 """The module of each; it has `add_options(parser)` and `run(options)`, and `options.scenario` says which is meant."""
 
@@ -55,7 +59,7 @@ def _carry_out(name: str, options: argparse.Namespace) -> list[str]:
     except Exception:
         traceback.print_exc()
         return [f"{name}: could not be carried out"]
-    report.write({name: figures})
+    report.write({report.KEYS.get(name, name): figures})
     report.say(f"  {json.dumps(figures)}")
     return report.wrong(name, figures)
 
@@ -81,7 +85,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"torture.{SCENARIOS[name]}")
+    return importlib.import_module(f"tests.torture.{SCENARIOS[name]}")
 
 
 def _refuse_unknown(names: Sequence[str]) -> None:

@@ -1,7 +1,11 @@
-"""What a daemon costs that has nothing to do: memory, processor time and wake-ups of a real `adapterd` process."""
+"""What a daemon costs that has nothing to do: memory, processor time and wake-ups of a real `adapterd` process.
+
+`within` says whether it is as light as it has to be; with feedback over HTTP that holds for all but the memory.
+"""
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,8 @@ import psutil
 from tests.acceptance.person import Person
 from tests.torture.alone import alone
 from tests.torture.ready import ready, take_posts
+
+MOST = {"rss_mb": 45.0, "cpu_percent": 0.02, "wakeups_per_s": 0.1}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +31,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         plain = watched(place.person, options.idle_seconds, options.idle_settle)
         take_posts(place.person)
         http = watched(place.person, options.idle_seconds, options.idle_settle)
-    return {**plain, "http": http, "seconds": options.idle_seconds}
+    light = within(plain, MOST) and within(http, {name: most for name, most in MOST.items() if name != "rss_mb"})
+    return {**plain, "http": http, "seconds": options.idle_seconds, "most": MOST, "within": light}
+
+
+def within(figures: Mapping[str, float], most: Mapping[str, float]) -> bool:
+    """Whether no figure is larger than it may be."""
+    return all(figures[name] <= bound for name, bound in most.items())
 
 
 def watched(person: Person, seconds: float, settle_s: float) -> dict[str, float]:

@@ -18,7 +18,14 @@ MUST_BE_ZERO = {
     "race": ("inconsistent",),
     "soak": _SURVIVED,
     "fuzz": ("crashes", "lost", "http_500"),
+    "log": ("lost", "twice"),
+    "stop": ("lost",),
+    "fuzz_strangers": ("crashes", "outside"),
+    "poison": ("promoted", "rolled_back"),
 }
+AT_MOST = {"log": {"core_percent": 0.1}, "stop": {"p99": 2.0}}
+KEYS = {"stop": "stop_s"}
+"""Of a scenario whose figures stand under another name."""
 
 
 def read() -> dict[str, Any]:
@@ -35,11 +42,15 @@ def write(new: Mapping[str, Any]) -> None:
 
 
 def wrong(scenario: str, figures: Mapping[str, Any]) -> list[str]:
-    """A sentence for each figure of the scenario that must be 0 and is not."""
+    """A sentence for each figure of the scenario that must be 0 and is not, or is greater than it may be."""
     return [
         f"{scenario}: {name} is {figures.get(name)}, and must be 0"
         for name in MUST_BE_ZERO.get(scenario, ())
         if figures.get(name) != 0
+    ] + [
+        f"{scenario}: {name} is {figures[name]}, and must be at most {most}"
+        for name, most in AT_MOST.get(scenario, {}).items()
+        if figures[name] > most
     ]
 
 

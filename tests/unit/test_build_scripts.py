@@ -4,26 +4,32 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [ROOT / "Makefile", *(file for file in (ROOT / "scripts").iterdir() if file.suffix in ("", ".sh"))]
+SCRIPTS = [
+    ROOT / "Makefile",
+    *(file for file in (ROOT / "scripts").iterdir() if file.suffix in ("", ".sh") and file.is_file()),
+]
 FAKE = r"""#!/bin/sh
 name="$(basename "$0")"
+checksum() { sed -n "s/^ *$1) CHECKSUM=.\(.*\). ;;/\1/p" "$SCRIPT"; }
 echo "$name $* [$CMAKE_BUILD_PARALLEL_LEVEL|$GOMAXPROCS|$GOFLAGS]" >>"$TOLD"
 case "$name $*" in
     nproc*) echo 3 ;;
     *"--build"*) shift; mkdir -p "$1/bin"; cd "$1/bin"; touch llama-server llama-quantize llama-imatrix \
         libllama.so libggml.so libggml-base.so libggml-cpu.so libmtmd.so libllama-common.so ;;
-    "go mod download"*) printf '{\n\t"Dir": "%s"\n}\n' "$HOME" ;;
+    "go mod download"*) printf '{\n\t"Dir": "%s",\n\t"Sum": "%s"\n}\n' "$HOME" "${SUM:-$(checksum "${4##*@v}")}" ;;
     "go list"*) printf 'fmt\nos\nexample.org/one\nexample.org/two\n' ;;
-    "go install"*) echo fmt; echo "go: a remark"; echo os
-        mkdir -p "$GOBIN"; touch "$GOBIN/ollama"; chmod +x "$GOBIN/ollama" ;;
+    "go build"*) echo fmt; echo "go: a remark"; echo os; mkdir -p "$(dirname "$6")"; touch "$6"; chmod +x "$6" ;;
     python*"-m venv "*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python" ;;
     python*"-c import sys, platform"*) echo cp311-fake ;;
-    python*"-c import sys, tomllib"*) echo click; echo "mkl; platform_machine == 'x86_64'" ;;
+    python*"--requirement "*) for list; do :; done; sed 's/^/  given: /' "$list" >>"$TOLD" ;;
 esac
 """
 
@@ -94,8 +100,8 @@ def test_ollama_build_starts_no_more_compilers_than_cores(tmp_path: Path, versio
     done = bash(tmp_path, f"scripts/ensure-ollama {version}")
     assert done.returncode == 0, done.stderr
     started = told(tmp_path)
-    (go,) = (line for line in started if line.startswith("go install "))
-    assert go.startswith("go install -v -p 3 -ldflags ")
+    (go,) = (line for line in started if line.startswith("go build "))
+    assert go.startswith("go build -v -p 3 -o ")
     assert go.endswith("[3|3|-p=3]")
     builds = [line for line in started if "--build" in line]
     assert all("--target llama-server llama-quantize --parallel 3 [3|" in line for line in builds)
@@ -165,21 +171,61 @@ def test_set_up_builds_one_wheel_while_it_installs_the_rest(tmp_path: Path) -> N
         "libllama.so", "libggml.so", "libggml-base.so", "libggml-cpu.so", "libmtmd.so",
     }  # fmt: skip
     installs = [line for line in started if " pip install " in line]
-    assert any("--constraint constraints.txt click mkl; platform_machine == 'x86_64' [" in line for line in installs)
-    assert "--editable .[demo,dev,linux] [" in installs[-1]
+    assert "--no-deps --no-build-isolation --editable . [" in installs[-1]
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+    given = [line.removeprefix("  given: ") for line in told(tmp_path) if line.startswith("  given: ")]
+    assert {"click", "mkl", "scikit-build-core"} <= {line.split("==")[0] for line in given if "==" in line}
+    assert not any(line.startswith("llama-cpp-python==") for line in given)
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only there Ollama is built")
+def test_another_source_of_ollama_is_not_built(tmp_path: Path) -> None:
+    source_archive(tmp_path)
+    done = bash(tmp_path, "scripts/ensure-ollama 0.24.0", SUM="h1:forged")
+    assert done.returncode == 3
+    assert "ollama 0.24.0 has the checksum h1:forged instead of h1:" in done.stderr
+    assert not [line for line in told(tmp_path) if line.startswith("go build ")]
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "scripts/tools.txt"])
+def test_every_locked_package_has_hashes(file: str) -> None:
+    blocks = re.findall(r"^[a-z0-9](?:.*\\\n)*.*", (ROOT / file).read_text(), re.MULTILINE)
+    assert len(blocks) > 30
+    assert not [block for block in blocks if "--hash=sha256:" not in block or "==" not in block.split()[0]]
+
+
+def test_every_dependency_is_locked_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    for file, needed in {
+        "requirements.txt": [*project["project"]["dependencies"], *extras["demo"], *extras["dev"], *extras["linux"]],
+        "scripts/tools.txt": project["dependency-groups"]["tools"],
+    }.items():
+        locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+        for requirement in map(Requirement, needed):
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+def test_packages_are_chosen_from_a_lock_file(tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text("# by a program\nclick==8 \\\n    --hash=sha256:aa\nclick-extra==1 \\\n    --hash=sha256:bb\n")
+    one = bash(tmp_path, f". scripts/common.sh; locked '{lock}' click").stdout
+    assert one == "click==8 \\\n    --hash=sha256:aa\n"
+    rest = bash(tmp_path, f". scripts/common.sh; locked '{lock}' --except click").stdout
+    assert rest == "click-extra==1 \\\n    --hash=sha256:bb\n"
 
 
 def checkout(folder: Path) -> Path:
     """A checkout with what the scripts read."""
     made = folder / "checkout"
     shutil.copytree(ROOT / "scripts", made / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("constraints.txt", "pyproject.toml"):
+    for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, made)
     return made
 
 
 def llama_cpp_python_version() -> str:
-    found = re.search(r"^llama-cpp-python==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    found = re.search(r"^llama-cpp-python==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert found
     return found[1]
 
@@ -209,6 +255,7 @@ def told(folder: Path) -> list[str]:
 def bash(scratch: Path, code: str, *, folder: Path = ROOT, **variables: str) -> "subprocess.CompletedProcess[str]":
     environment = {
         "PATH": f"{programs(scratch)}:/usr/bin:/bin", "TOLD": str(scratch / "told"), "HOME": str(scratch),
+        "SCRIPT": str(ROOT / "scripts/ensure-ollama"),
         "ADAPTERD_BUILD_CACHE": str(scratch / "cache"), "PYTHON": str(programs(scratch) / "python3"), **variables,
     }  # fmt: skip
     return subprocess.run(

@@ -15,6 +15,7 @@ from adapterd.config import (
     BaseChange,
     DatasetSettings,
     EvaluationSettings,
+    FeedbackSettings,
     GateRule,
     HttpSettings,
     ModelSettings,
@@ -136,7 +137,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         "newsbrief-synth": ModelSettings(
             base="qwen2.5:7b",
             base_digest="sha256:aa",
-            feedback=Path("/in"),
+            feedback=FeedbackSettings(Path("/in")),
             task=Task.JSON,
             schema=Path("/s.json"),
             training=TrainingSettings(rank=8),
@@ -259,9 +260,9 @@ def test_a_missing_key_is_a_fault() -> None:
         ("schedule.on_ac_power = 1", "models.m.schedule.on_ac_power: 1 is not a boolean (true or false)"),
         ("versions.keep = 2.5", "models.m.versions.keep: 2.5 is not a whole number"),
         ("versions = 3", "models.m.versions: must be a table"),
-        ("feedback = 1", "models.m.feedback: 1 is not a path"),
-        ("feedback = ''", "models.m.feedback: '' is not a path"),
-        ('feedback = "a\\u0000b"', "models.m.feedback: 'a\\x00b' is not a path"),
+        ("feedback = 1", "models.m.feedback.folder: 1 is not a path"),
+        ("feedback = ''", "models.m.feedback.folder: '' is not a path"),
+        ('feedback = "a\\u0000b"', "models.m.feedback.folder: 'a\\x00b' is not a path"),
         ("training = 1", "models.m.training: must be a table"),
         ("training = []", "models.m.training: must be a table"),
     ],
@@ -415,21 +416,21 @@ def test_a_fault_in_the_file_names_the_file(tmp_path: Path) -> None:
 def test_home_and_variables_in_paths_are_filled_in(monkeypatch: pytest.MonkeyPatch, written: str, read: str) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("PLACE", "/some/place")
-    assert parse(one_model(f"feedback = '{written}'")).models["m"].feedback == Path(read)
+    assert parse(one_model(f"feedback = '{written}'")).models["m"].feedback.folder == Path(read)
 
 
 def test_the_home_of_an_unknown_user_is_a_fault() -> None:
     said = fault(one_model("feedback = '~nobody-of-that-name/in'"))
-    assert said.startswith("models.m.feedback: '~nobody-of-that-name/in' names the home of a user")
+    assert said.startswith("models.m.feedback.folder: '~nobody-of-that-name/in' names the home of a user")
 
 
 def test_changes_are_laid_over_a_model() -> None:
     changed = with_changes(
-        replace(MODEL, feedback=Path("/in")),
+        replace(MODEL, feedback=FeedbackSettings(Path("/in"))),
         ["training.rank=8", "training.alpha = 4", "task=json", "schema=/s.json", "schedule.cron=0 4 * * *"],
     )
     assert changed.training == TrainingSettings(rank=8, alpha=4.0)
-    assert (changed.task, changed.schema, changed.feedback) == (Task.JSON, Path("/s.json"), Path("/in"))
+    assert (changed.task, changed.schema, changed.feedback.folder) == (Task.JSON, Path("/s.json"), Path("/in"))
     assert changed.schedule.cron == "0 4 * * *"
 
 
@@ -496,7 +497,7 @@ def test_the_faults_of_several_changes_are_listed_at_once() -> None:
 
 def test_unset_paths_are_left_out_of_the_table() -> None:
     table = to_table(MODEL)
-    assert "feedback" not in table
+    assert "folder" not in table["feedback"]
     assert "schema" not in table
 
 
@@ -504,7 +505,7 @@ MODELS = st.builds(
     ModelSettings,
     base=TEXT,
     base_digest=TEXT,
-    feedback=st.none() | PATHS,
+    feedback=st.builds(FeedbackSettings, st.none() | PATHS),
     task=st.sampled_from(Task),
     schema=st.none() | PATHS,
     dataset=st.builds(
@@ -619,6 +620,26 @@ def test_hosts_are_addresses(hosts: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse(f'[models.m]\nbase = "b"\nbase_digest = "d"\n[models.m.training]\nhosts = {hosts}')
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("allow", "said"),
+    [
+        ('"email"', "feedback.allow: 'email' is not a list of kinds and patterns"),
+        ('["emails"]', "feedback.allow: 'emails' is neither one of secret, email, phone, iban, card nor an address"),
+        ("[1]", "feedback.allow: [1] is not a list of kinds and patterns"),
+    ],
+)
+def test_rules_are_kinds_and_patterns(allow: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(f'[models.m]\nbase = "b"\nbase_digest = "d"\n[models.m.feedback]\nallow = {allow}')
+    assert said in str(error.value)
+
+
+def test_rules_go_there_and_back() -> None:
+    model = with_changes(ModelSettings("b", "d"), ['feedback.allow=["phone", "*@example.org", "+4930901*"]'])
+    assert model.feedback.allow == ("phone", "*@example.org", "+4930901*")
+    assert parse_table({"models": {"m": to_table(model)}}, source="here").models["m"] == model
 
 
 def test_hosts_go_there_and_back() -> None:

@@ -24,16 +24,20 @@ def test_every_target_says_what_it_is_for() -> None:
 
 
 def test_check_is_lint_and_then_the_tests() -> None:
-    *lint, tests = make("--dry-run", "check", "PYTEST=pytest")
+    *lint, as_user, tests = make("--dry-run", "check", "PYTEST=pytest")
     assert [line.split()[0] for line in lint] == ["scripts/setup", *[".venv/bin/" + name for name in LINTERS]]
-    assert tests.strip() == 'pytest -m "not long"'
+    assert ".venv/bin/python -m tests.support.as_user" in as_user
+    assert tests.strip() == 'pytest -m "not long" --hypothesis-profile repeatable'
     assert "exec make --no-print-directory check" in (ROOT / ".ci/run").read_text()
 
 
 def test_each_tier_takes_arguments() -> None:
     for target, command in [
-        ("test", 'pytest -m "not long" -k words'),
-        ("test-unit", 'pytest -m "not long" tests/unit -k words'),
+        ("test", 'pytest -m "not long" --hypothesis-profile repeatable -k words'),
+        (
+            "test-unit",
+            'env -u PYTHONDONTWRITEBYTECODE pytest -m "not long" --hypothesis-profile quick tests/unit -k words',
+        ),
         ("test-long", "pytest -m long -k words"),
     ]:
         assert make("--dry-run", target, "PYTEST=pytest", "ARGS=-k words")[-1] == command

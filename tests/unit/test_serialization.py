@@ -15,6 +15,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import (
     BaseChange,
+    FeedbackSettings,
     ModelSettings,
     OllamaSettings,
     RuntimeKind,
@@ -57,7 +58,7 @@ MODELFILES = st.builds(
 )
 MODELS = st.builds(
     ModelSettings,
-    feedback=st.none() | PATHS,
+    feedback=st.builds(FeedbackSettings, st.none() | PATHS),
     task=st.sampled_from(Task),
     schema=st.none() | PATHS,
     training=st.builds(TrainingSettings, rank=st.integers(1, 64), alpha=st.floats(0.001, 100)),

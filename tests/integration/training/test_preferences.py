@@ -91,6 +91,15 @@ def test_the_loss_is_that_of_the_paper() -> None:
     )
 
 
+def test_a_better_answer_that_is_not_imitated_has_no_loss_as_an_example() -> None:
+    model, margins = tiny_llama(), [0.0] * len(PAIRS)
+    less_bad = [replace(pair, imitate=False) for pair in PAIRS]
+    compared = PreferenceBatch.of(PAIRS, margins).loss(model, whole_model, replace(SETTINGS, sft_weight=0.0))
+    assert PreferenceBatch.of(less_bad, margins).loss(model, whole_model, SETTINGS).item() == pytest.approx(
+        compared.item(), rel=rounding(TERMS)
+    )
+
+
 @pytest.mark.parametrize("normalised", [False, True])
 def test_before_the_first_step_the_rewards_are_zero(normalised: bool) -> None:
     settings = replace(SETTINGS, sft_weight=0.0, length_normalised=normalised)
@@ -153,10 +162,9 @@ def test_chosen_completions_are_not_trained_on_twice() -> None:
 def test_pairs_are_read_from_their_file(tmp_path: Path) -> None:
     assert list(read_pairs(tmp_path / "none.jsonl")) == []
     line = {"chosen": [1, 2, 3], "rejected": [1, 2, 4, 5], "prompt_tokens": 2, "record": "a"}
-    (tmp_path / "pairs.jsonl").write_text(json.dumps(line) + "\n")
-    assert list(read_pairs(tmp_path / "pairs.jsonl")) == [
-        PreferencePair(EncodedExample((1, 2, 3), 2, "a"), EncodedExample((1, 2, 4, 5), 2, "a"))
-    ]
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(line) + "\n" + json.dumps(line | {"imitate": False}) + "\n")
+    pair = PreferencePair(EncodedExample((1, 2, 3), 2, "a"), EncodedExample((1, 2, 4, 5), 2, "a"))
+    assert list(read_pairs(tmp_path / "pairs.jsonl")) == [pair, replace(pair, imitate=False)]
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,14 @@ from hypothesis import strategies as st
 from adapterctl import output
 from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status, versions
 from adapterd.housekeeping.collect import Collection, Item, ItemKind
+from adapterd.insight.enough import Enough
+from adapterd.insight.http_status import HttpStatus
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
 from adapterd.insight.versions_table import Gain, PrimaryScore, VersionRow
 from adapterd.runs.pipeline import RunOutcome
 from adapterd.store.feedback import StoredFeedback
+from adapterd.store.http_access.places import Place
+from adapterd.store.prompt_pool.prompts import PoolCounts
 from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import VersionState
 from adapterd.supervisor.logs import Line
@@ -37,13 +41,17 @@ def run_status(text: str) -> RunStatus:
 
 def model_status(text: str) -> ModelStatus:
     return ModelStatus(
-        text, text, text, AT, text, False, text, text, text, run_status(text), 1, 1, 1, 1, AT, text, AT,
+        text, text, text, AT, text, False, text, text, text, run_status(text), 1, [Enough(text, 1, 1, 1)],
+        PoolCounts(1, 1, 1),
+        1, 1, 1, 1, AT, text, AT,
         DueReason.NEW_FEEDBACK, text, AT, text, text, text,
     )  # fmt: skip
 
 
 def whole_status(text: str) -> Status:
-    return Status(text, True, RuntimeStatus(text, text, text, text), [model_status(text)])
+    place = Place("tcp", text, text, text)
+    http = HttpStatus([text], [place], [place], [text], AT, text, {text: 1})
+    return Status(text, True, RuntimeStatus(text, text, text, text), [model_status(text)], text, text, text, http)
 
 
 def version_row(text: str) -> VersionRow:
@@ -94,7 +102,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
         ServiceStatus(True, True, True, True, 7, text, text, Path(f"/{text}"), Path(f"/{text}"))
     ),
     "feedback list": lambda text: output.table(
-        ["FROM", "PROMPT"], [(feedback._place(stored(text)), feedback._first_words(stored(text).record))], empty=""
+        ["FROM", "PROMPT"], [(feedback._place(stored(text)), feedback._asked(stored(text)))], empty=""
     ),
 }  # fmt: skip
 

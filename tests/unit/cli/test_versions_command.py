@@ -1,11 +1,13 @@
 """adapterctl versions and label."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from adapterd.errors import InputError
 from adapterd.home import Home
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
@@ -48,3 +50,40 @@ def test_a_label_is_given_and_taken_away(adapterctl: Command, as_json: Callable[
     assert adapterctl("label", "1.0.0", "the first").stdout == "m 1.0.0 is now called the first\n"
     assert as_json("label", "1.0.0", "another")["label"] == "another"
     assert adapterctl("label", "1.0.0", "").stdout == "m 1.0.0 has no label any more\n"
+
+
+@pytest.mark.parametrize("field", ["base", "stages", "settings"])
+def test_lineage_with_an_empty_field_is_named(adapterctl: Command, home: Home, store: Store, field: str) -> None:
+    folder = home.version("m", "1.0.0")
+    folder.mkdir(parents=True)
+    names = ("adapterd", "libraries", "run", "base", "gguf_digest", "settings", "stages")
+    lineage: dict[str, object] = {key: {} for key in names} | {"base": {"tag": "tiny:1"}, field: None}
+    (folder / "lineage.json").write_text(json.dumps(lineage))
+    with pytest.raises(InputError, match=r"lineage\.json is damaged"):
+        adapterctl("show", "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("unused", "said"),
+    [
+        ({"unused": 8}, "rank 4 on 12 modules, 8 left out, as the base has no use for them"),
+        ({}, "rank 4 on 12 modules"),
+    ],
+)
+def test_modules_that_a_registered_adapter_had_for_nothing_are_counted(
+    adapterctl: Command, home: Home, store: Store, unused: dict[str, int], said: str
+) -> None:
+    """Versions of older releases do not know of any."""
+    store.versions.set_state("m", "1.0.0", VersionState.HELD, "no better", {})
+    (folder := home.version("m", "1.0.0")).mkdir(parents=True)
+    stages = {
+        "importing": {"rank": 4, "modules": 12, **unused},
+        "dataset": {},
+        "merging": {"touched": 12, "tensors": {"total": 60}, "retention": None},
+    }
+    given = {"source": "peft", "format": "peft", "digest": "sha256:11"}
+    names = ("adapterd", "libraries", "run", "gguf_digest", "settings")
+    lineage: dict[str, object] = {key: {} for key in names}
+    lineage |= {"base": {"tag": "tiny:1"}, "stages": stages, "given": given}
+    (folder / "lineage.json").write_text(json.dumps(lineage))
+    assert [line.split("  ")[-1].strip() for line in adapterctl("show", "1.0.0").stdout.splitlines()].count(said) == 1

@@ -2,7 +2,7 @@
 
 import json
 import stat
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from adapterd.chat import Message, Role
-from adapterd.config import DatasetSettings
+from adapterd.config import Balance, DatasetSettings
 from adapterd.dataset.askable import TokenLimits
 from adapterd.dataset.build import DatasetResult, build_dataset
-from adapterd.dataset.split import EvaluationCase, content_hash
+from adapterd.dataset.cases import EvaluationCase, content_hash
 from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
 from adapterd.record import FeedbackRecord
 from tests.unit.dataset.letter_tokenizer import END, LetterTokenizer, letters, render
@@ -39,7 +39,8 @@ def build(out: Path, records: list[FeedbackRecord] = RECORDS, **more: Any) -> Da
         "frozen": (), "evaluation_prompt_hashes": set(), "report": lambda _: None, "max_tokens": 100, "render": render,
         **more,
     }  # fmt: skip
-    settings = DatasetSettings(max_tokens=options.pop("max_tokens"))
+    names = {each.name for each in fields(DatasetSettings)} & options.keys()
+    settings = DatasetSettings(**{name: options.pop(name) for name in names})
     out.mkdir(exist_ok=True)
     return build_dataset(records, settings, tokenizer=TOKENIZER, out=out, **options)
 
@@ -372,3 +373,57 @@ def test_the_result_counts_how_many_of_the_newest_are_trained_on(tmp_path: Path)
     assert again.newest == 50
     assert 45 <= again.learned <= 50
     assert again.notes[0] == f"learned {again.learned} of the 50 newest"
+
+
+def test_held_record_is_in_no_set_and_named_without_its_text(tmp_path: Path) -> None:
+    held = {RECORDS[number].content_hash for number in (5, 20, 49)}
+    made = build(tmp_path, held=held)
+    written = {line["record"] for name in FILES for line in lines(tmp_path / name)}
+    assert not held & (written | {case["record"] for case in made.evaluation_cases})
+    assert made.held == 3
+    assert any("3 examples held for secrets or personal data" in note for note in made.notes)
+
+
+def test_earlier_answer_does_not_come_back_where_the_newest_is_held(tmp_path: Path) -> None:
+    newest = replace(RECORDS[5], correction="jane@example.org", created_at=START + timedelta(days=90))
+    made = build(tmp_path, [*RECORDS, newest], held={newest.content_hash})
+    written = {line["record"] for name in FILES[:2] for line in lines(tmp_path / name)}
+    assert not {RECORDS[5].content_hash, newest.content_hash} & written
+    assert made.held == 1
+
+
+def test_answer_that_copies_its_prompt_is_left_out(tmp_path: Path) -> None:
+    article = " ".join(chr(97 + n // 26) + chr(97 + n % 26) for n in range(60))
+    copy = FeedbackRecord((Message(Role.USER, article),), correction=article, created_at=START)
+    made = build(tmp_path, [*RECORDS, copy], max_tokens=1000)
+    assert [each.record for each in made.unusable] == [copy.content_hash]
+    assert made.unusable[0].reason.startswith("100% of its answer is long passages of its prompt")
+    assert build(tmp_path, [*RECORDS, copy], max_tokens=1000, max_copied=1.0).unusable == []
+
+
+def test_fewer_examples_than_the_setting_asks_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughDataError, match=r"there are 50 examples with distinct prompts.*and 51 are needed"):
+        build(tmp_path, min_examples=51)
+    assert build(tmp_path, RECORDS[:6], min_examples=5).train.examples > 0
+
+
+def test_training_set_is_balanced_and_the_evaluation_set_is_not(tmp_path: Path) -> None:
+    records = [record(n, output_type="a" if n % 10 else f"{n % 20}") for n in range(100)]
+    made = build(tmp_path, records, balance=Balance.OUTPUT_TYPE, balance_cap=2.0)
+    assert made.unbalanced > 0
+    assert made.train.examples + made.validation.examples + made.unbalanced == 80
+    assert any("of the largest groups by output_type (dataset.balance)" in note for note in made.notes)
+    assert made.card["left_out"]["beyond dataset.balance_cap"] == made.unbalanced
+
+
+def test_card_counts_what_is_taught_and_holds_no_text_of_a_record(tmp_path: Path) -> None:
+    secret = record(50, correction="an unmistakable answer", output="an unmistakable output")
+    made = build(tmp_path, [*RECORDS, secret], held={RECORDS[0].content_hash})
+    card = made.card
+    assert {each["name"]: each["num_examples"] for each in card["splits"]} == {
+        "train": made.train.examples, "validation": made.validation.examples, "test": 10,
+        "train_pairs": made.pairs, "validation_pairs": made.validation_pairs,
+    }  # fmt: skip
+    assert card["records"] == {"correction": 51}
+    assert card["left_out"] == {"secrets or personal data": 1}
+    assert "unmistakable" not in json.dumps(card)

@@ -1,4 +1,4 @@
-"""Which record teaches what: the table of `dataset/examples.py`, row by row."""
+"""What a record teaches where it is the only one about its prompt."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from adapterd.chat import Message, Role
-from adapterd.dataset.examples import Example, PreferencePair, example_of, pairs_of
+from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.record import FeedbackRecord
+from tests.support.teaching import example_of, pairs_of
 
 PROMPT = (Message(Role.SYSTEM, "Be short."), Message(Role.USER, "Why?"))
 RECORD = FeedbackRecord(PROMPT, created_at=datetime(2026, 1, 1, tzinfo=UTC), source_id="article-1")
@@ -27,7 +28,7 @@ def test_a_correction_is_an_example_with_all_that_identifies_it() -> None:
     record = replace(RECORD, correction="Because.")
     assert example_of(record) == Example(
         messages=PROMPT, completion="Because.", record=record.content_hash, prompt_hash=record.prompt_hash,
-        created_at=record.created_at, source_id="article-1",
+        created_at=record.created_at, source_id="article-1", first_at=record.created_at,
     )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
+from adapterd.dataset.cases import EvaluationCase, content_hash
 from adapterd.dataset.examples import Example, PreferencePair
-from adapterd.dataset.split import MIN_USABLE_PROMPTS, EvaluationCase, Split, content_hash, split, split_pairs
+from adapterd.dataset.split import MIN_USABLE_PROMPTS, Split, split, split_pairs
 from adapterd.errors import NotEnoughDataError, StageError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

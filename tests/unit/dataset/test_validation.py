@@ -124,3 +124,33 @@ def test_the_sample_is_spread_over_time() -> None:
     validation = chosen(known)
     days = Counter((each.at - START).days // 10 for each in known if each.prompt in validation)
     assert all(days[part] for part in range(3))
+
+
+def test_each_stratum_gets_its_share_of_the_sample() -> None:
+    kinds = ["politics"] * 8 + ["sport"] + ["arts"]
+    arrivals = [
+        Arrival(f"prompt {n}", None, START + timedelta(hours=n), kinds[random.Random(n).randrange(10)])
+        for n in range(400)
+    ]
+    prompts = {each.prompt for each in arrivals}
+    chosen = validating(arrivals, prompts, 0.2)
+    sizes = Counter(each.stratum for each in arrivals)
+    for stratum, validate in Counter(each.stratum for each in arrivals if each.prompt in chosen).items():
+        assert 0.5 < validate / sizes[stratum] / (len(chosen) / 400) < 2
+    assert {each.stratum for each in arrivals if each.prompt in chosen} == {"politics", "sport", "arts"}
+
+
+def test_trained_example_of_a_stratum_never_validates_later() -> None:
+    arrivals = [Arrival(f"prompt {n}", None, START + timedelta(hours=n), f"kind {n % 7}") for n in range(300)]
+    trained: set[str] = set()
+    for count in range(10, 301, 10):
+        usable = {each.prompt for each in arrivals[:count]}
+        chosen = validating(arrivals[:count], usable, 0.1)
+        assert not chosen & trained
+        trained |= usable - chosen
+
+
+def test_rare_stratum_is_trained_on() -> None:
+    arrivals = [Arrival(f"prompt {n}", None, START + timedelta(hours=n), "many") for n in range(100)]
+    arrivals += [Arrival(f"rare {n}", None, START + timedelta(hours=200 + n), "rare") for n in range(3)]
+    assert not {each for each in validating(arrivals, {each.prompt for each in arrivals}, 0.1) if "rare" in each}

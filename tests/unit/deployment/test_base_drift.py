@@ -72,7 +72,7 @@ class Pinned:
 @pytest.fixture
 def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pinned:
     """Every base can be trained here; what cannot is the matter of one test."""
-    monkeypatch.setattr(drift, "require_usable", lambda base, name: None)
+    monkeypatch.setattr(drift, "require_usable", lambda base, name, stopped: None)
     home = Home(tmp_path)
     home.config_file.write_text(CONFIG, encoding="utf-8")
     made = Pinned(home, FakeRuntime())
@@ -183,7 +183,7 @@ def test_killed_between_the_two_steps_it_is_done_again(pinned: Pinned, after: bo
 
 
 def test_a_base_that_cannot_be_trained_is_not_pinned(pinned: Pinned, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(base: BaseModel, name: str) -> None:
+    def refuse(base: BaseModel, name: str, stopped: object) -> None:
         raise UnsupportedModelError(f"{base.gguf.name} is for images")
 
     monkeypatch.setattr(drift, "require_usable", refuse)

@@ -84,6 +84,35 @@ def test_a_wrong_value_is_refused_and_nothing_is_written(
     assert text_of(home) == TEXT
 
 
+def test_a_setting_of_feedback_finds_its_place_beside_a_folder_that_stood_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.config_file.write_text(
+        '# ours\n[models.m]\nbase = "b"\nbase_digest = "d"\nfeedback = "/box"  # by hand\ntask = "json"\n'
+    )
+    set_setting(home, ["models", "m", "feedback", "fields", "rating"], "score")
+    set_setting(home, ["models", "m", "feedback", "scale"], "1..10")
+    set_setting(home, ["models", "m", "feedback", "ignore"], '["mood"]')
+    found = config.load(home).models["m"].feedback
+    assert (found.folder, found.fields, found.scale) == (Path("/box"), {"rating": "score"}, "1..10")
+    assert found.ignore == {"mood"}
+    assert text_of(home).startswith("# ours\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("scale", "big", "'big' is not a scale"),
+        ("scale", "10..1", "'10..1' is not a scale"),
+        ("fields.ratin", "score", "'ratin' is none of our fields"),
+        ("ignore", "mood", "'mood' is not a list of names"),
+        ("turns", "first", "'first' is not one of: last, judged"),
+    ],
+)
+def test_a_setting_of_feedback_that_cannot_be_is_refused(home: Home, name: str, value: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        set_setting(home, ["models", "m", "feedback", *name.split(".")], value)
+
+
 def test_a_required_setting_cannot_be_unset(home: Home) -> None:
     with pytest.raises(ConfigError, match=r"models\.m\.base: is missing"):
         unset_setting(home, ("models", "m", "base"))

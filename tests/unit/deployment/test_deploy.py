@@ -129,8 +129,6 @@ def test_a_rollback_serves_first_and_loads_nothing_itself(deployer: Deployer, fa
     fake_runtime.calls.clear()
     deployer.rollback(MODEL)
     assert [call[0] for call in fake_runtime.calls].count("load") == 0
-    deployer.warm(MODEL)
-    assert fake_runtime.calls[-1] == ("load", TAGS.live)
 
 
 def test_a_rollback_brings_the_previous_back_and_marks_what_it_took_away(deployer: Deployer) -> None:

@@ -33,6 +33,13 @@ def test_a_question_is_asked_once(tmp_path: Path, counting_model: CountingModel)
     assert counting_model.asked == 1
 
 
+def test_whether_an_answer_is_known_is_told_without_asking(tmp_path: Path, counting_model: CountingModel) -> None:
+    ask = cached(counting_model, tmp_path, "digest options")
+    assert ask.known(QUESTION) is None
+    assert counting_model.asked == 0
+    assert ask(QUESTION) == ask.known(QUESTION)
+
+
 def test_an_answer_outlives_the_process(tmp_path: Path, counting_model: CountingModel) -> None:
     first = cached(counting_model, tmp_path, "digest options")(QUESTION)
     assert cached(counting_model, tmp_path, "digest options")(QUESTION) == first
@@ -43,6 +50,16 @@ def test_another_model_or_other_options_are_asked_for_themselves(tmp_path: Path,
     for asked_of in ("digest options", "digest other options", "other digest options"):
         cached(counting_model, tmp_path, asked_of)(QUESTION)
     assert counting_model.asked == 3
+
+
+def test_a_prompt_that_is_made_otherwise_by_now_is_asked_anew(tmp_path: Path, counting_model: CountingModel) -> None:
+    for template in ("<user>{}", "<system>Be brief.<user>{}", "<user>{}"):
+
+        def rendered(messages: Sequence[Message], template: str = template) -> str:
+            return template.format(messages[0].content)
+
+        cached(counting_model, tmp_path, "digest options", rendered)(QUESTION)
+    assert counting_model.asked == 2
 
 
 @pytest.mark.parametrize(

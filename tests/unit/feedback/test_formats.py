@@ -19,7 +19,8 @@ SAY = {"role": "assistant", "content": "The council."}
 
 
 def read(**fields: Any) -> FeedbackRecord:
-    return parse(fields, received_at=AT)
+    (record,) = parse(fields, received_at=AT).records
+    return record
 
 
 def fault(**fields: Any) -> str:
@@ -63,8 +64,8 @@ def test_the_native_shape_gives_every_field() -> None:
     )
 
 
-def test_fields_that_are_null_or_unknown_count_as_absent() -> None:
-    record = read(prompt="Who met?", output="Us.", rating=None, correction=None, created_at=None, our_own={"deep": [1]})
+def test_fields_that_are_null_count_as_absent() -> None:
+    record = read(prompt="Who met?", output="Us.", rating=None, correction=None, created_at=None)
     assert record == FeedbackRecord((Message(Role.USER, "Who met?"),), output="Us.", created_at=AT)
 
 
@@ -144,10 +145,6 @@ def test_chosen_means_the_correction() -> None:
     assert read(prompt="Who?", chosen="Us.", rejected="Nobody.").correction == "Us."
 
 
-def test_an_output_may_be_empty_as_models_do_say_nothing() -> None:
-    assert read(prompt="Who?", output="", rating=1).output == ""
-
-
 def test_a_single_tag_needs_no_list_and_a_tag_counts_once() -> None:
     assert read(prompt="Who?", output="x", failure_tags="truncation").failure_tags == (FailureTag.TRUNCATION,)
     twice = read(prompt="Who?", output="x", failure_tags=["truncation", "truncation"])
@@ -174,9 +171,10 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"output": "x"}, "none of conversations, messages, "),
+        ({"output": "x"}, "none of the known formats fits the fields output; say what is what, as in --map"),
         ({"prompt": "Who?"}, "there is nothing to train on: no output, correction or rejected_output"),
-        ({"prompt": ["Who?"], "output": "x"}, "prompt must be text, not a list"),
+        ({"prompt": ["Who?"], "output": "x"}, "prompt[0] must be an object with role and content, not 'Who?'"),
+        ({"prompt": 3, "output": "x"}, "prompt must be text, not 3"),
         ({"prompt": " \n", "output": "x"}, "prompt is empty"),
         ({"prompt": "a\0b", "output": "x"}, "prompt has a NUL character at position 2"),
         ({"prompt": "Who?", "output": "a\ud800"}, "output has half of a surrogate pair at position 2"),
@@ -184,8 +182,6 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
             {"prompt": "Who?", "output": {"\udfff": 1}},
             "output has half of a surrogate pair at position 3",
         ),
-        ({"prompt": "Who?", "output": 3}, "output must be text or a JSON object or list, not 3"),
-        ({"prompt": "Who?", "output": True}, "output must be text or a JSON object or list, not true"),
         (
             {"prompt": "Who?", "output": {"p": float("nan")}},
             "output has a number that JSON cannot hold, such as NaN or Infinity",
@@ -197,14 +193,14 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ({"prompt": "Who?", "output": "x", "output_json": "y"}, "output and output_json are both given"),
         ({"prompt": "Who?", "correction": "x", "chosen": "y"}, "correction and chosen are both given"),
         ({"prompt": "Who?", "output": "x", "correction": " "}, "correction is empty"),
-        ({"prompt": "Who?", "output": "x", "rating": 0}, "rating must be a whole number from 1 to 5, not 0"),
-        ({"prompt": "Who?", "output": "x", "rating": 6}, "rating must be a whole number from 1 to 5, not 6"),
-        ({"prompt": "Who?", "output": "x", "rating": True}, "rating must be a whole number from 1 to 5, not true"),
+        ({"prompt": "Who?", "output": "x", "rating": 0}, "rating is 0, which is beyond 1..5; state the scale"),
+        ({"prompt": "Who?", "output": "x", "rating": "6"}, "rating is '6', which is beyond 1..5; state the scale"),
+        ({"prompt": "Who?", "output": "x", "rating": True}, "rating must be a number, not true"),
+        ({"prompt": "Who?", "output": "x", "rating": "good"}, "rating must be a number, not 'good'"),
         ({"prompt": "Who?", "output": "x", "rating": 3.5}, "rating must be a whole number from 1 to 5, not 3.5"),
-        ({"prompt": "Who?", "output": "x", "rating": "4"}, "rating must be a whole number from 1 to 5, not '4'"),
         (
             {"prompt": "Who?", "output": "x", "rating": 10**5000},
-            "rating must be a whole number from 1 to 5, not a very large number",
+            "rating is a very large number, which is beyond 1..5",
         ),
         (
             {"prompt": "Who?", "output": "x", "failure_tags": ["boring"]},
@@ -213,21 +209,17 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ({"prompt": "Who?", "output": "x", "failure_tags": [["a"]]}, "failure_tags has a list, which is not one of"),
         ({"prompt": "Who?", "output": "x", "correction_notes": 1}, "correction_notes must be text, not 1"),
         ({"prompt": "Who?", "output": "x", "source_id": True}, "source_id must be text, not true"),
-        ({"prompt": "Who?", "output": "x", "output_type": {}}, "output_type must be text, not an object"),
+        ({"prompt": "Who?", "output": "x", "output_type": {"a": 1}}, "output_type must be text, not an object"),
         (
             {"prompt": "Who?", "output": "x", "created_at": "yesterday"},
-            "created_at must be a time in ISO 8601, not 'yesterday'",
+            "created_at must be a time as in 2026-11-20T10:00:00Z, or seconds since 1970, not 'yesterday'",
         ),
-        ({"prompt": "Who?", "output": "x", "created_at": 17}, "created_at must be text, not 17"),
-        (
-            {"prompt": "Who?", "output": "x", "created_at": "0001-01-01T00:00:00+05:00"},
-            "created_at must be a time in ISO 8601",
-        ),
-        ({"messages": [], "output": "x"}, "messages must be a list of turns, not empty"),
+        ({"prompt": "Who?", "output": "x", "created_at": 17}, "created_at must be a time as in "),
+        ({"messages": [], "output": "x"}, "messages is empty"),
         ({"messages": "hi", "output": "x"}, "messages must be a list of turns, not 'hi'"),
         ({"messages": ["hi"], "output": "x"}, "messages[0] must be an object with role and content, not 'hi'"),
         ({"messages": [SAY], "rating": 1}, "messages must have a user turn before the answer"),
-        ({"messages": [ASK, SAY, SAY], "rating": 1}, "messages must have a user turn before the answer"),
+        ({"messages": [ASK, SAY, SAY], "rating": 1}, "messages ends with two answers in a row; which one is meant?"),
         ({"messages": [ASK, SAY], "output": "x"}, "messages already ends with the answer, and output is given as well"),
         (
             {"messages": [{"role": "tool", "content": "x"}], "output": "x"},
@@ -235,7 +227,7 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}], "output": "x"},
-            "messages[0].content is a list; only text can be trained on",
+            "messages[0].content[0] is not text; only text can be trained on",
         ),
         (
             {"messages": [ASK, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
@@ -250,9 +242,9 @@ def test_a_time_without_a_zone_is_utc(given_at: str, expected: datetime) -> None
         ({"prompt": "Who?", "system": 4, "output": "x"}, "system must be text, not 4"),
         (
             {"conversations": [{"from": "bot", "value": "x"}]},
-            "conversations[0].from is 'bot', which is not one of: system, user, assistant, human, gpt",
+            "conversations[0].from is 'bot', which is not one of: system, user, assistant, developer, human,",
         ),
-        ({"instruction": "Who?", "output": ""}, "output is empty"),
+        ({"instruction": "Who?", "output": ""}, "there is nothing to train on"),
     ],
 )
 def test_a_fault_is_one_sentence(fields: dict[str, Any], sentence: str) -> None:
@@ -307,9 +299,9 @@ shaped = st.fixed_dictionaries(
 )
 
 
-def outcome(value: object) -> FeedbackRecord | str:
+def outcome(value: object) -> tuple[FeedbackRecord, ...] | str:
     try:
-        return parse(value, received_at=AT)
+        return parse(value, received_at=AT).records
     except InputError as exc:
         return str(exc)
 
@@ -318,9 +310,10 @@ def outcome(value: object) -> FeedbackRecord | str:
 def test_any_json_gives_a_record_that_can_be_stored_or_one_sentence(value: object) -> None:
     given = outcome(value)
     if isinstance(given, str):
-        assert 0 < len(given) < 500
+        assert 0 < len(given) < 700
         assert given.isprintable()
-    else:
-        assert FeedbackRecord.from_json(given.to_json()) == given
-        assert given.messages[-1].role is Role.USER
-        assert len(given.content_hash + given.prompt_hash) == 128
+        return
+    for record in given:
+        assert FeedbackRecord.from_json(record.to_json()) == record
+        assert record.messages[-1].role is Role.USER
+        assert len(record.content_hash + record.prompt_hash) == 128

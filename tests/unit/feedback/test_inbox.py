@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapterd.errors import InputError
+from adapterd.feedback import inbox as inbox_module
 from adapterd.feedback.inbox import MAX_NAME_BYTES, Pending, import_file, pending, write_records
 from adapterd.feedback.listing import InboxFile
 
@@ -42,11 +43,40 @@ def test_files_of_every_ending_are_found_in_every_subfolder(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", [".a.jsonl", "a.jsonl.tmp", "a.partial", ".a.jsonl.x.partial", "a.csv", "jsonl", ".git/a.jsonl"]
+    "name", [".a.jsonl", "a.jsonl.tmp", "a.partial", ".a.jsonl.x.partial", "a.json~", "~$sheet.xlsx", ".git/a.jsonl"]
 )
-def test_hidden_temporary_and_other_files_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_hidden_and_temporary_files_are_passed_over_without_a_word(tmp_path: Path, name: str) -> None:
     put(tmp_path / name)
     assert look(tmp_path) == Pending((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "way_on"),
+    [
+        ("a.parquet", "write it as JSON Lines, with pandas or DuckDB, for instance"),
+        ("a.jsonl.txt", "if it holds JSON Lines, rename it to end in .jsonl"),
+        ("a.csv.txt", "rename it to end in .csv, or in .tsv if tabs separate its cells"),
+        ("a.JSONLINES", "if it holds JSON Lines, rename it to end in .jsonl"),
+        ("a.jsonl.zst", "unpack it, or pack it with gzip"),
+        ("jsonl", "those that are end in .json, .jsonl, .ndjson, .csv, .tsv, each also with .gz behind it"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_the_way_on(tmp_path: Path, name: str, way_on: str) -> None:
+    put(tmp_path / name)
+    assert look(tmp_path) == Pending((), (), {f"{tmp_path}/{name}": f"files of this ending are not read; {way_on}"})
+
+
+def test_a_file_of_another_kind_that_is_still_changing_is_not_refused_yet(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl.being-written")
+    assert pending(tmp_path, nothing_known, now=path.stat().st_mtime + 0.5) == Pending((), ())
+
+
+def test_of_very_many_files_of_other_kinds_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    for number in range(inbox_module.MAX_PASSED_OVER + 3):
+        put(tmp_path / f"{number:03}.txt")
+    refused = look(tmp_path).refused
+    assert len(refused) == inbox_module.MAX_PASSED_OVER + 1
+    assert refused[str(tmp_path)] == "3 more files are not read for their endings"
 
 
 def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
@@ -161,12 +191,13 @@ def test_an_imported_file_is_a_private_copy_made_once(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_not_imported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.csv is none of: \.json, \.jsonl, \.ndjson"):
-        import_file(tmp_path, put(tmp_path / "a.csv"))
+    with pytest.raises(InputError, match=r"a\.xlsx is none of: \.json, \.jsonl, \.ndjson") as caught:
+        import_file(tmp_path, put(tmp_path / "a.xlsx"))
+    assert caught.value.hint == "save the sheet as CSV in UTF-8"
 
 
 def test_a_file_that_has_gone_is_not_imported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.jsonl cannot be copied into .*: No such file or directory"):
+    with pytest.raises(InputError, match=r"a\.jsonl is not there"):
         import_file(tmp_path, tmp_path / "a.jsonl")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapterd.errors import InputError
 from adapterd.feedback import reader, strict_json
+from adapterd.feedback.contents import documents, json_lines, large_arrays, pieces
 from adapterd.feedback.listing import InboxFile, inbox_file
 from adapterd.feedback.reader import ParsedPiece, RejectedPiece
 
@@ -34,9 +35,9 @@ def read_file(path: Path) -> Iterator[ParsedPiece | RejectedPiece]:
 
 
 def values(path: Path) -> list[tuple[int, object]]:
-    pieces = list(read_file(path))
-    assert all(isinstance(piece, ParsedPiece) for piece in pieces), pieces
-    return [(piece.line, piece.value) for piece in pieces if isinstance(piece, ParsedPiece)]
+    found = list(read_file(path))
+    assert all(isinstance(piece, ParsedPiece) for piece in found), found
+    return [(piece.line, piece.value) for piece in found if isinstance(piece, ParsedPiece)]
 
 
 def only_fault(path: Path) -> RejectedPiece:
@@ -153,9 +154,9 @@ def test_a_file_that_is_not_text_is_one_fault(write: Write, name: str, content: 
     ],
 )
 def test_a_broken_document_is_one_fault(write: Write, content: bytes, reason: str) -> None:
-    pieces = list(read_file(write(content, "a.json")))
-    assert pieces[-1] == RejectedPiece(0, reason, None)
-    assert len(pieces) <= 2
+    found = list(read_file(write(content, "a.json")))
+    assert found[-1] == RejectedPiece(0, reason, None)
+    assert len(found) <= 2
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,7 @@ def test_elements_before_the_break_of_an_array_are_read(write: Write, content: b
 
 
 def test_an_element_with_a_key_twice_spoils_itself_only(write: Write) -> None:
-    pieces = list(read_file(write(b'[1, {"a": 1, "a": 2}, {"b": NaN}, 4]', "a.json")))
-    assert pieces == [
+    assert list(read_file(write(b'[1, {"a": 1, "a": 2}, {"b": NaN}, 4]', "a.json"))) == [
         ParsedPiece(1, 1, b"1"),
         RejectedPiece(2, "the element has the key 'a' twice", b'{"a": 1, "a": 2}'),
         RejectedPiece(3, "the element has NaN, which is not JSON", b'{"b": NaN}'),
@@ -186,28 +186,80 @@ def test_an_element_with_a_key_twice_spoils_itself_only(write: Write) -> None:
 def test_a_document_over_the_limit_is_one_fault_that_says_what_to_do(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "MAX_DOCUMENT_BYTES", 2 << 20)
-    path = write(b"[" + b'"x",' * (1 << 19) + b'"x"]', "a.json")
-    assert only_fault(path) == RejectedPiece(0, "the file is larger than 2 MiB; JSON Lines may be of any size", None)
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 2 << 20)
+    path = write(b'{"a":\n[' + b'"x",' * (1 << 19) + b'"x"]}', "a.json")
+    reason = "the file is larger than 2 MiB; a list and JSON Lines may be of any size"
+    assert only_fault(path) == RejectedPiece(0, reason, None)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every document count as large, and be read in small chunks."""
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 8)
+    monkeypatch.setattr(large_arrays, "_CHUNK_BYTES", 7)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_array_over_that_limit_is_read_element_by_element(write: Write) -> None:
+    content = '\ufeff[{"a": "é"},\n 12345678901 , {"b": [1, 2]}, "x" ]\n'.encode()
+    assert values(write(content, "a.json")) == [(1, {"a": "é"}), (2, 12345678901), (3, {"b": [1, 2]}), (4, "x")]
+    assert values(write(b" [ ] ", "a.json")) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(
+    ("content", "count", "reason"),
+    [
+        (b'[{"a": 1}, {"a": 2}, {"a', 2, "the file breaks off in its element 3, or is not JSON there"),
+        (b'[{"a": 1}, {"a": 2} {"a": 3}]', 2, "the file is not JSON: expecting ',' after its last element"),
+        (b'[{"a": 1}, {"a": 2}', 2, "the file is not JSON: expecting ',' after its last element"),
+        (b'[{"a": 1}, {"a": 2}] x', 2, "the file is not JSON: something follows after the end of the value"),
+        (b'[{"a": 1}, }]', 1, "the file breaks off in its element 2, or is not JSON there"),
+    ],
+)
+def test_elements_before_the_break_of_a_large_array_are_read(
+    write: Write, content: bytes, count: int, reason: str
+) -> None:
+    *found, fault = read_file(write(content, "a.json"))
+    assert [piece.line for piece in found if isinstance(piece, ParsedPiece)] == list(range(1, count + 1))
+    assert fault == RejectedPiece(0, reason, None)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_faulty_element_of_a_large_array_spoils_itself_only(write: Write) -> None:
+    good, bad, last = read_file(write(b'[1, {"a": 1, "a": 2}, 3]', "a.json"))
+    assert (good, last) == (ParsedPiece(1, 1, b"1"), ParsedPiece(3, 3, b"3"))
+    assert bad == RejectedPiece(2, "the element has the key 'a' twice", b'{"a": 1, "a": 2}')
+
+
+def test_an_element_of_a_large_array_has_the_length_of_a_line_at_most(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 1)
+    monkeypatch.setattr(large_arrays, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 100)
+    good, fault = read_file(write(b'[1, "' + b"x" * 1000 + b'"]', "a.json"))
+    assert good == ParsedPiece(1, 1, b"1")
+    assert fault == RejectedPiece(0, "the file has an element, 2, that is longer than 0 MiB or no JSON", None)
 
 
 def test_json_lines_in_a_json_file_may_be_over_that_limit(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_DOCUMENT_BYTES", 100)
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 100)
     assert len(values(write(b'{"a": 1}\n' * 100, "a.json"))) == 100
 
 
 def test_a_document_of_one_line_may_be_longer_than_a_line(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 50)
+    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 50)
     assert values(write(b'{"a": 1}' + b" " * 100, "a.json")) == [(1, {"a": 1})]
 
 
 def test_a_line_of_the_longest_length_is_read(write: Write) -> None:
-    line = b'"' + b"x" * (reader.MAX_LINE_BYTES - 2) + b'"'
+    line = b'"' + b"x" * (pieces.MAX_LINE_BYTES - 2) + b'"'
     assert [number for number, _ in values(write(line + b"\n" + line))] == [1, 2]
 
 
 def test_a_longer_line_is_a_fault_and_the_next_line_is_read(write: Write) -> None:
-    line = b'"' + b"x" * (reader.MAX_LINE_BYTES - 1) + b'"'
+    line = b'"' + b"x" * (pieces.MAX_LINE_BYTES - 1) + b'"'
     too_long, after, at_the_end = read_file(write(line + b"\n1\n" + line))
     assert too_long == RejectedPiece(1, "the line is longer than 4 MiB", None)
     assert after == ParsedPiece(2, 1, b"1")
@@ -224,7 +276,7 @@ def test_a_large_file_is_read_with_little_memory(write: Write) -> None:
     finally:
         tracemalloc.stop()
     assert count == 10_001
-    assert peak_bytes < 3 * reader.MAX_LINE_BYTES
+    assert peak_bytes < 3 * pieces.MAX_LINE_BYTES
 
 
 def test_a_file_that_has_gone_raises(tmp_path: Path) -> None:
@@ -263,7 +315,7 @@ def test_a_line_without_an_end_is_left_in_a_file_that_is_growing(write: Write) -
 
 
 def test_a_line_that_grows_for_ever_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 100)
     path = write(b"x" * 1000)
 
     class Endless:
@@ -273,7 +325,8 @@ def test_a_line_that_grows_for_ever_is_given_up(write: Write, monkeypatch: pytes
             return b"x" * limit
 
     file = inbox_file(str(path), path.stat())
-    assert list(reader._lines(Endless(), file)) == [RejectedPiece(1, "the line is longer than 0 MiB", None)]  # type: ignore[arg-type]
+    lines = json_lines.read_lines(Endless(), file.size_bytes, is_whole=lambda: True)  # type: ignore[arg-type]
+    assert list(lines) == [RejectedPiece(1, "the line is longer than 0 MiB", None)]
 
 
 def test_a_sparse_file_of_ten_gigabytes_is_one_fault(tmp_path: Path) -> None:
@@ -284,7 +337,7 @@ def test_a_sparse_file_of_ten_gigabytes_is_one_fault(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(content=st.binary(), name=st.sampled_from(["a.json", "a.jsonl"]))
+@given(content=st.binary(), name=st.sampled_from(["a.json", "a.jsonl", "a.csv", "a.tsv", "a.jsonl.gz"]))
 def test_any_bytes_are_read_without_an_exception(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
 ) -> None:

@@ -1,6 +1,7 @@
 """The feedback record: its identity, and the way to the store and back."""
 
 import json
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.chat import Message, Role
-from adapterd.record import FailureTag, FeedbackRecord
+from adapterd.record import FailureTag, FeedbackRecord, prompt_hash
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECORD = FeedbackRecord(
@@ -95,14 +96,48 @@ def test_an_answer_that_moves_to_another_field_changes_the_content_hash() -> Non
 
 
 def test_the_hashes_are_those_of_earlier_releases() -> None:
-    assert RECORD.prompt_hash == "fbf7916e03f6a32c35b71ba24ff94fb08b3fce43aefda5a7cd2c886ed7a23c80"
+    assert RECORD.prompt_hash == "7bb992ce2d2e61a89d4c7406dd4f06b6d4dd848ed601c91f8bbd504ffe089d49"
     assert RECORD.content_hash == "1be8760ef2ed10425fac009e2a0d999b290f15501f46969310c63ab9db2b0715"
 
 
-@pytest.mark.parametrize("question", ["who MET?", "  Who\n\tmet? ", "Who\u00a0met?"])
-def test_prompts_that_differ_in_case_and_white_space_share_a_hash(question: str) -> None:
-    messages = (Message(Role.SYSTEM, "be brief."), Message(Role.USER, question))
-    assert replace(RECORD, messages=messages, output="else").prompt_hash == RECORD.prompt_hash
+def asked(text: str) -> str:
+    return prompt_hash((Message(Role.USER, text),))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Wer war im Café?", "Wer war im Cafe\u0301?"),
+        ("제목을 지어 줘", unicodedata.normalize("NFD", "제목을 지어 줘")),
+        ("if x:\n    a()\nb()", "if x:  \r\n    a()\t\rb()\n\n"),
+        ("Who met?", "Who met?\u00a0 \n"),
+    ],
+)
+def test_forms_of_one_text_are_one_prompt(one: str, other: str) -> None:
+    assert asked(one) == asked(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Expand: US", "Expand: us"),
+        ("Which company is it: Apple", "Which company is it: apple"),
+        ("What does it print?\nfor x in y:\n    a()\nb()", "What does it print?\nfor x in y:\n    a()\n    b()"),
+        ("  Who met?", "Who met?"),
+        ("Who  met?", "Who met?"),
+        ("Expand: ＡＩ", "Expand: AI"),
+    ],
+)
+def test_case_indentation_and_width_make_another_prompt(one: str, other: str) -> None:
+    assert asked(one) != asked(other)
+
+
+def test_a_prompt_is_hashed_by_its_turns() -> None:
+    assert prompt_hash((Message(Role.USER, "a"), Message(Role.USER, "b"))) != asked("a\0user\0001\0b")
+
+
+def test_white_space_without_end_is_hashed_in_time() -> None:
+    assert asked(f"a{' ' * 10**6}b") != asked("a b")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_file_in_a_new_subfolder_is_hinted_at(watching: Watching, inbox: Path)
 
 
 def test_opening_and_reading_a_file_is_no_reason_to_hint() -> None:
-    _, kinds = watch._handler(lambda: None)
+    _, kinds = watch._handler(lambda _paths: None)
     assert not {FileOpenedEvent, FileClosedNoWriteEvent} & set(kinds)
 
 

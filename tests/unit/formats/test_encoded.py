@@ -24,7 +24,7 @@ def test_written_examples_are_read_again(tmp_path: Path) -> None:
 
 
 def test_written_pairs_are_read_again(tmp_path: Path) -> None:
-    pairs = [EncodedPair((1, 2, 3), (1, 2, 4, 5), 2, "a")]
+    pairs = [EncodedPair((1, 2, 3), (1, 2, 4, 5), 2, "a"), EncodedPair((1, 2, 3), (1, 2, 4), 2, "b", imitate=False)]
     (tmp_path / "pairs.jsonl").write_text(write_encoded(pairs))
     assert list(read_pairs(tmp_path / "pairs.jsonl")) == pairs
     assert pairs[0].examples() == (EncodedExample((1, 2, 3), 2, "a"), EncodedExample((1, 2, 4, 5), 2, "a"))

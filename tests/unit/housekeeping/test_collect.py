@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import ModelSettings, Settings, VersionsSettings
+from adapterd.config import FeedbackSettings, ModelSettings, Settings, VersionsSettings
 from adapterd.deployment.deploy import Deployer
 from adapterd.errors import BusyError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.home import Home, make_private
@@ -42,7 +42,9 @@ class Keeper:
 
     @property
     def settings(self) -> Settings:
-        model = ModelSettings("b:1", "sha256:base", feedback=self.inbox, versions=VersionsSettings(keep=self.keep))
+        model = ModelSettings(
+            "b:1", "sha256:base", feedback=FeedbackSettings(self.inbox), versions=VersionsSettings(keep=self.keep)
+        )
         return Settings(models={MODEL: model, "another": ModelSettings("b:1", "sha256:base")})
 
     @property
@@ -291,7 +293,10 @@ def test_a_version_tag_of_somebody_else_is_reported_and_stays(keeper: Keeper) ->
     keeper.make_tag(f"{MODEL}:mine")
     gone = keeper.collect()
     assert gone.items == ()
-    assert gone.notes == ("newsbrief:9.9.9 was not made here, so it stays; `ollama rm newsbrief:9.9.9` removes it",)
+    assert gone.notes == (
+        "newsbrief:9.9.9 is not in the database, so it stays: "
+        "it may be newer than a home that was put back, or be somebody else's",
+    )
     assert {TAGS.version("9.9.9"), f"{MODEL}:mine"} <= keeper.runtime.tags().keys()
 
 

@@ -320,11 +320,11 @@ def test_where_nothing_at_all_is_left_it_is_only_said(caretaker: Caretaker) -> N
     """The runtime may have been started with another folder of models."""
     before = caretaker.store.versions.deployments(MODEL)
     caretaker.runtime = FakeRuntime()
-    said = caretaker.reconcile()
-    assert len(said) == 5
-    assert said[0].startswith("newsbrief:base is gone")
+    (said,) = caretaker.reconcile()
+    assert said.startswith("newsbrief 1.1.0 is not in the store that the runtime has now: ")
     assert caretaker.store.versions.deployments(MODEL) == before
-    assert caretaker.reconcile() == said
+    assert caretaker.runtime.tags() == {}
+    assert caretaker.reconcile() == [said]
 
 
 def test_a_lost_previous_version_is_missed_every_time(caretaker: Caretaker) -> None:
@@ -355,6 +355,13 @@ def test_a_damaged_version_that_is_lost_is_said_once_and_taken_away(caretaker: C
 
 def test_a_version_whose_plan_is_gone_cannot_be_registered_again(caretaker: Caretaker) -> None:
     (caretaker.home.run("run-newsbrief-1.2.0") / PLAN).unlink()
+    caretaker.tear(TAGS.version("1.2.0"))
+    assert "is damaged" in caretaker.reconcile()[0]
+
+
+@pytest.mark.parametrize("plan", ["", "{", "[]", '{"base": 7}', '{"base": {"digest": "sha256:1"}}'])
+def test_nor_can_one_whose_plan_is_damaged(caretaker: Caretaker, plan: str) -> None:
+    (caretaker.home.run("run-newsbrief-1.2.0") / PLAN).write_text(plan)
     caretaker.tear(TAGS.version("1.2.0"))
     assert "is damaged" in caretaker.reconcile()[0]
 

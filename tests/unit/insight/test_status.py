@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from adapterd.config import ModelSettings, OllamaSettings, RuntimeKind, ScheduleSettings, Settings
+from adapterd.config.ollama_host import HostSource
 from adapterd.home import Home
 from adapterd.insight import status as status_module
+from adapterd.insight.enough import Enough
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status, describe, status
 from adapterd.serialization import dumps
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
+from adapterd.store.prompt_pool.prompts import PoolCounts
 from adapterd.store.runs import RunState
 from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import VersionState
@@ -89,12 +92,14 @@ def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
     assert status(home, SETTINGS) == Status(
         home=str(home.root),
         daemon_running=False,
-        runtime=RuntimeStatus("fake", "fake 1.0", None, None),
+        runtime=RuntimeStatus("fake", "fake 1.0", None, None, "http://127.0.0.1:11434", HostSource.DEFAULT),
         models=[
             ModelStatus(
                 name="m", base="qwen2.5:7b", live=None, live_since=None, previous=None, served_as_recorded=None,
-                newest=None, newest_state=None, newest_reason=None, run=None, records=0, new_records=0,
-                min_new_records=5, quarantined=0, oldest_new=None, schedule='at "0 3 * * *" (cron)', next_run=None,
+                newest=None, newest_state=None, newest_reason=None, run=None, records=0,
+                enough=[Enough("synthesis", 0, 800, 3000)], prompts=PoolCounts(0, 0, 0),
+                new_records=0, min_new_records=5, quarantined=0, held=0, oldest_new=None,
+                schedule='at "0 3 * * *" (cron)', next_run=None,
                 due_reason=None, due=None, due_since=None, blocked_by=None, paused=None, base_drift=None,
             )
         ],
@@ -248,13 +253,16 @@ def test_an_interval_is_described_as_one() -> None:
 
 
 @pytest.mark.usefixtures("fake_runtime")
-def test_faults_are_what_somebody_should_look_at(home: Home, store: Store) -> None:
-    store.versions.deploy("m", "promote", live="1.0.0", live_digest="ours")
+def test_faults_are_what_somebody_should_look_at(home: Home, store: Store, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.add("m:1.0.0")
+    digest = fake_runtime.tags()["m:1.0.0"]
+    store.versions.add("m", "1.0.0", run_id="r0", digest=digest, base_digest="b")
+    store.versions.deploy("m", "promote", live="1.0.0", live_digest=digest)
     start_run(store)
     store.runs.set_state("r1", RunState.FAILED, error="the schema is gone")
     assert status(home, SETTINGS).faults == [
         "the daemon is not running",
-        "m: the runtime serves something else than 1.0.0 under its name",
+        "m: m:latest is not 1.0.0 as recorded, somebody changed it",
         "m: its last run failed: the schema is gone",
     ]
 
@@ -268,3 +276,20 @@ def test_waiting_is_no_fault(home: Home, store: Store, fake_runtime: FakeRuntime
     store.schedule_state.update("m", due_reason=DueReason.RETRY, due_text="tried again", blocked_by="on battery")
     with exclusive(home.daemon_lock, timeout_s=0, busy=""):
         assert status(home, SETTINGS).faults == []
+
+
+def test_what_the_service_manager_knows_of_a_daemon_that_does_not_run_is_said(
+    look: Callable[[], ModelStatus], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_module, "why_not_running", lambda _: "it is switched off")
+    assert status(home, SETTINGS).faults[0] == "the daemon is not running: it is switched off"
+    with exclusive(home.daemon_lock, timeout_s=1, busy=""):
+        assert status(home, SETTINGS).daemon_why_not == ""
+
+
+def test_what_the_daemon_cannot_read_is_a_fault(look: Callable[[], ModelStatus], store: Store) -> None:
+    store.unreadable.replace("m", [("/inbox", "Operation not permitted", "allow it"), ("/inbox/b", "it is gone", "")])
+    assert look().faults == [
+        "the daemon cannot read /inbox: Operation not permitted (allow it)",
+        "the daemon cannot read /inbox/b: it is gone",
+    ]

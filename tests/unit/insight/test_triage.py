@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from adapterd.chat import Message, Role
+from adapterd.config import ModelSettings
 from adapterd.insight.triage import ENOUGH, Triage, triage, weigh
 from adapterd.record import FailureTag, FeedbackRecord
 from adapterd.store import Store
@@ -46,7 +47,10 @@ def test_anything_less_is_not_and_it_is_said_why(rows: list[tuple[tuple[str, ...
 
 
 def test_without_any_failure_there_is_nothing_to_train() -> None:
-    assert counted(((), 0, 7)).advice == "training is not worth it yet, because no failure was reported in 7 outputs"
+    assert counted(((), 0, 7)).advice == (
+        "whether training is worth it is open: none of the 7 outputs has a failure tag; "
+        "`adapterctl triage --ask` measures it"
+    )
     assert weigh([]).advice == "training is not worth it yet, because nobody has judged an output"
 
 
@@ -62,5 +66,5 @@ def test_demonstrations_are_no_outputs(store: Store) -> None:
         for n in range(3)
     ]  # fmt: skip
     store.feedback.add_many("m", [NewFeedback.of(record, "f", 1) for record in records])
-    found = triage(store, "m")
+    found = triage(store, "m", ModelSettings("base", "sha256:0"))
     assert (found.outputs, found.corrections, found.tags[0].share) == (2, 3, 1.0)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from adapterd.feedback.formats import ReadingOptions
 from adapterd.intake.http_intake import FaultyRecordsError, Posted, RecordFault, take_posted
+from adapterd.intake.teaching import TeachingCounts
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 
@@ -23,7 +25,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_records_are_stored_in_order_with_their_hashes_and_place(store: Store) -> None:
     posted = take_posted(store, "m", [GOOD, {"prompt": "Why?", "correction": "So."}])
     rows = store.feedback.all("m")
-    assert posted == Posted(tuple(row.content_hash for row in rows), accepted=2, duplicates=0)
+    assert posted.ids == tuple(row.content_hash for row in rows)
+    assert (posted.accepted, posted.duplicates) == (2, 0)
     assert [(row.file, row.line, row.rating, row.source_id) for row in rows] == [
         ("http", 1, 2, "a7"),
         ("http", 2, None, None),
@@ -34,6 +37,25 @@ def test_records_are_stored_in_order_with_their_hashes_and_place(store: Store) -
 def test_a_record_without_a_time_is_as_old_as_its_arrival(store: Store) -> None:
     take_posted(store, "m", [GOOD])
     assert store.feedback.all("m")[0].created_at == AT
+
+
+def test_a_post_tells_what_its_records_teach_beside_those_before(store: Store) -> None:
+    liked = {"prompt": "Who met?", "output": "We.", "rating": 5}
+    assert take_posted(store, "m", [liked, GOOD]).teaches == TeachingCounts(examples=1, bad=1)
+    assert take_posted(store, "m", [{**liked, "rating": 1}]).teaches == TeachingCounts(bad=1)
+    assert take_posted(store, "m", [{"prompt": "Why?", "output": "So."}]).as_dict()["teaches"] == {
+        "examples": 0, "preferences": 0, "bad": 0, "replaced": 0, "not_judged": 1, "refused": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [({"application": "news"}, "news"), ({"app": "news"}, "news"), ({"app": {"version": "1.2"}}, None), ({}, None)],
+)
+def test_a_record_may_name_its_application(store: Store, given: dict[str, object], known: str | None) -> None:
+    take_posted(store, "m", [{**GOOD, **given}])
+    (row,) = store.feedback.all("m")
+    assert (row.application, row.origin) == (known, "http")
 
 
 def test_posting_again_gives_the_same_ids_and_stores_nothing(store: Store) -> None:
@@ -64,5 +86,11 @@ def test_a_record_of_the_future_is_as_old_as_its_arrival(store: Store, given: st
 
 
 def test_a_record_of_the_past_keeps_its_time(store: Store) -> None:
-    take_posted(store, "m", [{**GOOD, "created_at": "0001-01-01T00:00:00Z"}])
-    assert store.feedback.all("m")[0].created_at == datetime(1, 1, 1, tzinfo=UTC)
+    take_posted(store, "m", [{**GOOD, "created_at": "1999-01-01T00:00:00Z"}])
+    assert store.feedback.all("m")[0].created_at == datetime(1999, 1, 1, tzinfo=UTC)
+
+
+def test_the_settings_of_the_model_hold_for_posts(store: Store) -> None:
+    options = ReadingOptions.of({"rating": "points"}, "0..10", ["mood"])
+    take_posted(store, "m", [{"prompt": "Who?", "output": "Us.", "points": 10, "mood": 3}], options)
+    assert store.feedback.all("m")[0].rating == 5

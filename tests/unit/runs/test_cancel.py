@@ -4,7 +4,7 @@ import pytest
 
 from adapterd.errors import NotFoundError
 from adapterd.home import Home
-from adapterd.runs.cancel import cancel
+from adapterd.runs.by_hand.cancel import cancel
 from adapterd.store import Store
 from adapterd.store.runs import RunState
 from adapterd.store.schedule_state import DueReason, ScheduleState

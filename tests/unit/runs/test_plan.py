@@ -11,19 +11,22 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import GateRule, ModelSettings, ScheduleSettings, VersionsSettings
+from adapterd.config import FeedbackSettings, GateRule, ModelSettings, ScheduleSettings, VersionsSettings
 from adapterd.hours import Hours
 from adapterd.runs.plan import GivenAdapter, plan_fingerprint
 from adapterd.runs.version_numbers import Increment
 
-MODEL = ModelSettings(base="tiny:1", base_digest="sha256:00", feedback=Path("/in"), schema=Path("/s.json"))
+MODEL = ModelSettings(
+    base="tiny:1", base_digest="sha256:00", feedback=FeedbackSettings(Path("/in")), schema=Path("/s.json")
+)
 BASE = BaseModel("m:base", Path("/blobs/sha256-00"), "sha256:00", Modelfile())
 GIVEN = GivenAdapter(Path("/adapter"), "sha256:11", Increment.PATCH)
 UNSET = {
     "every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1",
     "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard", "provider": "local",
+    "scale": "1..10", "keep_days": 30.0,
 }  # fmt: skip
-NOT_MADE_WITH = ("schedule", "versions")
+NOT_MADE_WITH = ("feedback", "schedule", "versions")
 
 
 def another(value: Any, name: str) -> Any:
@@ -36,8 +39,10 @@ def another(value: Any, name: str) -> Any:
         return not value
     if isinstance(value, tuple):
         return (*value, "10.0.0.1")
+    if isinstance(value, frozenset):
+        return value | {"mood"}
     if isinstance(value, dict):
-        return {"exact": GateRule(min=0.5)}
+        return {"exact": GateRule(min=0.5)} if name == "gates" else {"rating": "score"}
     return value / "x" if isinstance(value, Path) else value + type(value)(1)
 
 
@@ -70,7 +75,7 @@ def test_whatever_a_run_is_made_with_makes_another(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in CHANGED if path.startswith(NOT_MADE_WITH)])
-def test_when_it_begins_and_what_is_kept_makes_no_difference(path: str) -> None:
+def test_how_feedback_is_read_when_it_begins_and_what_is_kept_makes_no_difference(path: str) -> None:
     assert print_of(CHANGED[path]) == print_of()
 
 

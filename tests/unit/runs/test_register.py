@@ -11,14 +11,14 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import ModelSettings, Settings, Start, TrainingSettings
+from adapterd.config import DatasetSettings, ModelSettings, Settings, Start, TrainingSettings
 from adapterd.errors import BusyError, InputError, NotEnoughDataError, NotFoundError, StageError
 from adapterd.formats.run_folder import GIVEN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
+from adapterd.runs.by_hand.register import register
 from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import GivenAdapter, open_plan
-from adapterd.runs.register import register
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
@@ -73,7 +73,9 @@ def registrar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Perso
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
     monkeypatch.setattr(
-        pipeline_module, "pinned_base", lambda _runtime, _model, settings: replace(base, digest=settings.base_digest)
+        pipeline_module,
+        "pinned_base",
+        lambda _runtime, _model, settings, *_: replace(base, digest=settings.base_digest),
     )
     monkeypatch.setattr(pipeline_module, "proven_base", lambda *values: values[4])
     monkeypatch.setattr(pipeline_module, "run_stage", workers)
@@ -89,10 +91,16 @@ def adapter(tmp_path: Path) -> Path:
     return write(tmp_path / "adapter")
 
 
-def write(folder: Path, weights: bytes = b"weights") -> Path:
+def stored(what: str) -> bytes:
+    """A file of weights that holds none, but says something."""
+    header = json.dumps({"__metadata__": {"what": what}}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+def write(folder: Path, weights: str = "weights") -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
-    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_model.safetensors").write_bytes(stored(weights))
     (folder / "README.md").write_text("about")
     return folder
 
@@ -152,8 +160,8 @@ def test_a_registration_goes_on_though_its_source_is_gone(registrar: Person, ada
 def test_a_later_change_of_the_source_is_another_run(registrar: Person, adapter: Path) -> None:
     run = registrar.fails(adapter, "merging")
     copied = (registrar.home.run(run) / GIVEN / "adapter_model.safetensors").read_bytes()
-    write(adapter, b"others")
-    assert copied == b"weights"
+    write(adapter, "others")
+    assert copied == stored("weights")
     assert registrar.register(adapter).run_id != run
     assert registrar.told == [f"run {run} is given up: the adapter, the settings or the base changed since"]
     assert not (registrar.home.run(run) / GIVEN).exists()
@@ -202,9 +210,29 @@ def test_another_evaluation_set_lets_a_run_begin_anew_that_could_not_be_divided(
     registrar: Person, adapter: Path
 ) -> None:
     run = registrar.fails(adapter, "dataset", StageError("too much is nearly the same as one of the set"))
-    registrar.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a"}])
+    registrar.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a", "messages": []}])
     assert registrar.register(adapter).run_id != run
     assert registrar.told == [f"run {run} is given up: another evaluation set was frozen since"]
+
+
+def test_no_run_begins_while_the_first_evaluation_set_waits(registrar: Person) -> None:
+    with_settings(registrar, dataset=DatasetSettings(freeze_after_days=7))
+    feedback(registrar, "a")
+    with pytest.raises(NotEnoughDataError, match=r"the first evaluation set is frozen from .* \(dataset\.freeze_after"):
+        registrar.retrain()
+    assert registrar.last is None
+    registrar.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a", "messages": []}])
+    assert registrar.retrain().version == "1.0.0"
+
+
+def test_a_run_that_knows_prompts_as_an_earlier_release_did_is_given_up(registrar: Person, adapter: Path) -> None:
+    registrar.store.evaluation_sets.freeze(MODEL, "h1", [{"id": "a", "messages": []}])
+    run = registrar.fails(adapter, "dataset", StageError("no"))
+    plan = registrar.home.run(run) / "plan.json"
+    values = json.loads(plan.read_text(encoding="utf-8"))
+    plan.write_text(json.dumps({**values, "judged": ["a"]}), encoding="utf-8")
+    registrar.register(adapter)
+    assert registrar.told == [f"run {run} is given up: it knows prompts as an earlier release did"]
 
 
 def test_a_run_that_knows_its_records_goes_on_whatever_comes(registrar: Person, adapter: Path) -> None:
@@ -256,7 +284,8 @@ def test_the_plan_keeps_what_was_given(registrar: Person, adapter: Path) -> None
 
 
 def test_a_training_knows_what_is_new_and_where_to_begin(registrar: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])  # the scripted workers make no files
+    for check in ("reconcile", "require_our_store"):  # the scripted workers make no files
+        monkeypatch.setattr(pipeline_module, check, lambda *_, **__: [])
 
     def planned() -> tuple[int, str | None]:
         registrar.retrain()

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from adapterd.config import ModelSettings
-from adapterd.errors import NotEnoughDataError, StageError
+from adapterd.errors import CancelledError, NotEnoughDataError, StageError
 from adapterd.home import Home
-from adapterd.runs.requests import Asked, ask_daemon, follow, require_something_new
+from adapterd.runs.by_hand.requests import Asked, ask_daemon, follow, require_something_new
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
 from adapterd.system.locks import exclusive
+from adapterd.system.release import running
+from adapterd.system.release.running import write_running_release
 
 MODEL = "news"
 SETTINGS = ModelSettings(base="b.gguf", base_digest="sha256:base")
@@ -126,10 +128,91 @@ def test_a_run_that_fails_is_told_to_who_follows(store: Store, home: Home) -> No
         follow(store, home, Asked(None, "r1"), lambda *_: None, sleep=never)
 
 
+@pytest.mark.parametrize("how", ["asked for", "going on"])
+def test_a_run_that_is_begun_anew_with_other_prompts_is_followed_to_its_end(store: Store, home: Home, how: str) -> None:
+    asked = ask_daemon(store, home, MODEL, afresh=False) if how == "asked for" else Asked(None, "r1")
+    begun(store)
+    if asked.request:
+        store.runs.answer_request(asked.request, run_id="r1")
+
+    def begun_anew() -> None:
+        begun(store, "r2")
+        if asked.request:
+            store.runs.answer_request(asked.request, run_id="r2")
+
+    def works() -> Iterator[Callable[[], None]]:
+        yield lambda: store.runs.set_state("r1", RunState.FAILED, error="prompts are tokenised differently")
+        yield lambda: None  # the runtime is asked what it makes of prompts now
+        yield lambda: store.runs.set_state("r1", RunState.ABANDONED, error="Ollama was updated")
+        yield lambda: None  # the base is proven
+        yield begun_anew
+        yield lambda: store.runs.set_state("r2", RunState.HELD)
+
+    daemon = works()
+    with alive(home), at_work(home):
+        run = follow(store, home, asked, lambda *_: None, sleep=lambda _: next(daemon)())
+    assert (run.id, run.state) == ("r2", RunState.HELD)
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.ABANDONED])
+def test_a_run_that_ends_badly_is_over_also_while_another_models_goes_on(
+    store: Store, home: Home, state: RunState
+) -> None:
+    begun(store)
+    store.runs.set_state("r1", state, error="the loss is nan")
+    store.runs.start("other", "other", reason="test", fingerprint="f", last_feedback_id=0)
+    with alive(home), at_work(home), pytest.raises((StageError, CancelledError), match="the loss is nan"):
+        follow(store, home, Asked(None, "r1"), lambda *_: None, sleep=never)
+
+
+def test_a_run_that_cannot_be_begun_anew_is_told_to_who_follows(store: Store, home: Home) -> None:
+    asked = ask_daemon(store, home, MODEL, afresh=False)
+    begun(store)
+    store.runs.answer_request(asked.request or 0, run_id="r1")
+    store.runs.set_state("r1", RunState.FAILED, error="prompts are tokenised differently")
+
+    def fails(_: float) -> None:
+        store.runs.answer_request(asked.request or 0, error="Ollama does not answer")
+
+    with alive(home), at_work(home), pytest.raises(StageError, match="prompts are tokenised differently"):
+        follow(store, home, asked, lambda *_: None, sleep=fails)
+
+
 def test_nobody_is_followed_when_the_daemon_is_gone(store: Store, home: Home) -> None:
     asked = ask_daemon(store, home, MODEL, afresh=False)
     with pytest.raises(StageError, match="the daemon ended"):
         follow(store, home, asked, lambda *_: None, sleep=never)
+
+
+def test_a_daemon_of_another_release_is_not_followed(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ask_daemon(store, home, MODEL, afresh=False)
+    write_running_release(home)
+    monkeypatch.setattr(running, "__version__", "9.0.0")
+    with alive(home), pytest.raises(StageError, match=r"the daemon is adapterd .*, this is 9\.0\.0") as caught:
+        follow(store, home, asked, lambda *_: None, sleep=never)
+    assert "service restart" in caught.value.hint
+
+
+def test_a_daemon_that_is_free_and_does_not_answer_is_not_followed_for_ever(store: Store, home: Home) -> None:
+    asked = ask_daemon(store, home, MODEL, afresh=False)
+    seconds = iter(range(0, 10_000, 10))
+    with alive(home), pytest.raises(StageError, match="has not begun the run for 120 s") as caught:
+        follow(store, home, asked, lambda *_: None, sleep=lambda _: None, clock=lambda: float(next(seconds)))
+    assert "adapterctl logs" in caught.value.hint
+    assert store.runs.request_answer(asked.request or 0) == (None, None)  # it stays asked for
+
+
+def test_a_daemon_that_is_busy_with_another_run_is_waited_for(store: Store, home: Home) -> None:
+    asked = ask_daemon(store, home, MODEL, afresh=False)
+    waits = [0]
+
+    def sleep(_: float) -> None:
+        waits[0] += 1
+        if waits[0] == 100:
+            store.runs.answer_request(asked.request or 0, error="at last")
+
+    with alive(home), at_work(home), pytest.raises(StageError, match="at last"):
+        follow(store, home, asked, lambda *_: None, sleep=sleep, clock=lambda: waits[0] * 60.0)
 
 
 def test_an_unfinished_registration_is_nothing_to_continue_by_training(store: Store, home: Home) -> None:

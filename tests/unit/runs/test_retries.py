@@ -17,6 +17,7 @@ from adapterd.errors import (
     InputError,
     NoSpaceError,
     NotEnoughDataError,
+    PromptsChangedError,
     RuntimeRefusedError,
     RuntimeUnavailableError,
     StageError,
@@ -27,6 +28,7 @@ from adapterd.errors import (
 from adapterd.formats.run_folder import CANDIDATE
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
+from adapterd.runs.by_hand.cancel import cancel
 from adapterd.runs.pipeline import RETRY_AFTER_S, Pipeline, RunOutcome
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
@@ -258,3 +260,65 @@ def test_a_run_whose_promotion_was_interrupted_and_is_finished_was_judged_alread
     version = better.store.versions.get(MODEL, "1.0.0")
     assert version is not None
     assert version.state is VersionState.PROMOTED
+
+
+class FailsOnce(Workers):
+    """Workers of which the first that does a stage fails."""
+
+    def __call__(self, stage: str, folder: Path, home: Home, *, report: Any, limits: Any) -> dict[str, Any]:
+        fault = self.fault
+        try:
+            return super().__call__(stage, folder, home, report=report, limits=limits)
+        except BaseException:
+            self.fault = None if self.fault is fault else self.fault
+            raise
+
+
+def test_a_run_whose_prompts_are_others_by_now_begins_anew_by_itself(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FailsOnce(fault=("serving", PromptsChangedError("3 of 32 training prompts are tokenised differently")))
+    monkeypatch.setattr(pipeline_module, "run_stage", workers)
+    said: list[str] = []
+    Pipeline(nights.store, nights.home, nights.settings, notify=said.append).run(MODEL, "scheduled")
+    assert {run.state for run in nights.store.runs.newest(MODEL, 9)} == {RunState.HELD, RunState.ABANDONED}
+    assert workers.done.count("dataset") == 2
+    assert any("is given up: 3 of 32 training prompts" in sentence for sentence in said)
+
+
+def test_an_update_meanwhile_is_named_and_what_else_failed_is_told(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def otherwise(*_: Any) -> str | None:
+        asked.append("asked")
+        return "ollama 1 became ollama 2 while the run was going on, and makes other prompts" if changed else None
+
+    monkeypatch.setattr(pipeline_module, "prompts_otherwise", otherwise)
+    monkeypatch.setattr(pipeline_module, "run_stage", FailsOnce(fault=("evaluation", StageError("refused"))))
+    changed = False
+    with pytest.raises(StageError, match="refused"):
+        Pipeline(nights.store, nights.home, nights.settings).run(MODEL, "scheduled")
+    changed = True
+    said: list[str] = []
+    monkeypatch.setattr(pipeline_module, "run_stage", FailsOnce(fault=("evaluation", StageError("refused"))))
+    Pipeline(nights.store, nights.home, nights.settings, notify=said.append).run(MODEL, "scheduled")
+    assert any("ollama 1 became ollama 2" in sentence for sentence in said)
+    assert len(asked) == 2
+
+
+def test_prompts_that_stay_others_are_no_reason_to_go_on_for_ever(nights: Nights) -> None:
+    nights.fails(PromptsChangedError("tokenised differently"))
+    assert nights.workers.done.count("dataset") == 2
+
+
+def test_who_cancels_while_the_prompts_are_compared_is_heard(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    def otherwise(*_: Any) -> str:
+        cancel(nights.store, nights.home, MODEL, "enough")
+        return "ollama 1 became ollama 2"
+
+    monkeypatch.setattr(pipeline_module, "prompts_otherwise", otherwise)
+    run = nights.fails(StageError("refused"))
+    assert (run.state, run.error) == (RunState.ABANDONED, "enough")
+    assert nights.workers.done.count("dataset") == 1

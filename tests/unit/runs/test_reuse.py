@@ -10,21 +10,27 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
+from adapterd.chat import Message, Role
 from adapterd.config import GateRule, ModelSettings, Settings, Start, Task, Think
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.formats.lineage import LINEAGE
-from adapterd.formats.run_folder import CANDIDATE, PLAN
+from adapterd.formats.run_folder import CANDIDATE, PLAN, RECORDS
 from adapterd.home import Home
+from adapterd.intake.screening import HeldRecord, held_hashes, held_records, release
+from adapterd.record import FeedbackRecord
 from adapterd.runs import pipeline as pipeline_module
+from adapterd.runs.by_hand.requests import require_something_new
 from adapterd.runs.pipeline import Pipeline, RunOutcome
-from adapterd.runs.plan import open_plan
-from adapterd.runs.requests import require_something_new
+from adapterd.runs.plan import RunPlan, open_plan
+from adapterd.runs.reuse import released_records
 from adapterd.runs.stages import STAGES
+from adapterd.scheduling.demand import NewRecords
 from adapterd.serialization import dumps
 from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import Run, RunState
+from adapterd.store.taken_back.removals import VersionMark
 from tests.support.fakes import FakeRuntime
 from tests.support.hand_clock import HandClock
 from tests.unit.runs.scripted_workers import Workers
@@ -102,9 +108,12 @@ def reuser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     monkeypatch.setattr(pipeline_module, "runtime_for", lambda *_: runtime)
     monkeypatch.setattr(
-        pipeline_module, "pinned_base", lambda _runtime, _model, settings: replace(base, digest=settings.base_digest)
+        pipeline_module,
+        "pinned_base",
+        lambda _runtime, _model, settings, *_: replace(base, digest=settings.base_digest),
     )
     monkeypatch.setattr(pipeline_module, "proven_base", lambda *values: values[4])
+    monkeypatch.setattr(pipeline_module, "require_our_store", lambda *_: None)  # what is live has no tag here
     home = Home(tmp_path / "home")
     home.create()
     (tmp_path / "blobs").mkdir()
@@ -245,6 +254,20 @@ def test_a_training_that_could_not_be_taken_over_starts_at_what_is_live(
     plan = open_plan(person.home, person.store.runs.get(person.retrain().run_id))
     assert (plan.version, plan.start, plan.reuses) == ("1.2.0", second.version, None)
     assert person.workers.did() == EVERYTHING
+
+
+def test_a_training_does_not_start_at_an_adapter_that_learned_what_was_removed(
+    reuser_with_a_version: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = reuser_with_a_version
+    monkeypatch.setattr(pipeline_module, "reconcile", lambda *_, **__: [])
+    person.change(training={"start": Start.LIVE})
+    second = person.retrain()
+    person.store.versions.deploy(MODEL, "promote", live=second.version, live_digest="d")
+    marks = {second.version: VersionMark(learned=1, judged=0)}
+    person.store.removals.begin(MODEL, "test", going=[], hashes=[], versions=marks)
+    plan = open_plan(person.home, person.store.runs.get(person.retrain().run_id))
+    assert (plan.version, plan.start) == ("1.2.0", None)
 
 
 def test_feedback_that_came_meanwhile_is_trained_on(reuser_with_a_version: Person) -> None:
@@ -428,3 +451,114 @@ def test_every_setting_is_read_by_a_stage_or_named_here(path: str) -> None:
     reads = {name for stage in STAGES for name in stage.reads}
     is_read = any(path == name or path.startswith(f"{name}.") for name in reads)
     assert is_read is not path.startswith(READ_BY_NO_STAGE)
+
+
+def give(person: Person, prompt: str) -> FeedbackRecord:
+    record = FeedbackRecord((Message(Role.USER, prompt),), correction="An answer.", created_at=person.store.clock())
+    person.store.feedback.add(MODEL, NewFeedback.of(record, "f.jsonl", 1))
+    return record
+
+
+def planned(person: Person) -> RunPlan:
+    """The plan of the newest run."""
+    run = person.store.runs.latest(MODEL)
+    assert run is not None
+    return open_plan(person.home, run)
+
+
+def test_run_plans_which_records_are_held(reuser: Person) -> None:
+    give(reuser, "Who met?")
+    held = give(reuser, "Ask jane@example.org")
+    reuser.retrain()
+    assert planned(reuser).held == [held.content_hash]
+    assert planned(reuser).origins == {"file": 2}
+
+
+def test_record_that_comes_while_others_are_scanned_waits_for_the_next_run(
+    reuser: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scanned_and_then_given(*args: Any) -> list[str]:
+        found = held_hashes(*args)
+        give(reuser, "Ask jane@example.org")
+        return found
+
+    give(reuser, "Who met?")
+    monkeypatch.setattr(pipeline_module, "held_hashes", scanned_and_then_given)
+    reuser.retrain()
+    plan = planned(reuser)
+    assert (plan.last_feedback_id, plan.held) == (1, [])
+    assert "jane" not in (reuser.home.run(plan.run_id) / RECORDS).read_text()
+
+
+def test_released_record_is_worth_a_run_of_its_own(reuser: Person) -> None:
+    give(reuser, "Ask jane@example.org")
+    reuser.retrain()
+    with pytest.raises(NotEnoughDataError):
+        require_something_new(reuser.store, reuser.home, MODEL, reuser.settings)
+    release(reuser.store, MODEL, reuser.settings.feedback, [1])
+    require_something_new(reuser.store, reuser.home, MODEL, reuser.settings)
+    reuser.change(evaluation={"guard": False})
+    reuser.retrain()
+    assert reuser.workers.did() == EVERYTHING
+    assert planned(reuser).held == []
+
+
+def held_now(person: Person) -> list[HeldRecord]:
+    return held_records(person.store, MODEL, person.settings.feedback)
+
+
+def test_released_records_are_those_that_are_there_and_were_left_out(reuser: Person) -> None:
+    for name in ("jane", "john", "jean"):
+        give(reuser, f"Ask {name}@example.org")
+    came = [row.received_at for row in reuser.store.feedback.all(MODEL)]
+    assert released_records(reuser.store, reuser.home, MODEL, held_now(reuser)) == []
+    reuser.retrain()
+    assert released_records(reuser.store, reuser.home, MODEL, held_now(reuser)) == []
+    release(reuser.store, MODEL, reuser.settings.feedback, [1, 2])
+    released = released_records(reuser.store, reuser.home, MODEL, held_now(reuser))
+    assert released == came[:2]
+    assert NewRecords.of(reuser.store, MODEL, [3], released) == NewRecords(2, came[0])
+    reuser.store.feedback.forget([1, 3])
+    assert released_records(reuser.store, reuser.home, MODEL, held_now(reuser)) == came[1:2]
+    reuser.retrain()
+    assert released_records(reuser.store, reuser.home, MODEL, held_now(reuser)) == []
+
+
+def test_a_released_record_that_came_after_those_that_a_run_learned_is_new_once(
+    reuser: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given_and_then_scanned(*args: Any) -> list[str]:
+        give(reuser, "Ask jane@example.org")
+        return held_hashes(*args)
+
+    give(reuser, "Ask john@example.org")
+    monkeypatch.setattr(pipeline_module, "held_hashes", given_and_then_scanned)
+    reuser.retrain()
+    assert (planned(reuser).last_feedback_id, len(planned(reuser).held)) == (1, 2)
+    release(reuser.store, MODEL, reuser.settings.feedback, [1, 2])
+    released = released_records(reuser.store, reuser.home, MODEL, held_now(reuser))
+    assert len(released) == 1
+    assert NewRecords.of(reuser.store, MODEL, released=released).new == 2
+
+
+def test_a_held_record_that_was_removed_is_nothing_new(reuser: Person) -> None:
+    give(reuser, "Ask jane@example.org")
+    reuser.retrain()
+    reuser.store.feedback.forget([1])
+    with pytest.raises(NotEnoughDataError):
+        require_something_new(reuser.store, reuser.home, MODEL, reuser.settings)
+
+
+def test_unfinished_run_that_divides_held_records_is_given_up(reuser: Person) -> None:
+    give(reuser, "Ask jane@example.org")
+    run = reuser.fails_at("dataset")
+    release(reuser.store, MODEL, reuser.settings.feedback, [1])
+    assert reuser.retrain().run_id != run.id
+    assert reuser.store.runs.get(run.id).error == "other records are held for secrets or personal data"
+
+
+def test_run_that_has_divided_goes_on_whatever_is_released(reuser: Person) -> None:
+    give(reuser, "Ask jane@example.org")
+    run = reuser.fails_at("training")
+    release(reuser.store, MODEL, reuser.settings.feedback, [1])
+    assert reuser.retrain().run_id == run.id

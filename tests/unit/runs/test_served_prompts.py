@@ -11,8 +11,8 @@ import pytest
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Answer, Message, Role
 from adapterd.config import EvaluationSettings, ModelSettings
-from adapterd.dataset.split import EvaluationCase
-from adapterd.errors import RuntimeRefusedError, StageError
+from adapterd.dataset.cases import EvaluationCase
+from adapterd.errors import RuntimeFailedError, RuntimeRefusedError, StageError
 from adapterd.home import Home
 from adapterd.runs.served_prompts import ServedPrompts, same_for_all
 from adapterd.runs.tag_evaluation import Evaluator
@@ -37,6 +37,10 @@ class Scripted:
         self.templates: dict[str, Callable[[Messages], str]] = {}
         self.read: Callable[[str, Messages], int] = lambda _tag, _messages: 0
         self.asked: list[str] = []
+        self.versions = ["1"]
+
+    def version(self) -> str:
+        return self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
 
     def tags(self) -> dict[str, str]:
         return {tag: f"digest of {tag}" for tag in TAGS.values()}
@@ -190,3 +194,36 @@ def test_the_context_length_of_a_model_is_known_from_its_file(gguf: Path, script
     assert scripted_runtime.tokenizer.context_length == 2048
     prompts = ServedPrompts(scripted_runtime, SETTINGS, gguf, TAGS)  # type: ignore[arg-type]
     assert prompts.fault(CASES[0].messages, "yes") == ""
+
+
+def test_all_tags_are_asked_by_the_same_release(scripted_runtime: Scripted, home: Home) -> None:
+    hold(scripted_runtime, home, CASES)
+    assert len(scripted_runtime.asked) == 3 * len(CASES)
+    hold(scripted_runtime, home, CASES)
+    assert len(scripted_runtime.asked) == 3 * len(CASES)  # all is cached
+    scripted_runtime.versions = ["2"]
+    hold(scripted_runtime, home, CASES)
+    assert len(scripted_runtime.asked) == 6 * len(CASES)
+
+
+def test_after_an_update_meanwhile_all_are_asked_once_more(scripted_runtime: Scripted, home: Home) -> None:
+    scripted_runtime.versions = ["1", "1", "2"]  # as the second tag is asked
+    evaluation_run = hold(scripted_runtime, home, CASES)
+    assert {len(given.answers) for given in evaluation_run.frozen.answers.values()} == {6}
+    assert len(scripted_runtime.asked) == 4 * len(CASES)  # the first one is asked twice
+
+
+def test_a_runtime_that_never_rests_is_an_error_that_may_pass(scripted_runtime: Scripted, home: Home) -> None:
+    scripted_runtime.versions = [str(number) for number in range(100)]
+    with pytest.raises(RuntimeFailedError, match="so the answers cannot be compared") as caught:
+        hold(scripted_runtime, home, CASES)
+    assert caught.value.transient
+
+
+def test_prompts_of_which_more_is_read_than_there_is_are_no_matter_of_num_ctx(
+    scripted_runtime: Scripted, home: Home
+) -> None:
+    scripted_runtime.read = lambda _tag, messages: 1 + int(messages[0].content[-1])
+    with pytest.raises(StageError, match="reads other prompts than it renders") as caught:
+        hold(scripted_runtime, home, CASES)
+    assert "num_ctx" not in caught.value.hint

@@ -1,5 +1,6 @@
 """The child process of a stage: what it says is passed on, and however it dies is an ordinary error."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from adapterd.home import HOME_VARIABLE, Home
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.system.child import messages
 from adapterd.system.locks import exclusive, is_held
+from adapterd.worker import _as_error
 from tests.support.foreign_folder import imported_from, poison
 
 PYTHON = sys.executable
@@ -415,6 +417,14 @@ def test_the_real_worker_names_the_file_that_the_system_refused(folder: Path, ho
     assert str(error) == f"the dataset stage could not go on: No such file or directory ({folder / 'plan.json'})"
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_a_file_that_may_not_be_read_has_a_way_out(folder: Path, code: int) -> None:
+    """A base on an external disk, say, which macOS keeps from programs in the background."""
+    error = _as_error(PermissionError(code, os.strerror(code), str(folder / "base.gguf")), "training", folder)
+    assert str(error) == f"the training stage could not go on: {os.strerror(code)} ({folder / 'base.gguf'})"
+    assert "Full Disk Access" in error.hint or "read it" in error.hint
+
+
 @pytest.mark.parametrize("path", [None, f":.:no-such-folder:{Path(__file__).parent}"])
 def test_the_real_worker_imports_nothing_from_the_current_folder(
     folder: Path, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
@@ -440,3 +450,22 @@ def test_a_folder_that_is_named_relatively_is_found_by_the_child(
     child("say(result={'there': os.path.isdir(sys.argv[5])})")
     monkeypatch.chdir(folder.parent)
     assert run_stage("training", Path(folder.name), home) == {"there": True}
+
+
+def test_a_worker_gets_no_secret_of_the_shell(
+    folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    child("say(result={name: os.environ.get(name) for name in ('OPENAI_API_KEY', 'LC_ALL', 'ADAPTERD_HOME')})")
+    expected = {"OPENAI_API_KEY": None, "LC_ALL": "C.UTF-8", "ADAPTERD_HOME": str(home.root)}
+    assert run_stage("training", folder, home) == expected
+
+
+@pytest.mark.parametrize(("stage", "given"), [("training", "/tmp/agent"), ("merging", None)])
+def test_only_a_training_which_may_go_over_ssh_finds_its_agent(
+    folder: Path, home: Home, child: Script, monkeypatch: pytest.MonkeyPatch, stage: str, given: str | None
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent")
+    child("say(result={'agent': os.environ.get('SSH_AUTH_SOCK')})")
+    assert run_stage(stage, folder, home) == {"agent": given}

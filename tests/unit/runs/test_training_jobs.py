@@ -21,7 +21,7 @@ from adapterd.home import Home
 from adapterd.providers import registry
 from adapterd.providers.provider import JobId, Needs, TrainingJob, TrainingProvider
 from adapterd.runs import pipeline as pipeline_module
-from adapterd.runs.cancel import cancel
+from adapterd.runs.by_hand.cancel import cancel
 from adapterd.runs.pipeline import Pipeline
 from adapterd.runs.training_jobs import HandedOver, hand_to_worker
 from adapterd.store import Store

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterd.runs.version_numbers import FIRST, Increment, next_version, number
+from adapterd.home import Home
+from adapterd.runs.version_numbers import FIRST, Increment, next_version, number, taken_numbers
 from adapterd.store.versions import Version, VersionState
+from tests.support.fakes import FakeRuntime
 
 BASE, OTHER_BASE = "sha256:aa", "sha256:bb"
 ANY = Version("m", FIRST, "run", "d", BASE, VersionState.CANDIDATE, "", {}, datetime(2026, 1, 1, tzinfo=UTC))
@@ -65,3 +67,32 @@ def test_numbers_only_grow(steps: list[tuple[str, Increment]]) -> None:
         version = next_version(made, base, increment)
         assert all(number(version) > number(earlier.version) for earlier in made)
         made.append(replace(ANY, version=version, base_digest=base))
+
+
+@pytest.mark.parametrize(
+    ("versions", "taken", "increment", "expected"),
+    [
+        (("1.0.0",), {"1.0.0", "1.1.0", "1.4.2"}, Increment.MINOR, "1.5.0"),
+        (("1.0.0",), {"1.4.2"}, Increment.PATCH, "1.4.3"),
+        (("1.9.0",), {"1.2.0"}, Increment.MINOR, "1.10.0"),
+        ((), {"2.3.4"}, Increment.MINOR, "2.4.0"),
+        ((), set(), Increment.MINOR, FIRST),
+    ],
+)
+def test_no_number_is_made_twice_by_a_database_that_was_put_back(
+    versions: tuple[str, ...], taken: set[str], increment: Increment, expected: str
+) -> None:
+    assert next_version(known(*versions), BASE, increment, taken) == expected
+
+
+def test_on_another_base_it_is_above_all_that_are_taken_too() -> None:
+    assert next_version(known("1.4.2"), OTHER_BASE, taken={"3.1.0"}) == "4.0.0"
+
+
+def test_numbers_are_taken_by_folders_and_by_tags(home: Home) -> None:
+    home.version("news", "1.3.0").mkdir(parents=True)
+    home.version("news", "answers").mkdir(parents=True)
+    home.version("mail", "8.0.0").mkdir(parents=True)
+    runtime = FakeRuntime()
+    runtime.add("news:latest", "news:1.1.0", "news:base", "mail:9.0.0", "news:mine")
+    assert taken_numbers(home, runtime, "news") == {"1.1.0", "1.3.0"}

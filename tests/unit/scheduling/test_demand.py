@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterd.config import ScheduleSettings
-from adapterd.scheduling.demand import NewRecords
+from adapterd.config import DatasetSettings, ScheduleSettings
+from adapterd.scheduling.demand import NewRecords, waits_to_freeze
 from adapterd.store import Store
-from adapterd.store.feedback import NewFeedback
+from adapterd.store.new_feedback import NewFeedback
 from adapterd.store.runs import RunState
 from tests.support.hand_clock import HandClock
 
@@ -49,6 +49,29 @@ def learn(store: Store, state: RunState = RunState.HELD, *, given: str | None = 
         run_id, "m", reason="", fingerprint="f", last_feedback_id=store.feedback.last_id("m"), adapter_source=given
     )  # fmt: skip
     store.runs.set_state(run_id, state)
+
+
+def test_records_that_are_held_are_not_new(store: Store, arrive: Arrive) -> None:
+    arrive("a", "b", "c")
+    newest = store.feedback.last_id("m")
+
+    assert NewRecords.of(store, "m", [newest]).new == 2
+    assert NewRecords.of(store, "m", [newest - 2, newest - 1, newest]) == NewRecords(0, None)
+
+
+def test_a_released_record_waits_since_it_came(store: Store, arrive: Arrive, clock: HandClock) -> None:
+    came = clock.now
+    arrive("a")
+    learn(store)
+    clock.now += 8 * DAY
+    alone = NewRecords.of(store, "m", released=[came])
+    assert alone == NewRecords(1, came)
+    assert alone.due_text(WEEK, clock.now) == "scheduled, 1 new records, the oldest 8.0 days old"
+    later = clock.now
+    arrive("b")
+    assert NewRecords.of(store, "m", released=[came]) == NewRecords(2, came)
+    assert NewRecords.of(store, "m", released=[clock.now + DAY]) == NewRecords(2, later)
+    assert NewRecords.of(store, "m", [2], released=[clock.now + DAY]) == NewRecords(1, None)
 
 
 def test_without_feedback_there_is_nothing_new(store: Store, arrive: Arrive) -> None:
@@ -134,3 +157,37 @@ def test_a_reason_once_given_holds_as_time_passes_and_more_arrives(
     if demand.due_text(schedule, NOW) is not None:
         assert demand.due_text(schedule, NOW + DAY) is not None
         assert NewRecords(new + 1, demand.oldest or NOW).due_text(schedule, NOW) is not None
+
+
+FORTNIGHT = DatasetSettings(freeze_after_days=14)
+
+
+def test_the_first_set_waits_until_feedback_of_so_many_days_is_there(
+    store: Store, arrive: Arrive, clock: HandClock
+) -> None:
+    assert waits_to_freeze(store, "m", FORTNIGHT, clock.now) is None
+    arrive("a", created_at=NOW - 1000 * DAY)
+    assert "dataset.freeze_after_days = 14" in str(waits_to_freeze(store, "m", FORTNIGHT, clock.now + 13 * DAY))
+    assert waits_to_freeze(store, "m", FORTNIGHT, clock.now + 14 * DAY) is None
+    assert waits_to_freeze(store, "m", DatasetSettings(), clock.now) is None
+
+
+def test_what_came_while_the_clock_was_ahead_neither_delays_nor_hastens_the_first_set(
+    store: Store, arrive: Arrive, clock: HandClock
+) -> None:
+    right, clock.now = clock.now, clock.now + 70 * 365 * DAY
+    arrive("a")
+    clock.now = right
+    assert "is frozen 14 days after the next comes" in str(waits_to_freeze(store, "m", FORTNIGHT, clock.now + 20 * DAY))
+    assert waits_to_freeze(store, "m", DatasetSettings(), clock.now) is None
+    arrive("b")
+    assert waits_to_freeze(store, "m", FORTNIGHT, clock.now + 14 * DAY) is None
+    clock.now += 8 * DAY
+    assert "dataset.freeze_after_days = 14" in str(waits_to_freeze(store, "m", FORTNIGHT, clock.now))
+    assert "8.0 days old" in str(NewRecords.of(store, "m").due_text(WEEK, clock.now))
+
+
+def test_a_set_that_is_frozen_waits_for_nothing(store: Store, arrive: Arrive, clock: HandClock) -> None:
+    arrive("a")
+    store.evaluation_sets.freeze("m", "h", [])
+    assert waits_to_freeze(store, "m", FORTNIGHT, clock.now) is None

@@ -1,5 +1,6 @@
 """When a model is due: cron as people know it, in local time."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.config import ModelSettings, ScheduleSettings, Settings
-from adapterd.errors import ConfigError
-from adapterd.scheduling.schedule import Schedule, cron_times
+from adapterd.errors import ConfigError, WorkerLostError
+from adapterd.scheduling.schedule import Asked, Schedule, cron_times, next_times, next_times_by_child
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -240,3 +241,53 @@ def test_every_minute_means_every_minute_while_clocks_change() -> None:
 def test_the_machines_own_zone_is_used() -> None:
     at = due("0 3 * * *", datetime(2026, 6, 1, 12, tzinfo=UTC))[0].astimezone()
     assert (at.hour, at.minute) == (3, 0)
+
+
+def test_another_process_finds_the_same_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    asked = [
+        Asked("m", ScheduleSettings(cron="0 3 * * *"), EVENING),
+        Asked("n", ScheduleSettings(every_hours=6), EVENING - HOUR),
+        Asked("never", ScheduleSettings(cron="0 3 30 2 *"), EVENING),
+    ]
+    assert next_times_by_child(asked, EVENING) == next_times(asked, EVENING) == [NIGHT, EVENING + 5 * HOUR, None]
+    assert next_times_by_child([], EVENING) == []
+
+
+def test_another_process_refuses_an_expression_that_makes_no_sense() -> None:
+    with pytest.raises(ConfigError, match=r"^models\.m\.schedule\.cron: "):
+        next_times_by_child([Asked("m", ScheduleSettings(cron="sometimes"), EVENING)], EVENING)
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_time_that_came_stays_due_where_the_next_cannot_be_found() -> None:
+    lost = False
+
+    def find(asked: Sequence[Asked], now: datetime) -> list[datetime | None]:
+        if lost:
+            raise WorkerLostError("killed")
+        return next_times(asked, now)
+
+    schedule = Schedule(settings_of(m="0 3 * * *"), EVENING, {}, find)
+    lost = True
+    with pytest.raises(WorkerLostError):
+        schedule.take_due(NIGHT)
+    lost = False
+    assert schedule.take_due(NIGHT + MINUTE) == ["m"]
+    assert schedule.next("m") == NIGHT + DAY
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_one_process_finds_the_times_of_all_models_when_the_clock_was_set_back() -> None:
+    asked_for: list[list[str]] = []
+
+    def find(asked: Sequence[Asked], now: datetime) -> list[datetime | None]:
+        asked_for.append([each.model for each in asked])
+        return next_times(asked, now)
+
+    schedule = Schedule(settings_of(a="0 3 * * *", b="0 5 * * *", c="0 23 * * *"), EVENING, {}, find)
+    assert schedule.take_due(NIGHT + MINUTE) == ["c", "a"]
+    asked_for.clear()
+    assert schedule.take_due(NIGHT - HOUR) == []
+    assert [each for each in asked_for if each] == [["a", "b", "c"]]
+    assert [schedule.next(name) for name in "abc"] == [NIGHT + DAY, NIGHT + 2 * HOUR, EVENING + HOUR + DAY]

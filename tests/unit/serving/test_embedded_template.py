@@ -3,20 +3,24 @@
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.chat import Message, Role
+from adapterd.chat import Message, Role, as_dicts
 from adapterd.errors import RuntimeRefusedError
 from adapterd.serving.embedded import EmbeddedRuntime
+from adapterd.system.child.limited import LimitedChild
+from tests.support.chat_templates import FAMILIES
 
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ASKED = [Message(Role.USER, "Who?")]
 
 
 @pytest.fixture
 def embedded_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedRuntime:
-    model = SimpleNamespace(metadata={})
+    model = SimpleNamespace(metadata={}, chat_template=None)
     monkeypatch.setattr(EmbeddedRuntime, "_model", lambda *_: model)
     return EmbeddedRuntime(tmp_path)
 
@@ -31,7 +35,9 @@ def having(monkeypatch: pytest.MonkeyPatch, template: str) -> None:
     [
         "{% if %}", "{{ 1 // 0 }}", "{{ 1 + 'a' }}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{{ messages[9].content.x.y }}", "{{ raise_exception('no') }}", "{{ ''.__class__.__mro__ }}{{ 1 / 0 }}",
-        "{{ 'a' * (10 ** 30) }}",
+        "{{ 'a' * (10 ** 30) }}", "{{ 'a' * 2 ** 33 }}", "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{% set n = namespace(x='a') %}{% for a in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{{ '%0999999999d' % 1 }}", "{{ 9 ** (9 ** 9) }}", "{{ 'a' | center(2 ** 33) }}", "x" * (2 << 20),
     ],
 )  # fmt: skip
 def test_a_template_that_fails_is_refused(
@@ -45,3 +51,38 @@ def test_a_template_that_fails_is_refused(
 def test_a_template_that_works_is_used(embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     having(monkeypatch, "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}")
     assert embedded_runtime.render("m:1", ASKED) == "user: Who?"
+
+
+def test_after_a_template_without_an_end_others_are_rendered(
+    embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    having(monkeypatch, ENDLESS)
+    with pytest.raises(RuntimeRefusedError, match="takes longer than 2 s"):
+        embedded_runtime.render("m:1", ASKED)
+    having(monkeypatch, "{{ messages[0].content }}")
+    assert embedded_runtime.render("m:1", ASKED) == "Who?"
+
+
+def test_what_met_a_limit_is_not_tried_again(
+    embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Mock(side_effect=LimitedChild.ask)
+    monkeypatch.setattr(LimitedChild, "ask", lambda *values: ask(*values))
+    having(monkeypatch, ENDLESS)
+    for _ in range(3):
+        with pytest.raises(RuntimeRefusedError, match="takes longer than 2 s"):
+            embedded_runtime.render("m:1", ASKED)
+    assert ask.call_count == 1
+
+
+@pytest.mark.parametrize("template", [*FAMILIES.values(), "{{ strftime_now('%d') | length }}{{ messages | tojson }}"])
+@pytest.mark.parametrize("turns", [1, 3])
+def test_prompts_are_those_of_llama_cpp_python(
+    embedded_runtime: EmbeddedRuntime, monkeypatch: pytest.MonkeyPatch, template: str, turns: int
+) -> None:
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    having(monkeypatch, template)
+    conversation = [Message((Role.USER, Role.ASSISTANT)[turn % 2], f"<b>é{turn}</b>") for turn in range(turns)]
+    expected = Jinja2ChatFormatter(template, eos_token="", bos_token="")(messages=as_dicts(conversation)).prompt
+    assert embedded_runtime.render("m:1", conversation) == expected

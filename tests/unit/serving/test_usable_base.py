@@ -23,7 +23,7 @@ def served(**told: Any) -> ServedModel:
 @pytest.mark.parametrize(
     ("told", "sentence", "hint"),
     [
-        ({"files": ("model", "projector")}, "has a projector beside the model .*images", "text only"),
+        ({"files": ("model", "projector")}, "has a projector beside the model .*images", "--base FILE.gguf"),
         ({"files": ("model", "adapter")}, "has an ADAPTER beside the model", "merge the adapter"),
         ({"files": ("model", "model")}, "is stored in 2 parts", "llama-gguf-split --merge"),
         ({"stored_as": "safetensors"}, "is stored as safetensors .*MLX", "GGUF tag"),

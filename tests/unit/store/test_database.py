@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.errors import StoreError
+from adapterd.errors import DamagedStoreError, NewerStoreError, StoreError
 from adapterd.store import Store, database
-from adapterd.store.migrations import MIGRATIONS
+from adapterd.store.schema.migrations import MIGRATIONS
 
 
 @pytest.fixture
@@ -44,9 +44,13 @@ def set_user_version(path: Path, version: int) -> None:
 def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
     with Store(path) as store:
         tables = {row["name"] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {
-        "feedback", "feedback_files", "quarantine", "evaluation_sets", "runs", "stages", "versions", "deployments",
-        "intents", "run_requests", "schedule_states", "pauses", "events",
+    assert tables - {"sqlite_sequence"} == {
+        "feedback", "feedback_files", "feedback_reading", "quarantine", "evaluation_sets", "runs", "stages", "versions",
+        "deployments", "intents", "run_requests", "schedule_states", "pauses", "events", "screenings", "prompts",
+        "prompt_keys", "removals", "removing", "removed_statements", "versions_of_removed", "reduced_evaluation_sets",
+        "releases",
+        "unreadable",
+        "http_tokens", "http_posts", "http_refusals", "http_places",
     }  # fmt: skip
     assert user_version(path) == len(MIGRATIONS)
 
@@ -98,13 +102,13 @@ def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
     set_user_version(path, 99)
     with pytest.raises(StoreError, match=r"newer release of adapterd \(schema 99, this release knows") as caught:
         Store(path)
-    assert "ADAPTERD_HOME" in caught.value.hint
+    assert "install that release again" in caught.value.hint
     assert user_version(path) == 99
 
 
 def test_a_damaged_file_is_a_store_error(path: Path) -> None:
     path.write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
+    with pytest.raises(StoreError, match="is damaged: file is not a database") as caught:
         Store(path)
     assert str(path) in str(caught.value)
     assert "doctor" in caught.value.hint
@@ -328,3 +332,53 @@ def test_a_new_file_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
     assert in_threads(8, use) == []
     with Store(tmp_path / "fresh.db") as store:
         assert sorted(event.text for event in store.events.latest()) == [str(number) for number in range(8)]
+
+
+def test_a_database_of_a_newer_release_names_both(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE novelties (a);"))
+        newer.setattr(database, "__version__", "9.0.0")
+        Store(path).close()
+    with pytest.raises(NewerStoreError, match=r"written by adapterd 9\.0\.0 .*this is adapterd \d") as caught:
+        Store(path)
+    assert "install adapterd 9.0.0 again" in caught.value.hint
+    assert not caught.value.transient
+
+
+def test_an_open_database_tells_that_another_release_has_migrated_it(path: Path) -> None:
+    with Store(path) as store:
+        assert not store.is_newer()
+        set_user_version(path, 99)
+        assert store.is_newer()
+
+
+@pytest.mark.parametrize("there", ["models/news/1.0.0/lineage.json", "runs/r1/results.json"])
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_an_empty_database_beside_versions_is_not_taken_for_a_new_one(path: Path, there: str, how: str) -> None:
+    (path.parent / there).parent.mkdir(parents=True)
+    (path.parent / there).write_text("{}")
+    if how == "empty":
+        path.touch()
+    with pytest.raises(DamagedStoreError, match=f"is {how}, but .* has versions") as caught:
+        Store(path)
+    for way_out in ("adapterctl rollback", "adapterctl restore", "adapterctl doctor --repair"):
+        assert way_out in caught.value.hint
+    assert not path.exists() or path.stat().st_size == 0
+    Store(path, anew=True).close()
+    Store(path).close()
+
+
+def test_a_copy_is_what_is_committed_and_nothing_else(path: Path) -> None:
+    with Store(path) as store, Store(path) as other:
+        store.events.add("kept", "t")
+        store.events.add("gone", "a text that was deleted")
+        store.execute("DELETE FROM events WHERE kind = 'gone'")
+        with other.transaction():
+            other.events.add("later", "t")
+            store.copy_to(path.with_name("copy.db"))
+    copy = path.with_name("copy.db")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert b"a text that was deleted" not in copy.read_bytes()
+    assert not copy.with_name("copy.db-wal").exists()
+    with Store(copy) as copied:
+        assert kinds(copied) == ["kept"]

@@ -30,7 +30,7 @@ FILE = FileRead("in/a.jsonl", size_bytes=10, mtime_ns=2**62, lines=4, accepted=1
 
 
 def records(count: int) -> list[NewFeedback]:
-    return [replace(BARE, content_hash=f"c{number}") for number in range(count)]
+    return [BARE._replace(content_hash=f"c{number}") for number in range(count)]
 
 
 def put_aside(store: Store, line: int, kept: str = "k", *, model: str = "m", file: str = "f") -> None:
@@ -60,13 +60,13 @@ def test_fields_that_a_record_does_not_have_stay_empty(store: Store) -> None:
 
 def test_the_time_of_a_record_keeps_its_zone(store: Store) -> None:
     moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
-    store.feedback.add("m", replace(BARE, created_at=moment))
+    store.feedback.add("m", BARE._replace(created_at=moment))
     assert store.feedback.all("m")[0].created_at.isoformat() == "2026-01-01T12:00:00+05:30"
 
 
 def test_the_same_content_is_stored_once(store: Store) -> None:
     assert store.feedback.add("m", RECORD)
-    assert not store.feedback.add("m", replace(RECORD, file="elsewhere", line=1))
+    assert not store.feedback.add("m", RECORD._replace(file="elsewhere", line=1))
     assert [each.file for each in store.feedback.all("m")] == ["in/a.jsonl"]
 
 
@@ -92,7 +92,7 @@ def test_content_that_is_twice_among_many_counts_once(store: Store) -> None:
 def test_records_come_in_the_order_of_arrival(store: Store) -> None:
     for number in (3, 1, 2):
         created_at = datetime(2026, 1, number, tzinfo=UTC)
-        store.feedback.add("m", replace(BARE, content_hash=str(number), created_at=created_at))
+        store.feedback.add("m", BARE._replace(content_hash=str(number), created_at=created_at))
     assert [each.content_hash for each in store.feedback.all("m")] == ["3", "1", "2"]
 
 
@@ -220,3 +220,14 @@ def test_a_row_that_came_while_the_clock_was_ahead_is_not_later_than_now(store: 
     store.feedback.add("m", NewFeedback.of(record, "a.jsonl", 1))
     clock.now = right
     assert store.feedback.all("m")[0].created_at == right
+
+
+@pytest.mark.parametrize("begins_with", ["", "p29"])
+def test_what_is_new_of_a_prompt_is_found_without_a_look_at_all_others(store: Store, begins_with: str) -> None:
+    records = [BARE._replace(content_hash=f"c{number}", prompt_hash=f"p{number}") for number in range(3000)]
+    store.feedback.add_many("m", records)
+    steps: list[int] = []
+    store._connection.set_progress_handler(lambda: steps.append(1), 100)
+    found = store.feedback.about_the_same("m", after_id=2999, begins_with=begins_with)
+    assert [row.prompt_hash for row in found] == ["p2999"]
+    assert len(steps) < 30

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from adapterd.chat import Message, Role
+from adapterd.record import FeedbackRecord
 from adapterd.store import Store
-from adapterd.store.migrations import MIGRATIONS, statements
+from adapterd.store.origin import origin_of
 from adapterd.store.runs import Run, RunState
 from adapterd.store.schedule_state import DueReason, ScheduleState
+from adapterd.store.schema.migrations import MIGRATIONS, statements
 from adapterd.store.versions import Deployment, Version, VersionState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -81,6 +84,32 @@ def test_feedback_history_and_what_was_begun_are_still_there(made_by: Maker, ste
         assert [event.kind for event in store.events.latest()] == ["kept"]
         assert [intent.target for intent in store.versions.begun_intents("m")] == ["1.0.0"]
         assert store.runs.waiting_requests() == [(1, "m", "asked")]
+
+
+@pytest.mark.parametrize(
+    ("file", "origin", "document"),
+    [
+        ("http", "http", ""),
+        ("/in/a.jsonl", "file", "/in/a.jsonl"),
+        ("/in/sub/import-0123456789abcdef-my-export.jsonl", "import", "import:my-export.jsonl"),
+        (
+            "/in/feedback-0123456789abcdef0123456789abcdef.jsonl",
+            "add",
+            "/in/feedback-0123456789abcdef0123456789abcdef.jsonl",
+        ),
+        ("/in/feedback-of-today.jsonl", "file", "/in/feedback-of-today.jsonl"),
+        ("/in/import-me.jsonl", "file", "/in/import-me.jsonl"),
+    ],
+)
+def test_the_origin_of_old_feedback_follows_from_its_file(
+    made_by: Maker, file: str, origin: str, document: str
+) -> None:
+    path = made_by(4)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE feedback SET file = ?", (file,))
+    with Store(path) as store:
+        (row,) = store.rows("SELECT origin, document FROM feedback")
+        assert tuple(row) == (origin, document) == (origin_of(file).kind, origin_of(file).document)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -156,3 +185,22 @@ def test_a_script_is_split_where_statements_end_and_not_at_every_semicolon() -> 
         f"/* and; */ {trigger}",
         "SELECT 1;",
     ]
+
+
+def test_prompts_of_an_earlier_release_are_hashed_anew(tmp_path: Path) -> None:
+    """Before, case and white space made no difference."""
+    record = FeedbackRecord((Message(Role.USER, "Expand: US"),), correction="United States", created_at=AT)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(MIGRATIONS[0])
+        for number, text in enumerate((record.to_json(), "{", '{"messages": 1}'), start=1):
+            connection.execute(
+                """INSERT INTO feedback (id, model, content_hash, prompt_hash, failure_tags, record, file, line,
+                                         created_at, received_at)
+                   VALUES (?1, 'm', ?1, 'old', '[]', ?2, 'f', 1, ?3, ?3)""",
+                (number, text, AT.isoformat()),
+            )
+        connection.execute("PRAGMA user_version = 1")
+    with Store(path) as store:
+        hashes = [row["prompt_hash"] for row in store.rows("SELECT prompt_hash FROM feedback ORDER BY id")]
+    assert hashes == [record.prompt_hash, "old", "old"]

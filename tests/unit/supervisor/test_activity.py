@@ -6,6 +6,7 @@ import pytest
 
 from adapterd.errors import RuntimeUnavailableError
 from adapterd.supervisor.activity import Activity
+from adapterd.system.host.server_time import Spent
 from tests.support.fakes import FakeRuntime
 
 NEVER = float("inf")
@@ -16,7 +17,9 @@ class Watched:
     """A runtime that is looked at, so many seconds after the first look."""
 
     def __init__(self) -> None:
-        self.runtime, self._activity = FakeRuntime(), Activity()
+        self.runtime, self.asleep_s = FakeRuntime(), 0.0
+        self.spent: Spent | None = Spent({7: 100.0})
+        self._activity = Activity(lambda: self.spent, lambda: self.asleep_s)
 
     def look(self, after_s: float, **kept_until: str) -> float:
         self.runtime.kept_until = kept_until
@@ -86,3 +89,51 @@ def test_a_runtime_that_does_not_answer_is_told_and_forgets_nothing(
         with pytest.raises(RuntimeUnavailableError):
             watched.look(30)
     assert watched.look(60, a=UNTIL_FOUR) == 60
+
+
+def test_a_request_that_goes_on_for_long_is_a_use_while_the_time_stands_still(watched: Watched) -> None:
+    watched.look(0, a=UNTIL_FOUR)
+    watched.spent = Spent({7: 118.0})
+    assert watched.look(300, a=UNTIL_FOUR) == 0
+    assert watched.look(400, a=UNTIL_FOUR) == 100
+
+
+def test_a_model_that_is_not_kept_was_used_between_two_looks(watched: Watched) -> None:
+    assert watched.look(0) == NEVER
+    watched.spent = Spent({7: 100.1}, ended_s=2.0)
+    assert watched.look(20) == 0
+
+
+def test_a_model_that_is_unloaded_is_no_use(watched: Watched) -> None:
+    watched.spent = Spent({7: 100.0, 8: 50.0})
+    watched.look(0, a=UNTIL_FOUR)
+    watched.spent = Spent({7: 100.0}, ended_s=50.01)
+    assert watched.look(60) == 60
+
+
+def test_what_looking_costs_is_no_use(watched: Watched) -> None:
+    watched.look(0, a=UNTIL_FOUR)
+    for look in range(1, 10):
+        watched.spent = Spent({7: 100.0 + look * 0.01})
+        assert watched.look(20 * look, a=UNTIL_FOUR) == 20 * look
+
+
+def test_a_runtime_whose_processor_time_is_not_known_is_judged_by_its_models(watched: Watched) -> None:
+    watched.look(0, a=UNTIL_FOUR)
+    watched.spent = None
+    assert watched.look(60, a=UNTIL_FOUR) == 60
+    watched.spent = Spent({7: 500.0})
+    assert watched.look(90, a=UNTIL_FOUR) == 90
+
+
+def test_a_machine_that_woke_up_counts_as_used_just_then(watched: Watched) -> None:
+    assert watched.look(0) == NEVER
+    watched.asleep_s = 30000.0
+    assert watched.look(30000) == 0
+    assert watched.look(30090) == 90
+
+
+def test_a_sleep_that_was_noted_counts_from_then_on(watched: Watched) -> None:
+    watched.asleep_s = 30000.0
+    watched._activity.note_sleep(datetime(2026, 1, 2, 3, 1, tzinfo=UTC))
+    assert watched.look(3660) == 3600

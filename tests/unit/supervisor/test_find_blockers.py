@@ -1,14 +1,16 @@
 """What blocks a run before it starts: a runtime that does not answer does, a base that a run repairs does not."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from adapterd.config import ModelSettings, Settings
+from adapterd.config import DatasetSettings, ModelSettings, Settings
 from adapterd.errors import RuntimeUnavailableError
 from adapterd.home import Home
 from adapterd.store import Store
+from adapterd.store.new_feedback import NewFeedback
 from adapterd.supervisor import planner as planner_module
 from adapterd.supervisor.planner import Planner
 from tests.support.fakes import FakeRuntime
@@ -50,3 +52,14 @@ def test_a_runtime_that_does_not_answer_blocks_a_run(
 
     monkeypatch.setattr(fake_runtime, "show", refuse)
     assert planner.find_blockers(MODEL, planner.store.clock()) == ["Ollama does not answer"]
+
+
+def test_a_first_set_that_waits_for_more_days_blocks_a_run(planner: Planner, fake_runtime: FakeRuntime) -> None:
+    dataset = DatasetSettings(freeze_after_days=7)
+    waiting = ModelSettings(base="b:1", base_digest="sha256:base", dataset=dataset)
+    planner.settings = Settings(models={MODEL: waiting})
+    now = planner.store.clock()
+    planner.store.feedback.add(MODEL, NewFeedback("c", "p", "{}", now, "f.jsonl", 1))
+    [blocker] = planner.find_blockers(MODEL, now)
+    assert "the first evaluation set is frozen from" in blocker
+    assert planner.find_blockers(MODEL, now + timedelta(days=7)) == []

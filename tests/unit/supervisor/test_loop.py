@@ -1,6 +1,7 @@
 """When the daemon begins a run, and when it waits."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError
+from adapterd.errors import AdapterdError, BusyError, InputError, RuntimeUnavailableError, StoreError
 from adapterd.home import Home
+from adapterd.runs import pipeline as pipeline_module
 from adapterd.runs.pipeline import RunOutcome
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
+from adapterd.supervisor import loop as loop_module
 from adapterd.supervisor import planner as planner_module
-from adapterd.supervisor import runner as runner_module
-from adapterd.supervisor.loop import Session
+from adapterd.supervisor.loop import LONGEST_REST_S, RUN_ELSEWHERE_S, Session
+from adapterd.supervisor.reading import SETTLING_S
 from adapterd.supervisor.runner import AGAIN_AFTER
 from adapterd.system.locks import exclusive
+from tests.support.hand_clock import HandSeconds
 
 NEWS, MAIL = "news", "mail"
 CONFIG = """
@@ -85,13 +89,19 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(runner_module, "Pipeline", made)
+    monkeypatch.setattr(pipeline_module, "Pipeline", made)
     return made
 
 
 @pytest.fixture
 def loop_clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def woken() -> threading.Event:
+    """Set when the daemon is to look at once."""
+    return threading.Event()
 
 
 @pytest.fixture
@@ -111,15 +121,21 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def session(home: Home, runs: Runs, loop_clock: Clock, blockers: list[str]) -> Iterator[Session]:
-    made = Session(home, loop_clock)
+def session(
+    home: Home, runs: Runs, loop_clock: Clock, blockers: list[str], woken: threading.Event
+) -> Iterator[Session]:
+    home.inbox(NEWS).mkdir(parents=True)
+    home.inbox(MAIL).mkdir(parents=True)
+    made = Session(home, loop_clock, wake=woken.set, seconds=HandSeconds())
     yield made
     made.store.close()
 
 
 def look(session: Session, times: int = 1) -> None:
-    """Look at what is to be done, until each run that this may have begun is over."""
+    """Read the inboxes, look at what is to be done, and wait until each run that this may have begun is over."""
     for _ in range(times):
+        session.reader.begin({name: session._inbox_of(name) for name in session.settings.models}, session._watch)
+        session.reader.join()
         session.tick()
         for thread in threading.enumerate():
             if thread.name.startswith("run-"):
@@ -373,3 +389,125 @@ def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, ru
     loop_clock.now += DAY
     look(session)
     assert len(runs.reasons) == 1
+
+
+def test_a_configuration_that_could_not_be_taken_up_is_taken_up_the_next_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise StoreError("the database is locked")
+
+    session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 3"))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop_module, "Planner", locked)
+        with pytest.raises(StoreError):
+            session.tick()
+    assert session.settings.models[NEWS].schedule.min_new_records == 2
+    session.tick()
+    assert session.settings.models[NEWS].schedule.min_new_records == 3
+    session.reader.join()
+    session._close()
+
+
+@pytest.fixture
+def resting(session: Session) -> Iterator[Session]:
+    """A session that watches its folders, and has taken in all that was there."""
+    session._open()
+    look(session)
+    assert session.rest_s() >= LONGEST_REST_S
+    yield session
+    session._close()
+
+
+def test_with_nothing_to_do_it_sleeps_for_long(resting: Session) -> None:
+    look(resting)
+    assert resting.rest_s() >= LONGEST_REST_S
+
+
+def test_without_a_model_it_sleeps_as_well(tmp_path: Path) -> None:
+    empty = Home(tmp_path / "empty")
+    empty.create()
+    session = Session(empty, seconds=HandSeconds())
+    session.tick()
+    assert session.rest_s() >= LONGEST_REST_S
+    session.store.close()
+
+
+def test_it_sleeps_until_the_schedule_comes(resting: Session, loop_clock: Clock) -> None:
+    at = resting.planner.schedule.next(NEWS)
+    assert at is not None
+    loop_clock.now = at - 5 * SECOND
+    look(resting)
+    assert resting.rest_s() == 5
+
+
+def test_it_sleeps_until_a_failed_run_is_tried_again(resting: Session, runs: Runs) -> None:
+    resting.store.runs.request(NEWS, "asked")
+    runs.failures = [RuntimeUnavailableError("Ollama does not answer")]
+    look(resting, 2)
+    assert resting.rest_s() == 10
+
+
+def test_it_sleeps_until_what_blocks_a_run_is_asked_again(
+    resting: Session, loop_clock: Clock, blockers: list[str]
+) -> None:
+    interrupted(resting)
+    blockers.append("on battery")
+    look(resting)
+    assert resting.rest_s() == 20
+    loop_clock.now += 15 * SECOND
+    assert resting.rest_s() == 5
+
+
+def test_it_looks_often_while_a_file_settles(resting: Session) -> None:
+    resting.home.inbox(NEWS).joinpath("f.jsonl").write_text('{"prompt": "a", "output": "b", "rating": 1}\n')
+    for _ in range(100):  # the event comes from a thread of its own
+        look(resting)
+        resting.reader.join()
+        if resting.rest_s() <= SETTLING_S:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the file was not seen, or it is not looked at again")
+
+
+def test_it_looks_often_while_a_command_does_a_run_which_may_be_killed(resting: Session) -> None:
+    with exclusive(resting.home.run_lock, timeout_s=0, busy=""):
+        assert resting.rest_s() <= RUN_ELSEWHERE_S
+
+
+def test_it_never_sleeps_for_nothing_while_another_model_waits_its_turn(
+    resting: Session, runs: Runs, blockers: list[str], loop_clock: Clock
+) -> None:
+    blockers.append("on battery")
+    interrupted(resting)
+    look(resting)
+    loop_clock.now += 100 * SECOND
+    assert resting.rest_s() > 0
+    runs.refusals = [RuntimeUnavailableError("Ollama does not answer")]
+    blockers.clear()
+    look(resting, 2)
+    assert resting.rest_s() > 0
+
+
+def test_a_file_that_comes_and_the_end_of_a_run_wake_it(resting: Session, woken: threading.Event) -> None:
+    woken.clear()
+    resting.home.inbox(NEWS).joinpath("f.jsonl").write_text('{"prompt": "a", "output": "b", "rating": 1}\n')
+    assert woken.wait(30)
+    resting.store.runs.request(NEWS, "asked")
+    woken.clear()
+    look(resting)
+    assert woken.wait(30)
+    assert resting.runner.finished(), "it is told of the end when that is there to be seen"
+
+
+def test_a_changed_configuration_wakes_it(session: Session, woken: threading.Event) -> None:
+    session._config_watch.start()
+    woken.clear()
+    session.home.config_file.write_text(CONFIG.replace("min_new_records = 2", "min_new_records = 3"))
+    assert woken.wait(30)
+    woken.clear()
+    replacement = session.home.root / "written-by-an-editor"
+    replacement.write_text(CONFIG)
+    replacement.rename(session.home.config_file)
+    assert woken.wait(30)
+    session._config_watch.stop()

@@ -15,8 +15,9 @@ from adapterd.serving.runtimes import file_digest
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.supervisor import maintenance as housekeeping
-from adapterd.supervisor.loop import REPAIR_EVERY_TICKS, Session
+from adapterd.supervisor.loop import REPAIR_S, Session
 from adapterd.supervisor.maintenance import repair_tags
+from tests.support.hand_clock import HandSeconds
 from tests.support.kept_model import WeightlessRuntime, add_version
 
 MODEL = "news"
@@ -48,8 +49,13 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def session(home: Home) -> Iterator[Session]:
-    made = Session(home)
+def seconds() -> HandSeconds:
+    return HandSeconds()
+
+
+@pytest.fixture
+def session(home: Home, seconds: HandSeconds) -> Iterator[Session]:
+    made = Session(home, seconds=seconds)
     yield made
     made.store.close()
 
@@ -61,22 +67,24 @@ def live(home: Home) -> str | None:
     return next(same, None)
 
 
-def look(session: Session) -> None:
-    """As often as it takes to come to the tags once."""
-    for _ in range(REPAIR_EVERY_TICKS):
-        session.tick()
+def look(session: Session, seconds: HandSeconds) -> None:
+    """The look at the tags for which it is time next."""
+    session.tick()
+    assert session.rest_s() <= REPAIR_S, "the daemon would sleep through it"
+    seconds.move_on(REPAIR_S)
+    session.tick()
 
 
-def test_a_change_that_a_killed_command_began_is_finished(session: Session, home: Home) -> None:
+def test_a_change_that_a_killed_command_began_is_finished(session: Session, home: Home, seconds: HandSeconds) -> None:
     session.store.versions.begin_intent(MODEL, "promote", "1.1.0")
-    look(session)
+    look(session, seconds)
     assert live(home) == "1.1.0"
     assert session.store.versions.begun_intents(MODEL) == []
 
 
-def test_a_live_tag_that_is_gone_is_put_back(session: Session, home: Home) -> None:
+def test_a_live_tag_that_is_gone_is_put_back(session: Session, home: Home, seconds: HandSeconds) -> None:
     WeightlessRuntime(home.embedded_store).delete(TAGS.live)
-    look(session)
+    look(session, seconds)
     assert live(home) == "1.0.0"
 
 
@@ -86,13 +94,13 @@ def test_where_nothing_is_broken_the_tags_are_left_alone(session: Session, monke
 
 
 def test_tags_that_cannot_be_repaired_are_logged_once(
-    session: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    session: Session, seconds: HandSeconds, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.store.versions.begin_intent(MODEL, "promote", "1.1.0")
     monkeypatch.setattr(housekeeping, "reconcile", lambda *_, **__: ["the version is gone"])
     with caplog.at_level(logging.WARNING):
-        look(session)
-        look(session)
+        look(session, seconds)
+        look(session, seconds)
     assert [entry.message for entry in caplog.records] == ["the version is gone"]
 
 

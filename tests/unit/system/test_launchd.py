@@ -2,6 +2,8 @@
 
 import plistlib
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -443,3 +445,96 @@ class TestStatus:
         spec = ServiceSpec((PYTHON,), Path("/x"), Path("/x"))
 
         assert LaunchdService(spec, Commands(print=Completed(0, printed))).status().loaded
+
+
+MODULE = (sys.executable, "-P", "-m", "adapterd", "--service")
+DISABLED = """	disabled services = {
+		"com.apple.ManagedClientAgent.enrollagent" => disabled
+		"dev.adapterd" => %s
+		"dev.adapterd.other" => disabled
+	}
+	login item associations = {
+	}
+"""
+"""As macOS 13 and later print it; earlier ones say true and false."""
+
+
+class TestName:
+    """System Settings name a background item after the program that it starts."""
+
+    @pytest.fixture
+    def named(self, spec: ServiceSpec) -> ServiceSpec:
+        return replace(spec, program=MODULE)
+
+    def test_the_agent_starts_a_script_that_is_called_adapterd(self, named: ServiceSpec) -> None:
+        service = LaunchdService(named, Commands())
+        assert plistlib.loads(service.plist())["ProgramArguments"] == [str(named.home / "bin/adapterd"), "--service"]
+
+    def test_the_script_runs_the_daemon_with_this_interpreter(self, named: ServiceSpec) -> None:
+        service = LaunchdService(named, Commands(print=NOT_LOADED), sleep=lambda _: None)
+        service.install()
+        assert stat.S_IMODE(service.launcher.stat().st_mode) == 0o700
+        said = subprocess.run([service.launcher, "--version"], capture_output=True, text=True, check=True, cwd="/")
+        assert said.stdout.startswith("adapterd, version ")
+        assert service.launcher.read_text().startswith(f"#!{sys.executable} -P\n")
+
+    def test_it_goes_with_the_service(self, named: ServiceSpec) -> None:
+        service = LaunchdService(named, Commands(print=NOT_LOADED), sleep=lambda _: None)
+        service.install()
+        service.uninstall()
+        assert not service.launcher.parent.exists()
+        assert named.home.is_dir()
+
+    def test_one_of_another_installation_is_outdated(self, named: ServiceSpec) -> None:
+        service = LaunchdService(named, Commands(print=NOT_LOADED), sleep=lambda _: None)
+        service.install()
+        assert not service.status().outdated
+        service.launcher.write_text("#!/old/python\n")
+        assert service.status().outdated
+        service.launcher.unlink()
+        assert service.status().outdated
+
+    @pytest.mark.parametrize("interpreter", ["/with a space/python3", "/" + "long/" * 60 + "python3"])
+    def test_where_no_script_can_name_the_interpreter_it_is_started_itself(
+        self, spec: ServiceSpec, interpreter: str
+    ) -> None:
+        program = (interpreter, *MODULE[1:])
+        service = LaunchdService(replace(spec, program=program), Commands())
+        assert plistlib.loads(service.plist())["ProgramArguments"] == list(program)
+
+
+class TestSwitchedOff:
+    @pytest.mark.parametrize("word", ["disabled", "true"])
+    def test_an_agent_that_was_switched_off_says_where_to_switch_it_on(self, spec: ServiceSpec, word: str) -> None:
+        run = Commands(print=NOT_LOADED, print_disabled=Completed(0, DISABLED % word))
+        service = LaunchdService(spec, run, sleep=lambda _: None)
+        service.install()
+        said = service.status().why_not
+        assert said.startswith(
+            "launchd was told not to start it: switch it on in System Settings, General, Login Items"
+        )
+        assert f"launchctl print-disabled {DOMAIN}" in run.spoken
+
+    @pytest.mark.parametrize("word", ["enabled", "false"])
+    def test_one_that_is_not_loaded_may_have_been(self, spec: ServiceSpec, word: str) -> None:
+        run = Commands(print=NOT_LOADED, print_disabled=Completed(0, DISABLED % word))
+        service = LaunchdService(spec, run, sleep=lambda _: None)
+        service.install()
+        assert service.status().why_not.startswith(
+            "launchd has not loaded its service: give `adapterctl service start`"
+        )
+
+    def test_one_that_runs_or_is_not_installed_has_nothing_to_explain(self, spec: ServiceSpec) -> None:
+        switched_off = Completed(0, DISABLED % "disabled")
+        assert LaunchdService(spec, Commands(print=NOT_LOADED, print_disabled=switched_off)).status().why_not == ""
+        service = LaunchdService(spec, Commands(print=Completed(0, RUNNING), print_disabled=switched_off))
+        service.file.parent.mkdir(parents=True, exist_ok=True)
+        service.file.write_bytes(service.plist())
+        assert service.status().why_not == ""
+
+    def test_a_launchctl_that_says_nothing_of_it_is_no_fault(self, spec: ServiceSpec) -> None:
+        run = Commands(print=Completed(0, WAITING), print_disabled=Completed(64, stderr="Unrecognized subcommand"))
+        service = LaunchdService(spec, run, sleep=lambda _: None)
+        service.file.parent.mkdir(parents=True, exist_ok=True)
+        service.file.write_bytes(service.plist())
+        assert service.status().why_not == ""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.system.python import module_command, safe_environment
+from adapterd.system.python import module_command, safe_environment, worker_environment
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = [*(ROOT / "daemon").rglob("*.py"), *(ROOT / "cli").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
@@ -99,3 +99,32 @@ def test_an_installation_that_is_found_by_an_absolute_path_is_found(tmp_path: Pa
         module_command("somebodys_package"), env=environment, cwd="/", capture_output=True, text=True, check=True
     )
     assert done.stdout == "found\n"
+
+
+SECRETS = {
+    "OPENAI_API_KEY": "sk-1", "HF_TOKEN": "hf_1", "AWS_SECRET_ACCESS_KEY": "x", "GITHUB_TOKEN": "x", "PGPASSWORD": "x",
+    "SSH_AUTH_SOCK": "/tmp/x", "DYLD_INSERT_LIBRARIES": "/x.dylib", "LD_PRELOAD": "/x.so", "LD_LIBRARY_PATH": "here",
+    "PYTHONSTARTUP": "/x.py", "PYTHONPATH": "here", "HOMEBREW_TOKEN": "x", "PATHS": "x", "ADAPTERDX": "x",
+}  # fmt: skip
+NEEDED = {
+    "PATH": "/usr/bin", "HOME": "/home/ada", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "TMPDIR": "/tmp",
+    "TZ": "Asia/Kolkata", "ADAPTERD_HOME": "/h", "CUDA_HOME": "/opt/cuda", "OLLAMA_MODELS": "/m",
+    "OMP_NUM_THREADS": "2", "MKL_CBWR": "AUTO", "XDG_DATA_HOME": "/d", "PYTHONPATH": "/site",
+    "LD_LIBRARY_PATH": "/opt/lib",
+}  # fmt: skip
+PROXIES = {
+    "OLLAMA_HOST": "http://ada:pw@far:1", "HTTPS_PROXY": "http://p", "no_proxy": "localhost", "SSL_CERT_FILE": "/c.pem",
+}  # fmt: skip
+
+
+def test_a_worker_gets_what_it_needs_and_nothing_else() -> None:
+    assert worker_environment({**SECRETS, **PROXIES}) == {**PROXIES, "PYTHONSAFEPATH": "1"}
+    assert worker_environment({**SECRETS, **NEEDED}) == {**NEEDED, "PYTHONSAFEPATH": "1"}
+
+
+def test_a_worker_that_asks_nobody_gets_no_proxy() -> None:
+    assert worker_environment({**NEEDED, **PROXIES}, network=False) == {**NEEDED, "PYTHONSAFEPATH": "1"}
+
+
+def test_more_can_be_asked_for_by_name() -> None:
+    assert worker_environment(SECRETS, more=["SSH_AUTH_SOCK"]) == {"SSH_AUTH_SOCK": "/tmp/x", "PYTHONSAFEPATH": "1"}

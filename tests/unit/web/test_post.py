@@ -48,6 +48,13 @@ def test_a_body_that_is_no_post_is_refused_with_the_reason(body: bytes, fault: s
         read_post(body)
 
 
+def test_a_body_has_at_most_so_many_values() -> None:
+    record = '{"prompt": "p", "scores": [' + "1," * 99 + "1]}"
+    assert len(read_post(f"[{','.join([record] * 10_000)}]".encode()).records) == 10_000
+    with pytest.raises(InputError, match="the body has more than 2,500,000 values in it"):
+        read_post(f'{{"records": [{",".join([record] * 25_000)}]}}'.encode())
+
+
 @given(bodies())
 def test_any_body_is_a_post_or_refused_with_a_sentence(body: bytes) -> None:
     with suppress(InputError):

@@ -9,6 +9,7 @@ import pytest
 
 from adapterd.errors import InputError
 from adapterd.evaluation.evaluate import Answers, score
+from adapterd.evaluation.metrics.json_answers import bounds
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
 from tests.unit.evaluation.asking import answer, question
 
@@ -63,6 +64,14 @@ def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         ("{", "not a readable JSON Schema"),
         ('{"$schema": 7}', "not a valid JSON Schema"),
         ('{"$schema": []}', "not a valid JSON Schema"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#", "extends": {"$ref": "#"}}, "a draft from 4 on"),
+        ({"$ref": "#/x", "x": [1]}, r"leads to \[1\], which is no schema"),
+        ({"$ref": "#/x", "x": {"multipleOf": 0}}, "what is no valid schema: 0 is less"),
+        ({"$ref": "#/x", "x": {"items": {"pattern": "("}}}, "no regular expression"),
+        ({"$ref": "#/x", "x": {"items": {"$ref": "#/y"}}}, "leads to nothing"),
+        ({"items": {"$schema": "http://json-schema.org/draft-07/schema#"}}, "names another draft"),
+        ({"pattern": "a" * 5_001}, "5001 letters"),
+        ({"patternProperties": {"a{9999999}": {}}}, "repeats are too many"),
     ],
 )
 def test_a_schema_that_could_not_check_answers_is_refused(
@@ -125,8 +134,24 @@ SLOW, LONG = "^(a|aa)+$", "a" * 200 + "b"
         ({"patternProperties": {SLOW: {}}}, json.dumps({LONG: 1})),
         ({"patternProperties": {SLOW: {}}, "additionalProperties": False}, json.dumps({LONG: 1})),
         ({"anyOf": [{"items": {"$ref": "#"}, "minItems": 2}] * 2}, "[[]," * 60 + "[]" + "]" * 60),
+        ({"$schema": DRAFTS[0], "items": {"$schema": DRAFTS[0], "pattern": SLOW}}, json.dumps([LONG])),
+        (
+            {"$schema": DRAFTS[0], "items": {"$ref": "#/definitions/a"}, "definitions": {"a": {"pattern": SLOW}}},
+            json.dumps([LONG]),
+        ),
+        ({"allOf": [{"contains": {"const": 1}}] * 200, "unevaluatedItems": False}, json.dumps([1] * 20_000)),
+        ({"items": {"properties": dict.fromkeys(map(str, range(5_000)), True)}}, json.dumps([{}] * 1_000)),
     ],
-    ids=["pattern", "names", "other names", "twice at each level"],
+    ids=[
+        "pattern",
+        "names",
+        "other names",
+        "twice at each level",
+        "draft named within",
+        "reference",
+        "unevaluated",
+        "wide",
+    ],
 )
 def test_an_answer_that_takes_too_long_to_check_is_a_failure_of_that_answer(
     tmp_path: Path, schema: dict[str, Any], text: str
@@ -154,3 +179,23 @@ def test_multiples_are_recognised_for_any_number(unit: float, number: str, allow
 def test_unique_items_are_recognised_without_comparing_every_pair() -> None:
     many = json.dumps([{"a": number, "b": [number]} for number in range(20_000)])
     assert JsonSchema({"uniqueItems": True}).allows(many)
+
+
+@pytest.mark.parametrize("text", ["a{99999999999999999999}", "(" * 900 + ")" * 900, "[" + "a" * 2_000_000, "("])
+def test_a_text_that_is_no_pattern_is_none(text: str) -> None:
+    schema = JsonSchema({"properties": {"a": {"format": "regex"}}})
+    assert schema.allows(json.dumps({"a": "a+"}))
+    assert not schema.allows(json.dumps({"a": text}))
+
+
+def test_a_schema_with_a_draft_is_bounded_below_a_reference_to_its_whole(tmp_path: Path) -> None:
+    """The library takes its own validator for whatever names a draft, and with it its own patterns."""
+    tree = {"$schema": DRAFTS[0], "items": {"$ref": "#"}, "pattern": SLOW}
+    with pytest.raises(TimeoutError):
+        JsonSchema(read_schema(written(tmp_path, tree))).allows(json.dumps([[[LONG]]]))
+
+
+def test_a_schema_that_takes_too_long_to_check_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_STEPS", 5_000)
+    with pytest.raises(InputError, match="too large to be checked"):
+        read_schema(written(tmp_path, {"prefixItems": [{}] * 1_000}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from adapterd.chat import Message, Prompt, Role
-from adapterd.dataset.near_duplicates import ALIKE, near_duplicates_of
+from adapterd.dataset.leaks.near_duplicates import ALIKE, near_duplicates_of
 from adapterd.demo.newsroom import items
 
 INSTRUCTION = "Read the article and answer with one JSON object that has the fields topic, people and places. " * 3
