@@ -1,6 +1,6 @@
-"""How quickly feedback is taken in: `python -m bench.ingest [--records N --files N]` prints it as JSON.
+"""How quickly feedback is taken in: `python -m bench.ingest [--records N --files N --shapes NAME …]` prints it as JSON.
 
-The records are the newsroom's, corrected, a hundred to a file. The intake is done by a child, whose memory and
+The records are the newsroom's, a hundred to a file. The intake is done by a child, whose memory and
 processor time are its own; seconds are on the wall, from the first look at the inbox to the last commit.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,14 @@ ROOT = Path(__file__).parent.parent
 MODEL = "bench"
 
 
-def ingest_rate(records: int = 100_000, files: int = 1_000) -> dict[str, Any]:
+def ingest_rate(records: int = 100_000, files: int = 1_000, *, shapes: Sequence[str] = ("native",)) -> dict[str, Any]:
     """Records per second of so many new records in so many files, seconds of processor time, and peak memory.
 
     The inbox is filled by a child, too, else its memory would count.
     """
     with tempfile.TemporaryDirectory() as folder:
-        counts = ["--records", str(records), "--files", str(files)]
-        _child("--fill", folder, *counts)
+        counts = ["--records", str(records), "--files", str(files), "--shapes", *shapes]
+        _child(*counts, "--fill", folder)
         measured = json.loads(_child("--measure", folder))
     if measured.pop("accepted") != records:
         raise RuntimeError(f"of {records} records not all were accepted")
@@ -42,16 +43,19 @@ def _child(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def fill(inbox: Path, records: int, files: int) -> None:
-    """Fill a new folder with so many JSON Lines files of distinct records, of about the same size."""
+def fill(inbox: Path, records: int, files: int, shapes: Sequence[str] = ("native",)) -> None:
+    """Fill a new folder with so many JSON Lines files of distinct records, of about the same size, each file in one of
+    the shapes."""
     inbox.mkdir()
-    made = [_line(item) for item in items(records, seed=5)]
+    made = items(records, seed=5)
     for number in range(files):
-        inbox.joinpath(f"{number:05}.jsonl").write_bytes(b"".join(made[number::files]))
+        shape = SHAPES[shapes[number % len(shapes)]]
+        lines = [json.dumps(shape(item)) + "\n" for item in made[number::files]]
+        inbox.joinpath(f"{number:05}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _line(item: NewsItem) -> bytes:
-    record = {
+def _native(item: NewsItem) -> dict[str, Any]:
+    return {
         "prompt": item.prompt,
         "output": item.answer[: len(item.answer) // 2],
         "rating": 2,
@@ -60,7 +64,29 @@ def _line(item: NewsItem) -> bytes:
         "source_id": item.source_id,
         "created_at": "2026-03-01T08:00:00+00:00",
     }
-    return json.dumps(record).encode() + b"\n"
+
+
+def _chat(item: NewsItem) -> dict[str, Any]:
+    said = [{"role": "user", "content": item.prompt}, {"role": "assistant", "content": item.answer}]
+    return {"messages": said, "source_id": item.source_id}
+
+
+def _alpaca(item: NewsItem) -> dict[str, Any]:
+    return {"instruction": item.prompt, "input": "", "output": item.answer, "id": item.source_id}
+
+
+def _sharegpt(item: NewsItem) -> dict[str, Any]:
+    return {"conversations": [{"from": "human", "value": item.prompt}, {"from": "gpt", "value": item.answer}]}
+
+
+def _preference(item: NewsItem) -> dict[str, Any]:
+    return {"prompt": item.prompt, "chosen": item.answer, "rejected": item.answer[: len(item.answer) // 2]}
+
+
+SHAPES: Mapping[str, Callable[[NewsItem], dict[str, Any]]] = {
+    "native": _native, "chat": _chat, "alpaca": _alpaca, "sharegpt": _sharegpt, "preference": _preference,
+}  # fmt: skip
+"""The formats in which records are written, one to a file."""
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -97,13 +123,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--files", type=int, default=1_000)
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["native"], help="formats of the files")
     parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.fill:
-        fill(given.fill / "inbox", given.records, given.files)
+        fill(given.fill / "inbox", given.records, given.files, given.shapes)
     else:
-        print(json.dumps(measure(given.measure) if given.measure else ingest_rate(given.records, given.files)))
+        measured = measure(given.measure) if given.measure else _rate(given)
+        print(json.dumps(measured))
+
+
+def _rate(given: argparse.Namespace) -> dict[str, Any]:
+    return ingest_rate(given.records, given.files, shapes=given.shapes)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import gates, results
+from bench import feedback, gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     DOCS / "merging.md": results.FILE,
     DOCS / "training.md": results.FILE,
     DOCS / "evaluation.md": gates.FILE,
+    DOCS / "feedback.md": feedback.FILE,
 }
 """Each page, and where its figures are kept."""
 WHO = {
@@ -88,8 +89,8 @@ def _opening(found: Measured) -> str:
 
 
 def _architectures(names: Measured) -> str:
-    header = ("architecture", "largest difference of a logit", "same first choice")
-    columns = (("max_logit_diff", _decimal), ("top1", _percent))
+    header = ("architecture", "difference of logits, in standard deviations", "same first choice")
+    columns = (("rms", _decimal), ("top1", _percent))
     rows = ((name, *(_cell(found, *column) for column in columns)) for name, found in names.items())
     return _table(header, rows, names=1)
 
@@ -216,6 +217,21 @@ def _distributed(found: Measured) -> str:
     return _table((f"{found['steps']} steps of {found['batch_size']} examples", "measured"), rows, names=1)
 
 
+def _feedback(ingest: Measured, formats: Measured, fuzz: Measured) -> str:
+    rows = (
+        ("records taken in per second", f"{_whole(ingest['records'])} of {len(ingest['formats'])} formats",
+         _whole(ingest["records_per_s"])),
+        ("records taken in per second of one processor", "the same", _whole(ingest["records_per_cpu_s"])),
+        ("memory of that, MB", "the same", _whole(ingest["rss_mb"])),
+        ("files that teach anything else than is stated", f"{formats['files']} files, {formats['records']} records",
+         _whole(formats["wrong"])),
+        ("files that made the intake fail", f"{_whole(fuzz['files'])} odd files", _whole(fuzz["crashes"])),
+        ("pieces without an account", f"{_whole(fuzz['pieces'])} pieces", _whole(fuzz["lost"])),
+        ("answers taught that a verdict of any name called bad", "the same", _whole(fuzz["imitated"])),
+    )  # fmt: skip
+    return _table(("what", "of", "measured"), rows, names=2)
+
+
 def _verdicts(found: Measured) -> str:
     kinds = {
         "good": "the demo's first adapter", "nearly_the_same": "the same again, 2 % weaker",
@@ -244,6 +260,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     ),
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),
+    "feedback": (("ingest", "formats", "fuzz"), _feedback),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
