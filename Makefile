@@ -1,11 +1,13 @@
 # Two commands on a fresh machine: `make demo` shows the main job, `make test` proves it. Both set up what they need.
 RUNTIME ?= ollama
-PYTEST ?= .venv/bin/python -m pytest
+# Tests that run at once, whole files each; every one of them has its own Ollama where it needs one.
+WORKERS ?= 2
+PYTEST ?= .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint test test-unit test-long test-ollama check docs bench bench-full bench-gates torture clean
+.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-feedback torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -27,10 +29,13 @@ lint: setup ## formatting, faults that can be seen without running, types, impor
 	.venv/bin/lint-imports
 
 test: setup ## all tests but the long ones, with a real Ollama where it can be had (ARGS="-k words" for some)
-	$(PYTEST) -m "not long" $(ARGS)
+	$(PYTEST) -m "not long" --hypothesis-profile repeatable $(ARGS)
 
-test-unit: setup ## the tests that take milliseconds (ARGS as above)
-	$(PYTEST) -m "not long" tests/unit $(ARGS)
+test-unit: setup ## the tests that take milliseconds, with fewer examples of each property (ARGS as above)
+	env -u PYTHONDONTWRITEBYTECODE $(PYTEST) -m "not long" --hypothesis-profile quick tests/unit $(ARGS)
+
+test-as-user: setup ## what touches files, as a user without rights; of use to root, who meets no permission
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m tests.support.as_user --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: setup ## the tests that take minutes: more real trainings, more quantisations (ARGS as above)
 	$(PYTEST) -m long $(ARGS)
@@ -38,7 +43,7 @@ test-long: setup ## the tests that take minutes: more real trainings, more quant
 test-ollama: setup ## what talks to Ollama, against another release: make test-ollama VERSION=0.24.0
 	ADAPTERD_OLLAMA="$$(scripts/ensure-ollama $(VERSION))" $(PYTEST) -m "ollama and not long" $(ARGS) tests/integration tests/acceptance
 
-check: lint test ## what has to pass before a change is merged: lint, then the tests
+check: lint test-as-user test ## what has to pass before a change is merged: lint, then the tests, for root also as a user without rights
 
 docs: setup ## the generated pages
 	.venv/bin/python scripts/cli_reference.py
@@ -59,8 +64,18 @@ bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a
 	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
 	.venv/bin/python -m bench.tables
 
+bench-feedback: setup ## how feedback is read, kept and taken back (ARGS="--only ingest" for a part)
+	.venv/bin/python -m bench.feedback $(ARGS)
+	.venv/bin/python -m bench.tables
+
 torture: setup ## killed, torn, filled up and raced: takes hours (ARGS="kill --kills 20" for a part, ARGS=--help)
 	.venv/bin/python -m tests.torture $(ARGS)
+
+lock: ## requirements.txt and scripts/tools.txt out of pyproject.toml (ARGS=--upgrade for newer versions)
+	@scripts/lock $(ARGS)
+
+audit: ## known vulnerabilities of the locked packages (pip-audit; asks PyPI)
+	@scripts/audit
 
 clean: ## what the checkout accumulated; builds outside it stay
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from adapterctl.main import cli
+from generated_page import write
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 WIDTH = 110
@@ -30,13 +31,5 @@ def _section(path: str, command: click.Command) -> str:
     return f"\n## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
 
 
-def main() -> int:
-    """Write or check; the exit status says whether the page was right."""
-    if "--check" in sys.argv:
-        return 0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page() else 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(PAGE, lambda _: page()))

@@ -3,7 +3,9 @@
 # shellcheck shell=bash
 
 BUILD_CACHE="${ADAPTERD_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/adapterd-build}"
-LLAMA_CPP_PYTHON_VERSION="$(sed -n 's/^llama-cpp-python==//p' "$ROOT/constraints.txt")"
+LOCK="$ROOT/requirements.txt"          # every package that is installed, with its hashes (scripts/lock writes both)
+TOOLS_LOCK="$ROOT/scripts/tools.txt"   # the same for what builds and examines
+LLAMA_CPP_PYTHON_VERSION="$(sed -n 's/^llama-cpp-python==\([^ ]*\).*/\1/p' "$LOCK")"
 LLAMA_CPP_BUILD="$BUILD_CACHE/llama.cpp-$LLAMA_CPP_PYTHON_VERSION-shared"
 
 # How many compilers may run at once: the cores that this process can really use, by its affinity and by the quotas of
@@ -133,11 +135,31 @@ find_build_python() {
     [ -x "$PYTHON" ] || PYTHON="$(command -v python3)"
 }
 
-# Some tools are published on PyPI as wheels; $1 gets a virtual environment of its own in the build cache.
+# The lines of a lock file about some packages, or with --except about all others. Arguments: the file, [--except], names.
+locked() {
+    local file="$1" rest=0; shift
+    [ "$1" != --except ] || { rest=1; shift; }
+    awk -v names=" $* " -v rest="$rest" '
+        /^[^ #]/ { name = $1; sub(/(==|\[).*/, "", name); wanted = (index(names, " " name " ") > 0) != rest }
+        wanted && !/^#/' "$file"
+}
+
+# Install what a lock file says of some packages, and nothing else: pip refuses what does not have the file's hash.
+# Arguments: a Python, then those of `locked`.
+install_locked() {
+    local python="$1" list status=0; shift
+    list="$(mktemp "${TMPDIR:-/tmp}/requirements.XXXXXX")"
+    locked "$@" >"$list"
+    "$python" -I -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$list" || status=$?
+    rm -f "$list"
+    return "$status"
+}
+
+# Tools that are published on PyPI get a virtual environment in the build cache, named after the first of them.
 in_own_venv() {
     local venv="$BUILD_CACHE/$1"
     [ -x "$venv/bin/pip" ] || "$PYTHON" -I -m venv "$venv" >&2 || return 1
-    "$venv/bin/python" -I -m pip install --quiet --disable-pip-version-check "$1" >&2
+    install_locked "$venv/bin/python" "$TOOLS_LOCK" "$@" >&2
 }
 
 # CMake and what it starts (Ninja or make) from PATH, else the wheels.
@@ -146,15 +168,22 @@ find_cmake() {
     have ninja || have make || { in_own_venv ninja && PATH="$BUILD_CACHE/ninja/bin:$PATH"; }
 }
 
+# The Python with what packs llama-cpp-python; pip asks it even for the name of an archive that it fetches.
+packing_python() {
+    in_own_venv scikit-build-core packaging pathspec && echo "$BUILD_CACHE/scikit-build-core/bin/python"
+}
+
 # The llama-cpp-python source archive, in which llama.cpp's source travels; print the folder.
 llama_cpp_python_source() {
-    local dir="$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION"
+    local archives="$BUILD_CACHE/src" dir="$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION" python
     if [ ! -d "$dir/vendor/llama.cpp" ]; then
         say "Fetching the llama.cpp source (llama-cpp-python $LLAMA_CPP_PYTHON_VERSION)"
-        mkdir -p "$BUILD_CACHE/src"
-        "$PYTHON" -I -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
-            --dest "$BUILD_CACHE/src" "llama-cpp-python==$LLAMA_CPP_PYTHON_VERSION" >&2 || return 1
-        tar -xzf "$BUILD_CACHE/src/llama_cpp_python-$LLAMA_CPP_PYTHON_VERSION.tar.gz" -C "$BUILD_CACHE/src" || return 1
+        mkdir -p "$archives"
+        locked "$LOCK" llama-cpp-python >"$archives/requirements.txt"
+        python="$(packing_python)" || return 1
+        "$python" -I -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python \
+            --no-build-isolation --require-hashes --dest "$archives" --requirement "$archives/requirements.txt" >&2 || return 1
+        tar -xzf "$dir.tar.gz" -C "$archives" || return 1
     fi
     echo "$dir"
 }

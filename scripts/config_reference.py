@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapterd.config.keys import write_value
 from adapterd.config.reference import Setting, all_settings
+from generated_page import write
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 TABLE = re.compile(r"(<!-- settings: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -30,14 +31,5 @@ def _row(setting: Setting) -> str:
     return f"| `{setting.key.removeprefix(MODEL)}` | {setting.kind} | {default} | {doc.sentence}{more} |\n"
 
 
-def main() -> int:
-    """Write or check; the exit status says whether the page was right."""
-    before = PAGE.read_text(encoding="utf-8")
-    if "--check" in sys.argv:
-        return int(page(before) != before)
-    PAGE.write_text(page(before), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(PAGE, page))

@@ -9,9 +9,9 @@ from adapterd.config import Task
 from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
 from adapterd.evaluation.metrics.hygiene import HYGIENE
 from adapterd.evaluation.metrics.metric import Metric, Question
+from generated_page import with_table, write
 
 PAGE = Path(__file__).parent.parent / "docs" / "evaluation.md"
-MARKED = re.compile(r"(<!-- metrics -->\n).*?(<!-- end -->)", re.DOTALL)
 REFERENCES = {
     Task.JSON: ('{"FIELD": 1, "NAMED": {"person": ["Ada"]}}', '{"FIELD": 2, "NAMED": {"person": ["Bob"]}}'),
     Task.CLASSIFICATION: ("label",),
@@ -49,18 +49,8 @@ def _row(task: str, metric: Metric) -> str:
 
 def page(text: str) -> str:
     """The page with its table put anew."""
-    table = "\n".join(rows())
-    return MARKED.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
-
-
-def main() -> int:
-    """Write or check; the exit status says whether the page was right."""
-    text = PAGE.read_text(encoding="utf-8")
-    if "--check" in sys.argv:
-        return 0 if page(text) == text else 1
-    PAGE.write_text(page(text), encoding="utf-8")
-    return 0
+    return with_table(text, "metrics", rows())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(PAGE, page))

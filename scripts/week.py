@@ -91,7 +91,7 @@ def _begin(stage: DemoEnvironment) -> tuple[Home, Clock]:
 def _live_through(session: Session, clock: Clock, home: Home, day: int, count: int) -> None:
     """An evening's feedback, then a night in which the daemon looks every few minutes until nothing is to be done."""
     if count:
-        inbox = config.load(home).models[NAME].feedback or home.inbox(NAME)
+        inbox = config.load(home).models[NAME].feedback.folder or home.inbox(NAME)
         write_feedback(inbox, seed=day + 1, count=count, start=clock() - 5 * DAY)
     _look(session, 3)
     at = session.planner.schedule.next(NAME)
