@@ -71,7 +71,7 @@ def test_a_registered_adapter_goes_the_way_of_a_trained_one(registration: tuple[
     imported = lineage["stages"]["importing"]
     assert imported.pop("adapter_digest") == own_digest(person.home.version(MODEL, "1.0.0"))
     assert imported == {
-        "format": "peft", "modules": 2, "layers": 1, "rank": 4, "reordered": 1,
+        "format": "peft", "modules": 2, "layers": 1, "rank": 4, "reordered": 1, "unused": 0,
     }  # fmt: skip
     text = person.run("show", "1.0.0").stdout
     for words in (f"{source} (peft, sha256:", "rank 4 on 2 modules", "2 of ", "CANDIDATE"):

@@ -21,36 +21,43 @@ from tests.support.tiny_gguf import write_tiny_gguf
 
 TAG = "tiny:latest"
 NOW = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+CONTEXT = 8192
 LONG = {
-    "model": TAG, "prompt": "count", "options": {"num_predict": 9000},
-    "format": {"type": "array", "items": {"type": "integer", "minimum": 100000, "maximum": 999999}, "minItems": 900},
+    "model": TAG, "prompt": "count", "options": {"num_predict": 10 * CONTEXT, "num_ctx": CONTEXT},
+    "format": {
+        "type": "array", "minItems": 900,
+        "items": {"type": "array", "minItems": 900, "items": {"type": "integer", "minimum": 100000, "maximum": 999999}},
+    },
 }  # fmt: skip
-"""It lasts some seconds, as the model has many layers and the grammar allows no end before."""
+"""It lasts longer than a test looks: the grammar allows no end before, and Ollama none before ten contexts."""
 
 
 @pytest.fixture(params=["5m", "0"], ids=["kept", "not kept"])
 def server(request: pytest.FixtureRequest, tmp_path: Path, ollama_binary: Path) -> Iterator[PrivateOllama]:
     with PrivateOllama(ollama_binary, tmp_path / "ollama", keep_alive=request.param) as made:
-        gguf = write_tiny_gguf(tmp_path / "tiny.gguf", type_name="Q4_1", layers=4)
+        metadata = {"llama.context_length": CONTEXT}
+        gguf = write_tiny_gguf(tmp_path / "tiny.gguf", type_name="Q4_1", layers=4, metadata=metadata)
         OllamaRuntime(made.host).create(TAG, gguf, file_digest(gguf), Modelfile(template="{{ .Prompt }}"))
         yield made
 
 
 @contextmanager
 def asked(server: PrivateOllama) -> Iterator[threading.Event]:
-    """The long request going on; the event is set when it has an answer. Giving it up at the end is a use, too."""
-    answered = threading.Event()
+    """The long request going on; the event is set when it has ended. It is given up at the end, which is a use, too."""
+    given_up, ended = threading.Event(), threading.Event()
 
     def ask() -> None:
         request = urllib.request.Request(f"{server.host}/api/generate", data=json.dumps(LONG).encode())
         with urllib.request.urlopen(request) as response:
             for _ in response:
-                pass
-        answered.set()
+                if given_up.is_set():
+                    break
+        ended.set()
 
     thread = threading.Thread(target=ask)
     thread.start()
-    yield answered
+    yield ended
+    given_up.set()
     thread.join()
 
 
@@ -60,12 +67,12 @@ def test_a_long_request_is_a_use_as_long_as_it_goes_on(server: PrivateOllama) ->
     runtime.load(TAG)
     activity = Activity(lambda: spent_by_server(server.host, "ollama"), lambda: 0.0)
     activity.idle_s(runtime, NOW)
-    with asked(server) as answered:
+    with asked(server) as ended:
         for look in range(1, 4):
             before = spent_by_server(server.host, "ollama")
             assert before is not None
             wait_until("it works", lambda before=before: _spent_since(server, before) > 4 * USED_S)  # type: ignore[misc]
-            assert not answered.is_set()
+            assert not ended.is_set()
             assert activity.idle_s(runtime, NOW + timedelta(seconds=look)) == 0
     activity.idle_s(runtime, NOW + timedelta(seconds=10))
     assert activity.idle_s(runtime, NOW + timedelta(seconds=40)) == 30
