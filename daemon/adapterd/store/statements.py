@@ -186,7 +186,7 @@ class Statements:
                                      record, origin, application, document, file, line, created_at, received_at,
                                      repeats)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (_row(model, record, _document_of(record, reading), received_at) for record in records),
+            (_row(model, record, reading, received_at) for record in records),
         )
         if reading.watched:
             self._database.execute("INSERT INTO sightings SELECT id, 1 FROM feedback WHERE id > ?", (last_id,))
@@ -200,10 +200,11 @@ def _document_of(record: NewFeedback, reading: Reading) -> str:
     return reading.document or origin_of(record.file).document
 
 
-def _row(model: str, record: NewFeedback, document: str, received_at: str) -> tuple[object, ...]:
+def _row(model: str, record: NewFeedback, reading: Reading, received_at: str) -> tuple[object, ...]:
     origin = origin_of(record.file)
     return (
         model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
-        _as_json(record.failure_tags), record.record, origin.kind.value, record.application, document,
-        record.file, record.line, record.created_at.isoformat(), received_at, record.repeats,
+        _as_json(record.failure_tags), record.record, origin.kind.value, record.application,
+        reading.document or origin.document, record.file, record.line, record.created_at.isoformat(), received_at,
+        record.repeats,
     )  # fmt: skip
