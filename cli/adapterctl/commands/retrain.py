@@ -79,10 +79,11 @@ def run_afresh(app: "App", name: str, as_json: bool) -> "Asked | RunOutcome":
     epilog=examples(
         "adapterctl register ~/adapters/news                        one that mlx_lm.lora or PEFT has made",
         "adapterctl register ~/adapters/news --as minor             and count it as a new adapter",
+        "adapterctl register ~/adapters/news-lora.gguf              one that Ollama's ADAPTER takes",
         "adapterctl register ~/.local/share/adapterd/models/newsbrief-synth/1.1.0 --model newsbrief-synth",
     )
 )
-@click.argument("adapter", metavar="ADAPTER_DIR", type=click.Path(path_type=Path))
+@click.argument("adapter", metavar="ADAPTER", type=click.Path(path_type=Path))
 @model_option
 @click.option(
     "--as",
@@ -96,10 +97,11 @@ def run_afresh(app: "App", name: str, as_json: bool) -> "Asked | RunOutcome":
 def register(adapter: Path, model: str | None, increment: str, as_json: bool) -> None:
     """Make a version of an adapter that was made elsewhere, prove it, and promote it if it is better.
 
-    ADAPTER_DIR is a folder with adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors
-    (PEFT): plain LoRA on linear projections, trained on the model that the base is a GGUF of. It goes the same way as
-    one that is trained here, and there has to be feedback to judge it by. It is done here also if the daemon is
-    running. A run that stopped half-way goes on when the same command is given again; `adapterctl retrain` gives it up.
+    ADAPTER is a folder with adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors (PEFT),
+    or a GGUF of llama.cpp's, as Ollama's ADAPTER takes: plain LoRA on linear projections, trained on the model that the
+    base is a GGUF of. It goes the same way as one that is trained here, and there has to be feedback to judge it by. It
+    is done here also if the daemon is running. A run that stopped half-way goes on when the same command is given
+    again; `adapterctl retrain` gives it up.
     """
     from adapterctl.app import App
     from adapterd.runs.by_hand.register import register as register_adapter

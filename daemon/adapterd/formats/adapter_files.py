@@ -16,16 +16,20 @@ from adapterd.system.files import clone_open, open_given, read_given
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 """The files of mlx-lm's adapters and of ours."""
 PEFT_WEIGHTS = "adapter_model.safetensors"
+GGUF_WEIGHTS, GGUF_SUFFIX, GGUF_MAGIC = "adapter.gguf", ".gguf", b"GGUF"
+"""An adapter as llama.cpp's convert_lora_to_gguf writes it is one file, of any name; a copy of it has this one."""
 ROW_ORDER, GGUF_ORDER = "row_order", "gguf"
 """The mark in an adapter's configuration that its rows are in the order of the GGUF, not of Hugging Face's weights."""
+MOST_NAMED = 5
 MAX_CONFIG_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 16 << 30
 SPARE_BYTES = 64 << 20
-_EXPECTED = "an adapter's folder has adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors"
+_EXPECTED = (
+    "an adapter is a folder with adapter_config.json and adapters.safetensors (mlx-lm) or adapter_model.safetensors "
+    "(PEFT), or a GGUF of llama.cpp"
+)
 _CONVERT = "convert the weights to safetensors: load the adapter where it was made, and save it again from there"
 
-_GGUF = "a GGUF; of adapters in that format, which Ollama's ADAPTER and llama.cpp take, nothing is read here"
-_GGUF_HINT = "give the folder that it was converted from, in PEFT's or mlx-lm's format"
 _OTHER_WEIGHTS = (
     ("adapter*.bin", "a pickle, which can run code when it is read", _CONVERT),
     ("adapter*.npz", "an old format", _CONVERT),
@@ -34,7 +38,6 @@ _OTHER_WEIGHTS = (
         "one part of several, and an adapter is read from one file",
         "save it whole: load the adapter where it was made, and save it with max_shard_size='100GB'",
     ),
-    ("*.gguf", _GGUF, _GGUF_HINT),
 )
 """Other files that an adapter's weights may be in: pattern, why it is not read, and what to do then."""
 
@@ -45,41 +48,44 @@ class AdapterFormat(StrEnum):
     ADAPTERD = "adapterd"
     MLX_LM = "mlx-lm"
     PEFT = "peft"
+    GGUF = "gguf"
 
     @property
     def weights_name(self) -> str:
-        """The name of the file of the weights."""
-        return PEFT_WEIGHTS if self is AdapterFormat.PEFT else WEIGHTS
+        """The name that the file of the weights has, of a GGUF the one that a copy gets."""
+        return {AdapterFormat.PEFT: PEFT_WEIGHTS, AdapterFormat.GGUF: GGUF_WEIGHTS}.get(self, WEIGHTS)
 
 
 @dataclass(frozen=True)
 class AdapterFiles:
-    """The two files of an adapter."""
+    """The files of an adapter: a GGUF has its configuration inside."""
 
     format: AdapterFormat
     weights: Path
-    config: Path
+    config: Path | None
 
     def digest(self) -> str:
-        """`sha256:<hex>` of both files' digests, the configuration's first."""
-        both = f"{_sha256(self.config, MAX_CONFIG_BYTES)} {_sha256(self.weights, MAX_WEIGHTS_BYTES)}"
+        """`sha256:<hex>` of the GGUF, else of both files' digests, the configuration's first."""
+        weights = _sha256(self.weights, MAX_WEIGHTS_BYTES)
+        if self.config is None:
+            return f"sha256:{weights}"
+        both = f"{_sha256(self.config, MAX_CONFIG_BYTES)} {weights}"
         return f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
 
     def copy_to(self, folder: Path) -> None:
         """Copy the files, and what they link to, into a folder; raises StageError for want of disk space, InputError
         for what is no file by now."""
-        with (
-            open_given(self.config, MAX_CONFIG_BYTES) as config,
-            open_given(self.weights, MAX_WEIGHTS_BYTES) as weights,
-        ):
+        with open_given(self.weights, MAX_WEIGHTS_BYTES) as weights:
             needed, free = os.fstat(weights.fileno()).st_size + SPARE_BYTES, shutil.disk_usage(folder).free
             if free < needed:
                 raise StageError(
                     f"{folder} has {free / 1e9:.1f} GB free and the adapter needs {needed / 1e9:.1f} GB",
                     hint="free some space, then give the command again",
                 )
-            clone_open(config, folder / self.config.name)
-            clone_open(weights, folder / self.weights.name)
+            if self.config is not None:
+                with open_given(self.config, MAX_CONFIG_BYTES) as config:
+                    clone_open(config, folder / self.config.name)
+            clone_open(weights, folder / self.format.weights_name)
 
 
 def own_digest(folder: Path) -> str:
@@ -87,31 +93,51 @@ def own_digest(folder: Path) -> str:
     return AdapterFiles(AdapterFormat.ADAPTERD, folder / WEIGHTS, folder / CONFIG).digest()
 
 
-def find_adapter(folder: Path) -> AdapterFiles:
-    """The adapter in a folder. Links are followed, for a folder of Hugging Face's cache has nothing else.
+def find_adapter(place: Path) -> AdapterFiles:
+    """The adapter in a folder, or in a GGUF. Links are followed, for a folder of Hugging Face's cache has nothing else.
 
-    Raises NotFoundError if there is no such folder, InputError if it holds no adapter that can be read here.
+    Raises NotFoundError if there is no such folder or file, InputError if it holds no adapter that can be read here.
     """
-    if not folder.exists():
-        raise NotFoundError(f"{folder} is not there")
-    if folder.is_file() and folder.suffix == ".gguf":
-        raise InputError(f"{folder} is {_GGUF}", hint=_GGUF_HINT)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file; an adapter is given by its folder", hint=_EXPECTED)
-    config = folder / CONFIG
+    if not place.exists():
+        raise NotFoundError(f"{place} is not there")
+    if place.is_file() and place.suffix == GGUF_SUFFIX:
+        return _gguf(place)
+    if not place.is_dir():
+        raise InputError(f"{place} is a file; an adapter is given by its folder, or as a GGUF", hint=_EXPECTED)
+    config = place / CONFIG
     if not config.exists():
-        _refuse_other_weights(folder)
+        return _gguf_in(place, config)
     _require_file(config)
     found = _format(config)
-    weights = folder / found.weights_name
+    weights = place / found.weights_name
     if not weights.exists():
-        _refuse_other_weights(folder)
+        return _gguf_in(place, weights)
     _require_file(weights)
     with open_given(weights, MAX_WEIGHTS_BYTES) as stream:
         if os.fstat(stream.fileno()).st_size == 0:
             raise InputError(f"{weights} is empty")
         require_sound(stream, str(weights))
     return AdapterFiles(found, weights, config)
+
+
+def _gguf_in(folder: Path, missing: Path) -> AdapterFiles:
+    """The one GGUF in a folder that lacks a file; raises InputError if there is none, or several."""
+    found = sorted(folder.glob(f"*{GGUF_SUFFIX}"))
+    if len(found) == 1:
+        return _gguf(found[0])
+    if found:
+        names = ", ".join(each.name for each in found[:MOST_NAMED])
+        raise InputError(f"{folder} has {len(found)} GGUFs: {names}", hint="give the one that is meant")
+    _refuse_other_weights(folder)
+    raise InputError(f"{folder} has no file {missing.name}", hint=_EXPECTED)
+
+
+def _gguf(path: Path) -> AdapterFiles:
+    with open_given(path, MAX_WEIGHTS_BYTES) as stream:
+        begin = stream.read(len(GGUF_MAGIC))
+    if begin != GGUF_MAGIC:
+        raise InputError(f"{path} {'is not a GGUF file' if begin else 'is empty'}")
+    return AdapterFiles(AdapterFormat.GGUF, path, None)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -143,7 +169,7 @@ def _format(path: Path) -> AdapterFormat:
 
 
 def _require_file(path: Path) -> None:
-    if not path.exists() or path.is_dir():
+    if path.is_dir():
         raise InputError(f"{path.parent} has no file {path.name}", hint=_EXPECTED)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from adapterd.base.architectures import architecture_of, block_of_module
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.lora_gguf import LoraGguf
 from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.weights import plain_names
 from adapterd.errors import InputError
@@ -25,6 +26,7 @@ from adapterd.formats.adapter_files import (
     GGUF_ORDER,
     ROW_ORDER,
     WEIGHTS,
+    AdapterFiles,
     AdapterFormat,
     find_adapter,
     read_config,
@@ -69,20 +71,19 @@ class _Factors:
 
 
 def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
-    """Write the adapter in the folder `source` (mlx-lm's, PEFT's or ours) as one of ours into the folder `out`.
+    """Write the adapter in the folder `source` (mlx-lm's, PEFT's or ours), or in a GGUF, as one of ours into the folder
+    `out`.
 
     Raises NotFoundError or InputError, with a sentence about what is wrong: files that are missing or damaged, what
     is not plain LoRA on linear projections of the blocks, shapes that are not the base's, weights that are no numbers.
     """
     files = find_adapter(source)
-    config, stored = read_config(files.config), _stored(files.weights)
     architecture, unused = architecture_of(base), list[str]()
-    read = _peft if files.format is AdapterFormat.PEFT else _mlx_lm
-    if not (factors := read(config, stored, base, unused)):
+    if not (factors := _read(files, base, unused)):
         raise InputError(f"the adapter changes only {unused[0]} and its like, which the base has no use for")
     _require_once(factors)
     reordered = 0
-    if architecture.rope_traditional and files.format is not AdapterFormat.ADAPTERD:
+    if architecture.rope_traditional and files.format not in (AdapterFormat.ADAPTERD, AdapterFormat.GGUF):
         heads = _rotated_heads(architecture, base)
         reordered = sum(_relative(each.module) in heads for each in factors)
         factors = [_in_gguf_order(each, heads) for each in factors]
@@ -98,6 +99,14 @@ def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
     )
     _write(_of_one_kind(factors, imported.rank), imported, out)
     return imported
+
+
+def _read(files: AdapterFiles, base: GgufFile, unused: list[str]) -> list[_Factors]:
+    """Raises InputError for what is not plain LoRA, or does not fit the base; modules without use go to `unused`."""
+    if files.config is None:
+        return _gguf(LoraGguf.open(files.weights), base, unused)
+    read = _peft if files.format is AdapterFormat.PEFT else _mlx_lm
+    return read(read_config(files.config), _stored(files.weights), base, unused)
 
 
 def _stored(path: Path) -> dict[str, mx.array]:
@@ -120,7 +129,6 @@ def _stored(path: Path) -> dict[str, mx.array]:
 def _mlx_lm(
     config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile, unused: list[str]
 ) -> list[_Factors]:
-    """Raises InputError for what is not plain LoRA, or does not fit the base; modules without use go to `unused`."""
     kind = config.get("fine_tune_type", "lora")
     if kind != "lora" or config.get("use_dora"):
         raise InputError(
@@ -141,7 +149,6 @@ def _mlx_lm(
 def _peft(
     config: Mapping[str, Any], stored: Mapping[str, mx.array], base: GgufFile, unused: list[str]
 ) -> list[_Factors]:
-    """Raises InputError for what is not plain LoRA, or does not fit the base; modules without use go to `unused`."""
     peft.require_plain_lora(config)
     names = {tensor: peft.parse_name(tensor) for tensor in stored}
     peft.require_one_adapter(stored)
@@ -153,6 +160,30 @@ def _peft(
             factors = _fitting(part, a, rows, 1.0, base)
             fitting.append(replace(factors, scale=scales.of(module, factors.module, factors.rank)))
     return fitting
+
+
+def _gguf(lora: LoraGguf, base: GgufFile, unused: list[str]) -> list[_Factors]:
+    """llama.cpp's factors are named by the base's tensors, and have their rows in the order of those."""
+    if lora.architecture != base.architecture:
+        raise InputError(
+            f"the adapter is for the architecture {lora.architecture!r:.80}, the base's is {base.architecture!r}"
+        )
+    if not lora.factors():
+        raise InputError("the adapter holds no weights")
+    names = {tensor: (_module(*name, base), name[1]) if name else None for tensor, name in lora.factors().items()}
+    stored = {tensor: mx.array(lora.values(tensor).T) for tensor, name in names.items() if name}
+    return [
+        _fitting(module, a, b, lora.scale(b.shape[0] or 1), base)
+        for module, a, b in _used(_pairs(names, stored), base, unused)
+    ]
+
+
+def _module(tensor: str, _factor: str, base: GgufFile) -> str:
+    """The module of a tensor of the base; raises InputError if there is no such tensor."""
+    try:
+        return architecture_of(base).module(tensor)
+    except KeyError:
+        raise InputError(f"the adapter changes {tensor!r:.80}, which the base does not have: {_ANOTHER_BASE}") from None
 
 
 def _parse_mlx_name(tensor: str) -> tuple[str, str] | None:
