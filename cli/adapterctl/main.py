@@ -13,6 +13,7 @@ import click
 from adapterctl.commands.access.token import token
 from adapterctl.commands.config import config
 from adapterctl.commands.data.backup import backup, restore
+from adapterctl.commands.data.export import export
 from adapterctl.commands.data.prompts import prompts
 from adapterctl.commands.data.whole_removal import remove, uninstall
 from adapterctl.commands.demo import demo
@@ -79,6 +80,7 @@ for command in (
     compare,
     report,
     evaluation,
+    export,
     promote,
     rollback,
     pause,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from hashlib import sha256
 from pathlib import Path
 
 import mlx.core as mx
@@ -88,6 +89,39 @@ def test_a_registered_adapter_can_be_registered_again(registration: tuple[Person
     lineage = person.json("show", "1.1.0")["lineage"]
     assert (lineage["given"]["format"], lineage["stages"]["importing"]["reordered"]) == ("adapterd", 0)
     assert lineage["gguf_digest"] == person.json("show", "1.0.0")["lineage"]["gguf_digest"]
+
+
+@pytest.mark.parametrize("form", ["mlx", "peft", "gguf-lora"])
+def test_an_exported_adapter_makes_the_same_file_again(
+    registration: tuple[Person, Path, Said], tmp_path: Path, form: str
+) -> None:
+    person, _, _ = registration
+    made = person.json("export", "1.0.0", "--as", form, tmp_path / "there")
+    assert sorted(map(Path, made["files"])) == sorted((tmp_path / "there").iterdir())
+    again = person.json("register", tmp_path / "there")["version"]
+    digests = [person.json("show", version)["lineage"]["gguf_digest"] for version in ("1.0.0", again)]
+    assert digests[0] == digests[1]
+
+
+def test_an_exported_model_is_the_served_file_with_its_settings(
+    registration: tuple[Person, Path, Said], tmp_path: Path
+) -> None:
+    person, _, _ = registration
+    made = person.json("export", "1.0.0", "--as", "modelfile", tmp_path / "new" / "there")
+    file, modelfile = map(Path, made["files"])
+    assert f"sha256:{sha256(file.read_bytes()).hexdigest()}" == person.json("show", "1.0.0")["lineage"]["gguf_digest"]
+    assert f"FROM ./{file.name}\n" in modelfile.read_text()
+    said = person.run("export", "1.0.0", "--as", "gguf", file.parent)
+    assert (said.code, said.complaint) == (6, f"{file} is there already"), "nothing is replaced"
+    (tmp_path / "file").write_text("of somebody")
+    for version, form, folder, code, sentence in (
+        ("9.9.9", "gguf", tmp_path / "other", 4, f"{MODEL} has no version 9.9.9; there are: 1."),
+        ("1.0.0", "onnx", tmp_path / "other", 2, "'onnx' is not one of"),
+        ("1.0.0", "peft", tmp_path / "file", 6, f"{tmp_path / 'file'} cannot be written: File exists"),
+    ):
+        said = person.run("export", version, "--as", form, folder)
+        assert (said.code, sentence in said.complaint) == (code, True), said
+    assert not (tmp_path / "other").exists()
 
 
 def test_one_that_is_no_adapter_is_refused_at_once(registration: tuple[Person, Path, Said], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import InputError, UnsupportedModelError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.merging.examples import MergeExamples
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.merging.merge import merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_adapter import save_factors

@@ -17,7 +17,7 @@ from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.formats.encoded import read_examples
 from adapterd.merging.examples import MergeExamples
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.merging.merge import merge
 from adapterd.merging.updates import read_adapter
 from adapterd.training.checkpoint import Pace

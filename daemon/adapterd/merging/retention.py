@@ -187,15 +187,10 @@ def lora_file(candidate: CandidateFile, updates: Sequence[Update]) -> Iterator[P
     path = candidate.path.with_suffix(ADAPTER_SUFFIX)
     try:
         path.touch(PRIVATE_FILE)
-        write_lora(path, candidate.base.architecture, map(_factors, updates))
+        write_lora(path, candidate.base.architecture, (each.in_llama_cpp() for each in updates))
         yield path
     finally:
         path.unlink(missing_ok=True)
-
-
-def _factors(update: Update) -> tuple[str, Array, Array]:
-    """The factors in llama.cpp's layout: a (rank, in), and b (out, rank) multiplied by the scale."""
-    return update.tensor, np.ascontiguousarray(update.a.T), np.ascontiguousarray(update.scale * update.b.T)
 
 
 def log_probabilities(logits: Array) -> Array:

@@ -29,6 +29,12 @@ class Update:
         product: np.ndarray[Any, Any] = (self.scale * self.b.T) @ self.a.T
         return product
 
+    def in_llama_cpp(self) -> "tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+        """The tensor and its factors in llama.cpp's layout: a (rank, in), and b (out, rank) multiplied by the scale."""
+        import numpy as np
+
+        return self.tensor, np.ascontiguousarray(self.a.T), np.ascontiguousarray(self.scale * self.b.T)
+
 
 def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
     """The updates of an mlx-lm adapter in the order of the base's tensors, without those of what the base does not use.

@@ -10,7 +10,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, NotFoundError, StageError
 from adapterd.formats.adapter_files import AdapterFormat, find_adapter
 from adapterd.formats.metrics_log import METRICS, read_metrics
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.providers.provider import JobId, TrainingJob, TrainingProvider
 from adapterd.training.progress import TrainingProgress, TrainingResult
 

@@ -38,7 +38,7 @@ FIRST_WORDS_TOKENS = 3
 def importing(job: Job) -> Any:
     """The adapter that was given → one of ours, if it fits the base."""
     from adapterd.base.gguf.gguf_file import GgufFile
-    from adapterd.merging.import_adapter import import_adapter
+    from adapterd.merging.exchange.import_adapter import import_adapter
 
     imported = import_adapter(job.folder / GIVEN, GgufFile.open(job.plan.base.gguf), make_private(job.adapter))
     return _with_digest(job, imported)

@@ -171,25 +171,27 @@ def clone_atomic(source: Path, target: Path) -> None:
         clone_open(reader, target)
 
 
-def clone_open(source: IO[bytes], target: Path) -> None:
+def clone_open(source: IO[bytes], target: Path, progress: Callable[[float], Any] = lambda _: None) -> None:
     """Clone an open file in one step, 0600 and with its time of change, replacing whatever the target was.
 
     It is the file that was opened and looked at, whatever has its name by now; at most the bytes that it has now.
+    `progress` gets the share that is copied, where it has to be.
     """
     status = os.fstat(source.fileno())
     with atomic_path(target) as partial:
         partial.unlink()
         if not _clone_open(source, partial):
-            _copy_open(source, partial, status.st_size)
+            _copy_open(source, partial, status.st_size, progress)
         partial.chmod(PRIVATE_FILE)
         os.utime(partial, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _copy_open(source: IO[bytes], target: Path, size_bytes: int) -> None:
+def _copy_open(source: IO[bytes], target: Path, size_bytes: int, progress: Callable[[float], Any]) -> None:
     source.seek(0)
     with target.open("wb") as writer:
         while data := source.read(min(CHUNK_BYTES, size_bytes - writer.tell())):
             writer.write(data)
+            progress(writer.tell() / size_bytes)
 
 
 def _clone_blocks(source: Path, target: Path) -> bool:

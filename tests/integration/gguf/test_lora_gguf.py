@@ -9,7 +9,7 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.llama_model import LlamaModel
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from tests.support.tiny_gguf import mlx_logits, write_tiny_gguf
 
 IDS = np.random.default_rng(1).integers(20, 500, 24).tolist()

@@ -19,7 +19,6 @@ from adapterd.merging.candidate_file import CandidateFile
 from adapterd.merging.retention import (
     ADAPTER_SUFFIX,
     Retention,
-    _factors,
     comparable_files,
     fits_context,
     measure_retention,
@@ -176,7 +175,9 @@ def test_llama_cpp_applies_the_adapter_as_mlx_does(base_path: Path, tmp_path: Pa
     """So what the merge is measured by is the adapter that was trained."""
     adapter = write_adapter(tmp_path / "adapter", base_path, blocks=(0, 1), size=0.15)
     file, ids = GgufFile.open(base_path), EXAMPLES[0].ids
-    write_lora(tmp_path / "adapter.lora", file.architecture, map(_factors, read_adapter(adapter, file)))
+    write_lora(
+        tmp_path / "adapter.lora", file.architecture, (each.in_llama_cpp() for each in read_adapter(adapter, file))
+    )
     with LlamaModel.open(base_path, context_tokens=len(ids), lora=tmp_path / "adapter.lora") as model:
         found = {adapted: model.logits(ids, 0, adapted=adapted) for adapted in (True, False)}
     for adapted, wanted in ((True, mlx_logits(base_path, ids, adapter)), (False, mlx_logits(base_path, ids))):

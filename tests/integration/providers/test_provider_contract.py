@@ -12,7 +12,7 @@ import pytest
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.errors import AdapterdError, InputError, StageError
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.providers.provider import JobId, Price, TrainingJob, TrainingProvider
 from adapterd.providers.registry import PROVIDERS
 from adapterd.providers.run_job import run_job

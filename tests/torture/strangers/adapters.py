@@ -11,8 +11,8 @@ import numpy as np
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.formats.adapter_files import find_adapter
-from adapterd.merging import peft
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange import peft
+from adapterd.merging.exchange.import_adapter import import_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.torture.strangers.odd_values import NAMES, NUMBERS, mutated, odd
 

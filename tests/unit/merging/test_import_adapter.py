@@ -24,8 +24,8 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import AdapterdError, InputError, NotFoundError, StageError
 from adapterd.formats import adapter_files
 from adapterd.formats.adapter_files import AdapterFormat, find_adapter
-from adapterd.merging import peft
-from adapterd.merging.import_adapter import ImportedAdapter, import_adapter
+from adapterd.merging.exchange import peft
+from adapterd.merging.exchange.import_adapter import ImportedAdapter, import_adapter
 from adapterd.merging.updates import read_adapter
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -630,7 +630,7 @@ def test_too_little_disk_is_said_before_copying(
 def test_ranks_that_would_be_filled_up_to_very_much_are_refused(
     base: GgufFile, elsewhere: Elsewhere, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapterd.merging.import_adapter.MOST_FILLED_BYTES", 1_000)
+    monkeypatch.setattr("adapterd.merging.exchange.import_adapter.MOST_FILLED_BYTES", 1_000)
     more = {f"model.layers.{block}.{name}": 0 for block in (0, 1) for name in SHAPES}
     tensors = factors(*more, rank=1) | factors(V, rank=200)
     assert "has rank 200, far more than others" in refusal(elsewhere.mlx_lm(tensors), base, out)

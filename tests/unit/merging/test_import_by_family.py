@@ -20,7 +20,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.model import load_mlx_model
 from adapterd.base.mlx.weights import put_weights, trained_weights
 from adapterd.errors import InputError
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tolerances import assert_close, through_blocks
 

@@ -14,7 +14,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.lora_gguf import write_lora
 from adapterd.errors import AdapterdError, InputError
 from adapterd.formats.adapter_files import AdapterFormat, find_adapter
-from adapterd.merging.import_adapter import ImportedAdapter, import_adapter
+from adapterd.merging.exchange.import_adapter import ImportedAdapter, import_adapter
 from adapterd.merging.updates import read_adapter
 from adapterd.runs.plan import GivenAdapter
 from adapterd.runs.version_numbers import Increment

@@ -10,7 +10,7 @@ import regex
 
 from adapterd.errors import InputError
 from adapterd.formats import patterns
-from adapterd.merging.module_names import without_wrappers
+from adapterd.merging.exchange.module_names import without_wrappers
 
 PLAIN_ONLY = "only plain LoRA on the linear projections of the blocks can be merged; train it again without this"
 PATTERNS, PATTERN_LETTERS, PATTERNS_S = 5_000, 1_000, 5.0

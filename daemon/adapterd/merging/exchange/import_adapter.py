@@ -15,11 +15,10 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd.base.architectures import architecture_of, block_of_module
-from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.gguf.lora_gguf import LoraGguf
-from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.weights import plain_names
+from adapterd.base.row_order import reordered_heads, to_gguf
 from adapterd.errors import InputError
 from adapterd.formats.adapter_files import (
     CONFIG,
@@ -31,11 +30,12 @@ from adapterd.formats.adapter_files import (
     find_adapter,
     read_config,
 )
-from adapterd.merging import peft
-from adapterd.merging.module_names import in_the_base
+from adapterd.merging.exchange import peft
+from adapterd.merging.exchange.module_names import in_the_base
 from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
+_GGUF_ORDERED = (AdapterFormat.ADAPTERD, AdapterFormat.GGUF)
 _ANOTHER_BASE = "made for another base?"
 MOST_FILLED_BYTES, MOST_FILLED_FOLD = 1 << 30, 4
 """What ranks of different sizes may be filled up to: so many bytes, or so many times what the adapter has."""
@@ -82,11 +82,8 @@ def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
     if not (factors := _read(files, base, unused)):
         raise InputError(f"the adapter changes only {unused[0]} and its like, which the base has no use for")
     _require_once(factors)
-    reordered = 0
-    if architecture.rope_traditional and files.format not in (AdapterFormat.ADAPTERD, AdapterFormat.GGUF):
-        heads = _rotated_heads(architecture, base)
-        reordered = sum(_relative(each.module) in heads for each in factors)
-        factors = [_in_gguf_order(each, heads) for each in factors]
+    heads = {} if files.format in _GGUF_ORDERED else reordered_heads(architecture, base)
+    factors = [_in_gguf_order(each, heads) for each in factors]
     lowest = min(block_of_module(each.module) for each in factors)
     _require_similar_ranks(factors)
     imported = ImportedAdapter(
@@ -94,7 +91,7 @@ def import_adapter(source: Path, base: GgufFile, out: Path) -> ImportedAdapter:
         modules=len(factors),
         layers=architecture.blocks(base) - lowest,
         rank=max(each.rank for each in factors),
-        reordered=reordered,
+        reordered=sum(_relative(each.module) in heads for each in factors),
         unused=len(unused),
     )
     _write(_of_one_kind(factors, imported.rank), imported, out)
@@ -287,22 +284,10 @@ def _relative(module: str) -> str:
     return module.split(".", 3)[3]
 
 
-def _rotated_heads(architecture: Architecture, base: GgufFile) -> dict[str, int]:
-    """How many heads queries and keys have, by the module's name in its block."""
-    heads = Heads.of(base)
-    return {architecture.block["attn_q"]: heads.query, architecture.block["attn_k"]: heads.key_value}
-
-
 def _in_gguf_order(factors: _Factors, heads: Mapping[str, int]) -> _Factors:
-    """Within each head, the two halves side by side become pairs: (2, size / 2) → (size / 2, 2).
-
-    This is what llama.cpp's converter does to the rows of the weights, which are the columns of `b`.
-    """
+    """With the columns of `b`, which make the rows, in the order of the GGUF."""
     count = heads.get(_relative(factors.module))
-    if count is None:
-        return factors
-    rank, out = factors.b.shape
-    return replace(factors, b=factors.b.reshape(rank, count, 2, -1).swapaxes(2, 3).reshape(rank, out))
+    return factors if count is None else replace(factors, b=to_gguf(factors.b, count))
 
 
 def _require_once(factors: list[_Factors]) -> None:

@@ -1,0 +1,1 @@
+"""Adapters in the formats of other programs (mlx-lm, PEFT, llama.cpp), read and written."""
