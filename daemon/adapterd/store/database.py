@@ -14,6 +14,8 @@ from adapterd.errors import BusyError, DamagedStoreError, NewerStoreError, Store
 from adapterd.store.schema.migrations import FUNCTIONS, MIGRATIONS, statements
 
 BUSY_TIMEOUT_S = 20.0
+LOG_BYTES = 32 << 20
+"""What the write-ahead log is cut down to after it was larger."""
 NO_LONGER_NEW = ("models/*/*/lineage.json", "runs/*/results.json", "state.db.damaged-*")
 """Files beside the database that only a home has in which a run has worked, or whose database was moved aside: there
 was a database, too."""
@@ -197,7 +199,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 8000")  # 32 MiB: a page that changes often is moved once
+    connection.execute("PRAGMA wal_autocheckpoint = 32000")  # 128 MiB: a page that changes often is moved once
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute("PRAGMA cache_size = -16000")  # 16 MB: hashes land anywhere in the indexes
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
