@@ -70,8 +70,7 @@ class Architecture:
     `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `long_rope_factors` the one
     that takes its place in a context that is longer than the original one. `has_head`: a file may have an
     `output.weight`; `needs_head`: llama.cpp does not load a file without. `norm_shift`: a norm's gain in the GGUF is
-    mlx-lm's plus this. `norms_over_heads`: queries and keys are normed over all heads at once. `beside`: what the names
-    of tensors begin with that a file may have beside the language model; they stay as they are. `correct` changes an
+    mlx-lm's plus this. `norms_over_heads`: queries and keys are normed over all heads at once. `correct` changes an
     mlx-lm model of these arguments, before it has weights, into one that computes what llama.cpp computes.
 
     `parameters` are tensors of a block that are no module's weight or bias, by their whole name in the block. `lacks`
@@ -98,7 +97,6 @@ class Architecture:
     has_head: bool = True
     needs_head: bool = False
     norms_over_heads: bool = False
-    beside: tuple[str, ...] = ()
     correct: Callable[[Any, Mapping[str, Any]], None] = as_it_is
     mlx_class: str = "Model"
     mlx_arguments: str = "ModelArgs"
