@@ -222,7 +222,7 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings,
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("projector", "llava:1 has a projector beside the model .*images"),
+        ("projector", "a version made of llava:1 would not be served as llava:1 is: its projector is lost"),
         ("adapter", "llava:1 has an ADAPTER beside the model"),
     ],
 )

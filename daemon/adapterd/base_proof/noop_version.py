@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences
+from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences, file_differences
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
@@ -62,6 +62,8 @@ class NoOpVersion:
         """The behaviour of the base; raises UnsupportedModelError if that of the no-op version differs."""
         tags = (self.base.tag, self.candidate)
         shown = [self.runtime.show(tag) for tag in tags]
+        if lost := list(file_differences(*shown)):
+            raise _refusal(self.name, lost)
         prompts = [self._prompts(served) for served in shown]  # before any answer, which loads another context
         counts = self._counts(prompts[0])
         answers = [self._sample(tag, counts) for tag in tags]
