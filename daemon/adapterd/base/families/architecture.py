@@ -78,9 +78,10 @@ class Architecture:
     `ones` are the parameters that are 1 where the file has none, `exact` those that are loaded in fp32, in which
     their layers compute, whatever the others are loaded in. `shapes` are those of tensors by stem, or by name
     without its end. `whole` are tensors outside the blocks beside the usual ones, `described` those that are only read
-    for the arguments, `read_by_row` those embeddings of which only the rows that a text needs are read. `predicting` is the key that counts the blocks at the end that only guess tokens ahead: they are
-    neither loaded nor trained, and stay in the file as they are. `frozen` are stems of projections that get no adapter,
-    `frozen_in` what they are part of. `unused` are those that a block may have, but reads from another block instead.
+    for the arguments, `read_by_row` embeddings of which only the rows that a text needs are read. `predicting` is the
+    key that counts the blocks at the end that only guess tokens ahead: they are neither loaded nor trained, and stay in
+    the file as they are. `frozen` are stems of projections that get no adapter, `frozen_in` what they are part of.
+    `unused` are those that a block may have, but reads from another block instead.
     `fused` are modules of other libraries' classes by their name in a block, and which modules here their rows become.
     """
 
