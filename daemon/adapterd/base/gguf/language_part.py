@@ -1,5 +1,5 @@
-"""The language model of a file as llama.cpp by itself loads it: without what stands
-beside it, and with the names and forms that Ollama's loader puts in the place of those of its own converter."""
+"""The language model of a file as llama.cpp by itself loads it: without what stands beside it, and with the names and
+forms that Ollama's loader puts in the place of those of its own converter."""
 
 import struct
 from collections.abc import Iterator
