@@ -38,7 +38,19 @@ def plain_converter(*, forbid_extra_keys: bool = False) -> "Converter":
     converter.register_structure_hook_factory(
         lambda kind: hasattr(kind, "ONCE_ALONE"), lambda kind: _section_that_was_one_value(kind, converter)
     )
+    converter.register_unstructure_hook_factory(
+        lambda kind: hasattr(kind, "NOT_WRITTEN_WHEN_EMPTY"), lambda kind: _without_empty_fields(kind, converter)
+    )
     return converter
+
+
+def _without_empty_fields(kind: Any, converter: "Converter") -> Callable[[Any], Any]:
+    """Writes a dataclass without its fields `NOT_WRITTEN_WHEN_EMPTY` that are empty."""
+    from cattrs.gen import make_dict_unstructure_fn, override
+
+    omitted: dict[str, Any] = {name: override(omit_if_default=True) for name in kind.NOT_WRITTEN_WHEN_EMPTY}
+    write: Callable[[Any], Any] = make_dict_unstructure_fn(kind, converter, **omitted)
+    return write
 
 
 def _section_that_was_one_value(kind: Any, converter: "Converter") -> Callable[[Any, Any], Any]:

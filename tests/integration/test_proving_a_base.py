@@ -27,6 +27,7 @@ from adapterd.serving.runtimes import file_digest, pinned_base
 from adapterd.serving.server import PrivateOllama
 from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
 from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_projector import write_tiny_projector
 
 pytestmark = pytest.mark.ollama
 ASKED = (Message(Role.USER, "Which city?"),)
@@ -220,17 +221,24 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings,
 
 
 @pytest.mark.parametrize(
-    ("kind", "sentence"),
+    ("kind", "file", "sentence"),
     [
-        ("projector", "llava:1 has a projector beside the model .*images"),
-        ("adapter", "llava:1 has an ADAPTER beside the model"),
+        (
+            "projector",
+            "another model",
+            "llava:1 cannot be a base, for a version of it with its projector cannot be read",
+        ),
+        ("projector", "an unknown projector", "a version made of llava:1 would .* its projector is lost"),
+        ("adapter", "another model", "llava:1 has an ADAPTER beside the model"),
     ],
 )
 def test_a_base_whose_version_would_lose_something_is_refused(
-    home: Home, general: Settings, ollama_store: Store, kind: str, sentence: str
+    home: Home, general: Settings, ollama_store: Store, kind: str, file: str, sentence: str
 ) -> None:
+    """Ollama takes a file for a projector by what is said in it, whatever an older release took it for."""
     tag = ollama_store.tag("llava:1", ollama_store.file(GO), Modelfile(template=GO))
-    ollama_store.add_layer(tag, kind, ollama_store.file(GO).read_bytes())
+    unknown = write_tiny_projector(ollama_store.folder / "unknown.gguf", architecture="llama")
+    ollama_store.add_layer(tag, kind, (ollama_store.file(GO) if file == "another model" else unknown).read_bytes())
     refused(home, general, ollama_store, tag, sentence)
 
 

@@ -177,3 +177,11 @@ def test_a_list_of_anything_can_be_written() -> None:
     settings_ = ModelSettings(base="b", base_digest="d", schema=Path("/s"))
     written = json.loads(dumps(["m", settings_, "digest"]))
     assert (written[0], written[1]["schema"], written[1]["task"], written[2]) == ("m", "/s", "generation", "digest")
+
+
+def test_a_field_that_came_later_changes_no_identity_while_it_is_empty() -> None:
+    """Else every run that was planned before would count as another one."""
+    assert "projectors" not in dumps([Modelfile()])
+    plain = Modelfile(projectors=("sha256:aa",))
+    assert json.loads(dumps(plain))["projectors"] == ["sha256:aa"]
+    assert through_json(plain) == plain

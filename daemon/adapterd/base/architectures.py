@@ -1,5 +1,7 @@
 """Which architectures can be trained and merged, and whether a file of one of them is whole."""
 
+from collections.abc import Iterable
+
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.families.gemma import GEMMA, GEMMA2
 from adapterd.base.families.gemma3 import GEMMA3
@@ -12,8 +14,9 @@ from adapterd.base.families.phi3 import PHI3
 from adapterd.base.families.qwen import QWEN2, QWEN3
 from adapterd.base.families.qwen35 import QWEN35
 from adapterd.base.families.smollm3 import SMOLLM3
+from adapterd.base.gguf.beside import IMAGE_TENSORS, SOUND_TENSORS
 from adapterd.base.gguf.gguf_file import SUPPORTED_TYPES, GgufFile
-from adapterd.base.gguf.served_metadata import IMAGE_TENSORS, SOUND_TENSORS
+from adapterd.base.gguf.language_part import language_tensors
 from adapterd.base.hyperparameters import is_long, number
 from adapterd.errors import InputError, UnsupportedModelError
 
@@ -64,7 +67,8 @@ def check_supported(gguf: GgufFile) -> None:
     architecture = architecture_of(gguf)
     if number(gguf, "expert_count", 0, least=0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
-    for name in _language_tensors(architecture, gguf):
+    names = [entry.name for entry in language_tensors(gguf)]
+    for name in names:
         _check_tensor(architecture, gguf, name)
     blocks = number(gguf, "block_count")
     if blocks > len(gguf.tensors):
@@ -73,14 +77,10 @@ def check_supported(gguf: GgufFile) -> None:
         if name not in gguf.tensors:
             raise InputError(f"{gguf.path} lacks the tensor {name}")
     architecture.arguments(gguf)
-    for name in _language_tensors(architecture, gguf):
+    for name in names:
         if architecture.is_misplaced(gguf, name):
             raise InputError(f"{gguf.path} has {name}, which its metadata leave no place for")
-    _check_shapes(architecture, gguf)
-
-
-def _language_tensors(architecture: Architecture, gguf: GgufFile) -> list[str]:
-    return [name for name in gguf.tensors if not name.startswith(architecture.beside)]
+    _check_shapes(architecture, gguf, names)
 
 
 def _check_tensor(architecture: Architecture, gguf: GgufFile, name: str) -> None:
@@ -116,10 +116,10 @@ def _what_reads(name: str) -> str:
     return "sound" if name.startswith(SOUND_TENSORS) else ""
 
 
-def _check_shapes(architecture: Architecture, gguf: GgufFile) -> None:
+def _check_shapes(architecture: Architecture, gguf: GgufFile, names: Iterable[str]) -> None:
     """Raise InputError for a tensor that is not as large as the metadata say, before room is made for any."""
     shapes, width = architecture.shapes(architecture, gguf), number(gguf, "embedding_length")
-    for name in _language_tensors(architecture, gguf):
+    for name in names:
         tensor = gguf.tensors[name]
         stem, kind = name.split(".")[-2:] if "." in name else (name, "")
         usual = shapes.get(stem, (width,)) if stem.endswith("_norm") else shapes.get(stem)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 
 from adapterd.base.modelfile_text import commands
 from adapterd.chat import Message, ParameterValue, Role
@@ -24,8 +24,12 @@ class Modelfile:
     """The settings of a served model; `None` or empty means that the base has none either.
 
     `template` is the TEMPLATE of the tag itself. It need not be the one that prompts are made by: Ollama may prefer the
-    chat template inside the GGUF, and then shows that one as the model's.
+    chat template inside the GGUF, and then shows that one as the model's. `projectors` are the digests (`sha256:…`) of
+    the files beside the model that read images or sound, which the runtime keeps.
     """
+
+    NOT_WRITTEN_WHEN_EMPTY: ClassVar[tuple[str, ...]] = ("projectors",)
+    """Runs that were planned before there was this field stay the same."""
 
     template: str | None = None
     system: str | None = None
@@ -35,10 +39,14 @@ class Modelfile:
     parser: str | None = None
     licenses: tuple[str, ...] = ()
     requires: str | None = None
+    projectors: tuple[str, ...] = ()
 
     @classmethod
     def from_show(cls, shown: Mapping[str, Any]) -> "Modelfile":
-        """Read Ollama's answer to `/api/show`; raises UnsupportedModelError for messages that cannot be handed on."""
+        """Read Ollama's answer to `/api/show`, but for projectors.
+
+        Raises UnsupportedModelError for messages that cannot be handed on.
+        """
         template = _template(shown)
         return cls(
             template=None if template == DEFAULT_TEMPLATE else template,
@@ -62,7 +70,7 @@ class Modelfile:
                 yield name, single
 
     def as_request(self) -> dict[str, Any]:
-        """The fields of Ollama's `/api/create`; what is not set is not sent."""
+        """The fields of Ollama's `/api/create` but for files; what is not set is not sent."""
         fields = {
             "template": self.template,
             "system": self.system,
@@ -90,6 +98,11 @@ def from_path(shown: Mapping[str, Any]) -> str | None:
     return _command(shown, "FROM")
 
 
+def projector_paths(shown: Mapping[str, Any]) -> list[str]:
+    """The files of projectors that `/api/show` names: all that the model is FROM but the first."""
+    return [value for name, value in commands(_text(shown)) if name == "FROM"][1:]
+
+
 def renderer_of(shown: Mapping[str, Any]) -> str | None:
     """The name of the built-in renderer that makes the prompts, if there is one."""
     return shown.get("renderer") or _command(shown, "RENDERER")
@@ -100,7 +113,7 @@ def file_kinds(shown: Mapping[str, Any]) -> tuple[str, ...]:
     projectors."""
     names = [name for name, _ in commands(_text(shown))]
     adapters = ["adapter"] * names.count("ADAPTER") + ["draft"] * names.count("DRAFT")
-    return ("model", *adapters, *["projector"] * (names.count("FROM") - 1))
+    return ("model", *adapters, *["projector"] * len(projector_paths(shown)))
 
 
 def parse_parameters(text: str) -> dict[str, ParameterValue | tuple[ParameterValue, ...]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences
+from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences, file_differences
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
@@ -61,7 +61,9 @@ class NoOpVersion:
     def compare(self, left_out: tuple[str, ...]) -> ServedBehaviour:
         """The behaviour of the base; raises UnsupportedModelError if that of the no-op version differs."""
         tags = (self.base.tag, self.candidate)
-        shown = [self.runtime.show(tag) for tag in tags]
+        shown = [self._shown(tag) for tag in tags]
+        if lost := list(file_differences(*shown)):
+            raise _refusal(self.name, lost)
         prompts = [self._prompts(served) for served in shown]  # before any answer, which loads another context
         counts = self._counts(prompts[0])
         answers = [self._sample(tag, counts) for tag in tags]
@@ -87,6 +89,14 @@ class NoOpVersion:
                 left_out.append(retired)
             else:
                 return tuple(left_out)
+
+    def _shown(self, tag: str) -> ServedModel:
+        """A tag that the runtime has made, but may not be able to read: of files that do not belong together, say."""
+        try:
+            return self.runtime.show(tag)
+        except RuntimeRefusedError as exc:
+            beside = " with its projector" if self.base.modelfile.projectors else ""
+            raise self._refused(f"a version of it{beside} cannot be read back", exc) from exc
 
     def _prompts(self, served: ServedModel) -> dict[str, str]:
         """The prompt of each conversation by its title; a template may refuse some of them."""

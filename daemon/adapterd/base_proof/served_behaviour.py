@@ -20,6 +20,7 @@ _WORDS = {
     "parser": "its PARSER",
     "licenses": "its license",
     "requires": "the release of Ollama that it requires",
+    "projectors": "its projector",
 }
 _DAY = re.compile(
     r"\d+|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)"
@@ -55,10 +56,10 @@ def behaviour_differences(
     expected = base.served.modelfile
     for name in left_out:
         expected = expected.without_parameter(name)
-    yield from _of_files(base.served, candidate.served)
+    yield from file_differences(base.served, candidate.served)
     yield from _of_settings(expected, candidate.served.modelfile)
     for conversation, prompt in base.prompts.items():
-        other = candidate.prompts.get(conversation, "")  # missing if it cannot think, which _of_files reports
+        other = candidate.prompts.get(conversation, "")  # missing if it cannot think, which the capabilities tell
         if undated(prompt) != undated(other):
             yield f"the prompt of {conversation} is another one: {_excerpts(prompt, other)}"
             return
@@ -66,7 +67,8 @@ def behaviour_differences(
         yield f"it answers {candidate.sample_answer.text!r}, where the base answers {base.sample_answer.text!r}"
 
 
-def _of_files(base: ServedModel, candidate: ServedModel) -> Iterator[str]:
+def file_differences(base: ServedModel, candidate: ServedModel) -> Iterator[str]:
+    """The same of the files that the tags are made of, and of what they are said to be able to do."""
     for kind in sorted(set(base.files) - set(candidate.files)):
         yield f"its {kind} is lost"
     if base.gguf and candidate.gguf and base.gguf != candidate.gguf:

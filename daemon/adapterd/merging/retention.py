@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from adapterd.base.architectures import architecture_of, block_of_tensor
+from adapterd.base.gguf.beside import has_more_than_language
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.language_part import is_served_otherwise
 from adapterd.base.gguf.llama_model import LlamaModel, rounds_activations
 from adapterd.base.gguf.lora_gguf import write_lora
-from adapterd.base.gguf.served_metadata import reads_images, served_metadata
+from adapterd.base.gguf.served_metadata import served_metadata
 from adapterd.base.hyperparameters import has_two_factors, is_long, original_context
 from adapterd.base.mlx.dequantized import VALUE_BYTES, write_dequantized
 from adapterd.formats.encoded import EncodedExample
@@ -106,7 +107,7 @@ def measure_retention(
 
 def needs_copies(base: GgufFile) -> bool:
     """Whether llama.cpp by itself cannot load the base and the candidate, but only copies of their language models."""
-    return reads_images(base) or is_served_otherwise(base)
+    return has_more_than_language(base) or is_served_otherwise(base)
 
 
 def fits_context(base: GgufFile, example: EncodedExample) -> bool:

@@ -27,7 +27,9 @@ from adapterd.serving.tags import BASE
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
+    from adapterd.base.model import BaseModel
     from adapterd.record import FeedbackRecord
+    from adapterd.serving.runtime import ServedModel
     from adapterd.store import Store
 
 PARITY_PROMPTS = 32
@@ -185,11 +187,7 @@ def serving(job: Job) -> ServingResult:
         job.runtime.create(tag, merged.candidate, merged.digest, job.plan.base.modelfile, may_link=True)
         job.runtime.copy(tag, job.tags.candidate)
     served = job.runtime.show(tag)
-    if served.stored_digest not in (None, merged.digest):
-        raise StageError(
-            f"the runtime stored {served.stored_digest}, not the {merged.digest} that it was given",
-            hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
-        )
+    require_stored(served, merged.digest, job.plan.base)
     checked, equal = parity(job, tag, served.gguf or merged.candidate)
     if equal < checked:
         raise PromptsChangedError(
@@ -199,6 +197,18 @@ def serving(job: Job) -> ServingResult:
         )
     archive_version(job, merged.digest)
     return ServingResult(tag, served.digest, served.gguf, how, checked, equal, served.place)
+
+
+def require_stored(served: "ServedModel", digest: str, base: "BaseModel") -> None:
+    """Raise StageError unless a tag has the merged file of that digest, and the projectors of its base."""
+    fault = ""
+    if served.stored_digest not in (None, digest):
+        fault = f"the runtime stored {served.stored_digest}, not the {digest} that it was given"
+    elif served.modelfile.projectors != base.modelfile.projectors:
+        fault = f"{served.tag} has not the projector of its base, and would lose what that reads: images or sound"
+    if fault:
+        hint = "Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on"
+        raise StageError(fault, hint=hint)
 
 
 def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:

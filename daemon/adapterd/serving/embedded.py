@@ -186,13 +186,15 @@ class EmbeddedRuntime:
         return self._loaded[2]
 
     def _open(self, blob: Path, num_ctx: int) -> Any:
+        from adapterd.base.gguf.beside import has_more_than_language
         from adapterd.base.gguf.gguf_file import GgufFile
-        from adapterd.base.gguf.served_metadata import reads_images, served_metadata
+        from adapterd.base.gguf.served_metadata import served_metadata
 
         file = GgufFile.open(blob)
-        if reads_images(file):
+        if has_more_than_language(file):
             raise RuntimeRefusedError(
-                f"{blob} has what reads images in the same file, which llama.cpp cannot load by itself",
+                f"{blob} has more than a language model in the same file (what reads images, say), which llama.cpp "
+                "cannot load by itself",
                 hint="serve it with Ollama, which can",
             )
         metadata = served_metadata(file)

@@ -105,7 +105,8 @@ class OllamaRuntime:
         progress: Progress = lambda _: None,
     ) -> str:
         how = self.push_blob(gguf, digest, may_link=may_link, progress=progress)
-        request = {"model": tag, "files": {"model.gguf": digest}, **modelfile.as_request()}
+        projectors = {f"projector-{number}.gguf": each for number, each in enumerate(modelfile.projectors)}
+        request = {"model": tag, "files": {"model.gguf": digest, **projectors}, **modelfile.as_request()}
         for _ in self._ollama.stream("/api/create", request, tag=tag):
             pass  # how far it is
         return how

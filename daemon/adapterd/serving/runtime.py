@@ -94,7 +94,10 @@ class Runtime(Protocol):
         may_link: bool = False,
         progress: Progress = lambda _: None,
     ) -> str:
-        """Register the file of that digest under the tag; if it is not in the store yet, it is pushed first."""
+        """Register the file of that digest under the tag; if it is not in the store yet, it is pushed first.
+
+        The Modelfile's projectors have to be there.
+        """
 
     def copy(self, source: str, target: str) -> None:
         """Make `target` the same as `source`."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from adapterd.base.modelfile import DEFAULT_TEMPLATE, Modelfile, file_kinds, from_path, renderer_of
+from adapterd.base.modelfile import DEFAULT_TEMPLATE, Modelfile, file_kinds, from_path, projector_paths, renderer_of
 from adapterd.errors import UnsupportedModelError
 from adapterd.serving import manifests
-from adapterd.serving.runtime import ServedModel
+from adapterd.serving.runtime import ServedModel, digest_of_name
 
 _SETTINGS = frozenset(("template", "prompt", "system", "params", "messages", "license"))
 """Layers that are no files of the model, but what surrounds it; `prompt` is the old name of `template`."""
@@ -28,7 +28,7 @@ def served_model(
     """
     layers = manifests.layers(blob.parent.parent, tag) if blob else None
     try:
-        modelfile = Modelfile.from_show(shown)
+        modelfile = replace(Modelfile.from_show(shown), projectors=_projectors(shown))
     except UnsupportedModelError as exc:
         raise UnsupportedModelError(f"{tag} cannot be a base: {exc}", hint=exc.hint) from exc
     if layers and _TEMPLATES & set(layers) and modelfile.template is None:
@@ -46,6 +46,12 @@ def served_model(
         capabilities=frozenset(shown.get("capabilities") or ()),
         template_in_use=shown.get("template") or None,
     )
+
+
+def _projectors(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """The digests by which the runtime keeps the projectors, as their paths tell, on whichever machine."""
+    found = (digest_of_name(PureWindowsPath(path)) for path in projector_paths(shown))
+    return tuple(sorted(digest for digest in found if digest))
 
 
 def start_tokens_taken_away(shown: Mapping[str, Any], version: str) -> tuple[str, ...]:

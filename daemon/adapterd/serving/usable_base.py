@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _ANSWERS = "completion"
 _LOST = {
     "projector": (
-        "has a projector beside the model (it reads images or sound), and a version made of it would lose that",
+        "has a projector beside the model (it reads images or sound) which the runtime does not name by its digest, so "
+        "that a version made of it would lose it",
         "give a base that reads text only: another tag, or a file of the text model alone (llama.cpp's converter "
         "writes one): --base FILE.gguf",
     ),
@@ -42,9 +43,8 @@ def require_one_gguf(served: ServedModel, name: str) -> None:
         )
     if served.files.count(MODEL) > 1:
         raise _split(name, served.files.count(MODEL))
-    for kind in served.files:
-        if kind in _LOST:
-            what, hint = _LOST[kind]
+    for kind, (what, hint) in _LOST.items():
+        if served.files.count(kind) > (len(served.modelfile.projectors) if kind == "projector" else 0):
             raise UnsupportedModelError(f"{name} {what}", hint=hint)
     if served.capabilities and _ANSWERS not in served.capabilities:
         raise _no_chat(name)

@@ -53,6 +53,7 @@ def test_the_same_under_another_tag_differs_in_nothing() -> None:
         ({"parser": None}, "PARSER"),
         ({"licenses": ()}, "license"),
         ({"requires": "0.40.0"}, "release"),
+        ({"projectors": ("sha256:bb",)}, "projector"),
     ],
 )
 def test_a_setting_that_changed_is_named(changed: dict[str, object], word: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Message, Role
 from adapterd.config import ModelSettings, Settings
-from adapterd.errors import NotFoundError, RuntimeFailedError
+from adapterd.errors import NotFoundError, RuntimeFailedError, StageError
 from adapterd.formats.run_folder import RECORDS
 from adapterd.home import Home
 from adapterd.record import FeedbackRecord
 from adapterd.runs.plan import RunPlan
 from adapterd.runs.stage import Job
-from adapterd.runs.stages import parity, what_vanished_may_come_back
+from adapterd.runs.stages import parity, require_stored, what_vanished_may_come_back
 from adapterd.runs.tag_evaluation import Evaluator
+from adapterd.serving.runtime import ServedModel
 from tests.support.fakes import FakeRuntime
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -30,6 +32,26 @@ def test_a_run_that_lost_a_tag_is_tried_again() -> None:
         raise NotFoundError("news:base is gone from the runtime")
     assert caught.value.transient
     assert "adapterctl retrain" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("place", "projectors", "fault"),
+    [
+        (f"/blobs/sha256-{'a' * 64}", ("sha256:cc",), ""),
+        (None, ("sha256:cc",), ""),
+        (f"/blobs/sha256-{'b' * 64}", ("sha256:cc",), "the runtime stored sha256:bbb"),
+        (None, (), "news:1.0.0 has not the projector of its base"),
+        (None, ("sha256:dd",), "news:1.0.0 has not the projector of its base"),
+    ],
+)
+def test_a_version_that_is_not_stored_as_it_was_made_is_refused(
+    place: str | None, projectors: tuple[str, ...], fault: str
+) -> None:
+    served = ServedModel("news:1.0.0", "digest", None, Modelfile(projectors=projectors), place=place)
+    base = BaseModel("news:base", Path("/base.gguf"), "sha256:ee", Modelfile(projectors=("sha256:cc",)))
+    refused = pytest.raises(StageError, match=fault) if fault else nullcontext()
+    with refused:
+        require_stored(served, f"sha256:{'a' * 64}", base)
 
 
 def test_a_tag_that_is_gone_is_named_before_anything_is_asked(home: Home) -> None:

@@ -17,6 +17,6 @@ def test_a_file_that_reads_images_is_refused_with_what_to_do(tmp_path: Path) -> 
     base = write_tiny_gguf(tmp_path / "base.gguf", architecture="gemma3", tensors=images)
     runtime = EmbeddedRuntime(tmp_path / "embedded")
     runtime.create("m:1", base, file_digest(base), Modelfile())
-    with pytest.raises(RuntimeRefusedError, match="has what reads images in the same file") as refused:
+    with pytest.raises(RuntimeRefusedError, match="more than a language model in the same file") as refused:
         runtime.load("m:1")
     assert refused.value.hint == "serve it with Ollama, which can"

@@ -97,6 +97,15 @@ def test_without_the_manifest_the_modelfile_tells() -> None:
     assert served_model("m:1", "", answer, None).files == ("model", "adapter", "draft", "projector")
 
 
+@pytest.mark.parametrize("folder", ["/root/.ollama/models/blobs/", "C:\\Users\\me\\.ollama\\models\\blobs\\"])
+def test_projectors_are_told_by_their_digests(folder: str) -> None:
+    projectors = [f"sha256-{digit * 64}" for digit in "cb"]
+    lines = [f"FROM {folder}{name}" for name in projectors]
+    found = served_model("m:1", "", shown(GO, *lines, "FROM /models/other.gguf", f'TEMPLATE "{GO}"'), None).modelfile
+    assert found.projectors == tuple(name.replace("-", ":") for name in reversed(projectors))
+    assert served_model("m:1", "", shown(f"FROM {folder}{projectors[0]}\n"), None).modelfile.projectors == ()
+
+
 def test_a_message_of_a_tool_is_named_and_no_crash() -> None:
     answer = shown(GO, messages=[{"role": "tool", "content": "22 degrees"}])
     with pytest.raises(UnsupportedModelError, match="m:1 cannot be a base: its MESSAGE lines have the role 'tool'"):

@@ -1,6 +1,7 @@
 """What cannot be a base is refused before anything is made of it, in words about what a person gave."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def served(**told: Any) -> ServedModel:
 @pytest.mark.parametrize(
     ("told", "sentence", "hint"),
     [
-        ({"files": ("model", "projector")}, "has a projector beside the model .*images", "--base FILE.gguf"),
+        ({"files": ("model", "projector")}, "has a projector .*does not name by its digest", "--base FILE.gguf"),
         ({"files": ("model", "adapter")}, "has an ADAPTER beside the model", "merge the adapter"),
         ({"files": ("model", "model")}, "is stored in 2 parts", "llama-gguf-split --merge"),
         ({"stored_as": "safetensors"}, "is stored as safetensors .*MLX", "GGUF tag"),
@@ -42,6 +43,13 @@ def test_a_tag_that_is_more_or_other_than_one_model_is_refused(told: dict[str, A
 )
 def test_a_tag_of_one_model_that_answers_is_taken(told: dict[str, Any]) -> None:
     require_one_gguf(served(**told), "LLaVA")
+
+
+def test_a_tag_with_a_projector_is_taken_if_the_runtime_can_be_told_which() -> None:
+    known = Modelfile(projectors=("sha256:bb",))
+    require_one_gguf(replace(served(files=("model", "projector")), modelfile=known), "LLaVA")
+    with pytest.raises(UnsupportedModelError, match="has a projector"):
+        require_one_gguf(replace(served(files=("model", "projector", "projector")), modelfile=known), "LLaVA")
 
 
 @pytest.fixture

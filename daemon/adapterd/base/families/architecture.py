@@ -70,8 +70,7 @@ class Architecture:
     `rope_factors` is the tensor of divisors for rotary frequencies that a file may have, `long_rope_factors` the one
     that takes its place in a context that is longer than the original one. `has_head`: a file may have an
     `output.weight`; `needs_head`: llama.cpp does not load a file without. `norm_shift`: a norm's gain in the GGUF is
-    mlx-lm's plus this. `norms_over_heads`: queries and keys are normed over all heads at once. `beside`: what the names
-    of tensors begin with that a file may have beside the language model; they stay as they are. `correct` changes an
+    mlx-lm's plus this. `norms_over_heads`: queries and keys are normed over all heads at once. `correct` changes an
     mlx-lm model of these arguments, before it has weights, into one that computes what llama.cpp computes.
 
     `parameters` are tensors of a block that are no module's weight or bias, by their whole name in the block. `lacks`
@@ -79,9 +78,10 @@ class Architecture:
     `ones` are the parameters that are 1 where the file has none, `exact` those that are loaded in fp32, in which
     their layers compute, whatever the others are loaded in. `shapes` are those of tensors by stem, or by name
     without its end. `whole` are tensors outside the blocks beside the usual ones, `described` those that are only read
-    for the arguments. `predicting` is the key that counts the blocks at the end that only guess tokens ahead: they are
-    neither loaded nor trained, and stay in the file as they are. `frozen` are stems of projections that get no adapter,
-    `frozen_in` what they are part of. `unused` are those that a block may have, but reads from another block instead.
+    for the arguments, `read_by_row` embeddings of which only the rows that a text needs are read. `predicting` is the
+    key that counts the blocks at the end that only guess tokens ahead: they are neither loaded nor trained, and stay in
+    the file as they are. `frozen` are stems of projections that get no adapter, `frozen_in` what they are part of.
+    `unused` are those that a block may have, but reads from another block instead.
     `fused` are modules of other libraries' classes by their name in a block, and which modules here their rows become.
     """
 
@@ -98,12 +98,12 @@ class Architecture:
     has_head: bool = True
     needs_head: bool = False
     norms_over_heads: bool = False
-    beside: tuple[str, ...] = ()
     correct: Callable[[Any, Mapping[str, Any]], None] = as_it_is
     mlx_class: str = "Model"
     mlx_arguments: str = "ModelArgs"
     whole: Mapping[str, str] = field(default_factory=dict)
     described: frozenset[str] = frozenset()
+    read_by_row: frozenset[str] = frozenset()
     parameters: Mapping[str, str] = field(default_factory=dict)
     ones: frozenset[str] = frozenset()
     exact: frozenset[str] = frozenset()

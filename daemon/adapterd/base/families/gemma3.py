@@ -6,7 +6,6 @@ from typing import Any
 from adapterd.base.families.architecture import HEAD_NORMS, LLAMA_BLOCK, Architecture
 from adapterd.base.families.gemma import GEMMA_NORMS, query_scalar
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base.gguf.served_metadata import IMAGE_TENSORS
 from adapterd.base.hyperparameters import Heads, common_arguments, number, real, rope_scaling, window_period
 from adapterd.errors import UnsupportedModelError
 
@@ -48,6 +47,5 @@ GEMMA3 = Architecture(
     sizes=_arguments,
     block=LLAMA_BLOCK | GEMMA_NORMS | HEAD_NORMS,
     norm_shift=1.0,
-    beside=IMAGE_TENSORS,
     correct=_correct,
 )

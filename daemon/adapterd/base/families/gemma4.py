@@ -202,6 +202,7 @@ GEMMA4 = Architecture(
     block=LLAMA_BLOCK | GEMMA_NORMS | HEAD_NORMS | _PER_LAYER,
     whole=_PER_LAYER_WHOLE,
     described=frozenset((ROPE_FACTORS,)),
+    read_by_row=frozenset(("per_layer_token_embd.weight",)),
     parameters={"layer_output_scale.weight": "layer_scalar"},
     ones=frozenset(("layer_scalar",)),
     heads=_heads,

@@ -5,7 +5,6 @@ from typing import Any
 
 from adapterd.base.families.architecture import LLAMA_BLOCK, Architecture
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base.gguf.served_metadata import IMAGE_TENSORS
 from adapterd.base.hyperparameters import (
     ROPE_FACTORS,
     Heads,
@@ -63,6 +62,5 @@ MISTRAL3 = Architecture(
     block=LLAMA_BLOCK,
     rope_traditional=True,
     rope_factors=ROPE_FACTORS,
-    beside=IMAGE_TENSORS,
     correct=_correct,
 )

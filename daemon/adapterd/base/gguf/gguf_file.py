@@ -151,6 +151,13 @@ class GgufFile:
         data = self.raw(name).view(_PLAIN.get(tensor.type_name, np.uint8))
         return dequantize(data.reshape(*tensor.shape[:-1], -1), tensor.type_name)
 
+    def rows(self, name: str, numbers: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """Rows of a matrix by their numbers, dequantised as by `values`, without reading the others."""
+        tensor = self._tensor(name)
+        kind = TensorType.named(tensor.type_name).name
+        chosen = self.raw(name).reshape(tensor.shape[0], -1)[numbers]
+        return dequantize(chosen.view(_PLAIN.get(kind, np.uint8)), kind)
+
     def raw(self, name: str) -> ByteArray:
         """A tensor's own bytes, flat, without a copy."""
         tensor = self._tensor(name)

@@ -1,14 +1,14 @@
-"""The language model of a file as llama.cpp by itself loads it: without what reads images, and with the names and forms
-that Ollama's loader puts in the place of those of its own converter."""
+"""The language model of a file as llama.cpp by itself loads it: without what stands beside it, and with the names and
+forms that Ollama's loader puts in the place of those of its own converter."""
 
 import struct
 from collections.abc import Iterator
 
 from gguf.constants import GGUFValueType
 
+from adapterd.base.gguf.beside import is_beside
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.gguf_header import Field, TensorEntry, end_of
-from adapterd.base.gguf.served_metadata import IMAGE_TENSORS
 
 _BY_TOKEN = ("tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type")
 _TENSORS_AT, _COUNT = 8, struct.Struct("<Q")
@@ -21,7 +21,7 @@ Edit = tuple[int, int, bytes]
 
 def language_tensors(gguf: GgufFile) -> list[TensorEntry]:
     """The tensors of the language model, in the file's order."""
-    return [entry for entry in gguf.header.tensors if not entry.name.startswith(IMAGE_TENSORS)]
+    return [entry for entry in gguf.header.tensors if not is_beside(gguf, entry.name)]
 
 
 def served_name(gguf: GgufFile, tensor: str) -> str:

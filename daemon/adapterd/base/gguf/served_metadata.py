@@ -6,6 +6,7 @@ files of Ollama's own converter: those of Gemma 3 and Mistral 3 have keys of the
 tokenizer of earlier Gemmas.
 """
 
+from adapterd.base.gguf.beside import has_more_than_language
 from adapterd.base.gguf.gguf_file import GgufFile, Metadata
 from adapterd.errors import InputError
 
@@ -13,10 +14,6 @@ _PRE, _EOS, _EOT = (f"tokenizer.ggml.{name}" for name in ("pre", "eos_token_id",
 _MODEL = "tokenizer.ggml.model"
 _LLAMA3_PRE, _END_OF_TEXT, _END_OF_TURN, _START_OF_HEADER = "llama-bpe", 128_001, 128_009, 128_006
 _MARKS = ("<|start_header_id|>", "<|eot_id|>")
-IMAGE_TENSORS = ("v.", "mm.")
-"""What the names of the tensors begin with that read images, in files which have them beside the language model."""
-SOUND_TENSORS = ("a.",)
-"""The same of tensors that read sound."""
 _EPSILON = "gemma3.attention.layer_norm_rms_epsilon"
 _BASE, _LOCAL_BASE = "gemma3.rope.freq_base", "gemma3.rope.freq_base_swa"
 _SCALING, _FACTOR = "gemma3.rope.scaling.type", "gemma3.rope.scaling.factor"
@@ -59,14 +56,9 @@ def served_metadata(gguf: GgufFile) -> dict[str, Metadata]:
     return ({_PRE: _LLAMA3_PRE} if without_pre else {}) | ends
 
 
-def reads_images(gguf: GgufFile) -> bool:
-    """Whether the file has, beside the language model, tensors that read images."""
-    return any(name.startswith(IMAGE_TENSORS) for name in gguf.tensors)
-
-
 def _gemma3(gguf: GgufFile) -> dict[str, Metadata]:
     """What Ollama's converter calls by other names or leaves out; nothing for files by llama.cpp's."""
-    ollamas = reads_images(gguf) or any(gguf.value(key) is not None for key in _GEMMA3_KEYS)
+    ollamas = has_more_than_language(gguf) or any(gguf.value(key) is not None for key in _GEMMA3_KEYS)
     if not ollamas and gguf.value(_EPSILON) is not None:
         return {}
     values: dict[str, Metadata] = {
@@ -82,7 +74,7 @@ def _gemma3(gguf: GgufFile) -> dict[str, Metadata]:
 
 def _mistral3(gguf: GgufFile) -> dict[str, Metadata]:
     own = [key for key in _MISTRAL3_KEYS if gguf.value(key) is not None]
-    if not reads_images(gguf) and not own:
+    if not has_more_than_language(gguf) and not own:
         return {}
     values: dict[str, Metadata] = {
         _MISTRAL3_KEYS[key]: _real(gguf, key, 0.0) for key in own if gguf.value(_MISTRAL3_KEYS[key]) is None

@@ -16,6 +16,7 @@ from adapterd.base.architectures import architecture_of, check_supported
 from adapterd.base.families.layers.gated_delta import DeltaCache
 from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
 from adapterd.base.hyperparameters import Heads
+from adapterd.base.mlx.file_embedding import FileEmbedding
 from adapterd.base.mlx.quantized_layers import QuantizedWeight, quantized_layer_for
 from adapterd.errors import InputError
 
@@ -182,6 +183,7 @@ class _WeightLoader:
         if hasattr(self.model, "sanitize"):  # which drops the head of a model that has none
             kept = self.model.sanitize(dict.fromkeys(self._tensors, mx.zeros((1, 1))))
             self._tensors = {name: self._tensors[name] for name in kept}
+        self._leave_in_the_file()
         self._shapes = {name: value.shape for name, value in tree_flatten(self.model.parameters())}
         strays = self._tensors.keys() - self._shapes.keys()
         if strays:
@@ -192,6 +194,14 @@ class _WeightLoader:
         if factors := self._architecture.rotary_factors(gguf):
             self._factor_ropes(factors, arguments)
         self.model.freeze()
+
+    def _leave_in_the_file(self) -> None:
+        """Put embeddings that read their rows from the file where the architecture has such."""
+        for tensor in self._architecture.read_by_row & self._gguf.tensors.keys():
+            module = self._architecture.module(tensor)
+            del self._tensors[f"{module}.weight"]
+            stand_in = FileEmbedding(self._gguf, tensor, self._dtype)
+            self.model.update_modules(tree_unflatten([(module, stand_in)]))
 
     def _replace_with_quantized(self) -> frozenset[str]:
         """Put quantised layers wherever MLX has an exact one; their names."""

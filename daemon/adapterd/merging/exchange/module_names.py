@@ -31,7 +31,7 @@ def in_the_base(name: str) -> str:
     start = next((index for index, part in enumerate(parts) if part not in _CLASSES), len(parts) - 1)
     if parts[start].startswith(_OTHER_PARTS):
         raise InputError(
-            f"the adapter changes {name}, in the part of its model that reads images or sound, which the base has not",
+            f"the adapter changes {name}, in the part of its model that reads images or sound, which is not merged",
             hint="only the language model can be merged; train it again on that alone "
             "(Unsloth: finetune_vision_layers=False)",
         )
