@@ -16,7 +16,8 @@ import gguf
 import mlx.core as mx
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.demo.environment import small_model
 from adapterd.system.files import atomic_path, sha256_file
 

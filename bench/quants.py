@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import gguf
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import ByteArray, GgufFile, TensorType
+from adapterd.base.gguf.ggml import ByteArray, TensorType
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES, pack, unpack
 from bench.models import Kind, quantised
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from adapterd.base.architectures import architecture_of, block_of_module
 from adapterd.base.families.architecture import Architecture
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.weights import plain_names
 from adapterd.errors import InputError
@@ -31,6 +32,7 @@ from adapterd.formats.adapter_files import (
 )
 from adapterd.merging import peft
 from adapterd.merging.module_names import in_the_base
+from adapterd.merging.updates import require_adaptable
 from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
@@ -243,6 +245,7 @@ def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
         )
     if tensor not in base.tensors:
         raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}")
+    require_adaptable(base, tensor, module)
     return base.tensors[tensor].shape
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gguf
 
-from adapterd.base.gguf.gguf_file import FloatArray
+from adapterd.base.gguf.ggml import FloatArray
 
 
 def write_lora(path: Path, architecture: str, factors: Iterable[tuple[str, FloatArray, FloatArray]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, TensorType
+from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType
 from adapterd.errors import InputError
 
 QuantArray = npt.NDArray[np.int16]

@@ -12,7 +12,7 @@ import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
 
-from adapterd.base.gguf.gguf_file import ByteArray, TensorType
+from adapterd.base.gguf.ggml import ByteArray, TensorType
 from adapterd.base.gguf.quants import QuantArray, unpack
 
 GROUP = 32

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from adapterd.base.gguf.ggml import quantize
-from adapterd.base.gguf.gguf_file import GgufFile, TensorType
+from adapterd.base.gguf.ggml import TensorType, quantize
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES, BlockScales, has_minimums, pack, rescale, unpack
 from adapterd.errors import InputError
 
