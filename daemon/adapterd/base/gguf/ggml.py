@@ -27,7 +27,7 @@ _READ_BY_GGUF = frozenset(
     ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
 )
 """Types whose values a compiler may round otherwise than gguf, as some have minimums: scale · quant + minimum."""
-ADAPTABLE_TYPES = _READ_BY_GGUF
+ADAPTABLE_TYPES = _READ_BY_GGUF | {"IQ4_NL", "IQ4_XS"}
 """What can be quantised again without an importance matrix, so that an adapter may change it. A tensor of any other
 type stays the same bytes."""
 
