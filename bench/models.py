@@ -16,12 +16,13 @@ import gguf
 import mlx.core as mx
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.demo.environment import small_model
 from adapterd.system.files import atomic_path, sha256_file
 
 ROOT = Path(__file__).parent.parent
-Kind = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_0", "Q5_1", "Q4_K_M", "Q4_0", "Q4_1"]
+Kind = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_0", "Q5_1", "Q4_K_M", "Q4_0", "Q4_1", "IQ4_NL", "IQ4_XS"]
 
 QUANTIZE, IMATRIX = "llama-quantize", "llama-imatrix"
 NARROW, WIDE = 576, 768

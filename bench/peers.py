@@ -14,7 +14,8 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from adapterd.base.architectures import architecture_of
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.hyperparameters import Heads
 from bench.cost import Cost, cost_of
 from bench.models import ROOT, Kind, cache_folder, run_tool, tools

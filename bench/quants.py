@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import gguf
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import ByteArray, GgufFile, TensorType
+from adapterd.base.gguf.ggml import ByteArray, TensorType
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES, pack, unpack
 from bench.models import Kind, quantised
 
-KINDS: tuple[Kind, ...] = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K")
+KINDS: tuple[Kind, ...] = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS")
 HALVES = {"Q4_1": (0, 2), "Q5_1": (0, 2), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
 """Where a type's blocks have float16 numbers, if not only at their start."""
 RANDOM_SHAPES = ((1, 256), (3, 512), (64, 768), (257, 1536))

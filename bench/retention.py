@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from adapterd.base.architectures import architecture_of
-from adapterd.base.gguf.ggml import quantize
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray, quantize
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.llama_model import LlamaModel
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.config import TrainingSettings

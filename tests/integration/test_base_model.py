@@ -55,8 +55,9 @@ def test_mlx_computes_what_llama_cpp_computes(tmp_path: Path, architecture: str,
     assert difference(path) < TOLERANCES[type_name]
 
 
-def test_k_quants_too(tmp_path: Path) -> None:
-    path = write_tiny_gguf(tmp_path / "tiny.gguf", type_name="Q4_K", hidden=256, ffn=256, head_size=64)
+@pytest.mark.parametrize("type_name", ["Q4_K", "IQ4_NL", "IQ4_XS"])
+def test_k_quants_and_iq4_too(tmp_path: Path, type_name: str) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", type_name=type_name, hidden=256, ffn=256, head_size=64)
     assert difference(path) < TOLERANCES["Q4_K"]
 
 

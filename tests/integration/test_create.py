@@ -296,12 +296,32 @@ def test_a_tag_with_an_architecture_that_is_not_supported(
     refused(home, general, runtime, NewModel(name, f"{name}-base:1"), UnsupportedModelError, "'gptneox'")
 
 
-def test_a_tensor_type_that_is_not_supported(
+def test_a_tensor_type_that_nobody_knows(
     home: Home, general: Settings, runtime: Runtime, name: str, new_file: Callable[..., Path]
 ) -> None:
-    new = NewModel(name, str(as_iq4(new_file(type_name="Q4_0"))))
-    fault = refused(home, general, runtime, new, UnsupportedModelError, "attn_q.weight .* is stored as IQ4_NL")
+    new = NewModel(name, str(as_type(new_file(type_name="Q4_0"), 153)))
+    fault = refused(home, general, runtime, new, UnsupportedModelError, "attn_q.weight .* the tensor type 153")
+    assert "Q4_K_M" in fault.hint
+
+
+def test_a_base_of_types_that_cannot_be_quantised_again(
+    home: Home, general: Settings, runtime: Runtime, name: str, new_file: Callable[..., Path]
+) -> None:
+    types = dict.fromkeys(("token_embd", "output"), "Q8_0")
+    new = NewModel(name, str(new_file(type_name="MXFP4", types=types)))
+    fault = refused(home, general, runtime, new, UnsupportedModelError, "attn_k in 1 of 1 blocks .stored as MXFP4.")
     assert "Q4_K" in fault.hint
+
+
+def test_projections_that_stay_as_they_are_are_named(
+    home: Home, general: Settings, runtime: Runtime, name: str, new_file: Callable[..., Path]
+) -> None:
+    said: list[str] = []
+    file = new_file(type_name="Q4_0", types={"ffn_down": "MXFP4", "token_embd": "MXFP4"})
+    create_model(home, general, NewModel(name, str(file)), notify=said.append)
+    assert said == [
+        "of the base's projections, ffn_down in 1 of 1 blocks (stored as MXFP4) get no adapter and stay as they are"
+    ]
 
 
 def test_a_name_that_somebody_else_uses(
@@ -363,13 +383,13 @@ def test_a_runtime_that_does_not_answer(home: Home, file: Path) -> None:
     assert not home.config_file.exists()
 
 
-def as_iq4(path: Path) -> Path:
-    """The file with its Q4_0 matrix blk.0.attn_q called IQ4_NL, which has blocks of the same size."""
+def as_type(path: Path, number: int) -> Path:
+    """The file with its Q4_0 matrix blk.0.attn_q said to be of another type."""
     data = bytearray(path.read_bytes())
     name = b"blk.0.attn_q.weight"
     place = data.index(name) + len(name) + 4 + 2 * 8  # the number of dimensions, and two of them
     assert data[place : place + 4] == (2).to_bytes(4, "little")
-    data[place : place + 4] = (20).to_bytes(4, "little")
+    data[place : place + 4] = number.to_bytes(4, "little")
     path.write_bytes(data)
     return path
 

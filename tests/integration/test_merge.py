@@ -27,7 +27,8 @@ PROJECTIONS, NORMS = 7, 2
 """Of a block of llama's."""
 STEPS = 4
 Q = "model.layers.1.self_attn.q_proj"
-K_QUANTS = {"Q4_K", "Q5_K", "Q6_K"}
+K_QUANTS = {"Q4_K", "Q5_K", "Q6_K", "IQ4_XS"}
+"""Types of super-blocks of 256."""
 
 
 def tiny(folder: Path, type_name: str = "Q4_0", **options: Any) -> Path:
@@ -64,7 +65,7 @@ def only_the_arguments_are_in(folder: Path) -> bool:
     return {path.name for path in folder.iterdir()} == {"base.gguf", "adapter"}
 
 
-@pytest.mark.parametrize("type_name", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", *sorted(K_QUANTS)])
+@pytest.mark.parametrize("type_name", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", *sorted(K_QUANTS)])
 def test_a_file_on_a_grid_is_matched_to_the_base(tmp_path: Path, type_name: str) -> None:
     base = tiny(tmp_path, type_name)
     result = merged(base, blocks=(0,))

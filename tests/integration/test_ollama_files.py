@@ -15,6 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from adapterd.merging.import_adapter import import_adapter
 from mlx.utils import tree_flatten
 
 from adapterd.base.architectures import ARCHITECTURES, check_supported
@@ -28,7 +29,6 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import NoSpaceError, UnsupportedModelError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.merging.examples import MergeExamples
-from adapterd.merging.import_adapter import import_adapter
 from adapterd.merging.merge import SPARE_BYTES, merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_adapter import save_factors

@@ -14,18 +14,21 @@ import httpx
 import pytest
 
 from adapterd import config
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import proven_base
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import OllamaSettings, Settings
+from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
 from adapterd.serving.ollama import OllamaRuntime
-from adapterd.serving.runtimes import file_digest, pinned_base
+from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
 from adapterd.serving.server import PrivateOllama
 from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
+from tests.support.split_gguf import copy_metadata, copy_tensors, in_parts
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tiny_projector import write_tiny_projector
 
@@ -242,54 +245,35 @@ def test_a_base_whose_version_would_lose_something_is_refused(
     refused(home, general, ollama_store, tag, sentence)
 
 
-def test_a_model_in_parts_is_refused_by_its_name(home: Home, general: Settings, ollama_store: Store) -> None:
-    first, second = in_parts(ollama_store.file(GO))
-    files = {part.name: upload(ollama_store, part) for part in (first, second)}
-    request = {"model": "big:1", "files": files, "template": GO, "stream": False}
-    httpx.post(f"{ollama_store.server.host}/api/create", json=request, timeout=60).raise_for_status()
-    assert (
-        "llama-gguf-split --merge" in refused(home, general, ollama_store, "big:1", "big:1 is stored in 2 parts").hint
-    )
-    refused(home, general, ollama_store, first, f"{first} is stored in 2 parts")
+@pytest.mark.parametrize("given", ["tag", "file"])
+def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store: Store, given: str) -> None:
+    whole = ollama_store.file(GO)
+    parts = in_parts(whole)
+    request = {"model": "big:1", "files": {part.name: upload(ollama_store, part) for part in parts}, "template": GO}
+    create = f"{ollama_store.server.host}/api/create"
+    httpx.post(create, json=request | {"stream": False}, timeout=60).raise_for_status()
+    said: list[str] = []
+    base = "big:1" if given == "tag" else str(parts[0])
+    new = NewModel("news", base, template=None if given == "tag" else GO)
+    made = create_model(home, general, new, notify=said.append)
+    assert f"{base} is stored in 2 parts; its versions are one file each" in said
+    assert made.base == base
+    runtime = runtime_for(config.load(home), home)
+    pinned = pinned_base(runtime, "news", made, home)
+    assert pinned.modelfile.template == GO
+    ours, theirs = GgufFile.open(pinned.gguf), GgufFile.open(whole)
+    assert {name: ours.raw(name).tobytes() for name in ours.tensors} == {
+        name: theirs.raw(name).tobytes() for name in theirs.tensors
+    }
+    assert not list(home.root.glob(".joined-*"))
+    assert create_model(home, config.load(home), new) == made
+    assert drifted_to(runtime, "news", made) is None
 
 
 def upload(store: Store, file: Path) -> str:
     digest = file_digest(file)
     httpx.post(f"{store.server.host}/api/blobs/{digest}", content=file.read_bytes(), timeout=60).raise_for_status()
     return digest
-
-
-def in_parts(path: Path) -> list[Path]:
-    """The same model as llama-gguf-split writes it: metadata in the first part, half of the tensors in each."""
-    reader = gguf.GGUFReader(path)
-    half = len(reader.tensors) // 2
-    parts = []
-    for number, tensors in enumerate((reader.tensors[:half], reader.tensors[half:])):
-        parts.append(path.with_name(f"{path.stem}-{number + 1:05d}-of-00002.gguf"))
-        writer = gguf.GGUFWriter(parts[-1], "llama")
-        if number == 0:
-            copy_metadata(reader, writer, {})
-        writer.add_uint16("split.no", number)
-        writer.add_uint16("split.count", 2)
-        writer.add_int32("split.tensors.count", len(reader.tensors))
-        copy_tensors(tensors, writer)
-    return parts
-
-
-def copy_metadata(reader: Any, writer: Any, changed: dict[str, Any]) -> None:
-    for field in reader.fields.values():
-        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
-            inner = field.types[-1] if len(field.types) > 1 else None
-            writer.add_key_value(field.name, changed.get(field.name, field.contents()), field.types[0], inner)
-
-
-def copy_tensors(tensors: Any, writer: Any) -> None:
-    for tensor in tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def test_ollamas_own_format_is_named(home: Home, general: Settings, ollama_store: Store) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from adapterd.base.gguf.ggml import quantize
-from adapterd.base.gguf.gguf_file import SUPPORTED_TYPES
+from adapterd.base.gguf.ggml import ADAPTABLE_TYPES, TensorType, quantize, quantize_chunk
 from tests.support.tiny_blocks import (
     QWEN35,
     Block,
@@ -188,7 +187,7 @@ def write_tiny_gguf(
     _TOKENIZERS[tokenizer](writer, vocab + more_tokens)
 
     random = np.random.default_rng(seed)
-    instead = tensors or {}
+    instead, chosen = tensors or {}, types or {}
     blocks = [family.block(given, index, random) for index in range(layers + ahead)] if family.block else []
     shapes = by_block(block.matrices for block in blocks) or dict(
         _matrices(family, layers, hidden, size, heads, kv_heads, ffn)
@@ -202,7 +201,7 @@ def write_tiny_gguf(
         # Larger than a trained model's, so that attention and rotary positions make a visible difference.
         values = (random.standard_normal((rows, columns)) * 2 / np.sqrt(columns)).astype(np.float32)
         stem = name.rpartition(".")[2]
-        kind = (types or {}).get(stem, type_name)
+        kind = chosen.get(name, chosen.get(stem, type_name))
         writer.add_tensor(f"{name}.weight", _quantized(values, kind), raw_dtype=gguf.GGMLQuantizationType[kind])
         if stem in (family.biases if biases is None else biases):
             writer.add_tensor(f"{name}.bias", random.standard_normal(rows).astype(np.float32))
@@ -222,10 +221,14 @@ def write_tiny_gguf(
 
 
 def _quantized(values: np.ndarray, kind: str) -> np.ndarray:
-    """By ggml, or by its Python library in a type that the product does not write."""
-    if kind in SUPPORTED_TYPES:
+    """By ggml, or by its own function in a type that the product does not write, with all values equally important."""
+    if kind in ADAPTABLE_TYPES:
         return quantize(values, kind)
-    return np.asarray(gguf.quants.quantize(values, gguf.GGMLQuantizationType[kind]))
+    rows, columns = values.shape
+    stored, importance = TensorType.named(kind), np.ones(columns, np.float32)
+    out = np.empty((rows, stored.row_bytes(columns)), np.uint8)
+    quantize_chunk()(stored.number, values.ctypes.data, out.ctypes.data, 0, rows, columns, importance.ctypes.data)
+    return out
 
 
 def _add_plain(writer: Any, tensors: Mapping[str, np.ndarray | None]) -> None:

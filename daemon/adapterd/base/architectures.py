@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from adapterd.base.adaptable import OTHER_QUANTISATION, WRITABLE, frozen_by_type, in_words, projections
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.families.gemma import GEMMA, GEMMA2
 from adapterd.base.families.gemma3 import GEMMA3
@@ -15,7 +16,8 @@ from adapterd.base.families.qwen import QWEN2, QWEN3
 from adapterd.base.families.qwen35 import QWEN35
 from adapterd.base.families.smollm3 import SMOLLM3
 from adapterd.base.gguf.beside import IMAGE_TENSORS, SOUND_TENSORS
-from adapterd.base.gguf.gguf_file import SUPPORTED_TYPES, GgufFile
+from adapterd.base.gguf.ggml import TensorType
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.language_part import language_tensors
 from adapterd.base.hyperparameters import is_long, number
 from adapterd.errors import InputError, UnsupportedModelError
@@ -81,10 +83,21 @@ def check_supported(gguf: GgufFile) -> None:
         if architecture.is_misplaced(gguf, name):
             raise InputError(f"{gguf.path} has {name}, which its metadata leave no place for")
     _check_shapes(architecture, gguf, names)
+    _require_adaptable(architecture, gguf)
+
+
+def _require_adaptable(architecture: Architecture, gguf: GgufFile) -> None:
+    """Raise UnsupportedModelError where no projection could take an adapter."""
+    frozen = frozen_by_type(architecture, gguf)
+    if frozen and len(frozen) == len(list(projections(architecture, gguf))):
+        raise UnsupportedModelError(
+            f"{gguf.path} has no projection that an adapter could be merged into: {'; '.join(in_words(gguf, frozen))}",
+            hint=f"{OTHER_QUANTISATION}; {WRITABLE}",
+        )
 
 
 def _check_tensor(architecture: Architecture, gguf: GgufFile, name: str) -> None:
-    """Raise UnsupportedModelError for a tensor of no use to the architecture, or of a type that is not handled here.
+    """Raise UnsupportedModelError for a tensor of no use to the architecture, or of a type that cannot be read.
 
     What stays in the file as it is may have any type that is known.
     """
@@ -100,12 +113,12 @@ def _check_tensor(architecture: Architecture, gguf: GgufFile, name: str) -> None
     if not tensor.has_known_type:
         raise UnsupportedModelError(
             f"{name} in {gguf.path} is stored as the tensor type {tensor.type_name}, which is not known here",
-            hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
+            hint=f"{OTHER_QUANTISATION}; or update llama-cpp-python, if a newer llama.cpp knows the type",
         )
-    if tensor.type_name not in SUPPORTED_TYPES and not carried:
+    if not carried and not TensorType.named(tensor.type_name).has_values:
         raise UnsupportedModelError(
-            f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be trained or merged",
-            hint=f"supported are: {', '.join(sorted(SUPPORTED_TYPES))}",
+            f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be read as weights here",
+            hint=OTHER_QUANTISATION,
         )
 
 

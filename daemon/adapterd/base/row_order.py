@@ -7,7 +7,8 @@ GGUF. Other architectures have the same order in both.
 from collections.abc import Mapping
 
 from adapterd.base.families.architecture import Architecture
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.hyperparameters import Heads
 
 

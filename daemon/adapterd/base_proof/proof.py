@@ -28,7 +28,8 @@ class Proof:
     """What a base was proven with: the runtime's release, the digest of the base's tag, the template in use there.
 
     `left_out` are parameters of the base that the runtime takes no more; `prompting` is the identity of how it prompts
-    the base, whatever the day. `frozen` are the kinds of projections in its blocks that get no adapter.
+    the base, whatever the day. `frozen` are the kinds of projections in its blocks that get no adapter, by their names
+    and, where that is for the type of some of them, in how many blocks.
     """
 
     runtime: str
@@ -123,12 +124,14 @@ def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str =
 
 def _frozen(gguf: Path) -> tuple[str, ...]:
     """By the names that their tensors have in a block of the base; what it does not have is not spoken of."""
+    from adapterd.base.adaptable import frozen_by_type, in_words
     from adapterd.base.architectures import architecture_of
     from adapterd.base.gguf.gguf_file import GgufFile
 
     file = GgufFile.open(gguf)
+    architecture = architecture_of(file)
     found = {name.split(".")[2] for name in file.tensors if name.startswith("blk.") and name.count(".") > 1}
-    return tuple(sorted(architecture_of(file).frozen & found))
+    return (*sorted(architecture.frozen & found), *in_words(file, frozen_by_type(architecture, file)))
 
 
 def save_proof(home: Home, model: str, proof: Proof) -> None:

@@ -6,7 +6,7 @@ from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings
 from adapterd.config.toml_edit import with_value
 from adapterd.deployment.config_file import change_config
-from adapterd.errors import ConfigError
+from adapterd.errors import AdapterdError, ConfigError
 from adapterd.home import Home
 from adapterd.serving import usable_base
 from adapterd.serving.runtime import Runtime
@@ -18,12 +18,20 @@ from adapterd.system.locks import tags_lock
 
 
 def drifted_to(runtime: Runtime, name: str, model: ModelSettings) -> str | None:
-    """The digest that the base's own tag has now, if it is not that of the pinned one; None also if it is gone."""
+    """The digest that the base's own tag has now, if it is not that of the pinned one; None also if it is gone, and for
+    one in several parts, which is not what was pinned: that is one file made of them."""
     if is_file(model.base):
         return None
     tags = runtime.tags()
     own, pinned = tags.get(full_name(model.base)), tags.get(ModelTags(name).base)
-    return own if own and pinned and own != pinned else None
+    return own if own and pinned and own != pinned and not _is_in_parts(runtime, model.base) else None
+
+
+def _is_in_parts(runtime: Runtime, tag: str) -> bool:
+    try:
+        return bool(runtime.show(tag).parts)
+    except AdapterdError:
+        return False
 
 
 def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings, stopped: Stopped = never) -> str:

@@ -13,6 +13,7 @@ from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, Runtime
 from adapterd.config.toml_edit import with_value
 from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
+from adapterd.deployment.whole_file import is_joined, whole_file
 from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
@@ -26,7 +27,7 @@ from adapterd.serving.runtimes import (
     served_base,
 )
 from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
-from adapterd.serving.usable_base import require_usable
+from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
 from adapterd.system.files import read_given
@@ -85,10 +86,24 @@ def create_model(
     home.create()
     _require_sound_store(home)
     runtime = runtime_for(settings, home)
-    tags = ModelTags(new.name)
-    known, present = settings.models.get(new.name), runtime.tags()
-    before = _mark(new)
-    base = _find_base(home, runtime, new, present)
+    before, present = _mark(new), runtime.tags()
+    with _found_base(home, runtime, new, present, notify) as base:
+        return _create_of(base, home, settings, new, runtime, present, before, report, notify)
+
+
+def _create_of(
+    base: BaseModel,
+    home: Home,
+    settings: Settings,
+    new: NewModel,
+    runtime: Runtime,
+    present: Mapping[str, str],
+    before: tuple[int, ...] | None,
+    report: Callable[[float], object],
+    notify: Callable[[str], object],
+) -> ModelSettings:
+    """`create_model` once the base is found, whose file was in the state `before` then."""
+    tags, known = ModelTags(new.name), settings.models.get(new.name)
     if not known:
         _require_free(present, tags, base)
     if known and known.base_digest != base.digest:
@@ -129,11 +144,16 @@ def _serve_again(deployer: Deployer, model: str) -> None:
 def _named_anew(home: Home, new: NewModel, base: BaseModel, known: ModelSettings) -> ModelSettings:
     """The settings of a model whose base, the same one, was given by another name: a file in the place of a tag that
     cannot be read, say."""
-    name = str(base.gguf) if is_file(new.base) else base.tag
+    name = _name_of(new, base)
     if name == known.base:
         return known
     change_config(home, lambda text: with_value(text, ("models", new.name, "base"), name))
     return replace(known, base=name)
+
+
+def _name_of(new: NewModel, base: BaseModel) -> str:
+    """What the configuration calls the base: the file as it was given, which may be the first of several parts."""
+    return str(given_file(new.base)) if is_file(new.base) else base.tag
 
 
 def read_template(path: Path) -> str:
@@ -171,21 +191,33 @@ def _mark(new: NewModel) -> tuple[int, ...] | None:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) if status else None
 
 
-def _find_base(home: Home, runtime: Runtime, new: NewModel, present: Mapping[str, str]) -> BaseModel:
-    """The tag or the file, checked; nothing is changed yet."""
+@contextmanager
+def _found_base(
+    home: Home, runtime: Runtime, new: NewModel, present: Mapping[str, str], notify: Callable[[str], object]
+) -> Iterator[BaseModel]:
+    """The tag or the file, checked; nothing is changed yet. Parts of a model are one file for as long as this lasts."""
     if is_file(new.base):
+        from adapterd.base.gguf.split_file import parts_of
+
         path = given_file(new.base)
         modelfile = Modelfile(template=new.template, system=new.system)
-        require_usable(path, modelfile, str(path))
-        return BaseModel("", path, file_digest(path, home), modelfile)
+        with whole_file(home, parts_of(path), str(path), notify) as whole:
+            require_usable(whole, modelfile, str(path))
+            yield BaseModel("", whole, file_digest(whole, home), modelfile)
+        return
     tag = listed_name(new.base, present)
     if tag is None:
         others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
         raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
+    if (served := runtime.show(tag)).parts:
+        with whole_file(home, served.parts, new.base, notify) as whole:
+            require_usable(whole, served.modelfile, new.base)
+            yield BaseModel(tag, whole, file_digest(whole), served.modelfile)
+        return
     base = served_base(runtime, tag, new.base, home, model=new.name)
     require_usable(base.gguf, base.modelfile, new.base)
     require_undamaged(home, base, new.base)
-    return base
+    yield base
 
 
 @contextmanager
@@ -210,6 +242,11 @@ def _prove(
             f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
             hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
         )
+    if served.gguf is None and is_joined(base.gguf):
+        raise UnsupportedModelError(
+            f"{new.base} is stored in parts, and the whole file that {runtime.name} has now is not on this machine",
+            hint=JOIN_FIRST,
+        )
     registered = served_base(runtime, served.tag, str(base.gguf), home)
     proof = prove_registered(home, settings, new.name, base.gguf, new.base)
     save_proof(home, new.name, proof)
@@ -220,7 +257,7 @@ def _prove(
 def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
     """Make `NAME:base`, which keeps the base's file in the store whatever happens to its own tag."""
     with tags_lock(home):
-        if base.tag:
+        if base.tag and not is_joined(base.gguf):
             runtime.copy(base.tag, tag)
             return
         runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
@@ -247,7 +284,7 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(
-        base=str(base.gguf) if is_file(new.base) else base.tag,
+        base=_name_of(new, base),
         base_digest=base.digest,
         feedback=FeedbackSettings((new.feedback or home.inbox(new.name)).expanduser().absolute()),
         task=new.task,

@@ -12,6 +12,7 @@ from pathlib import Path
 from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.config.ollama_host import HostSource, NamedHost, named_host
+from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.live_tag import look_at_live, promoting, require_our_store, returned
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, StoreError, reason
@@ -21,7 +22,7 @@ from adapterd.providers.registry import described
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import pinned_base, runtime_for
-from adapterd.serving.tags import SEMVER, ModelTags, full_name
+from adapterd.serving.tags import SEMVER
 from adapterd.store import Store
 from adapterd.store.database import WITHOUT_DATABASE
 from adapterd.system import blas
@@ -239,9 +240,7 @@ def _path(name: str, what: str, path: Path, good: Callable[[Path], bool], hint: 
 
 def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]:
     """The base's own tag may have been pulled anew since init; the pinned one stays in use."""
-    tags = runtime.tags()
-    own = tags.get(full_name(model.base))
-    if own and own != tags.get(ModelTags(name).base):
+    if drifted_to(runtime, name, model):
         yield Check("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
 
 

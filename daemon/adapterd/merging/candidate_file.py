@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, GgufFile, TensorType, dequantize
+from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType, dequantize
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES, BlockScales, QuantArray, has_minimums, pack, rescale, unpack
 from adapterd.errors import StageError
 

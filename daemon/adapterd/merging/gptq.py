@@ -61,8 +61,7 @@ def round_to_nearest(target: Array, scales: BlockScales, base_quants: Array) -> 
     rows, blocks = scales.scale.shape
     quants = target.reshape(rows, blocks, scales.block_size) - scales.minimum[..., None]
     quants *= np.divide(1.0, scales.scale, out=np.zeros_like(scales.scale), where=scales.scale != 0)[..., None]
-    np.rint(quants, out=quants)
-    np.clip(quants, scales.low, scales.high, out=quants)
+    scales.round(quants)
     chosen = quants.astype(np.int16)
     np.copyto(chosen, base_quants.reshape(chosen.shape), where=(scales.scale == 0)[..., None])
     return chosen.reshape(target.shape)
@@ -111,8 +110,7 @@ class _ColumnSweep:
         rounded = self.compensated[column]
         rounded -= self.minimum[block]
         rounded *= self.inverse_scale[block]
-        np.rint(rounded, out=rounded)
-        np.clip(rounded, self.scales.low, self.scales.high, out=rounded)
+        self.scales.round(rounded)
         np.copyto(self.quants[column], rounded, where=self.has_scale[block], casting="unsafe")
         rounded *= self.scale[block]
         rounded += self.minimum[block]

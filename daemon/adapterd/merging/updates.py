@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapterd.base.adaptable import OTHER_QUANTISATION, is_adaptable
 from adapterd.base.architectures import architecture_of
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import GgufFile
@@ -60,6 +61,16 @@ def read_adapter(folder: Path, base: GgufFile) -> list[Update]:
     return sorted(updates, key=lambda update: order[update.tensor])
 
 
+def require_adaptable(base: GgufFile, tensor: str, module: str) -> None:
+    """Raise InputError for a module of the adapter whose tensor cannot be quantised again."""
+    if not is_adaptable(base, tensor):
+        raise InputError(
+            f"the adapter changes {module}, which the base stores as {base.tensors[tensor].type_name}, and that cannot "
+            "be quantised again",
+            hint=f"train it again without that module, or {OTHER_QUANTISATION} as the base",
+        )
+
+
 def _module(name: str) -> str:
     """`model.layers.3.self_attn.q_proj.lora_a` → `model.layers.3.self_attn.q_proj`"""
     module, _, factor = name.rpartition(".")
@@ -74,6 +85,7 @@ def _update(module: str, weights: dict[str, Any], scale: float, base: GgufFile, 
         shape_of_base = base.tensors[tensor].shape
     except KeyError as exc:
         raise InputError(f"the adapter changes {module}, which the base does not have") from exc
+    require_adaptable(base, tensor, module)
     try:
         a, b = weights[f"{module}.lora_a"], weights[f"{module}.lora_b"]
     except KeyError as exc:

@@ -42,12 +42,25 @@ def replace(store: Path, source: str, target: str) -> bool:
 
 def layers(store: Path, tag: str) -> tuple[str, ...] | None:
     """What kinds of layers a tag has, in their order (`model`, `template`, …); None where that cannot be read."""
+    found = _layers(store, tag)
+    return None if found is None else tuple(kind for kind, _ in found)
+
+
+def files(store: Path, tag: str, kind: str) -> tuple[Path, ...]:
+    """The files of a tag's layers of this kind, in their order; none where the manifest cannot be read."""
+    return tuple(
+        store / "blobs" / digest.replace(":", "-") for each, digest in _layers(store, tag) or () if each == kind
+    )
+
+
+def _layers(store: Path, tag: str) -> list[tuple[str, str]] | None:
+    """Kind and digest of each layer."""
     name, _, label = full_name(tag).rpartition(":")
     parts = name.split("/")
     place = [HOST, NAMESPACE, *parts] if len(parts) == 1 else [HOST, *parts] if len(parts) == 2 else parts
     try:
         whole = json.loads(store.joinpath("manifests", *place, label).read_bytes())
-        return tuple(layer["mediaType"].rpartition(".")[2] for layer in whole["layers"] or ())
+        return [(layer["mediaType"].rpartition(".")[2], str(layer["digest"])) for layer in whole["layers"] or ()]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 

@@ -31,6 +31,7 @@ class ServedModel:
     applications may ask it for, None if the runtime does not say. `template_in_use` is what prompts are made
     by, if it is known: that of the Modelfile, or the one inside the GGUF. `unreadable` is its file where that is on
     this machine and not for this user to read; `place` is its path as the runtime tells it, on whichever machine.
+    `parts` are the files that its GGUF is split into, if it is and they are on this machine.
     """
 
     tag: str
@@ -44,6 +45,7 @@ class ServedModel:
     template_in_use: str | None = None
     unreadable: Path | None = None
     place: str | None = None
+    parts: tuple[Path, ...] = ()
 
     @property
     def stored_digest(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from adapterd.base.modelfile import DEFAULT_TEMPLATE, Modelfile, file_kinds, from_path, projector_paths, renderer_of
 from adapterd.errors import UnsupportedModelError
 from adapterd.serving import manifests
-from adapterd.serving.runtime import ServedModel, digest_of_name
+from adapterd.serving.runtime import MODEL, ServedModel, digest_of_name
 
 _SETTINGS = frozenset(("template", "prompt", "system", "params", "messages", "license"))
 """Layers that are no files of the model, but what surrounds it; `prompt` is the old name of `template`."""
@@ -33,6 +33,7 @@ def served_model(
         raise UnsupportedModelError(f"{tag} cannot be a base: {exc}", hint=exc.hint) from exc
     if layers and _TEMPLATES & set(layers) and modelfile.template is None:
         modelfile = replace(modelfile, template=DEFAULT_TEMPLATE)
+    kinds = tuple(kind for kind in layers if kind not in _SETTINGS) if layers else file_kinds(shown)
     return ServedModel(
         tag=tag,
         digest=digest,
@@ -40,7 +41,8 @@ def served_model(
         unreadable=unreadable,
         place=from_path(shown),
         modelfile=modelfile,
-        files=tuple(kind for kind in layers if kind not in _SETTINGS) if layers else file_kinds(shown),
+        files=kinds,
+        parts=manifests.files(blob.parent.parent, tag, MODEL) if blob and kinds.count(MODEL) > 1 else (),
         stored_as=(shown.get("details") or {}).get("format") or "gguf",
         remote=shown.get("remote_host") or None,
         capabilities=frozenset(shown.get("capabilities") or ()),

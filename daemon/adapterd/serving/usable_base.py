@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adapterd.base.gguf.gguf_file import GgufFile
 
 _ANSWERS = "completion"
+JOIN_FIRST = "join them yourself: llama-gguf-split --merge FIRST-PART.gguf WHOLE.gguf, then give --base WHOLE.gguf"
 _LOST = {
     "projector": (
         "has a projector beside the model (it reads images or sound) which the runtime does not name by its digest, so "
@@ -86,7 +87,7 @@ def _require_one_model(file: "GgufFile", name: str) -> None:
 def _split(name: str, parts: int) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"{name} is stored in {parts} parts, and training needs one file",
-        hint="join them first: llama-gguf-split --merge FIRST-PART.gguf WHOLE.gguf, then give --base WHOLE.gguf",
+        hint=f"give the first part as a file, which joins them: --base FIRST-PART.gguf; or {JOIN_FIRST}",
     )
 
 

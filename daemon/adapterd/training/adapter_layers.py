@@ -1,30 +1,46 @@
 """The adapter: LoRA weights on the topmost blocks, and their files, which are mlx-lm's own."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_unflatten
+from mlx_lm.tuner.lora import LoRALinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
+from adapterd.base.adaptable import ATTENTION, MLP, OTHER_QUANTISATION
 from adapterd.base.mlx.weights import mismatch, plain_names, put_weights, trained_weights
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
-_PLACES = {Modules.ATTENTION: ("self_attn.",), Modules.MLP: ("mlp.",), Modules.ALL: ("self_attn.", "mlp.")}
+_PLACES = {Modules.ATTENTION: (ATTENTION,), Modules.MLP: (MLP,), Modules.ALL: (ATTENTION, MLP)}
 """Where in a block adapters go. Other projections, such as those of gated delta layers, stay as they are."""
 
 
-def attach_adapter(model: nn.Module, settings: TrainingSettings) -> None:
+def attach_adapter(model: nn.Module, settings: TrainingSettings, frozen: Collection[str] = ()) -> None:
     """Put LoRA on the chosen linear projections of the top `layers` blocks, of all where there are fewer.
 
-    The model, which is to be frozen, then computes what it did before, as the second factor starts at zero.
+    The `frozen` modules, by their names in the model, get none. The model, which is to be frozen, then computes what it
+    did before, as the second factor starts at zero. Raises InputError where no module is left.
     """
     mx.random.seed(settings.seed)
-    linear_to_lora_layers(model, settings.layers, _lora_parameters(model, settings))
+    chosen = [name for name in _projections(model, settings.layers) if name.startswith(_PLACES[settings.modules])]
+    linear_to_lora_layers(model, settings.layers, _lora_parameters(settings) | {"keys": chosen})
+    adapted = {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+    plain = {name: module.linear for name, module in adapted.items() if name in frozen}
+    if len(plain) == len(adapted):
+        reason = ": the types that they are stored in cannot be quantised again" if plain else ""
+        raise InputError(
+            f"no projection of the top {settings.layers} blocks (training.modules = {settings.modules.value}) can take "
+            f"an adapter{reason}",
+            hint=f'raise training.layers, set training.modules = "all", or {OTHER_QUANTISATION}',
+        )
+    model.update_modules(tree_unflatten(list(plain.items())))
     mx.eval(model.trainable_parameters())
 
 
@@ -35,7 +51,7 @@ def save_adapter(model: nn.Module, settings: TrainingSettings, folder: Path) -> 
     config = {
         "fine_tune_type": "lora",
         "num_layers": min(settings.layers, len(model.layers)),
-        "lora_parameters": _lora_parameters(model, settings),
+        "lora_parameters": _lora_parameters(settings) | _keys(model, settings.layers),
         ROW_ORDER: GGUF_ORDER,  # for `register`: trained on the GGUF's own rows, not on Hugging Face's
     }
     write_atomic(folder / CONFIG, json.dumps(config, indent=2) + "\n")
@@ -63,16 +79,24 @@ def load_adapter_weights(model: nn.Module, settings: TrainingSettings, folder: P
     put_weights(model, weights)
 
 
-def _lora_parameters(model: nn.Module, settings: TrainingSettings) -> dict[str, Any]:
-    every = _projections(model, settings.layers)
-    chosen = [name for name in every if name.startswith(_PLACES[settings.modules])]
+def _lora_parameters(settings: TrainingSettings) -> dict[str, Any]:
     return {
         "rank": settings.rank,
         "alpha": settings.alpha,
         "scale": settings.alpha / settings.rank,
         "dropout": settings.dropout,
-        **({} if chosen == every else {"keys": chosen}),
     }
+
+
+def _keys(model: nn.Module, layers: int) -> dict[str, list[str]]:
+    """The names within a block of what has an adapter in some of the top blocks; mlx-lm needs none if all do."""
+    adapted = {
+        name
+        for block in model.layers[-layers:]
+        for name, module in block.named_modules()
+        if isinstance(module, LoRALinear)
+    }
+    return {} if adapted == set(_projections(model, layers)) else {"keys": sorted(adapted)}
 
 
 def _projections(model: nn.Module, layers: int) -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 
-from adapterd.base.architectures import computed_as
+from adapterd.base.adaptable import frozen_by_type
+from adapterd.base.architectures import architecture_of, computed_as
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
@@ -128,7 +129,7 @@ class _Attempt:
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
         model = source.keep(below)
-        attach_adapter(model, settings)
+        attach_adapter(model, settings, self._frozen_modules())
         demand = MemoryDemand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
         fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes(on_gpu())))
         if self.less_memory:
@@ -170,6 +171,11 @@ class _Attempt:
         )
         pairs = tuple(zip(every, margins, strict=True))
         return PreferencePairs(pairs[:count], pairs[count:])
+
+    def _frozen_modules(self) -> list[str]:
+        """The projections that get no adapter, as they could not be merged."""
+        architecture = architecture_of(self.gguf)
+        return [architecture.module(tensor) for tensor in frozen_by_type(architecture, self.gguf)]
 
     def _refuse_too_long(self, examples: Sequence[EncodedExample]) -> None:
         context = self.gguf.value(f"{self.gguf.architecture}.context_length")

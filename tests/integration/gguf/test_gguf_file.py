@@ -1,10 +1,10 @@
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 
-from adapterd.base.gguf.gguf_file import SUPPORTED_TYPES, GgufFile, TensorType
+from adapterd.base.gguf.ggml import TensorType
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError, UnsupportedModelError
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -64,11 +64,6 @@ def test_a_file_cut_short_is_refused(tiny: Path, share: float) -> None:
     tiny.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(InputError, match="cut short"):
         GgufFile.open(tiny)
-
-
-def test_supported_types_can_be_dequantised() -> None:
-    plain = {"F32", "F16"}
-    assert all(gguf.GGMLQuantizationType[name] in gguf.quants._type_traits for name in SUPPORTED_TYPES - plain)
 
 
 def test_a_row_has_to_be_whole_blocks() -> None:

@@ -104,6 +104,7 @@ def test_written_file_has_the_divergence_of_the_student(merge: Merge) -> None:
     [
         {"type_name": "Q4_0"}, {"type_name": "Q5_0"}, {"type_name": "Q5_1"}, {"type_name": "Q8_0"},
         {"type_name": "Q4_K", "hidden": 256, "ffn": 256}, {"type_name": "Q6_K", "hidden": 256, "ffn": 256},
+        {"type_name": "IQ4_NL"}, {"type_name": "IQ4_XS", "hidden": 256, "ffn": 256},
         {"architecture": "qwen2"}, {"architecture": "qwen3"}, {"architecture": "gemma3"}, {"architecture": "phi3"},
     ],
     ids=lambda options: "-".join(map(str, options.values())),
@@ -203,9 +204,13 @@ def tunable_linears(merge: Merge) -> Iterator[tuple[str, TunableScalesLinear]]:
         )
 
 
-@pytest.mark.parametrize("type_name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"])
+@pytest.mark.parametrize(
+    "type_name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"]
+)
 def test_tunable_linear_has_the_weights_of_the_file(tmp_path: Path, type_name: str) -> None:
-    merge = Merge.begin(tmp_path, type_name=type_name, **({"hidden": 256, "ffn": 256} if "K" in type_name else {}))
+    merge = Merge.begin(
+        tmp_path, type_name=type_name, **({"hidden": 256, "ffn": 256} if "_K" in type_name or "XS" in type_name else {})
+    )
     for tensor, linear in tunable_linears(merge):
         scales, quants = merge.candidate.unpack(tensor)
         size = (

@@ -135,22 +135,30 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
         checked(tmp_path, architecture="qwen2", biases=("attn_k", "attn_v"))
 
 
-@pytest.mark.parametrize("type_name", ["IQ4_NL", "IQ4_XS", "MXFP4", "TQ2_0"])
-def test_an_unsupported_type_is_refused_with_its_tensor(tmp_path: Path, type_name: str) -> None:
-    path = tmp_path / "iq.gguf"
-    number = gguf.GGMLQuantizationType[type_name]
-    block, size_bytes = gguf.GGML_QUANT_SIZES[number]
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_tensor("blk.0.ffn_up.weight", np.zeros((4, 512 // block * size_bytes), np.uint8), raw_dtype=number)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    file = GgufFile.open(path)
-    with pytest.raises(UnsupportedModelError, match=rf"blk\.0\.ffn_up\.weight .*{type_name}"):
+def with_type_number(path: Path, tensor: str, number: int) -> GgufFile:
+    """A tiny file of Q8_0 in which one matrix of 32 columns in a block claims to be of the type of that number."""
+    data = bytearray(write_tiny_gguf(path / "tiny.gguf", type_name="Q8_0").read_bytes())
+    place = data.index(tensor.encode()) + len(tensor) + 4 + 2 * 8  # the number of dimensions, and two of them
+    assert data[place : place + 4] == gguf.GGMLQuantizationType.Q8_0.to_bytes(4, "little")
+    data[place : place + 4] = number.to_bytes(4, "little")
+    (path / "tiny.gguf").write_bytes(data)
+    return GgufFile.open(path / "tiny.gguf")
+
+
+def test_a_type_that_nobody_knows_is_refused_with_its_tensor_and_number(tmp_path: Path) -> None:
+    file = with_type_number(tmp_path, "blk.0.ffn_up.weight", 153)
+    with pytest.raises(UnsupportedModelError, match=r"blk\.0\.ffn_up\.weight in .* the tensor type 153, ") as refused:
         check_supported(file)
-    with pytest.raises(UnsupportedModelError, match=type_name):
+    assert "Q4_K_M" in refused.value.hint
+    assert "llama-cpp-python" in refused.value.hint
+    with pytest.raises(UnsupportedModelError, match="153"):
         file.values("blk.0.ffn_up.weight")
+
+
+def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
+    file = with_type_number(tmp_path, "blk.0.attn_q.weight", gguf.GGMLQuantizationType.I8)
+    with pytest.raises(UnsupportedModelError, match=r"blk\.0\.attn_q\.weight .* is stored as I8, .* read as weights"):
+        check_supported(file)
 
 
 IMAGE_TENSORS = ["v.patch_embd.weight", "mm.input_projection.weight"]

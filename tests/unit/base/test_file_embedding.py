@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.file_embedding import FileEmbedding
 from adapterd.base.mlx.model import hidden_states, load_mlx_model
 from tests.support.tiny_gguf import write_tiny_gguf

@@ -1,4 +1,4 @@
-"""The base model's file: metadata, tensors and their types, read in place. With its header, the owner of gguf."""
+"""The base model's file: metadata and tensors, read in place."""
 
 import math
 import mmap
@@ -8,58 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
-import numpy.typing as npt
 
+from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType, dequantize
 from adapterd.base.gguf.gguf_header import Header, HeaderReader, TensorEntry, read_header
-from adapterd.errors import InputError, UnsupportedModelError
+from adapterd.errors import InputError
 from adapterd.system.files import open_given
 
-FloatArray = npt.NDArray[np.float32]
-ByteArray = npt.NDArray[np.uint8]
 Metadata = str | int | float
 
-SUPPORTED_TYPES = frozenset(
-    ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
-)
-"""What gguf can dequantise and ggml can quantise again without an importance matrix."""
 _PLAIN = {"F32": "<f4", "F16": "<f2"}
 """Types whose data gguf takes as numbers; of the others it takes bytes."""
-
-
-@dataclass(frozen=True)
-class TensorType:
-    """How ggml stores values: its number for the type, and blocks of `block_values` values in `block_bytes` bytes."""
-
-    name: str
-    number: int
-    block_values: int
-    block_bytes: int
-
-    @classmethod
-    def named(cls, name: str) -> "TensorType":
-        """The type of this name; raises UnsupportedModelError unless it is one of `SUPPORTED_TYPES`."""
-        if name not in SUPPORTED_TYPES:
-            raise UnsupportedModelError(f"the tensor type {name} cannot be trained or merged")
-        number = gguf.GGMLQuantizationType[name]
-        values, size_bytes = gguf.GGML_QUANT_SIZES[number]
-        return cls(name, int(number), values, size_bytes)
-
-    def row_bytes(self, columns: int) -> int:
-        """The size of one row; raises UnsupportedModelError where the row is not a whole number of blocks."""
-        if columns % self.block_values:
-            raise UnsupportedModelError(
-                f"a row of {columns} values cannot be {self.name}, which needs multiples of {self.block_values}"
-            )
-        return columns // self.block_values * self.block_bytes
 
 
 @dataclass(frozen=True)
 class TensorInfo:
     """One tensor as the file has it; `shape` in numpy's order (rows, columns), `offset_bytes` from the file's start.
 
-    A type that is newer than the gguf library has only its number for a name, and its size is not known: 0.
+    A type that is newer than gguf and ggml here has only its number for a name, and its size is not known: 0.
     """
 
     name: str
@@ -70,7 +36,7 @@ class TensorInfo:
 
     @property
     def has_known_type(self) -> bool:
-        """Whether gguf knows how the values are stored."""
+        """Whether it is known how the values are stored."""
         return not self.type_name.isdigit()
 
 
@@ -146,8 +112,6 @@ class GgufFile:
     def values(self, name: str) -> FloatArray:
         """A tensor's values, dequantised, in the shape of its `TensorInfo`; raises UnsupportedModelError."""
         tensor = self._tensor(name)
-        if tensor.type_name not in SUPPORTED_TYPES:
-            raise UnsupportedModelError(f"{name} is stored as {tensor.type_name}, which cannot be trained or merged")
         data = self.raw(name).view(_PLAIN.get(tensor.type_name, np.uint8))
         return dequantize(data.reshape(*tensor.shape[:-1], -1), tensor.type_name)
 
@@ -170,23 +134,15 @@ class GgufFile:
             raise InputError(f"{self.path} has no tensor {name}") from None
 
 
-def dequantize(data: npt.NDArray[Any], type_name: str) -> FloatArray:
-    """A tensor's values, float32, of its data: bytes (rows, bytes of a row), or numbers of the type."""
-    values: FloatArray = np.asarray(gguf.dequantize(data, gguf.GGMLQuantizationType[type_name]), dtype=np.float32)
-    return values
-
-
 def _info(path: Path, header: Header, entry: TensorEntry, file_bytes: int) -> TensorInfo:
     """Raises InputError for a tensor whose bytes are not in the file."""
     fault, start = f"{path} is not a GGUF file, or is damaged or cut short", header.data_start + entry.offset
-    try:
-        kind = gguf.GGMLQuantizationType(entry.type_number)
-    except ValueError:
+    kind = TensorType.numbered(entry.type_number)
+    if kind is None:
         return TensorInfo(entry.name, entry.dimensions[::-1], str(entry.type_number), start, 0)
-    block_values, block_bytes = gguf.GGML_QUANT_SIZES[kind]
-    if entry.dimensions[0] % block_values or entry.offset % header.alignment:
+    if entry.dimensions[0] % kind.block_values or entry.offset % header.alignment:
         raise InputError(f"{fault}: the tensor {entry.name!r} is not made of whole blocks of {kind.name}")
-    size_bytes = math.prod(entry.dimensions) // block_values * block_bytes
+    size_bytes = math.prod(entry.dimensions) // kind.block_values * kind.block_bytes
     if start + size_bytes > file_bytes:
         raise InputError(f"{fault}: the file ends before the tensor {entry.name!r} does")
     return TensorInfo(entry.name, entry.dimensions[::-1], kind.name, start, size_bytes)

@@ -11,7 +11,8 @@ import llama_cpp
 import numpy as np
 
 from adapterd.base.gguf import llama_log
-from adapterd.base.gguf.gguf_file import FloatArray, Metadata
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import Metadata
 from adapterd.base.gguf.llama_file import NO_METADATA, open_model
 from adapterd.errors import InputError, StageError
 from adapterd.system.processors import processors

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import gguf
 
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
 
 _FACTORS = {"lora_a": "a", "lora_b": "b"}

@@ -1,9 +1,11 @@
 """The quants of a quantised tensor, unpacked and packed again, with its scales and minimums left as they are.
 
 The words are llama.cpp's. A block is 16 or 32 weights of a row that share a scale and, in some types, a minimum:
-weight = scale · quant + minimum, where the quant is a small integer. In K-quants, 8 or 16 blocks form a super-block of
-256 weights, and the scales and minimums of its blocks are multiples of its own float16 numbers; in the older types a
-super-block is one block. Rows are independent, so a tensor too large for memory can be processed in slices of rows.
+weight = scale · quant + minimum, where the quant is a small integer. In IQ4 types only 16 integers are quants, whose
+distances grow with their size, and the file has their places among these. In K-quants and IQ4_XS, 8 or 16 blocks form
+a super-block of 256 weights, and the scales and minimums of its blocks are multiples of its own float16 numbers; in the
+other types a super-block is one block. Rows are independent, so a tensor too large for memory can be processed in
+slices of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapterd.base.gguf.gguf_file import ByteArray, FloatArray, TensorType
+from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType
 from adapterd.errors import InputError
 
 QuantArray = npt.NDArray[np.int16]
@@ -24,7 +26,8 @@ ScalesAndMinimums = tuple[FloatArray, FloatArray]
 class BlockScales:
     """The scales of a tensor's blocks: `scale` and `minimum` (rows, blocks) in float32, quants from `low` to `high`.
 
-    `block_size` is the number of columns in a block. A scale may be negative or zero.
+    `levels` are those of these integers that are quants, ascending; empty if all are. `block_size` is the number of
+    columns in a block. A scale may be negative or zero.
     """
 
     scale: FloatArray
@@ -32,12 +35,22 @@ class BlockScales:
     low: int
     high: int
     block_size: int
+    levels: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
         """The tensor's (rows, columns)."""
         rows, blocks = self.scale.shape
         return rows, blocks * self.block_size
+
+    def round(self, values: FloatArray) -> None:
+        """Replace values, which are in units of their block's scale, by the nearest quants."""
+        if not self.levels:
+            np.rint(values, out=values)
+            np.clip(values, self.low, self.high, out=values)
+            return
+        levels = np.array(self.levels, np.float32)
+        values[...] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, values)]
 
     def dequantize(self, quants: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """The weights (rows, columns) of these quants, float32, bit for bit what gguf dequantises.
@@ -61,7 +74,7 @@ def unpack(raw: ByteArray, type_name: str) -> tuple[BlockScales, QuantArray]:
     rows, columns = _shape(raw, type_name)
     blocks = _blocks(np.ascontiguousarray(raw), type_name)
     scale, minimum = (part.reshape(rows, columns // layout.block_size) for part in layout.scales(blocks))
-    scales = BlockScales(scale, minimum, layout.low, layout.high, layout.block_size)
+    scales = BlockScales(scale, minimum, layout.low, layout.high, layout.block_size, layout.levels)
     return scales, layout.quants(blocks).reshape(rows, columns)
 
 
@@ -73,9 +86,10 @@ def pack(raw: ByteArray, quants: npt.NDArray[np.integer[Any]], type_name: str) -
     """
     layout = _layout(type_name)
     _require_quants(quants, _shape(raw, type_name))
-    outside = (quants < layout.low) | (quants > layout.high)
+    outside = ~np.isin(quants, layout.levels) if layout.levels else (quants < layout.low) | (quants > layout.high)
     if outside.any():
-        raise ValueError(f"{type_name} has quants {layout.low}…{layout.high}, not {quants[outside][0]}")
+        known = ", ".join(map(str, layout.levels)) or f"{layout.low}…{layout.high}"
+        raise ValueError(f"{type_name} has quants {known}, not {quants[outside][0]}")
     packed: ByteArray = np.array(raw, order="C")
     layout.put(_blocks(packed, type_name), quants.astype(np.int16, copy=False))
     return packed
@@ -151,7 +165,8 @@ class _Plane:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a super-block stores its quants and scales: stored = (quant - low) XOR `flip`, cut into `planes`.
+    """How a super-block stores its quants and scales: stored = (quant - low) XOR `flip`, cut into `planes`; where there
+    are `levels`, stored is the quant's place among them.
 
     `halves` are the offsets of the float16 numbers that the scales, and the minimums, are multiples of.
     """
@@ -163,12 +178,15 @@ class _Layout:
     halves: tuple[int, ...]
     planes: tuple[_Plane, ...]
     flip: int = 0
+    levels: tuple[int, ...] = ()
 
     def quants(self, blocks: ByteArray) -> QuantArray:
         """The quants of blocks (blocks, bytes of a block), in the order of the columns."""
         stored = self.planes[0].read(blocks)
         for plane in self.planes[1:]:
             stored |= plane.read(blocks)
+        if self.levels:
+            return np.array(self.levels, np.int16)[stored]
         stored ^= np.uint8(self.flip)
         quants = stored.astype(np.int16)
         quants += np.int16(self.low)
@@ -176,8 +194,11 @@ class _Layout:
 
     def put(self, blocks: ByteArray, quants: QuantArray) -> None:
         """Store quants, all in range, in blocks that may be written to."""
-        stored = (quants - np.int16(self.low)).astype(np.uint8)
-        stored ^= np.uint8(self.flip)
+        if self.levels:
+            stored = np.searchsorted(self.levels, quants).astype(np.uint8)
+        else:
+            stored = (quants - np.int16(self.low)).astype(np.uint8)
+            stored ^= np.uint8(self.flip)
         for plane in self.planes:
             plane.write(blocks, stored)
 
@@ -218,6 +239,17 @@ def _scales_of_8_bits(blocks: ByteArray) -> ScalesAndMinimums:
     return _without_minimum(_half(blocks, 208) * blocks[:, 192:208].view(np.int8))
 
 
+def _scales_of_4_and_2_bits(blocks: ByteArray) -> ScalesAndMinimums:
+    """Eight scales of 6 bits, less 32: the low 4 bits in nibbles of bytes 4…7, the high 2 bits in the uint16 at 2."""
+    low = blocks[:, 4:8, None] >> np.array([0, 4], np.uint8) & 15
+    high = blocks[:, 2:4].view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16) & 3
+    scale = (low.reshape(len(blocks), 8) | high << 4).astype(np.int16) - 32
+    return _without_minimum(_half(blocks, 0) * scale)
+
+
+_IQ4_LEVELS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+"""kvalues_iq4nl in ggml-common.h."""
+
 _LAYOUTS = {
     "Q4_0": _Layout(32, -8, 7, _scale, (0,), (_Plane(2, 16, 16, bits=4),)),
     "Q4_1": _Layout(32, 0, 15, _scale_and_minimum, (0, 2), (_Plane(4, 16, 16, bits=4),)),
@@ -233,8 +265,10 @@ _LAYOUTS = {
     "Q6_K": _Layout(
         16, -32, 31, _scales_of_8_bits, (208,), (_Plane(0, 128, 64, bits=4), _Plane(128, 64, 32, bits=2, lift=4))
     ),
+    "IQ4_NL": _Layout(32, -127, 113, _scale, (0,), (_Plane(2, 16, 16, bits=4),), levels=_IQ4_LEVELS),
+    "IQ4_XS": _Layout(32, -127, 113, _scales_of_4_and_2_bits, (0,), (_Plane(8, 128, 16, bits=4),), levels=_IQ4_LEVELS),
 }
-"""ggml's blocks (block_q4_0 … block_q6_K in ggml-common.h), by the offset of each field in bytes:
+"""ggml's blocks (block_q4_0 … block_iq4_xs in ggml-common.h), by the offset of each field in bytes:
 
 Q4_0  18 bytes, 32 values:   0 d     2 qs, low and high nibbles                            value = d · q
 Q4_1  20 bytes, 32 values:   0 d     2 m      4 qs                                         value = d · q + m
@@ -244,8 +278,10 @@ Q8_0  34 bytes, 32 values:   0 d     2 qs, int8 (two's complement, hence the fli
 Q4_K 144 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qs              value = d·sc · q - dmin·m
 Q5_K 176 bytes, 256 values:  0 d     2 dmin   4 scales (6 bits)   16 qh    48 qs     value = d·sc · q - dmin·m
 Q6_K 210 bytes, 256 values:  0 ql  128 qh   192 scales (int8)    208 d               value = d·sc · q
+IQ4_NL 18 bytes, 32 values:  0 d     2 qs, low and high nibbles                            value = d · level
+IQ4_XS 136 bytes, 256 values: 0 d    2 scales_h   4 scales_l     8 qs                value = d·(sc - 32) · level
 
-d, m and dmin are float16, little-endian. Codes below zero are stored with `low` taken off.
+d, m and dmin are float16, little-endian. In all but IQ4 types, codes below zero are stored with `low` taken off.
 """
 
 QUANT_TYPES: frozenset[str] = frozenset(_LAYOUTS)

@@ -12,7 +12,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.language_part import language_metadata, language_tensors, served_name
 from adapterd.errors import StageError
 

@@ -14,7 +14,8 @@ from mlx_lm.models.cache import ConcatenateKVCache
 
 from adapterd.base.architectures import architecture_of, check_supported
 from adapterd.base.families.layers.gated_delta import DeltaCache
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.hyperparameters import Heads
 from adapterd.base.mlx.file_embedding import FileEmbedding
 from adapterd.base.mlx.quantized_layers import QuantizedWeight, quantized_layer_for

@@ -12,12 +12,12 @@ import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
 
-from adapterd.base.gguf.gguf_file import ByteArray, TensorType
+from adapterd.base.gguf.ggml import ByteArray, TensorType
 from adapterd.base.gguf.quants import QuantArray, unpack
 
 GROUP = 32
-BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8, "Q4_K": 4, "Q5_K": 5}
-"""Bits of a code, by the ggml types that have this form."""
+BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8, "Q4_K": 4, "Q5_K": 5, "IQ4_NL": 8, "IQ4_XS": 8}
+"""Bits of a code, by the ggml types that have this form. Of IQ4 types the 16 levels, not their places, are codes."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd.base.architectures import architecture_of, block_of_module
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.lora_gguf import write_lora
 from adapterd.base.row_order import reordered_heads, to_hugging_face
 from adapterd.formats.adapter_files import CONFIG, GGUF_WEIGHTS, PEFT_WEIGHTS, WEIGHTS

@@ -15,7 +15,8 @@ import mlx.core as mx
 import numpy as np
 
 from adapterd.base.architectures import architecture_of, block_of_module
-from adapterd.base.gguf.gguf_file import FloatArray, GgufFile
+from adapterd.base.gguf.ggml import FloatArray
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.lora_gguf import LoraGguf
 from adapterd.base.mlx.weights import plain_names
 from adapterd.base.row_order import reordered_heads, to_gguf
@@ -32,6 +33,7 @@ from adapterd.formats.adapter_files import (
 )
 from adapterd.merging.exchange import peft
 from adapterd.merging.exchange.module_names import in_the_base
+from adapterd.merging.updates import require_adaptable
 from adapterd.system.files import atomic_path, write_atomic
 
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
@@ -271,6 +273,7 @@ def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
         )
     if tensor not in base.tensors:
         raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}")
+    require_adaptable(base, tensor, module)
     return base.tensors[tensor].shape
 
 

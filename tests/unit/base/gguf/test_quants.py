@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from adapterd.base.gguf.ggml import quantize
-from adapterd.base.gguf.gguf_file import GgufFile, TensorType
+from adapterd.base.gguf.ggml import TensorType, quantize
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES, BlockScales, has_minimums, pack, rescale, unpack
 from adapterd.errors import InputError
 
@@ -28,7 +28,11 @@ RANGES = {
     "Q4_K": (0, 15, 32),
     "Q5_K": (0, 31, 32),
     "Q6_K": (-32, 31, 16),
+    "IQ4_NL": (-127, 113, 32),
+    "IQ4_XS": (-127, 113, 32),
 }
+LEVELS = dict.fromkeys(("IQ4_NL", "IQ4_XS"), (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113))
+"""The quants of the types that have not all integers of their range."""
 
 BITS_OF_A_COLUMN = [
     ("Q4_0", 5, {2 + 5: 0x0F}),
@@ -42,6 +46,10 @@ BITS_OF_A_COLUMN = [
     ("Q5_K", 64 + 32 + 4, {48 + 32 + 4: 0xF0, 16 + 4: 1 << 3}),
     ("Q6_K", 128 + 64 + 8, {64 + 8: 0xF0, 128 + 32 + 8: 0x30}),
     ("Q6_K", 32 + 1, {32 + 1: 0x0F, 128 + 1: 0x0C}),
+    ("IQ4_NL", 5, {2 + 5: 0x0F}),
+    ("IQ4_NL", 16 + 5, {2 + 5: 0xF0}),
+    ("IQ4_XS", 64 + 4, {8 + 32 + 4: 0x0F}),
+    ("IQ4_XS", 64 + 16 + 4, {8 + 32 + 4: 0xF0}),
 ]
 """By ggml's own loops (dequantize_row_* in ggml-quants.c): the bits of a block that a column's quant takes."""
 
@@ -80,6 +88,11 @@ def tensors(draw: st.DrawFn, type_name: str) -> np.ndarray:
     return finite(draw(arrays.arrays(np.uint8, shape)), type_name)
 
 
+def quants_of(type_name: str) -> "st.SearchStrategy[int]":
+    low, high, _ = RANGES[type_name]
+    return st.sampled_from(LEVELS[type_name]) if type_name in LEVELS else st.integers(low, high)
+
+
 def random_tensor(type_name: str, *, rows: int = 4, columns: int = 512, seed: int = 0) -> np.ndarray:
     """Normal values, quantised by ggml."""
     values = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
@@ -107,7 +120,7 @@ def assert_round_trip(raw: np.ndarray, type_name: str) -> tuple[BlockScales, np.
     return scales, quants
 
 
-def test_the_eight_types_are_known() -> None:
+def test_the_ten_types_are_known() -> None:
     assert set(RANGES) == QUANT_TYPES
 
 
@@ -124,8 +137,7 @@ def test_any_tensor_comes_back_byte_for_byte(type_name: str, data: st.DataObject
 def test_any_codes_come_back_and_leave_the_scales(type_name: str, data: st.DataObject) -> None:
     raw = data.draw(tensors(type_name))
     before, quants = unpack(raw, type_name)
-    low, high, _ = RANGES[type_name]
-    chosen = data.draw(arrays.arrays(np.int16, quants.shape, elements=st.integers(low, high)))
+    chosen = data.draw(arrays.arrays(np.int16, quants.shape, elements=quants_of(type_name)))
     after, back = unpack(pack(raw, chosen, type_name), type_name)
     np.testing.assert_array_equal(back, chosen)
     np.testing.assert_array_equal(after.scale.view(np.uint32), before.scale.view(np.uint32))
@@ -185,8 +197,8 @@ def test_one_code_changes_one_value(type_name: str, data: st.DataObject) -> None
     raw = random_tensor(type_name)
     scales, quants = unpack(raw, type_name)
     row, column = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 511))
-    low, high, group = RANGES[type_name]
-    code = data.draw(st.integers(low, high).filter(lambda code: code != quants[row, column]))
+    group = RANGES[type_name][2]
+    code = data.draw(quants_of(type_name).filter(lambda code: code != quants[row, column]))
     changed = quants.copy()
     changed[row, column] = code
     before, after = dequantized(raw, type_name), dequantized(pack(raw, changed, type_name), type_name)
@@ -232,8 +244,30 @@ def test_codes_out_of_range_are_refused(type_name: str, beyond: int, sign: int) 
     low, high, _ = RANGES[type_name]
     wrong = low - beyond if sign < 0 else high + beyond
     quants[2, 300] = wrong
-    with pytest.raises(ValueError, match=f"^{type_name} has quants {low}…{high}, not {wrong}$"):
+    known = ", ".join(map(str, LEVELS[type_name])) if type_name in LEVELS else f"{low}…{high}"
+    with pytest.raises(ValueError, match=f"^{type_name} has quants {known}, not {wrong}$"):
         pack(raw, quants, type_name)
+
+
+@pytest.mark.parametrize("type_name", LEVELS)
+def test_an_integer_between_two_levels_is_refused(type_name: str) -> None:
+    raw = random_tensor(type_name)
+    quants = unpack(raw, type_name)[1]
+    quants[2, 300] = -50
+    with pytest.raises(ValueError, match=f"^{type_name} has quants .*, not -50$"):
+        pack(raw, quants, type_name)
+
+
+@every_type
+def test_values_are_rounded_to_the_nearest_quant(type_name: str) -> None:
+    scales = unpack(random_tensor(type_name), type_name)[0]
+    low, high, _ = RANGES[type_name]
+    known = np.array(LEVELS.get(type_name, range(low, high + 1)), np.float32)
+    values = np.random.default_rng(2).uniform(low - 9, high + 9, 999).astype(np.float32)
+    rounded = values.copy()
+    scales.round(rounded)
+    assert set(rounded) <= set(known)
+    np.testing.assert_array_equal(np.abs(rounded - values), np.abs(known[:, None] - values).min(0))
 
 
 def test_unsigned_codes_out_of_range_are_refused() -> None:
@@ -273,7 +307,7 @@ def test_bytes_that_are_not_rows_of_blocks_are_refused(type_name: str) -> None:
             pack(wrong, quants, type_name)
 
 
-@pytest.mark.parametrize("type_name", ["F32", "F16", "Q2_K", "IQ4_XS", "nonsense"])
+@pytest.mark.parametrize("type_name", ["F32", "F16", "Q2_K", "IQ3_S", "nonsense"])
 def test_other_types_are_refused(type_name: str) -> None:
     with pytest.raises(InputError, match=f"{type_name} has no quants"):
         unpack(np.zeros((1, 256), np.uint8), type_name)
