@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType, dequantize
 from adapterd.base.gguf.gguf_header import Header, HeaderReader, TensorEntry, read_header
