@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from adapterd.base.gguf.ggml import ByteArray, FloatArray, TensorType, dequantize
 from adapterd.base.gguf.gguf_header import Header, HeaderReader, TensorEntry, read_header
-from adapterd.errors import InputError
+from adapterd.errors import InputError, UnsupportedModelError
 from adapterd.system.files import open_given
 
 Metadata = str | int | float
@@ -112,21 +112,26 @@ class GgufFile:
 
     def values(self, name: str) -> FloatArray:
         """A tensor's values, dequantised, in the shape of its `TensorInfo`; raises UnsupportedModelError."""
-        tensor = self._tensor(name)
+        tensor = self._known(name)
         data = self.raw(name).view(_PLAIN.get(tensor.type_name, np.uint8))
         return dequantize(data.reshape(*tensor.shape[:-1], -1), tensor.type_name)
 
     def rows(self, name: str, numbers: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """Rows of a matrix by their numbers, dequantised as by `values`, without reading the others."""
-        tensor = self._tensor(name)
-        kind = TensorType.named(tensor.type_name).name
+        tensor = self._known(name)
         chosen = self.raw(name).reshape(tensor.shape[0], -1)[numbers]
-        return dequantize(chosen.view(_PLAIN.get(kind, np.uint8)), kind)
+        return dequantize(chosen.view(_PLAIN.get(tensor.type_name, np.uint8)), tensor.type_name)
 
     def raw(self, name: str) -> ByteArray:
         """A tensor's own bytes, flat, without a copy."""
         tensor = self._tensor(name)
         return np.frombuffer(self._data, np.uint8, tensor.size_bytes, tensor.offset_bytes)
+
+    def _known(self, name: str) -> TensorInfo:
+        tensor = self._tensor(name)
+        if not tensor.has_known_type:
+            raise UnsupportedModelError(f"{name} is stored as {tensor.type_name}, a tensor type that is not known here")
+        return tensor
 
     def _tensor(self, name: str) -> TensorInfo:
         try:
