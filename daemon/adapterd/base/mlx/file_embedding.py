@@ -1,7 +1,5 @@
 """An embedding that stays in the file: the rows of a batch's ids are read from there."""
 
-from typing import Any
-
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
@@ -24,5 +22,5 @@ class FileEmbedding(nn.Module):  # type: ignore[misc]
         """Ids of any shape to their rows (…, columns)."""
         different, places = np.unique(np.array(ids), return_inverse=True)
         rows = mx.array(self._gguf.rows(self._tensor, different)).astype(self._dtype)
-        found: Any = rows[mx.array(places.reshape(ids.shape).astype(np.uint32))]
+        found: mx.array = rows[mx.array(places.reshape(ids.shape).astype(np.uint32))]
         return found
