@@ -11,9 +11,10 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import prove_registered, save_proof
 from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
 from adapterd.config.toml_edit import with_value
+from adapterd.deployment.checked_base import checked_base, listed_tag
 from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
-from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
@@ -25,7 +26,7 @@ from adapterd.serving.runtimes import (
     runtime_for,
     served_base,
 )
-from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
+from adapterd.serving.tags import ModelTags
 from adapterd.serving.usable_base import require_usable
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
@@ -178,12 +179,8 @@ def _find_base(home: Home, runtime: Runtime, new: NewModel, present: Mapping[str
         modelfile = Modelfile(template=new.template, system=new.system)
         require_usable(path, modelfile, str(path))
         return BaseModel("", path, file_digest(path, home), modelfile)
-    tag = listed_name(new.base, present)
-    if tag is None:
-        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
-        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
-    base = served_base(runtime, tag, new.base, home, model=new.name)
-    require_usable(base.gguf, base.modelfile, new.base)
+    tag = listed_tag(runtime, new.base, present)
+    base = checked_base(runtime.show(tag), new.base, home, model=new.name)
     require_undamaged(home, base, new.base)
     return base
 
