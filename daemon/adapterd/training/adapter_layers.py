@@ -14,7 +14,7 @@ from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
-_PLACES = {Modules.ATTENTION: ("self_attn.",), Modules.MLP: ("mlp.",), Modules.ALL: ("self_attn.", "mlp.")}
+PLACES = {Modules.ATTENTION: ("self_attn.",), Modules.MLP: ("mlp.",), Modules.ALL: ("self_attn.", "mlp.")}
 """Where in a block adapters go. Other projections, such as those of gated delta layers, stay as they are."""
 
 
@@ -65,7 +65,7 @@ def load_adapter_weights(model: nn.Module, settings: TrainingSettings, folder: P
 
 def _lora_parameters(model: nn.Module, settings: TrainingSettings) -> dict[str, Any]:
     every = _projections(model, settings.layers)
-    chosen = [name for name in every if name.startswith(_PLACES[settings.modules])]
+    chosen = [name for name in every if name.startswith(PLACES[settings.modules])]
     return {
         "rank": settings.rank,
         "alpha": settings.alpha,
