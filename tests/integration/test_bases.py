@@ -1,7 +1,6 @@
 """Which bases of a real Ollama can be trained: a row for every tag, whatever is in the store."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,6 @@ from tests.support.ollama_store import OllamaStore
 
 pytestmark = pytest.mark.ollama
 REMOTE = {"remote_host": "https://ollama.com:443", "remote_model": "big", "capabilities": ["completion"]}
-
-
-@pytest.fixture
-def ollama_store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[OllamaStore]:
-    made = OllamaStore(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
-    before = set(made.runtime.tags())
-    yield made
-    for tag in set(made.runtime.tags()) - before:
-        made.runtime.delete(tag)
 
 
 @pytest.fixture
@@ -150,10 +140,10 @@ def test_a_base_beyond_this_machine_says_so(
     home: Home, general: Settings, ollama_store: OllamaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))
-    monkeypatch.setattr("adapterd.insight.bases.memory_bytes", lambda: 100_000_000)
+    monkeypatch.setattr("adapterd.insight.bases.memory_bytes", lambda: 1_100_000_000)
     found = row(home, general, ollama_store, tag)
     assert (found.trainable, found.fits) == (True, False)
-    assert "this machine has 0.1" in found.why_not
+    assert "of this machine's 1.1 GB, 0.0 GB can be had" in found.why_not
 
 
 def test_a_tag_that_is_not_there_is_refused_with_what_to_pull(

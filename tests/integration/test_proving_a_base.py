@@ -2,7 +2,6 @@
 with what would be lost, and leaves nothing behind."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,13 @@ from adapterd.config import OllamaSettings, Settings
 from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
-from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtimes import file_digest, pinned_base
-from adapterd.serving.server import PrivateOllama
 from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
 from tests.support.ollama_store import OllamaStore
 
 pytestmark = pytest.mark.ollama
 ASKED = (Message(Role.USER, "Which city?"),)
 SMALL = ChatOptions(num_ctx=512, num_predict=4)
-
-
-@pytest.fixture
-def ollama_store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[OllamaStore]:
-    made = OllamaStore(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
-    before = set(made.runtime.tags())
-    yield made
-    for tag in set(made.runtime.tags()) - before:
-        made.runtime.delete(tag)
 
 
 @pytest.fixture

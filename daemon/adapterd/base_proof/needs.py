@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from adapterd.config import EvaluationSettings, TrainingSettings
-from adapterd.errors import AdapterdError, NoSpaceError
+from adapterd.errors import NoSpaceError
 from adapterd.system import blas
 from adapterd.system.child.call import call as child
 from adapterd.system.machine import memory_bytes
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 PROCESS_BYTES = 250_000_000
 """Python with all libraries of a stage, before there is a model."""
+FOR_OTHERS_BYTES = 1 << 30
+"""What an idle system takes by itself."""
 SHARE_REACHED = 0.4
 """Of the speed of bare products of matrices, what a training reaches: on two cores 516 tokens per second (SmolLM2-135M,
-an adapter on 8 blocks), which is 70 GFLOP/s, where bare products reach 190."""
+an adapter on 8 blocks), which is 70 GFLOP/s, where bare products reach 190. No GPU was measured."""
 _MEASURED_WITHIN_S = 60.0
-_KEPT_FOR_OTHERS = 1 << 30
 _CACHE_VALUE_BYTES, _UBATCH, _BUFFERS = 2, 512, 1.1
 
 
@@ -43,14 +44,17 @@ class Needs:
     """Peak memory by stage, in bytes: training and merging in a process of this product, evaluation in the runtime.
 
     Training is computed in the fastest way that fits into this machine's memory, or in the one that takes least where
-    none does; `recomputes` says whether that is with gradient checkpointing. `training_s` is about how long it takes,
-    None where the speed of this machine could not be measured.
+    none does; `recomputes` says whether that is with gradient checkpointing. `fits`: every stage fits into
+    `room_bytes`, what this machine can spare when it is idle. `training_s` is about how long the training takes, None
+    where the speed of this machine could not be measured.
     """
 
     training_bytes: int
     merging_bytes: int
     evaluation_bytes: int
     recomputes: bool
+    fits: bool
+    room_bytes: int
     training_s: float | None
 
     @property
@@ -67,7 +71,7 @@ def measured_speed() -> float | None:
 
     try:
         return child(operations_per_s, timeout_s=_MEASURED_WITHIN_S, variables=blas.preload_environment())
-    except AdapterdError:
+    except Exception:  # whatever MLX says of a machine that it cannot compute on
         return None
 
 
@@ -76,22 +80,22 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
 
     Raises InputError or UnsupportedModelError for a file that contradicts itself.
     """
+    from adapterd.base.mlx.model import on_gpu
     from adapterd.base.mlx.sizes import FP32, ModelSizes, Precision
     from adapterd.merging.memory import MergeDemand
+    from adapterd.training.memory import budget_of
 
-    settings, room = TrainingSettings(), memory_bytes() if memory is None else memory
+    settings, room = TrainingSettings(), budget_of((memory or memory_bytes()) - FOR_OTHERS_BYTES, on_gpu())
     sizes = ModelSizes.of(gguf, Precision.here())
     training, recomputes = _training(sizes, work, settings, room)
-    merge = MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer)
-    return Needs(
-        training_bytes=PROCESS_BYTES + training,
-        merging_bytes=PROCESS_BYTES + merge.bytes,
-        evaluation_bytes=_evaluation(gguf, sizes, EvaluationSettings().num_ctx),
-        recomputes=recomputes,
-        training_s=_operations(sizes, work, settings, recomputes=recomputes) / (SHARE_REACHED * speed)
-        if speed
-        else None,
+    stages = (
+        PROCESS_BYTES + training,
+        PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes,
+        _evaluation(gguf, sizes, EvaluationSettings().num_ctx),
     )
+    operations = _operations(sizes, work, settings, recomputes=recomputes)
+    seconds = operations / (SHARE_REACHED * speed) if speed else None
+    return Needs(*stages, recomputes, max(stages) <= room, room, seconds)
 
 
 def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, room: int) -> tuple[int, bool]:
@@ -102,7 +106,7 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, r
     preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
-        fitted = fit(demand, settings.batch_tokens, room - PROCESS_BYTES - _KEPT_FOR_OTHERS)
+        fitted = fit(demand, settings.batch_tokens, room - PROCESS_BYTES)
     except NoSpaceError:
         return max(preparing, demand.bytes(recompute=True, batch_tokens=1)), True
     return max(preparing, fitted.bytes), fitted.recompute

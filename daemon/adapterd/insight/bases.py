@@ -147,12 +147,14 @@ def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | N
         found = needs(file, work, speed, memory)
     except Exception as exc:  # of a stranger's file
         return replace(row, why_not=f"what it takes cannot be told ({type(exc).__name__}: {reason(exc)})")
-    if found.peak_bytes <= memory:
+    if found.fits:
         return replace(row, needs=found, fits=True)
+    needed, room, all_of_it = (size / 1e9 for size in (found.peak_bytes, found.room_bytes, memory))
     return replace(
         row,
         needs=found,
         fits=False,
-        why_not=f"{row.tag} needs about {found.peak_bytes / 1e9:.1f} GB of memory, this machine has {memory / 1e9:.1f}",
-        hint="take a smaller size of the model; fewer training.layers take less, too",
+        why_not=f"{row.tag} needs about {needed:.1f} GB of memory; of this machine's {all_of_it:.1f} GB, "
+        f"{room:.1f} GB can be had",
+        hint="take a smaller size of the model, or lower training.layers",
     )

@@ -176,11 +176,15 @@ def _ways(demand: MemoryDemand, batch_tokens: int) -> list[tuple[bool, int]]:
 
 def budget_bytes(on_device: bool) -> int:
     """The memory that training may take now: a share of what is free, and on a GPU no more than its working set."""
-    budget = available_memory_bytes() + mx.get_active_memory()
+    return budget_of(available_memory_bytes() + mx.get_active_memory(), on_device)
+
+
+def budget_of(free_bytes: int, on_device: bool) -> int:
+    """The same where so much is free."""
     if on_device:
         information: Any = mx.device_info()
-        budget = min(budget, int(information.get("max_recommended_working_set_size", budget)))
-    return int(budget * SHARE_OF_FREE)
+        free_bytes = min(free_bytes, int(information.get("max_recommended_working_set_size", free_bytes)))
+    return int(free_bytes * SHARE_OF_FREE)
 
 
 def limit_buffer_cache(budget_bytes: int) -> int:
