@@ -98,7 +98,7 @@ def _architectures(names: Measured) -> str:
 def _library(found: Measured) -> str:
     header = ("model", "architecture", "can be trained", "pulls, millions")
     rows = (
-        (name, row["architecture"], "yes" if row["trainable"] else f"no: {row['why_not']}",
+        (name, row["architecture"], "yes" if row["trainable"] else f"no: {row['why_not'].partition(';')[0]}",
          _whole(row["pulls_millions"]))
         for name, row in found["rows"].items()
         if row["answers"]

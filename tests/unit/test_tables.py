@@ -27,7 +27,7 @@ MEASURED: dict[str, Any] = {
             "llama3.1": {"pulls_millions": 117, "architecture": "llama", "answers": True, "trainable": True},
             "bert": {"pulls_millions": 13, "architecture": "bert", "answers": False, "trainable": False},
             "gpt-oss": {"pulls_millions": 11, "architecture": "gptoss", "answers": True, "trainable": False,
-                        "why_not": "it has experts"},
+                        "why_not": "it has experts; that is much"},
         },
     },
     "opening": {"vocabularies": {"llama3": {"tokens": 128_256, "seconds": 0.071, "mb": 9.6}}},

@@ -24,7 +24,7 @@ SHARE_KEPT = 0.1
 _RESIDUALS, _NORMED, _CARRIED, _PROJECTED, _FFNS, _OWN = 0.5, 1.75, 2, 2, 4, 6
 """Activations that a block keeps per token for the backward pass: by the width of hidden states, for each of its norms,
 and by its other widths."""
-_MIXED, _DELTA = 3, 12
+_MIXED, _DELTA = 1.5, 6
 """The same of a gated delta layer, in fp32, beside its states between chunks."""
 _SCORES = 1.25
 _LOGITS = 4
