@@ -4,6 +4,7 @@ The constants are measured on models of llama's shape with 0.1 and 1.1 billion p
 bench/results.json), where the estimates are 3 to 12 % above the peaks. Pages of the mapped file are counted.
 """
 
+import math
 from dataclasses import dataclass
 
 from adapterd.base.gguf.gguf_file import GgufFile
@@ -16,6 +17,7 @@ from adapterd.merging.distil import CHECKPOINTING_BYTES
 from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.merging.retention import COMPARED_COPIES, MAX_DEQUANTIZED_BYTES
 
+_ADAPTED = ("self_attn.", "mlp.")
 _STATES = 3
 """Hidden states of all calibration examples: before a block, after it, and those that distillation begins with."""
 _FACTOR = 36
@@ -78,16 +80,17 @@ class MergeDemand:
     def _calibration(self) -> float:
         """One block in memory, with Hessians of its inputs, the largest of which is factored."""
         block = max(self._touched, key=lambda each: each.weight_bytes)
-        columns = {columns for _, columns in block.projections.values()}
-        largest = max(columns)
-        hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * largest**2
-        rounding = _ROUNDED * max(rows * columns for rows, columns in block.projections.values())
+        shapes = _adapted(block)
+        columns = {columns for _, columns in shapes}
+        hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * max(columns) ** 2
+        rounding = _ROUNDED * max(map(math.prod, shapes))
         return self.sizes.common_bytes + block.weight_bytes + self._states_bytes + hessians + rounding
 
     def _distillation(self) -> float:
         """All touched blocks as quants, and their weights once or one block at a time."""
-        touched = [block.matrix_values for block in self._touched]
-        kept, step = _QUANTS * sum(touched), _DISTILLED * sum(touched)
+        touched = [sum(map(math.prod, _adapted(block))) for block in self._touched]
+        others = sum(block.weight_bytes for block in self._touched) - FP32_BYTES * sum(touched)
+        kept, step = _QUANTS * sum(touched) + others, _DISTILLED * sum(touched)
         activations = sum(map(self._activations, self._touched))
         if FP32_BYTES * sum(touched) > CHECKPOINTING_BYTES:
             step, activations = _DISTILLED * max(touched), max(map(self._activations, self._touched))
@@ -101,3 +104,8 @@ class MergeDemand:
         fits = self.dequantized and expanded <= MAX_DEQUANTIZED_BYTES
         logits = _LOGITS * FP32_BYTES * self.sizes.vocabulary * self.completion
         return COMPARED_COPIES * (self.file_bytes + (expanded if fits else 0)) + logits
+
+
+def _adapted(block: BlockSizes) -> list[tuple[int, int]]:
+    """(rows, columns) of the projections that get an adapter."""
+    return [shape for module, shape in block.projections.items() if module.startswith(_ADAPTED)]

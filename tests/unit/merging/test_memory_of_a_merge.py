@@ -26,7 +26,7 @@ def llama(layers: int, width: int, ffn: int, heads: int, keys: int) -> ModelSize
     values = sum(rows * columns for rows, columns in shapes.values())
     block = BlockSizes(4 * values, shapes, queries=width, keys=keys, ffn=ffn, heads=heads)
     embedding = VOCABULARY * width
-    return ModelSizes(width, 0, VOCABULARY, 4, 4 * embedding, (block,) * layers, embedding)
+    return ModelSizes(width, 0, VOCABULARY, 4, 4 * embedding, (block,) * layers)
 
 
 SMALL = MergeDemand(
@@ -50,6 +50,14 @@ def test_large_models_are_distilled_block_by_block() -> None:
     deep = replace(LARGER, sizes=replace(LARGER.sizes, blocks=LARGER.sizes.blocks * 2), layers=32)
     touched = sum(block.matrix_values for block in LARGER.sizes.blocks[:16])
     assert deep.bytes - LARGER.bytes <= touched
+
+
+def test_projections_without_an_adapter_are_only_loaded() -> None:
+    block = SMALL.sizes.blocks[0]
+    with_gate = {**block.projections, "linear_attn.in_proj_z": (768, 768)}
+    gated = replace(block, projections=with_gate, weight_bytes=block.weight_bytes + 4 * 768 * 768)
+    more = replace(SMALL, sizes=replace(SMALL.sizes, blocks=(gated,) * 30))
+    assert more.bytes - SMALL.bytes == 16 * 4 * 768 * 768
 
 
 def test_retention_needs_both_files_at_once() -> None:

@@ -81,7 +81,6 @@ class ModelSizes:
     value_bytes: int
     common_bytes: int
     blocks: tuple[BlockSizes, ...]
-    largest_tensor_values: int
 
     @classmethod
     def of(cls, gguf: GgufFile, precision: Precision) -> "ModelSizes":
@@ -98,8 +97,7 @@ class ModelSizes:
                 by_block[block].append(tensor)
         blocks = tuple(_block(architecture, gguf, tensors, precision) for tensors in by_block)
         embedding, carried = used["token_embd.weight"].shape, _carried(blocks)
-        largest = max(math.prod(tensor.shape) for name, tensor in used.items() if name not in READ_BY_ROW)
-        return cls(embedding[1] + carried, carried, embedding[0], precision.value_bytes, common, blocks, largest)
+        return cls(embedding[1] + carried, carried, embedding[0], precision.value_bytes, common, blocks)
 
     def weight_bytes(self, below: int = 0) -> int:
         """Of all weights but those of the lowest `below` blocks."""
