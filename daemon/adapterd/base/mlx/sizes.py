@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapterd.base.architectures import architecture_of, block_of_tensor
 from adapterd.base.families.architecture import Architecture
@@ -13,6 +13,8 @@ from adapterd.base.mlx.quantized_layers import BITS, GROUP
 
 READ_BY_ROW: frozenset[str] = frozenset()
 """Tensors of which no more than the rows of the tokens at hand are in memory."""
+OWN_EMBEDDING = frozenset(("gemma3",))
+"""Families whose embedding is of a class of its own, of which there is no quantised one."""
 FP32_BYTES = 4
 _GROUP_BYTES = 2 * FP32_BYTES
 """Of scale and bias of a group."""
@@ -87,12 +89,14 @@ class ModelSizes:
         """Of a file that `check_supported` takes; raises as that does for one that contradicts itself."""
         architecture = architecture_of(gguf)
         used = {tensor.name: tensor for tensor in _loaded(architecture, gguf)}
+        plain = replace(precision, quantized=precision.quantized and architecture.name not in OWN_EMBEDDING)
         by_block: list[list[TensorInfo]] = [[] for _ in range(architecture.blocks(gguf))]
         common = 0
         for tensor in used.values():
             block = block_of_tensor(tensor.name)
             if block is None:
-                common += 0 if tensor.name in READ_BY_ROW else precision.bytes_of(tensor)
+                kept = plain if tensor.name == "token_embd.weight" else precision
+                common += 0 if tensor.name in READ_BY_ROW else kept.bytes_of(tensor)
             else:
                 by_block[block].append(tensor)
         blocks = tuple(_block(architecture, gguf, tensors, precision) for tensors in by_block)
