@@ -30,6 +30,7 @@ from adapterd.system.blas import preload_environment
 from bench import results, tables
 from bench.architectures import architectures
 from bench.distributed import distributed
+from bench.library import library
 from bench.merging import merge_growth, merge_speed
 from bench.ollama import ollama_binary
 from bench.opening import opening
@@ -70,6 +71,7 @@ def measurements(full: bool) -> dict[str, Callable[[], dict[str, Any]]]:
         "rollback": rollback,
         "quants": quants,
         "architectures": architectures,
+        "library": library,
         "merge_speed": merge_speed if full else lambda: results.read().get("merge_speed", {}) | merge_speed(["0.1B"]),
         **({"merge_growth": merge_growth} if full else {}),
         "retention": lambda: retention([] if full else ["Q4_1", "--scales", "0.25"]),

@@ -95,6 +95,18 @@ def _architectures(names: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _library(found: Measured) -> str:
+    header = ("model", "architecture", "can be trained", "pulls, millions")
+    rows = (
+        (name, row["architecture"], "yes" if row["trainable"] else f"no: {row['why_not'].partition(';')[0]}",
+         _whole(row["pulls_millions"]))
+        for name, row in found["rows"].items()
+        if row["answers"]
+    )  # fmt: skip
+    shares = (("all of these", "share_of_pulls"), ("all but mixtures of experts", "share_of_pulls_without_experts"))
+    return _table(header, [*rows, *((words, "", "", _percent(found[key])) for words, key in shares)], names=3)
+
+
 def _simulations(
     coverage: Measured, false_promotion: Measured, skewed: Measured, drift: Measured, power: Measured, needed: Measured
 ) -> str:
@@ -247,6 +259,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "merge_speed": (("merge_speed",), _merge_speed),
     "quants": (("quants",), _quants),
     "architectures": (("architectures",), _architectures),
+    "library": (("library",), _library),
     "opening": (("opening",), _opening),
     "training": (("training", "retrain"), _training),
     "recipe": (("recipe",), _recipe),

@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("adapterd")
 if TYPE_CHECKING:
     from adapterd.serving.runtime import Runtime
     from adapterd.serving.server import PrivateOllama
+    from tests.support.ollama_store import OllamaStore
 
 
 def pytest_configure() -> None:
@@ -77,6 +78,19 @@ def ollama_server(ollama_binary: Path, tmp_path_factory: pytest.TempPathFactory)
 
     with PrivateOllama(ollama_binary, tmp_path_factory.mktemp("ollama")) as server:
         yield server
+
+
+@pytest.fixture
+def ollama_store(ollama_server: "PrivateOllama", tmp_path: Path) -> "Iterator[OllamaStore]":
+    """The store of that server; what a test puts into it is gone afterwards."""
+    from adapterd.serving.ollama import OllamaRuntime
+    from tests.support.ollama_store import OllamaStore
+
+    made = OllamaStore(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
+    before = set(made.runtime.tags())
+    yield made
+    for tag in set(made.runtime.tags()) - before:
+        made.runtime.delete(tag)
 
 
 @pytest.fixture(scope="module", params=["embedded", OLLAMA])

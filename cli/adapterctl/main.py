@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from adapterctl.commands.access.token import token
+from adapterctl.commands.bases import bases
 from adapterctl.commands.config import config
 from adapterctl.commands.data.backup import backup, restore
 from adapterctl.commands.data.export import export
@@ -64,6 +65,7 @@ def cli() -> None:
 
 
 for command in (
+    bases,
     init,
     config,
     feedback,

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from adapterd.base.modelfile import Modelfile
+from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
 from tests.acceptance.conftest import begin, feed
 from tests.acceptance.person import MODEL, Person
@@ -62,6 +65,17 @@ def test_the_way_out_fits_the_folder(
     assert way in said.stderr
     assert "group root (sudo" not in said.stderr
     assert "--base FILE.gguf" in said.stderr
+
+
+def test_bases_tells_of_each_tag_whose_its_file_is(ordinary: Person, service: PrivateOllama, tiny_path: Path) -> None:
+    runtime = OllamaRuntime(service.host, timeout_s=120)
+    runtime.create("theirs:1", tiny_path, file_digest(tiny_path), Modelfile())
+    folder = shut(service)
+    person = replace(ordinary, environment={"OLLAMA_HOST": service.host})
+    [row] = person.json("bases")["rows"]
+    assert (row["tag"], row["trainable"], row["needs"]) == ("theirs:1", False, None)
+    assert f"{folder} belongs to user {NOBODY_HERE}" in row["why_not"]
+    assert "--base FILE.gguf" in row["hint"]
 
 
 def test_with_the_base_as_a_file_everything_works(

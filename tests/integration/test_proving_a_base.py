@@ -1,11 +1,8 @@
 """Bases as people have them in a real Ollama: each can be made again and is served as it was, or is refused at `init`
 with what would be lost, and leaves nothing behind."""
 
-import hashlib
-import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,81 +21,19 @@ from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
-from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
-from adapterd.serving.server import PrivateOllama
 from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
+from tests.support.ollama_store import OllamaStore
 from tests.support.split_gguf import copy_metadata, copy_tensors, in_parts
-from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tiny_projector import write_tiny_projector
 
 pytestmark = pytest.mark.ollama
 ASKED = (Message(Role.USER, "Which city?"),)
 SMALL = ChatOptions(num_ctx=512, num_predict=4)
-numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Store:
-    """A private Ollama's store, into which this puts what `ollama create` and `ollama pull` of any release leave."""
-
-    server: PrivateOllama
-    runtime: OllamaRuntime
-    folder: Path
-
-    def file(self, template: str | None, architecture: str = "llama", **more: Any) -> Path:
-        """A model that nobody has seen before."""
-        number = next(numbers)
-        metadata = {"general.name": f"tiny {number}", f"{architecture}.context_length": 1024}
-        metadata |= {"tokenizer.chat_template": template} if template else {}
-        metadata |= more.pop("metadata", {})
-        path = self.folder / f"{number}.gguf"
-        return write_tiny_gguf(path, architecture=architecture, layers=1, metadata=metadata, **more)
-
-    def tag(self, name: str, file: Path, modelfile: Modelfile | None = None) -> str:
-        self.runtime.create(name, file, file_digest(file), modelfile or Modelfile())
-        return name
-
-    def manifest(self, tag: str) -> Path:
-        name, _, label = tag.partition(":")
-        return self.server.folder / "models/manifests/registry.ollama.ai/library" / name / label
-
-    def add_layer(self, tag: str, kind: str, data: bytes) -> None:
-        """As older releases made tags; this one still serves them."""
-        whole = json.loads(self.manifest(tag).read_bytes())
-        whole["layers"] = [
-            each for each in whole["layers"] if not each["mediaType"].endswith(f".{kind}") or kind == "model"
-        ]
-        whole["layers"].append(self.blob(f"application/vnd.ollama.image.{kind}", data))
-        self.manifest(tag).write_text(json.dumps(whole))
-        self.notice()
-
-    def blob(self, media_type: str, data: bytes) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        (self.server.folder / "models/blobs" / f"sha256-{digest}").write_bytes(data)
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    def notice(self) -> None:
-        """Have Ollama look at its manifests again: it keeps a list, which every create refreshes."""
-        self.tag("noticed:1", self.file(GO), Modelfile(template=GO))
-        self.runtime.delete("noticed:1")
-
-    def shown(self, tag: str) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.post(f"{self.server.host}/api/show", json={"model": tag}, timeout=60).json()
-        return found
 
 
 @pytest.fixture
-def ollama_store(ollama_server: PrivateOllama, tmp_path: Path) -> Iterator[Store]:
-    made = Store(ollama_server, OllamaRuntime(ollama_server.host, timeout_s=120), tmp_path)
-    before = set(made.runtime.tags())
-    yield made
-    for tag in set(made.runtime.tags()) - before:
-        made.runtime.delete(tag)
-
-
-@pytest.fixture
-def general(ollama_store: Store) -> Settings:
+def general(ollama_store: OllamaStore) -> Settings:
     return Settings(ollama=OllamaSettings(host=ollama_store.server.host))
 
 
@@ -114,14 +49,14 @@ def init(home: Home, general: Settings, base: str | Path, **more: Any) -> list[s
     return notes
 
 
-def inherited(home: Home, store: Store) -> Modelfile:
+def inherited(home: Home, store: OllamaStore) -> Modelfile:
     """What the versions of the model will have."""
     settings = config.load(home)
     base = pinned_base(store.runtime, "news", settings.models["news"])
     return proven_base(home, settings, store.runtime, "news", base).modelfile
 
 
-def refused(home: Home, general: Settings, store: Store, base: str | Path, sentence: str) -> AdapterdError:
+def refused(home: Home, general: Settings, store: OllamaStore, base: str | Path, sentence: str) -> AdapterdError:
     before = store.runtime.tags()
     with pytest.raises(AdapterdError, match=sentence) as caught:
         init(home, general, base)
@@ -131,7 +66,7 @@ def refused(home: Home, general: Settings, store: Store, base: str | Path, sente
     return caught.value
 
 
-def served_as_trained(store: Store, tag: str, file: Path) -> None:
+def served_as_trained(store: OllamaStore, tag: str, file: Path) -> None:
     """Our ids of a prompt are as many as the server makes of it."""
     ids = Tokenizer.open(file).encode_prompt(store.runtime.render(tag, ASKED))
     assert store.runtime.chat(tag, ASKED, SMALL).prompt_tokens == len(ids)
@@ -143,7 +78,7 @@ def served_as_trained(store: Store, tag: str, file: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("given", ["a file", "a tag"])
 def test_a_base_with_a_template_inside_the_file_keeps_it(
-    home: Home, general: Settings, ollama_store: Store, family: str, given: str
+    home: Home, general: Settings, ollama_store: OllamaStore, family: str, given: str
 ) -> None:
     file = ollama_store.file(FAMILIES[family])
     init(home, general, file if given == "a file" else ollama_store.tag("plain:1", file))
@@ -154,21 +89,21 @@ def test_a_base_with_a_template_inside_the_file_keeps_it(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_template_of_the_tag_that_ollama_does_not_prefer_is_handed_on(
-    home: Home, general: Settings, ollama_store: Store, family: str
+    home: Home, general: Settings, ollama_store: OllamaStore, family: str
 ) -> None:
     init(home, general, ollama_store.tag("old:1", ollama_store.file(FAMILIES[family]), Modelfile(template=GO)))
     assert ollama_store.shown("news:base")["template"] == FAMILIES[family]
     assert inherited(home, ollama_store).template == GO
 
 
-def test_no_template_by_choice_is_handed_on(home: Home, general: Settings, ollama_store: Store) -> None:
+def test_no_template_by_choice_is_handed_on(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
     plain = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
     init(home, general, ollama_store.tag("bare:1", ollama_store.file(plain), Modelfile(template="{{ .Prompt }}")))
     assert inherited(home, ollama_store).template == "{{ .Prompt }}"
     assert ollama_store.runtime.render("news", ASKED) == ASKED[0].content
 
 
-def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, ollama_store: Store) -> None:
+def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
     whole = Modelfile(renderer="qwen3-coder", parser="qwen3-coder", system="Be brief.", requires="0.20.0")
     init(home, general, ollama_store.tag("coder:1", ollama_store.file(TOOLS, "qwen3"), whole))
     assert inherited(home, ollama_store) == whole
@@ -176,7 +111,7 @@ def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, ol
 
 @pytest.mark.parametrize("adds", [True, False])
 def test_a_start_token_in_the_template_is_counted_as_it_is_served(
-    home: Home, general: Settings, ollama_store: Store, adds: bool
+    home: Home, general: Settings, ollama_store: OllamaStore, adds: bool
 ) -> None:
     file = with_gemmas_tokens(ollama_store.file(None, "gemma2", tokenizer="llama", hidden=96), adds=adds)
     template = "<bos><start_of_turn>user\n{{ .Prompt }}<end_of_turn>\n<start_of_turn>model\n{{ .Response }}"
@@ -186,7 +121,7 @@ def test_a_start_token_in_the_template_is_counted_as_it_is_served(
 
 
 def test_a_start_token_that_ollama_leaves_there_is_there_twice(
-    home: Home, general: Settings, ollama_store: Store
+    home: Home, general: Settings, ollama_store: OllamaStore
 ) -> None:
     file = ollama_store.file(None, tokenizer="llama", hidden=96, metadata={"tokenizer.ggml.add_bos_token": True})
     init(home, general, ollama_store.tag("mistral:1", file, Modelfile(template="<s>[INST] {{ .Prompt }} [/INST]")))
@@ -215,7 +150,7 @@ def with_gemmas_tokens(path: Path, *, adds: bool) -> Path:
 # What stands beside a model.
 
 
-def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings, ollama_store: Store) -> None:
+def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
     tag = ollama_store.tag("old:1", ollama_store.file(GO), Modelfile(template=GO, parameters={"top_k": 3}))
     ollama_store.add_layer(tag, "params", json.dumps({"top_k": 3, "typical_p": 0.7, "tfs_z": 1}).encode())
     [note] = init(home, general, tag)
@@ -236,7 +171,7 @@ def test_a_retired_parameter_is_left_out_and_told(home: Home, general: Settings,
     ],
 )
 def test_a_base_whose_version_would_lose_something_is_refused(
-    home: Home, general: Settings, ollama_store: Store, kind: str, file: str, sentence: str
+    home: Home, general: Settings, ollama_store: OllamaStore, kind: str, file: str, sentence: str
 ) -> None:
     """Ollama takes a file for a projector by what is said in it, whatever an older release took it for."""
     tag = ollama_store.tag("llava:1", ollama_store.file(GO), Modelfile(template=GO))
@@ -246,7 +181,7 @@ def test_a_base_whose_version_would_lose_something_is_refused(
 
 
 @pytest.mark.parametrize("given", ["tag", "file"])
-def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store: Store, given: str) -> None:
+def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store: OllamaStore, given: str) -> None:
     whole = ollama_store.file(GO)
     parts = in_parts(whole)
     request = {"model": "big:1", "files": {part.name: upload(ollama_store, part) for part in parts}, "template": GO}
@@ -270,36 +205,27 @@ def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store:
     assert drifted_to(runtime, "news", made) is None
 
 
-def upload(store: Store, file: Path) -> str:
+def upload(store: OllamaStore, file: Path) -> str:
     digest = file_digest(file)
     httpx.post(f"{store.server.host}/api/blobs/{digest}", content=file.read_bytes(), timeout=60).raise_for_status()
     return digest
 
 
-def test_ollamas_own_format_is_named(home: Home, general: Settings, ollama_store: Store) -> None:
+def test_ollamas_own_format_is_named(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
     settings = {"model_format": "safetensors", "model_family": "qwen3", "capabilities": ["completion"]}
-    manifest = ollama_store.manifest("qwen:mlx")
-    manifest.parent.mkdir(parents=True)
     layer = ollama_store.blob("application/vnd.ollama.image.tensor", b"x" * 100) | {"name": "model.embed_tokens.weight"}
     about = ollama_store.blob("application/vnd.ollama.image.json", b'{"architectures": ["Qwen3ForCausalLM"]}')
-    about |= {"name": "config.json"}
-    whole = {
-        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": ollama_store.blob("application/vnd.docker.container.image.v1+json", json.dumps(settings).encode()),
-        "layers": [layer, about],
-    }  # fmt: skip
-    manifest.write_text(json.dumps(whole))
-    ollama_store.notice()
+    ollama_store.write_manifest("qwen:mlx", settings, [layer, about | {"name": "config.json"}])
     refused(home, general, ollama_store, "qwen:mlx", "qwen:mlx is stored as safetensors .*MLX.*GGUF")
 
 
-def test_an_embedding_model_is_no_base(home: Home, general: Settings, ollama_store: Store) -> None:
+def test_an_embedding_model_is_no_base(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
     file = ollama_store.file(GO, "qwen3", metadata={"qwen3.pooling_type": 3})
     refused(home, general, ollama_store, ollama_store.tag("embed:1", file), "embed:1 gives embeddings, not answers")
 
 
 def test_a_message_of_a_tool_in_somebody_elses_tag_does_not_matter(
-    home: Home, general: Settings, ollama_store: Store
+    home: Home, general: Settings, ollama_store: OllamaStore
 ) -> None:
     theirs = ollama_store.tag("aa-theirs:1", ollama_store.file(GO), Modelfile(template=GO))
     ollama_store.add_layer(theirs, "messages", json.dumps([{"role": "tool", "content": "22 degrees"}]).encode())
@@ -310,14 +236,16 @@ def test_a_message_of_a_tool_in_somebody_elses_tag_does_not_matter(
 
 
 @pytest.mark.parametrize("typed", ["Mine:7B", "library/mine:7b", "https://ollama.com/library/mine:7b"])
-def test_a_base_is_found_as_people_type_it(home: Home, general: Settings, ollama_store: Store, typed: str) -> None:
+def test_a_base_is_found_as_people_type_it(
+    home: Home, general: Settings, ollama_store: OllamaStore, typed: str
+) -> None:
     ollama_store.tag("mine:7b", ollama_store.file(TOOLS))
     init(home, general, typed)
     assert config.load(home).models["news"].base == "mine:7b"
 
 
 def test_a_base_that_is_not_there_is_pulled_by_its_short_name(
-    home: Home, general: Settings, ollama_store: Store
+    home: Home, general: Settings, ollama_store: OllamaStore
 ) -> None:
     fault = refused(home, general, ollama_store, "https://ollama.com/library/nobody:7b", "has no https://ollama.com")
     assert isinstance(fault, NotFoundError)
@@ -328,7 +256,7 @@ def test_a_base_that_is_not_there_is_pulled_by_its_short_name(
 
 
 def test_a_base_is_proven_again_after_an_update_of_the_runtime(
-    home: Home, general: Settings, ollama_store: Store
+    home: Home, general: Settings, ollama_store: OllamaStore
 ) -> None:
     init(home, general, ollama_store.file(DATED))
     settings = config.load(home)

@@ -21,6 +21,15 @@ MEASURED: dict[str, Any] = {
         }
     },
     "quants": {"Q4_K": {"tensors": 1234, "byte_identical": 1234, "values_identical": 1234}},
+    "library": {
+        "share_of_pulls": 0.889, "share_of_pulls_without_experts": 0.916,
+        "rows": {
+            "llama3.1": {"pulls_millions": 117, "architecture": "llama", "answers": True, "trainable": True},
+            "bert": {"pulls_millions": 13, "architecture": "bert", "answers": False, "trainable": False},
+            "gpt-oss": {"pulls_millions": 11, "architecture": "gptoss", "answers": True, "trainable": False,
+                        "why_not": "it has experts; that is much"},
+        },
+    },
     "opening": {"vocabularies": {"llama3": {"tokens": 128_256, "seconds": 0.071, "mb": 9.6}}},
     "architectures": {"qwen3": {"rms": 0.00021, "top1": 1.0}},
     "training": {
@@ -92,6 +101,15 @@ def test_quants_and_architectures() -> None:
     assert table("quants")[1:] == [["Q4_K", "1 234", "1 234", "1 234"]]
     assert table("architectures")[1:] == [["qwen3", "0.00021", "100.0 %"]]
     assert table("opening")[1:] == [["llama3", "128 256", "0.071", "9.6"]]
+
+
+def test_the_library_without_what_gives_no_answers() -> None:
+    assert table("library")[1:] == [
+        ["llama3.1", "llama", "yes", "117"],
+        ["gpt-oss", "gptoss", "no: it has experts", "11"],
+        ["all of these", "", "", "88.9 %"],
+        ["all but mixtures of experts", "", "", "91.6 %"],
+    ]
 
 
 def test_writing_twice_changes_nothing_more() -> None:

@@ -48,13 +48,17 @@ _OTHERWISE_NAMED = {
 """What to give instead of a file of Ollama's converter whose architecture has another name in llama.cpp."""
 
 
+_OTHERS = "take a base of one of these families"
+_DENSE = "take one of the dense sizes of its family, such as qwen3:8b in the place of qwen3:30b"
+
+
 def architecture_of(gguf: GgufFile) -> Architecture:
     """The file's architecture; raises UnsupportedModelError naming those that are supported."""
     found = ARCHITECTURES.get(gguf.architecture)
     if found is None:
         raise UnsupportedModelError(
             f"{gguf.path} has the architecture {gguf.architecture!r}; supported are: {', '.join(ARCHITECTURES)}",
-            hint=_OTHERWISE_NAMED.get(gguf.architecture, ""),
+            hint=_OTHERWISE_NAMED.get(gguf.architecture, _OTHERS),
         )
     return found
 
@@ -68,7 +72,7 @@ def check_supported(gguf: GgufFile) -> None:
     """Raise UnsupportedModelError, or InputError for a file with parts missing, unless it can be trained and merged."""
     architecture = architecture_of(gguf)
     if number(gguf, "expert_count", 0, least=0):
-        raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here")
+        raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here", hint=_DENSE)
     names = [entry.name for entry in language_tensors(gguf)]
     for name in names:
         _check_tensor(architecture, gguf, name)

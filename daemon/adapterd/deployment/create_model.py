@@ -11,10 +11,11 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import prove_registered, save_proof
 from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
 from adapterd.config.toml_edit import with_value
+from adapterd.deployment.checked_base import checked_base, listed_tag
 from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
 from adapterd.deployment.whole_file import is_joined, whole_file
-from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError, UnsupportedModelError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
@@ -26,7 +27,7 @@ from adapterd.serving.runtimes import (
     runtime_for,
     served_base,
 )
-from adapterd.serving.tags import ModelTags, labels_of, listed_name, short_name
+from adapterd.serving.tags import ModelTags
 from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
@@ -205,17 +206,14 @@ def _found_base(
             require_usable(whole, modelfile, str(path))
             yield BaseModel("", whole, file_digest(whole, home), modelfile)
         return
-    tag = listed_name(new.base, present)
-    if tag is None:
-        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(new.base, present)[:1])
-        raise NotFoundError(f"{runtime.name} has no {new.base}", hint=f"ollama pull {short_name(new.base)}{others}")
-    if (served := runtime.show(tag)).parts:
+    tag = listed_tag(runtime, new.base, present)
+    served = runtime.show(tag)
+    if served.parts:
         with whole_file(home, served.parts, new.base, notify) as whole:
             require_usable(whole, served.modelfile, new.base)
             yield BaseModel(tag, whole, file_digest(whole), served.modelfile)
         return
-    base = served_base(runtime, tag, new.base, home, model=new.name)
-    require_usable(base.gguf, base.modelfile, new.base)
+    base = checked_base(served, new.base, home, model=new.name)
     require_undamaged(home, base, new.base)
     yield base
 

@@ -58,17 +58,21 @@ def served_base(
 ) -> BaseModel:
     """The base behind a tag. Raises UnsupportedModelError if its file cannot be read here, or is not all of it,
     InputError if the file that was given in its place is another one."""
-    served = runtime.show(tag)
-    require_one_gguf(served, settings_base or tag)
+    return base_of(runtime.show(tag), settings_base, home, model=model)
+
+
+def base_of(served: ServedModel, settings_base: str, home: Home | None = None, *, model: str = "NAME") -> BaseModel:
+    """The same of a tag that was looked at already."""
+    require_one_gguf(served, settings_base or served.tag)
     file = base_file(served, settings_base, model)
     digest = file_digest(file, home)
     if served.stored_digest and served.stored_digest != digest:
         raise InputError(
-            f"{file} is {digest[:19]}…, and the runtime keeps {served.stored_digest[:19]}… as {tag}",
+            f"{file} is {digest[:19]}…, and the runtime keeps {served.stored_digest[:19]}… as {served.tag}",
             hint="put the file back of which the model was made; Ollama 0.30.0 to 0.34.0 rewrite what they are given: "
             "update Ollama then",
         )
-    return BaseModel(tag=tag, gguf=file, digest=digest, modelfile=served.modelfile)
+    return BaseModel(tag=served.tag, gguf=file, digest=digest, modelfile=served.modelfile)
 
 
 def base_file(served: ServedModel, settings_base: str, model: str = "NAME") -> Path:

@@ -83,6 +83,13 @@ def available_memory_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def memory_bytes() -> int:
+    """All memory that this machine has."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
 def memory_is_short(platform: str = sys.platform, stalls: Path = MEMORY_STALLS) -> bool | None:
     """Whether the system is busy finding memory at the moment; None if it does not tell."""
     if platform == "darwin":

@@ -18,7 +18,7 @@ from adapterd.errors import InputError
 from adapterd.formats.adapter_files import CONFIG, GGUF_ORDER, ROW_ORDER, WEIGHTS
 from adapterd.system.files import atomic_path, write_atomic
 
-_PLACES = {Modules.ATTENTION: (ATTENTION,), Modules.MLP: (MLP,), Modules.ALL: (ATTENTION, MLP)}
+PLACES = {Modules.ATTENTION: (ATTENTION,), Modules.MLP: (MLP,), Modules.ALL: (ATTENTION, MLP)}
 """Where in a block adapters go. Other projections, such as those of gated delta layers, stay as they are."""
 
 
@@ -29,7 +29,7 @@ def attach_adapter(model: nn.Module, settings: TrainingSettings, frozen: Collect
     did before, as the second factor starts at zero. Raises InputError where no module is left.
     """
     mx.random.seed(settings.seed)
-    chosen = [name for name in _projections(model, settings.layers) if name.startswith(_PLACES[settings.modules])]
+    chosen = [name for name in _projections(model, settings.layers) if name.startswith(PLACES[settings.modules])]
     linear_to_lora_layers(model, settings.layers, _lora_parameters(settings) | {"keys": chosen})
     adapted = {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
     plain = {name: module.linear for name, module in adapted.items() if name in frozen}

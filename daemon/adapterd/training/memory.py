@@ -1,7 +1,7 @@
 """Estimates the memory of a training step before the first one, and chooses how to compute it so that it fits.
 
-The constants are measured (SmolLM2-135M, fp32, 256 to 2048 ids, 4 and 12 blocks, with and without gradient
-checkpointing).
+The constants are measured: SmolLM2-135M, and random models of llama, gemma3, gemma4 and qwen35 of 256 and 512 values,
+fp32, 4 and 8 blocks, 256 and 512 ids.
 """
 
 import logging
@@ -10,21 +10,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
-from mlx.utils import tree_flatten
 
+from adapterd.base.families.layers.gated_delta import CHUNK
+from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.system.machine import available_memory_bytes
+from adapterd.training.adapter_layers import PLACES
 
 SHARE_OF_FREE = 0.9
 SHARE_KEPT = 0.1
-_WIDTHS, _FFNS = 10, 4
-"""Activations that a block keeps per token for the backward pass, in multiples of its two widths."""
+_RESIDUALS, _NORMED, _CARRIED, _PROJECTED, _FFNS, _OWN = 0.5, 1.75, 2, 2, 4, 6
+"""Activations that a block keeps per token for the backward pass: by the width of hidden states, for each of its norms,
+and by its other widths."""
+_MIXED, _DELTA = 1.5, 6
+"""The same of a gated delta layer, in fp32, beside its states between chunks."""
 _SCORES = 1.25
 _LOGITS = 4
-_PEAK_BLOCKS, _PEAK_BLOCKS_CHECKPOINTED = 1.0, 2.3
+_PEAK_BLOCKS, _PEAK_BLOCKS_CHECKPOINTED = 0.25, 2.6
 """Peak activations beside the kept ones, in blocks: without and with gradient checkpointing."""
 _KEPT_CHECKPOINTED = 2
 _OPTIMISER = 4
@@ -51,49 +55,61 @@ class MemoryFit:
 
 @dataclass(frozen=True)
 class MemoryDemand:
-    """What the memory of a step depends on: the model's sizes, the longest example and completion in ids, the examples
-    in a micro-batch (`rows` at most, `least` at least), and whether gradient checkpointing is allowed."""
+    """What the memory of a step depends on: the sizes of the blocks with an adapter, the longest example and completion
+    in ids, the examples in a micro-batch (`rows` at most, `least` at least), and whether gradient checkpointing is
+    allowed. `fixed_bytes` are those of weights, adapter and optimiser, `width` the values of a token between blocks, of
+    which `carried` are keys and values for later blocks."""
 
     fixed_bytes: int
     value_bytes: int
     width: int
-    ffn: int
-    heads: int
     vocabulary: int
-    blocks: int
+    blocks: tuple[BlockSizes, ...]
     longest: int
     completion: int
     rows: int
     least: int = 1
+    carried: int = 0
     checkpointing: GradientCheckpointing = GradientCheckpointing.AUTO
 
     @classmethod
     def of(
         cls,
-        model: nn.Module,
+        sizes: ModelSizes,
         examples: Sequence[EncodedExample],
         settings: TrainingSettings,
         *,
         below: int = 0,
         pairs: bool = False,
     ) -> "MemoryDemand":
-        """For a model with its adapter and these examples, at least one; with `pairs`, some are sides of pairs. The
-        lowest `below` blocks are not in memory."""
-        arguments: Any = model.args
-        absent = sum(value.nbytes for _, value in tree_flatten([block.parameters() for block in model.layers[:below]]))
-        weights = [value for _, value in tree_flatten(model.parameters())]
-        adapter_bytes = sum(value.nbytes for _, value in tree_flatten(model.trainable_parameters()))
-        embedding = model.model.embed_tokens
+        """For a model and these examples, at least one; with `pairs`, some are sides of pairs. The lowest `below`
+        blocks are not in memory."""
+        longest = max(len(example.ids) for example in examples)
+        completion = max(len(example.ids) - example.prompt_tokens for example in examples)
+        return cls.of_lengths(sizes, longest, completion, settings, below=below, pairs=pairs)
+
+    @classmethod
+    def of_lengths(
+        cls,
+        sizes: ModelSizes,
+        longest: int,
+        completion: int,
+        settings: TrainingSettings,
+        *,
+        below: int = 0,
+        pairs: bool = False,
+    ) -> "MemoryDemand":
+        """The same for examples and completions of at most so many ids."""
+        trained = sizes.blocks[-settings.layers :]
         return cls(
-            fixed_bytes=sum(value.nbytes for value in weights) - absent + (_OPTIMISER - 1) * adapter_bytes,
-            value_bytes=model.model.norm.weight.itemsize,
-            width=arguments.hidden_size,
-            ffn=arguments.intermediate_size,
-            heads=arguments.num_attention_heads,
-            vocabulary=embedding.weight.shape[0],
-            blocks=min(settings.layers, len(model.layers)),
-            longest=max(len(example.ids) for example in examples),
-            completion=max(len(example.ids) - example.prompt_tokens for example in examples),
+            fixed_bytes=sizes.weight_bytes(below) + _OPTIMISER * adapter_bytes(trained, settings),
+            value_bytes=sizes.value_bytes,
+            width=sizes.width,
+            carried=sizes.carried,
+            vocabulary=sizes.vocabulary,
+            blocks=trained,
+            longest=longest,
+            completion=completion,
             rows=settings.batch_size * (2 if pairs else 1),
             least=2 if pairs else 1,
             checkpointing=settings.gradient_checkpointing,
@@ -102,14 +118,33 @@ class MemoryDemand:
     def bytes(self, *, recompute: bool, batch_tokens: int) -> int:
         """The estimate for a step with the longest examples."""
         rows = min(self.rows, max(self.least, batch_tokens // self.longest))
-        scores = _SCORES * self.heads * self.longest
-        block = self.value_bytes * (_WIDTHS * self.width + _FFNS * self.ffn + scores)
+        blocks = [self._kept_bytes(block) for block in self.blocks]
         if recompute:
-            token = self.blocks * _KEPT_CHECKPOINTED * self.width * self.value_bytes + _PEAK_BLOCKS_CHECKPOINTED * block
+            kept = len(blocks) * _KEPT_CHECKPOINTED * self.width * self.value_bytes
+            token = kept + _PEAK_BLOCKS_CHECKPOINTED * max(blocks)
         else:
-            token = (self.blocks + _PEAK_BLOCKS) * block
+            token = sum(blocks) + _PEAK_BLOCKS * max(blocks)
         logits = _LOGITS * 4 * self.vocabulary * self.completion
         return round(self.fixed_bytes + rows * (self.longest * token + logits))
+
+    def _kept_bytes(self, block: BlockSizes) -> float:
+        """What a block keeps of each token for the backward pass."""
+        hidden = (_RESIDUALS + _NORMED * block.norms) * (self.width - self.carried) + _CARRIED * self.carried
+        attention = _PROJECTED * (block.queries + block.keys) + _SCORES * block.heads * self.longest
+        values = hidden + attention + _FFNS * block.ffn + _OWN * block.own
+        delta = _MIXED * block.mixed + (_DELTA + block.state / CHUNK) * block.delta
+        return self.value_bytes * values + FP32_BYTES * delta
+
+
+def adapter_bytes(blocks: Sequence[BlockSizes], settings: TrainingSettings) -> int:
+    """Of both factors of every projection that gets an adapter, fp32."""
+    shapes = (
+        shape
+        for block in blocks
+        for module, shape in block.projections.items()
+        if module.startswith(PLACES[settings.modules])
+    )
+    return FP32_BYTES * settings.rank * sum(map(sum, shapes))
 
 
 def fit(demand: MemoryDemand, batch_tokens: int, budget_bytes: int) -> MemoryFit:
@@ -141,11 +176,15 @@ def _ways(demand: MemoryDemand, batch_tokens: int) -> list[tuple[bool, int]]:
 
 def budget_bytes(on_device: bool) -> int:
     """The memory that training may take now: a share of what is free, and on a GPU no more than its working set."""
-    budget = available_memory_bytes() + mx.get_active_memory()
+    return budget_of(available_memory_bytes() + mx.get_active_memory(), on_device)
+
+
+def budget_of(free_bytes: int, on_device: bool) -> int:
+    """The same where so much is free."""
     if on_device:
         information: Any = mx.device_info()
-        budget = min(budget, int(information.get("max_recommended_working_set_size", budget)))
-    return int(budget * SHARE_OF_FREE)
+        free_bytes = min(free_bytes, int(information.get("max_recommended_working_set_size", free_bytes)))
+    return int(free_bytes * SHARE_OF_FREE)
 
 
 def limit_buffer_cache(budget_bytes: int) -> int:

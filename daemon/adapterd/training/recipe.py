@@ -32,12 +32,17 @@ class Recipe(TrainingSettings):
     def of(cls, settings: TrainingSettings, base: GgufFile, examples: int) -> "Recipe":
         """The settings, with what they leave open chosen for this base and number of training examples, each pair
         counted as one."""
-        steps_per_epoch = math.ceil(max(1, examples) / settings.batch_size)
         chosen = {
-            "epochs": settings.epochs or min(MOST, max(FEWEST, round(STEPS / steps_per_epoch))),
+            "epochs": settings.epochs or epochs_for(examples, settings.batch_size),
             "learning_rate": settings.learning_rate or suitable_rate(base, settings.preferences),
         }
         return cls(**{**vars(settings), **chosen})
+
+
+def epochs_for(examples: int, batch_size: int) -> int:
+    """How often so many examples are gone through."""
+    steps_per_epoch = math.ceil(max(1, examples) / batch_size)
+    return min(MOST, max(FEWEST, round(STEPS / steps_per_epoch)))
 
 
 def suitable_rate(base: GgufFile, preferences: Preferences = Preferences.OFF) -> float:

@@ -16,6 +16,7 @@ from adapterd.base.architectures import architecture_of, computed_as
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
+from adapterd.base.mlx.sizes import ModelSizes, Precision
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
 from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
 from adapterd.errors import InputError
@@ -123,14 +124,15 @@ class _Attempt:
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
         budget = limit_buffer_cache(budget_bytes(on_gpu()))
-        streams = self._streams(source.model, examples, settings, budget)
+        sizes = ModelSizes.of(self.gguf, Precision.here())
+        streams = self._streams(sizes, examples, settings, budget)
         frozen = self._frozen_blocks(source, settings.layers, examples, report_step, streams)
         below = frozen.blocks if frozen else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
         model = source.keep(below)
         attach_adapter(model, settings, self._frozen_modules())
-        demand = MemoryDemand.of(model, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
+        demand = MemoryDemand.of(sizes, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
         fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes(on_gpu())))
         if self.less_memory:
             fitted = fitted.smaller(settings.gradient_checkpointing)
@@ -187,10 +189,10 @@ class _Attempt:
             )
 
     def _streams(
-        self, model: nn.Module, examples: Sequence[EncodedExample], settings: Recipe, budget: int
+        self, sizes: ModelSizes, examples: Sequence[EncodedExample], settings: Recipe, budget: int
     ) -> ParallelStreams:
         """Several if there is memory enough to do without gradient checkpointing, which saves little with them."""
-        demand = MemoryDemand.of(model, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
+        demand = MemoryDemand.of(sizes, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
         wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
         checkpointing = self.less_memory or settings.gradient_checkpointing is GradientCheckpointing.ON
         fits = wanted_bytes <= PARALLEL_MEMORY_SHARE * budget

@@ -82,6 +82,19 @@ class GgufFile:
             raise InputError(f"{self.path} has a general.architecture that is not a text")
         return name
 
+    @property
+    def value_count(self) -> int:
+        """How many values all tensors have."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
+
+    @property
+    def commonest_type(self) -> str | None:
+        """The type in which most values are stored; None without tensors."""
+        counts: dict[str, int] = {}
+        for tensor in self.tensors.values():
+            counts[tensor.type_name] = counts.get(tensor.type_name, 0) + math.prod(tensor.shape)
+        return max(counts, key=counts.__getitem__, default=None)
+
     def value(self, key: str, default: Any = None) -> Any:
         """A metadata value by its full key: a number, a text, or a list of them."""
         if key in self.served:

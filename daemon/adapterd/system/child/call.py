@@ -11,8 +11,9 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from adapterd.errors import CancelledError, WorkerLostError
@@ -31,9 +32,16 @@ def never() -> bool:
     return False
 
 
-def call(function: Callable[..., T], *values: Any, timeout_s: float = math.inf, stopped: Stopped = never) -> T:
-    """What the function gives or raises. Raises WorkerLostError if its process cannot be started, dies without a word
-    or takes longer than `timeout_s`, and CancelledError as soon as `stopped` says so; it is killed then.
+def call(
+    function: Callable[..., T],
+    *values: Any,
+    timeout_s: float = math.inf,
+    stopped: Stopped = never,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> T:
+    """What the function gives or raises, with these variables in the environment of its process. Raises
+    WorkerLostError if that cannot be started, dies without a word or takes longer than `timeout_s`, and CancelledError
+    as soon as `stopped` says so; it is killed then.
 
     Function, values and result have to be what pickle takes.
     """
@@ -46,7 +54,7 @@ def call(function: Callable[..., T], *values: Any, timeout_s: float = math.inf, 
         if time.monotonic() > deadline:
             raise WorkerLostError(f"a process took longer than {timeout_s:g} s while it did {name}")
 
-    child = _started(name)
+    child = _started(name, variables)
     try:
         said = _answer(child, pickle.dumps((path, pickle.dumps((function, values)))), look)
     except (CancelledError, WorkerLostError):
@@ -64,11 +72,11 @@ def call(function: Callable[..., T], *values: Any, timeout_s: float = math.inf, 
     return given
 
 
-def _started(name: str) -> "subprocess.Popen[bytes]":
+def _started(name: str, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
-            module_command("adapterd.system.child.called"), env=worker_environment(), bufsize=0,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            module_command("adapterd.system.child.called"), env={**worker_environment(), **variables},
+            bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
     except OSError as exc:
         raise WorkerLostError(f"no process could be started to do {name}: {exc.strerror}") from exc

@@ -1,0 +1,135 @@
+"""What a training on a base takes here: memory by stage and time, computed from the header of its file and a measure of
+this machine. Nothing of the file is loaded."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from adapterd.config import EvaluationSettings, TrainingSettings
+from adapterd.errors import NoSpaceError
+from adapterd.system import blas
+from adapterd.system.child.call import call as child
+from adapterd.system.machine import memory_bytes
+
+if TYPE_CHECKING:
+    from adapterd.base.gguf.gguf_file import GgufFile
+    from adapterd.base.mlx.sizes import ModelSizes
+
+PROCESS_BYTES = 250_000_000
+"""Python with all libraries of a stage, before there is a model."""
+FOR_OTHERS_BYTES = 1 << 30
+"""What an idle system takes by itself."""
+SHARE_REACHED = 0.4
+"""Of the speed of bare products of matrices, what a training reaches: on two cores 516 tokens per second (SmolLM2-135M,
+an adapter on 8 blocks), which is 70 GFLOP/s, where bare products reach 190. No GPU was measured."""
+_MEASURED_WITHIN_S = 60.0
+_CACHE_VALUE_BYTES, _UBATCH, _BUFFERS = 2, 512, 1.1
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Records to learn from, and about how many tokens each has with its answer, which is a quarter of it."""
+
+    records: int = 100
+    tokens: int = 500
+
+    @property
+    def answer(self) -> int:
+        """Tokens of an answer."""
+        return max(1, self.tokens // 4)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Peak memory by stage, in bytes: training and merging in a process of this product, evaluation in the runtime.
+
+    Training is computed in the fastest way that fits into this machine's memory, or in the one that takes least where
+    none does; `recomputes` says whether that is with gradient checkpointing. `fits`: every stage fits into
+    `room_bytes`, what this machine can spare when it is idle. `training_s` is about how long the training takes, None
+    where the speed of this machine could not be measured.
+    """
+
+    training_bytes: int
+    merging_bytes: int
+    evaluation_bytes: int
+    recomputes: bool
+    fits: bool
+    room_bytes: int
+    training_s: float | None
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that any stage takes."""
+        return max(self.training_bytes, self.merging_bytes, self.evaluation_bytes)
+
+
+@cache
+def measured_speed() -> float | None:
+    """Operations per second of products of matrices as a training has them, with the BLAS that it has; None where that
+    cannot be measured."""
+    from adapterd.base.mlx.speed import operations_per_s
+
+    try:
+        return child(operations_per_s, timeout_s=_MEASURED_WITHIN_S, variables=blas.preload_environment())
+    except Exception:  # whatever MLX says of a machine that it cannot compute on
+        return None
+
+
+def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | None = None) -> Needs:
+    """For a file that can be trained, with the settings that a new model has; `memory` is that of this machine.
+
+    Raises InputError or UnsupportedModelError for a file that contradicts itself.
+    """
+    from adapterd.base.mlx.model import on_gpu
+    from adapterd.base.mlx.sizes import FP32, ModelSizes, Precision
+    from adapterd.merging.memory import MergeDemand
+    from adapterd.training.memory import budget_of
+
+    settings, room = TrainingSettings(), budget_of((memory or memory_bytes()) - FOR_OTHERS_BYTES, on_gpu())
+    sizes = ModelSizes.of(gguf, Precision.here())
+    training, recomputes = _training(sizes, work, settings, room)
+    stages = (
+        PROCESS_BYTES + training,
+        PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes,
+        _evaluation(gguf, sizes, EvaluationSettings().num_ctx),
+    )
+    operations = _operations(sizes, work, settings, recomputes=recomputes)
+    seconds = operations / (SHARE_REACHED * speed) if speed else None
+    return Needs(*stages, recomputes, max(stages) <= room, room, seconds)
+
+
+def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, room: int) -> tuple[int, bool]:
+    """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
+    from adapterd.training.memory import MemoryDemand, fit
+
+    below = max(0, len(sizes.blocks) - settings.layers)
+    preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
+    demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
+    try:
+        fitted = fit(demand, settings.batch_tokens, room - PROCESS_BYTES)
+    except NoSpaceError:
+        return max(preparing, demand.bytes(recompute=True, batch_tokens=1)), True
+    return max(preparing, fitted.bytes), fitted.recompute
+
+
+def _operations(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, *, recomputes: bool) -> float:
+    """Multiplications and additions of a training: the lower blocks once, the upper ones forwards and backwards in
+    every epoch, for no gradient of their own weights."""
+    from adapterd.training.recipe import epochs_for
+
+    upper = sum(block.matrix_values for block in sizes.blocks[-settings.layers :])
+    lower = sum(block.matrix_values for block in sizes.blocks[: -settings.layers])
+    tokens, epochs = work.records * work.tokens, settings.epochs or epochs_for(work.records, settings.batch_size)
+    head = sizes.vocabulary * (sizes.width - sizes.carried) * work.answer / work.tokens
+    passes = 3 if recomputes else 2
+    return 2.0 * tokens * (lower + epochs * (passes * upper + 2 * head))
+
+
+def _evaluation(gguf: "GgufFile", sizes: "ModelSizes", context: int) -> int:
+    """The language model in the runtime, keys and values of a whole context in 16 bits, and its buffers."""
+    from adapterd.base.gguf.language_part import language_bytes
+
+    cached = 2 * _CACHE_VALUE_BYTES * context * sum(block.keys for block in sizes.blocks)
+    states = 4 * sum(block.delta * block.state for block in sizes.blocks)
+    buffers = 4 * _UBATCH * (sizes.vocabulary + 4 * max(block.ffn for block in sizes.blocks))
+    return round(_BUFFERS * (language_bytes(gguf) + cached + states + buffers))

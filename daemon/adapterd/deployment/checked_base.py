@@ -1,0 +1,32 @@
+"""A base before anything is made of it: which tag is meant, and whether it can be trained, by all that its tag and its
+file's header say. `init` and `bases` ask here."""
+
+from collections.abc import Mapping
+
+from adapterd.base.model import BaseModel
+from adapterd.errors import NotFoundError
+from adapterd.home import Home
+from adapterd.serving.runtime import Runtime, ServedModel
+from adapterd.serving.runtimes import base_of
+from adapterd.serving.tags import labels_of, listed_name, short_name
+from adapterd.serving.usable_base import require_usable
+
+
+def listed_tag(runtime: Runtime, typed: str, present: Mapping[str, str]) -> str:
+    """The tag among those present that a person means; raises NotFoundError with what to pull."""
+    tag = listed_name(typed, present)
+    if tag is None:
+        others = "".join(f", or --base {tag}, which is there" for tag in labels_of(typed, present)[:1])
+        raise NotFoundError(f"{runtime.name} has no {typed}", hint=f"ollama pull {short_name(typed)}{others}")
+    return tag
+
+
+def checked_base(served: ServedModel, name: str, home: Home | None = None, *, model: str = "NAME") -> BaseModel:
+    """The base that a tag serves; of the file only the header is read. `name` is what a person calls it, `model` what
+    would be made of it.
+
+    Raises UnsupportedModelError or InputError where it cannot be trained, merged and served.
+    """
+    base = base_of(served, name, home, model=model)
+    require_usable(base.gguf, base.modelfile, name)
+    return base

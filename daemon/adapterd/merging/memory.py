@@ -1,0 +1,111 @@
+"""Estimates the peak memory of a merge: of its three parts that take much, each by itself, the largest.
+
+The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters (`merge_speed` in
+bench/results.json), where the estimates are 3 to 12 % above the peaks. Pages of the mapped file are counted.
+"""
+
+import math
+from dataclasses import dataclass
+
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.language_part import language_bytes
+from adapterd.base.gguf.llama_model import rounds_activations
+from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
+from adapterd.config import TrainingSettings
+from adapterd.merging.blockwise_merge import BATCH_TOKENS
+from adapterd.merging.distil import CHECKPOINTING_BYTES
+from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
+from adapterd.merging.retention import COMPARED_COPIES, MAX_DEQUANTIZED_BYTES
+
+_ADAPTED = ("self_attn.", "mlp.")
+_STATES = 3
+"""Hidden states of all calibration examples: before a block, after it, and those that distillation begins with."""
+_FACTOR = 36
+"""Bytes for each entry of a Hessian while it is factored, in fp64."""
+_ROUNDED = 24
+"""Bytes for each weight of a tensor while it is rounded."""
+_QUANTS, _DISTILLED = 1, 9
+"""Bytes for each touched weight: of its quant, and of what the backward pass needs."""
+_ACTIVATIONS = 16
+"""Values of a token in a block, in multiples of its widths."""
+_LOGITS = 10
+"""Arrays of the size of the logits of a batch."""
+
+
+@dataclass(frozen=True)
+class MergeDemand:
+    """What the memory of a merge depends on: the model's sizes in fp32, how many of its top blocks have an adapter, ids
+    of an example and of its completion, the bytes of the language model, and whether retention is measured with the
+    touched blocks in fp32. Without examples to measure on there is no retention, without steps no distillation."""
+
+    sizes: ModelSizes
+    layers: int
+    tokens: int
+    completion: int
+    file_bytes: int
+    dequantized: bool
+    distils: bool = True
+    measures: bool = True
+
+    @classmethod
+    def of(
+        cls, base: GgufFile, sizes: ModelSizes, settings: TrainingSettings, tokens: int, completion: int
+    ) -> "MergeDemand":
+        """For a base and an adapter that is trained with these settings; `sizes` are those in fp32."""
+        return cls(sizes, settings.layers, tokens, completion, language_bytes(base), rounds_activations())
+
+    @property
+    def bytes(self) -> int:
+        """The estimate of the peak, but for what the process takes by itself."""
+        computed = max(self._calibration(), self._distillation() if self.distils else 0)
+        return round(max(self.file_bytes + computed, self._retention() if self.measures else 0))
+
+    @property
+    def _touched(self) -> tuple[BlockSizes, ...]:
+        return self.sizes.blocks[-self.layers :]
+
+    @property
+    def _states_bytes(self) -> float:
+        tokens = max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * self.tokens)
+        return _STATES * tokens * self.sizes.width * FP32_BYTES
+
+    @property
+    def _batch_tokens(self) -> int:
+        return max(BATCH_TOKENS, self.tokens)
+
+    def _activations(self, block: BlockSizes) -> float:
+        values = self.sizes.width + block.queries + block.ffn + block.mixed + block.delta
+        return FP32_BYTES * self._batch_tokens * _ACTIVATIONS * values / 4
+
+    def _calibration(self) -> float:
+        """One block in memory, with Hessians of its inputs, the largest of which is factored."""
+        block = max(self._touched, key=lambda each: each.weight_bytes)
+        shapes = _adapted(block)
+        columns = {columns for _, columns in shapes}
+        hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * max(columns) ** 2
+        rounding = _ROUNDED * max(map(math.prod, shapes))
+        return self.sizes.common_bytes + block.weight_bytes + self._states_bytes + hessians + rounding
+
+    def _distillation(self) -> float:
+        """All touched blocks as quants, and their weights once or one block at a time."""
+        touched = [sum(map(math.prod, _adapted(block))) for block in self._touched]
+        others = sum(block.weight_bytes for block in self._touched) - FP32_BYTES * sum(touched)
+        kept, step = _QUANTS * sum(touched) + others, _DISTILLED * sum(touched)
+        activations = sum(map(self._activations, self._touched))
+        if FP32_BYTES * sum(touched) > CHECKPOINTING_BYTES:
+            step, activations = _DISTILLED * max(touched), max(map(self._activations, self._touched))
+        share = self.completion / self.tokens
+        logits = _LOGITS * FP32_BYTES * self.sizes.vocabulary * self._batch_tokens * share
+        return self.sizes.common_bytes + self._states_bytes + kept + step + activations + logits
+
+    def _retention(self) -> float:
+        """The base and the candidate in llama.cpp, perhaps with the touched blocks in fp32."""
+        expanded = FP32_BYTES * (self.sizes.vocabulary * self.sizes.width + sum(b.matrix_values for b in self._touched))
+        fits = self.dequantized and expanded <= MAX_DEQUANTIZED_BYTES
+        logits = _LOGITS * FP32_BYTES * self.sizes.vocabulary * self.completion
+        return COMPARED_COPIES * (self.file_bytes + (expanded if fits else 0)) + logits
+
+
+def _adapted(block: BlockSizes) -> list[tuple[int, int]]:
+    """(rows, columns) of the projections that get an adapter."""
+    return [shape for module, shape in block.projections.items() if module.startswith(_ADAPTED)]

@@ -1,0 +1,188 @@
+"""Which bases of a real Ollama can be trained: a row for every tag, whatever is in the store."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterd.base_proof.needs import Workload
+from adapterd.config import ModelSettings, OllamaSettings, Settings
+from adapterd.deployment.create_model import NewModel, create_model
+from adapterd.errors import AdapterdError, NotFoundError, RuntimeUnavailableError
+from adapterd.home import Home
+from adapterd.insight.bases import BaseRow, Bases, look_at_bases
+from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.server import PrivateOllama
+from tests.acceptance.person import Person
+from tests.support.chat_templates import TOOLS
+from tests.support.ollama_store import OllamaStore
+
+pytestmark = pytest.mark.ollama
+REMOTE = {"remote_host": "https://ollama.com:443", "remote_model": "big", "capabilities": ["completion"]}
+
+
+@pytest.fixture
+def general(ollama_store: OllamaStore) -> Settings:
+    return Settings(ollama=OllamaSettings(host=ollama_store.server.host))
+
+
+@pytest.fixture
+def person(tmp_path: Path, ollama_store: OllamaStore) -> Person:
+    """Somebody who has not begun, and whose Ollama is where OLLAMA_HOST says."""
+    return Person(Home(tmp_path / "home"), {"OLLAMA_HOST": ollama_store.server.host})
+
+
+def look(home: Home, general: Settings, store: OllamaStore, *tags: str) -> Bases:
+    return look_at_bases(home, general, store.runtime, tags)
+
+
+def row(home: Home, general: Settings, store: OllamaStore, tag: str) -> BaseRow:
+    [found] = look(home, general, store, tag).rows
+    return found
+
+
+def test_a_base_is_told_with_what_it_takes(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
+    file = ollama_store.file(TOOLS, type_name="Q8_0")
+    found = row(home, general, ollama_store, ollama_store.tag("good:1", file))
+    assert (found.tag, found.trainable, found.fits, found.why_not) == ("good:1", True, True, "")
+    assert (found.architecture, found.quantization, found.size_bytes) == ("llama", "Q8_0", file.stat().st_size)
+    assert found.needs
+    assert 0 < found.needs.evaluation_bytes < found.needs.peak_bytes < 2e9
+    assert found.needs.training_s
+    assert found.needs.training_s < 60
+
+
+def test_more_records_take_longer_and_longer_ones_more_memory(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))
+    few, many, long = (
+        look_at_bases(home, general, ollama_store.runtime, [tag], work=work).rows[0].needs
+        for work in (Workload(100, 100), Workload(3000, 100), Workload(100, 2000))
+    )
+    assert few
+    assert many
+    assert long
+    assert (many.training_s or 0) > 2 * (few.training_s or 0) > 0
+    assert long.training_bytes > few.training_bytes == many.training_bytes
+
+
+def test_every_odd_tag_is_a_row_with_the_reason_and_the_others_stay(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    store = ollama_store
+    store.tag("aa-good:1", store.file(TOOLS))
+    store.tag("embed:1", store.file(TOOLS, "qwen3", metadata={"qwen3.pooling_type": 3}))
+    store.add_layer(store.tag("llava:1", store.file(TOOLS)), "projector", store.file(TOOLS).read_bytes())
+    layer = store.blob("application/vnd.ollama.image.tensor", b"x" * 100) | {"name": "model.embed_tokens.weight"}
+    mlx = {"model_format": "safetensors", "model_family": "qwen3", "capabilities": ["completion"]}
+    store.write_manifest("qwen:mlx", mlx, [layer])
+    store.write_manifest("big:cloud", REMOTE, [])
+    damage(store, store.tag("zz-cut:1", store.file(TOOLS)), keep=1000)
+    damage(store, store.tag("zz-gone:1", store.file(TOOLS)), keep=None)
+    rows = {each.tag: each for each in look(home, general, store).rows}
+    assert rows["aa-good:1"].trainable
+    expected = {
+        "embed:1": "gives embeddings, not answers",
+        "llava:1": "has a projector beside the model",
+        "qwen:mlx": "stored as safetensors (Ollama's MLX format)",
+        "big:cloud": "cloud",
+        "zz-cut:1": "",
+        "zz-gone:1": "",
+    }
+    for tag, sentence in expected.items():
+        assert not rows[tag].trainable, tag
+        assert rows[tag].why_not, tag
+        assert sentence in rows[tag].why_not
+        assert rows[tag].needs is None
+        assert "sha256-" not in rows[tag].why_not or tag.startswith("zz-"), rows[tag].why_not
+    assert (rows["embed:1"].architecture, rows["big:cloud"].architecture) == ("qwen3", None)
+
+
+def damage(store: OllamaStore, tag: str, keep: int | None) -> None:
+    """Leave so many bytes of a tag's file, or nothing of it."""
+    shown = store.runtime.show(tag)
+    assert shown.gguf
+    if keep is None:
+        shown.gguf.unlink()
+    else:
+        os.truncate(shown.gguf, keep)
+
+
+def test_the_reason_is_the_one_that_init_gives(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
+    tag = ollama_store.tag("moe:1", ollama_store.file(TOOLS, metadata={"llama.expert_count": 8}))
+    found = row(home, general, ollama_store, tag)
+    with pytest.raises(AdapterdError) as refused:
+        create_model(home, general, NewModel("news", tag))
+    assert (found.why_not, found.hint) == (str(refused.value), refused.value.hint)
+    assert "mixture of experts" in found.why_not
+
+
+def test_versions_made_here_are_left_out_unless_they_are_named(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    store = ollama_store
+    file = store.file(TOOLS)
+    for label in ("base", "latest", "1.0.0", "own", "by-hand"):
+        store.tag(f"news:{label}", file)
+    settings = Settings(ollama=general.ollama, models={"news": ModelSettings(base="x", base_digest="sha256:1")})
+    found = look_at_bases(home, settings, store.runtime)
+    named = {each.tag for each in found.rows}
+    assert {"news:own", "news:by-hand"} <= named
+    assert not named & {"news:base", "news:latest", "news:1.0.0"}
+    assert found.left_out == 3
+    [one] = look_at_bases(home, settings, store.runtime, ["news:1.0.0"]).rows
+    assert (one.version_of, one.trainable) == ("news", True)
+
+
+def test_a_base_beyond_this_machine_says_so(
+    home: Home, general: Settings, ollama_store: OllamaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))
+    monkeypatch.setattr("adapterd.insight.bases.memory_bytes", lambda: 1_100_000_000)
+    found = row(home, general, ollama_store, tag)
+    assert (found.trainable, found.fits) == (True, False)
+    assert "of this machine's 1.1 GB, 0.0 GB can be had" in found.why_not
+
+
+def test_a_tag_that_is_not_there_is_refused_with_what_to_pull(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    with pytest.raises(NotFoundError, match="has no nobody:7b") as refused:
+        look(home, general, ollama_store, "nobody:7b")
+    assert refused.value.hint == "ollama pull nobody:7b"
+
+
+def test_a_server_that_goes_meanwhile_is_told_once(
+    home: Home, ollama_binary: Path, ollama_store: OllamaStore, tmp_path: Path
+) -> None:
+    with PrivateOllama(ollama_binary, tmp_path / "other") as server:
+        runtime = OllamaRuntime(server.host, timeout_s=120)
+        store = OllamaStore(server, runtime, tmp_path)
+        for number in range(3):
+            store.tag(f"good:{number}", store.file(TOOLS))
+        with pytest.raises(RuntimeUnavailableError):
+            look_at_bases(home, Settings(), runtime, report=lambda _share: server.stop())
+
+
+def test_the_command_shows_rows_reasons_and_what_they_are_for(person: Person, ollama_store: OllamaStore) -> None:
+    ollama_store.tag("good:1", ollama_store.file(TOOLS, type_name="Q8_0"))
+    ollama_store.tag("embed:1", ollama_store.file(TOOLS, "qwen3", metadata={"qwen3.pooling_type": 3}))
+    said = person.run("bases")
+    assert said.code == 0, said
+    lines = said.stdout.splitlines()
+    [good] = [line for line in lines if line.startswith("good:1")]
+    assert "llama Q8_0" in good
+    assert " yes " in good
+    assert any("embed:1 gives embeddings, not answers" in line for line in lines)
+    assert "100 records of about 500 tokens" in said.stdout
+    told: dict[str, Any] = person.json("bases")
+    assert {"good:1", "embed:1"} <= {each["tag"] for each in told["rows"]}
+    assert told["memory_bytes"] > 0
+
+
+def test_an_ollama_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    said = Person(Home(tmp_path / "home"), {"OLLAMA_HOST": "http://127.0.0.1:9"}).run("bases")
+    assert said.code == 5
+    assert "127.0.0.1:9" in said.complaint
