@@ -6,7 +6,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from mlx.utils import tree_flatten
 
 from adapterd.base.adaptable import frozen_by_type

@@ -15,7 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from adapterd.merging.import_adapter import import_adapter
+from adapterd.merging.exchange.import_adapter import import_adapter
 from mlx.utils import tree_flatten
 
 from adapterd.base.architectures import ARCHITECTURES, check_supported

@@ -9,8 +9,8 @@ import pytest
 from mlx.utils import tree_flatten
 
 from adapterd.base.architectures import ARCHITECTURES
-from adapterd.base.gguf.ggml import quantize
-from adapterd.base.gguf.gguf_file import GgufFile, dequantize
+from adapterd.base.gguf.ggml import dequantize, quantize
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.quants import QUANT_TYPES
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model, project
 from adapterd.base.mlx.quantized_layers import (
