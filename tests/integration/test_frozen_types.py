@@ -6,7 +6,6 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from adapterd.merging.exchange.import_adapter import import_adapter
 from mlx.utils import tree_flatten
 
 from adapterd.base.adaptable import frozen_by_type
@@ -15,6 +14,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import Modules, TrainingSettings
 from adapterd.errors import InputError, UnsupportedModelError
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.merging.merge import merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_adapter import SAMPLES, touched_tensors, write_adapter

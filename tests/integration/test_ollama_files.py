@@ -15,7 +15,6 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from adapterd.merging.exchange.import_adapter import import_adapter
 from mlx.utils import tree_flatten
 
 from adapterd.base.architectures import ARCHITECTURES, check_supported
@@ -29,6 +28,7 @@ from adapterd.config import TrainingSettings
 from adapterd.errors import NoSpaceError, UnsupportedModelError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.merging.examples import MergeExamples
+from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.merging.merge import SPARE_BYTES, merge
 from adapterd.training.adapter_layers import attach_adapter, save_adapter
 from tests.support.tiny_adapter import save_factors
