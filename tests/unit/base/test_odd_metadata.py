@@ -69,7 +69,7 @@ def test_an_architecture_that_is_no_text_is_refused(tmp_path: Path, value: bytes
         check_supported(GgufFile.open(path))
 
 
-@pytest.mark.parametrize("number", [42, 153, 0xFFFFFFFF])
+@pytest.mark.parametrize("number", [153, 0xFFFFFFFF])
 def test_a_tensor_type_that_is_newer_than_the_library_is_named(tmp_path: Path, number: int) -> None:
     name = b"blk.0.ffn_up.weight"
     path = write_tiny_gguf(tmp_path / "new.gguf", type_name="Q8_0")
@@ -83,7 +83,7 @@ def test_a_tensor_type_that_is_newer_than_the_library_is_named(tmp_path: Path, n
     assert f"{name.decode()} in {path} is stored as the tensor type {number}, which is not known here" in str(
         refused.value
     )
-    with pytest.raises(UnsupportedModelError, match=f"is stored as {number}"):
+    with pytest.raises(UnsupportedModelError, match=f"the tensor type {number} is not known here"):
         GgufFile.open(path).values(name.decode())
 
 
