@@ -1,6 +1,7 @@
 """Which architectures can be trained and merged, and whether a file of one of them is whole."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from adapterd.base.adaptable import OTHER_QUANTISATION, WRITABLE, frozen_by_type, in_words, projections
 from adapterd.base.families.architecture import Architecture
@@ -76,6 +77,7 @@ def check_supported(gguf: GgufFile) -> None:
     names = [entry.name for entry in language_tensors(gguf)]
     for name in names:
         _check_tensor(architecture, gguf, name)
+    _check_sizes(gguf)
     blocks = number(gguf, "block_count")
     if blocks > len(gguf.tensors):
         raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
@@ -124,6 +126,23 @@ def _check_tensor(architecture: Architecture, gguf: GgufFile, name: str) -> None
             f"{name} in {gguf.path} is stored as {tensor.type_name}, which cannot be read as weights here",
             hint=OTHER_QUANTISATION,
         )
+
+
+def _check_sizes(gguf: GgufFile) -> None:
+    """Raise UnsupportedModelError for a tensor that takes other bytes than its type has, as llama.cpp would.
+
+    Forks of llama.cpp have types of their own by the same numbers.
+    """
+    placed = sorted(gguf.tensors.values(), key=lambda tensor: tensor.offset_bytes)
+    numbers = {entry.name: entry.type_number for entry in gguf.header.tensors}
+    for tensor, following in pairwise(placed):
+        end = tensor.offset_bytes + tensor.size_bytes
+        if tensor.has_known_type and following.offset_bytes - end not in range(gguf.header.alignment):
+            raise UnsupportedModelError(
+                f"{tensor.name} in {gguf.path} is stored as the tensor type {numbers[tensor.name]}, which is "
+                f"{tensor.type_name} here, and does not take as many bytes as that does",
+                hint=f"it was written by a llama.cpp with types of its own: {OTHER_QUANTISATION}",
+            )
 
 
 def _what_reads(name: str) -> str:

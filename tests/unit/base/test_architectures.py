@@ -155,6 +155,13 @@ def test_a_type_that_nobody_knows_is_refused_with_its_tensor_and_number(tmp_path
         file.values("blk.0.ffn_up.weight")
 
 
+def test_a_number_that_means_another_type_elsewhere_is_named(tmp_path: Path) -> None:
+    file = with_type_number(tmp_path, "blk.0.ffn_up.weight", 42)
+    sentence = r"blk\.0\.ffn_up\.weight in .* the tensor type 42, which is Q2_0 here, and does not take as many bytes"
+    with pytest.raises(UnsupportedModelError, match=sentence):
+        check_supported(file)
+
+
 def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
     file = with_type_number(tmp_path, "blk.0.attn_q.weight", gguf.GGMLQuantizationType.I8)
     with pytest.raises(UnsupportedModelError, match=r"blk\.0\.attn_q\.weight .* is stored as I8, .* read as weights"):
