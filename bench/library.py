@@ -10,14 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from adapterd.base.modelfile import Modelfile
 from adapterd.deployment.checked_base import checked_base
 from adapterd.errors import AdapterdError
-from adapterd.serving.runtime import MODEL, ServedModel
+from adapterd.serving.show_response import served_model
 from bench import results, tables
 from bench.library_models import BLOCKS, HIDDEN, MODELS, LibraryModel
 
-TEMPLATE = "{{ .Prompt }}"
+TEMPLATE = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}"
 
 
 def library() -> dict[str, Any]:
@@ -56,14 +55,13 @@ def why_no_base(model: LibraryModel, path: Path) -> str:
         path, architecture=model.architecture, layers=BLOCKS, hidden=HIDDEN, metadata=model.metadata,
         tensors=model.tensors, more_tokens=model.more_tokens,
     )  # fmt: skip
-    served = ServedModel(
-        tag=f"{model.name}:latest",
-        digest="",
-        gguf=path,
-        modelfile=Modelfile(template=TEMPLATE),
-        files=(MODEL, *model.beside),
-        capabilities=frozenset({"completion" if model.answers else "embedding"}),
-    )
+    shown = {
+        "modelfile": "\n".join([f"FROM {path}", *model.beside, f'TEMPLATE """{TEMPLATE}"""']),
+        "template": TEMPLATE,
+        "details": {"format": "gguf"},
+        "capabilities": ["completion" if model.answers else "embedding"],
+    }
+    served = served_model(f"{model.name}:latest", "", shown, path)
     try:
         checked_base(served, model.name)
     except AdapterdError as exc:

@@ -18,8 +18,8 @@ Tensors = Mapping[str, "np.ndarray[Any, Any] | None"]
 @dataclass(frozen=True)
 class LibraryModel:
     """One row: `metadata` and `tensors` are those that a plain file of the architecture has not, or has otherwise
-    (None: not at all), `more_tokens` those without an embedding. `beside` are files beside the model. Those that do
-    not answer give embeddings; `experts`: it is a mixture of experts."""
+    (None: not at all), `more_tokens` those without an embedding. `beside` are lines of the Modelfile that Ollama shows
+    for files beside the model. Those that do not answer give embeddings; `experts`: it is a mixture of experts."""
 
     name: str
     pulls: int
@@ -93,7 +93,7 @@ MODELS = (
     LibraryModel("phi3", 18, "phi3"),
     LibraryModel("qwen3.5", 16, "qwen35", {"qwen35.attention.head_count_kv": [0, 2], "qwen35.vision.block_count": 1},
                  QWEN35_BESIDE),
-    LibraryModel("llava", 14, "llama", beside=("projector",)),
+    LibraryModel("llava", 14, "llama", beside=(f"FROM /models/blobs/sha256-{'0' * 64}",)),
     LibraryModel("mxbai-embed-large", 13, "bert", answers=False),
     LibraryModel("gpt-oss", 11, "gptoss", _expert_counts("gptoss"), {**_with_experts(), **SINKS}, experts=True),
     LibraryModel("phi4", 8, "phi3"),

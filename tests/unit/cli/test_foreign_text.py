@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapterctl import output
-from adapterctl.commands import evaluate, feedback, gc, logs, retrain, service, status, versions
+from adapterctl.commands import bases, evaluate, feedback, gc, logs, retrain, service, status, versions
 from adapterd.housekeeping.collect import Collection, Item, ItemKind
+from adapterd.insight.bases import WORKLOAD, BaseRow, Bases
 from adapterd.insight.enough import Enough
 from adapterd.insight.http_status import HttpStatus
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
@@ -86,6 +87,9 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "complain --json": lambda text: output.complain(text, text, as_json=True),
     "json": lambda text: output.emit_json({text: [text]}),
     "progress": progress,
+    "bases": lambda text: bases._show(
+        Bases((BaseRow(text, False, architecture=text, why_not=text, hint=text),), 1, WORKLOAD, 1, None)
+    ),
     "status": lambda text: status._show_all(whole_status(text)),
     "no models": lambda text: status._show_all(Status(text, False, RuntimeStatus(text, None, None, None), [])),
     "compare": lambda text: evaluate._tell_case(case(text), "1.0.0", "b"),
