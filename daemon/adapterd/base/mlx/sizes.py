@@ -11,8 +11,6 @@ from adapterd.base.hyperparameters import number
 from adapterd.base.mlx.model import default_dtype, on_gpu
 from adapterd.base.mlx.quantized_layers import BITS, GROUP
 
-READ_BY_ROW: frozenset[str] = frozenset()
-"""Tensors of which no more than the rows of the tokens at hand are in memory."""
 OWN_EMBEDDING = frozenset(("gemma3",))
 """Families whose embedding is of a class of its own, of which there is no quantised one."""
 FP32_BYTES = 4
@@ -96,7 +94,7 @@ class ModelSizes:
             block = block_of_tensor(tensor.name)
             if block is None:
                 kept = plain if tensor.name == "token_embd.weight" else precision
-                common += 0 if tensor.name in READ_BY_ROW else kept.bytes_of(tensor)
+                common += kept.bytes_of(tensor)
             else:
                 by_block[block].append(tensor)
         blocks = tuple(_block(architecture, gguf, tensors, precision) for tensors in by_block)
@@ -109,10 +107,12 @@ class ModelSizes:
 
 
 def _loaded(architecture: Architecture, gguf: GgufFile) -> Iterator[TensorInfo]:
-    """The tensors that become parameters of the model."""
+    """The tensors that become parameters of the model; of one that is `read_by_row` only a text's rows are there."""
     for name, tensor in gguf.tensors.items():
         block = block_of_tensor(name)
         if architecture.mlx_name(name) is None or architecture.only_carries(gguf, name):
+            continue
+        if name in architecture.read_by_row:
             continue
         if block is None or name.split(".")[2] not in architecture.unused(gguf, block):
             yield tensor
