@@ -143,7 +143,7 @@ class GgufFile:
     def _known(self, name: str) -> TensorInfo:
         tensor = self._tensor(name)
         if not tensor.has_known_type:
-            raise UnsupportedModelError(f"{name} is stored as {tensor.type_name}, a tensor type that is not known here")
+            raise UnsupportedModelError(f"{name} is stored as the tensor type {tensor.type_name}, which is not known")
         return tensor
 
     def _tensor(self, name: str) -> TensorInfo:
