@@ -83,7 +83,9 @@ def test_a_tensor_type_that_is_newer_than_the_library_is_named(tmp_path: Path, n
     assert f"{name.decode()} in {path} is stored as the tensor type {number}, which is not known here" in str(
         refused.value
     )
-    with pytest.raises(UnsupportedModelError, match=f"{name.decode()} is stored as the tensor type {number}, which is not known"):
+    with pytest.raises(
+        UnsupportedModelError, match=f"{name.decode()} is stored as the tensor type {number}, which is not known"
+    ):
         GgufFile.open(path).values(name.decode())
 
 
