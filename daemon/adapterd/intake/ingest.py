@@ -71,7 +71,7 @@ def ingest(
     gone = _withdraw_gone(store, model, folder, paths) if withdraw_vanished else 0
     done_bytes, total_bytes = 0, sum(file.size_bytes for file in found.ready)
     counts, unreadable = _Counts(), dict[str, str]()
-    with rare_collections():
+    with rare_collections(), store.larger_cache():
         for start in range(0, len(found.ready), FILES_AT_ONCE):
             intakes = list[FileIntake]()
             files = found.ready[start : start + FILES_AT_ONCE]

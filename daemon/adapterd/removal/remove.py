@@ -124,7 +124,7 @@ def finish_removals(
     found: dict[int, dict[str, list[str]]] = {}
     for removal in unfinished:
         _ask_run_to_end(store, removal)
-    with exclusive(home.run_lock, timeout_s=wait_s, busy=BUSY):
+    with exclusive(home.run_lock, timeout_s=wait_s, busy=BUSY), store.larger_cache():
         for removal in unfinished:
             _abandon_run(store, removal)
             try:

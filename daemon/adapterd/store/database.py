@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from adapterd.errors import BusyError, DamagedStoreError, NewerStoreError, Store
 from adapterd.store.schema.migrations import FUNCTIONS, MIGRATIONS, statements
 
 BUSY_TIMEOUT_S = 20.0
+CACHE_KIB, LARGER_CACHE_KIB = 2_000, 16_000
 LOG_BYTES = 32 << 20
 """What the write-ahead log is cut down to after it was larger."""
 NO_LONGER_NEW = ("models/*/*/lineage.json", "runs/*/results.json", "state.db.damaged-*")
@@ -97,6 +98,18 @@ class Database:
         else:
             with self.transaction():
                 yield
+
+    @contextmanager
+    def larger_cache(self) -> Iterator[None]:
+        """More pages of the file are in memory for as long as the block lasts, which changes many: hashes land anywhere
+        in the indexes. The daemon's connections are open for ever, and do without."""
+        self.execute(f"PRAGMA cache_size = -{LARGER_CACHE_KIB}")
+        try:
+            yield
+        finally:
+            with suppress(StoreError):  # what the block raised says more
+                self.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                self.execute("PRAGMA shrink_memory")
 
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement; outside a transaction it commits by itself."""
@@ -201,7 +214,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 32000")  # 128 MiB: a page that changes often is moved once
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    connection.execute("PRAGMA cache_size = -16000")  # 16 MB: hashes land anywhere in the indexes
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 

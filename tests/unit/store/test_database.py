@@ -382,3 +382,15 @@ def test_a_copy_is_what_is_committed_and_nothing_else(path: Path) -> None:
     assert not copy.with_name("copy.db-wal").exists()
     with Store(copy) as copied:
         assert kinds(copied) == ["kept"]
+
+
+def test_more_pages_are_in_memory_while_many_change_and_not_afterwards(tmp_path: Path) -> None:
+    def cache_kib(store: Store) -> int:
+        found: int = store.execute("PRAGMA cache_size").fetchone()[0]
+        return -found  # in KiB, as a negative number
+
+    with Store(tmp_path / "state.db") as store:
+        usual = cache_kib(store)
+        with store.larger_cache():
+            assert cache_kib(store) > usual
+        assert cache_kib(store) == usual
