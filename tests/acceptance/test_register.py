@@ -111,6 +111,10 @@ def test_an_exported_model_is_the_served_file_with_its_settings(
     file, modelfile = map(Path, made["files"])
     assert f"sha256:{sha256(file.read_bytes()).hexdigest()}" == person.json("show", "1.0.0")["lineage"]["gguf_digest"]
     assert f"FROM ./{file.name}\n" in modelfile.read_text()
+    (unwritable := tmp_path / "theirs").mkdir(mode=0o700)
+    (unwritable / f"{MODEL}-1.0.0.gguf").symlink_to("nowhere")
+    assert person.run("export", "1.0.0", "--as", "modelfile", unwritable).code == 6
+    assert [each.name for each in unwritable.iterdir()] == [f"{MODEL}-1.0.0.gguf"], "nothing is left of it"
     said = person.run("export", "1.0.0", "--as", "gguf", file.parent)
     assert (said.code, said.complaint) == (6, f"{file} is there already"), "nothing is replaced"
     (tmp_path / "file").write_text("of somebody")

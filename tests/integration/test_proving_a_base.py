@@ -21,6 +21,7 @@ from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.create_model import NewModel, create_model
 from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
+from adapterd.insight.bases import look_at_bases
 from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
 from tests.support.chat_templates import DATED, FAMILIES, GO, TOOLS
 from tests.support.ollama_store import OllamaStore
@@ -184,9 +185,7 @@ def test_a_base_whose_version_would_lose_something_is_refused(
 def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store: OllamaStore, given: str) -> None:
     whole = ollama_store.file(GO)
     parts = in_parts(whole)
-    request = {"model": "big:1", "files": {part.name: upload(ollama_store, part) for part in parts}, "template": GO}
-    create = f"{ollama_store.server.host}/api/create"
-    httpx.post(create, json=request | {"stream": False}, timeout=60).raise_for_status()
+    make(ollama_store, "big:1", parts)
     said: list[str] = []
     base = "big:1" if given == "tag" else str(parts[0])
     new = NewModel("news", base, template=None if given == "tag" else GO)
@@ -203,6 +202,35 @@ def test_a_model_in_parts_is_joined(home: Home, general: Settings, ollama_store:
     assert not list(home.root.glob(".joined-*"))
     assert create_model(home, config.load(home), new) == made
     assert drifted_to(runtime, "news", made) is None
+    assert [row.trainable for row in look_at_bases(home, general, runtime, ["big:1"]).rows] == [True]
+
+
+def make(store: OllamaStore, tag: str, parts: list[Path]) -> None:
+    """A tag of a model in parts."""
+    request = {"model": tag, "files": {part.name: upload(store, part) for part in parts}, "template": GO}
+    create = f"{store.server.host}/api/create"
+    httpx.post(create, json=request | {"stream": False}, timeout=60).raise_for_status()
+
+
+def test_a_model_in_parts_loses_nothing_silently(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
+    parts = in_parts(ollama_store.file(GO))
+    make(ollama_store, "big:2", parts)
+    ollama_store.add_layer("big:2", "adapter", ollama_store.file(GO).read_bytes())
+    refused(home, general, ollama_store, "big:2", "big:2 has an ADAPTER beside the model")
+    (row,) = look_at_bases(home, general, ollama_store.runtime, ["big:2"]).rows
+    assert (row.trainable, "has an ADAPTER beside the model" in row.why_not) == (False, True)
+
+
+def test_a_damaged_part_is_told(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
+    parts = in_parts(ollama_store.file(GO))
+    make(ollama_store, "big:3", parts)
+    blob = ollama_store.server.folder / "models/blobs" / upload(ollama_store, parts[1]).replace(":", "-")
+    data = bytearray(blob.read_bytes())
+    data[-1] ^= 1
+    blob.write_bytes(data)
+    with pytest.raises(AdapterdError, match=r"a file of big:3, is damaged") as caught:
+        init(home, general, "big:3")
+    assert "ollama pull big:3" in caught.value.hint
 
 
 def upload(store: OllamaStore, file: Path) -> str:

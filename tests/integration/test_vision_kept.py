@@ -17,11 +17,13 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import proven_base
 from adapterd.config import OllamaSettings, Settings
 from adapterd.deployment.create_model import NewModel, create_model
+from adapterd.deployment.export_version import ExportFormat, export_version
 from adapterd.home import Home
 from adapterd.merging.merge import merge
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtimes import file_digest, pinned_base
 from adapterd.serving.server import PrivateOllama
+from adapterd.store import Store
 from tests.support.chat_templates import GO
 from tests.support.tiny_adapter import SAMPLES, write_adapter
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -103,6 +105,24 @@ def test_a_version_has_the_projector_of_its_base_and_answers_images(
     assert after.capabilities == before.capabilities
     assert "vision" in (after.capabilities or ())
     assert after.stored_digest == file_digest(merged)
+    assert_goes_elsewhere(home, vision_store, merged, projector)
+
+
+def assert_goes_elsewhere(home: Home, store: VisionStore, merged: Path, projector: Path) -> None:
+    """That what `export --as modelfile` writes makes the same tag again."""
+    settings, there = config.load(home).models["news"], store.folder / "there"
+    with Store(home.database) as opened:
+        opened.versions.add("news", "1.0.0", run_id="r", digest="d", base_digest=settings.base_digest)
+        made = export_version(
+            opened, home, store.runtime, "news", settings, "1.0.0", ExportFormat.MODELFILE, there
+        )  # fmt: skip
+    model, beside, modelfile = made.files
+    assert ([file_digest(file) for file in (model, beside)], made.note) == (
+        list(map(file_digest, (merged, projector))),
+        "",
+    )
+    lines = [line for line in modelfile.read_text().splitlines() if line.startswith("FROM ")]
+    assert lines == [f"FROM ./{model.name}", f"FROM ./{beside.name}"]
 
 
 def test_a_version_of_unchanged_weights_says_of_a_picture_what_its_base_says(

@@ -38,6 +38,8 @@ _FAMILIES = (
     OLMO2,
     MISTRAL3,
 )
+MOST_BLOCKS = 1024
+"""Some eight times as many as the deepest model has: what is looked at for each of them stays short."""
 ARCHITECTURES = {entry.name: entry for entry in _FAMILIES}
 """Mistral and SmolLM files are `llama` too, Phi-4's are `phi3`. A sliding window in the metadata changes nothing but in
 Gemma, as llama.cpp does not apply it to the others either."""
@@ -74,13 +76,13 @@ def check_supported(gguf: GgufFile) -> None:
     architecture = architecture_of(gguf)
     if number(gguf, "expert_count", 0, least=0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here", hint=_DENSE)
+    blocks = number(gguf, "block_count")
+    if blocks > min(len(gguf.tensors), MOST_BLOCKS):
+        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
     names = [entry.name for entry in language_tensors(gguf)]
     for name in names:
         _check_tensor(architecture, gguf, name)
     _check_sizes(gguf)
-    blocks = number(gguf, "block_count")
-    if blocks > len(gguf.tensors):
-        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
     for name in architecture.required_tensors(gguf):
         if name not in gguf.tensors:
             raise InputError(f"{gguf.path} lacks the tensor {name}")

@@ -6,7 +6,7 @@ A missing or different template is the classic way to make a good model talk non
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -83,14 +83,16 @@ class Modelfile:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def text(self, *, source: str, title: str) -> str:
-        """The Modelfile as a person would write it, `FROM` the given file or tag."""
+    def text(self, *, source: str, title: str, projectors: Sequence[str] = ()) -> str:
+        """The Modelfile as a person would write it, `FROM` the given file or tag, and files of projectors."""
         from jinja2 import Environment
 
         environment = Environment(keep_trailing_newline=True, autoescape=False)  # noqa: S701 (not HTML)
         environment.filters["quoted"] = quoted
         template = files("adapterd.modelfiles").joinpath("Modelfile.jinja").read_text(encoding="utf-8")
-        return environment.from_string(template).render(modelfile=self, source=source, title=title)
+        return environment.from_string(template).render(
+            modelfile=self, source=source, title=title, projectors=projectors
+        )
 
 
 def from_path(shown: Mapping[str, Any]) -> str | None:

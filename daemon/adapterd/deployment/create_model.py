@@ -11,7 +11,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import prove_registered, save_proof
 from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
 from adapterd.config.toml_edit import with_value
-from adapterd.deployment.checked_base import checked_base, listed_tag
+from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts, require_undamaged_parts
 from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
 from adapterd.deployment.whole_file import is_joined, whole_file
@@ -28,6 +28,7 @@ from adapterd.serving.runtimes import (
     served_base,
 )
 from adapterd.serving.tags import ModelTags
+from adapterd.serving.unreadable import ways_out, why
 from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
@@ -209,6 +210,8 @@ def _found_base(
     tag = listed_tag(runtime, new.base, present)
     served = runtime.show(tag)
     if served.parts:
+        require_parts(served, new.base)
+        require_undamaged_parts(home, served, new.base)
         with whole_file(home, served.parts, new.base, notify) as whole:
             require_usable(whole, served.modelfile, new.base)
             yield BaseModel(tag, whole, file_digest(whole), served.modelfile)
@@ -241,9 +244,11 @@ def _prove(
             hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
         )
     if served.gguf is None and is_joined(base.gguf):
+        unreadable = served.unreadable
+        where = f"may not be read by this user: {why(unreadable)}" if unreadable else "is not on this machine"
         raise UnsupportedModelError(
-            f"{new.base} is stored in parts, and the whole file that {runtime.name} has now is not on this machine",
-            hint=JOIN_FIRST,
+            f"{new.base} is stored in parts, and the whole file that {runtime.name} has now {where}",
+            hint=ways_out(unreadable, new.name) if unreadable else JOIN_FIRST,
         )
     registered = served_base(runtime, served.tag, str(base.gguf), home)
     proof = prove_registered(home, settings, new.name, base.gguf, new.base)

@@ -100,7 +100,7 @@ def find_adapter(place: Path) -> AdapterFiles:
     """
     if not place.exists():
         raise NotFoundError(f"{place} is not there")
-    if place.is_file() and place.suffix == GGUF_SUFFIX:
+    if place.is_file() and place.suffix.lower() == GGUF_SUFFIX:
         return _gguf(place)
     if not place.is_dir():
         raise InputError(f"{place} is a file; an adapter is given by its folder, or as a GGUF", hint=_EXPECTED)
@@ -122,13 +122,13 @@ def find_adapter(place: Path) -> AdapterFiles:
 
 def _gguf_in(folder: Path, missing: Path) -> AdapterFiles:
     """The one GGUF in a folder that lacks a file; raises InputError if there is none, or several."""
-    found = sorted(folder.glob(f"*{GGUF_SUFFIX}"))
+    _refuse_other_weights(folder)
+    found = sorted(each for each in folder.iterdir() if each.suffix.lower() == GGUF_SUFFIX)
     if len(found) == 1:
         return _gguf(found[0])
     if found:
         names = ", ".join(each.name for each in found[:MOST_NAMED])
         raise InputError(f"{folder} has {len(found)} GGUFs: {names}", hint="give the one that is meant")
-    _refuse_other_weights(folder)
     raise InputError(f"{folder} has no file {missing.name}", hint=_EXPECTED)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs
 from adapterd.config import Settings
-from adapterd.deployment.checked_base import checked_base, listed_tag
+from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts
 from adapterd.errors import AdapterdError, NotFoundError, RuntimeUnavailableError, reason
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime, ServedModel
@@ -98,7 +98,10 @@ def _looked_at(home: Home, runtime: Runtime, tag: str) -> "tuple[BaseRow, GgufFi
     try:
         served = runtime.show(tag)
         row, file = _described(row, served)
-        checked_base(served, tag, home)
+        if served.parts:
+            require_parts(served, tag)
+        else:
+            checked_base(served, tag, home)
     except RuntimeUnavailableError as exc:
         runtime.version()  # which raises where it is not the tag that is wrong
         return replace(row, why_not=str(exc), hint=_pull(tag)), file

@@ -201,14 +201,16 @@ def serving(job: Job) -> ServingResult:
 
 def require_stored(served: "ServedModel", digest: str, base: "BaseModel") -> None:
     """Raise StageError unless a tag has the merged file of that digest, and the projectors of its base."""
-    fault = ""
     if served.stored_digest not in (None, digest):
-        fault = f"the runtime stored {served.stored_digest}, not the {digest} that it was given"
-    elif served.modelfile.projectors != base.modelfile.projectors:
-        fault = f"{served.tag} has not the projector of its base, and would lose what that reads: images or sound"
-    if fault:
-        hint = "Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on"
-        raise StageError(fault, hint=hint)
+        raise StageError(
+            f"the runtime stored {served.stored_digest}, not the {digest} that it was given",
+            hint="Ollama 0.30.0 to 0.34.0 rewrite files; update it, then `adapterctl retrain` goes on",
+        )
+    if served.modelfile.projectors != base.modelfile.projectors:
+        raise StageError(
+            f"{served.tag} has not the projector of its base, and would lose what that reads: images or sound",
+            hint="this release of Ollama does not keep it: with another one, `adapterctl retrain` goes on",
+        )
 
 
 def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:

@@ -50,9 +50,12 @@ class OllamaRuntime:
     def tags(self) -> dict[str, str]:
         models = self._ollama.get("/api/tags", "models") or []
         try:
-            return {model["name"]: model["digest"] for model in models}
+            listed = {model["name"]: model["digest"] for model in models}
         except (KeyError, TypeError) as exc:
             raise self._ollama.not_ollama() from exc
+        if not all(isinstance(text, str) for pair in listed.items() for text in pair):
+            raise self._ollama.not_ollama()
+        return listed
 
     def loaded(self) -> dict[str, str]:
         models = self._ollama.get("/api/ps", "models") or []

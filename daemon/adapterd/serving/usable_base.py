@@ -25,13 +25,14 @@ _LOST = {
     "adapter": (
         "has an ADAPTER beside the model, and a version made of it would lose what that adapter was trained for",
         "merge the adapter into the model first (llama-export-lora of llama.cpp does) and give the merged file: "
-        "--base FILE.gguf; or give the model without it, and its PEFT or mlx-lm folder to `adapterctl register`",
+        "--base FILE.gguf; or give the model without it, and the adapter to `adapterctl register`",
     ),
 }
 
 
 def require_one_gguf(served: ServedModel, name: str) -> None:
-    """Raise UnsupportedModelError for a tag that is more or other than one GGUF that answers."""
+    """Raise UnsupportedModelError for a tag that is more or other than one GGUF that answers, whole or in parts that
+    are there."""
     if served.remote:
         raise UnsupportedModelError(
             f"{name} is answered by {served.remote}; training needs a file on this machine",
@@ -42,7 +43,7 @@ def require_one_gguf(served: ServedModel, name: str) -> None:
             f"{name} is stored as {served.stored_as} (Ollama's MLX format), and versions are made of GGUF files",
             hint="pull a GGUF tag of the same model (one without mlx in its name), and give that",
         )
-    if served.files.count(MODEL) > 1:
+    if served.files.count(MODEL) > 1 and not served.parts:
         raise _split(name, served.files.count(MODEL))
     for kind, (what, hint) in _LOST.items():
         if served.files.count(kind) > (len(served.modelfile.projectors) if kind == "projector" else 0):
@@ -77,8 +78,7 @@ def _require_one_model(file: "GgufFile", name: str) -> None:
     if file.value("general.type") == "adapter":
         raise UnsupportedModelError(
             f"{name} is a LoRA adapter, not a model",
-            hint="give the model that it was trained on as the base; an adapter in PEFT's or mlx-lm's format can then "
-            "be given by `adapterctl register`",
+            hint="give the model that it was trained on as the base, then this file to `adapterctl register`",
         )
     if file.value(f"{file.value('general.architecture')}.pooling_type") not in (None, 0):
         raise _no_chat(name)

@@ -148,8 +148,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a control vector": ("is of the type 'control_vector'", {"adapter.type": "control_vector"}),
     "no adapter's type": ("is of the type None", {"adapter.type": None}),
     "activated": ("works only after certain tokens", {"adapter.alora.invocation_tokens": [1, 2]}),
-    "alpha is text": ("adapter.lora.alpha = '8', which is not a number", {"adapter.lora.alpha": "8"}),
-    "alpha is no number": ("adapter.lora.alpha = nan", {"adapter.lora.alpha": float("nan")}),
+    "alpha is text": ("adapter.lora.alpha is '8', which is not a number", {"adapter.lora.alpha": "8"}),
+    "alpha is no number": ("adapter.lora.alpha is nan", {"adapter.lora.alpha": float("nan")}),
 }
 
 
@@ -166,7 +166,8 @@ def test_an_adapter_for_another_family_is_refused(base: GgufFile, tmp_path: Path
 
 TENSORS = {
     "of a block that is not there": (factors("blk.7.attn_q.weight"), "changes model.layers.7.self_attn.q_proj, which"),
-    "of a tensor that is not there": (factors("blk.0.ffn_moon.weight"), "'blk.0.ffn_moon.weight', which the base does"),
+    "of a tensor that is not there": (factors("blk.0.ffn_moon.weight"), "'blk.0.ffn_moon.weight', and the base has no"),
+    "of a bias": (factors("blk.0.attn_q.bias"), "'blk.0.attn_q.bias', and the base has no such matrix"),
     "of the embedding": (factors("token_embd.weight"), "is not a linear projection in a block"),
     "of a norm": (factors("blk.0.attn_norm.weight"), "is not a linear projection in a block"),
     "of another width": ({f"{Q}.lora_a": np.ones((4, 96), "f4"), f"{Q}.lora_b": np.ones((64, 4), "f4")}, "(64, 96)"),
@@ -184,6 +185,37 @@ TENSORS = {
 def test_tensors_that_do_not_fit_are_named(base: GgufFile, tmp_path: Path, out: Path, fault: str) -> None:
     tensors, said = TENSORS[fault]
     assert said in refusal(write(tmp_path / "lora.gguf", tensors), base, out)
+
+
+def test_a_block_that_only_guesses_ahead_gets_no_adapter(tmp_path: Path, out: Path) -> None:
+    base = GgufFile.open(write_tiny_gguf(tmp_path / "base.gguf", architecture="qwen35", ahead=1))
+    last = max(int(name.split(".")[1]) for name in base.tensors if name.startswith("blk."))
+    tensor = f"blk.{last}.ffn_down.weight"
+    rows, columns = base.tensors[tensor].shape
+    a, b = np.ones((RANK, columns), np.float32), np.ones((rows, RANK), np.float32)
+    write_lora(tmp_path / "lora.gguf", "qwen35", [(tensor, a, b)])
+    assert "which the base does not have" in refusal(tmp_path / "lora.gguf", base, out)
+
+
+def test_types_that_grow_when_they_are_read_are_refused(base: GgufFile, tmp_path: Path, out: Path) -> None:
+    kind = gguf.GGMLQuantizationType.Q4_0
+    with closing(gguf.GGUFWriter(tmp_path / "lora.gguf", "llama")) as writer:
+        writer.add_string("general.type", "adapter")
+        writer.add_string("adapter.type", "lora")
+        for name, value in factors(Q, rank=32).items():
+            writer.add_tensor(name, quantize(value, "Q4_0"), raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    assert "is stored as Q4_0 — write it as one of F32" in refusal(tmp_path / "lora.gguf", base, out)
+
+
+def test_a_file_of_another_program_beside_a_pickle_is_no_adapter(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (tmp_path / "adapter_model.bin").write_bytes(b"x")
+    write(tmp_path / "model.gguf", factors(Q), {"general.type": "model"})
+    with pytest.raises(InputError, match="is a pickle"):
+        find_adapter(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no GGUF", "empty", "in its head"])

@@ -15,6 +15,8 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
 
 _FACTORS = {"lora_a": "a", "lora_b": "b"}
+TYPES = ("F32", "F16", "BF16", "Q8_0")
+"""Those of convert_lora_to_gguf."""
 _ACTIVATED = "adapter.alora.invocation_tokens"
 
 
@@ -33,16 +35,16 @@ class LoraGguf:
         kind = file.value(gguf.Keys.General.TYPE, "model")
         if kind != gguf.GGUFType.ADAPTER:
             raise InputError(
-                f"{path} is a GGUF of a whole {_shown(kind)}, not of an adapter",
+                f"the adapter is a GGUF of a whole {_shown(kind)}, not of an adapter",
                 hint="give it as a base: adapterctl init NAME --base FILE.gguf" if kind == gguf.GGUFType.MODEL else "",
             )
         adapter = file.value(gguf.Keys.Adapter.TYPE)
         if adapter != "lora" or file.value(_ACTIVATED) is not None:
             what = "works only after certain tokens" if adapter == "lora" else f"is of the type {_shown(adapter)}"
-            raise InputError(f"the adapter {path} {what}; only plain LoRA can be merged")
+            raise InputError(f"the adapter {what}; only plain LoRA can be merged")
         alpha = file.value(gguf.Keys.Adapter.LORA_ALPHA, 0.0)
         if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-            raise InputError(f"{path} has {gguf.Keys.Adapter.LORA_ALPHA} = {_shown(alpha)}, which is not a number")
+            raise InputError(f"the adapter's {gguf.Keys.Adapter.LORA_ALPHA} is {_shown(alpha)}, which is not a number")
         return cls(file.architecture, float(alpha), file)
 
     def factors(self) -> Mapping[str, tuple[str, str] | None]:
@@ -57,7 +59,9 @@ class LoraGguf:
         }
 
     def values(self, name: str) -> FloatArray:
-        """A factor, dequantised; raises UnsupportedModelError for a type that cannot be."""
+        """A factor; raises InputError for a type that converters do not write, which may be many times larger here."""
+        if (kind := self._file.tensors[name].type_name) not in TYPES:
+            raise InputError(f"the adapter's {name} is stored as {kind}", hint=f"write it as one of {', '.join(TYPES)}")
         return self._file.values(name)
 
     def scale(self, rank: int) -> float:

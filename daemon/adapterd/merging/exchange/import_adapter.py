@@ -7,6 +7,7 @@ PEFT and stock mlx-lm train on Hugging Face's weights. A llama GGUF has the rows
 import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -179,10 +180,12 @@ def _gguf(lora: LoraGguf, base: GgufFile, unused: list[str]) -> list[_Factors]:
 
 def _module(tensor: str, _factor: str, base: GgufFile) -> str:
     """The module of a tensor of the base; raises InputError if there is no such tensor."""
-    try:
-        return architecture_of(base).module(tensor)
-    except KeyError:
-        raise InputError(f"the adapter changes {tensor!r:.80}, which the base does not have: {_ANOTHER_BASE}") from None
+    architecture = architecture_of(base)
+    with suppress(KeyError):
+        module = architecture.module(tensor)
+        if architecture.gguf_name(module) == tensor:  # and not a bias of its module
+            return module
+    raise InputError(f"the adapter changes {tensor!r:.80}, and the base has no such matrix: {_ANOTHER_BASE}")
 
 
 def _parse_mlx_name(tensor: str) -> tuple[str, str] | None:
@@ -271,7 +274,7 @@ def _shape_in_base(module: str, base: GgufFile) -> tuple[int, ...]:
             f"the adapter changes {module}, and projections of {architecture.frozen_in} get no adapter here yet",
             hint="train it again on the projections of attention and of the feed-forward layers alone",
         )
-    if tensor not in base.tensors:
+    if tensor not in base.tensors or architecture.only_carries(base, tensor):
         raise InputError(f"the adapter changes {module}, which the base does not have: {_ANOTHER_BASE}")
     require_adaptable(base, tensor, module)
     return base.tensors[tensor].shape
