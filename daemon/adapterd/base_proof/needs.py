@@ -44,18 +44,24 @@ class Needs:
     """Peak memory by stage, in bytes: training and merging in a process of this product, evaluation in the runtime.
 
     Training is computed in the fastest way that fits into this machine's memory, or in the one that takes least where
-    none does; `recomputes` says whether that is with gradient checkpointing. `fits`: every stage fits into
-    `room_bytes`, what this machine can spare when it is idle. `training_s` is about how long the training takes, None
-    where the speed of this machine could not be measured.
+    none does; `recomputes` says whether that is with gradient checkpointing. `too_large` names the stages (`training`,
+    `merging`, `evaluation`) that do not fit into what this machine can spare when it is idle: `room_bytes`, of which a
+    training leaves a part to MLX's cache. `training_s` is about how long the training takes, None where the speed of
+    this machine could not be measured.
     """
 
     training_bytes: int
     merging_bytes: int
     evaluation_bytes: int
     recomputes: bool
-    fits: bool
+    too_large: tuple[str, ...]
     room_bytes: int
     training_s: float | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether every stage fits."""
+        return not self.too_large
 
     @property
     def peak_bytes(self) -> int:
@@ -83,22 +89,29 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
     from adapterd.base.mlx.model import on_gpu
     from adapterd.base.mlx.sizes import FP32, ModelSizes, Precision
     from adapterd.merging.memory import MergeDemand
-    from adapterd.training.memory import budget_of
+    from adapterd.training.memory import budget_of, without_cache
 
-    settings, room = TrainingSettings(), budget_of((memory or memory_bytes()) - FOR_OTHERS_BYTES, on_gpu())
+    settings, free = TrainingSettings(), (memory or memory_bytes()) - FOR_OTHERS_BYTES
+    budget = without_cache(budget_of(free - PROCESS_BYTES, on_gpu()))
+    room = budget_of(free, on_gpu())
     sizes = ModelSizes.of(gguf, Precision.here())
-    training, recomputes = _training(sizes, work, settings, room)
-    stages = (
-        PROCESS_BYTES + training,
-        PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes,
-        _evaluation(gguf, sizes, EvaluationSettings().num_ctx),
-    )
+    training, recomputes = _training(sizes, work, settings, budget)
+    merging = PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes
+    evaluation = _evaluation(gguf, sizes, EvaluationSettings().num_ctx)
+    fits = {"training": training <= budget, "merging": merging <= room, "evaluation": evaluation <= room}
     operations = _operations(sizes, work, settings, recomputes=recomputes)
-    seconds = operations / (SHARE_REACHED * speed) if speed else None
-    return Needs(*stages, recomputes, max(stages) <= room, room, seconds)
+    return Needs(
+        training_bytes=PROCESS_BYTES + training,
+        merging_bytes=merging,
+        evaluation_bytes=evaluation,
+        recomputes=recomputes,
+        too_large=tuple(stage for stage, it_does in fits.items() if not it_does),
+        room_bytes=room,
+        training_s=operations / (SHARE_REACHED * speed) if speed else None,
+    )
 
 
-def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, room: int) -> tuple[int, bool]:
+def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, budget: int) -> tuple[int, bool]:
     """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
     from adapterd.training.memory import MemoryDemand, fit
 
@@ -106,7 +119,7 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, r
     preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
-        fitted = fit(demand, settings.batch_tokens, room - PROCESS_BYTES)
+        fitted = fit(demand, settings.batch_tokens, budget)
     except NoSpaceError:
         return max(preparing, demand.bytes(recompute=True, batch_tokens=1)), True
     return max(preparing, fitted.bytes), fitted.recompute
