@@ -139,9 +139,9 @@ class MemoryDemand:
 def adapter_bytes(blocks: Sequence[BlockSizes], settings: TrainingSettings) -> int:
     """Of both factors of every projection that gets an adapter, fp32."""
     shapes = (
-        shape
+        block.projections[module]
         for block in blocks
-        for module, shape in block.projections.items()
+        for module in block.adaptable
         if module.startswith(PLACES[settings.modules])
     )
     return FP32_BYTES * settings.rank * sum(map(sum, shapes))
