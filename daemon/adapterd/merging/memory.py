@@ -73,7 +73,8 @@ class MergeDemand:
 
     @property
     def _states_bytes(self) -> float:
-        tokens = max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * self.tokens)
+        attempts = 2 if self.measures else 1  # the second has twice the examples, and follows a low retention
+        tokens = attempts * max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * self.tokens)
         return _STATES * tokens * self.sizes.width * FP32_BYTES
 
     @property

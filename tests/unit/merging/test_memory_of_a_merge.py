@@ -13,6 +13,7 @@ from adapterd.base.mlx.sizes import FP32, BlockSizes, ModelSizes
 from adapterd.base_proof.needs import PROCESS_BYTES
 from adapterd.config import TrainingSettings
 from adapterd.merging.memory import MergeDemand
+from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.training.memory import adapter_bytes
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -104,6 +105,12 @@ def test_what_gets_no_adapter_by_its_type_is_only_loaded(tmp_path: Path) -> None
     assert fewer.blocks[1].weight_bytes == every.blocks[1].weight_bytes
     with_it, without = (MergeDemand(sizes, 1, 16, 4, 0, dequantized=False, measures=False) for sizes in (every, fewer))
     assert without.bytes - with_it.bytes == (4 - 1 - 9) * 256 * 512
+
+
+def test_a_second_attempt_has_twice_the_examples() -> None:
+    """It follows a retention that is too low, so there is none where retention is not measured."""
+    tokens = max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * TOKENS)
+    assert replace(SMALL, measures=True).bytes - SMALL.bytes == 3 * tokens * 768 * 4
 
 
 def test_retention_needs_both_files_at_once() -> None:
