@@ -1,7 +1,8 @@
 """Estimates the peak memory of a merge: of its three parts that take much, each by itself, the largest.
 
 The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters (`merge_speed` in
-bench/results.json), where the estimates are 3 to 12 % above the peaks. Pages of the mapped file are counted.
+bench/results.json), where the estimates are 0.93, 1.05 and 1.07 times the peaks, each with one attempt. Pages of the
+mapped file are counted.
 """
 
 import math
@@ -40,8 +41,8 @@ _LOGITS = 10
 class MergeDemand:
     """What the memory of a merge depends on: the model's sizes in fp32, how many of its top blocks have an adapter, ids
     of an example and of its completion, the bytes of the language model, and whether retention is measured with the
-    touched blocks in fp32. Without examples to measure on there is no retention, without steps no distillation. Where no
-    projection that gets an adapter has quants, all are rounded by ggml, and there is neither GPTQ nor distillation."""
+    touched blocks in fp32. Without examples to measure on there is no retention, without steps no distillation. Where
+    no projection that gets an adapter has quants, ggml rounds all, and there is neither GPTQ nor distillation."""
 
     sizes: ModelSizes
     layers: int
