@@ -127,11 +127,11 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, b
 
 def _operations(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, *, recomputes: bool) -> float:
     """Multiplications and additions of a training: the lower blocks once, the upper ones forwards and backwards in
-    every epoch, for no gradient of their own weights."""
+    every epoch, for no gradient of their own weights. Attention multiplies each query with every key and value."""
     from adapterd.training.recipe import epochs_for
 
-    upper = sum(block.matrix_values for block in sizes.blocks[-settings.layers :])
-    lower = sum(block.matrix_values for block in sizes.blocks[: -settings.layers])
+    by_block = [block.matrix_values + 2 * work.tokens * block.queries for block in sizes.blocks]
+    upper, lower = sum(by_block[-settings.layers :]), sum(by_block[: -settings.layers])
     tokens, epochs = work.records * work.tokens, settings.epochs or epochs_for(work.records, settings.batch_size)
     head = sizes.vocabulary * (sizes.width - sizes.carried) * work.answer / work.tokens
     passes = 3 if recomputes else 2
