@@ -44,19 +44,28 @@ class Needs:
     """Peak memory by stage, in bytes: training and merging in a process of this product, evaluation in the runtime.
 
     Training is computed in the fastest way that fits into this machine's memory, or in the one that takes least where
-    none does; `recomputes` says whether that is with gradient checkpointing. `too_large` names the stages (`training`,
-    `merging`, `evaluation`) that do not fit into what this machine can spare when it is idle: `room_bytes`, of which a
-    training leaves a part to MLX's cache. `training_s` is about how long the training takes, None where the speed of
-    this machine could not be measured.
+    none does; `recomputes` says whether that is with gradient checkpointing. `room_bytes` is what this machine can
+    spare when it is idle, `training_room_bytes` what a training takes of it, which leaves a part to MLX's cache.
+    `training_s` is about how long the training takes, None where the speed of this machine could not be measured.
     """
 
     training_bytes: int
     merging_bytes: int
     evaluation_bytes: int
     recomputes: bool
-    too_large: tuple[str, ...]
+    training_room_bytes: int
     room_bytes: int
     training_s: float | None
+
+    @property
+    def too_large(self) -> dict[str, tuple[int, int]]:
+        """The stages that do not fit, each with the bytes that it needs and those that it can have."""
+        stages = {
+            "training": (self.training_bytes, self.training_room_bytes),
+            "merging": (self.merging_bytes, self.room_bytes),
+            "evaluation": (self.evaluation_bytes, self.room_bytes),
+        }
+        return {stage: sizes for stage, sizes in stages.items() if sizes[0] > sizes[1]}
 
     @property
     def fits(self) -> bool:
@@ -93,20 +102,17 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
 
     settings, free = TrainingSettings(), (memory or memory_bytes()) - FOR_OTHERS_BYTES
     budget = without_cache(budget_of(free - PROCESS_BYTES, on_gpu()))
-    room = budget_of(free, on_gpu())
     sizes = ModelSizes.of(gguf, Precision.here())
     training, recomputes = _training(sizes, work, settings, budget)
-    merging = PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes
-    evaluation = _evaluation(gguf, sizes, EvaluationSettings().num_ctx)
-    fits = {"training": training <= budget, "merging": merging <= room, "evaluation": evaluation <= room}
+    merging = MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes
     operations = _operations(sizes, work, settings, recomputes=recomputes)
     return Needs(
         training_bytes=PROCESS_BYTES + training,
-        merging_bytes=merging,
-        evaluation_bytes=evaluation,
+        merging_bytes=PROCESS_BYTES + merging,
+        evaluation_bytes=_evaluation(gguf, sizes, EvaluationSettings().num_ctx),
         recomputes=recomputes,
-        too_large=tuple(stage for stage, it_does in fits.items() if not it_does),
-        room_bytes=room,
+        training_room_bytes=PROCESS_BYTES + budget,
+        room_bytes=budget_of(free, on_gpu()),
         training_s=operations / (SHARE_REACHED * speed) if speed else None,
     )
 
