@@ -88,9 +88,9 @@ def test_every_odd_tag_is_a_row_with_the_reason_and_the_others_stay(
     damage(store, store.tag("zz-gone:1", store.file(TOOLS)), keep=None)
     rows = {each.tag: each for each in look(home, general, store).rows}
     assert rows["aa-good:1"].trainable
+    assert rows["llava:1"].trainable  # its projector stays beside it
     expected = {
         "embed:1": "gives embeddings, not answers",
-        "llava:1": "has a projector beside the model",
         "qwen:mlx": "stored as safetensors (Ollama's MLX format)",
         "big:cloud": "cloud",
         "zz-cut:1": "zz-cut:1",

@@ -96,7 +96,9 @@ def look_at_bases(
     present = runtime.tags()
     given: list[str | Path] = [given_file(tag) if is_file(tag) else listed_tag(runtime, tag, present) for tag in tags]
     asked: list[str | Path] = list(dict.fromkeys(given)) or sorted(present)
-    made = {tag: name for tag in asked if isinstance(tag, str) and (name := _version_of(tag, settings))}
+    made: dict[str | Path, str] = {
+        tag: name for tag in asked if isinstance(tag, str) and (name := _version_of(tag, settings))
+    }
     chosen = asked if tags else [tag for tag in asked if tag not in made]
     rows, memory = [], memory_bytes()
     speed: float | None = None

@@ -5,6 +5,7 @@ In what was measured there are no examples to measure retention on, and so no se
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.training.memory import adapter_bytes
 from tests.support.tiny_gguf import write_tiny_gguf
 
-SIZES = {"type_name": "Q4_K", "hidden": 256, "ffn": 512, "head_size": 64}
+SIZES: dict[str, Any] = {"type_name": "Q4_K", "hidden": 256, "ffn": 512, "head_size": 64}
 VOCABULARY = 49_152
 TOKENS, COMPLETION = 200, 50
 
