@@ -56,7 +56,7 @@ def bases(tags: tuple[str, ...], records: int, tokens: int, as_json: bool) -> No
     _show(found, pulls=app.settings.runtime is RuntimeKind.OLLAMA)
 
 
-def _show(found: "Bases", *, pulls: bool) -> None:
+def _show(found: "Bases", *, pulls: bool = True) -> None:
     """`pulls`: whether the runtime is one that models can be pulled into."""
     empty = "there is no model but those that adapterd makes" if found.left_out else "there is no model yet"
     if pulls:
