@@ -1,18 +1,22 @@
 """Which bases of a real Ollama can be trained: a row for every tag, whatever is in the store."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from adapterctl.commands.bases import _row as shown_row
 from adapterd.base_proof.needs import Workload
 from adapterd.config import ModelSettings, OllamaSettings, Settings
 from adapterd.deployment.create_model import NewModel, create_model
-from adapterd.errors import AdapterdError, NotFoundError, RuntimeUnavailableError
+from adapterd.errors import AdapterdError, InputError, NotFoundError, RuntimeUnavailableError
 from adapterd.home import Home
 from adapterd.insight.bases import BaseRow, Bases, look_at_bases
 from adapterd.serving.ollama import OllamaRuntime
+from adapterd.serving.runtime import ServedModel
 from adapterd.serving.server import PrivateOllama
 from tests.acceptance.person import Person
 from tests.support.chat_templates import TOOLS
@@ -80,17 +84,22 @@ def test_every_odd_tag_is_a_row_with_the_reason_and_the_others_stay(
     store.write_manifest("qwen:mlx", mlx, [layer])
     store.write_manifest("big:cloud", REMOTE, [])
     damage(store, store.tag("zz-cut:1", store.file(TOOLS)), keep=1000)
+    damage(store, store.tag("zz-empty:1", store.file(TOOLS)), keep=0)
     damage(store, store.tag("zz-gone:1", store.file(TOOLS)), keep=None)
     rows = {each.tag: each for each in look(home, general, store).rows}
     assert rows["aa-good:1"].trainable
+    assert rows["llava:1"].trainable  # its projector stays beside it
     expected = {
         "embed:1": "gives embeddings, not answers",
-        "llava:1": "has a projector beside the model",
         "qwen:mlx": "stored as safetensors (Ollama's MLX format)",
         "big:cloud": "cloud",
-        "zz-cut:1": "",
-        "zz-gone:1": "",
+        "zz-cut:1": "zz-cut:1",
+        "zz-empty:1": "zz-empty:1",
+        "zz-gone:1": "zz-gone:1",
     }
+    for tag in ("zz-cut:1", "zz-empty:1"):
+        assert f"`ollama pull {tag}` brings what is missing or damaged" in rows[tag].hint, rows[tag]
+    assert "--base FILE.gguf" in rows["zz-gone:1"].hint
     for tag, sentence in expected.items():
         assert not rows[tag].trainable, tag
         assert rows[tag].why_not, tag
@@ -143,7 +152,68 @@ def test_a_base_beyond_this_machine_says_so(
     monkeypatch.setattr("adapterd.insight.bases.memory_bytes", lambda: 1_100_000_000)
     found = row(home, general, ollama_store, tag)
     assert (found.trainable, found.fits) == (True, False)
-    assert "of this machine's 1.1 GB, 0.0 GB can be had" in found.why_not
+    assert "too large for this machine's 1.1 GB: training needs about 0.3 GB of memory" in found.why_not
+    for stage, setting in (("merging", "merging.steps"), ("evaluation", "evaluation.num_ctx")):
+        assert found.needs
+        assert (setting in found.hint) == (f"{stage} needs about" in found.why_not) == (stage in found.needs.too_large)
+    assert "training.layers or dataset.max_tokens" in found.hint
+
+
+def test_records_beyond_what_is_learned_from_are_refused_or_bounded(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))  # which reads 1024 tokens
+    [longest], [longer] = (
+        look_at_bases(home, general, ollama_store.runtime, [tag], work=Workload(tokens=tokens)).rows
+        for tokens in (1024, 2000)
+    )
+    assert (longest.why_not, longer.needs) == ("", longest.needs and replace(longest.needs, training_s=ANY))
+    assert "reads 1024 tokens" in longer.why_not
+    assert "dataset.max_tokens" in longer.hint
+    with pytest.raises(InputError, match="records of 2049 tokens, but of 2048 at most"):
+        look_at_bases(home, general, ollama_store.runtime, [tag], work=Workload(tokens=2049))
+
+
+def test_a_file_is_looked_at_as_init_does(home: Home, general: Settings, ollama_store: OllamaStore) -> None:
+    good, bare = ollama_store.file(TOOLS, type_name="Q8_0"), ollama_store.file(None)
+    found = look(home, general, ollama_store, str(good), str(bare))
+    assert [(each.tag, each.trainable, each.quantization) for each in found.rows] == [
+        (str(good), True, "Q8_0"), (str(bare), False, found.rows[1].quantization),
+    ]  # fmt: skip
+    assert found.rows[0].needs
+    with pytest.raises(AdapterdError) as refused:
+        create_model(home, general, NewModel("news", str(bare)))
+    assert (found.rows[1].why_not, found.rows[1].hint) == (str(refused.value), refused.value.hint)
+    with pytest.raises(NotFoundError, match="does not exist"):
+        look(home, general, ollama_store, str(good.with_name("nothing.gguf")))
+
+
+class Late(OllamaRuntime):
+    """One that takes too long to tell of a tag."""
+
+    def show(self, tag: str) -> ServedModel:
+        raise RuntimeUnavailableError(f"no answer about {tag} within 1 s", hint="see whether it is busy")
+
+
+def test_an_answer_that_comes_too_late_is_no_reason_to_pull(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))
+    [found] = look_at_bases(home, general, Late(ollama_store.server.host, timeout_s=120), [tag]).rows
+    assert (found.why_not, found.hint) == ("no answer about good:1 within 1 s", "see whether it is busy")
+
+
+def test_a_base_whose_needs_cannot_be_told_says_so(
+    home: Home, general: Settings, ollama_store: OllamaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("ffn_down")
+
+    monkeypatch.setattr("adapterd.insight.bases.needs", fails)
+    found = row(home, general, ollama_store, ollama_store.tag("odd:1", ollama_store.file(TOOLS)))
+    assert (found.trainable, found.fits, found.needs) == (True, None, None)
+    assert "what it takes cannot be told (KeyError: 'ffn_down')" in found.why_not
+    assert "yes, needs unknown" in shown_row(found)
 
 
 def test_a_tag_that_is_not_there_is_refused_with_what_to_pull(

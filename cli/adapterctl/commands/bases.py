@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 
 COLUMNS = ("TAG", "ARCHITECTURE", "SIZE", "CAN BE TRAINED", "TRAINING", "MERGING", "EVALUATION", "TIME")
 
+_VERDICTS = {True: "yes", False: "too large here", None: "yes, needs unknown"}
+
 
 @click.command(
     epilog=examples(
         "adapterctl bases                        every tag that Ollama has here",
         "adapterctl bases qwen2.5:7b llama3.2    these alone, with the reason where one cannot be trained",
+        "adapterctl bases ./model.gguf           a file that no tag has yet",
         "adapterctl bases --records 1000 --tokens 800",
         "adapterctl bases --json",
     )
 )
-@click.argument("tags", nargs=-1, metavar="[TAG]...")
+@click.argument("tags", nargs=-1, metavar="[TAG|FILE.gguf]...")
 @click.option(
     "--records", type=click.IntRange(1, 10_000_000), default=100, show_default=True,
     help="How many records to tell time and memory for.",
@@ -38,6 +41,7 @@ def bases(tags: tuple[str, ...], records: int, tokens: int, as_json: bool) -> No
     """
     from adapterctl.app import App
     from adapterd.base_proof.needs import Workload
+    from adapterd.config import RuntimeKind
     from adapterd.insight.bases import look_at_bases
 
     app = App()
@@ -49,11 +53,14 @@ def bases(tags: tuple[str, ...], records: int, tokens: int, as_json: bool) -> No
     if as_json:
         emit_json(found)
         return
-    _show(found)
+    _show(found, pulls=app.settings.runtime is RuntimeKind.OLLAMA)
 
 
-def _show(found: "Bases") -> None:
-    empty = "there is no model yet: `ollama pull qwen2.5:7b` brings one"
+def _show(found: "Bases", *, pulls: bool = True) -> None:
+    """`pulls`: whether the runtime is one that models can be pulled into."""
+    empty = "there is no model but those that adapterd makes" if found.left_out else "there is no model yet"
+    if pulls:
+        empty += ": `ollama pull qwen2.5:7b` brings one"
     table(COLUMNS, map(_row, found.rows), empty=empty, unbroken=("TAG",))
     for row in found.rows:
         if row.why_not:
@@ -77,7 +84,7 @@ def _explain(found: "Bases") -> None:
 
 def _row(row: "BaseRow") -> tuple[object, ...]:
     needs = row.needs
-    verdict = ("yes" if row.fits is not False else "too large here") if row.trainable else "no"
+    verdict = _VERDICTS[row.fits] if row.trainable else "no"
     kind = " ".join(filter(None, (row.architecture, row.quantization)))
     tag = f"{row.tag} (of {row.version_of})" if row.version_of else row.tag
     size = _gigabytes(row.size_bytes) if row.size_bytes else None

@@ -51,8 +51,10 @@ _OTHERWISE_NAMED = {
 """What to give instead of a file of Ollama's converter whose architecture has another name in llama.cpp."""
 
 
+_MIXTURES = frozenset(("gptoss", "gpt-oss"))
+"""Mixtures of experts whose names do not say so, as Ollama's converter and llama.cpp's name them."""
 _OTHERS = "take a base of one of these families"
-_DENSE = "take one of the dense sizes of its family, such as qwen3:8b in the place of qwen3:30b"
+_DENSE = "take a dense model, of the same family where there is one: qwen3:8b in the place of qwen3:30b"
 
 
 def architecture_of(gguf: GgufFile) -> Architecture:
@@ -61,9 +63,14 @@ def architecture_of(gguf: GgufFile) -> Architecture:
     if found is None:
         raise UnsupportedModelError(
             f"{gguf.path} has the architecture {gguf.architecture!r}; supported are: {', '.join(ARCHITECTURES)}",
-            hint=_OTHERWISE_NAMED.get(gguf.architecture, _OTHERS),
+            hint=_OTHERWISE_NAMED.get(gguf.architecture, _DENSE if _is_mixture(gguf.architecture) else _OTHERS),
         )
     return found
+
+
+def _is_mixture(architecture: str) -> bool:
+    """Whether an architecture that is not known here is by its name a mixture of experts: `qwen3moe`, `gpt-oss`."""
+    return architecture.endswith("moe") or architecture in _MIXTURES
 
 
 def computed_as(gguf: GgufFile) -> str:

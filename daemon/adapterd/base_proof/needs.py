@@ -44,18 +44,33 @@ class Needs:
     """Peak memory by stage, in bytes: training and merging in a process of this product, evaluation in the runtime.
 
     Training is computed in the fastest way that fits into this machine's memory, or in the one that takes least where
-    none does; `recomputes` says whether that is with gradient checkpointing. `fits`: every stage fits into
-    `room_bytes`, what this machine can spare when it is idle. `training_s` is about how long the training takes, None
-    where the speed of this machine could not be measured.
+    none does; `recomputes` says whether that is with gradient checkpointing. `room_bytes` is what this machine can
+    spare when it is idle, `training_room_bytes` what a training takes of it, which leaves a part to MLX's cache.
+    `training_s` is about how long the training takes, None where the speed of this machine could not be measured.
     """
 
     training_bytes: int
     merging_bytes: int
     evaluation_bytes: int
     recomputes: bool
-    fits: bool
+    training_room_bytes: int
     room_bytes: int
     training_s: float | None
+
+    @property
+    def too_large(self) -> dict[str, tuple[int, int]]:
+        """The stages that do not fit, each with the bytes that it needs and those that it can have."""
+        stages = {
+            "training": (self.training_bytes, self.training_room_bytes),
+            "merging": (self.merging_bytes, self.room_bytes),
+            "evaluation": (self.evaluation_bytes, self.room_bytes),
+        }
+        return {stage: sizes for stage, sizes in stages.items() if sizes[0] > sizes[1]}
+
+    @property
+    def fits(self) -> bool:
+        """Whether every stage fits."""
+        return not self.too_large
 
     @property
     def peak_bytes(self) -> int:
@@ -83,22 +98,26 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
     from adapterd.base.mlx.model import on_gpu
     from adapterd.base.mlx.sizes import FP32, ModelSizes, Precision
     from adapterd.merging.memory import MergeDemand
-    from adapterd.training.memory import budget_of
+    from adapterd.training.memory import budget_of, without_cache
 
-    settings, room = TrainingSettings(), budget_of((memory or memory_bytes()) - FOR_OTHERS_BYTES, on_gpu())
+    settings, free = TrainingSettings(), (memory or memory_bytes()) - FOR_OTHERS_BYTES
+    budget = without_cache(budget_of(free - PROCESS_BYTES, on_gpu()))
     sizes = ModelSizes.of(gguf, Precision.here())
-    training, recomputes = _training(sizes, work, settings, room)
-    stages = (
-        PROCESS_BYTES + training,
-        PROCESS_BYTES + MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes,
-        _evaluation(gguf, sizes, EvaluationSettings().num_ctx),
-    )
+    training, recomputes = _training(sizes, work, settings, budget)
+    merging = MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes
     operations = _operations(sizes, work, settings, recomputes=recomputes)
-    seconds = operations / (SHARE_REACHED * speed) if speed else None
-    return Needs(*stages, recomputes, max(stages) <= room, room, seconds)
+    return Needs(
+        training_bytes=PROCESS_BYTES + training,
+        merging_bytes=PROCESS_BYTES + merging,
+        evaluation_bytes=_evaluation(gguf, sizes, EvaluationSettings().num_ctx),
+        recomputes=recomputes,
+        training_room_bytes=PROCESS_BYTES + budget,
+        room_bytes=budget_of(free, on_gpu()),
+        training_s=operations / (SHARE_REACHED * speed) if speed else None,
+    )
 
 
-def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, room: int) -> tuple[int, bool]:
+def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, budget: int) -> tuple[int, bool]:
     """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
     from adapterd.training.memory import MemoryDemand, fit
 
@@ -106,7 +125,7 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, r
     preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
-        fitted = fit(demand, settings.batch_tokens, room - PROCESS_BYTES)
+        fitted = fit(demand, settings.batch_tokens, budget)
     except NoSpaceError:
         return max(preparing, demand.bytes(recompute=True, batch_tokens=1)), True
     return max(preparing, fitted.bytes), fitted.recompute
@@ -114,11 +133,11 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, r
 
 def _operations(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, *, recomputes: bool) -> float:
     """Multiplications and additions of a training: the lower blocks once, the upper ones forwards and backwards in
-    every epoch, for no gradient of their own weights."""
+    every epoch, for no gradient of their own weights. Attention multiplies each query with every key and value."""
     from adapterd.training.recipe import epochs_for
 
-    upper = sum(block.matrix_values for block in sizes.blocks[-settings.layers :])
-    lower = sum(block.matrix_values for block in sizes.blocks[: -settings.layers])
+    by_block = [block.matrix_values + 2 * work.tokens * block.queries for block in sizes.blocks]
+    upper, lower = sum(by_block[-settings.layers :]), sum(by_block[: -settings.layers])
     tokens, epochs = work.records * work.tokens, settings.epochs or epochs_for(work.records, settings.batch_size)
     head = sizes.vocabulary * (sizes.width - sizes.carried) * work.answer / work.tokens
     passes = 3 if recomputes else 2

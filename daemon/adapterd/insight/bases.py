@@ -1,17 +1,27 @@
-"""Which of the runtime's tags can be trained here, what that takes, or why not: by headers alone, in a moment."""
+"""Which of the runtime's tags, or given files, can be trained here, what that takes, or why not: by headers alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs
-from adapterd.config import Settings
+from adapterd.config import DatasetSettings, RuntimeKind, Settings
 from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts
-from adapterd.errors import AdapterdError, NotFoundError, RuntimeUnavailableError, reason
+from adapterd.errors import (
+    AdapterdError,
+    InputError,
+    NotFoundError,
+    RuntimeFailedError,
+    RuntimeUnavailableError,
+    reason,
+)
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime, ServedModel
+from adapterd.serving.runtimes import given_file, is_file
 from adapterd.serving.tags import BASE, SEMVER, ModelTags
+from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.system.machine import memory_bytes
 
 if TYPE_CHECKING:
@@ -19,15 +29,22 @@ if TYPE_CHECKING:
 
 Report = Callable[[float], object]
 WORKLOAD = Workload()
+_HELPS = {
+    "training": "training.layers or dataset.max_tokens",
+    "merging": "training.layers or merging.steps",
+    "evaluation": "evaluation.num_ctx",
+}
+"""What to lower where a stage is too large."""
 
 
 @dataclass(frozen=True)
 class BaseRow:
-    """One tag. `architecture`, `parameters` (how many) and `quantization`, the type of most of its weights, are those
-    of its file, None where that cannot be read here; `size_bytes` is that of the file.
+    """One tag, or file by its path. `architecture`, `parameters` (how many) and `quantization`, the type of most of its
+    weights, are those of its file, None where that cannot be read here; `size_bytes` is that of the file.
 
-    `trainable` says whether `init` takes it for a base, `why_not` and `hint` are a sentence each where it does not, or
-    where `needs` is more than this machine has (`fits` is False then). `version_of` is the model that it is a tag of.
+    `trainable` says whether `init` takes it for a base, `why_not` and `hint` are a sentence each where it does not,
+    where `needs` is more than this machine has (`fits` is False then) or is not known (both are None), and where it
+    reads no records as long as these. `version_of` is the model that it is a tag of.
     """
 
     tag: str
@@ -64,13 +81,24 @@ def look_at_bases(
     work: Workload = WORKLOAD,
     report: Report = lambda _: None,
 ) -> Bases:
-    """Look at these tags, or at all but those of the models that were made here; `report` gets the share done, 0…1.
+    """Look at these tags and .gguf files, or at all tags but those of the models that were made here; `report` gets the
+    share done, 0…1.
 
-    Raises NotFoundError for a tag that is not there, RuntimeUnavailableError where nobody answers.
+    Raises NotFoundError for a tag or file that is not there, RuntimeUnavailableError where nobody answers, InputError
+    for records that are longer than a new model learns from.
     """
+    most = DatasetSettings().max_tokens
+    if work.tokens > most:
+        raise InputError(
+            f"a new model does not learn from records of {work.tokens} tokens, but of {most} at most",
+            hint=f"give --tokens {most} or less; dataset.max_tokens of a model says how long its records may be",
+        )
     present = runtime.tags()
-    asked = list(dict.fromkeys(listed_tag(runtime, tag, present) for tag in tags)) or sorted(present)
-    made = {tag: name for tag in asked if (name := _version_of(tag, settings))}
+    given: list[str | Path] = [given_file(tag) if is_file(tag) else listed_tag(runtime, tag, present) for tag in tags]
+    asked: list[str | Path] = list(dict.fromkeys(given)) or sorted(present)
+    made: dict[str | Path, str] = {
+        tag: name for tag in asked if isinstance(tag, str) and (name := _version_of(tag, settings))
+    }
     chosen = asked if tags else [tag for tag in asked if tag not in made]
     rows, memory = [], memory_bytes()
     speed: float | None = None
@@ -92,49 +120,68 @@ def _version_of(tag: str, settings: Settings) -> str | None:
     return name if name in settings.models and ours else None
 
 
-def _looked_at(home: Home, runtime: Runtime, tag: str) -> "tuple[BaseRow, GgufFile | None]":
-    """What can be told of a tag, and its file where that can be read; whatever is wrong with one is its row."""
-    row, file = BaseRow(tag, trainable=False), None
+def _looked_at(home: Home, runtime: Runtime, tag: str | Path) -> "tuple[BaseRow, GgufFile | None]":
+    """What can be told of a tag or file, and the file where it can be read; whatever is wrong with one is its row."""
+    row, file = BaseRow(str(tag), trainable=False), None
     try:
-        served = runtime.show(tag)
-        row, file = _described(row, served)
-        if served.parts:
-            require_parts(served, tag)
+        if isinstance(tag, Path):
+            row, file = _described(row, tag)
+            _require_whole(file)
+            require_usable(tag, Modelfile(), str(tag))
         else:
-            checked_base(served, tag, home)
+            served = runtime.show(tag)
+            row, file = _described(row, served.gguf if served.stored_as == "gguf" else None)
+            _check(served, tag, home)
     except RuntimeUnavailableError as exc:
         runtime.version()  # which raises where it is not the tag that is wrong
-        return replace(row, why_not=str(exc), hint=_pull(tag)), file
+        return replace(row, why_not=str(exc), hint=exc.hint), file
     except NotFoundError:
         return replace(row, why_not=f"{tag} was removed meanwhile"), file
     except AdapterdError as exc:
-        return replace(row, why_not=str(exc), hint=exc.hint), file
+        is_damaged = isinstance(exc, RuntimeFailedError) or (file is None and row.size_bytes is not None)
+        pull = _pull(tag) if is_damaged and isinstance(tag, str) and runtime.name == RuntimeKind.OLLAMA.value else ""
+        return replace(row, why_not=str(exc), hint=exc.hint or pull), file
     except Exception as exc:  # of a stranger's file; the others are told of all the same
         return replace(row, why_not=f"{tag} cannot be looked at ({type(exc).__name__}: {reason(exc)})"), file
     return replace(row, trainable=True), file
+
+
+def _check(served: ServedModel, tag: str, home: Home) -> None:
+    if served.parts:
+        require_parts(served, tag)
+    else:
+        checked_base(served, tag, home)
+
+
+def _require_whole(file: "GgufFile | None") -> None:
+    """Raise InputError for a part of a model, which `init` joins; nothing is joined to look at it."""
+    from adapterd.base.gguf.split_file import parts_of
+
+    if file and (count := len(parts_of(file.path))) > 1:
+        raise InputError(f"{file.path} is one of {count} parts, and only whole files are looked at", hint=JOIN_FIRST)
 
 
 def _pull(tag: str) -> str:
     return f"`ollama pull {tag}` brings what is missing or damaged, if it came from there"
 
 
-def _described(row: BaseRow, served: ServedModel) -> "tuple[BaseRow, GgufFile | None]":
+def _described(row: BaseRow, path: Path | None) -> "tuple[BaseRow, GgufFile | None]":
     """The row with what the header says; as it is, where there is none that can be read."""
     from adapterd.base.gguf.gguf_file import GgufFile
 
-    if served.gguf is None or served.stored_as != "gguf":
+    if path is None:
         return row, None
     try:
-        file = GgufFile.open(served.gguf)
+        file = GgufFile.open(path)
         architecture = file.architecture
     except AdapterdError:
-        return replace(row, size_bytes=_size(served.gguf)), None  # the check says why
+        return replace(row, size_bytes=_size(path)), None  # the check says why
     return replace(
         row,
         architecture=architecture,
         parameters=file.value_count,
         quantization=file.commonest_type,
-        size_bytes=_size(served.gguf),
+        size_bytes=_size(path),
     ), file
 
 
@@ -146,18 +193,38 @@ def _size(file: Path) -> int | None:
 
 
 def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | None, memory: int) -> BaseRow:
+    """The row with what this work takes, or with the longest records that the file reads where these are longer."""
+    from adapterd.base.hyperparameters import number
+
     try:
-        found = needs(file, work, speed, memory)
+        longest = number(file, "context_length", work.tokens)
+        found = needs(file, replace(work, tokens=min(work.tokens, longest)), speed, memory)
     except Exception as exc:  # of a stranger's file
         return replace(row, why_not=f"what it takes cannot be told ({type(exc).__name__}: {reason(exc)})")
-    if found.fits:
-        return replace(row, needs=found, fits=True)
-    needed, room, all_of_it = (size / 1e9 for size in (found.peak_bytes, found.room_bytes, memory))
+    row = replace(row, needs=found, fits=found.fits)
+    if not found.fits:
+        return replace(row, why_not=_too_large(row.tag, found, memory), hint=_smaller(found))
+    if work.tokens <= longest:
+        return row
     return replace(
         row,
-        needs=found,
-        fits=False,
-        why_not=f"{row.tag} needs about {needed:.1f} GB of memory; of this machine's {all_of_it:.1f} GB, "
-        f"{room:.1f} GB can be had",
-        hint="take a smaller size of the model, or lower training.layers",
+        why_not=f"{row.tag} reads {longest} tokens, and a training on records of {work.tokens} is refused; its row is "
+        f"for records of {longest}",
+        hint="lower dataset.max_tokens of the model to that, or take a base that reads more",
+    )
+
+
+def _too_large(tag: str, found: Needs, memory: int) -> str:
+    stages = [
+        f"{stage} needs about {needed / 1e9:.1f} GB of memory, and {max(0, room) / 1e9:.1f} GB can be had"
+        for stage, (needed, room) in found.too_large.items()
+    ]
+    return f"{tag} is too large for this machine's {memory / 1e9:.1f} GB: {'; '.join(stages)}"
+
+
+def _smaller(found: Needs) -> str:
+    lower = "; ".join(f"for {stage} {_HELPS[stage]}" for stage in found.too_large)
+    return (
+        f"take a smaller size of the model; or lower in the configuration, after `init`, {lower} (what is told here is "
+        "for the settings of a new model)"
     )

@@ -1,7 +1,8 @@
 """Estimates the peak memory of a merge: of its three parts that take much, each by itself, the largest.
 
 The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters (`merge_speed` in
-bench/results.json), where the estimates are 3 to 12 % above the peaks. Pages of the mapped file are counted.
+bench/results.json), where the estimates are 0.93, 1.05 and 1.07 times the peaks, each with one attempt. Pages of the
+mapped file are counted.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.language_part import language_bytes
 from adapterd.base.gguf.llama_model import rounds_activations
+from adapterd.base.gguf.quants import QUANT_TYPES
 from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
 from adapterd.config import TrainingSettings
 from adapterd.merging.blockwise_merge import BATCH_TOKENS
@@ -17,15 +19,16 @@ from adapterd.merging.distil import CHECKPOINTING_BYTES
 from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.merging.retention import COMPARED_COPIES, MAX_DEQUANTIZED_BYTES
 
-_ADAPTED = ("self_attn.", "mlp.")
 _STATES = 3
 """Hidden states of all calibration examples: before a block, after it, and those that distillation begins with."""
 _FACTOR = 36
 """Bytes for each entry of a Hessian while it is factored, in fp64."""
 _ROUNDED = 24
 """Bytes for each weight of a tensor while it is rounded."""
+_PLAIN = 20
+"""The same where ggml rounds it, counted, not measured: base, update, both, and what is written."""
 _QUANTS, _DISTILLED = 1, 9
-"""Bytes for each touched weight: of its quant, and of what the backward pass needs."""
+"""Bytes for each touched weight that has a quant: of that, and of what the backward pass needs."""
 _ACTIVATIONS = 16
 """Values of a token in a block, in multiples of its widths."""
 _TOKEN = 470
@@ -38,7 +41,8 @@ _LOGITS = 10
 class MergeDemand:
     """What the memory of a merge depends on: the model's sizes in fp32, how many of its top blocks have an adapter, ids
     of an example and of its completion, the bytes of the language model, and whether retention is measured with the
-    touched blocks in fp32. Without examples to measure on there is no retention, without steps no distillation."""
+    touched blocks in fp32. Without examples to measure on there is no retention, without steps no distillation. Where
+    no projection that gets an adapter has quants, ggml rounds all, and there is neither GPTQ nor distillation."""
 
     sizes: ModelSizes
     layers: int
@@ -59,7 +63,9 @@ class MergeDemand:
     @property
     def bytes(self) -> int:
         """The estimate of the peak, but for what the process takes by itself."""
-        computed = max(self._calibration(), self._distillation() if self.distils else 0)
+        computed: float = _PLAIN * max(_largest(block, quants=False) for block in self._touched)
+        if any(_adapted(block, quants=True) for block in self._touched):
+            computed = max(computed, self._calibration(), self._distillation() if self.distils else 0)
         return round(max(self.file_bytes + computed, self._retention() if self.measures else 0))
 
     @property
@@ -68,7 +74,8 @@ class MergeDemand:
 
     @property
     def _states_bytes(self) -> float:
-        tokens = max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * self.tokens)
+        attempts = 2 if self.measures else 1  # the second has twice the examples, and follows a low retention
+        tokens = attempts * max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * self.tokens)
         return _STATES * tokens * self.sizes.width * FP32_BYTES
 
     @property
@@ -81,16 +88,11 @@ class MergeDemand:
 
     def _calibration(self) -> float:
         """One block in memory, with Hessians of its inputs, the largest of which is factored."""
-        block = max(self._touched, key=lambda each: each.weight_bytes)
-        shapes = _adapted(block)
-        columns = {columns for _, columns in shapes}
-        hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * max(columns) ** 2
-        rounding = _ROUNDED * max(map(math.prod, shapes))
-        return self.sizes.common_bytes + block.weight_bytes + self._states_bytes + hessians + rounding
+        return self.sizes.common_bytes + self._states_bytes + max(map(_calibrated, self._touched))
 
     def _distillation(self) -> float:
-        """All touched blocks as quants, and their weights once or one block at a time."""
-        touched = [sum(map(math.prod, _adapted(block))) for block in self._touched]
+        """All touched blocks, where there are quants as these, and the weights of those once or one block at a time."""
+        touched = [sum(map(math.prod, _adapted(block, quants=True))) for block in self._touched]
         others = sum(block.weight_bytes for block in self._touched) - FP32_BYTES * sum(touched)
         kept, step = _QUANTS * sum(touched) + others, _DISTILLED * sum(touched)
         activations = sum(map(self._activations, self._touched))
@@ -109,6 +111,21 @@ class MergeDemand:
         return COMPARED_COPIES * each + logits
 
 
-def _adapted(block: BlockSizes) -> list[tuple[int, int]]:
-    """(rows, columns) of the projections that get an adapter."""
-    return [shape for module, shape in block.projections.items() if module.startswith(_ADAPTED)]
+def _adapted(block: BlockSizes, *, quants: bool) -> list[tuple[int, int]]:
+    """(rows, columns) of the projections that get an adapter: of those whose types have quants, or of the others."""
+    return [
+        block.projections[module]
+        for module, type_name in block.adaptable.items()
+        if (type_name in QUANT_TYPES) is quants
+    ]
+
+
+def _largest(block: BlockSizes, *, quants: bool) -> int:
+    return max(map(math.prod, _adapted(block, quants=quants)), default=0)
+
+
+def _calibrated(block: BlockSizes) -> int:
+    """Bytes of a block with the Hessians of its inputs, those of all types, and of its largest tensor in rounding."""
+    columns = {block.projections[module][1] for module in block.adaptable}
+    hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * max(columns, default=0) ** 2
+    return block.weight_bytes + hessians + _ROUNDED * _largest(block, quants=True)

@@ -139,9 +139,9 @@ class MemoryDemand:
 def adapter_bytes(blocks: Sequence[BlockSizes], settings: TrainingSettings) -> int:
     """Of both factors of every projection that gets an adapter, fp32."""
     shapes = (
-        shape
+        block.projections[module]
         for block in blocks
-        for module, shape in block.projections.items()
+        for module in block.adaptable
         if module.startswith(PLACES[settings.modules])
     )
     return FP32_BYTES * settings.rank * sum(map(sum, shapes))
@@ -193,9 +193,14 @@ def limit_buffer_cache(budget_bytes: int) -> int:
     Batches differ in shape, and without a limit MLX caches the buffers of each shape. Without a cache a step takes a
     tenth longer on a CPU, because the system clears the memory that it hands out.
     """
-    kept = int(budget_bytes * SHARE_KEPT)
-    mx.set_cache_limit(kept)
-    return budget_bytes - kept
+    rest = without_cache(budget_bytes)
+    mx.set_cache_limit(budget_bytes - rest)
+    return rest
+
+
+def without_cache(budget_bytes: int) -> int:
+    """What a step may take of the budget, in bytes: all but MLX's buffer cache."""
+    return budget_bytes - int(budget_bytes * SHARE_KEPT)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -101,6 +101,13 @@ def test_an_unsupported_architecture_is_refused_by_name(tmp_path: Path) -> None:
         checked(tmp_path, architecture="mamba")
 
 
+@pytest.mark.parametrize("architecture", ["qwen3moe", "qwen35moe", "gptoss", "gpt-oss", "mamba"])
+def test_a_mixture_of_experts_is_refused_with_what_to_take_whatever_its_name(tmp_path: Path, architecture: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=f"architecture '{architecture}'") as refused:
+        checked(tmp_path, architecture=architecture)
+    assert ("take a dense model" in refused.value.hint) == (architecture != "mamba")
+
+
 def test_olmo_3_by_ollamas_converter_is_refused_with_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="architecture 'olmo3'") as refused:
         checked(tmp_path, architecture="olmo3")

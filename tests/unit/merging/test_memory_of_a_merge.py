@@ -1,13 +1,24 @@
-"""The estimate of a merge's memory, beside peaks that were measured (`merge_speed` in bench/results.json)."""
+"""The estimate of a merge's memory, beside peaks that were measured (`merge_speed` in bench/results.json).
+
+In what was measured there are no examples to measure retention on, and so no second attempt.
+"""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adapterd.base.mlx.sizes import BlockSizes, ModelSizes
+from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.mlx.sizes import FP32, BlockSizes, ModelSizes
 from adapterd.base_proof.needs import PROCESS_BYTES
+from adapterd.config import TrainingSettings
 from adapterd.merging.memory import MergeDemand
+from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
+from adapterd.training.memory import adapter_bytes
+from tests.support.tiny_gguf import write_tiny_gguf
 
+SIZES: dict[str, Any] = {"type_name": "Q4_K", "hidden": 256, "ffn": 512, "head_size": 64}
 VOCABULARY = 49_152
 TOKENS, COMPLETION = 200, 50
 
@@ -24,7 +35,8 @@ def llama(layers: int, width: int, ffn: int, heads: int, keys: int) -> ModelSize
         "mlp.down_proj": (width, ffn),
     }
     values = sum(rows * columns for rows, columns in shapes.values())
-    block = BlockSizes(4 * values, shapes, queries=width, keys=keys, ffn=ffn, heads=heads)
+    types = dict.fromkeys(shapes, "Q4_K")
+    block = BlockSizes(4 * values, shapes, queries=width, keys=keys, ffn=ffn, heads=heads, adaptable=types)
     embedding = VOCABULARY * width
     return ModelSizes(width, 0, VOCABULARY, 4, 4 * embedding, (block,) * layers)
 
@@ -58,6 +70,48 @@ def test_projections_without_an_adapter_are_only_loaded() -> None:
     gated = replace(block, projections=with_gate, weight_bytes=block.weight_bytes + 4 * 768 * 768)
     more = replace(SMALL, sizes=replace(SMALL.sizes, blocks=(gated,) * 30))
     assert more.bytes - SMALL.bytes == 16 * 4 * 768 * 768
+
+
+def stored_as(demand: MergeDemand, **types: str) -> MergeDemand:
+    """The same with other types of some projections, by their names within a block."""
+    changed = {module: types.get(module.rpartition(".")[2], "Q4_K") for module in demand.sizes.blocks[0].projections}
+    blocks = tuple(replace(block, adaptable=changed) for block in demand.sizes.blocks)
+    return replace(demand, sizes=replace(demand.sizes, blocks=blocks))
+
+
+@pytest.mark.parametrize("type_name", ["Q2_K", "Q3_K", "F16", "BF16", "F32"])
+def test_types_without_quants_stay_in_32_bits_while_others_are_distilled(type_name: str) -> None:
+    """Four bytes for each weight, in the place of a quant; nothing of them is kept for the backward pass."""
+    rounded = stored_as(SMALL, down_proj=type_name)
+    assert rounded.bytes - SMALL.bytes == (4 - 1 - 9) * 16 * 768 * 1536
+
+
+def test_a_base_without_quants_is_neither_calibrated_nor_distilled() -> None:
+    """One tensor at a time is rounded, and the examples are never run."""
+    every = {module.rpartition(".")[2]: "F16" for module in SMALL.sizes.blocks[0].projections}
+    plain = stored_as(SMALL, **every)
+    assert plain.bytes == replace(plain, tokens=2000, completion=1000).bytes
+    assert 0 < plain.bytes - plain.file_bytes < SMALL.sizes.common_bytes
+
+
+def test_what_gets_no_adapter_by_its_type_is_only_loaded(tmp_path: Path) -> None:
+    every, fewer = (
+        ModelSizes.of(
+            GgufFile.open(write_tiny_gguf(tmp_path / f"{kind}.gguf", types={"blk.1.ffn_down": kind}, **SIZES)), FP32
+        )
+        for kind in ("Q4_K", "IQ2_XXS")
+    )
+    settings = TrainingSettings(rank=4)
+    assert adapter_bytes(every.blocks, settings) - adapter_bytes(fewer.blocks, settings) == 4 * 4 * (256 + 512)
+    assert fewer.blocks[1].weight_bytes == every.blocks[1].weight_bytes
+    with_it, without = (MergeDemand(sizes, 1, 16, 4, 0, dequantized=False, measures=False) for sizes in (every, fewer))
+    assert without.bytes - with_it.bytes == (4 - 1 - 9) * 256 * 512
+
+
+def test_a_second_attempt_has_twice_the_examples() -> None:
+    """It follows a retention that is too low, so there is none where retention is not measured."""
+    tokens = max(CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES * TOKENS)
+    assert replace(SMALL, measures=True).bytes - SMALL.bytes == 3 * tokens * 768 * 4
 
 
 def test_retention_needs_both_files_at_once() -> None:

@@ -1,9 +1,10 @@
 """How large a file's model is once MLX has it, by the file's header alone: weights, and values of a token by block."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from adapterd.base.adaptable import is_adaptable, projections
 from adapterd.base.architectures import architecture_of, block_of_tensor
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import GgufFile, TensorInfo
@@ -44,7 +45,8 @@ FP32 = Precision(FP32_BYTES, quantized=False)
 
 @dataclass(frozen=True)
 class BlockSizes:
-    """One block: bytes of its weights, and (rows, columns) of its projections by module, `self_attn.q_proj`.
+    """One block: bytes of its weights, (rows, columns) of its projections by module, `self_attn.q_proj`, and of those
+    that an adapter may change the types that the file has them in (`adaptable`).
 
     Of each token, how many values its queries have, its keys, and the states between its feed-forward matrices; `heads`
     are those of its attention. A gated delta layer has no attention, but `mixed` values before its convolution, and
@@ -63,6 +65,7 @@ class BlockSizes:
     state: int = 0
     own: int = 0
     norms: int = 2
+    adaptable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def matrix_values(self) -> int:
@@ -97,7 +100,8 @@ class ModelSizes:
                 common += kept.bytes_of(tensor)
             else:
                 by_block[block].append(tensor)
-        blocks = tuple(_block(architecture, gguf, tensors, precision) for tensors in by_block)
+        changed = {name for name in projections(architecture, gguf) if is_adaptable(gguf, name)}
+        blocks = tuple(_block(architecture, gguf, tensors, precision, changed) for tensors in by_block)
         embedding, carried = used["token_embd.weight"].shape, _carried(blocks)
         return cls(embedding[1] + carried, carried, embedding[0], precision.value_bytes, common, blocks)
 
@@ -118,12 +122,22 @@ def _loaded(architecture: Architecture, gguf: GgufFile) -> Iterator[TensorInfo]:
             yield tensor
 
 
-def _block(architecture: Architecture, gguf: GgufFile, tensors: list[TensorInfo], precision: Precision) -> BlockSizes:
+def _block(
+    architecture: Architecture,
+    gguf: GgufFile,
+    tensors: list[TensorInfo],
+    precision: Precision,
+    changed: Collection[str],
+) -> BlockSizes:
+    """`changed` are the tensors of the file that an adapter may change."""
     shapes = {tensor.name.split(".")[2]: tensor.shape for tensor in tensors if tensor.name.endswith(".weight")}
     modules = {
         architecture.block[stem]: (shape[0], shape[1])
         for stem, shape in shapes.items()
         if stem in architecture.block and len(shape) == 2 and stem != _CONVOLUTION
+    }
+    adaptable = {
+        architecture.block[tensor.name.split(".")[2]]: tensor.type_name for tensor in tensors if tensor.name in changed
     }
     weights = sum(precision.bytes_of(tensor) for tensor in tensors)
     width = shapes["ffn_down"][0]
@@ -140,7 +154,7 @@ def _block(architecture: Architecture, gguf: GgufFile, tensors: list[TensorInfo]
         fused = shapes.get("attn_qkv", (queries,))[0] - queries
         sizes |= {"heads": number(gguf, "attention.head_count"), "keys": shapes.get("attn_k", (fused // 2,))[0]}
         sizes["queries"] = max(queries, shapes.get("attn_q", (queries,))[0])
-    return BlockSizes(weights, modules, **sizes)
+    return BlockSizes(weights, modules, adaptable=adaptable, **sizes)
 
 
 def _carried(blocks: tuple[BlockSizes, ...]) -> int:
