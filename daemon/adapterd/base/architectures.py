@@ -83,13 +83,12 @@ def check_supported(gguf: GgufFile) -> None:
     architecture = architecture_of(gguf)
     if number(gguf, "expert_count", 0, least=0):
         raise UnsupportedModelError(f"{gguf.path} is a mixture of experts, which cannot be trained here", hint=_DENSE)
-    blocks = number(gguf, "block_count")
-    if blocks > min(len(gguf.tensors), MOST_BLOCKS):
-        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({architecture.name}.block_count) and has not")
+    _require_blocks(gguf, MOST_BLOCKS)
     names = [entry.name for entry in language_tensors(gguf)]
     for name in names:
         _check_tensor(architecture, gguf, name)
     _check_sizes(gguf)
+    _require_blocks(gguf, len(gguf.tensors))
     for name in architecture.required_tensors(gguf):
         if name not in gguf.tensors:
             raise InputError(f"{gguf.path} lacks the tensor {name}")
@@ -99,6 +98,12 @@ def check_supported(gguf: GgufFile) -> None:
             raise InputError(f"{gguf.path} has {name}, which its metadata leave no place for")
     _check_shapes(architecture, gguf, names)
     _require_adaptable(architecture, gguf)
+
+
+def _require_blocks(gguf: GgufFile, most: int) -> None:
+    """Raise InputError for a file that says that it has more blocks."""
+    if (blocks := number(gguf, "block_count")) > most:
+        raise InputError(f"{gguf.path} claims to have {blocks} blocks ({gguf.architecture}.block_count) and has not")
 
 
 def _require_adaptable(architecture: Architecture, gguf: GgufFile) -> None:
