@@ -33,6 +33,14 @@ def checked_base(served: ServedModel, name: str, home: Home | None = None, *, mo
     return base
 
 
+def require_trainable(served: ServedModel, name: str, home: Home) -> None:
+    """Raise as `checked_base` and `require_parts` do for a tag that cannot be trained; nothing is joined for that."""
+    if served.parts:
+        require_parts(served, name)
+    else:
+        checked_base(served, name, home)
+
+
 def require_parts(served: ServedModel, name: str) -> None:
     """Raise as `checked_base` does for a tag in parts that `init` could not join, by all that is known before that."""
     from adapterd.base.architectures import architecture_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs
 from adapterd.config import DatasetSettings, RuntimeKind, Settings
-from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts
+from adapterd.deployment.checked_base import listed_tag, require_trainable
 from adapterd.errors import (
     AdapterdError,
     InputError,
@@ -18,7 +18,7 @@ from adapterd.errors import (
     reason,
 )
 from adapterd.home import Home
-from adapterd.serving.runtime import Runtime, ServedModel
+from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import given_file, is_file
 from adapterd.serving.tags import BASE, SEMVER, ModelTags
 from adapterd.serving.usable_base import JOIN_FIRST, require_usable
@@ -131,7 +131,7 @@ def _looked_at(home: Home, runtime: Runtime, tag: str | Path) -> "tuple[BaseRow,
         else:
             served = runtime.show(tag)
             row, file = _described(row, served.gguf if served.stored_as == "gguf" else None)
-            _check(served, tag, home)
+            require_trainable(served, tag, home)
     except RuntimeUnavailableError as exc:
         runtime.version()  # which raises where it is not the tag that is wrong
         return replace(row, why_not=str(exc), hint=exc.hint), file
@@ -144,13 +144,6 @@ def _looked_at(home: Home, runtime: Runtime, tag: str | Path) -> "tuple[BaseRow,
     except Exception as exc:  # of a stranger's file; the others are told of all the same
         return replace(row, why_not=f"{tag} cannot be looked at ({type(exc).__name__}: {reason(exc)})"), file
     return replace(row, trainable=True), file
-
-
-def _check(served: ServedModel, tag: str, home: Home) -> None:
-    if served.parts:
-        require_parts(served, tag)
-    else:
-        checked_base(served, tag, home)
 
 
 def _require_whole(file: "GgufFile | None") -> None:

@@ -97,7 +97,9 @@ def test_without_the_manifest_the_modelfile_tells() -> None:
     assert served_model("m:1", "", answer, None).files == ("model", "adapter", "draft", "projector")
 
 
-@pytest.mark.parametrize("folder", ["/root/.ollama/models/blobs/", "C:\\Users\\me\\.ollama\\models\\blobs\\"])
+@pytest.mark.parametrize(
+    "folder", ["/usr/share/ollama/.ollama/models/blobs/", "C:\\Users\\me\\.ollama\\models\\blobs\\"]
+)
 def test_projectors_are_told_by_their_digests(folder: str) -> None:
     projectors = [f"sha256-{digit * 64}" for digit in "cb"]
     lines = [f"FROM {folder}{name}" for name in projectors]
