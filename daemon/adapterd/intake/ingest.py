@@ -75,13 +75,14 @@ def ingest(
         for start in range(0, len(found.ready), FILES_AT_ONCE):
             intakes = list[FileIntake]()
             files = found.ready[start : start + FILES_AT_ONCE]
-            for group in transaction_groups(reading.batches(files, intakes), limit):
-                with store.transaction():
-                    for batch in group:
-                        batch.intake.store(store, batch)
-                done_bytes += sum(batch.size_bytes for batch in group)
-                if on_progress:
-                    on_progress(done_bytes, total_bytes)
+            with store.commits_behind():
+                for group in transaction_groups(reading.batches(files, intakes), limit):
+                    with store.transaction():
+                        for batch in group:
+                            batch.intake.store(store, batch)
+                    done_bytes += sum(batch.size_bytes for batch in group)
+                    if on_progress:
+                        on_progress(done_bytes, total_bytes)
             for intake in intakes:
                 cut_own_copy(store, home, model, intake)
                 counts.add(intake)
@@ -125,13 +126,16 @@ class _Reading:
         return stamp if (read_with or DEFAULT_OPTIONS.digest) == self._for_file(name).digest else None
 
     def batches(self, files: Sequence[InboxFile], intakes: list[FileIntake]) -> Iterator[PieceBatch]:
-        """The batches of all files; each intake is appended to the list when its file is begun."""
-        for file in files:
-            is_followed = self.known(file.name) is not None and not is_ours(file.path)  # ours are never appended to
+        """The batches of all files; each intake is appended to the list when its file is begun.
+
+        What is known of them is looked up first: reading does not wait then until the files before are committed.
+        """
+        followed = [self.known(file.name) is not None and not is_ours(file.path) for file in files]  # ours never grow
+        previous = [self._store.feedback.last_reading(self._model, file.name) for file in files]
+        for file, is_followed, last in zip(files, followed, previous, strict=True):
             resume = self.rotation.begin(file) if is_followed else None
             intake = FileIntake(
-                self._home, self._model, file, self._store.clock(), self._for_file(file.name),
-                previous=self._store.feedback.last_reading(self._model, file.name),
+                self._home, self._model, file, self._store.clock(), self._for_file(file.name), previous=last,
                 withdraw_vanished=self._withdraw_vanished, removed=self._removed, resume=resume, look=self._look,
                 limit=self._limit,
             )  # fmt: skip

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,8 @@ class Database:
         self.path = path
         self.clock = clock
         self._depth = 0
+        self._committer: Executor | None = None
+        self._committing: Future[sqlite3.Cursor] | None = None
         if not anew:
             require_not_lost(path)
         with translated(path):
@@ -77,7 +80,7 @@ class Database:
         self._depth += 1
         try:
             yield
-            self.execute(commit)
+            self._commit(commit)
         except BaseException:
             if self._connection.in_transaction:  # SQLite itself rolls back after some failures
                 for statement in rollback:
@@ -100,6 +103,40 @@ class Database:
                 yield
 
     @contextmanager
+    def commits_behind(self) -> Iterator[None]:
+        """A thread commits the transactions of the block while the caller goes on.
+
+        Whatever uses the file next waits for it, and raises what went wrong there; all is committed when the block
+        has ended.
+        """
+        with ThreadPoolExecutor(1, "commit") as self._committer:
+            try:
+                yield
+            finally:
+                self._committer = None
+                self._await_commit()
+
+    def _commit(self, statement: str) -> None:
+        if self._committer and self._depth == 1:
+            self._committing = self._committer.submit(self._connection.execute, statement)
+        else:
+            self.execute(statement)
+
+    def _await_commit(self) -> None:
+        """Wait until what was committed behind is, and raise what went wrong."""
+        if self._committing is None:
+            return
+        wait([self._committing])  # it may be interrupted: what goes on is waited for the next time
+        done, self._committing = self._committing, None
+        try:
+            with translated(self.path):
+                done.result()
+        except StoreError:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
     def larger_cache(self) -> Iterator[None]:
         """More pages of the file are in memory for as long as the block lasts, which changes many: hashes land anywhere
         in the indexes. The daemon's connections are open for ever, and do without."""
@@ -113,11 +150,13 @@ class Database:
 
     def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement; outside a transaction it commits by itself."""
+        self._await_commit()
         with translated(self.path):
             return self._connection.execute(sql, values)
 
     def execute_many(self, sql: str, values: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
         """Run one statement for every row of values; belongs into a transaction."""
+        self._await_commit()
         with translated(self.path):
             return self._connection.executemany(sql, values)
 
@@ -208,7 +247,7 @@ def _savepoint(depth: int) -> tuple[str, str, tuple[str, ...]]:
 def _connect(path: Path) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
