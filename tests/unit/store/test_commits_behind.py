@@ -77,25 +77,37 @@ def test_a_commit_that_fails_is_said_by_the_next_use_and_taken_back(store: Store
 
 
 def test_a_commit_that_fails_at_last_is_said_at_the_end_and_taken_back(store: Store) -> None:
-    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"), store.commits_behind():
-        add(store, "before")
-        fail_to_commit(store)
+    def fail_at_last() -> None:
+        with store.commits_behind():
+            add(store, "before")
+            fail_to_commit(store)
+
+    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+        fail_at_last()
     add(store, "after")
     assert kinds(store) == ["before", "after"]
 
 
 def test_what_ends_the_block_early_leaves_what_was_committed(store: Store) -> None:
-    with pytest.raises(KeyboardInterrupt), store.commits_behind():
-        add(store, "before")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with store.commits_behind():
+            add(store, "before")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     with Store(store.path) as other:
         assert kinds(other) == ["before"]
 
 
 def test_a_transaction_that_fails_is_taken_back(store: Store) -> None:
-    with store.commits_behind():
-        add(store, "before")
-        with pytest.raises(ValueError, match="no"), store.transaction():
+    def failing() -> None:
+        with store.transaction():
             store.events.add("lost", "t")
             raise ValueError("no")
+
+    with store.commits_behind():
+        add(store, "before")
+        with pytest.raises(ValueError, match="no"):
+            failing()
     assert kinds(store) == ["before"]
