@@ -19,6 +19,7 @@ from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import PRIVATE_UMASK, Home
 from adapterd.printable import set_in
+from adapterd.system.host.freed_memory import use_one_heap
 from adapterd.system.permissions.owners import refusal
 from adapterd.system.streams.standard import prepare_streams
 
@@ -29,6 +30,7 @@ on at the next start."""
 def adapterd(arguments: Sequence[str] | None = None) -> None:
     """Work as the command line says, by default that of this process; raises AdapterdError."""
     service = _is_service(sys.argv[1:] if arguments is None else arguments)
+    use_one_heap()
     from adapterd.supervisor.loop import Daemon
     from adapterd.supervisor.under_a_manager import own_home, run_as_service
     from adapterd.system.permissions.home import require_own_home
