@@ -206,6 +206,35 @@ def test_every_dependency_is_locked_within_its_bounds() -> None:
             assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
 
 
+def test_source_of_llama_cpp_is_fetched_by_its_hash(tmp_path: Path) -> None:
+    bash(tmp_path, ". scripts/common.sh; llama_cpp_python_source || true")
+    fetched = [line for line in told(tmp_path) if " pip download " in line]
+    assert len(fetched) == 1
+    assert "--require-hashes" in fetched[0]
+    assert f"  given: llama-cpp-python=={llama_cpp_python_version()} \\" in told(tmp_path)
+    assert any("--hash=sha256:" in line for line in told(tmp_path))
+
+
+HOLES = {
+    "filelock": ["3.20.2"], "h11": ["0.14.0", "0.15.0"], "jinja2": ["3.1.4", "3.1.5"], "orjson": ["3.11.5"],
+    "setuptools": ["78.1.0"],
+}  # fmt: skip
+"""The last releases with a known hole, of packages that meet what comes from elsewhere (decision 22)."""
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_releases_with_known_holes_are_installed_by_nobody(name: str) -> None:
+    """Also where packages are not installed by the lock file, as by `pip install .`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    bounds = [
+        requirement.specifier
+        for requirement in map(Requirement, [*project["project"]["dependencies"], *project["build-system"]["requires"]])
+        if canonicalize_name(requirement.name) == name
+    ]
+    assert bounds
+    assert not [release for release in HOLES[name] for bound in bounds if bound.contains(release)]
+
+
 def test_packages_are_chosen_from_a_lock_file(tmp_path: Path) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("# by a program\nclick==8 \\\n    --hash=sha256:aa\nclick-extra==1 \\\n    --hash=sha256:bb\n")

@@ -82,6 +82,6 @@ def _is_written(written: Mapping[str, Any]) -> bool:
 
 def _written(home: Home) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(home.config_file.read_text(encoding="utf-8"))
+        return tomllib.loads(home.config_file.read_text(encoding="utf-8")) if home.config_file.is_file() else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}

@@ -66,9 +66,15 @@ def read_given(path: Path, max_bytes: int) -> bytes:
     return data
 
 
+def no_file(mode: int) -> str | None:
+    """What something with this mode (`st_mode`) is; None for a regular file."""
+    if stat.S_ISREG(mode):
+        return None
+    return next((what for is_such, what in _NO_FILES if is_such(mode)), "something else")
+
+
 def _require_regular(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        what = next((what for is_such, what in _NO_FILES if is_such(mode)), "something else")
+    if what := no_file(mode):
         raise InputError(f"{path} is {what}, not a file")
 
 

@@ -83,6 +83,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     "table": lambda text: output.table([text, "B"], [(text, None), ("x", text)], empty=text),
     "empty table": lambda text: output.table(["A"], [], empty=text),
     "fields": lambda text: output.fields([(text, text), ("b", [text, output.Styled(text, "red")])]),
+    "answer": lambda text: output.say_lines(text, indent=2),
     "complain": lambda text: output.complain(text, text, as_json=False),
     "complain --json": lambda text: output.complain(text, text, as_json=True),
     "json": lambda text: output.emit_json({text: [text]}),

@@ -1,6 +1,7 @@
 """A run that fails: tried again where the fault may pass, given up where somebody wants that."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,29 @@ def test_who_cancels_while_the_prompts_are_compared_is_heard(nights: Nights, mon
     run = nights.fails(StageError("refused"))
     assert (run.state, run.error) == (RunState.ABANDONED, "enough")
     assert nights.workers.done.count("dataset") == 1
+
+
+def test_the_machine_stays_awake_from_the_first_stage_to_the_end(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def awake() -> Iterator[None]:
+        told.append("awake")
+        try:
+            yield
+        finally:
+            told.append("may sleep")
+
+    def work(stage: str, *values: Any, **more: Any) -> dict[str, Any]:
+        told.append(stage)
+        return nights.workers(stage, *values, **more)
+
+    monkeypatch.setattr(pipeline_module, "staying_awake", awake)
+    monkeypatch.setattr(pipeline_module, "run_stage", work)
+    nights.fails(WorkerLostError("killed"))
+    assert (told[0], told[1], told[-1]) == ("awake", "dataset", "may sleep")
+    told.clear()
+    nights.run()
+    assert (told[0], told[1], told[-1]) == ("awake", "serving", "may sleep")

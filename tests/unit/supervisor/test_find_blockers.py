@@ -12,6 +12,7 @@ from adapterd.home import Home
 from adapterd.store import Store
 from adapterd.store.new_feedback import NewFeedback
 from adapterd.supervisor import planner as planner_module
+from adapterd.supervisor.activity import Activity
 from adapterd.supervisor.planner import Planner
 from tests.support.fakes import FakeRuntime
 from tests.support.hand_clock import HandClock
@@ -63,3 +64,13 @@ def test_a_first_set_that_waits_for_more_days_blocks_a_run(planner: Planner, fak
     [blocker] = planner.find_blockers(MODEL, now)
     assert "the first evaluation set is frozen from" in blocker
     assert planner.find_blockers(MODEL, now + timedelta(days=7)) == []
+
+
+def test_a_lid_that_is_opened_is_a_use_at_the_next_look(planner: Planner, fake_runtime: FakeRuntime) -> None:
+    """Not only once a run is due: what was slept through begins after as much rest as any other."""
+    asleep = [0.0]
+    planner._activity = Activity(asleep_s=lambda: asleep[0])
+    now = planner.store.clock()
+    asleep[0] = 30_000.0
+    planner.refresh(busy=False)
+    assert planner._activity.idle_s(fake_runtime, now + timedelta(minutes=9)) == 540

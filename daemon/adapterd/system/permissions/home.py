@@ -5,15 +5,18 @@ StrictModes of sshd(8). Looking costs a few system calls, and a bounded number o
 """
 
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from adapterd.errors import ConfigError
 from adapterd.home import HOME_VARIABLE, Home
+from adapterd.system.files import no_file
 from adapterd.system.permissions.owners import chmod, chown, user_name
 
 OTHERS_MAY_WRITE = 0o022
@@ -58,7 +61,8 @@ def look_at_home(home: Home) -> list[Finding]:
         return []
     if not stat.S_ISDIR(status.st_mode):
         return []  # whoever makes the home says so
-    return list(_root(home, status)) or list(_files(home, status)) or list(_others_files(home))
+    looks = (_root(home, status), _no_files(home), _files(home, status), _others_files(home))
+    return next((found for found in map(list, looks) if found), [])
 
 
 def look_at_inbox(inbox: Path) -> Finding | None:
@@ -102,6 +106,19 @@ def _foreign_home(home: Home, owner: str) -> Finding:
         text = f"{home.root} belongs to {owner}, and root would leave files there that {owner} cannot change"
         return Finding(text, f"give the command as {owner}, without sudo", True)
     return Finding(f"{home.root} belongs to {owner}, not to you", f"{chown(home.root)}, or {ANOTHER}", True)
+
+
+def _no_files(home: Home) -> Iterator[Finding]:
+    """Pipes, sockets and devices in the place of files: who opens one waits for ever, or reads without an end. The
+    database and the token are opened so that it is not waited for, and have their own ways out."""
+    for file in (
+        home.config_file, home.config_lock, home.daemon_lock, home.run_lock, home.tags_lock,
+        home.daemon_release, home.removed_statements, home.verified_digests,
+    ):  # fmt: skip
+        with suppress(OSError):
+            what = no_file(file.stat().st_mode)
+            if what not in (None, "a folder"):
+                yield Finding(f"{file} is {what}, not a file", f"rm {shlex.quote(str(file))}", True)
 
 
 def _files(home: Home, root: os.stat_result) -> Iterator[Finding]:
