@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from adapterd.errors import NotFoundError
-from adapterd.serving.tags import BASE
+from adapterd.serving.tags import BASE, is_base
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Version, VersionState
 
-ROLLBACK = "rollback"
+PROMOTE, ROLLBACK = "promote", "rollback"
 WAYS_BACK = 2
 """Where a rollback leads, and where a second one would."""
 
@@ -27,6 +27,11 @@ def promotion_stack(history: Sequence[Deployment], rolled_back_to: str | None = 
         else:
             found.append(live)
     return found
+
+
+def newest_base(history: Sequence[Deployment]) -> str:
+    """The name of the base that a rollback to the base leads to: the one that was live last, on the way here."""
+    return next(filter(is_base, reversed(promotion_stack(history))), BASE)
 
 
 def require_version(store: Store, model: str, version: str) -> Version:

@@ -20,7 +20,7 @@ from adapterd.errors import (
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import given_file, is_file
-from adapterd.serving.tags import BASE, SEMVER, ModelTags
+from adapterd.serving.tags import SEMVER, ModelTags, is_base
 from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.system.machine import memory_bytes
 
@@ -116,7 +116,8 @@ def _version_of(tag: str, settings: Settings) -> str | None:
     """The configured model that a tag is a version of."""
     name, _, label = tag.rpartition(":")
     tags = ModelTags(name)
-    ours = tag in (tags.live, tags.previous, tags.candidate) or label == BASE or SEMVER.fullmatch(label)
+    others = tag in (tags.live, tags.previous, tags.candidate, tags.next_base)
+    ours = others or is_base(label) or SEMVER.fullmatch(label)
     return name if name in settings.models and ours else None
 
 
