@@ -24,6 +24,7 @@ from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init
 from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
+from adapterctl.commands.rebase import rebase
 from adapterctl.commands.retrain import register, retrain
 from adapterctl.commands.run import run
 from adapterctl.commands.service import service
@@ -71,6 +72,7 @@ for command in (
     feedback,
     prompts,
     retrain,
+    rebase,
     register,
     status,
     triage,

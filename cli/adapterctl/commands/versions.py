@@ -293,9 +293,9 @@ def _warm(runtime: "Runtime", tag: str) -> None:
 
 def _roll_back(app: "App", name: str, to: str | None) -> "Swap":
     from adapterd.deployment.history import require_version
-    from adapterd.serving.tags import BASE
+    from adapterd.serving.tags import is_base
 
-    if to is not None and to != BASE:
+    if to is not None and not is_base(to):
         require_version(app.store, name, to)
     return app.deployer.rollback(name, to)
 

@@ -1,9 +1,9 @@
 """Another base for the same model: either the old one stays, or the new one takes its place everywhere.
 
-Its place is in three things: the configuration, `NAME:base`, and what the record calls `base`. The configuration decides:
-a change that was interrupted before it was written is given up, else it is finished. What was live as `base` is called
-`base-DIGEST` from then on, and a tag of that name keeps it, so that a rollback leads to what was served, and not to
-another model.
+Its place is in three things: the configuration, `NAME:base`, and what the record calls `base`. The configuration
+decides: a change that was interrupted before it was written is given up, else it is finished. What was live as `base`
+is called `base-DIGEST` from then on, and a tag of that name keeps it, so that a rollback leads to what was served, and
+not to another model.
 """
 
 from collections.abc import Callable
