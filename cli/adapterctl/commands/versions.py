@@ -150,6 +150,8 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         return
     with LINEAGE.used(folder):
         base = f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest
+        if found.base_digest != app.model_settings(name).base_digest:
+            base += f"; the next version is made of {app.model_settings(name).base}"
         made = _made(lineage) if lineage else []
     fields(
         [

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from adapterd.deployment.base_change import BaseChange, NewBase
-from adapterd.deployment.history import PROMOTE, ROLLBACK, newest_base, promotion_stack, require_version
+from adapterd.deployment.history import PROMOTE, ROLLBACK, newest_base, other_base, promotion_stack, require_version
 from adapterd.deployment.live_tag import LOST, has_our_tags, is_foreign, require_our_store
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
@@ -274,9 +274,17 @@ class Deployer:
             versions.finish_intent(intent.id)
             self.store.events.add(
                 f"version.{intent.action}",
-                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason})",
+                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason}){self._of(intent, before)}",
                 model=intent.model,
             )
+
+    def _of(self, intent: Intent, before: Deployment) -> str:
+        """Words on the base of a version that goes live, where what was live is of another one."""
+        version = self.store.versions.get(intent.model, before.live)
+        if version is None or is_base(intent.target):
+            return ""
+        other = other_base(self.store, self.home, intent.model, intent.target, version.base_digest)
+        return f"; it is made of another base, {other}" if other else ""
 
     def _verify(self, tag: str, same_as: str) -> str:
         digests = self.runtime.tags()
