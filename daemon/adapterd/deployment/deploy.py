@@ -274,7 +274,8 @@ class Deployer:
             versions.finish_intent(intent.id)
             self.store.events.add(
                 f"version.{intent.action}",
-                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason}){self._of(intent, before)}",
+                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason})"
+                f"{self._of(intent, before)}",
                 model=intent.model,
             )
 
