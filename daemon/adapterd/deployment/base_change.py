@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from adapterd.deployment.config_file import change_config, written_settings
 from adapterd.deployment.history import PROMOTE
 from adapterd.deployment.version_tags import VersionTags
-from adapterd.errors import AdapterdError
+from adapterd.errors import AdapterdError, NotFoundError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags, older_base
@@ -47,9 +47,14 @@ class BaseChange:
     def carry_out(self, new: NewBase) -> None:
         """Put `NAME:next-base` in the place of the base.
 
-        Raises ConfigError or BusyError if the configuration cannot be written; everything is as before then.
+        Raises ConfigError or BusyError if the configuration cannot be written, NotFoundError if that tag is gone;
+        everything is as before then.
         """
         present = self.runtime.tags()
+        if self.tags.next_base not in present:
+            if self._pinned() == new.digest:
+                return  # the same change was begun before, waited for this tag, and is finished by now
+            raise NotFoundError(f"{self.tags.next_base} is gone from the runtime", hint="give the command again")
         old = present.get(self.tags.base) or VersionTags(self.store, self.home, self.runtime, self.model).digest(BASE)
         older = older_base(old) if old and old != present[self.tags.next_base] else ""
         if older and self.tags.base in present:

@@ -1,6 +1,7 @@
 """Another base for the same model: old or new state after any kill, and a rollback leads to what was served."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from adapterd.deployment.promote_by_hand import promote_by_hand
 from adapterd.deployment.rollback_by_tags import rollback_by_tags
 from adapterd.errors import ConfigError, InputError
 from adapterd.home import Home
+from adapterd.housekeeping.collect import ItemKind, run_collection
 from adapterd.serving.tags import BASE, ModelTags, is_base, older_base
 from adapterd.store import Store
-from adapterd.store.versions import REBASE, REPIN
+from adapterd.store.runs import RunState
+from adapterd.store.versions import REBASE, REPIN, VersionState
+from adapterd.system.locks import exclusive
 from tests.support.fakes import Crash, FakeRuntime
 
 MODEL = "news"
@@ -222,12 +226,69 @@ def test_where_the_new_base_is_not_there_the_change_waits(
     assert live(deployer) == (BASE, older(runtime))
 
 
+def test_given_again_a_change_that_waited_for_its_tag_is_finished(deployer: Deployer, runtime: FakeRuntime) -> None:
+    runtime.copy("b:1", TAGS.next_base)
+    runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
+    with pytest.raises(Crash):
+        deployer.change_base(MODEL, to("b:1", B))
+    runtime.plan_crash(None)
+    runtime.delete(TAGS.next_base)
+    change(deployer)
+    assert live(deployer) == (BASE, older(runtime))
+    assert runtime.made[TAGS.base][0] == B
+
+
 def test_the_base_of_a_version_is_named_where_it_is_another_one(deployer: Deployer) -> None:
     store, home = deployer.store, deployer.home
     assert other_base(store, home, MODEL, "1.0.0", A) is None
     assert other_base(store, home, MODEL, "1.0.0", B) == f"{A[:19]}…"
     assert other_base(store, home, MODEL, BASE, B) is None
     assert newest_base(store.versions.deployments(MODEL)) == BASE
+
+
+def collected(deployer: Deployer) -> set[str]:
+    """The tags that `gc` takes away."""
+    settings = config.load(deployer.home)
+    found = run_collection(deployer.store, deployer.home, settings, deployer.runtime)
+    return {item.what for item in found.items if item.kind is ItemKind.BASE}
+
+
+def test_an_older_base_stays_while_it_is_needed_and_goes_then(
+    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = FakeRuntime.show
+    place = {A: f"/blobs/{A.replace(':', '-')}", B: f"/blobs/{B.replace(':', '-')}"}
+    monkeypatch.setattr(
+        FakeRuntime, "show", lambda self, tag: replace(show(self, tag), place=place.get(self.made[tag][0]))
+    )
+    deployer.store.runs.start("run", MODEL, reason="", fingerprint="", last_feedback_id=0)
+    deployer.store.runs.set_state("run", RunState.PROMOTED)
+    deployer.promote(MODEL, "1.0.0", "better")
+    change(deployer)
+    old = TAGS.version(older(runtime))
+    deployer.promote(MODEL, "2.0.0", "better")
+    assert collected(deployer) == set()
+    assert old in runtime.made, "a second rollback leads to it"
+
+    digests = runtime.tags()
+    for version in ("2.1.0", "2.2.0", "2.3.0"):
+        runtime.add(TAGS.version(version))
+        digest = runtime.tags()[TAGS.version(version)]
+        deployer.store.versions.add(MODEL, version, run_id="run", digest=digest, base_digest=B)
+        deployer.promote(MODEL, version, "better")
+    assert TAGS.version("1.0.0") in digests
+    assert collected(deployer) == set(), "1.0.0 is still there"
+    deployer.store.versions.set_state(MODEL, "1.0.0", VersionState.COLLECTED, "too old")
+    with exclusive(deployer.home.run_lock, timeout_s=1, busy=""):
+        assert collected(deployer) == set(), "it may be proven now"
+    assert collected(deployer) == {old}
+    assert old not in runtime.made
+    assert TAGS.base in runtime.made
+
+
+def test_what_a_killed_rebase_left_is_collected(deployer: Deployer, runtime: FakeRuntime) -> None:
+    runtime.copy("b:1", TAGS.next_base)
+    assert collected(deployer) == {TAGS.next_base}
 
 
 @pytest.mark.parametrize(

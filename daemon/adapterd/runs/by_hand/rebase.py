@@ -110,7 +110,7 @@ def rebase(
         with found_base(home, runtime, given, present, notes.append) as base:
             require_another_model(given, base)
             _require_another_base(runtime, given, base, settings.models[given.model])
-            with _staged(home, runtime, tags, base, report):
+            with _staged(store, home, runtime, tags, base, report):
                 if mark(given) != before:
                     raise InputError(f"{given.base} changed while it was read", hint="give the command again")
                 change = _Change(store, home, settings, runtime, given, base, tuple(changes), notes)
@@ -138,15 +138,16 @@ def _require_another_base(runtime: Runtime, given: GivenBase, base: BaseModel, s
 
 @contextmanager
 def _staged(
-    home: Home, runtime: Runtime, tags: ModelTags, base: BaseModel, report: Callable[[float], object]
+    store: Store, home: Home, runtime: Runtime, tags: ModelTags, base: BaseModel, report: Callable[[float], object]
 ) -> Iterator[None]:
-    """Have the base under a tag of its own while it is proven; it is gone afterwards, whatever comes."""
+    """Have the base under a tag of its own while it is proven. It is gone afterwards, unless the change was begun and
+    could not be finished: who finishes it needs the tag."""
     try:
         register_base(home, runtime, tags.next_base, base, report)
         yield
     finally:
         with suppress(AdapterdError), tags_lock(home):
-            if tags.next_base in runtime.tags():
+            if tags.next_base in runtime.tags() and not store.versions.begun_base_changes(tags.name):
                 runtime.delete(tags.next_base)
 
 
