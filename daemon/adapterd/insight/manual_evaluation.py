@@ -20,7 +20,7 @@ from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report
 from adapterd.serving.runtimes import pinned_base, runtime_for
-from adapterd.serving.tags import ModelTags
+from adapterd.serving.tags import ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 
