@@ -21,7 +21,7 @@ from adapterctl.commands.demo import demo
 from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
-from adapterctl.commands.init import init
+from adapterctl.commands.init import init, rebase
 from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
 from adapterctl.commands.retrain import register, retrain
@@ -71,6 +71,7 @@ for command in (
     feedback,
     prompts,
     retrain,
+    rebase,
     register,
     status,
     triage,

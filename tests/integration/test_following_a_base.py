@@ -19,10 +19,12 @@ from adapterd import config
 from adapterd.base.modelfile import Modelfile
 from adapterd.home import Home
 from adapterd.deployment.base_drift import repin
+from adapterd.store import Store
 
 runtime, home = FakeRuntime(), Home(Path(sys.argv[2]))
 runtime.made["tiny:1"] = (sys.argv[3], Modelfile())
-print(repin(home, runtime, "m", config.load(home).models["m"]))
+with Store(home.database) as store:
+    print(repin(store, home, runtime, "m", config.load(home).models["m"]))
 print(*sys.modules)
 """
 

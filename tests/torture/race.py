@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from adapterd.deployment.deploy import PROMOTE, Deployer
-from adapterd.deployment.history import promotion_stack
+from adapterd.deployment.deploy import Deployer
+from adapterd.deployment.history import PROMOTE, promotion_stack
 from adapterd.errors import AdapterdError, BusyError, InputError
 from adapterd.home import Home
 from adapterd.serving.tags import BASE, ModelTags

@@ -95,6 +95,7 @@ def _address(runtime: "RuntimeStatus") -> str:
 def _show(model: "ModelStatus") -> None:
     say(Styled(model.name, bold=True))
     live: list[object] = [f"{model.live} ({ago(model.live_since)})" if model.live else "nothing"]
+    live += [f", of the base {model.live_base}"] if model.live_base else []
     if model.live_fault:
         live += [Styled(f"  but {model.live_fault}", "red"), Break(), f"{model.live_hint}"]
     if model.live_removed:
@@ -105,7 +106,7 @@ def _show(model: "ModelStatus") -> None:
     fields(
         [
             ("  live", live),
-            ("  previous", model.previous),
+            ("  previous", _previous(model)),
             ("  newest", f"{model.newest} {model.newest_reason or model.newest_state}" if model.newest else None),
             ("  run", _run(model.run) if model.run else None),
             ("  feedback", _feedback(model)),
@@ -121,6 +122,10 @@ def _show(model: "ModelStatus") -> None:
             ("  base", [model.base, *_drift(model)]),
         ]
     )
+
+
+def _previous(model: "ModelStatus") -> str | None:
+    return f"{model.previous}, of the base {model.previous_base}" if model.previous_base else model.previous
 
 
 def _run(run: "RunStatus") -> list[object]:

@@ -150,6 +150,8 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         return
     with LINEAGE.used(folder):
         base = f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest
+        if found.base_digest != app.model_settings(name).base_digest:
+            base += f"; the next version is made of {app.model_settings(name).base}"
         made = _made(lineage) if lineage else []
     fields(
         [
@@ -293,9 +295,9 @@ def _warm(runtime: "Runtime", tag: str) -> None:
 
 def _roll_back(app: "App", name: str, to: str | None) -> "Swap":
     from adapterd.deployment.history import require_version
-    from adapterd.serving.tags import BASE
+    from adapterd.serving.tags import is_base
 
-    if to is not None and to != BASE:
+    if to is not None and not is_base(to):
         require_version(app.store, name, to)
     return app.deployer.rollback(name, to)
 

@@ -117,6 +117,15 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
     )
 
 
+def too_large(tag: str, found: Needs, memory: int) -> str:
+    """Which stages do not fit, as a sentence."""
+    stages = [
+        f"{stage} needs about {needed / 1e9:.1f} GB of memory, and {max(0, room) / 1e9:.1f} GB can be had"
+        for stage, (needed, room) in found.too_large.items()
+    ]
+    return f"{tag} is too large for this machine's {memory / 1e9:.1f} GB: {'; '.join(stages)}"
+
+
 def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, budget: int) -> tuple[int, bool]:
     """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
     from adapterd.training.memory import MemoryDemand, fit

@@ -89,14 +89,14 @@ def _prove_pinned(home: Home, settings: Settings, model: str) -> Proof:
     return prove(home, runtime, model, pinned_base(runtime, model, settings.models[model], home))
 
 
-def prove_registered(home: Home, settings: Settings, model: str, file: Path, name: str) -> Proof:
-    """`prove` of the base that was registered as `NAME:base` from this file, in a process of its own: llama.cpp ends
-    its process where it meets what it takes for impossible, and a file may be cut short while it is mapped.
+def prove_registered(home: Home, settings: Settings, model: str, tag: str, file: Path, name: str) -> Proof:
+    """`prove` of the base that was registered as `tag` from this file, in a process of its own: llama.cpp ends its
+    process where it meets what it takes for impossible, and a file may be cut short while it is mapped.
 
     Raises also UnsupportedModelError where that process ends.
     """
     try:
-        return child.call(_prove_registered, home, settings, model, file, name)
+        return child.call(_prove_registered, home, settings, model, tag, file, name)
     except WorkerLostError as exc:
         raise UnsupportedModelError(
             f"{name} cannot be loaded: the process that tried it with llama.cpp ended without a word",
@@ -104,9 +104,9 @@ def prove_registered(home: Home, settings: Settings, model: str, file: Path, nam
         ) from exc
 
 
-def _prove_registered(home: Home, settings: Settings, model: str, file: Path, name: str) -> Proof:
+def _prove_registered(home: Home, settings: Settings, model: str, tag: str, file: Path, name: str) -> Proof:
     runtime = runtime_for(settings, home)
-    return prove(home, runtime, model, served_base(runtime, ModelTags(model).base, str(file), home), name)
+    return prove(home, runtime, model, served_base(runtime, tag, str(file), home), name)
 
 
 def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str = "") -> Proof:

@@ -5,16 +5,19 @@ import tomllib
 from adapterd.base.model import BaseModel
 from adapterd.config import ModelSettings
 from adapterd.config.toml_edit import with_value
-from adapterd.deployment.config_file import change_config
+from adapterd.deployment.base_change import NewBase
+from adapterd.deployment.deploy import Deployer
 from adapterd.errors import AdapterdError, ConfigError
 from adapterd.home import Home
 from adapterd.serving import usable_base
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import is_file, served_base
 from adapterd.serving.tags import ModelTags, full_name
+from adapterd.store import Store
+from adapterd.store.versions import REPIN
 from adapterd.system.child import call as child
 from adapterd.system.child.call import Stopped, never
-from adapterd.system.locks import tags_lock
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive, tags_lock
 
 
 def drifted_to(runtime: Runtime, name: str, model: ModelSettings) -> str | None:
@@ -34,20 +37,29 @@ def _is_in_parts(runtime: Runtime, tag: str) -> bool:
         return False
 
 
-def repin(home: Home, runtime: Runtime, name: str, model: ModelSettings, stopped: Stopped = never) -> str:
-    """Pin what the base's own tag names now; returns the digest of its file.
+def repin(store: Store, home: Home, runtime: Runtime, name: str, model: ModelSettings, stopped: Stopped = never) -> str:
+    """Pin what the base's own tag names now; returns the digest of its file. What is live stays so.
 
-    The configuration is written first: killed in between, the tags still differ, so it is done again. Raises
-    UnsupportedModelError if the new base cannot be trained, ConfigError if the file has another pin or faults,
-    BusyError if another process is changing it, CancelledError when `stopped` says so before anything changed.
+    Raises UnsupportedModelError if the new base cannot be trained, ConfigError if the file has another pin or faults,
+    BusyError if another process is changing it or a run goes on, which asks the base; CancelledError when `stopped`
+    says so before anything changed.
     """
     base = served_base(runtime, full_name(model.base), model.base)
     require_usable(base, model.base, stopped)
-    if base.digest != model.base_digest:
-        change_config(home, lambda text: _with_pin(text, name, model.base_digest, base.digest))
-    with tags_lock(home):
-        runtime.copy(full_name(model.base), ModelTags(name).base)
+    deployer = Deployer(store, home, runtime)
+    with exclusive(home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy=f"a run goes on, so {name} keeps its base until then"):
+        deployer.reconcile(name)
+        if not _is_pinned(runtime, name, model, base):
+            with tags_lock(home):
+                runtime.copy(full_name(model.base), ModelTags(name).next_base)
+            new = NewBase(REPIN, base.digest, lambda text: _with_pin(text, name, model.base_digest, base.digest))
+            deployer.change_base(name, new)
     return base.digest
+
+
+def _is_pinned(runtime: Runtime, name: str, model: ModelSettings, base: BaseModel) -> bool:
+    tags = runtime.tags()
+    return tags.get(full_name(model.base)) == tags.get(ModelTags(name).base) and model.base_digest == base.digest
 
 
 def require_usable(base: BaseModel, name: str, stopped: Stopped = never) -> None:
@@ -62,4 +74,4 @@ def _with_pin(text: str, name: str, old: str, new: str) -> str:
         raise ConfigError(
             f"the pin of {name} was not found in the configuration", hint=f"set models.{name}.base_digest to {new}"
         )
-    return with_value(text, ("models", name, "base_digest"), new)
+    return text if new == old else with_value(text, ("models", name, "base_digest"), new)

@@ -1,5 +1,6 @@
 """`init`: a model that applications can use by its name from now on, and that can be made better."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -7,29 +8,28 @@ from pathlib import Path
 
 from adapterd import config
 from adapterd.base.model import BaseModel
-from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.proof import prove_registered, save_proof
+from adapterd.base_proof.proof import save_proof
 from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
 from adapterd.config.toml_edit import with_value
-from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts, require_undamaged_parts
+from adapterd.deployment.checked_base import (
+    GivenBase,
+    found_base,
+    mark,
+    name_of,
+    prove_base,
+    register_base,
+    require_another_model,
+)
 from adapterd.deployment.config_file import add_model, change_config
 from adapterd.deployment.deploy import Deployer
-from adapterd.deployment.whole_file import is_joined, whole_file
-from adapterd.errors import AdapterdError, InputError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import (
-    file_digest,
-    given_file,
-    is_file,
-    require_undamaged,
     runtime_for,
-    served_base,
 )
 from adapterd.serving.tags import ModelTags
-from adapterd.serving.unreadable import ways_out, why
-from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
 from adapterd.system.files import read_given
@@ -50,6 +50,11 @@ class NewModel:
     template: str | None = None
     system: str | None = None
     changes: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> GivenBase:
+        """What it is to be made of."""
+        return GivenBase(self.name, self.base, self.template, self.system)
 
 
 def general_settings(settings: Settings, home: Home, *, host: str | None, runtime: str | None) -> Settings:
@@ -88,8 +93,8 @@ def create_model(
     home.create()
     _require_sound_store(home)
     runtime = runtime_for(settings, home)
-    before, present = _mark(new), runtime.tags()
-    with _found_base(home, runtime, new, present, notify) as base:
+    before, present = mark(new.given), runtime.tags()
+    with found_base(home, runtime, new.given, present, notify) as base:
         return _create_of(base, home, settings, new, runtime, present, before, report, notify)
 
 
@@ -107,21 +112,22 @@ def _create_of(
     """`create_model` once the base is found, whose file was in the state `before` then."""
     tags, known = ModelTags(new.name), settings.models.get(new.name)
     if not known:
-        _require_free(present, tags, base)
+        require_another_model(new.given, base)
+        _require_free(present, tags)
     if known and known.base_digest != base.digest:
         raise InputError(
             f"{new.name} is configured with another base ({known.base}, {known.base_digest[:19]}…)",
-            hint="choose another name, or edit the configuration",
+            hint=f"choose another name; `adapterctl rebase {new.name} --base {shlex.quote(new.base)}` changes its base",
         )
     chosen = known or _settings_of(home, new, base)
     if not known or tags.base not in present:
         with _undone_if_refused(home, runtime, tags.base, present):
-            _register_base(home, runtime, tags.base, base, report)
-            if _mark(new) != before:
+            register_base(home, runtime, tags.base, base, report)
+            if mark(new.given) != before:
                 raise InputError(f"{new.base} changed while it was read", hint="give the command again")
             if not known:
                 chosen = _with_served_context(runtime, tags.base, base, chosen, new, notify)
-                _prove(home, settings, runtime, new, base, notify)
+                save_proof(home, new.name, prove_base(home, settings, runtime, tags.base, new.given, base, notify))
     with Store(home.database) as store:
         deployer = Deployer(store, home, runtime)
         if store.versions.deployment(new.name) is None:
@@ -146,16 +152,11 @@ def _serve_again(deployer: Deployer, model: str) -> None:
 def _named_anew(home: Home, new: NewModel, base: BaseModel, known: ModelSettings) -> ModelSettings:
     """The settings of a model whose base, the same one, was given by another name: a file in the place of a tag that
     cannot be read, say."""
-    name = _name_of(new, base)
+    name = name_of(new.given, base)
     if name == known.base:
         return known
     change_config(home, lambda text: with_value(text, ("models", new.name, "base"), name))
     return replace(known, base=name)
-
-
-def _name_of(new: NewModel, base: BaseModel) -> str:
-    """What the configuration calls the base: the file as it was given, which may be the first of several parts."""
-    return str(given_file(new.base)) if is_file(new.base) else base.tag
 
 
 def read_template(path: Path) -> str:
@@ -173,52 +174,13 @@ def _require_sound_store(home: Home) -> None:
         Store(home.database).close()
 
 
-def _require_free(present: Mapping[str, str], tags: ModelTags, base: BaseModel) -> None:
+def _require_free(present: Mapping[str, str], tags: ModelTags) -> None:
     """Refuse a name whose tags are somebody else's: ours are there together, and `latest` was once the base."""
-    if base.tag.rpartition(":")[0] == tags.name:
-        raise InputError(f"{base.tag} cannot be the base of a model of the same name", hint="choose another name")
     for tag in (tags.live, tags.candidate):
         if tag in present and tags.base not in present:
             raise InputError(
                 f"{tag} is already there and was not made by adapterd", hint="choose another name for the model"
             )
-
-
-def _mark(new: NewModel) -> tuple[int, ...] | None:
-    """Which file the base is and how it was last changed; None for a tag, and for what is not there."""
-    try:
-        status = Path(new.base).expanduser().stat() if is_file(new.base) else None
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) if status else None
-
-
-@contextmanager
-def _found_base(
-    home: Home, runtime: Runtime, new: NewModel, present: Mapping[str, str], notify: Callable[[str], object]
-) -> Iterator[BaseModel]:
-    """The tag or the file, checked; nothing is changed yet. Parts of a model are one file for as long as this lasts."""
-    if is_file(new.base):
-        from adapterd.base.gguf.split_file import parts_of
-
-        path = given_file(new.base)
-        modelfile = Modelfile(template=new.template, system=new.system)
-        with whole_file(home, parts_of(path), str(path), notify) as whole:
-            require_usable(whole, modelfile, str(path))
-            yield BaseModel("", whole, file_digest(whole, home), modelfile)
-        return
-    tag = listed_tag(runtime, new.base, present)
-    served = runtime.show(tag)
-    if served.parts:
-        require_parts(served, new.base)
-        require_undamaged_parts(home, served, new.base)
-        with whole_file(home, served.parts, new.base, notify) as whole:
-            require_usable(whole, served.modelfile, new.base)
-            yield BaseModel(tag, whole, file_digest(whole), served.modelfile)
-        return
-    base = checked_base(served, new.base, home, model=new.name)
-    require_undamaged(home, base, new.base)
-    yield base
 
 
 @contextmanager
@@ -231,39 +193,6 @@ def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[
             with suppress(AdapterdError), tags_lock(home):
                 runtime.delete(tag)
         raise
-
-
-def _prove(
-    home: Home, settings: Settings, runtime: Runtime, new: NewModel, base: BaseModel, notify: Callable[[str], object]
-) -> None:
-    """Compare what a version would be served as with the base, before anything is trained on it."""
-    served = runtime.show(ModelTags(new.name).base)
-    if served.stored_digest not in (None, base.digest):
-        raise UnsupportedModelError(
-            f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
-            hint="Ollama 0.30.0 to 0.34.0 do that; update it, then give the command again",
-        )
-    if served.gguf is None and is_joined(base.gguf):
-        unreadable = served.unreadable
-        where = f"may not be read by this user: {why(unreadable)}" if unreadable else "is not on this machine"
-        raise UnsupportedModelError(
-            f"{new.base} is stored in parts, and the whole file that {runtime.name} has now {where}",
-            hint=ways_out(unreadable, new.name) if unreadable else JOIN_FIRST,
-        )
-    registered = served_base(runtime, served.tag, str(base.gguf), home)
-    proof = prove_registered(home, settings, new.name, base.gguf, new.base)
-    save_proof(home, new.name, proof)
-    for sentence in proof.notes(registered):
-        notify(sentence)
-
-
-def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
-    """Make `NAME:base`, which keeps the base's file in the store whatever happens to its own tag."""
-    with tags_lock(home):
-        if base.tag and not is_joined(base.gguf):
-            runtime.copy(base.tag, tag)
-            return
-        runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
 
 
 def _with_served_context(
@@ -287,7 +216,7 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
 
         read_schema(new.schema.expanduser())
     chosen = ModelSettings(
-        base=_name_of(new, base),
+        base=name_of(new.given, base),
         base_digest=base.digest,
         feedback=FeedbackSettings((new.feedback or home.inbox(new.name)).expanduser().absolute()),
         task=new.task,

@@ -10,18 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from adapterd.deployment.history import ROLLBACK, promotion_stack, require_version
+from adapterd.deployment.base_change import BaseChange, NewBase
+from adapterd.deployment.history import PROMOTE, ROLLBACK, newest_base, other_base, promotion_stack, require_version
 from adapterd.deployment.live_tag import LOST, has_our_tags, is_foreign, require_our_store
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.tags import BASE, ModelTags
+from adapterd.serving.tags import BASE, ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Intent, VersionState
 from adapterd.system.locks import tags_lock
 
-PROMOTE, INIT = "promote", "init"
+INIT = "init"
 WHAT_WAS_THERE = "what was there instead"
 
 
@@ -91,12 +92,13 @@ class Deployer:
     def rollback(self, model: str, to: str | None = None) -> Swap:
         """Make the previous version live again, or one that was live before. It is loaded by whoever asks it.
 
-        The version that is taken back is marked, so that it is not promoted again by itself. A rollback that was
-        interrupted is finished by giving it again, and does not go back twice. A live tag that somebody else changed is
-        put back by going back to the live version itself.
+        `base` is the base that was live last. The version that is taken back is marked, so that it is not promoted
+        again by itself. A rollback that was interrupted is finished by giving it again, and does not go back twice. A
+        live tag that somebody else changed is put back by going back to the live version itself.
         """
         with self.exclusive():
             finished = self._reconcile(model).get(ROLLBACK)
+            to = newest_base(self.store.versions.deployments(model)) if to == BASE else to
             if finished and to in (None, finished.live):
                 return finished
             current = self._deployment(model)
@@ -118,12 +120,21 @@ class Deployer:
             intent = self._begin(model, ROLLBACK, target, withdrawn=current.live)
             return self._change_tags(intent, f"taken back in favour of {target}")
 
+    def change_base(self, model: str, new: NewBase) -> Swap | None:
+        """Put `NAME:next-base` in the place of the base; where the base was live, and a person changed it, the new one
+        is. Returns that change of what is live. Raises ConfigError or BusyError, and changes nothing then."""
+        with self.exclusive():
+            self._reconcile(model)
+            BaseChange(self.store, self.home, self.runtime, model).carry_out(new)
+            return self._finish(model, "its base was changed").get(PROMOTE)
+
     def reconcile(self, model: str) -> list[str]:
         """Finish what an earlier process began and could not finish; returns sentences on what was done."""
         with self.exclusive():
+            said = BaseChange(self.store, self.home, self.runtime, model).finish()
             begun = self.store.versions.begun_intents(model)
             finished = self._reconcile(model)
-        return [
+        return said + [
             f"{model}: the {intent.action} of {intent.target} was interrupted, and is "
             + ("finished" if intent.action in finished else "given up: its tag is gone")
             for intent in begun
@@ -155,12 +166,16 @@ class Deployer:
 
         Where the runtime has nothing of the model it waits for the right store.
         """
-        finished: dict[str, Swap] = {}
+        BaseChange(self.store, self.home, self.runtime, model).finish()
         if self._is_elsewhere(model):
-            return finished
+            return {}
+        return self._finish(model, "finished after an interruption")
+
+    def _finish(self, model: str, reason: str) -> dict[str, Swap]:
+        finished: dict[str, Swap] = {}
         for intent in self.store.versions.begun_intents(model):
             if self._version_tags(model).ensure(intent.target):
-                finished[intent.action] = self._change_tags(intent, "finished after an interruption")
+                finished[intent.action] = self._change_tags(intent, reason)
             else:
                 self._give_up(intent)
         return finished
@@ -259,9 +274,18 @@ class Deployer:
             versions.finish_intent(intent.id)
             self.store.events.add(
                 f"version.{intent.action}",
-                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason})",
+                f"{intent.model}: {intent.target} is live, {before.live} was before ({reason})"
+                f"{self._of(intent, before)}",
                 model=intent.model,
             )
+
+    def _of(self, intent: Intent, before: Deployment) -> str:
+        """Words on the base of a version that goes live, where what was live is of another one."""
+        version = self.store.versions.get(intent.model, before.live)
+        if version is None or is_base(intent.target):
+            return ""
+        other = other_base(self.store, self.home, intent.model, intent.target, version.base_digest)
+        return f"; it is made of another base, {other}" if other else ""
 
     def _verify(self, tag: str, same_as: str) -> str:
         digests = self.runtime.tags()
@@ -296,7 +320,7 @@ class Deployer:
             )
 
     def _require(self, model: str, version: str) -> str:
-        return version if version == BASE else require_version(self.store, model, version).version
+        return version if is_base(version) else require_version(self.store, model, version).version
 
 
 def _kept_as(tags: ModelTags, kept: str) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from adapterd.errors import NotFoundError
-from adapterd.serving.tags import BASE
+from adapterd.errors import InputError, NotFoundError
+from adapterd.formats.lineage import LINEAGE
+from adapterd.home import Home
+from adapterd.serving.tags import BASE, is_base
 from adapterd.store import Store
 from adapterd.store.versions import Deployment, Version, VersionState
 
-ROLLBACK = "rollback"
+PROMOTE, ROLLBACK = "promote", "rollback"
 WAYS_BACK = 2
 """Where a rollback leads, and where a second one would."""
 
@@ -29,6 +31,11 @@ def promotion_stack(history: Sequence[Deployment], rolled_back_to: str | None = 
     return found
 
 
+def newest_base(history: Sequence[Deployment]) -> str:
+    """The name of the base that a rollback to the base leads to: the one that was live last, on the way here."""
+    return next(filter(is_base, reversed(promotion_stack(history))), BASE)
+
+
 def require_version(store: Store, model: str, version: str) -> Version:
     """The version of that number; raises NotFoundError naming those that there are."""
     found = store.versions.get(model, version)
@@ -36,6 +43,19 @@ def require_version(store: Store, model: str, version: str) -> Version:
         known = ", ".join(each.version for each in store.versions.all(model)) or "none yet"
         raise NotFoundError(f"{model} has no version {version}; there are: {known}")
     return found
+
+
+def other_base(store: Store, home: Home, model: str, name: str, digest: str) -> str | None:
+    """The base that a version is made of, where that is not the one whose file has this digest; None where it is, and
+    for bases themselves."""
+    version = None if is_base(name) else store.versions.get(model, name)
+    if version is None or version.base_digest == digest:
+        return None
+    try:
+        lineage = LINEAGE.read(home.version(model, name)) or {}
+        return str(lineage["base"]["tag"])
+    except (InputError, LookupError, TypeError):  # gone, or damaged
+        return f"{version.base_digest[:19]}…"
 
 
 def needed(store: Store, model: str) -> set[str]:

@@ -6,7 +6,7 @@ from adapterd.deployment.deploy import Deployer, Swap
 from adapterd.deployment.history import require_version
 from adapterd.deployment.live_tag import LiveState, look_at_live, returned
 from adapterd.errors import InputError
-from adapterd.serving.tags import BASE
+from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
 
@@ -37,7 +37,7 @@ def promote_by_hand(
 
 def _objection(store: Store, model: str, version: str, present: Mapping[str, str]) -> str | None:
     """Why a person should think twice, if there is a reason; a file that was lost and is back is none."""
-    if version == BASE:
+    if is_base(version):
         return None
     found = require_version(store, model, version)
     if found.state not in OBJECTIONABLE or found in returned(store, model, present):

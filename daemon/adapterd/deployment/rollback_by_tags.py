@@ -9,7 +9,7 @@ from adapterd.deployment.deploy import Swap
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.tags import BASE, SEMVER, ModelTags
+from adapterd.serving.tags import SEMVER, ModelTags, is_base
 from adapterd.system.locks import tags_lock
 
 
@@ -41,10 +41,10 @@ def name_of(model: str, present: dict[str, str], digest: str | None) -> str:
 
 
 def _names(model: str, present: dict[str, str]) -> list[str]:
-    """The names of the versions that have a tag, the newest first, and the base at the end."""
+    """The names of the versions that have a tag, the newest first, and the bases at the end."""
     labels = [label for name, _, label in (tag.rpartition(":") for tag in present) if name == model]
     versions = sorted((label for label in labels if SEMVER.fullmatch(label)), key=_number, reverse=True)
-    return [*versions, *([BASE] if BASE in labels else [])]
+    return [*versions, *sorted(filter(is_base, labels))]
 
 
 def _number(version: str) -> list[int]:

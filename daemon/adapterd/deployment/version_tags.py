@@ -15,7 +15,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.errors import NotFoundError, RuntimeRefusedError
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.tags import BASE, ModelTags
+from adapterd.serving.tags import BASE, ModelTags, is_base
 from adapterd.serving.unreadable import Access, access
 from adapterd.store import Store
 from adapterd.store.runs import Run
@@ -104,6 +104,8 @@ class VersionTags:
     def remedy(self, name: str, base: str = "TAG") -> str:
         """What a person can do to have a lost version, or the base, again."""
         folder = self.home.version(self.model, name)
+        if name != BASE and is_base(name):
+            return f"`adapterctl rebase {self.model} --base TAG` takes another base"
         if name == BASE:
             return f"`adapterctl init {self.model} --base {shlex.quote(base)}` puts it back"
         if folder.is_dir():

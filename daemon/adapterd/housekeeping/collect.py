@@ -5,7 +5,7 @@ the answers of its evaluation go; its adapter and its lineage stay, so that it c
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,7 +24,7 @@ from adapterd.serving.runtime import Runtime, StoredFile
 from adapterd.serving.tags import SEMVER, ModelTags
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
-from adapterd.system.locks import tags_lock
+from adapterd.system.locks import is_held, tags_lock
 from adapterd.system.permissions.owners import refusal
 
 OTHERS = "it may be newer than a home that was put back, or be somebody else's"
@@ -35,6 +35,7 @@ class ItemKind(StrEnum):
 
     VERSION = "version"
     CANDIDATE = "candidate"
+    BASE = "base"
     FILE = "file"
 
 
@@ -120,9 +121,9 @@ def _remove(store: Store, home: Home, runtime: Runtime, item: Item) -> None:
         _record(store, item.model, item.version, item)
         with suppress(NotFoundError):
             VersionTags(store, home, runtime, item.model).remove(ModelTags(item.model).version(item.version))
-    elif item.model and item.kind is ItemKind.CANDIDATE:
+    elif item.model and item.kind in (ItemKind.CANDIDATE, ItemKind.BASE):
         with suppress(NotFoundError):
-            VersionTags(store, home, runtime, item.model).remove(ModelTags(item.model).candidate)
+            VersionTags(store, home, runtime, item.model).remove(item.what)
     leftovers.remove(item.paths)
     if item.kind is not ItemKind.VERSION:
         text = f"{item.what} removed ({item.why}), {in_words(item.size_bytes)} given back"
@@ -162,15 +163,38 @@ class _Search:
         if versions and tags.base in present and tags.live in present:
             there = [each for each in self.store.versions.all(model) if tags.version(each.version) in present]
             keep = self.settings.models[model].versions.keep
-            for version, why in collectable(there, needed(self.store, model), keep).items():
+            stay = needed(self.store, model)
+            for version, why in collectable(there, stay, keep).items():
                 answers = self.home.version(model, version) / "answers"
                 paths = (answers,) if answers.is_dir() else ()
                 size_bytes = leftovers.size_of(paths)
                 yield Item(ItemKind.VERSION, tags.version(version), why, size_bytes, model, version, paths)
+            if not is_held(self.home.run_lock):  # `rebase` may be proving one of them
+                yield from self._bases(model, present, stay)
         run = self.store.runs.latest(model)
         version_tags = VersionTags(self.store, self.home, self.runtime, model)
         if not (run and run.state.open) and (tags.candidate in present or version_tags.is_torn(tags.candidate)):
             yield Item(ItemKind.CANDIDATE, tags.candidate, "nothing is under test", 0, model)
+
+    def _bases(self, model: str, present: Mapping[str, str], stay: Container[str]) -> Iterator[Item]:
+        """Bases of before that no rollback leads to, and of which no version is left that could be gone back to."""
+        if self.store.versions.begun_base_changes(model):
+            return
+        versions = self.store.versions.all(model)
+        made_of = {each.base_digest for each in versions if each.state is not VersionState.COLLECTED}
+        tags = ModelTags(model)
+        for tag in tags.other_bases(present):
+            needed_here = tag.removeprefix(f"{model}:") in stay or self._file_of(tag) in (None, *made_of)
+            if needed_here and tag != tags.next_base:
+                continue
+            yield Item(ItemKind.BASE, tag, "no version of that base is left, and no rollback leads to it", 0, model)
+
+    def _file_of(self, tag: str) -> str | None:
+        """The digest of a tag's file, None where the runtime does not tell."""
+        try:
+            return self.runtime.show(tag).stored_digest
+        except AdapterdError:
+            return None
 
     def _with_sizes(
         self, items: Sequence[Item], present: Mapping[str, str], files: Sequence[StoredFile] | None

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.config import ModelSettings, Settings
-from adapterd.deployment.deploy import INIT, PROMOTE
+from adapterd.deployment.deploy import INIT
+from adapterd.deployment.history import PROMOTE
 from adapterd.deployment.rollback_by_tags import name_of
 from adapterd.errors import InputError
 from adapterd.evaluation.verdict import Decision
@@ -23,7 +24,7 @@ from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.backup.contents import REBUILT
 from adapterd.housekeeping.salvage import lost_tables, note_copies, take_copies, take_records, take_tokens
-from adapterd.serving.tags import BASE, SEMVER, ModelTags
+from adapterd.serving.tags import BASE, SEMVER, ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.runs import RunState
 from adapterd.store.versions import VersionState
@@ -213,7 +214,7 @@ def _deploy(store: Store, model: str, present: dict[str, str]) -> tuple[str | No
         return None, None
     live, previous = name_of(model, present, live_digest), name_of(model, present, previous_digest)
     store.versions.deploy(model, INIT, live=BASE, live_digest=base or "")
-    known = [each for each in (previous, live) if SEMVER.fullmatch(each)]
+    known = [each for each in (previous, live) if SEMVER.fullmatch(each) or (is_base(each) and each != BASE)]
     before, before_digest = BASE, base
     for version in dict.fromkeys(known):
         digest = present[tags.version(version)]

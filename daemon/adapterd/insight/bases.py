@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs
+from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs, too_large
 from adapterd.config import DatasetSettings, RuntimeKind, Settings
 from adapterd.deployment.checked_base import listed_tag, require_trainable
 from adapterd.errors import (
@@ -20,7 +20,7 @@ from adapterd.errors import (
 from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import given_file, is_file
-from adapterd.serving.tags import BASE, SEMVER, ModelTags
+from adapterd.serving.tags import SEMVER, ModelTags, is_base
 from adapterd.serving.usable_base import JOIN_FIRST, require_usable
 from adapterd.system.machine import memory_bytes
 
@@ -116,7 +116,8 @@ def _version_of(tag: str, settings: Settings) -> str | None:
     """The configured model that a tag is a version of."""
     name, _, label = tag.rpartition(":")
     tags = ModelTags(name)
-    ours = tag in (tags.live, tags.previous, tags.candidate) or label == BASE or SEMVER.fullmatch(label)
+    others = tag in (tags.live, tags.previous, tags.candidate, tags.next_base)
+    ours = others or is_base(label) or SEMVER.fullmatch(label)
     return name if name in settings.models and ours else None
 
 
@@ -196,7 +197,7 @@ def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | N
         return replace(row, why_not=f"what it takes cannot be told ({type(exc).__name__}: {reason(exc)})")
     row = replace(row, needs=found, fits=found.fits)
     if not found.fits:
-        return replace(row, why_not=_too_large(row.tag, found, memory), hint=_smaller(found))
+        return replace(row, why_not=too_large(row.tag, found, memory), hint=_smaller(found))
     if work.tokens <= longest:
         return row
     return replace(
@@ -205,14 +206,6 @@ def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | N
         f"for records of {longest}",
         hint="lower dataset.max_tokens of the model to that, or take a base that reads more",
     )
-
-
-def _too_large(tag: str, found: Needs, memory: int) -> str:
-    stages = [
-        f"{stage} needs about {needed / 1e9:.1f} GB of memory, and {max(0, room) / 1e9:.1f} GB can be had"
-        for stage, (needed, room) in found.too_large.items()
-    ]
-    return f"{tag} is too large for this machine's {memory / 1e9:.1f} GB: {'; '.join(stages)}"
 
 
 def _smaller(found: Needs) -> str:

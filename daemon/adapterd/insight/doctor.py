@@ -13,6 +13,7 @@ from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
 from adapterd.config.ollama_host import HostSource, NamedHost, named_host
 from adapterd.deployment.base_drift import drifted_to
+from adapterd.deployment.history import other_base
 from adapterd.deployment.live_tag import look_at_live, promoting, require_our_store, returned
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, StoreError, reason
@@ -202,7 +203,7 @@ def _model(home: Home, runtime: Runtime | None, name: str, model: ModelSettings)
     try:
         with Store(home.database) as store:
             require_our_store(store, name, runtime)
-        yield from _live(home, runtime, name)
+        yield from _live(home, runtime, name, model)
         base = pinned_base(runtime, name, model, home)
         yield Check("ok", name, f"base {base.digest[:19]}… is in place")
         yield from _drift(runtime, name, model)
@@ -244,7 +245,7 @@ def _drift(runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]
         yield Check("warning", name, f"{model.base} is not what it was at init; the pinned base stays in use")
 
 
-def _live(home: Home, runtime: Runtime, name: str) -> Iterator[Check]:
+def _live(home: Home, runtime: Runtime, name: str, model: ModelSettings) -> Iterator[Check]:
     with Store(home.database) as store:
         live, present = store.versions.deployment(name), runtime.tags()
         if live is None:
@@ -252,10 +253,12 @@ def _live(home: Home, runtime: Runtime, name: str) -> Iterator[Check]:
             return
         found, tags = look_at_live(store, live, present), VersionTags(store, home, runtime, name)
         back = [each for each in returned(store, name, present) if not tags.file_is_lost(each.version)]
+        other = other_base(store, home, name, live.live, model.base_digest)
         run = store.runs.latest(name)
         known = {run and run.version, *(version.version for version in store.versions.all(name))}
     if found.is_as_recorded:
-        yield Check("ok", name, f"{live.live} is live as recorded")
+        of = f"; it is made of {other}, and the next version of {model.base}" if other else ""
+        yield Check("ok", name, f"{live.live} is live as recorded{of}")
     else:
         yield Check("fault", name, found.said, found.hint)
     for version in back:

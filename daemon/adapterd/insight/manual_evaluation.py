@@ -20,7 +20,7 @@ from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report
 from adapterd.serving.runtimes import pinned_base, runtime_for
-from adapterd.serving.tags import ModelTags
+from adapterd.serving.tags import ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 
@@ -129,7 +129,7 @@ class ManualEvaluation:
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
         result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
-        if version != BASE:
+        if not is_base(version):
             evaluator.save(evaluation_run, result, make_private(self.home.version(self.model, version)))
             self.store.versions.set_metrics(self.model, version, result.metrics())
         return result
@@ -162,7 +162,7 @@ class ManualEvaluation:
         present = runtime.tags()
         for version in versions.values():
             tag = tags.version(version)
-            if version != BASE:
+            if not is_base(version):
                 require_version(self.store, self.model, version)
             if tag not in present:
                 raise NotFoundError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapterd.config import ModelSettings, RuntimeKind, ScheduleSettings, Settings
 from adapterd.config.ollama_host import HostSource, named_host
+from adapterd.deployment.history import other_base
 from adapterd.deployment.live_tag import LiveTag, look_at_live, place_of
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
@@ -54,7 +55,8 @@ class ModelStatus:
     `due` says why a run is due and has not started, `due_reason` which kind of reason that is; `blocked_by` is what it
     waits for, or why none became due when it was time. `held` records were found to have secrets or personal data.
     `live_fault` is a sentence on a live tag that is not as recorded, `live_hint` what to do about it;
-    `base_fault` says why no run can read the base.
+    `base_fault` says why no run can read the base. `live_base` and `previous_base` name the bases that these are made
+    of, where that is not `base`, of which the next version is made.
     `live_removed` says how many removed records what is live knows,
     None if none; a removal that was begun and whose text is not everywhere gone yet is `removing`. `unreadable` is what
     the daemon could not read of the inbox when it looked last.
@@ -92,6 +94,8 @@ class ModelStatus:
     live_hint: str | None = None
     unreadable: tuple[UnreadablePath, ...] = ()
     base_fault: str | None = None
+    live_base: str | None = None
+    previous_base: str | None = None
 
     @property
     def faults(self) -> list[str]:
@@ -247,6 +251,10 @@ def _model(store: Store, home: Home, name: str, settings: ModelSettings, view: _
         live_hint=found.hint or None if found else None,
         base_fault=view.base_fault(name, settings) if view else None,
         unreadable=tuple(store.unreadable.all(name)),
+        live_base=other_base(store, home, name, live.live, settings.base_digest) if live else None,
+        previous_base=other_base(store, home, name, live.previous, settings.base_digest)
+        if live and live.previous
+        else None,
     )
 
 

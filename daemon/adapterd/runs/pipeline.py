@@ -50,6 +50,7 @@ from adapterd.runs.reuse import (
     former_key,
     plan_reuse,
     plan_training,
+    starts_at_another_base,
     take_over,
 )
 from adapterd.runs.stage import Result, Stage, notes_of, with_time_left
@@ -182,6 +183,9 @@ class Pipeline:
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
         plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
+        if other := starts_at_another_base(self.store, plan):
+            self.notify(other)
+            self.store.events.add("run.notice", other, model=model, detail={"run": plan.run_id})
         return self._begin(plan, reason, wanted), plan, False
 
     def _abandon(self, run: Run, reason: str) -> None:

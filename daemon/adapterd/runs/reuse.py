@@ -60,6 +60,19 @@ def plan_training(store: Store, plan: RunPlan, taken: Collection[str]) -> RunPla
     return _numbered(store, plan, taken, plan.given.increment if plan.given else Increment.MINOR)
 
 
+def starts_at_another_base(store: Store, plan: RunPlan) -> str:
+    """A sentence where a training was to begin at the adapter that is live, and that is one of another base; empty
+    otherwise."""
+    live = store.versions.get(plan.model, plan.live)
+    if plan.given or plan.settings.training.start is not Start.LIVE or live is None:
+        return ""
+    if live.base_digest == plan.base.digest:
+        return ""
+    return (
+        f"{plan.model}: {live.version} is of another base, so the training begins at the base (training.start = live)"
+    )
+
+
 def plan_reuse(store: Store, home: Home, plan: RunPlan, taken: Collection[str]) -> RunPlan | None:
     """The plan that starts and divides as the newest run whose adapter would be the same did; None without such a run.
 

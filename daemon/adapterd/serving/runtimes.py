@@ -114,7 +114,7 @@ def pinned_base(runtime: Runtime, model: str, settings: ModelSettings, home: Hom
     if base.digest != settings.base_digest:
         raise InputError(
             f"the base of {model} is {base.digest[:19]}…, but {settings.base_digest[:19]}… was pinned at init",
-            hint=f"to train on the new one, set models.{model}.base_digest to {base.digest} in the configuration",
+            hint=f"`adapterctl rebase {model} --base TAG` takes another base, with all that belongs to it",
         )
     if home:
         require_undamaged(home, base, settings.base)

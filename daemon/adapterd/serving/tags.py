@@ -9,12 +9,23 @@ from adapterd.errors import InputError
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 BASE = "base"
+_OLDER_BASE = re.compile(rf"{BASE}-[0-9a-f]{{12}}")
+
+
+def is_base(name: str) -> bool:
+    """Whether a version's name is that of a base: of the one in use, or of one that was in use before."""
+    return name == BASE or _OLDER_BASE.fullmatch(name) is not None
+
+
+def older_base(digest: str) -> str:
+    """The name of a base that is no longer in use, by the digest of its tag."""
+    return f"{BASE}-{digest.removeprefix('sha256:')[:12]}"
 
 
 @dataclass(frozen=True)
 class ModelTags:
     """The tags of one model. `base` names the untouched base, so that it stays in the store whatever happens to its
-    own tag."""
+    own tag; `next_base` one that is being proven, to take its place."""
 
     name: str
 
@@ -34,6 +45,16 @@ class ModelTags:
     def base(self) -> str:
         return f"{self.name}:{BASE}"
 
+    @property
+    def next_base(self) -> str:
+        return f"{self.name}:next-{BASE}"
+
+    def other_bases(self, present: Iterable[str]) -> list[str]:
+        """The tags among those present that keep a base that is not in use: older ones, and the next one."""
+        split = [(tag, *tag.rpartition(":")[::2]) for tag in present]
+        older = [tag for tag, name, label in split if name == self.name and _OLDER_BASE.fullmatch(label)]
+        return sorted(older) + [tag for tag, _, _ in split if tag == self.next_base]
+
     def by_hand(self, present: Iterable[str]) -> str:
         """A tag that is free, for what somebody else put under the live one."""
         known = set(present)
@@ -45,11 +66,11 @@ class ModelTags:
         return re.fullmatch(rf"{re.escape(self.name)}:by-hand(-\d+)?", tag) is not None
 
     def version(self, version: str) -> str:
-        """The tag that keeps one version; `base` is accepted as the name of the base.
+        """The tag that keeps one version; `base` is accepted as the name of the base, and `older_base` of older ones.
 
         Raises InputError for anything else that is not MAJOR.MINOR.PATCH.
         """
-        if version != BASE and not SEMVER.fullmatch(version):
+        if not is_base(version) and not SEMVER.fullmatch(version):
             raise InputError(f"{version!r} is not a version; versions look like 1.4.0")
         return f"{self.name}:{version}"
 

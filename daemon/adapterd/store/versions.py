@@ -9,6 +9,10 @@ from typing import Any
 
 from adapterd.store.database import Database
 
+REBASE, REPIN = "rebase", "repin"
+BASE_CHANGES = (REBASE, REPIN)
+"""Changes of the base: by hand, and after a pull of the base's own tag."""
+
 
 class VersionState(StrEnum):
     """What became of a version. Whether it is live or previous is said by the deployment."""
@@ -53,7 +57,8 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Intent:
-    """A change of tags that was begun: `action` is promote or rollback, `target` becomes live."""
+    """A change of tags that was begun: `action` is promote or rollback, `target` becomes live. Changes of the base are
+    told of at `begun_base_changes`."""
 
     id: int
     model: str
@@ -139,6 +144,12 @@ class Versions:
             (model, action, live, live_digest, previous, previous_digest, self._database.now()),
         )
 
+    def rename_base(self, model: str, name: str, other: str) -> None:
+        """Have all that is recorded of one base under this name under another name from now on."""
+        values = (other, model, name)
+        self._database.execute("UPDATE deployments SET live = ? WHERE model = ? AND live = ?", values)
+        self._database.execute("UPDATE deployments SET previous = ? WHERE model = ? AND previous = ?", values)
+
     def begin_intent(self, model: str, action: str, target: str, withdrawn: str = "") -> int:
         """Write down a change of tags before it is begun; returns its id."""
         cursor = self._database.execute(
@@ -154,7 +165,15 @@ class Versions:
         )
 
     def begun_intents(self, model: str) -> list[Intent]:
-        """Changes that were begun and never finished, oldest first."""
+        """Changes of what is live that were begun and never finished, oldest first."""
+        return [intent for intent in self._begun(model) if intent.action not in BASE_CHANGES]
+
+    def begun_base_changes(self, model: str) -> list[Intent]:
+        """The same of changes of the base; their target is the digest of the new base's file, and `withdrawn` the name
+        of the one that it replaces."""
+        return [intent for intent in self._begun(model) if intent.action in BASE_CHANGES]
+
+    def _begun(self, model: str) -> list[Intent]:
         rows = self._database.rows(
             "SELECT id, model, action, target, withdrawn FROM intents WHERE model = ? AND state = 'begun' ORDER BY id",
             (model,),

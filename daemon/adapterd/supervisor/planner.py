@@ -207,7 +207,6 @@ class Planner:
             log.warning("%s", text, extra={"model": name})
         self.store.schedule_state.update(name, base_drift=digest)
         if digest and model.schedule.on_base_change is BaseChange.RETRAIN:
-            repin(self.home, runtime, name, model, self.stopped)
-            self.store.events.add("base.pinned", f"{name} is trained on the new {model.base} from now on", model=name)
+            repin(self.store, self.home, runtime, name, model, self.stopped)
             self.store.schedule_state.update(name, base_drift=None)
             self._set_due(name, DueReason.BASE_CHANGED, f"{model.base} changed", at)

@@ -313,4 +313,4 @@ def test_a_base_that_ends_the_process_of_llama_cpp_is_refused(home: Home, monkey
 
     monkeypatch.setattr("adapterd.base_proof.proof.child.call", ended)
     with pytest.raises(UnsupportedModelError, match=r"^odd\.gguf cannot be loaded: the process"):
-        prove_registered(home, Settings(), "m", Path("odd.gguf"), "odd.gguf")
+        prove_registered(home, Settings(), "m", "m:base", Path("odd.gguf"), "odd.gguf")

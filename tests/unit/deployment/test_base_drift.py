@@ -19,6 +19,7 @@ from adapterd.deployment.base_drift import drifted_to, repin
 from adapterd.errors import ConfigError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
 from adapterd.serving.runtimes import pinned_base
+from adapterd.store import Store
 from tests.support.fakes import Crash, FakeRuntime
 
 MODEL, BASE = "news", "qwen2.5:7b"
@@ -66,7 +67,8 @@ class Pinned:
         return drifted_to(self.runtime, MODEL, self.settings)
 
     def repin(self) -> str:
-        return repin(self.home, self.runtime, MODEL, self.settings)
+        with Store(self.home.database) as store:
+            return repin(store, self.home, self.runtime, MODEL, self.settings)
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_another_template_for_the_same_file_needs_no_change_of_the_configuration
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_between_the_two_steps_it_is_done_again(pinned: Pinned, after: bool) -> None:
     pinned.pull(NEW)
-    pinned.runtime.plan_crash(("copy", BASE, f"{MODEL}:base"), after=after)
+    pinned.runtime.plan_crash(("copy", f"{MODEL}:next-base", f"{MODEL}:base"), after=after)
     with pytest.raises(Crash):
         pinned.repin()
     pinned.runtime.plan_crash(None)
@@ -223,8 +225,12 @@ def test_a_pin_that_somebody_changed_meanwhile_is_told_with_what_to_do(pinned: P
     text = CONFIG.replace(OLD, f"sha256:{'c' * 64}")
     pinned.home.config_file.write_text(text, encoding="utf-8")
     pinned.pull(NEW)
-    with pytest.raises(ConfigError, match=f"the pin of {MODEL} was not found") as caught, within(5):
-        repin(pinned.home, pinned.runtime, MODEL, before)
+    with (
+        Store(pinned.home.database) as store,
+        pytest.raises(ConfigError, match=f"the pin of {MODEL} was not found") as caught,
+        within(5),
+    ):
+        repin(store, pinned.home, pinned.runtime, MODEL, before)
     assert caught.value.hint == f"set models.{MODEL}.base_digest to {NEW}"
     assert pinned.home.config_file.read_text(encoding="utf-8") == text
     assert pinned.drift() is not None

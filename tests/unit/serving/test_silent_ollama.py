@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from adapterctl.main import cli
 from adapterd.base.modelfile import Modelfile
-from adapterd.deployment.deploy import INIT, PROMOTE
+from adapterd.deployment.deploy import INIT
+from adapterd.deployment.history import PROMOTE
 from adapterd.errors import RuntimeUnavailableError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.serving import connection

@@ -140,6 +140,7 @@ class ModelRemover:
         ]
         if self.store.versions.deployment(self.model):
             ours += [tags.live, tags.previous]
+        ours += tags.other_bases(present)
         found = [tag for tag in [*ours, tags.candidate] if tag in present or self._version_tags.is_torn(tag)]
         return [tag for tag in found if tag != tags.base] + [tag for tag in (tags.base,) if tag in present]
 

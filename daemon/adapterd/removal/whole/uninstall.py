@@ -148,6 +148,7 @@ class Uninstaller:
             names = " ".join(by_hand)
             self.notes.append(f"Ollama keeps {names}, which somebody else had made; `ollama rm {names}` removes it")
         found = [tag for tag, name, label in split if name in models and (label in LABELS or SEMVER.fullmatch(label))]
+        found += [tag for name in models for tag in ModelTags(name).other_bases(present)]
         return sorted(found, key=lambda tag: tag.endswith(f":{BASE}"))
 
     def _delete_tags(self, tags: tuple[str, ...], progress: Progress) -> None:
