@@ -9,7 +9,7 @@ from adapterd import config
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import prove_registered, save_proof
-from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
+from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task, Think
 from adapterd.config.toml_edit import with_value
 from adapterd.deployment.checked_base import checked_base, listed_tag, require_parts, require_undamaged_parts
 from adapterd.deployment.config_file import add_model, change_config
@@ -52,6 +52,24 @@ class NewModel:
     changes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Init:
+    """What is made, where, and who is told; `present` are the tags that were there before."""
+
+    home: Home
+    settings: Settings
+    new: NewModel
+    runtime: Runtime
+    present: Mapping[str, str]
+    report: Callable[[float], object]
+    notify: Callable[[str], object]
+
+    @property
+    def tags(self) -> ModelTags:
+        """The tags of the new model."""
+        return ModelTags(self.new.name)
+
+
 def general_settings(settings: Settings, home: Home, *, host: str | None, runtime: str | None) -> Settings:
     """The settings with a first configuration's choices; raises InputError if they contradict an existing one."""
     wanted = replace(
@@ -87,25 +105,16 @@ def create_model(
         )
     home.create()
     _require_sound_store(home)
-    runtime = runtime_for(settings, home)
-    before, present = _mark(new), runtime.tags()
-    with _found_base(home, runtime, new, present, notify) as base:
-        return _create_of(base, home, settings, new, runtime, present, before, report, notify)
+    runtime, before = runtime_for(settings, home), _mark(new)
+    init = _Init(home, settings, new, runtime, runtime.tags(), report, notify)
+    with _found_base(init) as base:
+        return _create_of(init, base, before)
 
 
-def _create_of(
-    base: BaseModel,
-    home: Home,
-    settings: Settings,
-    new: NewModel,
-    runtime: Runtime,
-    present: Mapping[str, str],
-    before: tuple[int, ...] | None,
-    report: Callable[[float], object],
-    notify: Callable[[str], object],
-) -> ModelSettings:
+def _create_of(init: _Init, base: BaseModel, before: tuple[int, ...] | None) -> ModelSettings:
     """`create_model` once the base is found, whose file was in the state `before` then."""
-    tags, known = ModelTags(new.name), settings.models.get(new.name)
+    home, new, present, tags = init.home, init.new, init.present, init.tags
+    known = init.settings.models.get(new.name)
     if not known:
         _require_free(present, tags, base)
     if known and known.base_digest != base.digest:
@@ -115,22 +124,22 @@ def _create_of(
         )
     chosen = known or _settings_of(home, new, base)
     if not known or tags.base not in present:
-        with _undone_if_refused(home, runtime, tags.base, present):
-            _register_base(home, runtime, tags.base, base, report)
+        with _undone_if_refused(home, init.runtime, tags.base, present):
+            _register_base(init, base)
             if _mark(new) != before:
                 raise InputError(f"{new.base} changed while it was read", hint="give the command again")
             if not known:
-                chosen = _with_served_context(runtime, tags.base, base, chosen, new, notify)
-                _prove(home, settings, runtime, new, base, notify)
+                chosen = _with_served_context(init, base, chosen)
+                _prove(init, base, chosen.think)
     with Store(home.database) as store:
-        deployer = Deployer(store, home, runtime)
+        deployer = Deployer(store, home, init.runtime)
         if store.versions.deployment(new.name) is None:
             deployer.start_with_base(new.name)
         elif tags.live not in present:
             _serve_again(deployer, new.name)
     make_private(chosen.feedback.folder or home.inbox(new.name))
     if not known:
-        add_model(home, settings, new.name, chosen)
+        add_model(home, init.settings, new.name, chosen)
         return chosen
     return _named_anew(home, new, base, known)
 
@@ -194,10 +203,9 @@ def _mark(new: NewModel) -> tuple[int, ...] | None:
 
 
 @contextmanager
-def _found_base(
-    home: Home, runtime: Runtime, new: NewModel, present: Mapping[str, str], notify: Callable[[str], object]
-) -> Iterator[BaseModel]:
+def _found_base(init: _Init) -> Iterator[BaseModel]:
     """The tag or the file, checked; nothing is changed yet. Parts of a model are one file for as long as this lasts."""
+    home, new, notify = init.home, init.new, init.notify
     if is_file(new.base):
         from adapterd.base.gguf.split_file import parts_of
 
@@ -207,8 +215,8 @@ def _found_base(
             require_usable(whole, modelfile, str(path))
             yield BaseModel("", whole, file_digest(whole, home), modelfile)
         return
-    tag = listed_tag(runtime, new.base, present)
-    served = runtime.show(tag)
+    tag = listed_tag(init.runtime, new.base, init.present)
+    served = init.runtime.show(tag)
     if served.parts:
         require_parts(served, new.base)
         require_undamaged_parts(home, served, new.base)
@@ -233,11 +241,10 @@ def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[
         raise
 
 
-def _prove(
-    home: Home, settings: Settings, runtime: Runtime, new: NewModel, base: BaseModel, notify: Callable[[str], object]
-) -> None:
+def _prove(init: _Init, base: BaseModel, think: Think) -> None:
     """Compare what a version would be served as with the base, before anything is trained on it."""
-    served = runtime.show(ModelTags(new.name).base)
+    home, runtime, new = init.home, init.runtime, init.new
+    served = runtime.show(init.tags.base)
     if served.stored_digest not in (None, base.digest):
         raise UnsupportedModelError(
             f"{runtime.name} {runtime.version()} stored another file than {new.base}: it rewrites what it is given",
@@ -251,34 +258,28 @@ def _prove(
             hint=ways_out(unreadable, new.name) if unreadable else JOIN_FIRST,
         )
     registered = served_base(runtime, served.tag, str(base.gguf), home)
-    proof = prove_registered(home, settings, new.name, base.gguf, new.base)
+    proof = prove_registered(home, init.settings, new.name, base.gguf, new.base)
+    proof.require_thinking(think, new.base)
     save_proof(home, new.name, proof)
-    for sentence in proof.notes(registered):
-        notify(sentence)
+    for sentence in proof.notes(registered, think):
+        init.notify(sentence)
 
 
-def _register_base(home: Home, runtime: Runtime, tag: str, base: BaseModel, report: Callable[[float], object]) -> None:
+def _register_base(init: _Init, base: BaseModel) -> None:
     """Make `NAME:base`, which keeps the base's file in the store whatever happens to its own tag."""
-    with tags_lock(home):
+    with tags_lock(init.home):
         if base.tag and not is_joined(base.gguf):
-            runtime.copy(base.tag, tag)
+            init.runtime.copy(base.tag, init.tags.base)
             return
-        runtime.create(tag, base.gguf, base.digest, base.modelfile, progress=report)
+        init.runtime.create(init.tags.base, base.gguf, base.digest, base.modelfile, progress=init.report)
 
 
-def _with_served_context(
-    runtime: Runtime,
-    tag: str,
-    base: BaseModel,
-    settings: ModelSettings,
-    new: NewModel,
-    notify: Callable[[str], object],
-) -> ModelSettings:
+def _with_served_context(init: _Init, base: BaseModel, settings: ModelSettings) -> ModelSettings:
     """The settings with the context in which the base is served, where that decides what it computes."""
     from adapterd.base_proof.served_context import SETTING, settled_context
 
-    chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
-    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, notify=notify)
+    chosen = any(change.partition("=")[0].strip() == SETTING for change in init.new.changes)
+    return settled_context(init.runtime, init.tags.base, base.gguf, settings, chosen=chosen, notify=init.notify)
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
