@@ -87,7 +87,8 @@ def proven_base(
 ) -> BaseModel:
     """The pinned base with what its versions inherit, proven anew if the runtime or the base is another than before.
 
-    Raises UnsupportedModelError or RuntimeRefusedError if a version of it could not be served as it is.
+    Raises UnsupportedModelError or RuntimeRefusedError if a version of it could not be served as it is, InputError if
+    it is to think and cannot.
     """
     served = runtime.show(base.tag)
     proof = _saved_proof(home, model)
