@@ -270,7 +270,8 @@ def asked(serving_runtime: ServingRuntime, base_model: BaseModel, monkeypatch: p
 
 def proven(home: Home, asked: Asked, think: Think = Think.DEFAULT, notes: list[str] | None = None) -> BaseModel:
     settings = Settings(models={MODEL: ModelSettings(base="qwen:7b", base_digest="sha256:aa", think=think)})
-    return proven_base(home, settings, asked.runtime, MODEL, asked.base, [].append if notes is None else notes.append)
+    told = list[str]() if notes is None else notes
+    return proven_base(home, settings, asked.runtime, MODEL, asked.base, told.append)
 
 
 def test_a_base_is_proven_once(home: Home, asked: Asked) -> None:
