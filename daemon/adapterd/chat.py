@@ -73,8 +73,10 @@ class Answer:
 _NAMES = r"think|thought|reasoning|reflection"
 """What is in the names of the tags around thoughts, as models have them: `<think>`, `[THINK]`, `<|START_THINKING|>`."""
 _NAME = rf"[^\s<>\[\]◁▷]{{0,40}}(?:{_NAMES})[^\s<>\[\]◁▷]{{0,40}}"
-_OPENING = re.compile(rf"(?:<|\[|◁)(?!/|\|?end){_NAME}(?:>|\]|▷)", re.IGNORECASE)
-_CLOSING = re.compile(rf"(?:<|\[|◁)(?:/|(?=\|?end)){_NAME}(?:>|\]|▷)", re.IGNORECASE)
+_CHANNEL = r"<\|channel>thought", r"<channel\|>"
+"""Gemma 4's, whose tags have the name behind them."""
+_OPENING = re.compile(rf"(?:<|\[|◁)(?!/|\|?end){_NAME}(?:>|\]|▷)|{_CHANNEL[0]}", re.IGNORECASE)
+_CLOSING = re.compile(rf"(?:(?:<|\[|◁)(?:/|(?=\|?end)){_NAME}(?:>|\]|▷)|{_CHANNEL[1]})", re.IGNORECASE)
 _ON_ITS_LINE = re.compile(rf"^[^\S\n]*{_CLOSING.pattern}[^\S\n]*$", re.IGNORECASE | re.MULTILINE)
 _LAST_TAG = re.compile(r"(<[^<>\s]{1,90}>|\[[^\[\]\s]{1,90}\]|◁[^◁▷\s]{1,90}▷)\s*\Z")
 

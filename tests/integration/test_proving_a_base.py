@@ -19,7 +19,7 @@ from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import OllamaSettings, Settings
 from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.create_model import NewModel, create_model
-from adapterd.errors import AdapterdError, NotFoundError, UnsupportedModelError
+from adapterd.errors import AdapterdError, InputError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
 from adapterd.insight.bases import look_at_bases
 from adapterd.serving.runtimes import file_digest, pinned_base, runtime_for
@@ -108,6 +108,17 @@ def test_a_renderer_and_a_parser_are_handed_on(home: Home, general: Settings, ol
     whole = Modelfile(renderer="qwen3-coder", parser="qwen3-coder", system="Be brief.", requires="0.20.0")
     init(home, general, ollama_store.tag("coder:1", ollama_store.file(TOOLS, "qwen3"), whole))
     assert inherited(home, ollama_store) == whole
+
+
+def test_a_base_that_ollama_does_not_let_think_is_not_asked_to(
+    home: Home, general: Settings, ollama_store: OllamaStore
+) -> None:
+    tag = ollama_store.tag("plain:2", ollama_store.file(GO), Modelfile(template=GO))
+    before = ollama_store.runtime.tags()
+    with pytest.raises(InputError, match=r"^plain:2 cannot be asked to think"):
+        init(home, general, tag, changes=("think=on",))
+    assert ollama_store.runtime.tags() == before
+    assert init(home, general, tag, changes=("think=off",)) == []
 
 
 @pytest.mark.parametrize("adds", [True, False])

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.served_behaviour import SampleAnswer, ServedBehaviour, behaviour_differences, file_differences
+from adapterd.base_proof.served_behaviour import (
+    THINKING_OFF,
+    THINKING_ON,
+    SampleAnswer,
+    ServedBehaviour,
+    behaviour_differences,
+    file_differences,
+)
 from adapterd.chat import Answer, ChatOptions, Message, Role
 from adapterd.errors import AdapterdError, RuntimeRefusedError, UnsupportedModelError
 from adapterd.home import Home
@@ -29,7 +36,7 @@ CONVERSATIONS = {
 PLAIN = "a plain question"
 ANSWER_TOKENS = 16
 _THINKING = "thinking"
-_THINKING_MODES = {"": None, ", thinking on": True, ", thinking off": False}
+_THINKING_MODES = {"": None, THINKING_ON: True, THINKING_OFF: False}
 _REQUIRED_PARAMETERS = ("stop",)
 """Parameters that are never left out, as answers would change without them."""
 _RETIRED = re.compile("no longer|unsupported|not supported|deprecated|removed|unknown", re.IGNORECASE)
@@ -37,6 +44,11 @@ _RETIRED = re.compile("no longer|unsupported|not supported|deprecated|removed|un
 
 class RefusedPrompt(str):
     """The error message of a template that does not take a conversation, in place of a prompt."""
+
+
+def may_think(served: ServedModel) -> bool:
+    """Whether the runtime lets a tag be asked to think; it may not say."""
+    return served.capabilities is None or _THINKING in served.capabilities
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,7 @@ class NoOpVersion:
             self.runtime.load(served.tag)
         except RuntimeRefusedError as exc:
             raise self._refused("it cannot be loaded", exc) from exc
-        can_think = served.capabilities is None or _THINKING in served.capabilities
-        modes = _THINKING_MODES if can_think else {"": None}
+        modes = _THINKING_MODES if may_think(served) else {"": None}
         found = {
             title + words: self._rendered(served.tag, messages, think)
             for title, messages in CONVERSATIONS.items()

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapterd.base.model import BaseModel
-from adapterd.base_proof.noop_version import NoOpVersion
+from adapterd.base_proof.noop_version import NoOpVersion, may_think
 from adapterd.base_proof.served_behaviour import undated
-from adapterd.config import Settings
-from adapterd.errors import AdapterdError, UnsupportedModelError, WorkerLostError
+from adapterd.config import Settings, Think
+from adapterd.errors import AdapterdError, InputError, UnsupportedModelError, WorkerLostError
 from adapterd.home import Home, make_private
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtime import Runtime, ServedModel
@@ -29,7 +29,9 @@ class Proof:
 
     `left_out` are parameters of the base that the runtime takes no more; `prompting` is the identity of how it prompts
     the base, whatever the day. `frozen` are the kinds of projections in its blocks that get no adapter, by their names
-    and, where that is for the type of some of them, in how many blocks.
+    and, where that is for the type of some of them, in how many blocks. `may_think`: the runtime lets it be asked to
+    think; `think_switch`: it is prompted otherwise then than when it is asked not to. None where an earlier release
+    proved it.
     """
 
     runtime: str
@@ -38,6 +40,8 @@ class Proof:
     left_out: tuple[str, ...]
     prompting: str
     frozen: tuple[str, ...] = ()
+    may_think: bool | None = None
+    think_switch: bool | None = None
 
     def is_of(self, runtime: Runtime, served: ServedModel) -> bool:
         """Whether the proof still holds: runtime, base and template are the same."""
@@ -50,8 +54,19 @@ class Proof:
             modelfile = modelfile.without_parameter(name)
         return replace(base, modelfile=modelfile, prompting=self.prompting)
 
-    def notes(self, base: BaseModel) -> Iterator[str]:
+    def require_thinking(self, think: Think, name: str) -> None:
+        """Raise InputError where the base is to think, and cannot be asked to."""
+        if think is Think.ON and self.may_think is False:
+            raise InputError(
+                f'{name} cannot be asked to think, as think = "on" would: neither its template nor its parser knows '
+                "thoughts",
+                hint='leave think at "default", or give a base that thinks',
+            )
+
+    def notes(self, base: BaseModel, think: Think = Think.DEFAULT) -> Iterator[str]:
         """Sentences about the proof that a person should read."""
+        if think is not Think.DEFAULT and self.may_think and self.think_switch is False:
+            yield f'think = "{think}" changes no prompt: the base\'s template is the same with and without thinking'
         for name in self.left_out:
             value = base.modelfile.parameters.get(name)
             yield (
@@ -72,15 +87,17 @@ def proven_base(
 ) -> BaseModel:
     """The pinned base with what its versions inherit, proven anew if the runtime or the base is another than before.
 
-    Raises UnsupportedModelError or RuntimeRefusedError if a version of it could not be served as it is.
+    Raises UnsupportedModelError or RuntimeRefusedError if a version of it could not be served as it is, InputError if
+    it is to think and cannot.
     """
     served = runtime.show(base.tag)
     proof = _saved_proof(home, model)
     if proof is None or not proof.is_of(runtime, served):
         proof = child.call(_prove_pinned, home, settings, model)
         save_proof(home, model, proof)
-        for sentence in proof.notes(base):
+        for sentence in proof.notes(base, settings.models[model].think):
             notify(sentence)
+    proof.require_thinking(settings.models[model].think, base.tag)
     return proof.completed(base)
 
 
@@ -119,7 +136,10 @@ def prove(home: Home, runtime: Runtime, model: str, base: BaseModel, name: str =
     with version.registered() as left_out:
         behaviour = version.compare(left_out)
     prompting = fingerprint(dumps({title: undated(prompt) for title, prompt in behaviour.prompts.items()}))
-    return Proof(*_identity(runtime, behaviour.served), left_out, prompting, _frozen(base.gguf))
+    return Proof(
+        *_identity(runtime, behaviour.served), left_out, prompting, _frozen(base.gguf),
+        may_think=may_think(behaviour.served), think_switch=behaviour.has_think_switch,
+    )  # fmt: skip
 
 
 def _frozen(gguf: Path) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ _WORDS = {
     "requires": "the release of Ollama that it requires",
     "projectors": "its projector",
 }
+THINKING_ON, THINKING_OFF = ", thinking on", ", thinking off"
+"""The ends of titles of conversations in which the model is asked to think, or not to."""
 _DAY = re.compile(
     r"\d+|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)"
     r"(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember|day|sday|nesday|rsday|urday)?\b",
@@ -47,6 +49,12 @@ class ServedBehaviour:
     served: ServedModel
     prompts: Mapping[str, str]
     sample_answer: SampleAnswer
+
+    @property
+    def has_think_switch(self) -> bool:
+        """Whether any prompt is another one when the model is asked to think than when it is asked not to."""
+        asked = [title.removesuffix(THINKING_ON) for title in self.prompts if title.endswith(THINKING_ON)]
+        return any(self.prompts[title + THINKING_ON] != self.prompts[title + THINKING_OFF] for title in asked)
 
 
 def behaviour_differences(

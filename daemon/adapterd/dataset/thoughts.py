@@ -4,14 +4,17 @@ Templates of models that always think end in `<think>`. An answer that follows a
 and a server would deliver it as one: no content at all. So it follows an empty thought, or its own. Only where the
 server does not tell thoughts apart (Ollama by a TEMPLATE, asked not to think, or with tags that it does not know), all
 that the model says is content, and the answer follows at once.
+
+A record may write its thought in other tags than the model knows: then it is taught in the model's own.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from adapterd.base.gguf.tokenizer import Tokenizer
-from adapterd.chat import Message, Render, Role, closing_of, last_tag, opens_thought, thought_and_answer
+from adapterd.chat import Message, Render, Role, Said, closing_of, last_tag, opens_thought, thought_and_answer
+from adapterd.modelfiles.thoughts import MARKUPS, ThoughtMarkup
 
 _MARK, _HIDDEN = "MARKED-ANSWER", "MARKED-THOUGHT"
 _ASK = Message(Role.USER, "Yes?")
@@ -60,12 +63,27 @@ class Thoughts:
             return
         thought = (said.thought or "").strip()
         if opened is None:
-            yield said.opening, True
-        lead = "" if opened and prompt.endswith("\n") else "\n"
+            yield from _written(self._markup(said), thought, said.answer)
+            return
+        lead = "" if prompt.endswith("\n") else "\n"
         if lead := f"{lead}{thought}\n" if thought else lead:
             yield lead, False
-        yield closing_of(opened) if opened else said.closing, True
+        yield closing_of(opened), True
         yield f"\n\n{said.answer}", False
+
+    def _markup(self, said: Said) -> ThoughtMarkup:
+        """How the model writes a thought: in the tags of the text, unless its vocabulary has only others."""
+        own = replace(MARKUPS[0], opening=said.opening, closing=said.closing)
+        same = next((each for each in MARKUPS if each.opening == said.opening.removesuffix("thought")), own)
+        return same if same in self._known_markups else next(iter(self._known_markups), same)
+
+    @cached_property
+    def _known_markups(self) -> list[ThoughtMarkup]:
+        """Those whose tags are tokens of the vocabulary."""
+        return [each for each in MARKUPS if all(map(self._is_token, (each.opening, each.closing)))]
+
+    def _is_token(self, tag: str) -> bool:
+        return len(self.tokenizer.encode_continuation(tag, markup=True)) == 1
 
     @cached_property
     def _apart(self) -> bool:
@@ -84,3 +102,12 @@ class Thoughts:
 
     def _earlier(self, answer: str) -> str:
         return self.render((_ASK, Message(Role.ASSISTANT, answer), _ASK))
+
+
+def _written(markup: ThoughtMarkup, thought: str, answer: str) -> Iterator[tuple[str, bool]]:
+    """A thought in its tags and the answer, piece by piece, and whether a piece is markup."""
+    yield markup.opening, True
+    if inside := f"{markup.before}{thought}{markup.after}" if thought else markup.before:
+        yield inside, False
+    yield markup.closing, True
+    yield f"{markup.behind}{answer}", False

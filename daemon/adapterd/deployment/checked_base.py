@@ -9,7 +9,7 @@ from pathlib import Path
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import Proof, prove_registered
-from adapterd.config import Settings
+from adapterd.config import Settings, Think
 from adapterd.deployment.whole_file import is_joined, whole_file
 from adapterd.errors import InputError, NotFoundError, UnsupportedModelError
 from adapterd.home import Home
@@ -144,11 +144,13 @@ def prove_base(
     tag: str,
     given: GivenBase,
     base: BaseModel,
+    think: Think,
     notify: Callable[[str], object],
 ) -> Proof:
     """Compare what a version would be served as with the base, registered as `tag`, before anything is trained on it.
 
-    Raises UnsupportedModelError or RuntimeRefusedError with what would be lost or changed.
+    Raises UnsupportedModelError or RuntimeRefusedError with what would be lost or changed, InputError where it is to
+    `think` and cannot.
     """
     served = runtime.show(tag)
     if served.stored_digest not in (None, base.digest):
@@ -165,6 +167,7 @@ def prove_base(
         )
     registered = served_base(runtime, served.tag, str(base.gguf), home)
     proof = prove_registered(home, settings, given.model, served.tag, base.gguf, given.base)
-    for sentence in proof.notes(registered):
+    proof.require_thinking(think, given.base)
+    for sentence in proof.notes(registered, think):
         notify(sentence)
     return proof

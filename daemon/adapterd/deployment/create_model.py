@@ -9,7 +9,7 @@ from pathlib import Path
 from adapterd import config
 from adapterd.base.model import BaseModel
 from adapterd.base_proof.proof import save_proof
-from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task
+from adapterd.config import MODEL_NAME, FeedbackSettings, ModelSettings, RuntimeKind, Settings, Task, Think
 from adapterd.config.toml_edit import with_value
 from adapterd.deployment.checked_base import (
     GivenBase,
@@ -26,9 +26,7 @@ from adapterd.errors import AdapterdError, InputError
 from adapterd.home import Home, make_private
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
-from adapterd.serving.runtimes import (
-    runtime_for,
-)
+from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
@@ -55,6 +53,24 @@ class NewModel:
     def given(self) -> GivenBase:
         """What it is to be made of."""
         return GivenBase(self.name, self.base, self.template, self.system)
+
+
+@dataclass(frozen=True)
+class _Init:
+    """What is made, where, and who is told; `present` are the tags that were there before."""
+
+    home: Home
+    settings: Settings
+    new: NewModel
+    runtime: Runtime
+    present: Mapping[str, str]
+    report: Callable[[float], object]
+    notify: Callable[[str], object]
+
+    @property
+    def tags(self) -> ModelTags:
+        """The tags of the new model."""
+        return ModelTags(self.new.name)
 
 
 def general_settings(settings: Settings, home: Home, *, host: str | None, runtime: str | None) -> Settings:
@@ -92,25 +108,16 @@ def create_model(
         )
     home.create()
     _require_sound_store(home)
-    runtime = runtime_for(settings, home)
-    before, present = mark(new.given), runtime.tags()
-    with found_base(home, runtime, new.given, present, notify) as base:
-        return _create_of(base, home, settings, new, runtime, present, before, report, notify)
+    runtime, before = runtime_for(settings, home), mark(new.given)
+    init = _Init(home, settings, new, runtime, runtime.tags(), report, notify)
+    with found_base(home, runtime, new.given, init.present, notify) as base:
+        return _create_of(init, base, before)
 
 
-def _create_of(
-    base: BaseModel,
-    home: Home,
-    settings: Settings,
-    new: NewModel,
-    runtime: Runtime,
-    present: Mapping[str, str],
-    before: tuple[int, ...] | None,
-    report: Callable[[float], object],
-    notify: Callable[[str], object],
-) -> ModelSettings:
+def _create_of(init: _Init, base: BaseModel, before: tuple[int, ...] | None) -> ModelSettings:
     """`create_model` once the base is found, whose file was in the state `before` then."""
-    tags, known = ModelTags(new.name), settings.models.get(new.name)
+    home, new, present, tags = init.home, init.new, init.present, init.tags
+    known = init.settings.models.get(new.name)
     if not known:
         require_another_model(new.given, base)
         _require_free(present, tags)
@@ -121,22 +128,22 @@ def _create_of(
         )
     chosen = known or _settings_of(home, new, base)
     if not known or tags.base not in present:
-        with _undone_if_refused(home, runtime, tags.base, present):
-            register_base(home, runtime, tags.base, base, report)
+        with _undone_if_refused(home, init.runtime, tags.base, present):
+            register_base(home, init.runtime, tags.base, base, init.report)
             if mark(new.given) != before:
                 raise InputError(f"{new.base} changed while it was read", hint="give the command again")
             if not known:
-                chosen = _with_served_context(runtime, tags.base, base, chosen, new, notify)
-                save_proof(home, new.name, prove_base(home, settings, runtime, tags.base, new.given, base, notify))
+                chosen = _with_served_context(init, base, chosen)
+                _prove(init, base, chosen.think)
     with Store(home.database) as store:
-        deployer = Deployer(store, home, runtime)
+        deployer = Deployer(store, home, init.runtime)
         if store.versions.deployment(new.name) is None:
             deployer.start_with_base(new.name)
         elif tags.live not in present:
             _serve_again(deployer, new.name)
     make_private(chosen.feedback.folder or home.inbox(new.name))
     if not known:
-        add_model(home, settings, new.name, chosen)
+        add_model(home, init.settings, new.name, chosen)
         return chosen
     return _named_anew(home, new, base, known)
 
@@ -195,19 +202,17 @@ def _undone_if_refused(home: Home, runtime: Runtime, tag: str, present: Mapping[
         raise
 
 
-def _with_served_context(
-    runtime: Runtime,
-    tag: str,
-    base: BaseModel,
-    settings: ModelSettings,
-    new: NewModel,
-    notify: Callable[[str], object],
-) -> ModelSettings:
+def _prove(init: _Init, base: BaseModel, think: Think) -> None:
+    proof = prove_base(init.home, init.settings, init.runtime, init.tags.base, init.new.given, base, think, init.notify)
+    save_proof(init.home, init.new.name, proof)
+
+
+def _with_served_context(init: _Init, base: BaseModel, settings: ModelSettings) -> ModelSettings:
     """The settings with the context in which the base is served, where that decides what it computes."""
     from adapterd.base_proof.served_context import SETTING, settled_context
 
-    chosen = any(change.partition("=")[0].strip() == SETTING for change in new.changes)
-    return settled_context(runtime, tag, base.gguf, settings, chosen=chosen, notify=notify)
+    chosen = any(change.partition("=")[0].strip() == SETTING for change in init.new.changes)
+    return settled_context(init.runtime, init.tags.base, base.gguf, settings, chosen=chosen, notify=init.notify)
 
 
 def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:

@@ -22,6 +22,7 @@ from adapterd.system.files import clone_open, open_given, write_atomic
 
 if TYPE_CHECKING:
     from adapterd.base.families.architecture import Architecture
+    from adapterd.base.gguf.gguf_file import GgufFile
 
 MODELFILE, PROJECTOR = "Modelfile", "projector"
 Progress = Callable[[float], object]
@@ -126,19 +127,19 @@ def _write_adapter(adapter: Path, base: Path, form: ExportFormat, folder: Path) 
         raise NotFoundError(f"{adapter} has no adapter any more", hint="take the whole file: --as gguf")
     write = {ExportFormat.MLX: write_mlx_lm, ExportFormat.PEFT: write_peft, ExportFormat.GGUF_LORA: write_gguf_lora}
     file = GgufFile.open(base)
-    notes = _notes(architecture_of(file)) if form is not ExportFormat.GGUF_LORA else []
+    notes = _notes(architecture_of(file), file) if form is not ExportFormat.GGUF_LORA else []
     return write[form](read_adapter(adapter, file), file, folder), "; ".join(notes)
 
 
-def _notes(architecture: "Architecture") -> list[str]:
+def _notes(architecture: "Architecture", base: "GgufFile") -> list[str]:
     """Where an adapter for Hugging Face's weights does not fit."""
-    from adapterd.base.gguf.beside import BESIDE
+    from adapterd.merging.exchange.module_names import reads_images
 
     notes = []
     if architecture.fused:
         notes.append(f"it does not fit where a class has {', '.join(architecture.fused)} instead")
-    if architecture.name in BESIDE:
-        notes.append("its names are those of the language model alone: a class that reads images, too, has that inside")
+    if reads_images(base):
+        notes.append("its names are those of the class that reads images, too, and not of the language model alone")
     return notes
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adapterd.errors import NoSpaceError
 from adapterd.home import Home
+from adapterd.system.locks import claimed
 
 _SPARE_BYTES = 64 << 20
 _PREFIX, _SUFFIX = ".joined-", ".partial"
@@ -37,9 +38,10 @@ def whole_file(
     whole = home.root / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
     try:
         whole.touch(0o600)
-        join(parts, whole)
-        notify(f"{name} is stored in {len(parts)} parts; its versions are one file each")
-        yield whole
+        with claimed(whole):  # `gc` leaves it alone, however long this takes
+            join(parts, whole)
+            notify(f"{name} is stored in {len(parts)} parts; its versions are one file each")
+            yield whole
     finally:
         whole.unlink(missing_ok=True)
 

@@ -80,8 +80,14 @@ def of_processes(home: Home, settings: Settings, now: datetime) -> Iterator[Left
 
 
 def is_dead(file: Path, now: datetime | None = None) -> bool:
-    """Whether only a dead process leaves a file that is to be written in one step untouched for so long."""
-    return _touched(file) < (now or datetime.now(UTC)) - DEAD_AFTER
+    """Whether only a dead process leaves a file untouched for so long: one that is to be written in one step, or that
+    its writer holds the lock of for as long as it is needed (`locks.claimed`)."""
+    if _touched(file) >= (now or datetime.now(UTC)) - DEAD_AFTER:
+        return False
+    try:
+        return not is_held(file)
+    except OSError:  # not for this user to open, and so none of our processes holds it
+        return True
 
 
 def of_evaluations(home: Home, now: datetime) -> Iterator[Leftover]:

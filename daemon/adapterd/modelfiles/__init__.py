@@ -1,1 +1,1 @@
-"""The Modelfile template, and what is specific to a model family."""
+"""The Modelfile template, and how model families write thoughts."""

@@ -37,7 +37,7 @@ def archive_version(job: Job, gguf_digest: str) -> None:
     if given is None:
         _archive_curve(job.adapter, folder)
     title = f"{job.plan.model} {job.plan.version}, made by adapterd {__version__}"
-    source = f"{job.plan.model}:{job.plan.version}"
+    source = f"{job.plan.model}:{job.plan.version}"  # a tag: Ollama takes its projectors over, too, without a line each
     with contextlib.suppress(InputError):  # a text that the Modelfile grammar cannot hold; the API takes it
         write_atomic(folder / "Modelfile", job.plan.base.modelfile.text(source=source, title=title))
     lineage = {

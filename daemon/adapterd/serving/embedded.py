@@ -122,11 +122,12 @@ class EmbeddedRuntime:
         special = {name: model.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "bos")}
         texts = {f"{name}_token": _token_text(model, value) for name, value in special.items()}
         try:
-            return self._renderer.render(template, (*opening, *messages), **texts)
+            text = self._renderer.render(template, (*opening, *messages), **texts)
         except TemplateError as exc:
             raise RuntimeRefusedError(
                 f"the chat template of {tag} cannot be used: {exc}", hint="the embedded runtime takes Jinja templates"
             ) from exc
+        return _with_one_start(model, text, texts["bos_token"])
 
     def chat(
         self,
@@ -266,6 +267,13 @@ def _modelfile(manifest: Mapping[str, Any]) -> Modelfile:
         parser=manifest.get("parser"),
         licenses=tuple(manifest.get("license", ())),
     )
+
+
+def _with_one_start(model: Any, text: str, start: str) -> str:
+    """The prompt without the start token that its template has written, where the tokenizer adds one by itself; as
+    llama.cpp's server and llama-cpp-python have it."""
+    adds_one = start and text.startswith(start) and model.tokenize(b"", add_bos=True, special=True)
+    return text.removeprefix(start) if adds_one else text
 
 
 def _token_text(model: Any, token_id: str | None) -> str:

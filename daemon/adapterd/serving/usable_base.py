@@ -27,6 +27,10 @@ _LOST = {
         "merge the adapter into the model first (llama-export-lora of llama.cpp does) and give the merged file: "
         "--base FILE.gguf; or give the model without it, and the adapter to `adapterctl register`",
     ),
+    "draft": (
+        "has a DRAFT beside the model, which guesses tokens ahead of it, and a version made of it would lose that",
+        "make a tag without the DRAFT line (`ollama show --modelfile TAG`, then `ollama create`), and give that",
+    ),
 }
 
 

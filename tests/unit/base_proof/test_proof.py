@@ -12,9 +12,10 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof.proof import Proof, prove, prove_registered, proven_base, save_proof
 from adapterd.chat import Answer, ChatOptions, Message, Role
-from adapterd.config import ModelSettings, Settings
+from adapterd.config import ModelSettings, Settings, Think
 from adapterd.errors import (
     AdapterdError,
+    InputError,
     RuntimeFailedError,
     RuntimeRefusedError,
     UnsupportedModelError,
@@ -43,6 +44,8 @@ class Habits:
     answers: dict[str, list[str]] = field(default_factory=dict)
     loads: bool = True
     contexts: set[int] = field(default_factory=set)
+    thinks: bool = True
+    has_switch: bool = True
 
 
 class ServingRuntime(FakeRuntime):
@@ -56,7 +59,8 @@ class ServingRuntime(FakeRuntime):
         return self.habits.release
 
     def show(self, tag: str) -> ServedModel:
-        return replace(super().show(tag), gguf=self._gguf, capabilities=frozenset(("completion", "thinking")))
+        known = frozenset(("completion", "thinking") if self.habits.thinks else ("completion",))
+        return replace(super().show(tag), gguf=self._gguf, capabilities=known)
 
     def create(
         self, tag: str, gguf: Path, digest: str, modelfile: Modelfile, *, may_link: bool = False,
@@ -76,7 +80,10 @@ class ServingRuntime(FakeRuntime):
     def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
         if self.habits.refuses_system and messages[0].role is Role.SYSTEM:
             raise RuntimeRefusedError(f"the fake failed at {tag}: System role not supported")
-        return f"{self.made[tag][1].template}{think}" + "".join(f"<{m.role}>{m.content}" for m in messages)
+        if think and not self.habits.thinks:
+            raise RuntimeRefusedError(f'the fake refused {tag}: "{tag}" does not support thinking')
+        asked = think if self.habits.has_switch else None
+        return f"{self.made[tag][1].template}{asked}" + "".join(f"<{m.role}>{m.content}" for m in messages)
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         self.habits.contexts.add(options.num_ctx)
@@ -261,9 +268,10 @@ def asked(serving_runtime: ServingRuntime, base_model: BaseModel, monkeypatch: p
     return made
 
 
-def proven(home: Home, asked: Asked) -> BaseModel:
-    settings = Settings(models={MODEL: ModelSettings(base="qwen:7b", base_digest="sha256:aa")})
-    return proven_base(home, settings, asked.runtime, MODEL, asked.base)
+def proven(home: Home, asked: Asked, think: Think = Think.DEFAULT, notes: list[str] | None = None) -> BaseModel:
+    settings = Settings(models={MODEL: ModelSettings(base="qwen:7b", base_digest="sha256:aa", think=think)})
+    told = list[str]() if notes is None else notes
+    return proven_base(home, settings, asked.runtime, MODEL, asked.base, told.append)
 
 
 def test_a_base_is_proven_once(home: Home, asked: Asked) -> None:
@@ -297,6 +305,32 @@ def test_another_base_is_reason_to_prove_it_again(home: Home, asked: Asked) -> N
     asked.base = replace(asked.base, modelfile=other)
     proven(home, asked)
     assert asked.times == 2
+
+
+def test_a_base_that_does_not_think_is_not_asked_to(home: Home, asked: Asked) -> None:
+    asked.runtime.habits.thinks = False
+    for think in (Think.DEFAULT, Think.OFF):
+        proven(home, asked, think)
+    with pytest.raises(InputError, match=r'^m:base cannot be asked to think, as think = "on" would') as caught:
+        proven(home, asked, Think.ON)
+    assert "default" in caught.value.hint
+    assert asked.times == 1
+
+
+@pytest.mark.parametrize("think", Think)
+@pytest.mark.parametrize("has_switch", [True, False])
+def test_a_switch_without_effect_is_told(home: Home, asked: Asked, think: Think, has_switch: bool) -> None:
+    asked.runtime.habits.has_switch, notes = has_switch, list[str]()
+    proven(home, asked, think, notes)
+    told = f'think = "{think}" changes no prompt: the base\'s template is the same with and without thinking'
+    assert notes == ([] if has_switch or think is Think.DEFAULT else [told])
+
+
+def test_what_an_earlier_release_proved_is_no_reason_to_refuse(home: Home, asked: Asked) -> None:
+    asked.runtime.habits.thinks = False
+    save_proof(home, MODEL, replace(prove(home, asked.runtime, MODEL, asked.base), may_think=None, think_switch=None))
+    assert proven(home, asked, Think.ON) == proven(home, asked)
+    assert asked.times == 0
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"runtime": 1}'])

@@ -1,7 +1,7 @@
 """A served model in miniature: every letter is a token, and two control tokens end things."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Message, Role
@@ -14,8 +14,9 @@ _CONTROL = {"<end>": END, "<text-end>": TEXT_END}
 class LetterTokenizer(Tokenizer):
     """The few methods of `Tokenizer` that the dataset calls."""
 
-    def __init__(self) -> None:
-        """There is no file."""
+    def __init__(self, more: Mapping[str, int] | None = None) -> None:
+        """There is no file; `more` are further control tokens."""
+        object.__setattr__(self, "control", _CONTROL | dict(more or {}))
 
     @property
     def end_of_turn_id(self) -> int:
@@ -23,8 +24,9 @@ class LetterTokenizer(Tokenizer):
 
     def encode_prompt(self, text: str) -> list[int]:
         """Control tokens are recognised."""
-        pieces = re.split("(<end>|<text-end>)", text)
-        return [i for piece in pieces for i in ([_CONTROL[piece]] if piece in _CONTROL else letters(piece))]
+        control: dict[str, int] = vars(self)["control"]
+        pieces = re.split(f"({'|'.join(map(re.escape, control))})", text)
+        return [i for piece in pieces for i in ([control[piece]] if piece in control else letters(piece))]
 
     def encode_continuation(self, text: str, *, markup: bool = False) -> list[int]:
         """Control tokens are not recognised: an answer is data."""

@@ -95,6 +95,45 @@ def test_where_no_thought_is_open_a_thought_brings_its_tags() -> None:
     assert learned(Template(), "<think>why?</think>Because.") == "<think>\nwhy?\n</think>\n\nBecause."
 
 
+GEMMA4 = {"<|channel>": 3, "<channel|>": 4}
+MAGISTRAL = {"[THINK]": 3, "[/THINK]": 4}
+QWEN = {"<think>": 3, "</think>": 4}
+WRITTEN = {
+    "Gemma 4": (GEMMA4, (3, *letters("thought\nwhy?\n"), 4, *letters("Because."))),
+    "Magistral": (MAGISTRAL, (3, *letters("why?"), 4, *letters("Because."))),
+    "Qwen 3": (QWEN, (3, *letters("\nwhy?\n"), 4, *letters("\n\nBecause."))),
+    "Llama 3": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("tokens", "ids"), WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "<think>\nwhy?\n</think>\n\nBecause.",
+        "[THINK]why?[/THINK]Because.",
+        "<|channel>thought\nwhy?\n<channel|>Because.",
+        "<|START_THINKING|>why?<|END_THINKING|>Because.",
+    ],
+    ids=["Qwen 3's", "Magistral's", "Gemma 4's", "Command A's"],
+)
+def test_a_thought_is_taught_in_the_tags_that_the_vocabulary_has(
+    tokens: dict[str, int], ids: tuple[int, ...] | None, completion: str
+) -> None:
+    said = Thoughts(Template(), LetterTokenizer(tokens)).completion("assistant\n", completion)
+    if ids is None:  # it has none: the text's own are kept
+        text = "".join(chr(token - 10) for token in said)
+        assert re.sub(r"\s", "", text) == re.sub(r"\s", "", completion)
+    else:
+        assert tuple(said) == ids
+
+
+def test_a_vocabulary_with_several_keeps_those_of_the_text() -> None:
+    tokenizer = LetterTokenizer({"<think>": 3, "</think>": 4, "[THINK]": 5, "[/THINK]": 6})
+    said = Thoughts(Template(), tokenizer).completion("assistant\n", "[THINK]why?[/THINK]Because.")
+    assert said == [5, *letters("why?"), 6, *letters("Because.")]
+
+
 def test_a_tag_of_any_name_is_known_by_what_the_template_does_with_it() -> None:
     strange = Template("<pondering>\n", strips=r"<pondering>.*</pondering>\s*")
     assert learned(strange, "Because.") == "</pondering>\n\nBecause."
@@ -138,6 +177,9 @@ def test_preferences_close_the_thought_on_both_sides() -> None:
         ("◁think▷why?◁/think▷Because.", "Because."),
         ("<seed:think>why?</seed:think>\nBecause.", "Because."),
         ("why?\n</think>\n\nBecause.", "Because."),
+        ("<|channel>thought\nwhy?\n<channel|>Because.", "Because."),
+        ("<|channel>thought\n<channel|>Because.", "Because."),
+        ("The tag <channel|> closes a thought.", "The tag <channel|> closes a thought."),
         ("The tag </think> closes a thought.", "The tag </think> closes a thought."),
         ("<think>an open thought", "<think>an open thought"),
         ("<b>think</b> about it", "<b>think</b> about it"),

@@ -13,6 +13,7 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import DatasetSettings, ModelSettings, Settings, Start, TrainingSettings
 from adapterd.errors import BusyError, InputError, NotEnoughDataError, NotFoundError, StageError
+from adapterd.formats.adapter_files import AdapterFiles
 from adapterd.formats.run_folder import GIVEN
 from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
@@ -25,6 +26,7 @@ from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
 from adapterd.system.locks import exclusive
 from tests.support.fakes import FakeRuntime
+from tests.support.tiny_gguf import write_tiny_gguf
 from tests.unit.runs.scripted_workers import Workers
 
 MODEL = "news"
@@ -302,3 +304,13 @@ def test_a_training_knows_what_is_new_and_where_to_begin(registrar: Person, monk
     assert planned() == (2, "1.0.0")
     with_settings(registrar, training=TrainingSettings(start=Start.LIVE), base_digest="sha256:other")
     assert planned() == (2, None), "what is live was trained on another base"
+
+
+def test_a_whole_model_is_told_by_its_header_and_neither_read_nor_copied(
+    registrar: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AdapterFiles, "digest", pytest.fail)
+    with pytest.raises(InputError, match="is a GGUF of a whole 'model'"):
+        registrar.register(write_tiny_gguf(tmp_path / "model.gguf", layers=1))
+    assert registrar.last is None
+    assert not list(registrar.home.root.glob("runs/*"))

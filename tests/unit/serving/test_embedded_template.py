@@ -7,12 +7,15 @@ from unittest.mock import Mock
 
 import pytest
 
+from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.modelfile import Modelfile
-from adapterd.chat import Message, Role, as_dicts
+from adapterd.chat import ChatOptions, Message, Role, as_dicts
 from adapterd.errors import RuntimeRefusedError
 from adapterd.serving.embedded import EmbeddedRuntime
+from adapterd.serving.runtimes import file_digest
 from adapterd.system.child.limited import LimitedChild
 from tests.support.chat_templates import FAMILIES
+from tests.support.tiny_gguf import write_tiny_gguf
 
 ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ASKED = [Message(Role.USER, "Who?")]
@@ -86,3 +89,17 @@ def test_prompts_are_those_of_llama_cpp_python(
     conversation = [Message((Role.USER, Role.ASSISTANT)[turn % 2], f"<b>é{turn}</b>") for turn in range(turns)]
     expected = Jinja2ChatFormatter(template, eos_token="", bos_token="")(messages=as_dicts(conversation)).prompt
     assert embedded_runtime.render("m:1", conversation) == expected
+
+
+@pytest.mark.parametrize("writes", [True, False])
+@pytest.mark.parametrize("adds", [None, True, False])
+def test_a_prompt_has_one_start_token_at_most(tmp_path: Path, writes: bool, adds: bool | None) -> None:
+    """A Llama's tokenizer adds one where the metadata say nothing."""
+    template = ("{{ bos_token }}" if writes else "") + "{% for m in messages %}{{ m.content }}{% endfor %}"
+    metadata = {"tokenizer.chat_template": template} | ({} if adds is None else {"tokenizer.ggml.add_bos_token": adds})
+    file = write_tiny_gguf(tmp_path / "tiny.gguf", tokenizer="llama", layers=1, metadata=metadata)
+    runtime = EmbeddedRuntime(tmp_path / "embedded")
+    runtime.create("m:1", file, file_digest(file), Modelfile())
+    ids = Tokenizer.open(file).encode_prompt(runtime.render("m:1", ASKED))
+    assert ids[:2].count(1) == (1 if writes or adds is not False else 0)
+    assert runtime.chat("m:1", ASKED, ChatOptions(num_predict=1)).prompt_tokens == len(ids)

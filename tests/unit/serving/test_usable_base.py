@@ -26,6 +26,9 @@ def served(**told: Any) -> ServedModel:
     [
         ({"files": ("model", "projector")}, "has a projector .*does not name by its digest", "--base FILE.gguf"),
         ({"files": ("model", "adapter")}, "has an ADAPTER beside the model", "merge the adapter"),
+        ({"files": ("model", "draft")}, "has a DRAFT beside the model", "without the DRAFT line"),
+        ({"files": ("model", "projector", "adapter")}, "has a projector", "--base FILE.gguf"),
+        ({"files": ("model", "adapter", "adapter")}, "has an ADAPTER", "merge the adapter"),
         ({"files": ("model", "model")}, "is stored in 2 parts", "llama-gguf-split --merge"),
         ({"stored_as": "safetensors"}, "is stored as safetensors .*MLX", "GGUF tag"),
         ({"remote": "https://ollama.com:443"}, "is answered by https://ollama.com", "ollama pull"),
@@ -38,9 +41,7 @@ def test_a_tag_that_is_more_or_other_than_one_model_is_refused(told: dict[str, A
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "told", [{}, {"capabilities": frozenset(("completion", "tools"))}, {"files": ("model", "draft")}]
-)
+@pytest.mark.parametrize("told", [{}, {"capabilities": frozenset(("completion", "tools"))}])
 def test_a_tag_of_one_model_that_answers_is_taken(told: dict[str, Any]) -> None:
     require_one_gguf(served(**told), "LLaVA")
 

@@ -18,6 +18,7 @@ from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.lora_gguf import write_lora
 from adapterd.base.row_order import reordered_heads, to_hugging_face
 from adapterd.formats.adapter_files import CONFIG, GGUF_WEIGHTS, PEFT_WEIGHTS, WEIGHTS
+from adapterd.merging.exchange.module_names import in_mlx_lm, in_transformers
 from adapterd.merging.updates import Update
 from adapterd.system.files import atomic_path, write_atomic
 
@@ -25,8 +26,8 @@ from adapterd.system.files import atomic_path, write_atomic
 def write_mlx_lm(updates: Sequence[Update], base: GgufFile, folder: Path) -> list[Path]:
     """Write what mlx-lm's `--adapter-path` takes beside Hugging Face's weights of the base; returns the files."""
     factors = _in_hugging_face_order(updates, base)
-    weights = {f"{module}.lora_a": a for module, (a, _) in factors.items()}
-    weights |= {f"{module}.lora_b": b for module, (_, b) in factors.items()}
+    weights = {f"{in_mlx_lm(module, base)}.lora_a": a for module, (a, _) in factors.items()}
+    weights |= {f"{in_mlx_lm(module, base)}.lora_b": b for module, (_, b) in factors.items()}
     config = {
         "fine_tune_type": "lora",
         "num_layers": architecture_of(base).blocks(base) - min(map(block_of_module, factors)),
@@ -43,9 +44,11 @@ def write_mlx_lm(updates: Sequence[Update], base: GgufFile, folder: Path) -> lis
 def write_peft(updates: Sequence[Update], base: GgufFile, folder: Path) -> list[Path]:
     """Write what `PeftModel.from_pretrained` takes on Hugging Face's model of the base; returns the files.
 
-    The modules have the names of most families' classes; see `Architecture.fused` for those that are one there.
+    The modules have the names of the class that AutoModelForCausalLM gives, in transformers from 4.52 on; see
+    `Architecture.fused` for those that are one there.
     """
-    factors, rank = _in_hugging_face_order(updates, base), updates[0].a.shape[1]
+    ordered, rank = _in_hugging_face_order(updates, base), updates[0].a.shape[1]
+    factors = {in_transformers(module, base): pair for module, pair in ordered.items()}
     weights = {}
     for module, (a, b) in factors.items():
         weights[f"base_model.model.{module}.lora_A.weight"] = np.ascontiguousarray(a.T)

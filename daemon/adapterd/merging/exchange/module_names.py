@@ -1,9 +1,11 @@
-"""What an adapter's modules are called in the base: the names of wrapping classes taken off.
+"""What an adapter's modules are called in the base, and in the classes of other libraries.
 
 A language model may be part of a vision-language class (Gemma 3 from 4B on, Mistral Small 3.x), compiled, or wrapped
 for training on several machines; its blocks are the same, and llama.cpp's converter takes these names off, too.
 """
 
+from adapterd.base.gguf.beside import BESIDE, has_more_than_language
+from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.errors import InputError
 
 _WRAPPERS = frozenset(("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"))
@@ -15,6 +17,10 @@ _OTHER_PARTS = (
     "embed_vision", "embed_audio",
 )  # fmt: skip
 _OUTSIDE_THE_MODEL = frozenset(("lm_head",))
+_GEMMA3_CONTEXT = 131_072
+"""That of the Gemmas 3 that read images; the smaller ones have less, and a class of their own."""
+_ALONE_IN_TRANSFORMERS = frozenset(("qwen35",))
+"""Families whose language model AutoModelForCausalLM loads by itself, though they read images."""
 
 
 def without_wrappers(name: str) -> str:
@@ -37,3 +43,27 @@ def in_the_base(name: str) -> str:
         )
     rest = parts[start:]
     return ".".join(rest if rest[0] in _OUTSIDE_THE_MODEL else ["model", *rest])
+
+
+def reads_images(gguf: GgufFile) -> bool:
+    """Whether Hugging Face's model of the base is of a class that reads images, too, and has the language model in it.
+
+    The GGUF of such a language model need not have the rest.
+    """
+    if gguf.architecture != "gemma3" or has_more_than_language(gguf):
+        return gguf.architecture in BESIDE
+    context = gguf.value("gemma3.context_length", 0)
+    return isinstance(context, int) and context >= _GEMMA3_CONTEXT
+
+
+def in_mlx_lm(module: str, gguf: GgufFile) -> str:
+    """`model.layers.1.mlp.up_proj` → `language_model.model.layers.1.mlp.up_proj` where the class reads images."""
+    return f"language_model.{module}" if reads_images(gguf) else module
+
+
+def in_transformers(module: str, gguf: GgufFile) -> str:
+    """`model.layers.1.mlp.up_proj` → `model.language_model.layers.1.mlp.up_proj` where AutoModelForCausalLM gives a
+    class that reads images."""
+    if gguf.architecture in _ALONE_IN_TRANSFORMERS or not reads_images(gguf):
+        return module
+    return f"model.language_model.{module.removeprefix('model.')}"

@@ -211,7 +211,9 @@ class _Change:
     def _proven(self) -> tuple[Rebase, Proof, ModelSettings]:
         after = self._settings()
         tag = self.tags.next_base
-        proof = prove_base(self.home, self.config, self.runtime, tag, self.given, self.base, self.notes.append)
+        proof = prove_base(
+            self.home, self.config, self.runtime, tag, self.given, self.base, after.think, self.notes.append
+        )
         self._require_askable(after)
         self._note_what_is_new(after)
         return self._told(after), proof, after

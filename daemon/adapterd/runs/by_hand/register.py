@@ -25,12 +25,22 @@ def register(pipeline: Pipeline, model: str, source: Path, increment: Increment)
 def _given(store: Store, home: Home, model: str, source: Path, increment: Increment) -> GivenAdapter:
     """The adapter in that folder; one that is gone since its run was begun is in the run's own."""
     try:
-        return GivenAdapter(source, find_adapter(source).digest(), increment)
+        files = find_adapter(source)
+        if files.config is None:
+            _require_lora(files.weights)
+        return GivenAdapter(source, files.digest(), increment)
     except NotFoundError:
         begun = _begun(store, home, model)
         if begun is None or (begun.source, begun.increment) != (source, increment):
             raise
         return begun
+
+
+def _require_lora(path: Path) -> None:
+    """Raise InputError for a GGUF of something else, by its header: whole models are large to read and to copy."""
+    from adapterd.base.gguf.lora_gguf import LoraGguf
+
+    LoraGguf.open(path)
 
 
 def _begun(store: Store, home: Home, model: str) -> GivenAdapter | None:
