@@ -90,8 +90,15 @@ def measured_speed() -> float | None:
         return None
 
 
-def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | None = None) -> Needs:
-    """For a file that can be trained, with the settings that a new model has; `memory` is that of this machine.
+def needs(
+    gguf: "GgufFile",
+    work: Workload,
+    speed: float | None,
+    memory: int | None = None,
+    settings: TrainingSettings = TrainingSettings(),
+) -> Needs:
+    """For a file that can be trained, with the settings that a new model has unless others are given; `memory` is that
+    of this machine.
 
     Raises InputError or UnsupportedModelError for a file that contradicts itself.
     """
@@ -100,7 +107,7 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
     from adapterd.merging.memory import MergeDemand
     from adapterd.training.memory import budget_of, without_cache
 
-    settings, free = TrainingSettings(), (memory or memory_bytes()) - FOR_OTHERS_BYTES
+    free = (memory or memory_bytes()) - FOR_OTHERS_BYTES
     budget = without_cache(budget_of(free - PROCESS_BYTES, on_gpu()))
     sizes = ModelSizes.of(gguf, Precision.here())
     training, recomputes = _training(sizes, work, settings, budget)
@@ -119,10 +126,10 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
 
 def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, budget: int) -> tuple[int, bool]:
     """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
-    from adapterd.training.memory import MemoryDemand, fit
+    from adapterd.training.memory import MemoryDemand, fit, preparing_bytes
 
     below = max(0, len(sizes.blocks) - settings.layers)
-    preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
+    preparing = preparing_bytes(sizes, below, budget)
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
         fitted = fit(demand, settings.batch_tokens, budget)

@@ -33,6 +33,9 @@ _PEAK_BLOCKS, _PEAK_BLOCKS_CHECKPOINTED = 0.25, 2.6
 _KEPT_CHECKPOINTED = 2
 _OPTIMISER = 4
 """Weight, gradient and Adam's two moments."""
+SHARE_OF_FROZEN = 0.5
+"""Of what training may take, the weights of frozen blocks that are in memory at a time while their outputs are
+computed; the rest is for those outputs and for what else is there."""
 _OUT_OF_MEMORY = ("malloc", "out of memory", "insufficient memory", "allocat")
 
 log = logging.getLogger(__name__)
@@ -172,6 +175,27 @@ def _ways(demand: MemoryDemand, batch_tokens: int) -> list[tuple[bool, int]]:
     while ways[-1][1] > demand.longest:
         ways.append((recompute, max(demand.longest, ways[-1][1] // 2)))
     return ways
+
+
+def frozen_parts(frozen: Sequence[BlockSizes], budget_bytes: int) -> list[range]:
+    """The frozen blocks, from the lowest up, in ranges whose weights take their share of the budget; at least one
+    block each."""
+    parts, held = [range(0)], 0
+    for index, block in enumerate(frozen):
+        if held + block.weight_bytes > SHARE_OF_FROZEN * budget_bytes and parts[-1]:
+            parts.append(range(index, index))
+            held = 0
+        parts[-1] = range(parts[-1].start, index + 1)
+        held += block.weight_bytes
+    return parts
+
+
+def preparing_bytes(sizes: ModelSizes, frozen: int, budget_bytes: int) -> int:
+    """The estimate of what computing the outputs of the lowest `frozen` blocks takes: their weights, as there are
+    activations of one block at a time only."""
+    parts = frozen_parts(sizes.blocks[:frozen], budget_bytes)
+    weights = max(sum(block.weight_bytes for block in sizes.blocks[part.start : part.stop]) for part in parts)
+    return sizes.common_bytes + weights
 
 
 def budget_bytes(on_device: bool) -> int:
