@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base_proof.needs import PROCESS_BYTES, Workload, needs
+from adapterd.base_proof.needs import Hardware, Workload, needs
 from adapterd.config import TrainingSettings
 from adapterd.home import HOME_VARIABLE
 from adapterd.serving.server import PrivateOllama
@@ -38,11 +38,10 @@ SHAPES = {
 MODEL = "size"
 LAYERS, DISTILLATION_STEPS, TOKENS = 1, 1, 90
 """Blocks with an adapter: GPTQ of each takes minutes, and the memory of a merge is that of one at a time."""
+OURS = ("dataset", "training", "merging", "serving")
 KEEP_ALIVE = "10s"
 """So that no other stage runs while Ollama still holds a model."""
-PLACES = (
-    "Lyon", "Porto", "Turin", "Ghent", "Basel", "Graz",
-)  # fmt: skip
+PLACES = ("Lyon", "Porto", "Turin", "Ghent", "Basel", "Graz")
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def size(run: Run) -> dict[str, Any]:
     watch, told = ProcessWatch(), _told(run)
     with server, watch.watching():
         _init(run, server)
-        proof = watch.of("adapterd.system.child.called")
+        proof = watch.of("llama-server")
         _write_feedback(run.folder / "feedback")
         try:
             _adapterctl(run, server, "retrain")
@@ -103,10 +102,10 @@ def size(run: Run) -> dict[str, Any]:
 
 
 def _stages(watch: ProcessWatch, proof: Sequence[Taken], told: Mapping[str, int]) -> dict[str, Any]:
-    """The stages that there were so far."""
-    taken = {"proof": proof, "evaluation": watch.of("llama-server")}
-    taken |= {name: watch.of("adapterd.worker", name) for name in told if name not in taken}
-    return {stage: _figures(found, told[stage]) for stage, found in taken.items() if found}
+    """The stages that there were so far: of proof and evaluation what serves the model, of the others our process."""
+    evaluation = [each for each in watch.of("llama-server") if each not in proof]
+    taken = {"proof": proof, **{name: watch.of("adapterd.worker", name) for name in OURS}, "evaluation": evaluation}
+    return {stage: _figures(found, told.get(stage)) for stage, found in taken.items() if found}
 
 
 def _init(run: Run, server: PrivateOllama) -> None:
@@ -134,29 +133,25 @@ def _write_feedback(folder: Path) -> None:
 
 
 def _told(run: Run) -> dict[str, int]:
-    """What the product says beforehand, for these settings; a stage that loads no weights takes what any process
-    does."""
+    """What the product says beforehand, for these settings; nothing of stages that load no weights."""
     base, work = GgufFile.open(run.base), Workload(len(PLACES), TOKENS)
-    found = needs(base, work, None, settings=TrainingSettings(layers=run.layers))
+    found = needs(base, work, None, Hardware.here(), TrainingSettings(layers=run.layers))
     return {
-        "proof": PROCESS_BYTES,
-        "dataset": PROCESS_BYTES,
+        "proof": found.evaluation_bytes,
         "training": found.training_bytes,
         "merging": found.merging_bytes,
-        "serving": PROCESS_BYTES,
         "evaluation": found.evaluation_bytes,
     }
 
 
-def _figures(processes: Sequence[Taken], told: int) -> dict[str, Any]:
+def _figures(processes: Sequence[Taken], told: int | None) -> dict[str, Any]:
     """Of the process of a stage that took most, beside what was told, in 10⁹ bytes; seconds and bytes of all."""
     largest = max(processes, key=lambda each: each.resident)
     return {
         "peak_gb": _gb(largest.resident),
         "own_gb": _gb(largest.own),
         "mapped_gb": _gb(largest.mapped),
-        "estimated_gb": _gb(told),
-        "ratio": round(told / largest.resident, 2),
+        "estimated_gb": None if told is None else _gb(told),
         "seconds": round(sum(each.seconds for each in processes), 1),
         "written_gb": _gb(sum(each.written for each in processes)),
     }

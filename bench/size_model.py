@@ -4,8 +4,10 @@ Its types are those that llama-quantize chooses for Q4_K_M, its tokenizer and te
 that a weight is about 0.02 times a normal one, so that no activation grows without bound.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +21,27 @@ VOCABULARY = 49_152
 SUPER_BLOCK = 256
 Q4_K, Q6_K = gguf.GGMLQuantizationType.Q4_K, gguf.GGMLQuantizationType.Q6_K
 _Q4_SCALE, _Q6_SCALE = 1.2e-4, 1.1e-4
-"""Of a super-block, so that a weight is 0.02 times a random one: a 6-bit or 8-bit scale and a quant are factors, too."""
+"""Of a super-block, so that weights are about 0.02: a 6-bit or 8-bit scale and a quant are factors, too."""
 _Q4_MEAN = 7.5
 _ROWS_AT_A_TIME = 4096
+_PADDING = 1 << 20
+"""More than all tensors are padded with."""
 _NOT_COPIED = frozenset(("general.architecture", "general.file_type", "general.quantization_version"))
 Rows = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Blocks, values of a token between them and within the feed-forward layer, heads of queries and of keys."""
+    """Blocks, values of a token between them and within the feed-forward layer, heads of queries and of keys; `tied`:
+    the embedding is the head, too. With another vocabulary than SmolLM2's, only the header makes sense."""
 
     layers: int
     width: int
     ffn: int
     heads: int
     kv_heads: int
+    tied: bool = False
+    vocabulary: int = VOCABULARY
 
     @property
     def keys(self) -> int:
@@ -45,12 +52,13 @@ class Shape:
     def parameters(self) -> int:
         """How many weights there are in the matrices."""
         block = 2 * self.width * (self.width + self.keys) + 3 * self.width * self.ffn
-        return self.layers * block + 2 * VOCABULARY * self.width
+        return self.layers * block + (1 if self.tied else 2) * self.vocabulary * self.width
 
     def matrices(self) -> Iterator[tuple[str, int, int, gguf.GGMLQuantizationType]]:
         """Name, rows, columns and type of each matrix."""
-        yield "token_embd", VOCABULARY, self.width, Q4_K
-        yield "output", VOCABULARY, self.width, Q6_K
+        yield "token_embd", self.vocabulary, self.width, Q6_K if self.tied else Q4_K
+        if not self.tied:
+            yield "output", self.vocabulary, self.width, Q6_K
         for layer in range(self.layers):
             finer = Q6_K if self._has_more_bits(layer) else Q4_K
             for stem, rows, columns, kind in (
@@ -80,26 +88,49 @@ class Shape:
 def write_q4_k_m(path: Path, shape: Shape, seed: int = 0) -> None:
     """Write the model; width and feed-forward width have to be multiples of 256."""
     random = np.random.default_rng(seed)
-    matrices, norms = list(shape.matrices()), list(shape.norms())
     with atomic_path(path) as partial:
-        writer = gguf.GGUFWriter(partial, "llama")
-        _add_metadata(writer, shape)
-        for name, rows, columns, kind in matrices:
-            data = (rows, columns // SUPER_BLOCK * gguf.GGML_QUANT_SIZES[kind][1])
-            writer.add_tensor_info(f"{name}.weight", data, np.dtype(np.uint8), data[0] * data[1], kind)
-        for name in norms:
-            writer.add_tensor_info(f"{name}.weight", (shape.width,), np.dtype(np.float32), 4 * shape.width)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for _, rows, columns, kind in matrices:
+        writer = _begun(partial, shape, tokenizer=True)
+        for _, rows, columns, kind in shape.matrices():
             writer.write_tensor_data(_blocks(random, rows, columns // SUPER_BLOCK, kind))
-        for _ in norms:
+        for _ in shape.norms():
             writer.write_tensor_data(np.ones(shape.width, np.float32))
         writer.close()
 
 
-def _add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
+def write_header(path: Path, shape: Shape) -> None:
+    """The same with zeros for all weights, which take no room on the disk: for what is computed from the header."""
+    with atomic_path(path) as partial:
+        _begun(partial, shape, tokenizer=False).close()
+        weights = sum(rows * _row_bytes(columns, kind) for _, rows, columns, kind in shape.matrices())
+        norms = 4 * shape.width * sum(1 for _ in shape.norms())
+        os.truncate(partial, partial.stat().st_size + weights + norms + _PADDING)
+
+
+def _begun(path: Path, shape: Shape, *, tokenizer: bool) -> gguf.GGUFWriter:
+    """With its header written."""
+    writer = gguf.GGUFWriter(path, "llama")
+    _add_metadata(writer, shape, tokenizer=tokenizer)
+    for name, rows, columns, kind in shape.matrices():
+        size = (rows, _row_bytes(columns, kind))
+        writer.add_tensor_info(f"{name}.weight", size, np.dtype(np.uint8), size[0] * size[1], kind)
+    for name in shape.norms():
+        writer.add_tensor_info(f"{name}.weight", (shape.width,), np.dtype(np.float32), 4 * shape.width)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    return writer
+
+
+@cache
+def _small_model() -> gguf.GGUFReader:
+    return gguf.GGUFReader(small_model())
+
+
+def _row_bytes(columns: int, kind: gguf.GGMLQuantizationType) -> int:
+    return columns // SUPER_BLOCK * int(gguf.GGML_QUANT_SIZES[kind][1])
+
+
+def _add_metadata(writer: gguf.GGUFWriter, shape: Shape, *, tokenizer: bool) -> None:
     own = {
         "general.name": "Random",
         "llama.block_count": shape.layers,
@@ -109,8 +140,9 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
         "llama.attention.head_count_kv": shape.kv_heads,
         "llama.rope.dimension_count": shape.width // shape.heads,
     }
-    for field in gguf.GGUFReader(small_model()).fields.values():
-        if not field.name.startswith("GGUF.") and field.name not in _NOT_COPIED:
+    for field in _small_model().fields.values():
+        copied = not field.name.startswith("GGUF.") and field.name not in _NOT_COPIED
+        if copied and (tokenizer or not field.name.startswith("tokenizer.")):
             value = own.get(field.name, field.contents())
             writer.add_key_value(field.name, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     writer.add_file_type(int(gguf.LlamaFileType.MOSTLY_Q4_K_M))

@@ -162,10 +162,7 @@ class FrozenBlocks:
                 if self._group.world_size == 1 or not self._states.use(ids):
                     yield ids
 
-        for ids, states in self._outputs(left(), streams):
-            if not self._store(ids, states, records[ids]):
-                return False
-        return True
+        return all(self._store(ids, states, records[ids]) for ids, states in self._outputs(left(), streams))
 
     def _outputs(self, texts: Iterable[Ids], streams: ParallelStreams) -> Iterator[tuple[Ids, mx.array]]:
         """Each text with its states (ids, width) after the frozen blocks."""

@@ -12,11 +12,12 @@ from typing import Any
 import mlx.core as mx
 
 from adapterd.base.families.layers.gated_delta import CHUNK
+from adapterd.base.mlx.model import on_gpu
 from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.formats.encoded import EncodedExample
-from adapterd.system.machine import available_memory_bytes
+from adapterd.system.machine import available_memory_bytes, memory_bytes
 from adapterd.training.adapter_layers import PLACES
 
 SHARE_OF_FREE = 0.9
@@ -198,17 +199,22 @@ def preparing_bytes(sizes: ModelSizes, frozen: int, budget_bytes: int) -> int:
     return sizes.common_bytes + weights
 
 
-def budget_bytes(on_device: bool) -> int:
+def budget_bytes() -> int:
     """The memory that training may take now: a share of what is free, and on a GPU no more than its working set."""
-    return budget_of(available_memory_bytes() + mx.get_active_memory(), on_device)
+    return budget_of(available_memory_bytes() + mx.get_active_memory(), working_set_bytes())
 
 
-def budget_of(free_bytes: int, on_device: bool) -> int:
-    """The same where so much is free."""
-    if on_device:
-        information: Any = mx.device_info()
-        free_bytes = min(free_bytes, int(information.get("max_recommended_working_set_size", free_bytes)))
-    return int(free_bytes * SHARE_OF_FREE)
+def budget_of(free_bytes: int, gpu_bytes: int | None) -> int:
+    """The same where so much is free, and a GPU can work in so much; None without one."""
+    return int((free_bytes if gpu_bytes is None else min(free_bytes, gpu_bytes)) * SHARE_OF_FREE)
+
+
+def working_set_bytes() -> int | None:
+    """What the GPU of this machine can work in as far as it tells; None where MLX computes on the CPU."""
+    if not on_gpu():
+        return None
+    information: Any = mx.device_info()
+    return int(information.get("max_recommended_working_set_size", memory_bytes()))
 
 
 def limit_buffer_cache(budget_bytes: int) -> int:

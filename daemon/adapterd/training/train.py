@@ -130,7 +130,7 @@ class _Attempt:
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        budget = limit_buffer_cache(budget_bytes(on_gpu()))
+        budget = limit_buffer_cache(budget_bytes())
         sizes = ModelSizes.of(self.gguf, Precision.here())
         streams = self._streams(sizes, examples, settings, budget)
         parts = frozen_parts(sizes.blocks[: -settings.layers], budget)
@@ -139,7 +139,7 @@ class _Attempt:
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
         demand = MemoryDemand.of(sizes, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
-        fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes(on_gpu())))
+        fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes()))
         if self.less_memory:
             fitted = fitted.smaller(settings.gradient_checkpointing)
         model = source.keep(below)

@@ -3,17 +3,20 @@
 In what was measured there are no examples to measure retention on, and so no second attempt.
 """
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.sizes import FP32, BlockSizes, ModelSizes
 from adapterd.base_proof.needs import PROCESS_BYTES
 from adapterd.config import TrainingSettings
-from adapterd.merging.memory import MergeDemand
+from adapterd.merging.gptq import PANEL_COLUMNS, GptqFactor
+from adapterd.merging.memory import _FACTORED, _PANELS, MergeDemand
 from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.training.memory import adapter_bytes
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -57,6 +60,21 @@ def test_the_estimate_is_near_the_peak(demand: MergeDemand, measured_mb: float) 
     assert 0.9 * measured_mb < told_mb < 1.25 * measured_mb
 
 
+def test_a_hessian_is_factored_in_little_more_than_one_copy_of_it() -> None:
+    """numpy tells tracemalloc what it allocates; the estimate counts the Hessian apart."""
+    columns = 1536
+    inputs = np.random.default_rng(0).standard_normal((64, columns)).astype(np.float32)
+    hessian = inputs.T @ inputs
+    tracemalloc.start()
+    try:
+        GptqFactor.of(hessian)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    told = _FACTORED * columns**2 + _PANELS * PANEL_COLUMNS * columns
+    assert taken * 0.95 < told < taken * 1.25
+
+
 def test_large_models_are_distilled_block_by_block() -> None:
     """So twice as many blocks take no more than their quants."""
     deep = replace(LARGER, sizes=replace(LARGER.sizes, blocks=LARGER.sizes.blocks * 2), layers=32)
@@ -91,7 +109,7 @@ def test_a_base_without_quants_is_neither_calibrated_nor_distilled() -> None:
     every = {module.rpartition(".")[2]: "F16" for module in SMALL.sizes.blocks[0].projections}
     plain = stored_as(SMALL, **every)
     assert plain.bytes == replace(plain, tokens=2000, completion=1000).bytes
-    assert 0 < plain.bytes - plain.file_bytes < SMALL.sizes.common_bytes
+    assert 0 < plain.bytes < SMALL.sizes.common_bytes
 
 
 def test_what_gets_no_adapter_by_its_type_is_only_loaded(tmp_path: Path) -> None:

@@ -27,7 +27,12 @@ def default_dtype() -> mx.Dtype:
 
     Not float16: activations of Qwen2 models exceed its range.
     """
-    return mx.bfloat16 if on_gpu() else mx.float32
+    return dtype_of(on_gpu=on_gpu())
+
+
+def dtype_of(*, on_gpu: bool) -> mx.Dtype:
+    """The same for a machine with a GPU, or without."""
+    return mx.bfloat16 if on_gpu else mx.float32
 
 
 def on_gpu() -> bool:
