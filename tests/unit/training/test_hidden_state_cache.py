@@ -106,9 +106,15 @@ def test_hidden_states_are_the_same_where_only_one_block_fits_into_memory(
 ) -> None:
     monkeypatch.setattr(hidden_state_cache, "KEPT_BYTES", kept_bytes)
     whole, apart = (HiddenStateCache(tmp_path / name, PLENTY) for name in ("whole", "apart"))
-    source, loaded = BlockwiseModel(llama, dtype=mx.float32), []
+    source = BlockwiseModel(llama, dtype=mx.float32)
+    loaded: list[set[str]] = []
     load = source._loader.fill
-    monkeypatch.setattr(source._loader, "fill", lambda names: (loaded.append(blocks_in(names)), load(names)))
+
+    def fill(names: Iterable[str]) -> None:
+        loaded.append(blocks_in(names))
+        load(names)
+
+    monkeypatch.setattr(source._loader, "fill", fill)
     computed_by(frozen_blocks_of(llama, whole))
     parts = [range(index, index + 1) for index in range(BELOW)]
     assert computed_by(FrozenBlocks(source, BELOW, apart.of(DIGEST, BELOW), parts=parts))[0]
