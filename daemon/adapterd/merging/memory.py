@@ -1,8 +1,8 @@
 """Estimates the peak memory of a merge: of its three parts that take much, each by itself, the largest.
 
-The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters, each with one attempt;
-since a Hessian is factored in place, only the smaller one was measured again (test_memory_of_a_merge.py). Pages of the base's file are counted only where llama.cpp
-maps it: what is read of it once is given back to the system.
+The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters, each with one attempt; since
+a Hessian is factored in place, only the smaller one was measured again (test_memory_of_a_merge.py). Pages of the base's
+file are counted only where llama.cpp maps it: what is read of it once is given back to the system.
 """
 
 import math

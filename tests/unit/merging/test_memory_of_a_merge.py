@@ -1,8 +1,8 @@
 """The estimate of a merge's memory, beside peaks that were measured.
 
 In what was measured there are no examples to measure retention on, and so no second attempt. The peak with GPTQ is
-that of two touched blocks and 800 ids; that with distillation is `merge_speed` in bench/results.json, which had pages of
-the base's file in memory besides. Both are of 0.1 billion parameters.
+that of two touched blocks and 800 ids; that with distillation is `merge_speed` in bench/results.json, which had pages
+of the base's file in memory besides. Both are of 0.1 billion parameters.
 """
 
 import tracemalloc
