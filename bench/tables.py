@@ -208,6 +208,29 @@ def _exact_weights(types: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _size(sizes: Measured) -> str:
+    header = ("base", "stage", "peak, GB", "estimated, GB", "seconds", "written, GB")
+    columns = (("peak_gb", _decimal), ("estimated_gb", _decimal), ("seconds", _whole), ("written_gb", _decimal))
+    rows = (
+        (name, stage, *(_cell(found, *column) for column in columns))
+        for name, stages in sizes.items()
+        for stage, found in stages.items()
+        if stage != "of"
+    )
+    return _table(header, rows, names=2)
+
+
+def _macs(shapes: Measured) -> str:
+    gigabytes = list(next(iter(shapes.values()))["macs"])
+    header = ("Q4_K_M", *(f"{size} GB" for size in gigabytes), "training, GB", "merging, GB", "evaluation, GB")
+    columns = (("training_gb", _decimal), ("merging_gb", _decimal), ("evaluation_gb", _decimal))
+    rows = (
+        (name, *(found["macs"][size] for size in gigabytes), *(_cell(found, *column) for column in columns))
+        for name, found in shapes.items()
+    )
+    return _table(header, rows, names=1 + len(gigabytes))
+
+
 def _resume(found: Measured) -> str:
     rows = (
         ("kills at random moments", _whole(found["kills"])),
@@ -265,6 +288,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "recipe": (("recipe",), _recipe),
     "dpo": (("dpo",), _dpo),
     "exact_weights": (("exact_weights",), _exact_weights),
+    "size": (("size",), _size),
+    "macs": (("macs",), _macs),
     "resume": (("resume",), _resume),
     "distributed": (("distributed",), _distributed),
     "simulations": (

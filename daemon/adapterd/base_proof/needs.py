@@ -13,7 +13,7 @@ from adapterd.system.machine import memory_bytes
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.gguf_file import GgufFile
-    from adapterd.base.mlx.sizes import ModelSizes
+    from adapterd.base.mlx.sizes import ModelSizes, Precision
 
 PROCESS_BYTES = 250_000_000
 """Python with all libraries of a stage, before there is a model."""
@@ -22,6 +22,8 @@ FOR_OTHERS_BYTES = 1 << 30
 SHARE_REACHED = 0.4
 """Of the speed of bare products of matrices, what a training reaches: on two cores 516 tokens per second (SmolLM2-135M,
 an adapter on 8 blocks), which is 70 GFLOP/s, where bare products reach 190. No GPU was measured."""
+NEW_MODEL = TrainingSettings()
+"""The settings that a new model has."""
 _MEASURED_WITHIN_S = 60.0
 _CACHE_VALUE_BYTES, _UBATCH, _BUFFERS = 2, 512, 1.1
 
@@ -37,6 +39,39 @@ class Workload:
     def answer(self) -> int:
         """Tokens of an answer."""
         return max(1, self.tokens // 4)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A machine by its memory, and what of that a GPU of it can work in; None where all is computed on a CPU."""
+
+    memory_bytes: int
+    gpu_bytes: int | None = None
+
+    @classmethod
+    def here(cls) -> "Hardware":
+        """This one."""
+        from adapterd.training.memory import working_set_bytes
+
+        return cls(memory_bytes(), working_set_bytes())
+
+    @property
+    def free_bytes(self) -> int:
+        """What it can spare when it is idle."""
+        return self.memory_bytes - FOR_OTHERS_BYTES
+
+    def budget(self, free_bytes: int) -> int:
+        """What a process may take where so much is free."""
+        from adapterd.training.memory import budget_of
+
+        return budget_of(free_bytes, self.gpu_bytes)
+
+    @property
+    def precision(self) -> "Precision":
+        """That of a training."""
+        from adapterd.base.mlx.sizes import Precision
+
+        return Precision.of(on_gpu=self.gpu_bytes is not None)
 
 
 @dataclass(frozen=True)
@@ -90,21 +125,26 @@ def measured_speed() -> float | None:
         return None
 
 
-def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | None = None) -> Needs:
-    """For a file that can be trained, with the settings that a new model has; `memory` is that of this machine.
+def needs(
+    gguf: "GgufFile",
+    work: Workload,
+    speed: float | None,
+    hardware: Hardware,
+    settings: TrainingSettings = NEW_MODEL,
+) -> Needs:
+    """For a file that can be trained, with the settings that a new model has unless others are given.
 
     Raises InputError or UnsupportedModelError for a file that contradicts itself.
     """
-    from adapterd.base.mlx.model import on_gpu
-    from adapterd.base.mlx.sizes import FP32, ModelSizes, Precision
+    from adapterd.base.mlx.sizes import FP32, ModelSizes
     from adapterd.merging.memory import MergeDemand
-    from adapterd.training.memory import budget_of, without_cache
+    from adapterd.training.memory import without_cache
 
-    settings, free = TrainingSettings(), (memory or memory_bytes()) - FOR_OTHERS_BYTES
-    budget = without_cache(budget_of(free - PROCESS_BYTES, on_gpu()))
-    sizes = ModelSizes.of(gguf, Precision.here())
+    budget = without_cache(hardware.budget(hardware.free_bytes - PROCESS_BYTES))
+    sizes = ModelSizes.of(gguf, hardware.precision)
     training, recomputes = _training(sizes, work, settings, budget)
-    merging = MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer).bytes
+    on_cpu = hardware.gpu_bytes is None
+    merging = MergeDemand.of(gguf, ModelSizes.of(gguf, FP32), settings, work.tokens, work.answer, on_cpu=on_cpu).bytes
     operations = _operations(sizes, work, settings, recomputes=recomputes)
     return Needs(
         training_bytes=PROCESS_BYTES + training,
@@ -112,7 +152,7 @@ def needs(gguf: "GgufFile", work: Workload, speed: float | None, memory: int | N
         evaluation_bytes=_evaluation(gguf, sizes, EvaluationSettings().num_ctx),
         recomputes=recomputes,
         training_room_bytes=PROCESS_BYTES + budget,
-        room_bytes=budget_of(free, on_gpu()),
+        room_bytes=hardware.budget(hardware.free_bytes),
         training_s=operations / (SHARE_REACHED * speed) if speed else None,
     )
 
@@ -128,10 +168,10 @@ def too_large(tag: str, found: Needs, memory: int) -> str:
 
 def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, budget: int) -> tuple[int, bool]:
     """Bytes, and whether blocks are computed twice. The lower blocks are in memory before the upper ones are."""
-    from adapterd.training.memory import MemoryDemand, fit
+    from adapterd.training.memory import MemoryDemand, fit, preparing_bytes
 
     below = max(0, len(sizes.blocks) - settings.layers)
-    preparing = sizes.common_bytes + sum(block.weight_bytes for block in sizes.blocks[:below])
+    preparing = preparing_bytes(sizes, below, budget)
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
         fitted = fit(demand, settings.batch_tokens, budget)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapterd.base.modelfile import Modelfile
-from adapterd.base_proof.needs import Needs, Workload, measured_speed, needs, too_large
+from adapterd.base_proof.needs import Hardware, Needs, Workload, measured_speed, needs, too_large
 from adapterd.config import DatasetSettings, RuntimeKind, Settings
 from adapterd.deployment.checked_base import listed_tag, require_trainable
 from adapterd.errors import (
@@ -101,12 +101,14 @@ def look_at_bases(
     }
     chosen = asked if tags else [tag for tag in asked if tag not in made]
     rows, memory = [], memory_bytes()
+    hardware: Hardware | None = None
     speed: float | None = None
     for number, tag in enumerate(chosen, start=1):
         row, file = _looked_at(home, runtime, tag)
         if row.trainable and file is not None:
             speed = measured_speed() if speed is None else speed
-            row = _with_needs(row, file, work, speed, memory)
+            hardware = hardware or Hardware.here()
+            row = _with_needs(row, file, work, speed, hardware)
         rows.append(replace(row, version_of=made.get(tag)))
         report(number / len(chosen))
     return Bases(tuple(rows), len(asked) - len(chosen), work, memory, speed)
@@ -186,18 +188,18 @@ def _size(file: Path) -> int | None:
         return None
 
 
-def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | None, memory: int) -> BaseRow:
+def _with_needs(row: BaseRow, file: "GgufFile", work: Workload, speed: float | None, hardware: Hardware) -> BaseRow:
     """The row with what this work takes, or with the longest records that the file reads where these are longer."""
     from adapterd.base.hyperparameters import number
 
     try:
         longest = number(file, "context_length", work.tokens)
-        found = needs(file, replace(work, tokens=min(work.tokens, longest)), speed, memory)
+        found = needs(file, replace(work, tokens=min(work.tokens, longest)), speed, hardware)
     except Exception as exc:  # of a stranger's file
         return replace(row, why_not=f"what it takes cannot be told ({type(exc).__name__}: {reason(exc)})")
     row = replace(row, needs=found, fits=found.fits)
     if not found.fits:
-        return replace(row, why_not=too_large(row.tag, found, memory), hint=_smaller(found))
+        return replace(row, why_not=too_large(row.tag, found, hardware.memory_bytes), hint=_smaller(found))
     if work.tokens <= longest:
         return row
     return replace(

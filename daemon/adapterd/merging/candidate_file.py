@@ -69,6 +69,7 @@ class CandidateFile:
             file.seek(info.offset_bytes)
             file.write(data)
         self.changed.add(tensor)
+        self.base.release()
 
     def rescale(self, tensor: str, factors: Sequence[FloatArray]) -> None:
         """Multiply the scales, and the minimums if the type has them, by factors (rows, super-blocks)."""

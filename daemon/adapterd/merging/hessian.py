@@ -48,8 +48,8 @@ class Hessians:
         return {name: [name, *(other for other, of in self.shared.items() if of == name)] for name in self.sums}
 
     def of(self, module: str) -> "np.ndarray[Any, Any]":
-        """The matrix of a module, (columns, columns) float32."""
-        return np.array(self.sums[self.shared.get(module, module)])
+        """The matrix of a module, (columns, columns) float32, in the memory that it has."""
+        return np.array(self.sums[self.shared.get(module, module)], copy=False)
 
 
 class InputRecorder(nn.Module):  # type: ignore[misc]

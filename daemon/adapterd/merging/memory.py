@@ -1,8 +1,8 @@
 """Estimates the peak memory of a merge: of its three parts that take much, each by itself, the largest.
 
-The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters (`merge_speed` in
-bench/results.json), where the estimates are 0.93, 1.05 and 1.07 times the peaks, each with one attempt. Pages of the
-mapped file are counted.
+The constants are measured on models of llama's shape with 0.1 and 1.1 billion parameters, each with one attempt; since
+a Hessian is factored in place, only the smaller one was measured again (test_memory_of_a_merge.py). Pages of the base's
+file are counted only where llama.cpp maps it: what is read of it once is given back to the system.
 """
 
 import math
@@ -10,19 +10,20 @@ from dataclasses import dataclass
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.gguf.language_part import language_bytes
-from adapterd.base.gguf.llama_model import rounds_activations
 from adapterd.base.gguf.quants import QUANT_TYPES
 from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
 from adapterd.config import TrainingSettings
 from adapterd.merging.blockwise_merge import BATCH_TOKENS
 from adapterd.merging.distil import CHECKPOINTING_BYTES
+from adapterd.merging.gptq import PANEL_COLUMNS
 from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.merging.retention import COMPARED_COPIES, MAX_DEQUANTIZED_BYTES
 
 _STATES = 3
 """Hidden states of all calibration examples: before a block, after it, and those that distillation begins with."""
-_FACTOR = 36
-"""Bytes for each entry of a Hessian while it is factored, in fp64."""
+_FACTORED, _FACTOR, _PANELS = 12, 4, 24
+"""Bytes for each entry of a Hessian beside its own: while it is factored, in fp64, and of the factor, in fp32; and for
+each of the panel that is worked on."""
 _ROUNDED = 24
 """Bytes for each weight of a tensor while it is rounded."""
 _PLAIN = 20
@@ -55,10 +56,18 @@ class MergeDemand:
 
     @classmethod
     def of(
-        cls, base: GgufFile, sizes: ModelSizes, settings: TrainingSettings, tokens: int, completion: int
+        cls,
+        base: GgufFile,
+        sizes: ModelSizes,
+        settings: TrainingSettings,
+        tokens: int,
+        completion: int,
+        *,
+        on_cpu: bool,
     ) -> "MergeDemand":
-        """For a base and an adapter that is trained with these settings; `sizes` are those in fp32."""
-        return cls(sizes, settings.layers, tokens, completion, language_bytes(base), rounds_activations())
+        """For a base and an adapter that is trained with these settings; `sizes` are those in fp32, and `on_cpu` says
+        whether llama.cpp computes on a CPU."""
+        return cls(sizes, settings.layers, tokens, completion, language_bytes(base), dequantized=on_cpu)
 
     @property
     def bytes(self) -> int:
@@ -66,7 +75,7 @@ class MergeDemand:
         computed: float = _PLAIN * max(_largest(block, quants=False) for block in self._touched)
         if any(_adapted(block, quants=True) for block in self._touched):
             computed = max(computed, self._calibration(), self._distillation() if self.distils else 0)
-        return round(max(self.file_bytes + computed, self._retention() if self.measures else 0))
+        return round(max(computed, self._retention() if self.measures else 0))
 
     @property
     def _touched(self) -> tuple[BlockSizes, ...]:
@@ -125,7 +134,11 @@ def _largest(block: BlockSizes, *, quants: bool) -> int:
 
 
 def _calibrated(block: BlockSizes) -> int:
-    """Bytes of a block with the Hessians of its inputs, those of all types, and of its largest tensor in rounding."""
+    """Bytes of a block with the Hessians of its inputs, those of all types, the largest of which is factored; then its
+    largest tensor is rounded by the factor."""
     columns = {block.projections[module][1] for module in block.adaptable}
-    hessians = FP32_BYTES * sum(each**2 for each in columns) + _FACTOR * max(columns, default=0) ** 2
-    return block.weight_bytes + hessians + _ROUNDED * _largest(block, quants=True)
+    most = max(columns, default=0)
+    hessians = FP32_BYTES * sum(each**2 for each in columns)
+    factored = _FACTORED * most**2 + _PANELS * PANEL_COLUMNS * most
+    rounded = _FACTOR * most**2 + _ROUNDED * _largest(block, quants=True)
+    return block.weight_bytes + hessians + max(factored, rounded)

@@ -32,6 +32,8 @@ SHARE_OF_FREE = 0.5
 """The share of the disk's free space that the cache may take."""
 LARGEST = 32_768.0
 """Half of the fp16 range; some models have a few values that are a thousand times the others."""
+KEPT_BYTES = 1 << 30
+"""Of states that are kept from one range of the frozen blocks to the next."""
 _NAME = "states"
 _OVERHEAD_BYTES = 256
 
@@ -107,12 +109,22 @@ class BaseHiddenStates:
 
 
 class FrozenBlocks:
-    """The `blocks` frozen blocks below the adapter, with cached outputs for the examples of one training."""
+    """The `blocks` frozen blocks below the adapter, with cached outputs for the examples of one training.
+
+    `parts` are these blocks in ranges that fit into memory by themselves: through one range all examples go as they
+    come, with more than one each goes through the next range once all have been through the one before.
+    """
 
     def __init__(
-        self, source: BlockwiseModel, blocks: int, states: BaseHiddenStates, group: ProcessGroup = SINGLE_PROCESS
+        self,
+        source: BlockwiseModel,
+        blocks: int,
+        states: BaseHiddenStates,
+        group: ProcessGroup = SINGLE_PROCESS,
+        parts: Sequence[range] = (),
     ) -> None:
         self.blocks = blocks
+        self._parts = parts or (range(blocks),)
         self._source, self._states, self._group = source, states, group
 
     def prepare(
@@ -150,11 +162,32 @@ class FrozenBlocks:
                 if self._group.world_size == 1 or not self._states.use(ids):
                     yield ids
 
-        with self._source.loaded(0, self.blocks) as model, Blocks.only(model, 0, self.blocks) as blocks:
-            for ids, states in streams.map(lambda ids: (ids, blocks.run(mx.array([ids]), None)[0]), left()):
-                if not self._store(ids, states, records[ids]):
-                    return False
-        return True
+        return all(self._store(ids, states, records[ids]) for ids, states in self._outputs(left(), streams))
+
+    def _outputs(self, texts: Iterable[Ids], streams: ParallelStreams) -> Iterator[tuple[Ids, mx.array]]:
+        """Each text with its states (ids, width) after the frozen blocks."""
+        size = self._source.width * self._source.dtype.size
+        together = [texts] if len(self._parts) == 1 else batched_by_size(texts, lambda ids: len(ids) * size, KEPT_BYTES)
+        for some in together:
+            states: Iterable[tuple[Ids, mx.array | None]] = ((ids, None) for ids in some)
+            for part in self._parts:
+                through = self._through(part, states, streams)
+                if part is self._parts[-1]:
+                    yield from through
+                else:
+                    states = list(through)
+
+    def _through(
+        self, part: range, given: Iterable[tuple[Ids, mx.array | None]], streams: ParallelStreams
+    ) -> Iterator[tuple[Ids, mx.array]]:
+        start, end = part.start, part.stop
+        with self._source.loaded(start, end) as model, Blocks.only(model, start, end) as blocks:
+
+            def computed(pair: tuple[Ids, mx.array | None]) -> tuple[Ids, mx.array]:
+                ids, before = pair
+                return ids, blocks.run(mx.array([ids]), None if before is None else before[None])[0]
+
+            yield from streams.map(computed, given)
 
     def forward_by(self, above: Blocks) -> Forward:
         """The forward pass from the cached states through the blocks above."""
@@ -193,6 +226,20 @@ class FrozenBlocks:
             log.warning("hidden states are not cached, training takes longer: %s", exc)
             return False
         return True
+
+
+def batched_by_size(texts: Iterable[Ids], bytes_of: Callable[[Ids], int], limit_bytes: int) -> Iterator[list[Ids]]:
+    """The texts in order, as many at a time as stay below the limit together, at least one."""
+    some: list[Ids] = []
+    held = 0
+    for ids in texts:
+        if some and held + bytes_of(ids) > limit_bytes:
+            yield some
+            some, held = [], 0
+        some.append(ids)
+        held += bytes_of(ids)
+    if some:
+        yield some
 
 
 def _input_ids(example: EncodedExample) -> Ids:

@@ -12,11 +12,12 @@ from typing import Any
 import mlx.core as mx
 
 from adapterd.base.families.layers.gated_delta import CHUNK
+from adapterd.base.mlx.model import on_gpu
 from adapterd.base.mlx.sizes import FP32_BYTES, BlockSizes, ModelSizes
 from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import NoSpaceError
 from adapterd.formats.encoded import EncodedExample
-from adapterd.system.machine import available_memory_bytes
+from adapterd.system.machine import available_memory_bytes, memory_bytes
 from adapterd.training.adapter_layers import PLACES
 
 SHARE_OF_FREE = 0.9
@@ -33,6 +34,9 @@ _PEAK_BLOCKS, _PEAK_BLOCKS_CHECKPOINTED = 0.25, 2.6
 _KEPT_CHECKPOINTED = 2
 _OPTIMISER = 4
 """Weight, gradient and Adam's two moments."""
+SHARE_OF_FROZEN = 0.5
+"""Of what training may take, the weights of frozen blocks that are in memory at a time while their outputs are
+computed; the rest is for those outputs and for what else is there."""
 _OUT_OF_MEMORY = ("malloc", "out of memory", "insufficient memory", "allocat")
 
 log = logging.getLogger(__name__)
@@ -174,17 +178,43 @@ def _ways(demand: MemoryDemand, batch_tokens: int) -> list[tuple[bool, int]]:
     return ways
 
 
-def budget_bytes(on_device: bool) -> int:
+def frozen_parts(frozen: Sequence[BlockSizes], budget_bytes: int) -> list[range]:
+    """The frozen blocks, from the lowest up, in ranges whose weights take their share of the budget; at least one
+    block each."""
+    parts, held = [range(0)], 0
+    for index, block in enumerate(frozen):
+        if held + block.weight_bytes > SHARE_OF_FROZEN * budget_bytes and parts[-1]:
+            parts.append(range(index, index))
+            held = 0
+        parts[-1] = range(parts[-1].start, index + 1)
+        held += block.weight_bytes
+    return parts
+
+
+def preparing_bytes(sizes: ModelSizes, frozen: int, budget_bytes: int) -> int:
+    """The estimate of what computing the outputs of the lowest `frozen` blocks takes: their weights, as there are
+    activations of one block at a time only."""
+    parts = frozen_parts(sizes.blocks[:frozen], budget_bytes)
+    weights = max(sum(block.weight_bytes for block in sizes.blocks[part.start : part.stop]) for part in parts)
+    return sizes.common_bytes + weights
+
+
+def budget_bytes() -> int:
     """The memory that training may take now: a share of what is free, and on a GPU no more than its working set."""
-    return budget_of(available_memory_bytes() + mx.get_active_memory(), on_device)
+    return budget_of(available_memory_bytes() + mx.get_active_memory(), working_set_bytes())
 
 
-def budget_of(free_bytes: int, on_device: bool) -> int:
-    """The same where so much is free."""
-    if on_device:
-        information: Any = mx.device_info()
-        free_bytes = min(free_bytes, int(information.get("max_recommended_working_set_size", free_bytes)))
-    return int(free_bytes * SHARE_OF_FREE)
+def budget_of(free_bytes: int, gpu_bytes: int | None) -> int:
+    """The same where so much is free, and a GPU can work in so much; None without one."""
+    return int((free_bytes if gpu_bytes is None else min(free_bytes, gpu_bytes)) * SHARE_OF_FREE)
+
+
+def working_set_bytes() -> int | None:
+    """What the GPU of this machine can work in as far as it tells; None where MLX computes on the CPU."""
+    if not on_gpu():
+        return None
+    information: Any = mx.device_info()
+    return int(information.get("max_recommended_working_set_size", memory_bytes()))
 
 
 def limit_buffer_cache(budget_bytes: int) -> int:

@@ -28,7 +28,14 @@ from adapterd.training.data import Dataset, Forward
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import DivergedError, Trainer
-from adapterd.training.memory import MemoryDemand, budget_bytes, fit, is_out_of_memory, limit_buffer_cache
+from adapterd.training.memory import (
+    MemoryDemand,
+    budget_bytes,
+    fit,
+    frozen_parts,
+    is_out_of_memory,
+    limit_buffer_cache,
+)
 from adapterd.training.preferences import (
     PreferencePair,
     PreferencePairs,
@@ -123,19 +130,20 @@ class _Attempt:
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
         examples = (*data.train, *data.validation, *_sides(*pairs))
         self._refuse_too_long(examples)
-        budget = limit_buffer_cache(budget_bytes(on_gpu()))
+        budget = limit_buffer_cache(budget_bytes())
         sizes = ModelSizes.of(self.gguf, Precision.here())
         streams = self._streams(sizes, examples, settings, budget)
-        frozen = self._frozen_blocks(source, settings.layers, examples, report_step, streams)
+        parts = frozen_parts(sizes.blocks[: -settings.layers], budget)
+        frozen = self._frozen_blocks(source, parts, examples, report_step, streams)
         below = frozen.blocks if frozen else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
-        model = source.keep(below)
-        attach_adapter(model, settings, self._frozen_modules())
         demand = MemoryDemand.of(sizes, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
-        fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes(on_gpu())))
+        fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes()))
         if self.less_memory:
             fitted = fitted.smaller(settings.gradient_checkpointing)
+        model = source.keep(below)
+        attach_adapter(model, settings, self._frozen_modules())
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, gradient_checkpointing=fitted.recompute) as above:
             forward = frozen.forward_by(above) if frozen else _from_the_ids(above)
@@ -201,16 +209,16 @@ class _Attempt:
     def _frozen_blocks(
         self,
         source: BlockwiseModel,
-        layers: int,
+        parts: Sequence[range],
         examples: Sequence[EncodedExample],
         report_step: "ReportStep",
         streams: ParallelStreams,
     ) -> FrozenBlocks | None:
         """The blocks below the adapter with cached outputs for all examples; None if there are none, or no space."""
-        below = source.blocks - layers
+        below = parts[-1].stop
         if self.cache is None or below <= 0:
             return None
-        frozen = FrozenBlocks(source, below, self.cache.of(self.digest, below), self.group)
+        frozen = FrozenBlocks(source, below, self.cache.of(self.digest, below), self.group, parts)
         report = partial(report_step, "layers below the adapter, example")
         return frozen if frozen.prepare(examples, report, streams) else None
 

@@ -20,7 +20,15 @@ from adapterd.errors import NoSpaceError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter
 from adapterd.training.data import CompletionBatch
-from adapterd.training.memory import MemoryDemand, MemoryFit, budget_bytes, fit, is_out_of_memory
+from adapterd.training.memory import (
+    MemoryDemand,
+    MemoryFit,
+    budget_bytes,
+    fit,
+    frozen_parts,
+    is_out_of_memory,
+    preparing_bytes,
+)
 from tests.support.tiny_gguf import write_tiny_gguf
 
 BLOCK = BlockSizes(queries=5120, keys=1024, ffn=13_824, heads=40)
@@ -97,6 +105,16 @@ def test_blocks_that_are_not_in_memory_are_not_counted(tmp_path: Path) -> None:
     assert whole - top == 4 * one > 0
 
 
+def test_frozen_blocks_are_loaded_as_many_at_a_time_as_fit() -> None:
+    blocks = [BlockSizes(weight_bytes=100)] * 5
+    assert frozen_parts(blocks, 1000) == [range(5)]
+    assert frozen_parts(blocks, 400) == [range(2), range(2, 4), range(4, 5)]
+    assert frozen_parts(blocks, 1) == [range(index, index + 1) for index in range(5)]
+    assert frozen_parts([], 400) == [range(0)]
+    sizes = ModelSizes(8, 0, 10, 4, 1000, tuple(blocks))
+    assert [preparing_bytes(sizes, 4, budget) for budget in (1000, 400, 1)] == [1400, 1200, 1100]
+
+
 def test_a_step_that_fits_is_left_as_it_is() -> None:
     fitted = fit(DEMAND, 2048, 1 << 40)
     assert (fitted.recompute, fitted.batch_tokens) == (False, 2048)
@@ -164,7 +182,7 @@ def test_a_smaller_step() -> None:
 
 
 def test_the_budget_is_what_the_machine_has() -> None:
-    assert 0 < budget_bytes(on_device=False) < 1 << 45
+    assert 0 < budget_bytes() < 1 << 45
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base_proof.needs import FOR_OTHERS_BYTES, PROCESS_BYTES, Workload, needs
+from adapterd.base_proof.needs import FOR_OTHERS_BYTES, PROCESS_BYTES, Hardware, Workload, needs
 from tests.support.tiny_gguf import write_tiny_gguf
 
 WORK = Workload(tokens=500)
@@ -13,9 +13,9 @@ SHARE = 0.9 * 0.9
 
 def test_a_training_fits_where_its_budget_is_large_enough(tmp_path: Path) -> None:
     file = GgufFile.open(write_tiny_gguf(tmp_path / "base.gguf"))
-    least = needs(file, WORK, None, memory=1).training_bytes - PROCESS_BYTES
+    least = needs(file, WORK, None, Hardware(1)).training_bytes - PROCESS_BYTES
     short, enough = (
-        needs(file, WORK, None, FOR_OTHERS_BYTES + PROCESS_BYTES + round(factor * least / SHARE))
+        needs(file, WORK, None, Hardware(FOR_OTHERS_BYTES + PROCESS_BYTES + round(factor * least / SHARE)))
         for factor in (0.98, 1.02)
     )
     assert "training" in short.too_large

@@ -1,19 +1,24 @@
-"""The estimate of a merge's memory, beside peaks that were measured (`merge_speed` in bench/results.json).
+"""The estimate of a merge's memory, beside peaks that were measured.
 
-In what was measured there are no examples to measure retention on, and so no second attempt.
+In what was measured there are no examples to measure retention on, and so no second attempt. The peak with GPTQ is
+that of two touched blocks and 800 ids; that with distillation is `merge_speed` in bench/results.json, which had pages
+of the base's file in memory besides. Both are of 0.1 billion parameters.
 """
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.base.mlx.sizes import FP32, BlockSizes, ModelSizes
 from adapterd.base_proof.needs import PROCESS_BYTES
 from adapterd.config import TrainingSettings
-from adapterd.merging.memory import MergeDemand
+from adapterd.merging.gptq import PANEL_COLUMNS, GptqFactor
+from adapterd.merging.memory import _FACTORED, _PANELS, MergeDemand
 from adapterd.merging.merge import CALIBRATION_TOKENS, MIN_CALIBRATION_EXAMPLES
 from adapterd.training.memory import adapter_bytes
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -49,12 +54,27 @@ LARGER = replace(SMALL, sizes=llama(22, 2048, 5632, 32, 256), file_bytes=661_200
 
 @pytest.mark.parametrize(
     ("demand", "measured_mb"),
-    [(replace(SMALL, distils=False), 799.2), (SMALL, 1973.8), (replace(LARGER, distils=False), 3030.8)],
-    ids=["GPTQ, 0.1B", "distilled, 0.1B", "GPTQ, 1.1B"],
+    [(replace(SMALL, distils=False), 451.2), (SMALL, 1973.8)],
+    ids=["GPTQ", "distilled"],
 )
 def test_the_estimate_is_near_the_peak(demand: MergeDemand, measured_mb: float) -> None:
     told_mb = (PROCESS_BYTES + demand.bytes) / 1e6
     assert 0.9 * measured_mb < told_mb < 1.25 * measured_mb
+
+
+def test_a_hessian_is_factored_in_little_more_than_one_copy_of_it() -> None:
+    """numpy tells tracemalloc what it allocates; the estimate counts the Hessian apart."""
+    columns = 1536
+    inputs = np.random.default_rng(0).standard_normal((64, columns)).astype(np.float32)
+    hessian = inputs.T @ inputs
+    tracemalloc.start()
+    try:
+        GptqFactor.of(hessian)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    told = _FACTORED * columns**2 + _PANELS * PANEL_COLUMNS * columns
+    assert taken * 0.95 < told < taken * 1.25
 
 
 def test_large_models_are_distilled_block_by_block() -> None:
@@ -91,7 +111,7 @@ def test_a_base_without_quants_is_neither_calibrated_nor_distilled() -> None:
     every = {module.rpartition(".")[2]: "F16" for module in SMALL.sizes.blocks[0].projections}
     plain = stored_as(SMALL, **every)
     assert plain.bytes == replace(plain, tokens=2000, completion=1000).bytes
-    assert 0 < plain.bytes - plain.file_bytes < SMALL.sizes.common_bytes
+    assert 0 < plain.bytes < SMALL.sizes.common_bytes
 
 
 def test_what_gets_no_adapter_by_its_type_is_only_loaded(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, hidden_states, load_mlx_model
 from adapterd.formats.encoded import EncodedExample
 from adapterd.formats.hidden_states import records_in
+from adapterd.training import hidden_state_cache
 from adapterd.training.data import CompletionBatch
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from tests.support.tiny_gguf import write_tiny_gguf
@@ -97,6 +98,35 @@ def test_hidden_states_are_cached_by_base_and_number_of_blocks(llama: GgufFile, 
     assert len(computed_by(frozen_blocks_of(llama, kept, digest="sha256:" + "6" * 64))[1]) == len(EXAMPLES)
     fewer = FrozenBlocks(BlockwiseModel(llama, dtype=mx.float32), BELOW - 1, kept.of(DIGEST, BELOW - 1))
     assert len(computed_by(fewer)[1]) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("kept_bytes", [1, PLENTY], ids=["one text at a time", "all together"])
+def test_hidden_states_are_the_same_where_only_one_block_fits_into_memory(
+    llama: GgufFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_bytes: int
+) -> None:
+    monkeypatch.setattr(hidden_state_cache, "KEPT_BYTES", kept_bytes)
+    whole, apart = (HiddenStateCache(tmp_path / name, PLENTY) for name in ("whole", "apart"))
+    source = BlockwiseModel(llama, dtype=mx.float32)
+    loaded: list[set[str]] = []
+    load = source._loader.fill
+
+    def fill(names: Iterable[str]) -> None:
+        loaded.append(blocks_in(names))
+        load(names)
+
+    monkeypatch.setattr(source._loader, "fill", fill)
+    computed_by(frozen_blocks_of(llama, whole))
+    parts = [range(index, index + 1) for index in range(BELOW)]
+    assert computed_by(FrozenBlocks(source, BELOW, apart.of(DIGEST, BELOW), parts=parts))[0]
+    assert max(map(len, loaded)) == 1
+    for example in EXAMPLES:
+        ours, theirs = (kept.of(DIGEST, BELOW).path(example.ids[:-1]).read_bytes() for kept in (apart, whole))
+        assert ours == theirs
+
+
+def blocks_in(names: Iterable[str]) -> set[str]:
+    """The blocks that some parameters belong to."""
+    return {name.split(".")[2] for name in names if name.startswith("model.layers.")}
 
 
 def test_hidden_states_do_not_depend_on_the_other_examples(llama: GgufFile, tmp_path: Path) -> None:

@@ -140,6 +140,10 @@ class GgufFile:
         tensor = self._tensor(name)
         return np.frombuffer(self._data, np.uint8, tensor.size_bytes, tensor.offset_bytes)
 
+    def release(self) -> None:
+        """Let the system take back the pages of the file that were read here; they are read again when asked for."""
+        self._data.madvise(mmap.MADV_DONTNEED)
+
     def _known(self, name: str) -> TensorInfo:
         tensor = self._tensor(name)
         if not tensor.has_known_type:

@@ -27,7 +27,12 @@ def default_dtype() -> mx.Dtype:
 
     Not float16: activations of Qwen2 models exceed its range.
     """
-    return mx.bfloat16 if on_gpu() else mx.float32
+    return dtype_of(on_gpu=on_gpu())
+
+
+def dtype_of(*, on_gpu: bool) -> mx.Dtype:
+    """The same for a machine with a GPU, or without."""
+    return mx.bfloat16 if on_gpu else mx.float32
 
 
 def on_gpu() -> bool:
@@ -216,13 +221,19 @@ class _WeightLoader:
         return frozenset(replaced)
 
     def fill(self, names: Iterable[str]) -> None:
-        """Load these parameters one at a time, so that at most one tensor is in memory as fp32."""
-        self.model.update(tree_unflatten([pair for name in names for pair in self._parameters(name)]))
+        """Load these parameters one at a time, so that at most one tensor is in memory as fp32, or as the file has
+        it."""
+        self.model.update(tree_unflatten([pair for name in names for pair in self._released(name)]))
 
     def empty(self, names: Iterable[str]) -> None:
         """Free the memory of these parameters; the zeros that replace them are never evaluated."""
         shape_of = {name: self._shapes.get(name, (1,)) for name in names}
         self.model.update(tree_unflatten([(name, mx.zeros(shape, self._dtype)) for name, shape in shape_of.items()]))
+
+    def _released(self, name: str) -> list[tuple[str, mx.array]]:
+        found = self._parameters(name)
+        self._gguf.release()
+        return found
 
     def _parameters(self, name: str) -> list[tuple[str, mx.array]]:
         """The parameter by its name; of a quantised layer all three at its weight, and nothing at the others."""

@@ -9,7 +9,7 @@ from adapterd.base.architectures import architecture_of, block_of_tensor
 from adapterd.base.families.architecture import Architecture
 from adapterd.base.gguf.gguf_file import GgufFile, TensorInfo
 from adapterd.base.hyperparameters import number
-from adapterd.base.mlx.model import default_dtype, on_gpu
+from adapterd.base.mlx.model import dtype_of, on_gpu
 from adapterd.base.mlx.quantized_layers import BITS, GROUP
 
 OWN_EMBEDDING = frozenset(("gemma3",))
@@ -30,7 +30,12 @@ class Precision:
     @classmethod
     def here(cls) -> "Precision":
         """That of a training on this machine."""
-        return cls(default_dtype().size, on_gpu())
+        return cls.of(on_gpu=on_gpu())
+
+    @classmethod
+    def of(cls, *, on_gpu: bool) -> "Precision":
+        """That of a training on a GPU, or on a CPU."""
+        return cls(dtype_of(on_gpu=on_gpu).size, on_gpu)
 
     def bytes_of(self, tensor: TensorInfo) -> int:
         """What a tensor takes."""

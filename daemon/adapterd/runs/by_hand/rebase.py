@@ -250,15 +250,14 @@ class _Change:
 
     def _note_what_is_new(self, after: ModelSettings) -> None:
         from adapterd.base.gguf.gguf_file import GgufFile
-        from adapterd.base_proof.needs import Workload, needs, too_large
-        from adapterd.system.machine import memory_bytes
+        from adapterd.base_proof.needs import Hardware, Workload, needs, too_large
 
-        memory = memory_bytes()
+        hardware = Hardware.here()
         work = Workload(max(1, self.store.feedback.count(self.model)))
         with suppress(AdapterdError):  # what is wrong with the file was found before
-            found = needs(GgufFile.open(self.base.gguf), work, None, memory)
+            found = needs(GgufFile.open(self.base.gguf), work, None, hardware, after.training)
             if not found.fits:
-                self.notes.append(too_large(self.given.base, found, memory))
+                self.notes.append(too_large(self.given.base, found, hardware.memory_bytes))
         if after.training.start is Start.LIVE and self.store.versions.all(self.model):
             self.notes.append("the adapter that is live is of the other base, so the next training begins at the base")
 
