@@ -39,7 +39,7 @@ MODEL = "size"
 LAYERS, DISTILLATION_STEPS, TOKENS = 1, 1, 90
 """Blocks with an adapter: GPTQ of each takes minutes, and the memory of a merge is that of one at a time."""
 OURS = ("dataset", "training", "merging", "serving")
-KEEP_ALIVE = "10s"
+KEEP_ALIVE = "30s"
 """So that no other stage runs while Ollama still holds a model."""
 PLACES = ("Lyon", "Porto", "Turin", "Ghent", "Basel", "Graz")
 
@@ -88,12 +88,12 @@ def size(run: Run) -> dict[str, Any]:
     run.folder.mkdir(exist_ok=True)
     tell(f"writing {run.base}, {run.shape.parameters / 1e9:.1f} B parameters")
     write_q4_k_m(run.base, run.shape)
+    _write_feedback(run.folder / "feedback")
     server = PrivateOllama(ollama_binary(), run.folder / "ollama", keep_alive=KEEP_ALIVE)
     watch, told = ProcessWatch(), _told(run)
     with server, watch.watching():
         _init(run, server)
         proof = watch.of("llama-server")
-        _write_feedback(run.folder / "feedback")
         try:
             _adapterctl(run, server, "retrain")
         finally:  # what was measured is told even where a later stage fails
