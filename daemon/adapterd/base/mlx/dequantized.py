@@ -22,7 +22,7 @@ VALUE_BYTES = 4
 
 def write_dequantized(path: Path, source: GgufFile, tensors: Mapping[str, Callable[[], FloatArray]]) -> None:
     """Write a copy of the language model in `source` to `path`, where the named tensors are fp32 and have these values,
-    one at a time.
+    one at a time. No more of `source` stays in memory than one tensor.
 
     Of a file that llama.cpp loads as it is, the metadata stay the same bytes.
     """
@@ -36,6 +36,7 @@ def write_dequantized(path: Path, source: GgufFile, tensors: Mapping[str, Callab
             file.write(_values(tensors[name]()) if name in tensors else source.raw(name).data)
             if file.tell() - start != _size_bytes(source, tensors, name):
                 raise StageError(f"{name} of the shape {source.tensors[name].shape} got values of another size")
+            source.release()
         file.write(bytes(-file.tell() % alignment))
 
 
