@@ -1,7 +1,7 @@
 """Worlds for a year of nights: what is true of each night's candidate, and how the answers of two versions differ.
 
-All years of a world are simulated at once; arrays have a row for each. A quality is a true mean score, that of the first
-live version is 0.
+All years of a world are simulated at once; arrays have a row for each. A quality is a true mean score, that of the
+first live version is 0.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,16 @@ SLIGHT = -0.003
 
 @dataclass(frozen=True)
 class World:
-    """`guards` are the true differences of the guard rails from those of live; `corrections` come each day on average."""
+    """`corrections` come each day on average; `guards` are the true differences of the guard rails from those of the
+    first live version; candidates reach the quality `goal` from the night `after` on, if ever."""
 
     name: str
     candidate: Candidate
     draw: Draw
     corrections: float = 10.0
     guards: tuple[float, ...] = ()
+    goal: float = np.inf
+    after: int = 0
 
 
 def symmetric(random: Random, mean: Any, shape: tuple[int, ...]) -> Array:
@@ -64,22 +67,22 @@ def yes_or_no(random: Random, mean: Any, shape: tuple[int, ...], *, share: float
 
 def always(gain: float) -> Candidate:
     """Every candidate is better than the first live version by `gain`; after one is live, all others are its equals."""
-    return lambda random, night, live: np.full_like(live, gain)
+    return lambda _random, _night, live: np.full_like(live, gain)
 
 
 def against_live(gain: float) -> Candidate:
     """Every candidate is better than the present live version by `gain`."""
-    return lambda random, night, live: live + gain
+    return lambda _random, _night, live: live + gain
 
 
 def later(gain: float, nights: int) -> Candidate:
     """Candidates are live's equals, and from then on better than the first live version by `gain`."""
-    return lambda random, night, live: np.full_like(live, gain if night > nights else 0.0)
+    return lambda _random, night, live: np.full_like(live, gain if night > nights else 0.0)
 
 
 def scattered(spread: float, mean: float = 0.0) -> Candidate:
     """Candidates are better or worse than live by chance."""
-    return lambda random, night, live: live + random.normal(mean, spread, live.shape)
+    return lambda random, _night, live: live + random.normal(mean, spread, live.shape)
 
 
 def growing(each_night: float, spread: float) -> Candidate:
@@ -93,52 +96,55 @@ GAINS = (0.02, 0.03, 0.05)
 
 def worlds() -> dict[str, World]:
     """All worlds by their names."""
-    found = [*_none_better(), *_better(), *_with_guards()]
+    found = [*_worse(), *_not_better(), *_better(), *_with_guards()]
     return {world.name: world for world in found}
 
 
-def _none_better() -> list[World]:
-    worse = [
-        World(f"-0.003, {rate:g} a day", against_live(SLIGHT), symmetric, rate) for rate in RATES
-    ]
-    shapes = {
-        "skewed": skewed, "5 % lose 0.6": partial(skewed, broken=0.05, lost=0.6), "1 % lose 0.99": rarely_broken,
-        "yes or no": yes_or_no,
-    }  # fmt: skip
-    skew = [
-        World(f"-0.003 {name}, {rate:g} a day", against_live(SLIGHT), draw, rate)
-        for name, draw in shapes.items() for rate in RATES
-    ]  # fmt: skip
-    nearly = [
+def _worse() -> list[World]:
+    slightly = against_live(SLIGHT)
+    shapes: dict[str, Draw] = {"": symmetric, " skewed": skewed, " yes or no": yes_or_no}
+    other = {"5 % lose 0.6": partial(skewed, broken=0.05, lost=0.6), "1 % lose 0.99": rarely_broken}
+    return [
+        *(World(f"{SLIGHT}{name}, {rate:g} a day", slightly, draw, rate)
+          for name, draw in shapes.items() for rate in RATES),
+        *(World(f"{SLIGHT} {name}, 10 a day", slightly, draw) for name, draw in other.items()),
         World("-0.0005, 10 a day", against_live(-0.0005), symmetric),
-        World("-0.0005 skewed, 10 a day", against_live(-0.0005), skewed),
+        World("-0.0005 yes or no, 10 a day", against_live(-0.0005), yes_or_no),
         World("-0.01, 10 a day", against_live(-0.01), symmetric),
         World("falling by 0.0005 a night, 10 a day", growing(-0.0005, 0.0), symmetric),
-    ]
+    ]  # fmt: skip
+
+
+def _not_better() -> list[World]:
     equal = [World(f"0, {rate:g} a day", against_live(0.0), symmetric, rate) for rate in RATES]
-    return [*worse, *skew, *nearly, *equal, World("0 skewed, 10 a day", against_live(0.0), skewed)]
+    return [*equal, World("0 skewed, 10 a day", against_live(0.0), skewed)]
 
 
 def _better() -> list[World]:
-    steady = [World(f"+{gain}, {rate:g} a day", always(gain), symmetric, rate) for gain in GAINS for rate in RATES]
-    skew = [World(f"+{gain} skewed, 10 a day", always(gain), skewed) for gain in GAINS]
+    steady = [
+        World(f"+{gain:g}, {rate:g} a day", always(gain), symmetric, rate, goal=gain)
+        for gain in GAINS for rate in RATES
+    ]  # fmt: skip
+    skew = [World(f"+{gain:g} skewed, 10 a day", always(gain), skewed, goal=gain) for gain in GAINS]
+    late = [
+        World(f"0, then +{gain:g} after 180 nights, 10 a day", later(gain, 180), symmetric, goal=gain, after=180)
+        for gain in GAINS
+    ]
     others = [
-        World("0, then +0.03 after 180 nights, 10 a day", later(0.03, 180), symmetric),
-        World("0, then +0.05 after 180 nights, 10 a day", later(0.05, 180), symmetric),
         World("scattered by 0.02 around live, 10 a day", scattered(0.02), symmetric),
         World("scattered by 0.02 around live - 0.02, 10 a day", scattered(0.02, -0.02), symmetric),
         World("growing by 0.0005 a night, scattered by 0.01, 10 a day", growing(0.0005, 0.01), symmetric),
     ]
-    return [*steady, *skew, *others]
+    return [*steady, *skew, *late, *others]
 
 
 def _with_guards() -> list[World]:
-    worse = [
-        World("-0.003, 10 a day, 3 critical", against_live(SLIGHT), symmetric, guards=(0.0, 0.0)),
-        World("-0.003 skewed, 10 a day, 3 critical", against_live(SLIGHT), skewed, guards=(0.0, 0.0)),
-        World("+0.05, 10 a day, a guard rail -0.05", always(0.05), symmetric, guards=(0.0, -0.05)),
+    none, slightly = (0.0, 0.0), against_live(SLIGHT)
+    return [
+        World("-0.003, 10 a day, 3 critical", slightly, symmetric, guards=none),
+        World("-0.003 skewed, 10 a day, 3 critical", slightly, skewed, guards=none),
+        *(World(f"+0.05, {rate:g} a day, a guard rail -0.05", always(0.05), symmetric, rate, (0.0, -0.05))
+          for rate in (10.0, 30.0)),
         World("+0.05, 10 a day, a guard rail -0.03", always(0.05), symmetric, guards=(0.0, -0.03)),
-        World("+0.05, 30 a day, a guard rail -0.05", always(0.05), symmetric, 30.0, guards=(0.0, -0.05)),
-    ]
-    better = [World(f"+{gain}, 10 a day, 3 critical", always(gain), symmetric, guards=(0.0, 0.0)) for gain in GAINS]
-    return [*worse, *better]
+        *(World(f"+{gain:g}, 10 a day, 3 critical", always(gain), symmetric, guards=none, goal=gain) for gain in GAINS),
+    ]  # fmt: skip

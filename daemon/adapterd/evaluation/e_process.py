@@ -9,9 +9,9 @@ Waudby-Smith and Ramdas (2024, arXiv:2010.09686, section 3), with a fixed horizo
 a decision is wanted.
 
 Differences are in [-1, 1]. All those of one look are bet on alike, by what earlier looks showed, so their order within
-it says nothing. What hangs together is no new evidence: cases of one source that come in one look are their mean, and a
-source that was bet on is not bet on again (`new_units`). A weight in [0, 1] makes a difference bet less; it may depend on
-anything that is known before the difference is, such as how many an origin has already sent (`origin_weights`).
+it says nothing. What hangs together is no new evidence: cases of one source that come in one look are their mean, and
+a source that was bet on is not bet on again (`new_units`). A weight in [0, 1] makes a difference bet less; it may depend
+on anything that is known before the difference is, such as how many an origin has already sent (`origin_weights`).
 """
 
 import math
@@ -69,7 +69,7 @@ def log_returns(values: Array, weights: Array, stake: Any, null: float) -> Array
 
 @dataclass(frozen=True)
 class EProcess:
-    """The capital against "the true mean is at most `null`", for one pair of versions or, with arrays, for many at once.
+    """The capital against "the true mean is at most `null`", for one pair of versions or, as arrays, for many at once.
 
     `alpha` is the level at which it shall decide; it sets the bets, and capitals at any other level are valid, too.
     `log` is the logarithm of the capital now, `highest` of the largest at any look.
@@ -103,11 +103,11 @@ class EProcess:
 
 @dataclass(frozen=True)
 class ConfidenceSequence:
-    """What the true mean can be, after each look at the differences of one pair of versions, valid at all looks at once.
+    """What the true mean can be, after each look at the differences of a pair of versions, valid at all looks at once.
 
-    `values` (n,) are differences, `looks` (n,) the number of the look at which each came, not falling, `weights` (n,) in
-    [0, 1]. It may be empty: then nothing is excluded. Raises ValueError for values or weights that are out of bounds,
-    and looks out of order.
+    `values` (n,) are differences, `looks` (n,) the number of the look at which each came, not falling, `weights` (n,)
+    in [0, 1]. It may be empty: then nothing is excluded. Raises ValueError for values or weights that are out of
+    bounds, and looks out of order.
     """
 
     values: Array

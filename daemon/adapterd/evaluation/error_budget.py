@@ -1,17 +1,17 @@
 """One budget of false promotions for a year, spent over all challengers of that year.
 
 The budget is a sum of money, and a challenger is proven better when its stake has become 1. The gambler of e_process.py
-bets with the stake on differences that came after the challenger was made. If the challenger is not better, the expected
-value of the stake never rises. A challenger that is dropped gives back what its stake is worth, but no more than it was;
-one that is promoted gives back its stake. So what is left of the budget, with what the stakes of challengers that are not
-better are worth, never rises in expectation, and by Ville's inequality it ever reaches 1, which a false promotion needs,
-with a probability of at most the budget. It does not matter how many challengers there are, when each is dropped, or how
-its stake is chosen from what is known when it begins.
+bets with the stake on differences that came after the challenger was made. If the challenger is not better, the
+expected value of the stake never rises. A challenger that is dropped gives back what its stake is worth, but no more
+than it was; one that is promoted gives back its stake. So what is left of the budget, with what the stakes of
+challengers that are not better are worth, never rises in expectation, and by Ville's inequality it ever reaches 1, which
+a false promotion needs, with a probability of at most the budget. It does not matter how many challengers there are,
+when each is dropped, or how its stake is chosen from what is known when it begins.
 
 The argument is that of alpha-wealth (Foster and Stine 2008, "Alpha-investing") with e-processes, and that of Burman,
-Sonesson and Guilbaud (2009, "A recycling framework for the construction of Bonferroni-based multiple tests") for giving
-back what a rejected hypothesis was tested with. What a challenger has won does not go to the next one: if it was better,
-its gains were no luck.
+Sonesson and Guilbaud (2009, "A recycling framework for the construction of Bonferroni-based multiple tests") for
+giving back what a rejected hypothesis was tested with. What a challenger has won does not go to the next one: if it was
+better, its gains were no luck.
 
 A part of the budget is there from the start, the rest comes night by night, and what is left and staked never exceeds
 the first part. So of all challengers that begin within any 365 nights, one that is not better is promoted with a
@@ -26,7 +26,7 @@ import numpy as np
 NIGHTS = 365
 AT_ONCE = 0.5
 """The part of a year's budget that is there at the start."""
-STAKED = 0.25
+STAKED = 0.5
 """The part of what is left that a challenger gets."""
 
 
