@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapterd.evaluation.e_process import EProcess, Seen
+from adapterd.evaluation.e_process import SCORE, EProcess, Seen
 from adapterd.evaluation.error_budget import ErrorBudget
 from bench.season_worlds import GUARD, Array, Random, World, yes_or_no
 
@@ -120,9 +120,10 @@ class Processes:
 
     def see(self, rows: Rows, values: Array) -> None:
         """Differences (rows, n) of the years that are chosen."""
-        seen = Seen(self.count[rows], self.total[rows], self.squares[rows])
+        seen = {SCORE: Seen(self.count[rows], self.total[rows], self.squares[rows])}
         after = EProcess(self.alpha[rows], self.null, seen, self.log[rows], self.highest[rows]).after(values)
-        self.count[rows], self.total[rows], self.squares[rows] = after.seen.count, after.seen.total, after.seen.squares
+        sums = after.seen[SCORE]
+        self.count[rows], self.total[rows], self.squares[rows] = sums.count, sums.total, sums.squares
         self.log[rows], self.highest[rows] = after.log, after.highest
 
     @property

@@ -8,10 +8,11 @@ Ramdas, McAuliffe and Sekhon 2021, arXiv:1810.08240). Bets are those of bounded_
 Waudby-Smith and Ramdas (2024, arXiv:2010.09686, section 3), with a fixed horizon: the number of differences by which
 a decision is wanted.
 
-Differences are in [-1, 1]. All those of one look are bet on alike, by what earlier looks showed, so their order within
-it says nothing. What hangs together is no new evidence: cases of one source that come in one look are their mean, and
-a source that was bet on is not bet on again (`new_units`). A weight in [0, 1] makes a difference bet less; it may depend
-on anything that is known before the difference is, such as how many an origin has already sent (`origin_weights`).
+Differences are in [-1, 1]. All those of one look are bet on alike, by what earlier looks showed, so their order says
+nothing. Scores and votes vary differently, so each kind has bets of its own, with the same capital. What hangs together
+is no new evidence: cases of one source that come in one look are their mean, and a source that was bet on is not bet on
+again (`new_units`). A weight in [0, 1] makes a difference bet less; it may depend on anything that is known before the
+difference is, such as how many an origin has already sent (`origin_weights`).
 """
 
 import math
@@ -28,6 +29,8 @@ from adapterd.evaluation.bounded_mean import EDGE, FIRST_VARIANCE, HIGH, LARGEST
 
 HORIZON = 300
 """Bets are as large as would be best for what so many differences prove; later they fall with the number seen."""
+SCORE, VOTE = "score", "vote"
+"""Kinds of differences."""
 FEW_OF_OTHERS = 10
 """An origin is limited from so many cases of the others on."""
 
@@ -72,23 +75,25 @@ class EProcess:
     """The capital against "the true mean is at most `null`", for one pair of versions or, as arrays, for many at once.
 
     `alpha` is the level at which it shall decide; it sets the bets, and capitals at any other level are valid, too.
-    `log` is the logarithm of the capital now, `highest` of the largest at any look.
+    `log` is the logarithm of the capital now, `highest` of the largest at any look; `seen` is by kind of difference. If
+    there are several kinds, what is refuted is that the mean of each is at most `null`.
     """
 
     alpha: Any
     null: float = 0.0
-    seen: Seen = field(default_factory=Seen)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
     log: Any = 0.0
     highest: Any = 0.0
 
-    def after(self, values: Array, weights: Array | None = None) -> "EProcess":
+    def after(self, values: Array, weights: Array | None = None, kind: str = SCORE) -> "EProcess":
         """After one more look at differences of shape (…, n). Raises ValueError for one outside of [-1, 1], or a weight
         outside of [0, 1]."""
         weights = np.ones_like(values) if weights is None else weights
         _check(values, weights)
-        won = log_returns(values, weights, self.seen.stake(self.alpha), self.null).sum(axis=-1)
-        log = self.log + won
-        return replace(self, seen=self.seen.and_(values, weights), log=log, highest=np.maximum(self.highest, log))
+        before = self.seen.get(kind, Seen())
+        log = self.log + log_returns(values, weights, before.stake(self.alpha), self.null).sum(axis=-1)
+        seen = {**self.seen, kind: before.and_(values, weights)}
+        return replace(self, seen=seen, log=log, highest=np.maximum(self.highest, log))
 
     @property
     def proven(self) -> Any:
@@ -143,7 +148,7 @@ class ConfidenceSequence:
     def e_process(self, alpha: float, null: float = 0.0) -> EProcess:
         """The capital after the last look, as it stands."""
         logs = np.append(0.0, self.log_capitals(null, alpha))
-        seen = Seen().and_(self.values, self._weights)
+        seen = {SCORE: Seen().and_(self.values, self._weights)}
         return EProcess(alpha, null, seen, float(logs[-1]), float(logs.max()))
 
     @property
@@ -214,7 +219,7 @@ def _allowed(
 
 
 def vote_differences(wins: int, ties: int, losses: int) -> Array:
-    """Votes between two versions as differences: 1 for a win, 0 for a tie, -1 for a loss; their order says nothing."""
+    """Votes between two versions as differences of the kind VOTE: 1 for a win, 0 for a tie, -1 for a loss."""
     return np.repeat([1.0, 0.0, -1.0], [wins, ties, losses])
 
 

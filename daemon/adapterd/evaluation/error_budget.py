@@ -4,9 +4,9 @@ The budget is a sum of money, and a challenger is proven better when its stake h
 bets with the stake on differences that came after the challenger was made. If the challenger is not better, the
 expected value of the stake never rises. A challenger that is dropped gives back what its stake is worth, but no more
 than it was; one that is promoted gives back its stake. So what is left of the budget, with what the stakes of
-challengers that are not better are worth, never rises in expectation, and by Ville's inequality it ever reaches 1, which
-a false promotion needs, with a probability of at most the budget. It does not matter how many challengers there are,
-when each is dropped, or how its stake is chosen from what is known when it begins.
+challengers that are not better are worth, never rises in expectation, and by Ville's inequality it ever reaches 1,
+which a false promotion needs, with a probability of at most the budget. It does not matter how many challengers there
+are, when each is dropped, or how its stake is chosen from what is known when it begins.
 
 The argument is that of alpha-wealth (Foster and Stine 2008, "Alpha-investing") with e-processes, and that of Burman,
 Sonesson and Guilbaud (2009, "A recycling framework for the construction of Bonferroni-based multiple tests") for
