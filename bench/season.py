@@ -16,8 +16,8 @@ from bench import gates, results
 from bench.season_peers import Exams, Proven, exams, first_rule, two_means
 from bench.season_rule import NIGHTS, Outcome, Rule, Season
 from bench.season_variants import VARIANTS, WORLDS
-from bench.season_watch import sequential_coverage, watch
-from bench.season_worlds import GAINS, World, worlds
+from bench.season_watch import false_rollbacks, sequential_coverage, watch
+from bench.season_worlds import GAINS, World, mistakes_of_live, selected, worlds
 
 YEARS = 1000
 CHOSEN = Rule()
@@ -118,6 +118,12 @@ def variants(choice: Choice) -> dict[str, Any]:
     return found
 
 
+def selection(choice: Choice) -> dict[str, Any]:
+    """What happens if corrections of live's mistakes are taken for a sample of all that is asked."""
+    found = {name: _short(of_season(world, choice.years)) for name, world in selected().items()}
+    return {"years": choice.years, "false_rollbacks": false_rollbacks(mistakes_of_live, choice.years), **found}
+
+
 def _short(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: figures[name] for name in ("worse", "not_better", "nights", "quality") if name in figures}
 
@@ -128,6 +134,7 @@ PARTS: dict[str, Callable[[Choice], dict[str, Any]]] = {
     "season": season,
     "season_first_rule": lambda choice: _one_exam("season_first_rule", first_rule, choice),
     "season_peers": lambda choice: _one_exam("season_peers", two_means, choice),
+    "season_selection": selection,
     "season_variants": variants,
 }
 

@@ -31,7 +31,7 @@ SOURCES, OF_SOURCE, ASKED = 200, 0.1, 4
 def watch(years: int) -> dict[str, Any]:
     """In how many nights (the median) a version that is worse is taken back, and in what share of years one that is
     not; the worst shape counts."""
-    rates = {name: _false(draw, years) for name, draw in SHAPES.items()}
+    rates = {name: false_rollbacks(draw, years) for name, draw in SHAPES.items()}
     nights = {f"{lost:g}": _nights(symmetric, lost, years) for lost in LOSSES}
     return {
         "nights": nights, "false_per_year": max(rates.values()), "worst": max(rates, key=lambda name: rates[name]),
@@ -50,7 +50,7 @@ def _nights(draw: Draw, lost: float, years: int) -> float:
     return float(np.median(first))
 
 
-def _false(draw: Draw, years: int) -> float:
+def false_rollbacks(draw: Draw, years: int) -> float:
     """The share of years in which a version is taken back that is as good as the one before."""
     random, process, everyone = np.random.default_rng(9), Processes(years), np.ones(years, bool)
     zero = np.zeros(years)

@@ -6,7 +6,7 @@ first live version is 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ RARE = 0.01
 CEILING = 0.03
 """The share of cases that only one of two versions gets right, for each of them, near the ceiling of a yes or no."""
 GUARD = 0.01
+OF_ANSWERS, ALIKE, CORRECTED = 0.3, 0.875, 0.3
+"""The spread of one version's scores, the correlation of two versions' (their differences spread by SPREAD), and the
+share of live's answers, the worst ones, that people correct."""
 SLIGHT = -0.003
 
 
@@ -65,6 +68,19 @@ def yes_or_no(random: Random, mean: Any, shape: tuple[int, ...], *, share: float
     return np.where(u < won, 1.0, np.where(u < won + share + np.maximum(-mean, 0), -1.0, 0.0))
 
 
+def mistakes_of_live(random: Random, mean: Any, shape: tuple[int, ...]) -> Array:
+    """Cases that are there because live answered them badly; `mean` is that over all that was asked."""
+    live = random.choice(_mistakes(), shape)
+    own = np.sqrt(1 - ALIKE**2) * OF_ANSWERS * random.standard_normal(shape)
+    return np.clip(mean - (1 - ALIKE) * live + own, -1, 1)
+
+
+@cache
+def _mistakes() -> Array:
+    scores = np.sort(OF_ANSWERS * np.random.default_rng(4).standard_normal(100_000))
+    return scores[: int(CORRECTED * len(scores))]
+
+
 def always(gain: float) -> Candidate:
     """Every candidate is better than the first live version by `gain`; after one is live, all others are its equals."""
     return lambda _random, _night, live: np.full_like(live, gain)
@@ -88,6 +104,13 @@ def scattered(spread: float, mean: float = 0.0) -> Candidate:
 def growing(each_night: float, spread: float) -> Candidate:
     """Each night's training is a little better than the one before, on average."""
     return lambda random, night, live: each_night * night + random.normal(0, spread, live.shape)
+
+
+def selected() -> dict[str, World]:
+    """Worlds in which only what live got wrong becomes a case: what the rule must not take for evidence."""
+    gains = {"-0.003": against_live(SLIGHT), "-0.03": against_live(-0.03), "+0.03": always(0.03)}
+    found = (World(f"{name}, live's mistakes alone", gain, mistakes_of_live) for name, gain in gains.items())
+    return {world.name: world for world in found}
 
 
 RATES = (5.0, 10.0, 30.0)
