@@ -170,7 +170,7 @@ class Season:
         return self.found
 
     def _night(self, night: int) -> None:
-        arrived = int(self.random.poisson(self.world.corrections))
+        arrived = self.world.corrections
         asked = min(arrived, self.rule.fresh_per_night)
         self.budget, self.watch_budget = self.budget.after(), self.watch_budget.after()
         if asked:

@@ -34,13 +34,13 @@ SLIGHT = -0.003
 
 @dataclass(frozen=True)
 class World:
-    """`corrections` come each day on average; `guards` are the true differences of the guard rails from those of the
+    """`corrections` come each day; `guards` are the true differences of the guard rails from those of the
     first live version; candidates reach the quality `goal` from the night `after` on, if ever."""
 
     name: str
     candidate: Candidate
     draw: Draw
-    corrections: float = 10.0
+    corrections: int = 10
     guards: tuple[float, ...] = ()
     goal: float = np.inf
     after: int = 0
@@ -113,7 +113,7 @@ def selected() -> dict[str, World]:
     return {world.name: world for world in found}
 
 
-RATES = (5.0, 10.0, 30.0)
+RATES = (5, 10, 30)
 GAINS = (0.02, 0.03, 0.05)
 
 
@@ -128,7 +128,7 @@ def _worse() -> list[World]:
     shapes: dict[str, Draw] = {"": symmetric, " skewed": skewed, " yes or no": yes_or_no}
     other = {"5 % lose 0.6": partial(skewed, broken=0.05, lost=0.6), "1 % lose 0.99": rarely_broken}
     return [
-        *(World(f"{SLIGHT}{name}, {rate:g} a day", slightly, draw, rate)
+        *(World(f"{SLIGHT}{name}, {rate} a day", slightly, draw, rate)
           for name, draw in shapes.items() for rate in RATES),
         *(World(f"{SLIGHT} {name}, 10 a day", slightly, draw) for name, draw in other.items()),
         World("-0.0005, 10 a day", against_live(-0.0005), symmetric),
@@ -139,13 +139,13 @@ def _worse() -> list[World]:
 
 
 def _not_better() -> list[World]:
-    equal = [World(f"0, {rate:g} a day", against_live(0.0), symmetric, rate) for rate in RATES]
+    equal = [World(f"0, {rate} a day", against_live(0.0), symmetric, rate) for rate in RATES]
     return [*equal, World("0 skewed, 10 a day", against_live(0.0), skewed)]
 
 
 def _better() -> list[World]:
     steady = [
-        World(f"+{gain:g}, {rate:g} a day", always(gain), symmetric, rate, goal=gain)
+        World(f"+{gain:g}, {rate} a day", always(gain), symmetric, rate, goal=gain)
         for gain in GAINS for rate in RATES
     ]  # fmt: skip
     skew = [World(f"+{gain:g} skewed, 10 a day", always(gain), skewed, goal=gain) for gain in GAINS]
@@ -166,8 +166,8 @@ def _with_guards() -> list[World]:
     return [
         World("-0.003, 10 a day, 3 critical", slightly, symmetric, guards=none),
         World("-0.003 skewed, 10 a day, 3 critical", slightly, skewed, guards=none),
-        *(World(f"+0.05, {rate:g} a day, a guard rail -0.05", always(0.05), symmetric, rate, (0.0, -0.05))
-          for rate in (10.0, 30.0)),
+        *(World(f"+0.05, {rate} a day, a guard rail -0.05", always(0.05), symmetric, rate, (0.0, -0.05))
+          for rate in (10, 30)),
         World("+0.05, 10 a day, a guard rail -0.03", always(0.05), symmetric, guards=(0.0, -0.03)),
         *(World(f"+{gain:g}, 10 a day, 3 critical", always(gain), symmetric, guards=none, goal=gain) for gain in GAINS),
     ]  # fmt: skip
