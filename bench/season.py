@@ -15,7 +15,7 @@ import numpy as np
 from bench import gates, results
 from bench.season_peers import Exams, Proven, exams, first_rule, two_means
 from bench.season_rule import NIGHTS, Outcome, Rule, Season
-from bench.season_variants import VARIANTS, WORLDS
+from bench.season_variants import GUARD_VARIANTS, VARIANTS, WITH_GUARDS, WORLDS
 from bench.season_watch import false_rollbacks, sequential_coverage, watch
 from bench.season_worlds import GAINS, World, mistakes_of_live, selected, worlds
 
@@ -109,12 +109,11 @@ def _one_exam(name: str, proven: Proven, choice: Choice) -> dict[str, Any]:
 def variants(choice: Choice) -> dict[str, Any]:
     """Other rules, in some worlds."""
     found: dict[str, Any] = {"years": choice.years}
-    for name, change in VARIANTS.items():
-        found[name] = {
-            each: _short(of_season(worlds()[each], choice.years, replace(CHOSEN, **change)))
-            for each in WORLDS if not choice.only or each in choice.only
-        }  # fmt: skip
-        print(name, found[name], flush=True)
+    for names, variants in ((WORLDS, VARIANTS), (WITH_GUARDS, GUARD_VARIANTS)):
+        for name, change in variants.items():
+            rule = replace(CHOSEN, **change)
+            found[name] = {each: _short(of_season(worlds()[each], choice.years, rule)) for each in names}
+            print(name, found[name], flush=True)
     return found
 
 
@@ -125,7 +124,9 @@ def selection(choice: Choice) -> dict[str, Any]:
 
 
 def _short(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: figures[name] for name in ("worse", "not_better", "nights", "quality") if name in figures}
+    return {
+        name: figures[name] for name in ("worse", "not_better", "promotions", "nights", "quality") if name in figures
+    }
 
 
 PARTS: dict[str, Callable[[Choice], dict[str, Any]]] = {

@@ -25,11 +25,11 @@ Proven = Callable[[Array], Rows]
 class Exams:
     """What happened in each year, arrays (years,); see season_rule.Outcome."""
 
+    first_night: Array
     worse: Array
     not_better: Array
     promotions: Array
     quality: Array
-    first_night: Array
 
 
 def first_rule(differences: Array) -> Rows:
@@ -48,7 +48,7 @@ def two_means(differences: Array) -> Rows:
 
 def exams(world: World, proven: Proven, years: int, random: Random) -> Exams:
     """All nights of a world without guard rails; what each version answers to the frozen set stays the same."""
-    found = Exams(*np.zeros((4, years)), np.full(years, np.inf))
+    found = Exams(np.full(years, np.inf), *np.zeros((4, years)))
     live, luck = np.zeros(years), _first(world, years, random)
     waiting = RECORDS
     for night in range(1, NIGHTS + 1):

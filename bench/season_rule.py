@@ -58,6 +58,7 @@ class Outcome:
     """What happened in each year, arrays (years,); `first_night` is the first on which a version as good as wanted was
     live, infinite where there was none, and `level` the first challenger's."""
 
+    first_night: Array
     worse: Array
     not_better: Array
     promotions: Array
@@ -65,7 +66,6 @@ class Outcome:
     challengers: Array
     quality: Array
     level: Array
-    first_night: Array
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Season:
         self.watch_budget = self._budget(rule.watch_yearly)
         self.pool: deque[tuple[Versions, bool]] = deque(maxlen=rule.newest)
         self.waiting = rule.min_new_records
-        self.found = Outcome(*np.zeros((7, years)), np.full(years, np.inf))
+        self.found = Outcome(np.full(years, np.inf), *np.zeros((7, years)))
 
     def _budget(self, yearly: float) -> ErrorBudget:
         zero = np.zeros(self.years)

@@ -47,7 +47,7 @@ class World:
 
 
 def symmetric(random: Random, mean: Any, shape: tuple[int, ...]) -> Array:
-    return np.clip(mean + SPREAD * random.standard_normal(shape), -1, 1)
+    return np.asarray(np.clip(mean + SPREAD * random.standard_normal(shape), -1, 1))
 
 
 def skewed(random: Random, mean: Any, shape: tuple[int, ...], *, broken: float = BROKEN, lost: float = LOST) -> Array:
@@ -72,7 +72,7 @@ def mistakes_of_live(random: Random, mean: Any, shape: tuple[int, ...]) -> Array
     """Cases that are there because live answered them badly; `mean` is that over all that was asked."""
     live = random.choice(_mistakes(), shape)
     own = np.sqrt(1 - ALIKE**2) * OF_ANSWERS * random.standard_normal(shape)
-    return np.clip(mean - (1 - ALIKE) * live + own, -1, 1)
+    return np.asarray(np.clip(mean - (1 - ALIKE) * live + own, -1, 1))
 
 
 @cache
@@ -126,7 +126,9 @@ def worlds() -> dict[str, World]:
 def _worse() -> list[World]:
     slightly = against_live(SLIGHT)
     shapes: dict[str, Draw] = {"": symmetric, " skewed": skewed, " yes or no": yes_or_no}
-    other = {"5 % lose 0.6": partial(skewed, broken=0.05, lost=0.6), "1 % lose 0.99": rarely_broken}
+    other: dict[str, Draw] = {
+        "5 % lose 0.6": partial(skewed, broken=0.05, lost=0.6), "1 % lose 0.99": rarely_broken,
+    }  # fmt: skip
     return [
         *(World(f"{SLIGHT}{name}, {rate} a day", slightly, draw, rate)
           for name, draw in shapes.items() for rate in RATES),

@@ -204,7 +204,7 @@ def origin_weights(origins: Sequence[Hashable], looks: Sequence[int], share: flo
         allowed = {origin: _allowed(origin, count, given, weighed, share) for origin, count in now.items()}
         for index in here:
             weights[index] = allowed[origins[index]]
-        weighed.update({origin: now[origin] * weight for origin, weight in allowed.items()})  # type: ignore[dict-item]
+        weighed.update({origin: now[origin] * weight for origin, weight in allowed.items()})
     return weights
 
 
