@@ -60,6 +60,7 @@ bench-full: setup ## every quantisation and size; goes on where it was interrupt
 
 bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a real task (WNUT17=FOLDER with its files)
 	.venv/bin/python -m bench.gates
+	.venv/bin/python -m bench.season
 	.venv/bin/python -m bench.poison
 	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
 	.venv/bin/python -m bench.tables
