@@ -1,4 +1,4 @@
-"""A year of nights under the rule of docs/decisions/0024-a-season.md, for many years at once.
+"""A year of nights under the rule of docs/decisions/0026-a-season.md, for many years at once.
 
 Each night: the day's corrections are asked, before anything is trained on them, of live, of the version before and of
 the challenger; then the watch and the challenger are decided; then a candidate is trained and asked the frozen set;

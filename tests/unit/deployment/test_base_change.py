@@ -31,7 +31,7 @@ CONFIG = f'[models.{MODEL}]\nbase = "a:1"   # the small one\nbase_digest = "{A}"
 
 
 @pytest.fixture
-def runtime() -> FakeRuntime:
+def fake_runtime() -> FakeRuntime:
     """Base A with its version 1.0.0, and what base B and its version 2.0.0 will be."""
     made = FakeRuntime()
     made.made = {"a:1": (A, Modelfile()), "b:1": (B, Modelfile()), TAGS.base: (A, Modelfile())}
@@ -40,12 +40,12 @@ def runtime() -> FakeRuntime:
 
 
 @pytest.fixture
-def deployer(tmp_path: Path, runtime: FakeRuntime) -> Iterator[Deployer]:
+def deployer(tmp_path: Path, fake_runtime: FakeRuntime) -> Iterator[Deployer]:
     home = Home(tmp_path)
     home.create()
     home.config_file.write_text(CONFIG)
     with Store(home.database) as store:
-        made, digests = Deployer(store, home, runtime), runtime.tags()
+        made, digests = Deployer(store, home, fake_runtime), fake_runtime.tags()
         for version, base in (("1.0.0", A), ("2.0.0", B)):
             digest = digests[TAGS.version(version)]
             store.versions.add(MODEL, version, run_id="run", digest=digest, base_digest=base)
@@ -81,23 +81,23 @@ def live(deployer: Deployer) -> tuple[str, str | None]:
     return recorded.live, recorded.previous
 
 
-def older(runtime: FakeRuntime) -> str:
+def older(fake_runtime: FakeRuntime) -> str:
     """The name of base A once it is no longer in use."""
-    return older_base(runtime.tags()["a:1"])
+    return older_base(fake_runtime.tags()["a:1"])
 
 
-def test_a_version_stays_live_and_the_old_base_keeps_a_tag(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_version_stays_live_and_the_old_base_keeps_a_tag(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
-    assert live(deployer) == ("1.0.0", older(runtime))
-    assert runtime.made[TAGS.base][0] == B
-    assert runtime.made[TAGS.version(older(runtime))][0] == A
-    assert TAGS.next_base not in runtime.made
+    assert live(deployer) == ("1.0.0", older(fake_runtime))
+    assert fake_runtime.made[TAGS.base][0] == B
+    assert fake_runtime.made[TAGS.version(older(fake_runtime))][0] == A
+    assert TAGS.next_base not in fake_runtime.made
     assert deployer.home.config_file.read_text() == CONFIG.replace("a:1", "b:1").replace(A, B)
     assert "# the small one" in deployer.home.config_file.read_text()
 
 
-def test_the_way_back_leads_over_the_change(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_the_way_back_leads_over_the_change(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
     deployer.promote(MODEL, "2.0.0", "better")
@@ -105,64 +105,64 @@ def test_the_way_back_leads_over_the_change(deployer: Deployer, runtime: FakeRun
     assert "2.0.0 is live, 1.0.0 was before (better); it is made of another base, sha256:bbbbbbbbbbbb" in event
     assert live(deployer) == ("2.0.0", "1.0.0")
     assert deployer.rollback(MODEL).live == "1.0.0"
-    assert deployer.rollback(MODEL).live == older(runtime)
-    assert runtime.made[TAGS.live][0] == A, "the base that was served, and not the new one"
+    assert deployer.rollback(MODEL).live == older(fake_runtime)
+    assert fake_runtime.made[TAGS.live][0] == A, "the base that was served, and not the new one"
     with pytest.raises(InputError, match="nothing to go back to"):
         deployer.rollback(MODEL)
     promote_by_hand(deployer, MODEL, "2.0.0", force=True)
-    assert live(deployer) == ("2.0.0", older(runtime))
+    assert live(deployer) == ("2.0.0", older(fake_runtime))
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_back_to_the_base_means_the_one_that_was_live(deployer: Deployer, runtime: FakeRuntime, version: str) -> None:
+def test_back_to_the_base_means_the_one_that_was_live(deployer: Deployer, fake_runtime: FakeRuntime, version: str) -> None:
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
     if version == "2.0.0":
         deployer.promote(MODEL, "2.0.0", "better")
-    assert deployer.rollback(MODEL, to=BASE).live == older(runtime)
-    assert runtime.made[TAGS.live][0] == A
+    assert deployer.rollback(MODEL, to=BASE).live == older(fake_runtime)
+    assert fake_runtime.made[TAGS.live][0] == A
 
 
-def test_a_base_that_is_live_gives_way_to_the_new_one(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_base_that_is_live_gives_way_to_the_new_one(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     change(deployer)
-    assert live(deployer) == (BASE, older(runtime))
-    assert runtime.made[TAGS.live][0] == B
-    assert deployer.rollback(MODEL).live == older(runtime)
-    assert runtime.made[TAGS.live][0] == A
+    assert live(deployer) == (BASE, older(fake_runtime))
+    assert fake_runtime.made[TAGS.live][0] == B
+    assert deployer.rollback(MODEL).live == older(fake_runtime)
+    assert fake_runtime.made[TAGS.live][0] == A
 
 
-def test_a_base_that_was_pulled_anew_leaves_what_is_live(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_base_that_was_pulled_anew_leaves_what_is_live(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     change(deployer, action=REPIN)
-    assert live(deployer) == (older(runtime), None)
-    assert runtime.made[TAGS.live][0] == A
-    assert runtime.made[TAGS.base][0] == B
+    assert live(deployer) == (older(fake_runtime), None)
+    assert fake_runtime.made[TAGS.live][0] == A
+    assert fake_runtime.made[TAGS.base][0] == B
 
 
-def test_back_to_the_first_base_it_has_its_name_again(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_back_to_the_first_base_it_has_its_name_again(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
     change(deployer, "a:1", A)
     assert live(deployer) == ("1.0.0", BASE)
     assert deployer.rollback(MODEL, to=BASE).live == BASE
-    assert runtime.made[TAGS.live][0] == A
+    assert fake_runtime.made[TAGS.live][0] == A
 
 
-def test_by_the_tags_alone_the_old_base_has_a_name(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_by_the_tags_alone_the_old_base_has_a_name(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     change(deployer)
-    assert rollback_by_tags(deployer.home, runtime, MODEL).live == older(runtime)
-    assert runtime.made[TAGS.live][0] == A
+    assert rollback_by_tags(deployer.home, fake_runtime, MODEL).live == older(fake_runtime)
+    assert fake_runtime.made[TAGS.live][0] == A
 
 
-def test_a_configuration_that_cannot_be_written_changes_nothing(deployer: Deployer, runtime: FakeRuntime) -> None:
+def test_a_configuration_that_cannot_be_written_changes_nothing(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
     def refuse(text: str) -> str:
         raise ConfigError("written by somebody else")
 
     deployer.promote(MODEL, "1.0.0", "better")
-    runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.copy("b:1", TAGS.next_base)
     with pytest.raises(ConfigError):
         deployer.change_base(MODEL, NewBase(REBASE, B, refuse))
     assert live(deployer) == ("1.0.0", BASE)
-    assert runtime.made[TAGS.base][0] == A
+    assert fake_runtime.made[TAGS.base][0] == A
     assert deployer.store.versions.begun_base_changes(MODEL) == []
 
 
@@ -170,30 +170,30 @@ def test_a_configuration_that_cannot_be_written_changes_nothing(deployer: Deploy
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", range(1, 25))
 def test_killed_anywhere_it_is_the_old_state_or_the_new_one(
-    deployer: Deployer, runtime: FakeRuntime, at: int, after: bool, first: str | None
+    deployer: Deployer, fake_runtime: FakeRuntime, at: int, after: bool, first: str | None
 ) -> None:
     if first:
         deployer.promote(MODEL, first, "better")
-    runtime.copy("b:1", TAGS.next_base)
-    runtime.plan_crash(at, after=after)
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(at, after=after)
     try:
         deployer.change_base(MODEL, to("b:1", B))
     except Crash:
-        runtime.plan_crash(None)
+        fake_runtime.plan_crash(None)
         deployer.reconcile(MODEL)
-    runtime.plan_crash(None)
+    fake_runtime.plan_crash(None)
     is_new = pinned(deployer) == B
-    assert runtime.made[TAGS.base][0] == (B if is_new else A)
-    assert live(deployer) == ((first or BASE), older(runtime) if is_new else BASE if first else None)
+    assert fake_runtime.made[TAGS.base][0] == (B if is_new else A)
+    assert live(deployer) == ((first or BASE), older(fake_runtime) if is_new else BASE if first else None)
     assert deployer.store.versions.begun_base_changes(MODEL) == deployer.store.versions.begun_intents(MODEL) == []
     if is_new:
-        assert deployer.rollback(MODEL).live == older(runtime)
-        assert runtime.made[TAGS.live][0] == A
+        assert deployer.rollback(MODEL).live == older(fake_runtime)
+        assert fake_runtime.made[TAGS.live][0] == A
 
 
 @pytest.mark.parametrize("written", [False, True])
 def test_killed_beside_the_configuration_it_decides(
-    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, written: bool
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, written: bool
 ) -> None:
     def die(home: Home, edit: object) -> None:
         if written:
@@ -201,41 +201,41 @@ def test_killed_beside_the_configuration_it_decides(
         raise Crash
 
     monkeypatch.setattr("adapterd.deployment.base_change.change_config", die)
-    runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.copy("b:1", TAGS.next_base)
     with pytest.raises(Crash):
         deployer.change_base(MODEL, to("b:1", B))
     assert deployer.reconcile(MODEL)[0] == (
         f"{MODEL}: the change of its base was interrupted, and is {'finished' if written else 'given up'}"
     )
-    assert runtime.made[TAGS.base][0] == (B if written else A)
-    assert live(deployer) == (BASE, older(runtime) if written else None)
+    assert fake_runtime.made[TAGS.base][0] == (B if written else A)
+    assert live(deployer) == (BASE, older(fake_runtime) if written else None)
 
 
 def test_where_the_new_base_is_not_there_the_change_waits(
-    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime.copy("b:1", TAGS.next_base)
-    runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
     with pytest.raises(Crash):
         deployer.change_base(MODEL, to("b:1", B))
-    runtime.plan_crash(None)
-    elsewhere = runtime.made.pop(TAGS.next_base)
+    fake_runtime.plan_crash(None)
+    elsewhere = fake_runtime.made.pop(TAGS.next_base)
     assert deployer.reconcile(MODEL) == []
-    runtime.made[TAGS.next_base] = elsewhere
+    fake_runtime.made[TAGS.next_base] = elsewhere
     deployer.reconcile(MODEL)
-    assert live(deployer) == (BASE, older(runtime))
+    assert live(deployer) == (BASE, older(fake_runtime))
 
 
-def test_given_again_a_change_that_waited_for_its_tag_is_finished(deployer: Deployer, runtime: FakeRuntime) -> None:
-    runtime.copy("b:1", TAGS.next_base)
-    runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
+def test_given_again_a_change_that_waited_for_its_tag_is_finished(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
     with pytest.raises(Crash):
         deployer.change_base(MODEL, to("b:1", B))
-    runtime.plan_crash(None)
-    runtime.delete(TAGS.next_base)
+    fake_runtime.plan_crash(None)
+    fake_runtime.delete(TAGS.next_base)
     change(deployer)
-    assert live(deployer) == (BASE, older(runtime))
-    assert runtime.made[TAGS.base][0] == B
+    assert live(deployer) == (BASE, older(fake_runtime))
+    assert fake_runtime.made[TAGS.base][0] == B
 
 
 def test_the_base_of_a_version_is_named_where_it_is_another_one(deployer: Deployer) -> None:
@@ -254,7 +254,7 @@ def collected(deployer: Deployer) -> set[str]:
 
 
 def test_an_older_base_stays_while_it_is_needed_and_goes_then(
-    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show = FakeRuntime.show
     place = {A: f"/blobs/{A.replace(':', '-')}", B: f"/blobs/{B.replace(':', '-')}"}
@@ -265,15 +265,15 @@ def test_an_older_base_stays_while_it_is_needed_and_goes_then(
     deployer.store.runs.set_state("run", RunState.PROMOTED)
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
-    old = TAGS.version(older(runtime))
+    old = TAGS.version(older(fake_runtime))
     deployer.promote(MODEL, "2.0.0", "better")
     assert collected(deployer) == set()
-    assert old in runtime.made, "a second rollback leads to it"
+    assert old in fake_runtime.made, "a second rollback leads to it"
 
-    digests = runtime.tags()
+    digests = fake_runtime.tags()
     for version in ("2.1.0", "2.2.0", "2.3.0"):
-        runtime.add(TAGS.version(version))
-        digest = runtime.tags()[TAGS.version(version)]
+        fake_runtime.add(TAGS.version(version))
+        digest = fake_runtime.tags()[TAGS.version(version)]
         deployer.store.versions.add(MODEL, version, run_id="run", digest=digest, base_digest=B)
         deployer.promote(MODEL, version, "better")
     assert TAGS.version("1.0.0") in digests
@@ -282,12 +282,12 @@ def test_an_older_base_stays_while_it_is_needed_and_goes_then(
     with exclusive(deployer.home.run_lock, timeout_s=1, busy=""):
         assert collected(deployer) == set(), "it may be proven now"
     assert collected(deployer) == {old}
-    assert old not in runtime.made
-    assert TAGS.base in runtime.made
+    assert old not in fake_runtime.made
+    assert TAGS.base in fake_runtime.made
 
 
-def test_what_a_killed_rebase_left_is_collected(deployer: Deployer, runtime: FakeRuntime) -> None:
-    runtime.copy("b:1", TAGS.next_base)
+def test_what_a_killed_rebase_left_is_collected(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.copy("b:1", TAGS.next_base)
     assert collected(deployer) == {TAGS.next_base}
 
 

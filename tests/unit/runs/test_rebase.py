@@ -99,7 +99,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def owner(tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
+def model_owner(tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
     runtime, digests = Runtime(), {tag: file_digest(path) for tag, path in files.items()}
     for tag, path in files.items():
         runtime.made[tag] = (str(path), Modelfile(template=TEMPLATE))
@@ -117,76 +117,76 @@ def owner(tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatc
         yield Owner(home, store, runtime, digests)
 
 
-def with_version(owner: Owner) -> None:
-    owner.runtime.add(TAGS.version("1.0.0"))
-    digest = owner.runtime.tags()[TAGS.version("1.0.0")]
-    owner.store.runs.start("run", MODEL, reason="", fingerprint="", last_feedback_id=0)
-    owner.store.runs.set_state("run", RunState.PROMOTED)
-    base_digest = owner.digests["a:1"]
-    owner.store.versions.add(MODEL, "1.0.0", run_id="run", digest=digest, base_digest=base_digest)
-    Deployer(owner.store, owner.home, owner.runtime).promote(MODEL, "1.0.0", "better")
+def with_version(model_owner: Owner) -> None:
+    model_owner.runtime.add(TAGS.version("1.0.0"))
+    digest = model_owner.runtime.tags()[TAGS.version("1.0.0")]
+    model_owner.store.runs.start("run", MODEL, reason="", fingerprint="", last_feedback_id=0)
+    model_owner.store.runs.set_state("run", RunState.PROMOTED)
+    base_digest = model_owner.digests["a:1"]
+    model_owner.store.versions.add(MODEL, "1.0.0", run_id="run", digest=digest, base_digest=base_digest)
+    Deployer(model_owner.store, model_owner.home, model_owner.runtime).promote(MODEL, "1.0.0", "better")
 
 
-def test_looking_tells_everything_and_changes_nothing(owner: Owner) -> None:
-    with_version(owner)
-    before = owner.state()
-    found = owner.rebase("b:1", only_look=True)
+def test_looking_tells_everything_and_changes_nothing(model_owner: Owner) -> None:
+    with_version(model_owner)
+    before = model_owner.state()
+    found = model_owner.rebase("b:1", only_look=True)
     assert (found.old_base, found.base, found.live, found.live_follows) == ("a:1", "b:1", "1.0.0", False)
-    assert (found.old_digest, found.base_digest) == (owner.digests["a:1"], owner.digests["b:1"])
+    assert (found.old_digest, found.base_digest) == (model_owner.digests["a:1"], model_owner.digests["b:1"])
     assert found.next_version == "2.0.0"
     assert [each.what for each in found.differences] == ["weights"]
-    assert owner.state() == before
+    assert model_owner.state() == before
 
 
-def test_it_is_changed_in_the_configuration_the_tags_and_the_record(owner: Owner) -> None:
-    with_version(owner)
-    owner.rebase("b:1", "training.rank=8")
-    model = owner.settings.models[MODEL]
-    assert (model.base, model.base_digest, model.training.rank) == ("b:1", owner.digests["b:1"], 8)
-    assert owner.home.config_file.read_text().startswith("# of a person\n")
-    assert "# the small one" in owner.home.config_file.read_text()
-    assert owner.runtime.made[TAGS.base] == owner.runtime.made["b:1"]
-    assert owner.runtime.made[TAGS.live] == owner.runtime.made[TAGS.version("1.0.0")]
-    assert TAGS.version(older_base(owner.runtime.tags()["a:1"])) in owner.runtime.made
-    assert TAGS.next_base not in owner.runtime.made
-    assert owner.home.base_proof(MODEL).is_file()
+def test_it_is_changed_in_the_configuration_the_tags_and_the_record(model_owner: Owner) -> None:
+    with_version(model_owner)
+    model_owner.rebase("b:1", "training.rank=8")
+    model = model_owner.settings.models[MODEL]
+    assert (model.base, model.base_digest, model.training.rank) == ("b:1", model_owner.digests["b:1"], 8)
+    assert model_owner.home.config_file.read_text().startswith("# of a person\n")
+    assert "# the small one" in model_owner.home.config_file.read_text()
+    assert model_owner.runtime.made[TAGS.base] == model_owner.runtime.made["b:1"]
+    assert model_owner.runtime.made[TAGS.live] == model_owner.runtime.made[TAGS.version("1.0.0")]
+    assert TAGS.version(older_base(model_owner.runtime.tags()["a:1"])) in model_owner.runtime.made
+    assert TAGS.next_base not in model_owner.runtime.made
+    assert model_owner.home.base_proof(MODEL).is_file()
 
 
-def test_without_feedback_no_run_is_due(owner: Owner) -> None:
-    owner.rebase("b:1")
-    assert owner.store.schedule_state.get(MODEL).due_reason is None
+def test_without_feedback_no_run_is_due(model_owner: Owner) -> None:
+    model_owner.rebase("b:1")
+    assert model_owner.store.schedule_state.get(MODEL).due_reason is None
 
 
-def test_with_feedback_a_run_is_due(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(owner.store.feedback), "count", lambda *_, **__: 3)
-    assert owner.rebase("b:1").records == 3
-    assert owner.store.schedule_state.get(MODEL).due_reason is DueReason.BASE_CHANGED
+def test_with_feedback_a_run_is_due(model_owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(model_owner.store.feedback), "count", lambda *_, **__: 3)
+    assert model_owner.rebase("b:1").records == 3
+    assert model_owner.store.schedule_state.get(MODEL).due_reason is DueReason.BASE_CHANGED
 
 
-def test_a_run_that_stopped_is_given_up_with_a_sentence(owner: Owner) -> None:
-    owner.store.runs.start("stopped", MODEL, reason="", fingerprint="", last_feedback_id=0)
-    owner.store.runs.set_state("stopped", RunState.FAILED, error="no memory")
-    assert owner.rebase("b:1").gives_up == "stopped"
-    run = owner.store.runs.get("stopped")
+def test_a_run_that_stopped_is_given_up_with_a_sentence(model_owner: Owner) -> None:
+    model_owner.store.runs.start("stopped", MODEL, reason="", fingerprint="", last_feedback_id=0)
+    model_owner.store.runs.set_state("stopped", RunState.FAILED, error="no memory")
+    assert model_owner.rebase("b:1").gives_up == "stopped"
+    run = model_owner.store.runs.get("stopped")
     assert (run.state, run.error) == (RunState.ABANDONED, f"{MODEL} is made of b:1 from now on")
 
 
-def test_while_a_run_goes_on_it_is_refused(owner: Owner) -> None:
-    owner.store.runs.start("busy", MODEL, reason="", fingerprint="", last_feedback_id=0)
-    before = owner.state()
+def test_while_a_run_goes_on_it_is_refused(model_owner: Owner) -> None:
+    model_owner.store.runs.start("busy", MODEL, reason="", fingerprint="", last_feedback_id=0)
+    before = model_owner.state()
     with (
-        exclusive(owner.home.run_lock, timeout_s=1, busy=""),
+        exclusive(model_owner.home.run_lock, timeout_s=1, busy=""),
         pytest.raises(BusyError, match="a run goes on, and the base of news cannot be changed meanwhile"),
     ):
-        owner.rebase("b:1")
-    assert owner.state() == before
+        model_owner.rebase("b:1")
+    assert model_owner.state() == before
 
 
-def test_a_model_cannot_be_made_of_itself(owner: Owner) -> None:
-    with_version(owner)
-    owner.runtime.made[TAGS.version("1.0.0")] = owner.runtime.made["b:1"]
+def test_a_model_cannot_be_made_of_itself(model_owner: Owner) -> None:
+    with_version(model_owner)
+    model_owner.runtime.made[TAGS.version("1.0.0")] = model_owner.runtime.made["b:1"]
     with pytest.raises(InputError, match="cannot be the base of a model of the same name"):
-        owner.rebase(TAGS.version("1.0.0"))
+        model_owner.rebase(TAGS.version("1.0.0"))
 
 
 REMOTE = {"remote": "b of ollama.com"}
@@ -204,82 +204,82 @@ MLX = {"stored_as": "safetensors"}
     ],
 )
 def test_a_base_that_cannot_be_is_refused_before_anything_changes(
-    owner: Owner, base: str, odd: dict[str, Any], error: type[AdapterdError], said: str
+    model_owner: Owner, base: str, odd: dict[str, Any], error: type[AdapterdError], said: str
 ) -> None:
-    owner.runtime.odd["b:1"] = odd
-    before = owner.state()
+    model_owner.runtime.odd["b:1"] = odd
+    before = model_owner.state()
     with pytest.raises(error, match=said):
-        owner.rebase(base)
-    assert owner.state() == before
+        model_owner.rebase(base)
+    assert model_owner.state() == before
 
 
-def test_a_base_that_cannot_be_trained_is_refused(owner: Owner, tmp_path: Path) -> None:
+def test_a_base_that_cannot_be_trained_is_refused(model_owner: Owner, tmp_path: Path) -> None:
     odd = write_tiny_gguf(tmp_path / "odd.gguf", architecture="bert", metadata={"tokenizer.chat_template": TEMPLATE})
-    before = owner.state()
+    before = model_owner.state()
     with pytest.raises(AdapterdError):
-        owner.rebase(str(odd))
-    assert owner.state() == before
+        model_owner.rebase(str(odd))
+    assert model_owner.state() == before
 
 
-def test_a_base_that_is_not_served_as_it_is_is_refused(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_that_is_not_served_as_it_is_is_refused(model_owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Proof:
         raise UnsupportedModelError("a version made of b:1 would not be served as b:1 is")
 
     monkeypatch.setattr(module, "prove_base", refuse)
-    before = owner.state()
+    before = model_owner.state()
     with pytest.raises(UnsupportedModelError):
-        owner.rebase("b:1")
-    assert owner.state() == before
+        model_owner.rebase("b:1")
+    assert model_owner.state() == before
 
 
-def test_a_thinking_mode_that_it_does_not_take_is_refused(owner: Owner) -> None:
-    owner.runtime.thinks = False
-    before = owner.state()
+def test_a_thinking_mode_that_it_does_not_take_is_refused(model_owner: Owner) -> None:
+    model_owner.runtime.thinks = False
+    before = model_owner.state()
     with pytest.raises(UnsupportedModelError, match="b:1 cannot be asked with think = on"):
-        owner.rebase("b:1", "think=on")
-    assert owner.state() == before
+        model_owner.rebase("b:1", "think=on")
+    assert model_owner.state() == before
 
 
 @pytest.mark.parametrize("change", ["training.rank=0", "training.nothing=1", "training.rank"])
-def test_settings_that_cannot_be_are_refused(owner: Owner, change: str) -> None:
-    before = owner.state()
+def test_settings_that_cannot_be_are_refused(model_owner: Owner, change: str) -> None:
+    before = model_owner.state()
     with pytest.raises(ConfigError):
-        owner.rebase("b:1", change)
-    assert owner.state() == before
+        model_owner.rebase("b:1", change)
+    assert model_owner.state() == before
 
 
-def test_without_the_runtime_nothing_changes(owner: Owner) -> None:
-    text, owner.runtime.away = owner.home.config_file.read_text(), True
+def test_without_the_runtime_nothing_changes(model_owner: Owner) -> None:
+    text, model_owner.runtime.away = model_owner.home.config_file.read_text(), True
     with pytest.raises(RuntimeUnavailableError):
-        owner.rebase("b:1")
-    assert owner.home.config_file.read_text() == text
+        model_owner.rebase("b:1")
+    assert model_owner.home.config_file.read_text() == text
 
 
-def test_a_configuration_that_was_changed_meanwhile_stays(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_that_was_changed_meanwhile_stays(model_owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     change_base = Deployer.change_base
 
     def meanwhile(self: Deployer, model: str, new: NewBase) -> object:
-        text = owner.home.config_file.read_text()
-        owner.home.config_file.write_text(text.replace(owner.digests["a:1"], f"sha256:{'c' * 64}"))
+        text = model_owner.home.config_file.read_text()
+        model_owner.home.config_file.write_text(text.replace(model_owner.digests["a:1"], f"sha256:{'c' * 64}"))
         return change_base(self, model, new)
 
     monkeypatch.setattr(Deployer, "change_base", meanwhile)
     with pytest.raises(ConfigError, match="the base of news was changed meanwhile"):
-        owner.rebase("b:1")
-    assert owner.settings.models[MODEL].base_digest == f"sha256:{'c' * 64}"
-    assert owner.runtime.made[TAGS.base] == owner.runtime.made["a:1"]
-    assert TAGS.next_base not in owner.runtime.made
+        model_owner.rebase("b:1")
+    assert model_owner.settings.models[MODEL].base_digest == f"sha256:{'c' * 64}"
+    assert model_owner.runtime.made[TAGS.base] == model_owner.runtime.made["a:1"]
+    assert TAGS.next_base not in model_owner.runtime.made
 
 
-def test_what_was_live_of_another_base_is_not_continued_and_that_is_said(owner: Owner) -> None:
-    with_version(owner)
-    settings = ModelSettings(base="b:1", base_digest=owner.digests["b:1"])
+def test_what_was_live_of_another_base_is_not_continued_and_that_is_said(model_owner: Owner) -> None:
+    with_version(model_owner)
+    settings = ModelSettings(base="b:1", base_digest=model_owner.digests["b:1"])
     settings = replace(settings, training=replace(settings.training, start=Start.LIVE))
-    base = served_base(owner.runtime, "b:1", "b:1")
+    base = served_base(model_owner.runtime, "b:1", "b:1")
     plan = RunPlan("next", MODEL, "", base, settings, Settings(), live="1.0.0")
-    planned = plan_training(owner.store, plan, ())
+    planned = plan_training(model_owner.store, plan, ())
     assert (planned.version, planned.start) == ("2.0.0", None)
     assert "1.0.0 is of another base, so the training begins at the base" in starts_at_another_base(
-        owner.store, planned
+        model_owner.store, planned
     )
-    assert starts_at_another_base(owner.store, replace(plan, live=BASE)) == ""
+    assert starts_at_another_base(model_owner.store, replace(plan, live=BASE)) == ""
