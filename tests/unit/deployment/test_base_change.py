@@ -114,7 +114,9 @@ def test_the_way_back_leads_over_the_change(deployer: Deployer, fake_runtime: Fa
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_back_to_the_base_means_the_one_that_was_live(deployer: Deployer, fake_runtime: FakeRuntime, version: str) -> None:
+def test_back_to_the_base_means_the_one_that_was_live(
+    deployer: Deployer, fake_runtime: FakeRuntime, version: str
+) -> None:
     deployer.promote(MODEL, "1.0.0", "better")
     change(deployer)
     if version == "2.0.0":
@@ -226,7 +228,9 @@ def test_where_the_new_base_is_not_there_the_change_waits(
     assert live(deployer) == (BASE, older(fake_runtime))
 
 
-def test_given_again_a_change_that_waited_for_its_tag_is_finished(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+def test_given_again_a_change_that_waited_for_its_tag_is_finished(
+    deployer: Deployer, fake_runtime: FakeRuntime
+) -> None:
     fake_runtime.copy("b:1", TAGS.next_base)
     fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
     with pytest.raises(Crash):
