@@ -18,6 +18,7 @@ from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags, older_base
 from adapterd.store import Store
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import REBASE, Intent
 
 
@@ -115,8 +116,24 @@ class BaseChange:
             if follows:
                 versions.begin_intent(self.model, PROMOTE, BASE)
             versions.finish_intent(change.id)
+            self._set_due(change)
             text = f"{self.model} is trained on {self._settings().get('base')} from now on{kept}"
             self.store.events.add("base.pinned", text, model=self.model)
+
+    def _set_due(self, change: Intent) -> None:
+        """Let the daemon make a version of the new base; by hand, if there is something to learn from."""
+        states, name = self.store.schedule_state, self._settings().get("base")
+        states.update(self.model, base_drift=None)
+        if change.action == REBASE:
+            states.not_due(self.model)
+            if not self.store.feedback.count(self.model):
+                return
+        elif states.get(self.model).due_reason:
+            return
+        text = f"rebased on {name}" if change.action == REBASE else f"{name} changed"
+        states.update(
+            self.model, due_reason=DueReason.BASE_CHANGED, due_text=text, due_since=self.store.clock(), blocked_by=None
+        )
 
     def _pinned(self) -> object:
         return self._settings().get("base_digest")

@@ -21,6 +21,7 @@ from adapterd.serving.runtime import ServedModel
 from adapterd.serving.tags import BASE, ModelTags, is_base, older_base
 from adapterd.store import Store
 from adapterd.store.runs import RunState
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import REBASE, REPIN, VersionState
 from adapterd.system.locks import exclusive
 from tests.support.fakes import Crash, FakeRuntime
@@ -201,6 +202,22 @@ def test_killed_anywhere_it_is_the_old_state_or_the_new_one(
     if is_new:
         assert deployer.rollback(MODEL).live == older(runtime)
         assert runtime.made[TAGS.live][0] == A
+
+
+@pytest.mark.parametrize(("action", "why"), [(REBASE, "rebased on b:1"), (REPIN, "b:1 changed")])
+def test_killed_before_it_was_finished_a_run_is_due_all_the_same(
+    deployer: Deployer, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, action: str, why: str
+) -> None:
+    monkeypatch.setattr(type(deployer.store.feedback), "count", lambda *_, **__: 3)
+    runtime.copy("b:1", TAGS.next_base)
+    runtime.plan_crash(("copy", TAGS.next_base, TAGS.base), after=True)
+    with pytest.raises(Crash):
+        deployer.change_base(MODEL, to("b:1", B, action))
+    runtime.plan_crash(None)
+    assert deployer.store.schedule_state.get(MODEL).due_reason is None
+    deployer.reconcile(MODEL)
+    state = deployer.store.schedule_state.get(MODEL)
+    assert (state.due_reason, state.due_text, state.base_drift) == (DueReason.BASE_CHANGED, why, None)
 
 
 @pytest.mark.parametrize("written", [False, True])

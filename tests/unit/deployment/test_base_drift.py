@@ -166,7 +166,11 @@ def test_another_template_for_the_same_file_needs_no_change_of_the_configuration
     before = pinned.home.config_file.stat()
     assert pinned.repin() == OLD
     after = pinned.home.config_file.stat()
-    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (before.st_ino, before.st_mtime_ns, before.st_ctime_ns)
+    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
     assert pinned.drift() is None
     assert pinned.runtime.show(f"{MODEL}:base").modelfile.template == "new"
 
