@@ -171,7 +171,7 @@ def _training(sizes: "ModelSizes", work: Workload, settings: TrainingSettings, b
     from adapterd.training.memory import MemoryDemand, fit, preparing_bytes
 
     below = max(0, len(sizes.blocks) - settings.layers)
-    preparing = preparing_bytes(sizes, below, budget)
+    preparing = preparing_bytes(sizes, below, budget, work.records * work.tokens)
     demand = MemoryDemand.of_lengths(sizes, work.tokens, work.answer, settings, below=below)
     try:
         fitted = fit(demand, settings.batch_tokens, budget)

@@ -75,12 +75,15 @@ class Thoughts:
         """How the model writes a thought: in the tags of the text, unless its vocabulary has only others."""
         own = replace(MARKUPS[0], opening=said.opening, closing=said.closing)
         same = next((each for each in MARKUPS if each.opening == said.opening.removesuffix("thought")), own)
-        return same if same in self._known_markups else next(iter(self._known_markups), same)
+        return same if self._knows(same) else next(iter(self._known_markups), same)
 
     @cached_property
     def _known_markups(self) -> list[ThoughtMarkup]:
-        """Those whose tags are tokens of the vocabulary."""
-        return [each for each in MARKUPS if all(map(self._is_token, (each.opening, each.closing)))]
+        return list(filter(self._knows, MARKUPS))
+
+    def _knows(self, markup: ThoughtMarkup) -> bool:
+        """Whether both tags are tokens of the vocabulary."""
+        return self._is_token(markup.opening) and self._is_token(markup.closing)
 
     def _is_token(self, tag: str) -> bool:
         return len(self.tokenizer.encode_continuation(tag, markup=True)) == 1

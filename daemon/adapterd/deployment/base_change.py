@@ -6,7 +6,7 @@ is called `base-DIGEST` from then on, and a tag of that name keeps it, so that a
 not to another model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags, older_base
 from adapterd.store import Store
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import REBASE, Intent
 
 
@@ -52,13 +53,11 @@ class BaseChange:
         """
         present = self.runtime.tags()
         if self.tags.next_base not in present:
-            if self._pinned() == new.digest:
-                return  # the same change was begun before, waited for this tag, and is finished by now
+            if self._pinned() == new.digest:  # the same change was begun before, waited for this tag, and is finished
+                change_config(self.home, new.edit)
+                return
             raise NotFoundError(f"{self.tags.next_base} is gone from the runtime", hint="give the command again")
-        old = present.get(self.tags.base) or VersionTags(self.store, self.home, self.runtime, self.model).digest(BASE)
-        older = older_base(old) if old and old != present[self.tags.next_base] else ""
-        if older and self.tags.base in present:
-            self.runtime.copy(self.tags.base, self.tags.version(older))
+        older = self._keep_what_was(present)
         with self.store.transaction():
             for left in self.store.versions.begun_base_changes(self.model):
                 self.store.versions.finish_intent(left.id, "undone")
@@ -81,13 +80,29 @@ class BaseChange:
             if self._pinned() != change.target:
                 self.store.versions.finish_intent(change.id, "undone")
                 said.append(f"{self.model}: the change of its base was interrupted, and is given up")
-            elif self.tags.next_base in self.runtime.tags():
+            elif self._is_there(change.target):
                 self.runtime.copy(self.tags.next_base, self.tags.base)
                 self._record(change)
                 said.append(f"{self.model}: the change of its base was interrupted, and is finished")
                 with suppress(AdapterdError):  # `gc` removes it
                     self.runtime.delete(self.tags.next_base)
         return said
+
+    def _keep_what_was(self, present: Mapping[str, str]) -> str:
+        """Give what is recorded as the base a tag of its own, and `NAME:base` where that is another one; returns the
+        name of what is recorded, empty where it is the new base itself."""
+        tag, new = present.get(self.tags.base), present[self.tags.next_base]
+        recorded = VersionTags(self.store, self.home, self.runtime, self.model).digest(BASE) or tag
+        for digest in {tag, recorded} - {None, new}:
+            source = next((other for other, its in present.items() if its == digest), None)
+            if digest and source:
+                self.runtime.copy(source, self.tags.version(older_base(digest)))
+        return older_base(recorded) if recorded and recorded != new else ""
+
+    def _is_there(self, digest: str) -> bool:
+        """Whether `NAME:next-base` is the base with this file, as far as the runtime tells."""
+        tag = self.tags.next_base
+        return tag in self.runtime.tags() and self.runtime.show(tag).stored_digest in (None, digest)
 
     def _record(self, change: Intent) -> None:
         versions, digest, older = self.store.versions, self.runtime.tags()[self.tags.base], change.withdrawn
@@ -101,8 +116,24 @@ class BaseChange:
             if follows:
                 versions.begin_intent(self.model, PROMOTE, BASE)
             versions.finish_intent(change.id)
+            self._set_due(change)
             text = f"{self.model} is trained on {self._settings().get('base')} from now on{kept}"
             self.store.events.add("base.pinned", text, model=self.model)
+
+    def _set_due(self, change: Intent) -> None:
+        """Let the daemon make a version of the new base; by hand, if there is something to learn from."""
+        states, name = self.store.schedule_state, self._settings().get("base")
+        states.update(self.model, base_drift=None)
+        if change.action == REBASE:
+            states.not_due(self.model)
+            if not self.store.feedback.count(self.model):
+                return
+        elif states.get(self.model).due_reason:
+            return
+        text = f"rebased on {name}" if change.action == REBASE else f"{name} changed"
+        states.update(
+            self.model, due_reason=DueReason.BASE_CHANGED, due_text=text, due_since=self.store.clock(), blocked_by=None
+        )
 
     def _pinned(self) -> object:
         return self._settings().get("base_digest")

@@ -24,6 +24,7 @@ from adapterd.formats.encoded import EncodedExample
 from adapterd.formats.hidden_states import metadata_of
 from adapterd.system.files import atomic_path
 from adapterd.training.data import CompletionBatch, Forward
+from adapterd.training.memory import KEPT_BYTES
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 
 Ids = tuple[int, ...]
@@ -32,8 +33,6 @@ SHARE_OF_FREE = 0.5
 """The share of the disk's free space that the cache may take."""
 LARGEST = 32_768.0
 """Half of the fp16 range; some models have a few values that are a thousand times the others."""
-KEPT_BYTES = 1 << 30
-"""Of states that are kept from one range of the frozen blocks to the next."""
 _NAME = "states"
 _OVERHEAD_BYTES = 256
 

@@ -37,6 +37,9 @@ _OPTIMISER = 4
 SHARE_OF_FROZEN = 0.5
 """Of what training may take, the weights of frozen blocks that are in memory at a time while their outputs are
 computed; the rest is for those outputs and for what else is there."""
+KEPT_BYTES = 256 << 20
+"""Of states that are kept from one range of the frozen blocks to the next: enough texts that computing takes far longer
+than reading the blocks again, and so few that nobody waits long for progress, or for a run to stop."""
 _OUT_OF_MEMORY = ("malloc", "out of memory", "insufficient memory", "allocat")
 
 log = logging.getLogger(__name__)
@@ -191,12 +194,13 @@ def frozen_parts(frozen: Sequence[BlockSizes], budget_bytes: int) -> list[range]
     return parts
 
 
-def preparing_bytes(sizes: ModelSizes, frozen: int, budget_bytes: int) -> int:
-    """The estimate of what computing the outputs of the lowest `frozen` blocks takes: their weights, as there are
-    activations of one block at a time only."""
+def preparing_bytes(sizes: ModelSizes, frozen: int, budget_bytes: int, tokens: int) -> int:
+    """The estimate of what computing the outputs of the lowest `frozen` blocks takes for so many ids in all: their
+    weights, as there are activations of one block at a time only; in ranges, also the states before and after one."""
     parts = frozen_parts(sizes.blocks[:frozen], budget_bytes)
     weights = max(sum(block.weight_bytes for block in sizes.blocks[part.start : part.stop]) for part in parts)
-    return sizes.common_bytes + weights
+    kept = min(KEPT_BYTES, tokens * sizes.width * sizes.value_bytes) if len(parts) > 1 else 0
+    return sizes.common_bytes + weights + 2 * kept
 
 
 def budget_bytes() -> int:

@@ -21,6 +21,7 @@ from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter
 from adapterd.training.data import CompletionBatch
 from adapterd.training.memory import (
+    KEPT_BYTES,
     MemoryDemand,
     MemoryFit,
     budget_bytes,
@@ -112,7 +113,9 @@ def test_frozen_blocks_are_loaded_as_many_at_a_time_as_fit() -> None:
     assert frozen_parts(blocks, 1) == [range(index, index + 1) for index in range(5)]
     assert frozen_parts([], 400) == [range(0)]
     sizes = ModelSizes(8, 0, 10, 4, 1000, tuple(blocks))
-    assert [preparing_bytes(sizes, 4, budget) for budget in (1000, 400, 1)] == [1400, 1200, 1100]
+    kept = 2 * 3 * 8 * 4
+    assert [preparing_bytes(sizes, 4, budget, 3) for budget in (1000, 400, 1)] == [1400, 1200 + kept, 1100 + kept]
+    assert preparing_bytes(sizes, 4, 400, 1 << 40) == 1200 + 2 * KEPT_BYTES
 
 
 def test_a_step_that_fits_is_left_as_it_is() -> None:

@@ -134,6 +134,12 @@ def test_a_vocabulary_with_several_keeps_those_of_the_text() -> None:
     assert said == [5, *letters("why?"), 6, *letters("Because.")]
 
 
+def test_tags_of_an_unknown_family_stay_where_the_vocabulary_has_them() -> None:
+    tokenizer = LetterTokenizer({"<think>": 3, "</think>": 4, "<|START_THINKING|>": 5, "<|END_THINKING|>": 6})
+    said = Thoughts(Template(), tokenizer).completion("assistant\n", "<|START_THINKING|>why?<|END_THINKING|>Because.")
+    assert said == [5, *letters("\nwhy?\n"), 6, *letters("\n\nBecause.")]
+
+
 def test_a_tag_of_any_name_is_known_by_what_the_template_does_with_it() -> None:
     strange = Template("<pondering>\n", strips=r"<pondering>.*</pondering>\s*")
     assert learned(strange, "Because.") == "</pondering>\n\nBecause."

@@ -17,9 +17,11 @@ from adapterd.deployment.rollback_by_tags import rollback_by_tags
 from adapterd.errors import ConfigError, InputError
 from adapterd.home import Home
 from adapterd.housekeeping.collect import ItemKind, run_collection
+from adapterd.serving.runtime import ServedModel
 from adapterd.serving.tags import BASE, ModelTags, is_base, older_base
 from adapterd.store import Store
 from adapterd.store.runs import RunState
+from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import REBASE, REPIN, VersionState
 from adapterd.system.locks import exclusive
 from tests.support.fakes import Crash, FakeRuntime
@@ -84,6 +86,17 @@ def live(deployer: Deployer) -> tuple[str, str | None]:
 def older(fake_runtime: FakeRuntime) -> str:
     """The name of base A once it is no longer in use."""
     return older_base(fake_runtime.tags()["a:1"])
+
+
+def tell_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the fake_runtime tell which files its tags have, as Ollama does."""
+    show = FakeRuntime.show
+
+    def show_with_place(self: FakeRuntime, tag: str) -> ServedModel:
+        served, digest = show(self, tag), self.made[tag][0]
+        return replace(served, place=f"/blobs/{digest.replace(':', '-')}" if digest in (A, B) else served.place)
+
+    monkeypatch.setattr(FakeRuntime, "show", show_with_place)
 
 
 def test_a_version_stays_live_and_the_old_base_keeps_a_tag(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
@@ -193,6 +206,22 @@ def test_killed_anywhere_it_is_the_old_state_or_the_new_one(
         assert fake_runtime.made[TAGS.live][0] == A
 
 
+@pytest.mark.parametrize(("action", "why"), [(REBASE, "rebased on b:1"), (REPIN, "b:1 changed")])
+def test_killed_before_it_was_finished_a_run_is_due_all_the_same(
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, action: str, why: str
+) -> None:
+    monkeypatch.setattr(type(deployer.store.feedback), "count", lambda *_, **__: 3)
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base), after=True)
+    with pytest.raises(Crash):
+        deployer.change_base(MODEL, to("b:1", B, action))
+    fake_runtime.plan_crash(None)
+    assert deployer.store.schedule_state.get(MODEL).due_reason is None
+    deployer.reconcile(MODEL)
+    state = deployer.store.schedule_state.get(MODEL)
+    assert (state.due_reason, state.due_text, state.base_drift) == (DueReason.BASE_CHANGED, why, None)
+
+
 @pytest.mark.parametrize("written", [False, True])
 def test_killed_beside_the_configuration_it_decides(
     deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch, written: bool
@@ -242,6 +271,58 @@ def test_given_again_a_change_that_waited_for_its_tag_is_finished(
     assert fake_runtime.made[TAGS.base][0] == B
 
 
+def test_another_base_under_the_tag_of_a_change_that_waits_does_not_take_its_place(
+    deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_files(monkeypatch)
+    third = f"sha256:{'c' * 64}"
+    fake_runtime.made["c:1"] = (third, Modelfile())
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
+    with pytest.raises(Crash):
+        deployer.change_base(MODEL, to("b:1", B))
+    fake_runtime.plan_crash(None)
+    change(deployer, "c:1", third)
+    assert pinned(deployer) == fake_runtime.made[TAGS.base][0] == third
+    assert live(deployer) == (BASE, older(fake_runtime))
+    assert deployer.store.versions.begun_base_changes(MODEL) == []
+
+
+def test_settings_given_with_a_change_that_waited_are_written(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    fake_runtime.copy("b:1", TAGS.next_base)
+    fake_runtime.plan_crash(("copy", TAGS.next_base, TAGS.base))
+    with pytest.raises(Crash):
+        deployer.change_base(MODEL, to("b:1", B))
+    fake_runtime.plan_crash(None)
+    with_rank = NewBase(REBASE, B, lambda text: with_value(text, ("models", MODEL, "training", "rank"), 4))
+    deployer.change_base(MODEL, with_rank)
+    assert config.load(deployer.home).models[MODEL].training.rank == 4
+    assert live(deployer) == (BASE, older(fake_runtime))
+
+
+def test_in_a_home_that_was_put_back_the_record_is_of_the_base_that_was_live(
+    deployer: Deployer, fake_runtime: FakeRuntime
+) -> None:
+    """As after `restore` of a backup from before a change: NAME:base is what the record knows nothing of."""
+    deployer.promote(MODEL, "1.0.0", "better")
+    fake_runtime.copy("b:1", TAGS.base)
+    third = f"sha256:{'c' * 64}"
+    fake_runtime.made["c:1"] = (third, Modelfile())
+    change(deployer, "c:1", third)
+    assert live(deployer) == ("1.0.0", older(fake_runtime))
+    assert fake_runtime.made[TAGS.version(older_base(fake_runtime.tags()["b:1"]))][0] == B
+    assert deployer.rollback(MODEL).live == older(fake_runtime)
+    assert fake_runtime.made[TAGS.live][0] == A, "what was live, and not what was under the tag"
+
+
+def test_in_a_home_that_was_put_back_its_base_can_be_put_back(deployer: Deployer, fake_runtime: FakeRuntime) -> None:
+    deployer.promote(MODEL, "1.0.0", "better")
+    fake_runtime.copy("b:1", TAGS.base)
+    change(deployer, "a:1", A)
+    assert live(deployer) == ("1.0.0", BASE)
+    assert fake_runtime.made[TAGS.base][0] == A
+
+
 def test_the_base_of_a_version_is_named_where_it_is_another_one(deployer: Deployer) -> None:
     store, home = deployer.store, deployer.home
     assert other_base(store, home, MODEL, "1.0.0", A) is None
@@ -260,11 +341,7 @@ def collected(deployer: Deployer) -> set[str]:
 def test_an_older_base_stays_while_it_is_needed_and_goes_then(
     deployer: Deployer, fake_runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    show = FakeRuntime.show
-    place = {A: f"/blobs/{A.replace(':', '-')}", B: f"/blobs/{B.replace(':', '-')}"}
-    monkeypatch.setattr(
-        FakeRuntime, "show", lambda self, tag: replace(show(self, tag), place=place.get(self.made[tag][0]))
-    )
+    tell_files(monkeypatch)
     deployer.store.runs.start("run", MODEL, reason="", fingerprint="", last_feedback_id=0)
     deployer.store.runs.set_state("run", RunState.PROMOTED)
     deployer.promote(MODEL, "1.0.0", "better")

@@ -40,7 +40,6 @@ from adapterd.serving.runtimes import fingerprint, runtime_for, served_base
 from adapterd.serving.tags import BASE, ModelTags, full_name
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState
-from adapterd.store.schedule_state import DueReason
 from adapterd.store.versions import REBASE
 from adapterd.system.host.wakeup import wake_up
 from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive, tags_lock
@@ -187,26 +186,14 @@ class _Change:
         new = NewBase(REBASE, self.base.digest, lambda text: self._edited(text, after))
         Deployer(self.store, self.home, self.runtime).change_base(self.model, new)
         save_proof(self.home, self.model, proof)
-        with self.store.transaction():
-            self.store.schedule_state.update(self.model, base_drift=None)
-            if run:
-                why = f"{self.model} is made of {after.base} from now on"
+        if run:
+            why = f"{self.model} is made of {after.base} from now on"
+            with self.store.transaction():
                 self.store.runs.set_state(run.id, RunState.ABANDONED, error=why)
                 self.store.events.add("run.abandoned", f"run {run.id} is given up: {why}", model=self.model)
-            self._set_due(after)
-        if run:
             training_jobs.give_up(self.store, run.id)
         wake_up(self.home.wakeup)
         return found
-
-    def _set_due(self, after: ModelSettings) -> None:
-        """Let the daemon make a version, if there is something to learn from."""
-        if self.store.feedback.count(self.model):
-            self.store.schedule_state.not_due(self.model)
-            self.store.schedule_state.update(
-                self.model, due_reason=DueReason.BASE_CHANGED, due_text=f"rebased on {after.base}",
-                due_since=self.store.clock(),
-            )  # fmt: skip
 
     def _proven(self) -> tuple[Rebase, Proof, ModelSettings]:
         after = self._settings()
