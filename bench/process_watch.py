@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from adapterd.system.machine import available_memory_bytes
+
 LOOK_EVERY_S = 0.1
 _UNITS = {"kB": 1024}
 
@@ -16,9 +18,11 @@ _UNITS = {"kB": 1024}
 @dataclass
 class Taken:
     """One process, in bytes: its own memory (`own`, what no file backs), pages of mapped files, both together at their
-    common peak (as the kernel keeps it), what it wrote; the first two are the most that was seen at any look."""
+    common peak (as the kernel keeps it), what it wrote; the first two are the most that was seen at any look. `free`
+    is what of the machine's memory could be had when it began."""
 
     command: tuple[str, ...]
+    free: int
     began: float
     ended: float
     own: int = 0
@@ -84,5 +88,6 @@ class ProcessWatch:
         taken = self.taken.get(process.pid)
         command = tuple(Path(word).name for word in process.cmdline())
         if taken is None or (command and taken.command != command):  # another program in the same process
-            taken = self.taken[process.pid] = Taken(command, time.monotonic(), time.monotonic())
+            free = available_memory_bytes()
+            taken = self.taken[process.pid] = Taken(command, free, time.monotonic(), time.monotonic())
         taken.look(Path("/proc") / str(process.pid))

@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adapterd.base.gguf.gguf_file import GgufFile
-from adapterd.base_proof.needs import Hardware, Workload, needs
+from adapterd.base_proof.needs import FOR_OTHERS_BYTES, Hardware, Workload, needs
 from adapterd.config import TrainingSettings
 from adapterd.home import HOME_VARIABLE
 from adapterd.serving.server import PrivateOllama
@@ -90,21 +90,22 @@ def size(run: Run) -> dict[str, Any]:
     write_q4_k_m(run.base, run.shape)
     _write_feedback(run.folder / "feedback")
     server = PrivateOllama(ollama_binary(), run.folder / "ollama", keep_alive=KEEP_ALIVE)
-    watch, told = ProcessWatch(), _told(run)
+    watch = ProcessWatch()
     with server, watch.watching():
         _init(run, server)
         proof = watch.of("llama-server")
         try:
             _adapterctl(run, server, "retrain")
         finally:  # what was measured is told even where a later stage fails
-            tell(json.dumps(_stages(watch, proof, told)))
-    return _stages(watch, proof, told)
+            tell(json.dumps(_stages(run, watch, proof)))
+    return _stages(run, watch, proof)
 
 
-def _stages(watch: ProcessWatch, proof: Sequence[Taken], told: Mapping[str, int]) -> dict[str, Any]:
+def _stages(run: Run, watch: ProcessWatch, proof: Sequence[Taken]) -> dict[str, Any]:
     """The stages that there were so far: of proof and evaluation what serves the model, of the others our process."""
     evaluation = [each for each in watch.of("llama-server") if each not in proof]
     taken = {"proof": proof, **{name: watch.of("adapterd.worker", name) for name in OURS}, "evaluation": evaluation}
+    told = _told(run, [each.free for each in taken["training"]])
     return {stage: _figures(found, told.get(stage)) for stage, found in taken.items() if found}
 
 
@@ -132,10 +133,13 @@ def _write_feedback(folder: Path) -> None:
     write_atomic(folder / "corrections.jsonl", "\n".join(lines))
 
 
-def _told(run: Run) -> dict[str, int]:
-    """What the product says beforehand, for these settings; nothing of stages that load no weights."""
+def _told(run: Run, free: Sequence[int]) -> dict[str, int]:
+    """What the product says beforehand, for these settings; nothing of stages that load no weights. A training takes
+    more where more is `free`: it is told for a machine that has no more than that."""
     base, work = GgufFile.open(run.base), Workload(len(PLACES), TOKENS)
-    found = needs(base, work, None, Hardware.here(), TrainingSettings(layers=run.layers))
+    here = Hardware.here()
+    hardware = replace(here, memory_bytes=min([here.memory_bytes, *(each + FOR_OTHERS_BYTES for each in free)]))
+    found = needs(base, work, None, hardware, TrainingSettings(layers=run.layers))
     return {
         "proof": found.evaluation_bytes,
         "training": found.training_bytes,
