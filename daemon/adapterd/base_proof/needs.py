@@ -24,6 +24,7 @@ SHARE_REACHED = 0.4
 an adapter on 8 blocks), which is 70 GFLOP/s, where bare products reach 190. No GPU was measured."""
 NEW_MODEL = TrainingSettings()
 """The settings that a new model has."""
+NEW_CONTEXT = EvaluationSettings().num_ctx
 _MEASURED_WITHIN_S = 60.0
 _CACHE_VALUE_BYTES, _UBATCH, _BUFFERS = 2, 512, 1.1
 
@@ -131,8 +132,10 @@ def needs(
     speed: float | None,
     hardware: Hardware,
     settings: TrainingSettings = NEW_MODEL,
+    context: int = NEW_CONTEXT,
 ) -> Needs:
-    """For a file that can be trained, with the settings that a new model has unless others are given.
+    """For a file that can be trained, with the settings that a new model has unless others are given; it is evaluated
+    with a context of so many ids.
 
     Raises InputError or UnsupportedModelError for a file that contradicts itself.
     """
@@ -149,7 +152,7 @@ def needs(
     return Needs(
         training_bytes=PROCESS_BYTES + training,
         merging_bytes=PROCESS_BYTES + merging,
-        evaluation_bytes=_evaluation(gguf, sizes, EvaluationSettings().num_ctx),
+        evaluation_bytes=_evaluation(gguf, sizes, context),
         recomputes=recomputes,
         training_room_bytes=PROCESS_BYTES + budget,
         room_bytes=hardware.budget(hardware.free_bytes),

@@ -1,6 +1,7 @@
 """A base before anything is made of it: which tag or file is meant, whether it can be trained, by all that its tag and
 its file's header say, and the proof that it can be served. `init`, `rebase` and `bases` ask here."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +84,10 @@ def require_undamaged_parts(home: Home, served: ServedModel, name: str) -> None:
 def require_another_model(given: GivenBase, base: BaseModel) -> None:
     """Raise InputError for a tag of the very model that is to be made of it."""
     if base.tag.rpartition(":")[0] == given.model:
-        raise InputError(f"{base.tag} cannot be the base of a model of the same name", hint="choose another name")
+        raise InputError(
+            f"{base.tag} cannot be the base of a model of the same name",
+            hint=f"choose another name; `ollama cp {shlex.quote(base.tag)} OTHER` gives one to this base",
+        )
 
 
 @contextmanager

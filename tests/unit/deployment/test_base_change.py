@@ -89,12 +89,12 @@ def older(fake_runtime: FakeRuntime) -> str:
 
 
 def tell_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the fake_runtime tell which files its tags have, as Ollama does."""
+    """Have the runtime tell which files its tags have, as Ollama does."""
     show = FakeRuntime.show
 
     def show_with_place(self: FakeRuntime, tag: str) -> ServedModel:
         served, digest = show(self, tag), self.made[tag][0]
-        return replace(served, place=f"/blobs/{digest.replace(':', '-')}" if digest in (A, B) else served.place)
+        return replace(served, place=f"/blobs/{digest.replace(':', '-')}" if digest.startswith("sha256:") else served.place)
 
     monkeypatch.setattr(FakeRuntime, "show", show_with_place)
 

@@ -242,7 +242,7 @@ class _Change:
         hardware = Hardware.here()
         work = Workload(max(1, self.store.feedback.count(self.model)))
         with suppress(AdapterdError):  # what is wrong with the file was found before
-            found = needs(GgufFile.open(self.base.gguf), work, None, hardware, after.training)
+            found = needs(GgufFile.open(self.base.gguf), work, None, hardware, after.training, after.evaluation.num_ctx)
             if not found.fits:
                 self.notes.append(too_large(self.given.base, found, hardware.memory_bytes))
         if after.training.start is Start.LIVE and self.store.versions.all(self.model):
