@@ -94,7 +94,9 @@ def tell_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def show_with_place(self: FakeRuntime, tag: str) -> ServedModel:
         served, digest = show(self, tag), self.made[tag][0]
-        return replace(served, place=f"/blobs/{digest.replace(':', '-')}" if digest.startswith("sha256:") else served.place)
+        return replace(
+            served, place=f"/blobs/{digest.replace(':', '-')}" if digest.startswith("sha256:") else served.place
+        )
 
     monkeypatch.setattr(FakeRuntime, "show", show_with_place)
 
