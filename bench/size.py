@@ -1,4 +1,4 @@
-"""What a base of 7 B takes from `init` to an answer: `python -m bench.size` (about 40 minutes on two cores, 16 GB).
+"""What a base of 7 B takes from `init` to an answer: `python -m bench.size` (a quarter of an hour on two cores, 16 GB).
 
 A Q4_K_M file with random weights goes through the product's own commands, in a home and with an Ollama of its own: the
 proof of the base, a few steps of training, merge, registration, evaluation by few questions. For each stage the peak

@@ -49,7 +49,7 @@ class Hessians:
 
     def of(self, module: str) -> "np.ndarray[Any, Any]":
         """The matrix of a module, (columns, columns) float32, in the memory that it has."""
-        return np.array(self.sums[self.shared.get(module, module)], copy=False)
+        return np.asarray(self.sums[self.shared.get(module, module)])
 
 
 class InputRecorder(nn.Module):  # type: ignore[misc]
