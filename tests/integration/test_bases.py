@@ -149,7 +149,7 @@ def test_a_base_beyond_this_machine_says_so(
     home: Home, general: Settings, ollama_store: OllamaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = ollama_store.tag("good:1", ollama_store.file(TOOLS))
-    monkeypatch.setattr("adapterd.insight.bases.memory_bytes", lambda: 1_100_000_000)
+    monkeypatch.setattr("adapterd.base_proof.needs.memory_bytes", lambda: 1_100_000_000)
     found = row(home, general, ollama_store, tag)
     assert (found.trainable, found.fits) == (True, False)
     assert "too large for this machine's 1.1 GB: training needs about 0.3 GB of memory" in found.why_not
