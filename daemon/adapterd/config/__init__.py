@@ -26,14 +26,12 @@ from adapterd.config.parsing import (
     with_changes,
 )
 from adapterd.config.schema import (
-    Addresses,
     AllowRules,
     Count,
     DatasetSettings,
     EvaluationSettings,
     FeedbackSettings,
     GateRule,
-    MergingSettings,
     ModelSettings,
     NotificationSettings,
     OllamaSettings,
@@ -41,9 +39,9 @@ from adapterd.config.schema import (
     ScheduleSettings,
     Settings,
     Share,
-    TrainingSettings,
     VersionsSettings,
 )
+from adapterd.config.training import Addresses, MergingSettings, TrainingSettings
 
 __all__ = [
     "MODEL_NAME",

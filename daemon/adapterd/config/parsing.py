@@ -16,7 +16,8 @@ from adapterd.config.choices import PERSONAL_DATA_KINDS
 from adapterd.config.faults import describe_faults
 from adapterd.config.keys import read_value, split_key
 from adapterd.config.ollama_host import with_host_of_environment
-from adapterd.config.schema import Addresses, AllowRules, ModelSettings, Names, Settings
+from adapterd.config.schema import AllowRules, ModelSettings, Names, Settings
+from adapterd.config.training import Addresses
 from adapterd.errors import ConfigError, reason
 from adapterd.home import Home
 from adapterd.serialization import plain_converter

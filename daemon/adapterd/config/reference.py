@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 from adapterd.config.annotations import Doc, Range
 from adapterd.config.keys import join_key
-from adapterd.config.schema import Addresses, AllowRules, Names, Settings
+from adapterd.config.schema import AllowRules, Names, Settings
+from adapterd.config.training import Addresses
 from adapterd.hours import Hours
 
 KINDS = {
