@@ -94,7 +94,7 @@ class EqualParts(ErrorBudget):
     def after(self, _nights: float = 1.0) -> "EqualParts":
         return self
 
-    def begun(self) -> "EqualParts":
+    def begun(self, _share: float = 0.0) -> "EqualParts":
         part = self.yearly / self.parts
         enough = self.left >= part * (1 - TINY)
         return replace(self, left=self.left - part * enough, staked=np.where(enough, part, TINY))

@@ -9,6 +9,7 @@ from adapterd.config.choices import (
     Modules,
     PersonalData,
     Preferences,
+    Reviews,
     RuntimeKind,
     Sources,
     Start,
@@ -40,6 +41,7 @@ from adapterd.config.schema import (
     Settings,
     Share,
     VersionsSettings,
+    WatchSettings,
 )
 from adapterd.config.training import Addresses, MergingSettings, TrainingSettings
 
@@ -66,6 +68,7 @@ __all__ = [
     "PersonalData",
     "Preferences",
     "Range",
+    "Reviews",
     "RunsSettings",
     "RuntimeKind",
     "ScheduleSettings",
@@ -77,6 +80,7 @@ __all__ = [
     "Think",
     "TrainingSettings",
     "VersionsSettings",
+    "WatchSettings",
     "load",
     "parse",
     "parse_table",

@@ -101,3 +101,11 @@ class Balance(StrEnum):
     LABEL = "label"
     OUTPUT_TYPE = "output_type"
     SOURCE = "source"
+
+
+class Reviews(StrEnum):
+    """Which answers of live people review: all of them or a random part, mistakes only, or what comes tells."""
+
+    AUTO = "auto"
+    ALL = "all"
+    MISTAKES = "mistakes"

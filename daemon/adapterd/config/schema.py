@@ -14,6 +14,7 @@ from adapterd.config.choices import (
     BaseChange,
     FeedbackTurns,
     PersonalData,
+    Reviews,
     RuntimeKind,
     Sources,
     Task,
@@ -113,7 +114,7 @@ class ScheduleSettings:
     every_hours: Annotated[
         float | None, Range(0.01, 8_784), Doc("hours between two runs, in place of cron", unset="cron holds")
     ] = None
-    min_new_records: Annotated[Count, Doc("usable records that have to be new for a scheduled run")] = 50
+    min_new_records: Annotated[Count, Doc("usable records that have to be new for a scheduled run")] = 10
     max_age_days: Annotated[
         float | None,
         Range(0.01, 3_660),
@@ -192,6 +193,32 @@ class EvaluationSettings:
     require_improved: Annotated[
         int, Range(0, 1000), Doc("critical metrics that have to be proven better than live, the primary one included")
     ] = 1
+    fresh_per_night: Annotated[
+        int,
+        Range(1, 10_000),
+        Doc("new cases that challenger and live are asked in a night, before they are trained on", page="evidence.md"),
+    ] = 30
+    error_budget: Annotated[
+        float,
+        Range(0.001, 0.5),
+        Doc("probability that within a year anything goes live that is not better", page="evidence.md"),
+    ] = 0.05
+    reviews: Annotated[
+        Reviews,
+        Doc(
+            "what people review: all answers (or some at random), mistakes only, or auto: all if good ones come, too",
+            page="evidence.md",
+        ),
+    ] = Reviews.AUTO
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What follows a promotion."""
+
+    auto_rollback: Annotated[
+        bool, Doc("go back by itself where the version before is proven to be better on new cases", page="evidence.md")
+    ] = True
 
 
 @dataclass(frozen=True)
@@ -274,6 +301,7 @@ class ModelSettings:
         dict[str, GateRule], Doc("what is asked of a metric, in place of the task's gates", each="METRIC")
     ] = field(default_factory=dict)
     versions: VersionsSettings = field(default_factory=VersionsSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
 
 @dataclass(frozen=True)

@@ -89,12 +89,13 @@ class Deployer:
             intent = self._begin(model, PROMOTE, target)
             return self._change_tags(intent, reason)
 
-    def rollback(self, model: str, to: str | None = None) -> Swap:
+    def rollback(self, model: str, to: str | None = None, reason: str = "") -> Swap:
         """Make the previous version live again, or one that was live before. It is loaded by whoever asks it.
 
         `base` is the base that was live last. The version that is taken back is marked, so that it is not promoted
-        again by itself. A rollback that was interrupted is finished by giving it again, and does not go back twice. A
-        live tag that somebody else changed is put back by going back to the live version itself.
+        again by itself; `reason` says why, where it is not a person who does it. A rollback that was interrupted is
+        finished by giving it again, and does not go back twice. A live tag that somebody else changed is put back by
+        going back to the live version itself.
         """
         with self.exclusive():
             finished = self._reconcile(model).get(ROLLBACK)
@@ -118,7 +119,7 @@ class Deployer:
                 )
             self._require_tag(model, target)
             intent = self._begin(model, ROLLBACK, target, withdrawn=current.live)
-            return self._change_tags(intent, f"taken back in favour of {target}")
+            return self._change_tags(intent, reason or f"taken back in favour of {target}")
 
     def change_base(self, model: str, new: NewBase) -> Swap | None:
         """Put `NAME:next-base` in the place of the base; where the base was live, and a person changed it, the new one

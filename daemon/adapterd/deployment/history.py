@@ -60,14 +60,15 @@ def other_base(store: Store, home: Home, model: str, name: str, digest: str) -> 
 
 def needed(store: Store, model: str) -> set[str]:
     """The versions that stay whatever their age, the base among them: live, previous, what a second rollback would lead
-    to, pinned ones, and those that a run or a change of tags is busy with."""
+    to, pinned ones, those that are compared on fresh cases, and those that a run or a change of tags is busy with."""
     versions, history = store.versions.all(model), store.versions.deployments(model)
     busy = {version.version for version in versions if version.pinned or _is_open(store, version)}
     changing = {name for each in store.versions.begun_intents(model) for name in (each.target, each.withdrawn) if name}
     collected = {version.version for version in versions if version.state is VersionState.COLLECTED}
     ways_back = [name for name in promotion_stack(history)[:-1] if name not in collected][-WAYS_BACK:]
     served = {name for name in (history[-1].live, history[-1].previous) if name} if history else set()
-    return {BASE, *busy, *changing, *ways_back, *served}
+    compared = {name for each in store.comparisons.all(model) if each.is_open for name in (each.ours, each.theirs)}
+    return {BASE, *busy, *changing, *ways_back, *served, *compared}
 
 
 def _is_open(store: Store, version: Version) -> bool:

@@ -10,7 +10,7 @@ from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
 
-OBJECTIONABLE = (VersionState.HELD, VersionState.WITHDRAWN)
+OBJECTIONABLE = (VersionState.HELD, VersionState.DROPPED, VersionState.WITHDRAWN)
 REASON = "promoted by hand"
 
 

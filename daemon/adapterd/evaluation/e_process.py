@@ -74,9 +74,10 @@ def log_returns(values: Array, weights: Array, stake: Any, null: float) -> Array
 class EProcess:
     """The capital against "the true mean is at most `null`", for one pair of versions or, as arrays, for many at once.
 
-    `alpha` is the level at which it shall decide; it sets the bets, and capitals at any other level are valid, too.
-    `log` is the logarithm of the capital now, `highest` of the largest at any look; `seen` is by kind of difference. If
-    there are several kinds, what is refuted is that the mean of each is at most `null`.
+    `alpha` is the level at which it shall decide, and `horizon` the number of differences by which; they set the bets,
+    and capitals at any other level are valid, too. `log` is the logarithm of the capital now, `highest` of the largest
+    at any look; `seen` is by kind of difference. If there are several kinds, what is refuted is that the mean of each
+    is at most `null`.
     """
 
     alpha: Any
@@ -84,6 +85,7 @@ class EProcess:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     log: Any = 0.0
     highest: Any = 0.0
+    horizon: float = HORIZON
 
     def after(self, values: Array, weights: Array | None = None, kind: str = SCORE) -> "EProcess":
         """After one more look at differences of shape (…, n). Raises ValueError for one outside of [-1, 1], or a weight
@@ -91,7 +93,7 @@ class EProcess:
         weights = np.ones_like(values) if weights is None else weights
         _check(values, weights)
         before = self.seen.get(kind, Seen())
-        log = self.log + log_returns(values, weights, before.stake(self.alpha), self.null).sum(axis=-1)
+        log = self.log + log_returns(values, weights, before.stake(self.alpha, self.horizon), self.null).sum(axis=-1)
         seen = {**self.seen, kind: before.and_(values, weights)}
         return replace(self, seen=seen, log=log, highest=np.maximum(self.highest, log))
 

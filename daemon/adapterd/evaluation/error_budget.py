@@ -50,9 +50,10 @@ class ErrorBudget:
         """With what so many nights bring."""
         return self._with(self.left + nights * self.yearly * (1 - AT_ONCE) / NIGHTS, self.staked)
 
-    def begun(self) -> "ErrorBudget":
-        """With a stake for a challenger that begins now; the stake is the level at which it is proven better."""
-        return replace(self, left=self.left * (1 - STAKED), staked=self.left * STAKED)
+    def begun(self, share: float = STAKED) -> "ErrorBudget":
+        """With a share of what is left as the stake of a challenger that begins now; the stake is the level at which it
+        is proven better."""
+        return replace(self, left=self.left * (1 - share), staked=self.left * share)
 
     def promoted(self) -> "ErrorBudget":
         """After the challenger was promoted."""

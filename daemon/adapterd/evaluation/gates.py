@@ -238,7 +238,7 @@ def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) ->
     needed = comparison.units_needed(-metric.gain(1.0), WARNING_LEVEL)
     more = f"; {_counted(comparison, needed)} could tell" if needed else ""
     sentence = f"{moves}, and {_counted(comparison)} leave open whether it is worse{more}"
-    return GateFinding(metric.name, text, GateOutcome.UNPROVEN, sentence)
+    return GateFinding(metric.name, text, GateOutcome.UNPROVEN, sentence, by_more_cases=True)
 
 
 def _is_within_margin_over_cases(metric: Metric, comparison: Comparison, margin: float) -> bool:
@@ -275,15 +275,20 @@ def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, othe
     better = _proven_better(others, other) if wanted > 1 else []
     on = f"on {_counted(comparison)}"
     if _Gain.of(primary.metric, comparison).low <= 0:
-        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, _open(primary.metric, comparison, other))
+        return _unproven(rule, _open(primary.metric, comparison, other))
     if (over_cases := primary.metric.gain(comparison.over_cases)) <= 0:
         sentence = f"{primary.metric.name} is better by source, but not over all cases ({over_cases:+.3f})"
-        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, f"{on} {sentence}")
+        return _unproven(rule, f"{on} {sentence}")
     if len(better) < wanted - 1:
         sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {other} beyond chance"
-        return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence)
+        return _unproven(rule, sentence)
     sentence = f"{on} better than {other}: {', '.join(_proven(each, other) for each in (primary, *better))}"
     return GateFinding("improvement", rule, GateOutcome.PASSED, sentence)
+
+
+def _unproven(rule: str, sentence: str) -> GateFinding:
+    """An improvement that more cases may prove."""
+    return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence, by_more_cases=True)
 
 
 def _proven_better(others: Sequence[Measured], other: str) -> list[Measured]:

@@ -22,12 +22,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class GateFinding:
-    """One rule, applied: `rule` as a person would write it, and a sentence on what was found."""
+    """One rule, applied: `rule` as a person would write it, and a sentence on what was found. What is unproven may be
+    proven by more cases, where it says so."""
 
     metric: str
     rule: str
     outcome: GateOutcome
     sentence: str
+    by_more_cases: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from adapterd.base_proof.proof import prompts_otherwise, proven_base
 from adapterd.config import ModelSettings, Settings
-from adapterd.deployment.deploy import Deployer, Swap
+from adapterd.deployment.deploy import Swap
 from adapterd.deployment.live_tag import require_our_store
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import (
@@ -23,13 +23,14 @@ from adapterd.errors import (
     StageError,
     may_pass,
 )
-from adapterd.evaluation.verdict import Decision
+from adapterd.evidence.decision import Decision, Judged
 from adapterd.formats.run_folder import CANDIDATE, GIVEN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
+from adapterd.runs.evidence_night import EvidenceNight, more_cases_may_prove
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
@@ -59,9 +60,11 @@ from adapterd.runs.stages import STAGES
 from adapterd.runs.unfinished import judged_by, why_outdated
 from adapterd.runs.version_numbers import taken_numbers
 from adapterd.scheduling.demand import waits_to_freeze
+from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.runs import Run, RunState
 from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
@@ -92,7 +95,7 @@ class RunOutcome:
 @dataclass(frozen=True)
 class Pipeline:
     """Makes versions. `begun` gets the id of the run, `listen` (stage, progress) while it goes on, `notify` sentences
-    that a person should read."""
+    that a person should read, `decided` what fresh cases decided."""
 
     store: Store
     home: Home
@@ -100,6 +103,17 @@ class Pipeline:
     listen: Listener = lambda _stage, _progress: None
     begun: Callable[[str], None] = lambda _run_id: None
     notify: Callable[[str], object] = lambda _sentence: None
+    decided: Callable[[Decision], object] = lambda _decision: None
+
+    def evidence(self, model: str) -> Decision | None:
+        """A night without training: what is live and what is compared with it are asked the fresh cases. Returns what
+        was decided and done; raises BusyError while a run goes on."""
+        with (
+            exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="a run is going on"),
+            staying_awake(),
+        ):
+            self._prepare(model)
+            return self._collect_evidence(model, self._held(model))
 
     def run(self, model: str, reason: str, given: GivenAdapter | None = None) -> RunOutcome:
         """Continue the model's unfinished run, or begin one; returns when its version is live or held.
@@ -150,10 +164,7 @@ class Pipeline:
         return True
 
     def _open(self, model: str, reason: str, given: GivenAdapter | None) -> tuple[Run, RunPlan, bool]:
-        runtime = runtime_for(self.settings, self.home)
-        for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
-            self.notify(sentence)
-        require_our_store(self.store, model, runtime)
+        runtime = self._prepare(model)
         settings = self.settings.models[model]
         if waits := waits_to_freeze(self.store, model, settings.dataset, self.store.clock()):
             raise NotEnoughDataError(waits, hint="`adapterctl eval freeze` freezes one at once")
@@ -163,9 +174,8 @@ class Pipeline:
         base = proven_base(self.home, self.settings, runtime, model, pinned, self.notify)
         wanted = plan_fingerprint(model, settings, base, given)
         last_id = self.store.feedback.last_id(model)  # what comes while the others are scanned is not scanned
-        held = held_hashes(
-            self.store, model, settings.feedback, lambda share: self.listen("scanning", {"share": share})
-        )
+        held = self._held(model)
+        self._collect_evidence(model, held)
         last = self.store.runs.latest(model)
         if last and last.state.open:
             outdated = why_outdated(self.store, self.home, last, settings, base, given, held)
@@ -187,6 +197,39 @@ class Pipeline:
             self.notify(other)
             self.store.events.add("run.notice", other, model=model, detail={"run": plan.run_id})
         return self._begin(plan, reason, wanted), plan, False
+
+    def _prepare(self, model: str) -> Runtime:
+        """Put right what an earlier process left; the runtime, which has what is ours."""
+        runtime = runtime_for(self.settings, self.home)
+        for sentence in reconcile(self.store, self.home, self.settings, runtime, only=model):
+            self.notify(sentence)
+        require_our_store(self.store, model, runtime)
+        return runtime
+
+    def _held(self, model: str) -> list[str]:
+        feedback = self.settings.models[model].feedback
+        return held_hashes(self.store, model, feedback, lambda share: self.listen("scanning", {"share": share}))
+
+    def _collect_evidence(self, model: str, held: Collection[str], judged: Judged | None = None) -> Decision | None:
+        """What fresh cases decide, which is done; where they cannot be asked, a run goes on without them."""
+        night = EvidenceNight(self.store, self.home, self.settings, model)
+        if not night.is_needed:
+            return None
+        self.listen("evidence", {"share": 0.0})
+        try:
+            found = night.go(held, judged)
+        except CancelledError:
+            raise
+        except AdapterdError as exc:
+            text = f"{model}: no fresh case could be asked: {exc}"
+            self.store.events.add("evidence.failed", text, model=model)
+            self.notify(text)
+            return None
+        self.listen("evidence", {"share": 1.0})
+        if found is None:
+            return None
+        self.decided(found[0])
+        return found[0]
 
     def _abandon(self, run: Run, reason: str) -> None:
         text = f"run {run.id} is given up: {reason}"
@@ -292,26 +335,41 @@ class Pipeline:
             self.store.events.add("stage.finished", ": ".join(told), model=plan.model, detail={"run": run.id})
 
     def _decide(self, run: Run, plan: RunPlan, judged: dict[str, Any], continued: bool) -> RunOutcome:
-        """Promote or hold, as the evaluation says."""
-        outcome = RunOutcome(
-            run.id, plan.version, judged["decision"] == Decision.PROMOTE, judged["reason"], judged["scores"],
-            judged["baselines"], continued=continued,
-        )  # fmt: skip
+        """Hold it, as the evaluation says, or have it wait for evidence, which may be there at once."""
+        promoted, swap = self._judge(plan, judged)
+        version = self.store.versions.get(plan.model, plan.version)
+        reason = version.reason if version else judged["reason"]
+        self.store.runs.set_state(run.id, RunState.PROMOTED if promoted else RunState.HELD)
+        return RunOutcome(
+            run.id, plan.version, promoted, reason, judged["scores"], judged["baselines"], continued, swap
+        )
+
+    def _judge(self, plan: RunPlan, judged: dict[str, Any]) -> tuple[bool, Swap | None]:
+        """Whether the version is live by what was found, and how that was done, if it was now."""
         metrics = {name: judged[name] for name in ("scores", "baselines", "findings", "evaluation_hash")}
-        candidate = self.store.versions.get(plan.model, plan.version)
-        state = candidate.state if candidate else VersionState.CANDIDATE
-        if outcome.promoted and state is VersionState.CANDIDATE:  # else it was, and may have been taken back since
-            deployer = Deployer(self.store, self.home, runtime_for(self.settings, self.home))
-            outcome = replace(outcome, swap=deployer.promote(plan.model, plan.version, outcome.reason))
-            state = VersionState.PROMOTED
-        with self.store.transaction():
-            state = state if outcome.promoted else VersionState.HELD
-            self.store.versions.set_state(plan.model, plan.version, state, outcome.reason, metrics)
-            self.store.runs.set_state(run.id, RunState.PROMOTED if outcome.promoted else RunState.HELD)
-            if not outcome.promoted:
-                text = f"{plan.model} {plan.version} {outcome.reason}"
-                self.store.events.add("version.held", text, model=plan.model)
-        return outcome
+        version = self.store.versions.get(plan.model, plan.version)
+        state = version.state if version else VersionState.CANDIDATE
+        if state in (VersionState.PROMOTED, VersionState.WITHDRAWN):  # it was, and may have been taken back since
+            self.store.versions.set_metrics(plan.model, plan.version, metrics)
+            return True, None
+        if state is VersionState.CANDIDATE:
+            waits = more_cases_may_prove(judged)
+            state = VersionState.WAITING if waits else VersionState.HELD
+            with self.store.transaction():
+                self.store.versions.set_state(plan.model, plan.version, state, judged["reason"], metrics)
+                text = f"{plan.model} {plan.version} {judged['reason']}"
+                self.store.events.add(f"version.{state}", text, model=plan.model)
+        if state is VersionState.HELD:
+            return False, None
+        found = Judged(plan.version, judged["evaluation_hash"], judged.get("differences", {}))
+        night = EvidenceNight(self.store, self.home, self.settings, plan.model)
+        done = night.go(plan.held, found)
+        if done is None:
+            return False, None
+        decision, swap = done
+        self.decided(decision)
+        promoted = decision.purpose is Purpose.CHALLENGE and decision.version == plan.version
+        return promoted, swap if promoted else None
 
     def _fail(self, run: Run, exc: BaseException) -> None:
         if isinstance(exc, CancelledError):

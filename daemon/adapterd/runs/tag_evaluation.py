@@ -5,7 +5,7 @@ The evaluation stage, `adapterctl compare` and `adapterctl eval run` use it.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,20 @@ class AnsweredSet:
             if values[ours][place] != values[theirs][place]
         ]  # fmt: skip
 
+    def differences(self, ours: str, theirs: str, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """By how much the answer of one of them is better than the other's, in -1…1, by the question's id and the
+        metric, of the metrics of these names that are means of scores. One that applies to neither answer is left out.
+        """
+        found: dict[str, dict[str, float]] = {question.id: {} for question in self.questions}
+        for metric in self.metrics:
+            if metric.name not in names or not metric.bounded:
+                continue
+            both = (metric.rows(self.questions, self.answers[name].answers).parts for name in (ours, theirs))
+            for question, one, other in zip(self.questions, *both, strict=True):
+                if one is not None or other is not None:
+                    found[question.id][metric.name] = metric.gain(metric.of_one(one) - metric.of_one(other))
+        return found
+
     def _by_case(self, metric: Metric, name: str) -> list[float]:
         pairs = zip(self.questions, self.answers[name].answers, strict=True)
         return [metric.over([question], [answer]) or 0.0 for question, answer in pairs]
@@ -149,7 +163,8 @@ class EvaluationResult:
     """The verdict on a candidate, with everything that it rests on.
 
     `scores` are by role, `baselines` by metric: what answers that know nothing would score. `comparisons` are by metric
-    and role: the candidate with each other file.
+    and role: the candidate with each other file. `differences` say, by case and by each metric that decides, how much
+    better the candidate's answer is than live's, in -1…1; none where it is live itself.
     """
 
     decision: Decision
@@ -160,6 +175,7 @@ class EvaluationResult:
     comparisons: dict[str, dict[str, Comparison]]
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
+    differences: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
         """The fields that the store has with the version, in plain values."""
@@ -248,7 +264,13 @@ class Evaluator:
             evaluation_run.baselines(),
             comparisons(measured),
             evaluation_run.evaluation_hash,
+            differences=self._differences(evaluation_run.frozen),
         )
+
+    def _differences(self, frozen: AnsweredSet) -> dict[str, dict[str, float]]:
+        if LIVE not in frozen.answers:
+            return {}
+        return frozen.differences(CANDIDATE, LIVE, (primary_of(self.settings), *guard_rails(self.settings)))
 
     def save(self, evaluation_run: EvaluationRun, result: EvaluationResult, folder: Path) -> None:
         """Write the result, the questions and all answers into the version's folder, for reports and comparisons."""
@@ -365,6 +387,12 @@ def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
     own = {name: GateRule(critical=True) for name in (*CRITICAL[settings.task], primary_of(settings))}
     guard = {"guard": GateRule(margin=GUARD_MARGIN)} if settings.evaluation.guard else {}
     return {**own, **guard, **settings.gates}
+
+
+def guard_rails(settings: ModelSettings) -> tuple[str, ...]:
+    """The critical metrics beside the primary one."""
+    primary = primary_of(settings)
+    return tuple(name for name, rule in rules_of(settings).items() if rule.critical and name != primary)
 
 
 def _lines(answered: AnsweredSet) -> Iterable[str]:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from adapterd.store.database import Database
 from adapterd.store.followed.file_read import FIELDS, FileRead
@@ -225,6 +225,14 @@ class Feedback:
     def last_id(self, model: str) -> int:
         """The id of the newest record, 0 if there is none."""
         return self._one("SELECT coalesce(max(id), 0) FROM feedback WHERE model = ?", model)
+
+    def last_id_until(self, model: str, at: datetime) -> int:
+        """The id of the newest record that had arrived by then, 0 if there is none."""
+        return self._one(
+            "SELECT coalesce(max(id), 0) FROM feedback WHERE model = ? AND received_at <= ?",
+            model,
+            at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        )
 
     def record_file(self, model: str, file: FileRead, document: str | None = None) -> None:
         """Remember what became of a file, so that it is not read again until it changes; without a document, it stands

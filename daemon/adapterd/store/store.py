@@ -7,6 +7,7 @@ from pathlib import Path
 from adapterd.store.database import Database, utc_now
 from adapterd.store.evaluation_sets import EvaluationSets
 from adapterd.store.events import Events
+from adapterd.store.evidence.comparisons import Comparisons
 from adapterd.store.feedback import Feedback
 from adapterd.store.feedback_reading import FeedbackReading
 from adapterd.store.http_access.places import Places
@@ -32,6 +33,7 @@ class Store(Database):
         self.screenings = Screenings(self)
         self.prompts = Prompts(self)
         self.evaluation_sets = EvaluationSets(self)
+        self.comparisons = Comparisons(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

@@ -15,9 +15,16 @@ BASE_CHANGES = (REBASE, REPIN)
 
 
 class VersionState(StrEnum):
-    """What became of a version. Whether it is live or previous is said by the deployment."""
+    """What became of a version. Whether it is live or previous is said by the deployment.
+
+    One that is `waiting` may become challenger; the `challenger` is compared with live on fresh cases, until it is
+    promoted or `dropped`.
+    """
 
     CANDIDATE = "candidate"
+    WAITING = "waiting"
+    CHALLENGER = "challenger"
+    DROPPED = "dropped"
     HELD = "held"
     PROMOTED = "promoted"
     WITHDRAWN = "withdrawn"

@@ -29,9 +29,10 @@ def rows_of(database: Database, model: str) -> dict[str, int]:
 
 
 def forget_model(database: Database, model: str) -> None:
-    """Delete every row of the model, those that hang on its runs and removals first. Belongs into a transaction."""
+    """Delete every row of the model, those that hang on others first. Belongs into a transaction."""
     database.execute("DELETE FROM stages WHERE run_id IN (SELECT id FROM runs WHERE model = ?)", (model,))
     database.execute("DELETE FROM removing WHERE removal IN (SELECT id FROM removals WHERE model = ?)", (model,))
+    database.execute("DELETE FROM evidence WHERE comparison IN (SELECT id FROM comparisons WHERE model = ?)", (model,))
     for name in tables_with_models(database):
         database.execute(f"DELETE FROM {name} WHERE model = ?", (model,))  # noqa: S608 (a table of ours)
 

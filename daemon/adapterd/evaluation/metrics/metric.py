@@ -129,6 +129,11 @@ class Metric:
         value = float(self.value(np.array(found, dtype=float).sum(axis=0))) if found else np.nan
         return value if np.isfinite(value) else None
 
+    def of_one(self, parts: Parts | None) -> float:
+        """The metric of a single case by its parts; 0 where it does not apply."""
+        value = 0.0 if parts is None else float(self.value(np.array(parts, dtype=float)))
+        return value if np.isfinite(value) else 0.0
+
     def over(self, questions: Sequence[Question], answers: Sequence[Answer]) -> float | None:
         """`total` of `rows`."""
         return self.total(self.rows(questions, answers))

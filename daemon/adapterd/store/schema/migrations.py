@@ -245,6 +245,49 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX feedback_by_content ON feedback (substr(content_hash, 1, 12), model, created_at);
     CREATE INDEX feedback_by_prompt ON feedback (substr(prompt_hash, 1, 12), model, created_at);
     """,
+    """
+    CREATE TABLE comparisons (
+        id INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        ours TEXT NOT NULL,
+        ours_digest TEXT NOT NULL,
+        theirs TEXT NOT NULL,
+        theirs_digest TEXT NOT NULL,
+        level REAL NOT NULL,
+        horizon INTEGER NOT NULL,
+        after_id INTEGER NOT NULL,
+        seen_id INTEGER NOT NULL,
+        began_at TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        ended_at TEXT,
+        log_capital REAL,
+        standing TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE UNIQUE INDEX one_open_comparison ON comparisons (model, purpose) WHERE state = 'open';
+    CREATE TABLE evidence (
+        comparison INTEGER NOT NULL REFERENCES comparisons (id),
+        look INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        record TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        source TEXT,
+        kind TEXT NOT NULL,
+        counts TEXT NOT NULL,
+        differences TEXT NOT NULL,
+        UNIQUE (comparison, case_id)
+    );
+    CREATE TABLE error_budgets (
+        model TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        left_over REAL NOT NULL,
+        staked REAL NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (model, purpose)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -1,0 +1,294 @@
+"""The season of a model: which version is challenger, what live is watched against, and when either is decided.
+
+It keeps the rule of decision 26 in the store. It never changes what is live: what it decides is done by the caller, and
+settled here the next time, by what is live then. So it may be killed at any moment, and goes on.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapterd.config import ModelSettings
+from adapterd.deployment.history import PROMOTE
+from adapterd.evaluation.e_process import HORIZON
+from adapterd.evidence import words
+from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
+from adapterd.evidence.decision import Decision
+from adapterd.evidence.standing import MARGIN, Standing
+from adapterd.serving.tags import is_base
+from adapterd.store import Store
+from adapterd.store.evidence.comparisons import (
+    CaseEvidence,
+    Comparison,
+    ComparisonState,
+    NewComparison,
+    Purpose,
+)
+from adapterd.store.versions import Deployment, Version, VersionState
+
+NEWEST = 5
+"""A challenger is the best on the frozen set of so many newest candidates."""
+LEAST_CASES = 50
+"""Cases before a challenger is dropped for what they say."""
+DROPPED_AT = 0.5
+"""A challenger whose capital is below this then is dropped."""
+MOST_NIGHTS = 90
+LEAST_LEVEL = 1e-5
+"""With less left of the budget nothing begins."""
+FIRST_LOOK = 5
+"""The first exam is looked at by so many cases, in the order of their hashes."""
+LEAST_HORIZON = 30
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What has to be proven: the primary metric, and the guard rails; a probability of an error within a year."""
+
+    primary: str
+    rails: tuple[str, ...]
+    settings: ModelSettings
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The names of all these metrics."""
+        return (self.primary, *self.rails)
+
+
+class Season:
+    """The season of one model."""
+
+    def __init__(self, store: Store, model: str, rules: Rules) -> None:
+        self._store, self._model, self._rules = store, model, rules
+        yearly = {Purpose.CHALLENGE: rules.settings.evaluation.error_budget, Purpose.WATCH: WATCH_YEARLY}
+        self._budgets = Budgets(store, model, yearly)
+
+    @property
+    def open(self) -> list[Comparison]:
+        """The comparisons that collect evidence: the watch first."""
+        found = (self._store.comparisons.open(self._model, purpose) for purpose in (Purpose.WATCH, Purpose.CHALLENGE))
+        return [each for each in found if each]
+
+    def settle(self) -> None:
+        """Take up what became live since, by whoever: end what that ends, and begin the watch of it."""
+        deployment = self._store.versions.deployment(self._model)
+        if deployment is None:
+            return
+        with self._store.transaction():
+            for comparison in self.open:
+                self._settle(comparison, deployment)
+            self._begin_watch(deployment)
+
+    def add(self, comparison: Comparison, cases: Sequence[CaseEvidence]) -> Standing:
+        """Add one night's cases, or none; returns where the comparison stands."""
+        with self._store.transaction():
+            if cases:
+                self._store.comparisons.add_look(comparison.id, cases)
+            standing = self.standing(comparison)
+            self._store.comparisons.set_standing(comparison.id, asdict(standing))
+        return standing
+
+    def standing(self, comparison: Comparison) -> Standing:
+        """Where a comparison stands by all that was found."""
+        looks = self._store.comparisons.looks(comparison.id)
+        share = self._rules.settings.dataset.max_share_of_source
+        return Standing.of(comparison, looks, self._rules.primary, self._rules.rails, share)
+
+    def decide(self, comparison: Comparison, standing: Standing) -> Decision | None:
+        """What follows from where it stands; a comparison that leads nowhere is ended."""
+        watches = comparison.purpose is Purpose.WATCH
+        if standing.is_proven:
+            reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)
+            return Decision(comparison.purpose, comparison.ours, reason)
+        if why := self._leads_nowhere(comparison, standing):
+            self.drop(comparison, why)
+        elif not watches:
+            reason = words.waits(comparison, standing)
+            self._store.versions.set_state(self._model, comparison.ours, VersionState.CHALLENGER, reason)
+        return None
+
+    def drop(self, comparison: Comparison, why: str, state: ComparisonState = ComparisonState.DROPPED) -> None:
+        """End a comparison without what it was to prove; its version is no challenger any more."""
+        standing = Standing.from_plain(comparison.standing)
+        log_capital = standing.log_capital if standing else 0.0
+        with self._store.transaction():
+            self._store.comparisons.end(comparison.id, state, why, log_capital)
+            self._budgets.ended(comparison.purpose, log_capital)
+            if comparison.purpose is Purpose.CHALLENGE:
+                self._let_go(comparison.ours, f"dropped: {why}")
+                text = f"{self._model} {comparison.ours} is dropped as challenger: {why}"
+                self._store.events.add("challenger.dropped", text, model=self._model)
+
+    def begin_first_exam(self, version: Version, frozen_hash: str, cases: Sequence[CaseEvidence]) -> Standing | None:
+        """Have a candidate begin with a frozen set as its first evidence: where none was asked it before, it has chosen
+        none, and where the untouched base is live, nothing better can be lost. None where it may not."""
+        live = self._live()
+        others = [each for each in self._store.versions.all(self._model) if each.version != version.version]
+        was_asked = any(each.metrics.get("evaluation_hash") == frozen_hash for each in others)
+        if live is None or not is_base(live.live) or was_asked or not cases or self._challenger:
+            return None
+        comparison = self._begin(version, live, horizon=max(LEAST_HORIZON, len(cases)), all_of_it=True)
+        if comparison is None:
+            return None
+        in_order = sorted(cases, key=lambda each: each.case)
+        with self._store.transaction():
+            for start in range(0, len(in_order), FIRST_LOOK):
+                self._store.comparisons.add_look(comparison.id, in_order[start : start + FIRST_LOOK])
+        return self.add(comparison, ())
+
+    def choose(self) -> Comparison | None:
+        """Have the best of the newest waiting candidates begin as challenger, if there is none; the others that are
+        older do not begin any more."""
+        live = self._live()
+        if live is None or self._challenger:
+            return None
+        waiting = self._waiting(live)
+        best = max(waiting, key=lambda each: each[1], default=None)
+        if best is None or best[1] < -MARGIN:
+            return None
+        comparison = self._begin(best[0], live)
+        if comparison is None:
+            return None
+        for each in self._store.versions.all(self._model):
+            if each.state is VersionState.WAITING and each.created_at < best[0].created_at:
+                self._let_go(each.version, f"held: {best[0].version} does better on the frozen set, and is challenger")
+        return comparison
+
+    @property
+    def _challenger(self) -> Comparison | None:
+        return self._store.comparisons.open(self._model, Purpose.CHALLENGE)
+
+    def _live(self) -> Deployment | None:
+        return self._store.versions.deployment(self._model)
+
+    def _begin(
+        self, version: Version, live: Deployment, *, horizon: int = 0, all_of_it: bool = False
+    ) -> Comparison | None:
+        """None where too little is left of the budget."""
+        if self._budgets.now(Purpose.CHALLENGE).left < LEAST_LEVEL:
+            return None
+        with self._store.transaction():
+            comparison = self._store.comparisons.begin(
+                NewComparison(
+                    self._model, Purpose.CHALLENGE, version.version, version.digest, live.live, live.live_digest,
+                    self._budgets.stake(Purpose.CHALLENGE, all_of_it=all_of_it), horizon or HORIZON,
+                    self._store.feedback.last_id(self._model),
+                )
+            )  # fmt: skip
+            standing = self.add(comparison, ())
+            reason = words.waits(comparison, standing)
+            self._store.versions.set_state(self._model, version.version, VersionState.CHALLENGER, reason)
+            text = f"{self._model} {version.version} is challenger of {live.live}"
+            self._store.events.add("challenger.began", text, model=self._model)
+        return comparison
+
+    def _waiting(self, live: Deployment) -> list[tuple[Version, float]]:
+        """The candidates that may begin, the newest few, each with its gain on the frozen set."""
+        from_store = self._store.versions.all(self._model)
+        versions = {each.version: each for each in from_store}
+        last = [each.ours for each in self._store.comparisons.all(self._model) if each.purpose is Purpose.CHALLENGE]
+        names = [name for name in (live.live, *last[-1:], *self._withdrawn()) if name in versions]
+        newer_than = max((versions[name].created_at for name in names), default=datetime.min.replace(tzinfo=self._zone))
+        waiting = [each for each in from_store if each.state is VersionState.WAITING and each.created_at > newer_than][
+            -NEWEST:
+        ]
+        gains = [(each, self._gain_on_frozen(each, versions.get(live.live), live)) for each in waiting]
+        return [(each, gain) for each, gain in gains if gain is not None]
+
+    @property
+    def _zone(self) -> Any:
+        return self._store.clock().tzinfo
+
+    def _withdrawn(self) -> list[str]:
+        versions = self._store.versions.all(self._model)
+        return [each.version for each in versions if each.state is VersionState.WITHDRAWN]
+
+    def _gain_on_frozen(self, version: Version, live: Version | None, deployment: Deployment) -> float | None:
+        """By how much it was better than live on the frozen set; None where both were not asked the same one."""
+        ours = self._score(version.metrics, "candidate")
+        beside = version.metrics.get("scores", {}).get("live") or {}
+        if beside.get("digest") == deployment.live_digest:
+            theirs = self._score(version.metrics, "live")
+        elif live and live.metrics.get("evaluation_hash") == version.metrics.get("evaluation_hash"):
+            theirs = self._score(live.metrics, "candidate")
+        else:
+            return None
+        return None if ours is None or theirs is None else ours - theirs
+
+    def _score(self, metrics: Mapping[str, Any], role: str) -> float | None:
+        found: float | None = (metrics.get("scores", {}).get(role) or {}).get("metrics", {}).get(self._rules.primary)
+        return found
+
+    def _settle(self, comparison: Comparison, live: Deployment) -> None:
+        if comparison.purpose is Purpose.WATCH:
+            if live.live != comparison.theirs or live.live_digest != comparison.theirs_digest:
+                self._settle_watch(comparison, live)
+            return
+        if live.live == comparison.ours:
+            self._settle_promoted(comparison)
+        elif live.live != comparison.theirs or live.live_digest != comparison.theirs_digest:
+            self.drop(comparison, f"{live.live} went live meanwhile", ComparisonState.CLOSED)
+        elif gone := self._gone(comparison.ours):
+            self.drop(comparison, gone, ComparisonState.CLOSED)
+
+    def _settle_promoted(self, comparison: Comparison) -> None:
+        standing = Standing.from_plain(comparison.standing)
+        if standing and standing.is_proven:
+            self._store.comparisons.end(comparison.id, ComparisonState.PROVEN, "proven, and live", standing.log_capital)
+            self._budgets.proven(Purpose.CHALLENGE)
+        else:
+            log_capital = standing.log_capital if standing else 0.0
+            self._store.comparisons.end(comparison.id, ComparisonState.CLOSED, "promoted by hand", log_capital)
+            self._budgets.ended(Purpose.CHALLENGE, log_capital)
+
+    def _settle_watch(self, comparison: Comparison, live: Deployment) -> None:
+        standing = Standing.from_plain(comparison.standing)
+        log_capital = standing.log_capital if standing else 0.0
+        if standing and standing.is_proven and live.live == comparison.ours:
+            reason = words.rolled_back(comparison, standing)
+            self._store.comparisons.end(comparison.id, ComparisonState.PROVEN, reason, log_capital)
+            self._budgets.proven(Purpose.WATCH)
+        else:
+            self._store.comparisons.end(
+                comparison.id, ComparisonState.CLOSED, f"{live.live} went live meanwhile", log_capital
+            )
+            self._budgets.ended(Purpose.WATCH, log_capital)
+
+    def _begin_watch(self, live: Deployment) -> None:
+        """Of what was promoted, by whoever, against what was live before."""
+        watched = [each for each in self._store.comparisons.all(self._model) if each.purpose is Purpose.WATCH]
+        is_known = any(each.theirs == live.live and each.began_at >= live.since for each in watched)
+        if live.action != PROMOTE or not live.previous or live.previous == live.live or is_known:
+            return
+        if is_base(live.live) or self._budgets.now(Purpose.WATCH).left < LEAST_LEVEL:
+            return
+        self._store.comparisons.begin(
+            NewComparison(
+                self._model, Purpose.WATCH, live.previous, live.previous_digest or "", live.live, live.live_digest,
+                self._budgets.stake(Purpose.WATCH), HORIZON,
+                self._store.feedback.last_id_until(self._model, live.since),
+            )
+        )  # fmt: skip
+
+    def _gone(self, name: str) -> str | None:
+        version = self._store.versions.get(self._model, name)
+        if version is None or version.state is VersionState.COLLECTED:
+            return "it was collected"
+        return f"it was {version.state}" if version.state is VersionState.WITHDRAWN else None
+
+    def _leads_nowhere(self, comparison: Comparison, standing: Standing) -> str | None:
+        age = self._store.clock() - comparison.began_at
+        if age >= timedelta(days=MOST_NIGHTS):
+            return f"{MOST_NIGHTS} nights did not prove it"
+        if comparison.purpose is Purpose.WATCH:
+            return None
+        if standing.units >= LEAST_CASES and standing.log_capital < math.log(DROPPED_AT):
+            return words.speaks_against(comparison, standing)
+        return None
+
+    def _let_go(self, version: str, reason: str) -> None:
+        found = self._store.versions.get(self._model, version)
+        if found and found.state in (VersionState.WAITING, VersionState.CHALLENGER):
+            state = VersionState.HELD if reason.startswith("held") else VersionState.DROPPED
+            self._store.versions.set_state(self._model, version, state, reason)

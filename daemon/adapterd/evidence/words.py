@@ -1,0 +1,78 @@
+"""Sentences on where a comparison stands."""
+
+from adapterd.evidence.standing import MARGIN, Standing
+from adapterd.store.evidence.comparisons import Comparison
+
+NEEDED = "accepted answers (rated 4 or 5) have to come, too, or votes, or set evaluation.reviews = all"
+
+
+def cases_of(standing: Standing) -> str:
+    """`34 fresh cases and 2 votes`."""
+    found = [_number(standing.cases, "fresh case")] if standing.cases or not standing.votes else []
+    return " and ".join([*found, *([_number(standing.votes, "vote")] if standing.votes else [])])
+
+
+def proven(comparison: Comparison, standing: Standing) -> str:
+    """Why a challenger goes live."""
+    guards = [f"{rail.metric} {rail.mean:+.3f}" for rail in standing.rails]
+    return (
+        f"promoted: on {cases_of(standing)} better than {comparison.theirs}: {standing.primary} {standing.gain:+.3f} "
+        f"(proven at a level of {comparison.level:.4f}, which any number of nights keeps)"
+        + (f"; {', '.join(guards)}" if guards else "")
+    )
+
+
+def rolled_back(comparison: Comparison, standing: Standing) -> str:
+    """Why live is taken back."""
+    return (
+        f"taken back by the watch: on {cases_of(standing)} {comparison.ours} is better than {comparison.theirs}: "
+        f"{standing.primary} {standing.gain:+.3f} (proven at a level of {comparison.level:.4f})"
+    )
+
+
+def speaks_against(comparison: Comparison, standing: Standing) -> str:
+    """Why a challenger is dropped."""
+    worst = min(standing.rails, key=lambda rail: rail.mean, default=None)
+    guard = f", {worst.metric} {worst.mean:+.3f}" if worst and worst.mean < 0 else ""
+    return (
+        f"{cases_of(standing)} speak against it: {standing.primary} {standing.gain:+.3f} on {comparison.theirs}{guard}"
+    )
+
+
+def waits(comparison: Comparison, standing: Standing) -> str:
+    """Where a challenger stands, and how long it may take."""
+    if not standing.units:
+        shown = f"; {only_mistakes(comparison, standing)}" if standing.shown else ""
+        return f"not proven: no fresh case yet compares it with {comparison.theirs}{shown}"
+    direction = "better" if standing.gain >= 0 else "worse"
+    found = (
+        f"not proven: {abs(standing.gain):.3f} {direction} than {comparison.theirs} on {cases_of(standing)}, "
+        f"{standing.way:.0%} of the way"
+    )
+    return "; ".join([found, *filter(None, (_left(standing), _in_the_way(standing)))])
+
+
+def only_mistakes(comparison: Comparison, standing: Standing) -> str:
+    """Why cases do not decide."""
+    return (
+        f"{_number(standing.shown, 'correction')} of what {comparison.theirs} or {comparison.ours} had answered do not "
+        f"decide, for only mistakes are corrected: {NEEDED}"
+    )
+
+
+def _left(standing: Standing) -> str:
+    votes = f", or {_number(standing.votes_left, 'vote')}" if standing.votes_left else ""
+    if standing.nights_left:
+        return f"about {_number(standing.nights_left, 'night')} more at today's pace{votes}"
+    return "" if standing.nights_left == 0 else f"it comes no nearer{votes and votes.replace(', or ', ' so far; ')}"
+
+
+def _in_the_way(standing: Standing) -> str:
+    if standing.against:
+        return f"without what {standing.against} sent it is worse"
+    low = [rail for rail in standing.rails if not rail.is_within_margin]
+    return f"{low[0].metric} falls by {-low[0].mean:.3f}, and {MARGIN:g} are allowed" if low else ""
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

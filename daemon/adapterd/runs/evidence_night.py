@@ -1,0 +1,87 @@
+"""A night of evidence: live and what is compared with it are asked fresh cases, and what follows is decided.
+
+It needs no training. Asking and counting are done in a process of its own, which the daemon does without numpy for
+(law 8); that one writes into the store what each case said. What is decided is done here.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapterd.config import Settings
+from adapterd.deployment.deploy import Deployer, Swap
+from adapterd.evaluation.verdict import GateOutcome
+from adapterd.evidence.decision import Decision, Judged, Night
+from adapterd.home import Home
+from adapterd.serving.runtimes import runtime_for
+from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
+from adapterd.store.versions import VersionState
+from adapterd.system.child.call import Stopped, call, never
+
+NIGHT_TIMEOUT_S = 6 * 3600.0
+OURS, THEIRS = "candidate", "live"
+
+
+@dataclass(frozen=True)
+class EvidenceNight:
+    """Finds out what fresh cases say, and does what follows from it."""
+
+    store: Store
+    home: Home
+    settings: Settings
+    model: str
+    stopped: Stopped = never
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is compared, or might be."""
+        return needs_evidence(self.store, self.model)
+
+    def go(self, held: Collection[str] = (), judged: Judged | None = None) -> tuple[Decision, Swap] | None:
+        """Ask, count and decide; returns what was decided and done, None where nothing was."""
+        night = Night(self.home.root, self.settings, self.model, self.store.clock(), held, judged)
+        decision = call(decided, night, timeout_s=NIGHT_TIMEOUT_S, stopped=self.stopped)
+        return self._carry_out(decision) if decision else None
+
+    def _carry_out(self, decision: Decision) -> tuple[Decision, Swap] | None:
+        deployer = Deployer(self.store, self.home, runtime_for(self.settings, self.home))
+        if decision.purpose is Purpose.CHALLENGE:
+            return decision, deployer.promote(self.model, decision.version, decision.reason)
+        if self.settings.models[self.model].watch.auto_rollback:
+            swap = deployer.rollback(self.model, decision.version, decision.reason)
+            self.store.events.add("watch.rolled-back", f"{self.model}: {decision.reason}", model=self.model)
+            return decision, swap
+        text = f"{self.model}: not {decision.reason}, for watch.auto_rollback is off; `adapterctl rollback` goes back"
+        if not any(each.text == text for each in self.store.events.latest(model=self.model)):
+            self.store.events.add("watch.proven", text, model=self.model)
+        return None
+
+
+def needs_evidence(store: Store, model: str) -> bool:
+    """Whether anything is compared, or might be: what went live is to be watched, or a candidate waits."""
+    live = store.versions.deployment(model)
+    if live is None:
+        return False
+    comparisons = store.comparisons.all(model)
+    watched = any(
+        each.purpose is Purpose.WATCH and each.theirs == live.live and each.began_at >= live.since
+        for each in comparisons
+    )
+    waiting = any(each.state is VersionState.WAITING for each in store.versions.all(model))
+    return any(each.is_open for each in comparisons) or waiting or (bool(live.previous) and not watched)
+
+
+def decided(night: Night) -> Decision | None:
+    """Ask, count and decide, in this process."""
+    from adapterd.runs.fresh_answers import FreshAnswers
+
+    home = Home(night.home)
+    with Store(home.database, clock=lambda: night.now) as store:
+        return FreshAnswers(store, home, night).decided()
+
+
+def more_cases_may_prove(judged: Mapping[str, Any]) -> bool:
+    """Whether nothing but more cases is missing: no gate failed, and what is unproven fresh cases can prove."""
+    open_findings = [each for each in judged["findings"] if each["outcome"] != GateOutcome.PASSED]
+    return all(each["outcome"] == GateOutcome.UNPROVEN and each.get("by_more_cases") for each in open_findings)

@@ -1,0 +1,101 @@
+"""Asking two versions the fresh cases of a night, and counting what these say: the part of it that needs numpy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapterd.config import ModelSettings
+from adapterd.errors import NotFoundError
+from adapterd.evaluation.e_process import SCORE
+from adapterd.evidence.decision import Decision, Judged, Night
+from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence
+from adapterd.evidence.season import Rules, Season
+from adapterd.home import Home
+from adapterd.runs.tag_evaluation import Evaluator, guard_rails, primary_of
+from adapterd.serving.runtimes import pinned_base, runtime_for
+from adapterd.serving.tags import BASE, ModelTags
+from adapterd.store import Store
+from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState
+from adapterd.store.versions import VersionState
+
+OURS, THEIRS = "candidate", "live"
+
+
+@dataclass(frozen=True)
+class FreshAnswers:
+    """Asks what the night is for, and decides."""
+
+    store: Store
+    home: Home
+    night: Night
+
+    @property
+    def _model(self) -> ModelSettings:
+        return self.night.settings.models[self.night.model]
+
+    def decided(self) -> Decision | None:
+        season = Season(self.store, self.night.model, rules(self._model))
+        season.settle()
+        found = [decision for each in season.open if (decision := self._decided(season, each))]
+        if found:
+            return found[0]  # the watch comes first: it changes what the challenger is compared with
+        return self._begun(season)
+
+    def _decided(self, season: Season, comparison: Comparison) -> Decision | None:
+        """What the fresh cases say, if anything follows from it."""
+        asked = self._model.evaluation
+        newest = self.store.feedback.last_id(comparison.model)
+        cases = fresh_cases(
+            self.store, comparison, most=asked.fresh_per_night, reviews=asked.reviews, dataset=self._model.dataset,
+            held=self.night.held,
+        )  # fmt: skip
+        try:
+            evidence = self._ask(comparison, cases) if cases else []
+        except NotFoundError as exc:
+            season.drop(comparison, str(exc), ComparisonState.CLOSED)
+            return None
+        if len(cases) < asked.fresh_per_night:
+            self.store.comparisons.set_seen(comparison.id, newest)
+        return season.decide(comparison, season.add(comparison, evidence))
+
+    def _begun(self, season: Season) -> Decision | None:
+        """What follows of a version that was made just now, and of those that wait."""
+        judged = self.night.judged
+        version = self.store.versions.get(self.night.model, judged.version) if judged else None
+        if judged and version and version.state is VersionState.WAITING:
+            cases = self._of_frozen(judged)
+            standing = season.begin_first_exam(version, judged.evaluation_hash, cases)
+            if standing:
+                return season.decide(season.open[-1], standing)
+        season.choose()
+        return None
+
+    def _of_frozen(self, judged: Judged) -> list[CaseEvidence]:
+        """What a frozen set says as evidence: of the cases that would be there whatever had been answered."""
+        live = self.store.versions.deployment(self.night.model)
+        pair = (judged.version, live.live if live else BASE)
+        reviews = self._model.evaluation.reviews
+        return frozen_evidence(self.store, self.night.model, judged.evaluation_hash, judged.differences, pair, reviews)
+
+    def _ask(self, comparison: Comparison, cases: Sequence[FreshCase]) -> list[CaseEvidence]:
+        """What each case says; those that cannot be asked, or were not read as a whole, say nothing. Raises
+        NotFoundError for a version that is gone."""
+        runtime, tags = runtime_for(self.night.settings, self.home), ModelTags(comparison.model)
+        settings = replace(self._model, evaluation=replace(self._model.evaluation, guard=False, consistency_seeds=0))
+        base = pinned_base(runtime, comparison.model, self._model, self.home)
+        asked = {OURS: tags.version(comparison.ours), THEIRS: tags.version(comparison.theirs)}
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf)
+        run = evaluator.collect_answers(asked, [each.case for each in cases], "", lambda _share, **_more: None)
+        by_id = {each.case.id: each for each in cases}
+        found = run.frozen.differences(OURS, THEIRS, rules(self._model).all)
+        return [
+            CaseEvidence(
+                case=name, record=by_id[name].case.record, origin=by_id[name].origin, source=by_id[name].case.source_id,
+                kind=SCORE, counts=by_id[name].counts, differences=differences,
+            )
+            for name, differences in found.items()
+        ]  # fmt: skip
+
+
+def rules(settings: ModelSettings) -> Rules:
+    """What a challenger has to prove: the primary metric, and the other critical ones as guard rails."""
+    return Rules(primary_of(settings), guard_rails(settings), settings)
