@@ -1,5 +1,4 @@
-"""What a night of evidence is for, and what follows from it: plain values, so that the daemon reads them without loading
-anything heavy."""
+"""What a night of evidence is for, and what follows from it: plain values, which load nothing heavy into the daemon."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
