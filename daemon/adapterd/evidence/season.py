@@ -17,6 +17,7 @@ from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.decision import Decision
 from adapterd.evidence.standing import MARGIN, Standing
+from adapterd.evidence.weighing import standing_of
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import (
@@ -93,7 +94,7 @@ class Season:
         """Where a comparison stands by all that was found."""
         looks = self._store.comparisons.looks(comparison.id)
         share = self._rules.settings.dataset.max_share_of_source
-        return Standing.of(comparison, looks, self._rules.primary, self._rules.rails, share)
+        return standing_of(comparison, looks, self._rules.primary, self._rules.rails, share)
 
     def decide(self, comparison: Comparison, standing: Standing) -> Decision | None:
         """What follows from where it stands; a comparison that leads nowhere is ended."""
