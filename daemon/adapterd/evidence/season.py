@@ -97,7 +97,10 @@ class Season:
         return standing_of(comparison, looks, self._rules.primary, self._rules.rails, share)
 
     def decide(self, comparison: Comparison, standing: Standing) -> Decision | None:
-        """What follows from where it stands; a comparison that leads nowhere is ended."""
+        """What follows from where it stands; a comparison that leads nowhere is ended. Nothing follows where a person
+        ended it meanwhile."""
+        if all(each.id != comparison.id for each in self.open):
+            return None
         watches = comparison.purpose is Purpose.WATCH
         if standing.is_proven:
             reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)

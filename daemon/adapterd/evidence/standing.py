@@ -35,8 +35,9 @@ class Standing:
     `cases` and `votes` decide, `shown` are only shown, with a mean difference of `shown_gain`; `units` are the cases
     that count, a source whole as one. `gain` is the mean difference of the primary score, truly at least `low` and at
     most `high` with 95 % at any night. `ways` are, after each night, the share of the way to a proof of all that has to
-    be proven, in 0…1. `log_capital` is the smallest of the logarithms of the capitals. `against` names an origin
-    without whose cases nothing is better. `nights_left` is None where it does not come nearer.
+    be proven, in 0…1. `log_capital` is the smallest of the logarithms of the capitals, `log_capitals` are those after
+    each night. `against` names an origin without whose cases nothing is better. `nights_left` is None where it does not
+    come nearer.
     """
 
     primary: str
@@ -54,6 +55,7 @@ class Standing:
     against: str | None
     nights_left: int | None
     votes_left: int | None
+    log_capitals: tuple[float, ...] = ()
 
     @property
     def way(self) -> float:
@@ -71,4 +73,5 @@ class Standing:
         if not values:
             return None
         rails = tuple(RailStanding(**each) for each in values["rails"])
-        return cls(**{**values, "rails": rails, "ways": tuple(values["ways"])})
+        lists = {name: tuple(values.get(name, ())) for name in ("ways", "log_capitals")}
+        return cls(**{**values, **lists, "rails": rails})

@@ -125,6 +125,7 @@ def standing_of(
         against=_origin_against(score),
         nights_left=_nights_left([0.0, *map(float, ways)]),
         votes_left=_votes_left(last),
+        log_capitals=tuple(min(float(_until(each, look.number).log) for each in needed) for look in looks),
     )
 
 
