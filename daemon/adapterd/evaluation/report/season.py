@@ -58,6 +58,7 @@ def _evidence(axes: Any, course: Course) -> None:
     _threshold(axes, PROVEN, "proven", BETTER)
     if course.dropped_at is not None:
         _threshold(axes, course.dropped_at, "dropped below", WORSE)
+    axes.set_ylim(top=max(1.1 * PROVEN, *values))
     axes.set_ylabel("share of a proof")
 
 
@@ -74,5 +75,5 @@ def _differences(axes: Any, course: Course) -> None:
     step = max(1, math.ceil(len(course.nights) / MOST_LABELS))
     axes.set_xticks(places[::step], [readable(each.date) for each in course.nights][::step])
     axes.set_xlim(-0.5, len(course.nights) + 0.7)
-    axes.set_ylabel(readable(course.metric))
+    axes.set_ylabel(readable(f"difference, {course.metric}"))
     axes.set_xlabel("night")
