@@ -26,6 +26,7 @@ from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
 from adapterctl.commands.retrain import register, retrain
 from adapterctl.commands.run import run
+from adapterctl.commands.season.evidence import challenger, evidence, watch
 from adapterctl.commands.service import service
 from adapterctl.commands.status import doctor, status, triage
 from adapterctl.commands.versions import history, label, promote, rollback, show, versions
@@ -83,6 +84,9 @@ for command in (
     compare,
     report,
     evaluation,
+    evidence,
+    challenger,
+    watch,
     export,
     promote,
     rollback,

@@ -91,6 +91,7 @@ def test_status_tells_where_things_stand(person: Person) -> None:
         "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "oldest_new", "schedule",
         "next_run", "due_reason", "due", "due_since", "blocked_by", "paused", "base_drift", "held", "prompts", "enough",
         "removing", "live_removed", "live_fault", "live_hint", "base_fault", "unreadable", "live_base", "previous_base",
+        "challenger", "watch",
     }  # fmt: skip
     assert (model["name"], model["newest"], model["served_as_recorded"]) == (MODEL, FIRST, True)
     assert (model["records"], model["new_records"], model["quarantined"]) == (RECORDS, 0, BROKEN)

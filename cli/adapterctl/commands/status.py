@@ -108,6 +108,8 @@ def _show(model: "ModelStatus") -> None:
             ("  live", live),
             ("  previous", _previous(model)),
             ("  newest", f"{model.newest} {model.newest_reason or model.newest_state}" if model.newest else None),
+            ("  challenger", _challenger(model)),
+            ("  watch", model.watch.text if model.watch else None),
             ("  run", _run(model.run) if model.run else None),
             ("  feedback", _feedback(model)),
             ("  unreadable", _unreadable(model)),
@@ -126,6 +128,10 @@ def _show(model: "ModelStatus") -> None:
 
 def _previous(model: "ModelStatus") -> str | None:
     return f"{model.previous}, of the base {model.previous_base}" if model.previous_base else model.previous
+
+
+def _challenger(model: "ModelStatus") -> str | None:
+    return f"{model.challenger.version} waits: {model.challenger.text}" if model.challenger else None
 
 
 def _run(run: "RunStatus") -> list[object]:

@@ -230,22 +230,31 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
 
 @click.command(epilog=examples("adapterctl promote 1.2.0", "adapterctl promote 1.2.0 --force --yes"))
 @click.argument("version")
-@click.option("--force", is_flag=True, help="Also if it was held or withdrawn, or over a changed live tag; asks first.")
+@click.option(
+    "--force", is_flag=True, help="Also if it was held, dropped or withdrawn, or over a changed live tag; asks first."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @model_option
 @json_option
 def promote(version: str, force: bool, yes: bool, model: str | None, as_json: bool) -> None:
-    """Make a version live by hand. One that was held or withdrawn needs --force."""
+    """Make a version live by hand. One that was held, dropped or withdrawn needs --force.
+
+    A challenger, or a version that waits to become one, is not proven to be better: that is said, and it is watched
+    like any other.
+    """
     from adapterctl.app import App
-    from adapterd.deployment.promote_by_hand import promote_by_hand
+    from adapterd.deployment.promote_by_hand import not_proven, promote_by_hand
 
     app = App()
     name = app.model(model)
+    unproven = not_proven(app.store, name, version)
     swap = promote_by_hand(app.deployer, name, version, force=force, confirm=(lambda _: None) if yes else ask)
     if as_json:
-        emit_json(swap)
+        emit_json({**vars(swap), "not_proven": unproven})
         return
     say(Styled(f"{name} {swap.live} is live; {swap.replaced} was before", "green"))
+    if unproven:
+        say(f"note: nothing proves that it is better: it was {unproven}; `adapterctl rollback` goes back")
     if swap.kept:
         say(f"note: {swap.note}")
 

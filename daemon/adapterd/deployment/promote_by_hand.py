@@ -1,4 +1,5 @@
-"""Promotion by a person: what was held or taken back goes live only if they insist, and the history says so."""
+"""Promotion by a person: what was held or taken back goes live only if they insist, and the history says so. What is
+not proven yet goes live at once, and the history says so, too."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,6 +12,7 @@ from adapterd.store import Store
 from adapterd.store.versions import VersionState
 
 OBJECTIONABLE = (VersionState.HELD, VersionState.DROPPED, VersionState.WITHDRAWN)
+NOT_PROVEN = (VersionState.WAITING, VersionState.CHALLENGER)
 REASON = "promoted by hand"
 
 
@@ -26,13 +28,20 @@ def promote_by_hand(
     present = deployer.runtime.tags()
     objection, changed = _objection(deployer.store, model, version, present), _changed(deployer, model, present)
     if objection is None and changed is None:
-        return deployer.promote(model, version, REASON)
+        unproven = not_proven(deployer.store, model, version)
+        return deployer.promote(model, version, f"{REASON}, although {unproven}" if unproven else REASON)
     said = "; ".join(filter(None, (objection and f"{version} was {objection}", changed)))
     if not force:
         raise InputError(said, hint=f"adapterctl promote {version} --force makes it live anyway, after asking")
     confirm(f"{said}. Make {version} live anyway?" if changed else f"{said}. Make it live anyway?")
     although = f" with --force, although {objection}" if objection else " with --force"
     return deployer.promote(model, version, f"{REASON}{although}")
+
+
+def not_proven(store: Store, model: str, version: str) -> str | None:
+    """What a version that is not proven to be better still waits for, in words; None of any other."""
+    found = None if is_base(version) else store.versions.get(model, version)
+    return f"{found.state} ({found.reason})" if found and found.state in NOT_PROVEN else None
 
 
 def _objection(store: Store, model: str, version: str, present: Mapping[str, str]) -> str | None:

@@ -17,6 +17,7 @@ from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.decision import Decision
 from adapterd.evidence.standing import MARGIN, Standing
+from adapterd.evidence.weighing import standing_of
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import (
@@ -95,10 +96,13 @@ class Season:
         looks = self._store.comparisons.looks(comparison.id)
         share = self._rules.settings.dataset.max_share_of_source
         rails = self._rules.rails if comparison.purpose is Purpose.CHALLENGE else ()
-        return Standing.of(comparison, looks, self._rules.primary, rails, share)
+        return standing_of(comparison, looks, self._rules.primary, rails, share)
 
     def decide(self, comparison: Comparison, standing: Standing) -> Decision | None:
-        """What follows from where it stands; a comparison that leads nowhere is ended."""
+        """What follows from where it stands; a comparison that leads nowhere is ended. Nothing follows where a person
+        ended it meanwhile."""
+        if all(each.id != comparison.id for each in self.open):
+            return None
         watches = comparison.purpose is Purpose.WATCH
         if standing.is_proven:
             reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)

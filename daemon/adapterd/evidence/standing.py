@@ -1,100 +1,17 @@
-"""Where a comparison stands: what all its nights together say, and how far it is from a decision (decision 26).
+"""Where a comparison stands (decision 26): plain values, which the daemon and `status` read without numpy.
 
-The primary score has to be proven better, each guard rail to fall by less than GUARD_LIMIT. All are e-processes of the
-same cases (evaluation/e_process.py), so they may be looked at every night.
+The primary score has to be proven better, each guard rail to fall by less than GUARD_LIMIT.
 """
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
-
-from adapterd.evaluation.e_process import (
-    FEW_OF_OTHERS,
-    SCORE,
-    VOTE,
-    ConfidenceSequence,
-    EProcess,
-    new_units,
-    origin_weights,
-)
-from adapterd.serving.tags import is_base
-from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Look
 
 GUARD_LIMIT = 0.05
 """A guard rail has to be proven to fall by less."""
 MARGIN = 0.02
 """And its mean may not fall by more, nor may that of the primary score over what any one origin did not send."""
-LEAST_SHARE = 0.5
-"""An origin's share can be kept by any two origins."""
-MOST_VOTES = 1000
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Differences:
-    """What the cases that decide say by one metric, in the order of the nights: the difference, night, origin and kind
-    of each unit (a source whole is one), and the weight of each, all of the shape (n,)."""
-
-    values: Any
-    looks: Any
-    origins: tuple[str, ...]
-    kinds: tuple[str, ...]
-    weights: Any
-
-    @classmethod
-    def of(cls, metric: str, looks: Sequence[Look], share: float) -> "Differences":
-        """Of a metric; votes count for the primary one, by whatever name they have it."""
-        cases = [
-            (look.number, case)
-            for look in looks
-            for case in look.cases
-            if case.counts is Counts.DECIDES and metric in case.differences
-        ]
-        values, at, first = new_units(
-            [case.differences[metric] for _, case in cases],
-            [number for number, _ in cases],
-            [case.source for _, case in cases],
-        )
-        origins = tuple(cases[index][1].origin for index in first)
-        weights = origin_weights(origins, at.tolist(), max(LEAST_SHARE, share))
-        return cls(values, at, origins, tuple(cases[index][1].kind for index in first), weights)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def mean(self) -> float:
-        """The weighted mean; 0 without any."""
-        return float((self.weights * self.values).sum() / max(self.weights.sum(), 1e-12))
-
-    def processes(self, comparison: Comparison, null: float = 0.0) -> dict[int, EProcess]:
-        """The capital after each night, by its number; before the first one, by 0."""
-        process = EProcess(comparison.level, null, horizon=comparison.horizon)
-        found = {0: process}
-        for look in sorted(set(self.looks.tolist())):
-            here = self.looks == look
-            for kind in (SCORE, VOTE):
-                of_kind = here & np.array([each == kind for each in self.kinds], dtype=bool)
-                if of_kind.any():
-                    process = process.after(self.values[of_kind], self.weights[of_kind], kind)
-            found[look] = process
-        return found
-
-    @property
-    def without_an_origin(self) -> dict[str, float]:
-        """The mean over what all others sent, by origin, where they sent enough to say anything."""
-        count = Counter(self.origins)
-        found = {}
-        for origin, number in count.items():
-            if len(self) - number >= FEW_OF_OTHERS:
-                rest = np.array([each != origin for each in self.origins], dtype=bool)
-                found[origin] = float(self.values[rest].mean())
-        return found
 
 
 @dataclass(frozen=True)
@@ -118,8 +35,9 @@ class Standing:
     `cases` and `votes` decide, `shown` are only shown, with a mean difference of `shown_gain`; `units` are the cases
     that count, a source whole as one. `gain` is the mean difference of the primary score, truly at least `low` and at
     most `high` with 95 % at any night. `ways` are, after each night, the share of the way to a proof of all that has to
-    be proven, in 0…1. `log_capital` is the smallest of the logarithms of the capitals. `against` names an origin
-    without whose cases nothing is better. `nights_left` is None where it does not come nearer.
+    be proven, in 0…1. `log_capital` is the smallest of the logarithms of the capitals, `log_capitals` are those after
+    each night. `against` names an origin without whose cases nothing is better. `nights_left` is None where it does not
+    come nearer.
     """
 
     primary: str
@@ -137,6 +55,7 @@ class Standing:
     against: str | None
     nights_left: int | None
     votes_left: int | None
+    log_capitals: tuple[float, ...] = ()
 
     @property
     def way(self) -> float:
@@ -149,80 +68,10 @@ class Standing:
         return self.way >= 1 and self.against is None and all(rail.is_within_margin for rail in self.rails)
 
     @classmethod
-    def of(
-        cls, comparison: Comparison, looks: Sequence[Look], primary: str, rails: Sequence[str], share: float
-    ) -> "Standing":
-        """By all nights of a comparison; an origin never has more than the `share` of the weight, where there are
-        others. Against the untouched base guard rails need not be proven: it has nothing to lose but itself."""
-        score = Differences.of(primary, looks, share)
-        steps = score.processes(comparison)
-        guards = {name: found for name in rails if len(found := Differences.of(name, looks, share))}
-        of_guards = {name: found.processes(comparison, -GUARD_LIMIT) for name, found in guards.items()}
-        needed = [steps] if is_base(comparison.theirs) else [steps, *of_guards.values()]
-        ways = [min(_until(each, look.number).way for each in needed) for look in looks]
-        bounds = ConfidenceSequence(score.values, score.looks, score.weights)
-        beside = [case for look in looks for case in look.cases if case.counts is Counts.SHOWN]
-        last = _until(steps)
-        return cls(
-            primary=primary,
-            cases=sum(_decides(case, SCORE) for look in looks for case in look.cases),
-            votes=sum(_decides(case, VOTE) for look in looks for case in look.cases),
-            shown=len(beside),
-            shown_gain=_mean([case.differences.get(primary, 0.0) for case in beside]),
-            units=len(score),
-            gain=score.mean,
-            low=bounds.lower((1 - CONFIDENCE) / 2),
-            high=bounds.upper((1 - CONFIDENCE) / 2),
-            ways=tuple(map(float, ways)),
-            rails=tuple(
-                RailStanding(name, found.mean, float(_until(of_guards[name]).way)) for name, found in guards.items()
-            ),
-            log_capital=min(float(_until(each).log) for each in needed),
-            against=_origin_against(score),
-            nights_left=_nights_left([0.0, *map(float, ways)]),
-            votes_left=_votes_left(last),
-        )
-
-    @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Standing | None":
         """The reverse of `dataclasses.asdict`; None of an empty mapping."""
         if not values:
             return None
         rails = tuple(RailStanding(**each) for each in values["rails"])
-        return cls(**{**values, "rails": rails, "ways": tuple(values["ways"])})
-
-
-def _until(processes: Mapping[int, EProcess], look: int | None = None) -> EProcess:
-    """The capital after a night, or after the last one."""
-    return processes[max(number for number in processes if look is None or number <= look)]
-
-
-def _decides(case: CaseEvidence, kind: str) -> bool:
-    return case.kind == kind and case.counts is Counts.DECIDES
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
-def _origin_against(score: Differences) -> str | None:
-    """An origin that sent so much of what speaks for it that the others speak against it."""
-    found = score.without_an_origin
-    return next((origin for origin, mean in sorted(found.items()) if mean < -MARGIN), None)
-
-
-def _nights_left(ways: Sequence[float]) -> int | None:
-    """How many nights more as those so far prove it; None where they do not come nearer."""
-    pace = _mean([after - before for before, after in pairwise(ways)])
-    if ways[-1] >= 1:
-        return 0
-    return math.ceil((1 - ways[-1]) / pace) if pace > 0 else None
-
-
-def _votes_left(process: EProcess) -> int | None:
-    """How many votes prove it if all are for it."""
-    for count in range(MOST_VOTES):
-        if process.proven:
-            return count
-        process = process.after(np.array([1.0]), kind=VOTE)
-    return None
+        lists = {name: tuple(values.get(name, ())) for name in ("ways", "log_capitals")}
+        return cls(**{**values, **lists, "rails": rails})

@@ -40,16 +40,32 @@ def speaks_against(comparison: Comparison, standing: Standing) -> str:
 
 
 def waits(comparison: Comparison, standing: Standing) -> str:
+    """Why a challenger is not live yet."""
+    return f"not proven: {stands(comparison, standing)}"
+
+
+def stands(comparison: Comparison, standing: Standing) -> str:
     """Where a challenger stands, and how long it may take."""
     if not standing.units:
         shown = f"; {only_mistakes(comparison, standing)}" if standing.shown else ""
-        return f"not proven: no fresh case yet compares it with {comparison.theirs}{shown}"
+        return f"no fresh case yet compares it with {comparison.theirs}{shown}"
     direction = "better" if standing.gain >= 0 else "worse"
     found = (
-        f"not proven: {abs(standing.gain):.3f} {direction} than {comparison.theirs} on {cases_of(standing)}, "
+        f"{abs(standing.gain):.3f} {direction} than {comparison.theirs} on {cases_of(standing)}, "
         f"{standing.way:.0%} of the way"
     )
     return "; ".join([found, *filter(None, (_left(standing), _in_the_way(standing)))])
+
+
+def watched(comparison: Comparison, standing: Standing) -> str:
+    """What fresh cases say of live, which is `theirs`, beside what was live before."""
+    since = f"watched against {comparison.ours} since {comparison.began_at:%Y-%m-%d}"
+    if not standing.units:
+        shown = f"; {only_mistakes(comparison, standing)}" if standing.shown else ""
+        return f"{since}: no fresh case yet{shown}"
+    direction = "worse" if standing.gain > 0 else "better"
+    sign = f"{standing.way:.0%} of the way to a proof against it" if standing.way > 0 else "no sign against it"
+    return f"{since}: {abs(standing.gain):.3f} {direction} than before on {cases_of(standing)}, {sign}"
 
 
 def only_mistakes(comparison: Comparison, standing: Standing) -> str:

@@ -23,7 +23,14 @@ from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.run_folder import PLAN, RESULTS
 from adapterd.home import Home
 from adapterd.housekeeping.backup.contents import REBUILT
-from adapterd.housekeeping.salvage import lost_tables, note_copies, take_copies, take_records, take_tokens
+from adapterd.housekeeping.salvage import (
+    lost_tables,
+    note_copies,
+    take_budgets,
+    take_copies,
+    take_records,
+    take_tokens,
+)
 from adapterd.serving.tags import BASE, SEMVER, ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.runs import RunState
@@ -34,6 +41,7 @@ LOST = (
     "records that were posted over HTTP and could not be read any more",
     "the history, pins, labels, pauses, what was released from quarantine, and prompts without answers",
     "what was live before the previous version",
+    "which version was challenger, and what fresh cases said of it: the next ones begin anew",
 )
 """What files and tags do not tell."""
 ENDINGS = ("", "-wal", "-shm")
@@ -77,6 +85,7 @@ def rebuild(home: Home, settings: Settings, present: dict[str, str], prepare: Ca
             name: _model(store, home, name, settings.models[name], present, old) for name in sorted(settings.models)
         }
         tokens, lost = take_tokens(store, old), (*LOST, *lost_tables(old))
+        take_budgets(store, old)
         take_copies(store, old)
         note_copies(store, (path for path in _asides(home.database) if path != old))
         prepare(store)

@@ -14,10 +14,12 @@ from typing import Any
 from adapterd.housekeeping.backup.contents import COPY_NAMES, COPY_OF_HOME, RESTORED, copies
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.schema.soundness import is_whole, readable_rows
 
 LOST_TABLES = {
     "http_tokens": "tokens of applications that are not named here (`adapterctl token add` gives them new ones)",
+    "error_budgets": "what was spent of the error budgets of this year: they begin anew",
     "events": "the list of backups and copies that were made of this home, but for those that were found: "
     "`adapterctl feedback remove` cannot name them",
 }
@@ -52,6 +54,13 @@ def take_tokens(store: Store, old: Path) -> tuple[str, ...]:
     rows = [row for row in readable_rows(old, "http_tokens") if _is(row, _read_token)]
     _insert(store, "http_tokens", sorted(rows, key=lambda row: row["revoked_at"] is None))
     return tuple(each.name for each in store.http_tokens.all() if each.revoked_at is None)
+
+
+def take_budgets(store: Store, old: Path) -> None:
+    """Take over what is left of the error budgets, of two that are said of one the smaller. What was staked is spent:
+    what it was staked on is not known."""
+    rows = [{**row, "staked": 0.0} for row in readable_rows(old, "error_budgets") if _is(row, _read_budget)]
+    _insert(store, "error_budgets", sorted(rows, key=lambda row: row["left_over"]))
 
 
 def take_copies(store: Store, old: Path) -> None:
@@ -93,6 +102,12 @@ def _read_token(row: Mapping[str, Any]) -> bool:
     if row["revoked_at"] is not None:
         datetime.fromisoformat(row["revoked_at"])
     return isinstance(row["name"], str) and bool(_HASH.fullmatch(row["hash"])) and row["in_file"] in (0, 1)
+
+
+def _read_budget(row: Mapping[str, Any]) -> bool:
+    Purpose(row["purpose"])
+    datetime.fromisoformat(row["at"])
+    return isinstance(row["model"], str) and isinstance(row["left_over"], float) and 0 <= row["left_over"] < 1
 
 
 def _read_copy(row: Mapping[str, Any]) -> bool:

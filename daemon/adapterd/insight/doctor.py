@@ -19,6 +19,7 @@ from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, StoreError, reason
 from adapterd.home import Home
 from adapterd.insight.http_status import http_checks
+from adapterd.insight.season.checks import season_checks
 from adapterd.providers.registry import described
 from adapterd.scheduling.schedule import cron_times
 from adapterd.serving.runtime import Runtime
@@ -195,6 +196,7 @@ def _model(home: Home, runtime: Runtime | None, name: str, model: ModelSettings)
     if finding := look_at_inbox(inbox):
         yield Check("warning", name, finding.text, finding.hint)
     yield from _unreadable(home, name)
+    yield from _season(home, name, model)
     yield _provider(home, name, model)
     if model.schema:
         yield _path(name, "schema", model.schema, Path.is_file, "correct `schema` in the configuration")
@@ -222,6 +224,16 @@ def _unreadable(home: Home, name: str) -> Iterator[Check]:
         return  # told of the home
     for each in found:
         yield Check("fault", name, f"the daemon cannot read {each.path}: {each.reason}", each.hint)
+
+
+def _season(home: Home, name: str, model: ModelSettings) -> Iterator[Check]:
+    try:
+        with Store(home.database) as store:
+            found = list(season_checks(store, name, model))
+    except StoreError:
+        return  # told of the home
+    for level, detail, hint in found:
+        yield Check(level, name, detail, hint)
 
 
 def _provider(home: Home, name: str, model: ModelSettings) -> Check:

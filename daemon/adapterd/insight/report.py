@@ -17,6 +17,7 @@ from adapterd.formats.json_files import read_json_lines
 from adapterd.formats.lineage import LINEAGE
 from adapterd.formats.metrics_log import read_metrics
 from adapterd.home import Home
+from adapterd.insight.season.picture import courses_of
 from adapterd.store import Store
 from adapterd.system.files import write_atomic
 
@@ -43,7 +44,7 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
             model, version, state, lineage, result, cases,
             metrics={each.name: each for each in (*metrics, *extra_metrics())},
             by_case=_by_case(metrics, cases),
-            curve=read_metrics(folder), card=DATA_CARD.read(folder),
+            curve=read_metrics(folder), card=DATA_CARD.read(folder), courses=courses_of(store, model, version),
         )
     )  # fmt: skip
     write_atomic(folder / REPORT, page)

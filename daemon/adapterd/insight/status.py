@@ -13,6 +13,7 @@ from adapterd.errors import AdapterdError
 from adapterd.home import Home
 from adapterd.insight.enough import Enough, enough
 from adapterd.insight.http_status import HttpStatus, http_status
+from adapterd.insight.season.compared import Compared, open_of
 from adapterd.intake.screening import held_records
 from adapterd.runs.reuse import released_records
 from adapterd.scheduling.demand import NewRecords
@@ -20,6 +21,7 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.prompt_pool.prompts import PoolCounts
 from adapterd.store.runs import Run, RunState, StageRow
 from adapterd.store.schedule_state import DueReason
@@ -59,7 +61,8 @@ class ModelStatus:
     of, where that is not `base`, of which the next version is made.
     `live_removed` says how many removed records what is live knows,
     None if none; a removal that was begun and whose text is not everywhere gone yet is `removing`. `unreadable` is what
-    the daemon could not read of the inbox when it looked last.
+    the daemon could not read of the inbox when it looked last. `challenger` is the version that collects evidence that
+    it is better than live, `watch` the comparison of live with what was live before; None where there is none.
     """
 
     name: str
@@ -96,6 +99,8 @@ class ModelStatus:
     base_fault: str | None = None
     live_base: str | None = None
     previous_base: str | None = None
+    challenger: Compared | None = None
+    watch: Compared | None = None
 
     @property
     def faults(self) -> list[str]:
@@ -255,6 +260,8 @@ def _model(store: Store, home: Home, name: str, settings: ModelSettings, view: _
         previous_base=other_base(store, home, name, live.previous, settings.base_digest)
         if live and live.previous
         else None,
+        challenger=open_of(store, name, Purpose.CHALLENGE),
+        watch=open_of(store, name, Purpose.WATCH),
     )
 
 

@@ -58,6 +58,16 @@ def versions(scene: Scene, change: bool) -> Iterator[str]:
     yield from _cleaned_rows(scene, change, "versions", ("metrics",), ("reason", "label"), "model = ?")
 
 
+def evidence(scene: Scene, change: bool) -> Iterator[str]:
+    """What cases said of versions that are compared, and the sentences on it; the next night computes it again."""
+    comparisons, hashes = scene.store.comparisons, scene.removed.hashes
+    if found := comparisons.of_records(scene.model, hashes):
+        yield f"what {found} fresh cases said"
+        if change:
+            comparisons.forget(scene.model, hashes)
+    yield from _cleaned_rows(scene, change, "comparisons", ("standing",), ("reason",), "model = ?")
+
+
 def history(scene: Scene, change: bool) -> Iterator[str]:
     """Events."""
     yield from _cleaned_rows(scene, change, "events", ("detail",), ("text",), "(model = ? OR model IS NULL)")

@@ -42,6 +42,7 @@ PLACES: tuple[Place, ...] = (
     Place("runs", in_files.runs),
     Place("versions", in_store.versions),
     Place("folders of versions", in_files.version_folders),
+    Place("evidence of fresh cases", in_store.evidence),
     Place("cached answers", in_files.answers),
     Place("cached hidden states", in_files.hidden_states),
     Place("history", in_store.history),

@@ -13,10 +13,10 @@ from adapterd.deployment.deploy import Deployer, Swap
 from adapterd.evaluation.verdict import GateOutcome
 from adapterd.evidence.decision import Decision, Judged, Night
 from adapterd.home import Home
+from adapterd.scheduling.evidence import compared, may_begin
 from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Purpose
-from adapterd.store.versions import VersionState
 from adapterd.system.child.call import Stopped, call, never
 
 NIGHT_TIMEOUT_S = 6 * 3600.0
@@ -36,7 +36,7 @@ class EvidenceNight:
     @property
     def is_needed(self) -> bool:
         """Whether anything is compared, or might be."""
-        return needs_evidence(self.store, self.model)
+        return bool(compared(self.store, self.model)) or may_begin(self.store, self.model)
 
     def go(self, held: Collection[str] = (), judged: Judged | None = None) -> tuple[Decision, Swap] | None:
         """Ask, count and decide; returns what was decided and done, None where nothing was."""
@@ -56,20 +56,6 @@ class EvidenceNight:
         if not any(each.text == text for each in self.store.events.latest(model=self.model)):
             self.store.events.add("watch.proven", text, model=self.model)
         return None
-
-
-def needs_evidence(store: Store, model: str) -> bool:
-    """Whether anything is compared, or might be: what went live is to be watched, or a candidate waits."""
-    live = store.versions.deployment(model)
-    if live is None:
-        return False
-    comparisons = store.comparisons.all(model)
-    watched = any(
-        each.purpose is Purpose.WATCH and each.theirs == live.live and each.began_at >= live.since
-        for each in comparisons
-    )
-    waiting = any(each.state is VersionState.WAITING for each in store.versions.all(model))
-    return any(each.is_open for each in comparisons) or waiting or (bool(live.previous) and not watched)
 
 
 def decided(night: Night) -> Decision | None:

@@ -210,14 +210,14 @@ class Pipeline:
         feedback = self.settings.models[model].feedback
         return held_hashes(self.store, model, feedback, lambda share: self.listen("scanning", {"share": share}))
 
-    def _collect_evidence(self, model: str, held: Collection[str], judged: Judged | None = None) -> Decision | None:
+    def _collect_evidence(self, model: str, held: Collection[str]) -> Decision | None:
         """What fresh cases decide, which is done; where they cannot be asked, a run goes on without them."""
         night = EvidenceNight(self.store, self.home, self.settings, model)
         if not night.is_needed:
             return None
         self.listen("evidence", {"share": 0.0})
         try:
-            found = night.go(held, judged)
+            found = night.go(held)
         except CancelledError:
             raise
         except AdapterdError as exc:
@@ -226,10 +226,9 @@ class Pipeline:
             self.notify(text)
             return None
         self.listen("evidence", {"share": 1.0})
-        if found is None:
-            return None
-        self.decided(found[0])
-        return found[0]
+        if found:
+            self.decided(found[0])
+        return found[0] if found else None
 
     def _abandon(self, run: Run, reason: str) -> None:
         text = f"run {run.id} is given up: {reason}"
@@ -363,8 +362,7 @@ class Pipeline:
             return False, None
         found = Judged(plan.version, judged["evaluation_hash"], judged.get("differences", {}))
         night = EvidenceNight(self.store, self.home, self.settings, plan.model)
-        done = night.go(plan.held, found)
-        if done is None:
+        if (done := night.go(plan.held, found)) is None:
             return False, None
         decision, swap = done
         self.decided(decision)

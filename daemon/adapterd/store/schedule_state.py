@@ -16,6 +16,7 @@ class DueReason(StrEnum):
     """Why a run is due that nobody asked for."""
 
     NEW_FEEDBACK = "new_feedback"
+    FRESH_CASES = "fresh_cases"
     INTERRUPTED = "interrupted"
     RETRY = "retry"
     BASE_CHANGED = "base_changed"

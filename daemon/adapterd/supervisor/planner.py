@@ -19,6 +19,7 @@ from adapterd.intake.screening import held_records
 from adapterd.providers.registry import training_provider
 from adapterd.runs.reuse import released_records
 from adapterd.scheduling.demand import NewRecords, waits_to_freeze
+from adapterd.scheduling.evidence import fresh_cases_text
 from adapterd.scheduling.schedule import Find, Schedule, next_times
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import base_file, runtime_for
@@ -88,7 +89,8 @@ class Planner:
             if not self._still_due(name, state.due_reason, now):
                 self.store.schedule_state.not_due(name)
             elif may_try(name, now) and self._admitted(name, now):
-                return Wanted(name, state.due_text or "")
+                only = state.due_reason is DueReason.FRESH_CASES
+                return Wanted(name, state.due_text or "", evidence_only=only)
         return None
 
     def rest_s(self) -> float:
@@ -109,6 +111,8 @@ class Planner:
         """Whether the reason still holds: a command may have done the same meanwhile."""
         if reason is DueReason.NEW_FEEDBACK:
             return self._new_records(name).due_text(self.settings.models[name].schedule, now) is not None
+        if reason is DueReason.FRESH_CASES:
+            return fresh_cases_text(self.store, name) is not None
         if reason in (DueReason.INTERRUPTED, DueReason.RETRY):
             return self._resumable(name, now) is not None
         return True
@@ -161,6 +165,8 @@ class Planner:
         schedule, new_records = self.settings.models[name].schedule, self._new_records(name)
         if text := new_records.due_text(schedule, now):
             self._set_due(name, DueReason.NEW_FEEDBACK, text, now)
+        elif text := fresh_cases_text(self.store, name):
+            self._set_due(name, DueReason.FRESH_CASES, text, now)
         elif self.store.schedule_state.get(name).due_reason is None:
             log.info("%s: not now, %s", name, new_records.missing(schedule), extra={"model": name})
             self.store.schedule_state.update(name, blocked_by=new_records.missing(schedule))

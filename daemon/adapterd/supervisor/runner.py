@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapterd import __version__
@@ -18,6 +19,7 @@ from adapterd.system.notify import notify
 from adapterd.system.release.installed import release_on_disk, sentence
 
 if TYPE_CHECKING:
+    from adapterd.evidence.decision import Decision
     from adapterd.runs.pipeline import RunOutcome
 
 AGAIN_AFTER = timedelta(minutes=1)
@@ -32,11 +34,13 @@ def _warn(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run that is to begin; `request` is the id of what somebody asked for, None if the daemon decided itself."""
+    """A run that is to begin; `request` is the id of what somebody asked for, None if the daemon decided itself. With
+    `evidence_only` nothing is trained: what is live and what is compared with it are asked fresh cases."""
 
     model: str
     reason: str
     request: int | None = None
+    evidence_only: bool = False
 
 
 @dataclass
@@ -104,8 +108,15 @@ class Runner:
 
         wanted = attempt.wanted
         try:
-            pipeline = Pipeline(attempt.store, self.home, settings, begun=attempt.begun, notify=_warn)
-            self._report(wanted, settings, pipeline.run(wanted.model, wanted.reason))
+            pipeline = Pipeline(
+                attempt.store, self.home, settings, begun=attempt.begun, notify=_warn,
+                decided=partial(self._tell_decision, wanted, settings),
+            )  # fmt: skip
+            if wanted.evidence_only:
+                pipeline.evidence(wanted.model)
+                attempt.store.schedule_state.not_due(wanted.model)
+            else:
+                self._report(wanted, settings, pipeline.run(wanted.model, wanted.reason))
         except BusyError as exc:
             log.info("%s: the run waits: %s", wanted.model, exc, extra={"model": wanted.model})
         except Exception as exc:
@@ -113,9 +124,13 @@ class Runner:
 
     def _report(self, wanted: Wanted, settings: Settings, outcome: "RunOutcome") -> None:
         log.info("%s %s: %s", wanted.model, outcome.version, outcome.reason, extra={"model": wanted.model})
+        if settings.notifications.desktop and not outcome.promoted:  # else it was told when it was decided
+            notify(f"{wanted.model} {outcome.version} is not live", outcome.reason)
+
+    def _tell_decision(self, wanted: Wanted, settings: Settings, decision: "Decision") -> None:
+        log.info("%s %s: %s", wanted.model, decision.version, decision.reason, extra={"model": wanted.model})
         if settings.notifications.desktop:
-            what = "is live" if outcome.promoted else "was held"
-            notify(f"{wanted.model} {outcome.version} {what}", outcome.reason)
+            notify(f"{wanted.model} {decision.version} is live", decision.reason)
 
     def _failed(self, attempt: "_Attempt", exc: Exception, settings: Settings) -> None:
         name = attempt.wanted.model

@@ -55,8 +55,9 @@ class Drawing:
 
 
 @contextmanager
-def drawn(title: str, height: float, columns: int = 1) -> Iterator[tuple[Drawing, Any]]:
-    """A figure of that height in inches, with its axes (a list of them where there are several columns)."""
+def drawn(title: str, height: float, columns: int = 1, rows: int = 1) -> Iterator[tuple[Drawing, Any]]:
+    """A figure of that height in inches, with its axes (a list of them where there are several columns or rows; rows
+    have one x axis)."""
     mpl = _matplotlib()
     from matplotlib.figure import Figure
 
@@ -66,7 +67,7 @@ def drawn(title: str, height: float, columns: int = 1) -> Iterator[tuple[Drawing
         mpl.rcParams.update(_STYLE)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         drawing = Drawing(figure)
-        yield drawing, figure.subplots(1, columns)
+        yield drawing, figure.subplots(rows, columns, sharex=rows > 1)
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
         drawing.svg = _for_the_page(written.getvalue(), title)

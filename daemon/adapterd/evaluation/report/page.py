@@ -11,6 +11,7 @@ from adapterd.evaluation.metrics.chart import CHARTS, Chart, ChartKind, Group
 from adapterd.evaluation.metrics.label_metrics import ACCURACY, BINS
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.report import charts
+from adapterd.evaluation.report.season import Course, course_chart
 from adapterd.formats.data_card import in_words
 from adapterd.printable import printable_lines
 
@@ -26,7 +27,7 @@ class Material:
 
     `result` is evaluation.json, `cases` the lines of answers/frozen.jsonl, `curve` those of the training's
     metrics.jsonl, `card` data-card.json. `metrics` are all metrics of the task by name, and those of what is asked
-    besides.
+    besides. `courses` are the comparisons on fresh cases that the version took part in.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Material:
     by_case: Mapping[str, Mapping[str, Sequence[float | None]]]
     curve: Sequence[Mapping[str, Any]] = ()
     card: Mapping[str, Any] | None = None
+    courses: Sequence[Course] = ()
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,16 @@ def _rows(material: Material) -> Iterator[dict[str, Any]]:
 
 
 def _sections(material: Material) -> Iterator[Section]:
+    yield Section("Evidence on fresh cases", list(_season(material)))
     yield Section("What changed", list(_changes(material)))
     yield Section(Group.QUALITY, list(_of_metrics(material, Group.QUALITY)))
     yield Section(Group.MANNER, [*_lengths_and_times(material), *_of_metrics(material, Group.MANNER)])
     yield Section("How it was made", list(_making(material)))
+
+
+def _season(material: Material) -> Iterator[Figure]:
+    for course in material.courses:
+        yield Figure(course.claim, course_chart(course, course.claim), course.outcome)
 
 
 def _of_metrics(material: Material, group: Group) -> Iterator[Figure]:

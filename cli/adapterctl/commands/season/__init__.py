@@ -1,0 +1,1 @@
+"""Commands on what fresh cases say: evidence, challenger, watch."""

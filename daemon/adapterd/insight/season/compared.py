@@ -1,0 +1,99 @@
+"""One comparison as `status` and `evidence` tell of it; it loads nothing heavy."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapterd.evidence import words
+from adapterd.evidence.standing import Standing
+from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Comparison, ComparisonState, Counts, Look, Purpose
+
+
+@dataclass(frozen=True)
+class OneNight:
+    """What one look said: cases and votes that decide, those that are only shown, the mean difference of those that
+    decide (None without any), and the share of the way to a proof after it, in 0…1. `evidence` is the logarithm of the
+    smallest capital then, as a share of what a proof needs: 1 proves it, below 0 it speaks against it."""
+
+    at: datetime
+    cases: int
+    shown: int
+    difference: float | None
+    way: float
+    evidence: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Whether `version` is better than `against`: for a challenge these are the challenger and live, for the watch what
+    was live before and live. `text` says where it stands, or how it ended; `level` is the probability of an error that
+    was paid for it. `standing` is None before the first night."""
+
+    purpose: Purpose
+    version: str
+    against: str
+    state: ComparisonState
+    since: datetime
+    ended_at: datetime | None
+    level: float
+    text: str
+    way: float
+    standing: Standing | None
+    nights: tuple[OneNight, ...] = ()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether all that has to be proven is."""
+        return self.standing is not None and self.standing.is_proven
+
+    @property
+    def only_mistakes(self) -> bool:
+        """Whether cases come, and none of them decides."""
+        return self.standing is not None and self.standing.shown > 0 and self.standing.units == 0
+
+    @classmethod
+    def of(cls, comparison: Comparison, looks: Sequence[Look] = ()) -> "Compared":
+        """A comparison, with its nights where these are wanted."""
+        standing = Standing.from_plain(comparison.standing)
+        return cls(
+            purpose=comparison.purpose,
+            version=comparison.ours,
+            against=comparison.theirs,
+            state=comparison.state,
+            since=comparison.began_at,
+            ended_at=comparison.ended_at,
+            level=comparison.level,
+            text=_text(comparison, standing),
+            way=standing.way if standing else 0.0,
+            standing=standing,
+            nights=tuple(_nights(comparison, looks, standing)) if standing else (),
+        )
+
+
+def open_of(store: Store, model: str, purpose: Purpose) -> Compared | None:
+    """The comparison that collects evidence for this purpose, if there is one."""
+    found = store.comparisons.open(model, purpose)
+    return Compared.of(found) if found else None
+
+
+def _text(comparison: Comparison, standing: Standing | None) -> str:
+    if not comparison.is_open:
+        return comparison.reason
+    if standing is None:
+        return "no night has compared them yet"
+    say = words.watched if comparison.purpose is Purpose.WATCH else words.stands
+    return say(comparison, standing)
+
+
+def _nights(comparison: Comparison, looks: Sequence[Look], standing: Standing) -> Iterator[OneNight]:
+    """Looks beside what was computed of each; where a removal took looks away since, the last values stand."""
+    ways = [*standing.ways, *[standing.way] * len(looks)]
+    logs = [*standing.log_capitals, *[standing.log_capital] * len(looks)]
+    for look, way, log in zip(looks, ways, logs, strict=False):
+        decide = [each for each in look.cases if each.counts is Counts.DECIDES]
+        values = [each.differences[standing.primary] for each in decide if standing.primary in each.differences]
+        mean = sum(values) / len(values) if values else None
+        share = log / math.log(1 / comparison.level)
+        yield OneNight(look.at, len(decide), len(look.cases) - len(decide), mean, way, share)
