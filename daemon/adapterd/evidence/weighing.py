@@ -105,14 +105,19 @@ def standing_of(
     needed = [steps] if is_base(comparison.theirs) else [steps, *of_guards.values()]
     ways = [min(_until(each, look.number).way for each in needed) for look in looks]
     bounds = ConfidenceSequence(score.values, score.looks, score.weights)
-    beside = [case for look in looks for case in look.cases if case.counts is Counts.SHOWN]
+    beside = [
+        case.differences[primary]
+        for look in looks
+        for case in look.cases
+        if case.counts is Counts.SHOWN and primary in case.differences
+    ]
     last = _until(steps)
     return Standing(
         primary=primary,
         cases=sum(_decides(case, SCORE) for look in looks for case in look.cases),
         votes=sum(_decides(case, VOTE) for look in looks for case in look.cases),
         shown=len(beside),
-        shown_gain=_mean([case.differences.get(primary, 0.0) for case in beside]),
+        shown_gain=_mean(beside),
         units=len(score),
         gain=score.mean,
         low=bounds.lower((1 - CONFIDENCE) / 2),

@@ -65,9 +65,7 @@ def decided(played: Played, night: Night) -> str:
     played.clock.move_on()
     season = played.season
     [challenge] = [each for each in season.open if each.purpose is Purpose.CHALLENGE]
-    cases = [
-        evidence(next(played.numbers), {PRIMARY: one, RAIL: other}) for one, other in zip(*night, strict=True)
-    ]
+    cases = [evidence(next(played.numbers), {PRIMARY: one, RAIL: other}) for one, other in zip(*night, strict=True)]
     if season.decide(challenge, season.add(challenge, cases)):
         return "promoted"
     [challenge] = played.of(Purpose.CHALLENGE)

@@ -1,4 +1,4 @@
-"""The season in the store: who begins, who goes live, who is dropped or taken back, and what it costs of the budgets."""
+"""The season in the store: who begins, goes live, is dropped or taken back, and what it costs of the budgets."""
 
 import math
 from datetime import timedelta

@@ -9,6 +9,7 @@ import pytest
 
 from adapterd.evaluation.e_process import VOTE
 from adapterd.evidence.standing import Standing
+from adapterd.evidence.weighing import standing_of
 from adapterd.serving.tags import BASE
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState, Counts, Look, Purpose
 from tests.unit.evidence.played import PRIMARY, RAIL, evidence
@@ -31,7 +32,7 @@ def nights(*cases: Sequence[CaseEvidence]) -> list[Look]:
 
 
 def stands(looks: Sequence[Look], rails: Sequence[str] = (), *, theirs: str = "1.0.0") -> Standing:
-    return Standing.of(comparison(theirs), looks, PRIMARY, rails, HALF)
+    return standing_of(comparison(theirs), looks, PRIMARY, rails, HALF)
 
 
 def said(differences: Sequence[float], start: int = 0, **more: object) -> list[CaseEvidence]:
