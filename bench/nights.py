@@ -224,7 +224,7 @@ def summary(nights: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "nights": len(nights), "answers_a_day": ASKED,
         "by_merit": {each["version"]: night for night, each in decided if each["purpose"] == "challenge"},
         "poisoned": poisoned["version"], "forced": {poisoned["forced"]: poisoned["night"]},
-        "taken_back": {each["version"]: night for night, each in decided if each["purpose"] == "watch"},
+        "went_back_to": {each["version"]: night for night, each in decided if each["purpose"] == "watch"},
         "live": nights[-1]["live"],
     }  # fmt: skip
 

@@ -99,9 +99,18 @@ def test_an_origin_alone_does_not_prove_what_others_speak_against() -> None:
     assert (found.against, found.is_proven) == ("loud", False)
 
 
-def test_an_origin_alone_proves_where_others_do_not_speak_against() -> None:
-    found = stands(nights([*said([1.0] * 60, origin="loud"), *said([0.0] * 20, 100, origin="quiet")]))
-    assert (found.against, found.is_proven) == (None, True)
+@pytest.mark.parametrize("others", [[0.0] * 20, [0.9] * 3, [0.1, -0.1] * 30])
+def test_an_origin_alone_does_not_prove_what_others_do_not(others: list[float]) -> None:
+    looks = nights([*said([1.0] * 60, origin="loud"), *said(others, 100, origin="quiet")])
+    found = stands(looks)
+    assert (found.way, found.against, found.is_proven) == (1, "loud", False)
+    any_share = standing_of(comparison(), looks, PRIMARY, (), 1.0)
+    assert (any_share.against, any_share.is_proven) == (None, True), "where an origin may have any share"
+
+
+def test_where_others_prove_it_too_it_is_proven() -> None:
+    looks = nights([*said([1.0] * 30, origin="loud"), *said([0.9] * 15, 100, origin="quiet")])
+    assert (stands(looks).against, stands(looks).is_proven) == (None, True)
 
 
 def test_an_origin_has_no_more_than_its_share_of_the_weight() -> None:
