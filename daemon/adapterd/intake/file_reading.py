@@ -242,20 +242,18 @@ class FileReading:
         left_bytes = size_bytes - self._place.start_bytes
         return self._ended(PieceBatch(self._given.number, [], 0, notes, len(notes), left_bytes))
 
-    def _was_read_before(self, piece: ParsedPiece | RejectedPiece) -> bool:
+    def _was_read_before(self, raw: bytes) -> bool:
         """Whether the piece stands in the part of the file that was read before. All of a file does that was changed
         there; one that has only grown has new pieces behind it."""
-        if self._resume is not None:
-            return False
         self._pieces_read += 1
-        raw = piece.raw or b""
         self._digest.update(b"%d\0%b" % (len(raw), raw))
-        if self._given.previous is None:
+        previous = self._given.previous
+        if previous is None:
             return False
-        if self._pieces_read == self._given.previous.lines:
-            self._is_grown = self._digest.hexdigest() == self._given.previous.digest
+        if self._pieces_read == previous.lines:
+            self._is_grown = self._digest.hexdigest() == previous.digest
             return True
-        return self._pieces_read < self._given.previous.lines or not self._is_grown
+        return self._pieces_read < previous.lines or not self._is_grown
 
     def _pieces(self) -> Iterator[ParsedPiece | RejectedPiece]:
         try:
@@ -275,16 +273,17 @@ class FileReading:
         count = size_bytes = read_before = 0
         for piece in pieces:
             count += 1
-            was_read = self._was_read_before(piece)
+            was_read = self._resume is None and self._was_read_before(piece.raw or b"")
             size_bytes += len(piece.raw or b"") + 1
             parsed = self._parse(piece)
-            if isinstance(parsed, RejectedPiece) and self._was_removed(parsed):
-                self._removed_lines.append(parsed.line)
-            elif isinstance(parsed, RejectedPiece):
-                faults.append(parsed)
-            else:
-                records += self._counted_records(parsed, piece.line)
+            if isinstance(parsed, Reading):
+                self._count(parsed)
+                records += ReadRecord.all_of(parsed, piece.line, self._received_at)
                 read_before = len(records) if was_read else read_before
+            elif self._was_removed(parsed):
+                self._removed_lines.append(parsed.line)
+            else:
+                faults.append(parsed)
             if count == self._rules.limit.pieces or size_bytes >= self._rules.limit.size_bytes:
                 size_bytes = min(size_bytes, left_bytes)
                 break
@@ -311,14 +310,13 @@ class FileReading:
         except InputError as exc:
             return RejectedPiece(piece.line, str(exc), piece.raw)
 
-    def _counted_records(self, reading: Reading, line: int) -> list[ReadRecord]:
+    def _count(self, reading: Reading) -> None:
         if reading.not_judged:
             self._not_judged += reading.not_judged
             self._passed_over += reading.passed_over
         self._clamped += reading.is_clamped
         if reading.metadata:
             self._metadata |= reading.metadata
-        return ReadRecord.all_of(reading, line, self._received_at)
 
     def _rows(self, records: Sequence[ReadRecord]) -> list[NewFeedback]:
         placed = self._times.placed(records)
