@@ -340,7 +340,7 @@ def transaction_groups(batches: Iterable[PieceBatch], limit: BatchLimit) -> Iter
 
 def read_files(
     files: Iterable[FileToRead], rules: ReadingRules, clock: Callable[[], datetime], look: Look
-) -> Iterator[list[PieceBatch]]:
-    """The batches of all files, grouped by transaction; each file is taken when the one before was read."""
-    batches = (batch for given in files for batch in FileReading(rules, given, clock, look).batches())
-    return transaction_groups(batches, rules.limit)
+) -> Iterator[PieceBatch]:
+    """The batches of all files; each file is taken when the one before was read."""
+    for given in files:
+        yield from FileReading(rules, given, clock, look).batches()

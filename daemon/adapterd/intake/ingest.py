@@ -21,7 +21,15 @@ from adapterd.feedback.own_copies import is_ours
 from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
 from adapterd.intake.file_intake import FileIntake, full_batch
-from adapterd.intake.file_reading import BatchLimit, FileAccount, FileToRead, PieceBatch, ReadingRules, read_files
+from adapterd.intake.file_reading import (
+    BatchLimit,
+    FileAccount,
+    FileToRead,
+    PieceBatch,
+    ReadingRules,
+    read_files,
+    transaction_groups,
+)
 from adapterd.intake.ingest_report import IngestReport, add_to_history
 from adapterd.intake.own_copies import cut_own_copy
 from adapterd.intake.rare_collections import rare_collections
@@ -80,10 +88,10 @@ def ingest(
     with (
         rare_collections(),
         store.larger_cache(),
-        closing(reading.groups(found.ready)) as groups,
+        closing(reading.batches(found.ready)) as batches,
         store.commits_behind(),
     ):
-        for group in groups:
+        for group in transaction_groups(batches, reading.limit):
             with store.transaction():
                 intakes = [reading.store(batch) for batch in group]
             done_bytes += sum(batch.size_bytes for batch in group)
@@ -94,6 +102,7 @@ def ingest(
                     cut_own_copy(store, home, model, intake)
                     counts.add(intake, intake.found)
                     unreadable |= {intake.name: intake.found.refusal} if intake.found.refusal else {}
+            group.clear()  # nothing of it has to be there while the next one is read
     refused = _note_refusals(store, model, {**found.refused, **unreadable}, paths)
     report = counts.report(refused, found.unsettled, gone)
     if refused or report.withdrawn or (report.files and report.lines):
@@ -119,6 +128,7 @@ class _Reading:
         self._given = {
             path: ReadingOptions.from_json(text) for path, text in store.feedback_reading.given(model).items()
         }
+        self.limit = limit
         self._rules = ReadingRules(model, home.quarantine, store.removals.hashes(model), limit)
         self._intakes: dict[int, FileIntake] = {}
         self._numbers = count()
@@ -134,21 +144,21 @@ class _Reading:
             return stamp
         return stamp if (read_with or DEFAULT_OPTIONS.digest) == self._for_file(name).digest else None
 
-    def groups(self, files: Sequence[InboxFile]) -> Generator[list[PieceBatch], None, None]:
-        """The batches of all files, grouped by transaction. Of many files most are read by a process of its own; if
-        that is lost, what it has not read is read here."""
+    def batches(self, files: Sequence[InboxFile]) -> Generator[PieceBatch, None, None]:
+        """The batches of all files. Where there is much to read, most is read by a process of its own; if that is lost,
+        what it has not read is read here."""
         first, others = divided(files)
         here, apart = self._looked_up(first), self._looked_up(others)
         try:
             if others:
-                with reading_apart(apart, self._rules, self._store.clock, self._look) as groups:
+                with reading_apart(apart, self._rules, self._store.clock, self._look) as read:
                     yield from self._read(here)
-                    yield from groups
+                    yield from read
         except WorkerLostError:
             here = chain(here, [self._once_more()], apart)
         yield from self._read(here)
 
-    def _read(self, files: Iterable[Sequence[FileToRead]]) -> Iterator[list[PieceBatch]]:
+    def _read(self, files: Iterable[Sequence[FileToRead]]) -> Iterator[PieceBatch]:
         return read_files(chain.from_iterable(files), self._rules, self._store.clock, self._look)
 
     def _looked_up(self, files: Sequence[InboxFile]) -> Iterator[list[FileToRead]]:

@@ -30,11 +30,11 @@ def divided(files: Sequence[InboxFile]) -> tuple[Sequence[InboxFile], Sequence[I
 
 def reading_apart(
     files: Iterator[Sequence[FileToRead]], rules: ReadingRules, clock: Callable[[], datetime], look: Look
-) -> ChildStream[Sequence[FileToRead], list[PieceBatch]]:
+) -> ChildStream[Sequence[FileToRead], PieceBatch]:
     """What `read_files` gives, as it comes from a process; `look` is called while it is waited for."""
     return ChildStream(_read, files, rules, clock() - utc_now(), look=look)
 
 
-def _read(files: Iterable[Sequence[FileToRead]], rules: ReadingRules, ahead: timedelta) -> Iterator[list[PieceBatch]]:
+def _read(files: Iterable[Sequence[FileToRead]], rules: ReadingRules, ahead: timedelta) -> Iterator[PieceBatch]:
     with rare_collections():
         yield from read_files(chain.from_iterable(files), rules, lambda: utc_now() + ahead, go_on)

@@ -25,7 +25,8 @@ AHEAD = 2
 """Items that the process is given before it asks for them."""
 LENGTH_BYTES = 8
 _LOOK_EVERY_S = 0.1
-_READ_BYTES = 1 << 20
+_PIPE_BYTES = 1 << 18
+_READ_BYTES = 1 << 18
 
 
 class ChildStream(Generic[Item, Result]):
@@ -55,7 +56,7 @@ class ChildStream(Generic[Item, Result]):
         try:
             self._child = subprocess.Popen(
                 module_command("adapterd.system.child.streaming"), env=worker_environment(network=False),
-                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                bufsize=0, pipesize=_PIPE_BYTES, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
         except OSError as exc:
             raise WorkerLostError(f"no process could be started to do {self._name}: {exc.strerror}") from exc
@@ -75,14 +76,14 @@ class ChildStream(Generic[Item, Result]):
         """The results, in the order of the items."""
         while not self._is_over:
             self._exchange()
-            while (said := self._message()) is not None:
-                kind, value = said
+            while said := self._message():
+                kind = said.pop(0)
                 if kind == RESULT:
-                    yield value
+                    yield said.pop()
                 elif kind == WANTED:
                     self._give(1)
                 elif kind == RAISED:
-                    raise value
+                    raise said.pop()
                 else:
                     self._is_over = True
 
@@ -126,13 +127,13 @@ class ChildStream(Generic[Item, Result]):
                 raise WorkerLostError(f"a process ended without a word while it did {self._name}")
             self._received += chunk
 
-    def _message(self) -> tuple[int, Any] | None:
-        """The next message, None where it is not here as a whole."""
+    def _message(self) -> list[Any]:
+        """The kind and the value of the next message; empty where it is not here as a whole."""
         size = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
         if not LENGTH_BYTES < size <= len(self._received):
-            return None
+            return []
         with memoryview(self._received) as received, received[LENGTH_BYTES:size] as said:
-            message: tuple[int, Any] = pickle.loads(said)  # noqa: S301 (from a process of ours)
+            message: list[Any] = pickle.loads(said)  # noqa: S301 (from a process of ours)
         del self._received[:size]
         return message
 

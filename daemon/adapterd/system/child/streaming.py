@@ -5,50 +5,50 @@ import pickle
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from queue import Queue, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from adapterd.system.child.called import sendable
 from adapterd.system.child.messages import PARENT_GONE
 from adapterd.system.child.stream import LENGTH_BYTES, OVER, RAISED, RESULT, WANTED
 
+WAITING_BYTES = 8 << 20
+"""Of results that are made and not sent; while more wait, no other is made."""
+
 
 def main() -> None:
     """Call the generator that standard input names with the items that follow there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
-    out = os.dup(1)
+    out = _Outbox(os.dup(1))
     os.dup2(2, 1)  # what libraries print must not get in between
-    said = Queue[bytes | None](1)
-    writer = threading.Thread(target=_write, args=(out, said), daemon=True)
-    writer.start()
     try:
         sys.path[:] = pickle.load(sys.stdin.buffer)  # noqa: S301 (from our parent)
         function, values = pickle.load(sys.stdin.buffer)  # noqa: S301
     except EOFError:
         return
-    _say_all(function, values, lambda kind, value=None: said.put(pickle.dumps((kind, value), pickle.HIGHEST_PROTOCOL)))
-    said.put(None)
-    writer.join()
+    _say_all(function, values, out)
+    out.close()
     os._exit(0)  # at another end Python would wait for the thread that reads
 
 
-def _say_all(function: Callable[..., Iterator[Any]], values: tuple[Any, ...], say: Callable[..., object]) -> None:
+def _say_all(function: Callable[..., Iterator[Any]], values: tuple[Any, ...], out: "_Outbox") -> None:
     items = SimpleQueue[tuple[Any, ...]]()
     threading.Thread(target=_read, args=(items,), daemon=True).start()
 
     def given() -> Iterator[Any]:
         while item := items.get():
-            say(WANTED)
+            out.put([WANTED])
             yield item[0]
 
     try:
         for result in function(given(), *values):
-            say(RESULT, result)
+            out.put([RESULT, result])
     except Exception as exc:
-        say(RAISED, sendable(exc))
+        out.put([RAISED, sendable(exc)])
     else:
-        say(OVER)
+        out.put([OVER])
 
 
 def _read(items: "SimpleQueue[tuple[Any, ...]]") -> None:
@@ -60,13 +60,52 @@ def _read(items: "SimpleQueue[tuple[Any, ...]]") -> None:
             os._exit(PARENT_GONE)
 
 
-def _write(out: int, said: "Queue[bytes | None]") -> None:
-    """Send what is said while the next result is made; it waits where the parent does not read."""
-    while (message := said.get()) is not None:
-        left = memoryview(len(message).to_bytes(LENGTH_BYTES, "big") + message)
+class _Outbox:
+    """Sends messages from a thread, while the next ones are made."""
+
+    def __init__(self, out: int) -> None:
+        self._out = out
+        self._waiting = deque[bytes]()
+        self._waiting_bytes = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._write_all, daemon=True)
+        self._thread.start()
+
+    def put(self, message: list[Any]) -> None:
+        """Have a message sent; waits while WAITING_BYTES are not sent yet."""
+        said = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting_bytes < WAITING_BYTES)
+            self._waiting.append(said)
+            self._waiting_bytes += len(said)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait until all is sent."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        while said := self._next():
+            self._write(len(said).to_bytes(LENGTH_BYTES, "big"))
+            self._write(said)
+            with self._changed:
+                self._waiting_bytes -= len(said)
+                self._changed.notify_all()
+
+    def _next(self) -> bytes:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            return self._waiting.popleft() if self._waiting else b""
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
         while left:
             try:
-                left = left[os.write(out, left) :]
+                left = left[os.write(self._out, left) :]
             except BrokenPipeError:
                 os._exit(PARENT_GONE)
 
