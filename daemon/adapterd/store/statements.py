@@ -203,13 +203,16 @@ def _document_of(record: NewFeedback, reading: Reading) -> str:
 def _rows(
     model: str, records: Sequence[NewFeedback], reading: Reading, received_at: str
 ) -> Iterator[tuple[object, ...]]:
-    file = None
+    file = created_at = None
     for record in records:
         if record.file is not file:
             file, origin = record.file, origin_of(record.file)
             kind, document = origin.kind.value, reading.document or origin.document
+        if record.created_at is not created_at:  # records without a time share that of their file
+            created_at = record.created_at
+            created = created_at.isoformat()
         yield (
             model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
             _as_json(record.failure_tags) if record.failure_tags else "[]", record.record, kind, record.application,
-            document, file, record.line, record.created_at.isoformat(), received_at, record.repeats,
+            document, file, record.line, created, received_at, record.repeats,
         )  # fmt: skip
