@@ -3,7 +3,7 @@
 from typing import Self
 
 from adapterd.feedback.kinds import Layout
-from adapterd.intake.file_reading import BatchLimit, FileAccount, FileToRead, PieceBatch
+from adapterd.intake.file_reading import NOTHING_FOUND, BatchLimit, FileToRead, PieceBatch
 from adapterd.store import Store
 from adapterd.store.feedback import FileRead
 from adapterd.store.statements import Reading
@@ -35,8 +35,8 @@ class FileIntake:
         self._is_first_batch = self._is_as_it_was = True
         self._document = ""
         self._removed_records: list[int] = []
-        self.found: FileAccount | None = None
-        """What was found in the file; None until all of it is stored."""
+        self.found = NOTHING_FOUND
+        """What was found in the file, once it has ended."""
         self.name = given.file.name
         self.accepted = self.duplicates = self.withdrawn = 0
 
@@ -49,7 +49,7 @@ class FileIntake:
     @property
     def removed_lines(self) -> list[int]:
         """The lines of what was taken back earlier."""
-        return [*(self.found.removed_lines if self.found else ()), *self._removed_records]
+        return [*self.found.removed_lines, *self._removed_records]
 
     def store(self, store: Store, batch: PieceBatch) -> None:
         """Store a batch within a transaction; with the last one, remember that the file was read."""
@@ -73,9 +73,9 @@ class FileIntake:
         self.duplicates += len(allowed) - accepted
         for note in batch.notes:
             store.feedback.quarantine(self._model, file=self.name, **vars(note))
-        self.found = batch.account
-        if batch.account and batch.account.is_complete:
-            self._end(store, batch.account)
+        self.found = batch.account or self.found
+        if self.found.is_complete:
+            self._end(store)
 
     def _begin(self, store: Store) -> None:
         """Look whether the file was read meanwhile under another name, as an import that was corrected is."""
@@ -89,8 +89,8 @@ class FileIntake:
         if last is not None:
             store.feedback.statements.begin()
 
-    def _end(self, store: Store, found: FileAccount) -> None:
-        is_whole = self.given.resume is None
+    def _end(self, store: Store) -> None:
+        found, is_whole = self.found, self.given.resume is None
         is_changed = self._previous is not None and not (found.is_grown and self._is_as_it_was)
         if is_changed and not found.is_stopped and is_whole:
             self.withdrawn = store.feedback.statements.end(
@@ -99,12 +99,12 @@ class FileIntake:
         if is_whole:
             store.feedback.forget_quarantine_except(self._model, file=self.name, lines_kept=found.noted)
         store.feedback.forget_former_imports(self._model, self.name)
-        store.feedback.record_file(self._model, self._account(found), self._document)
+        store.feedback.record_file(self._model, self._account(), self._document)
         store.feedback_reading.note_read(self._model, self.name, self.given.options.digest)
 
-    def _account(self, found: FileAccount) -> FileRead:
+    def _account(self) -> FileRead:
         """Of a file that was growing the time is left out, so that it counts as changed, and is read again."""
-        file, is_whole = self.given.file, self.given.resume is None
+        found, file, is_whole = self.found, self.given.file, self.given.resume is None
         before = None if is_whole else self._previous
         has_lines = file.kind.layout is not Layout.DOCUMENT
         return FileRead(

@@ -66,21 +66,24 @@ class FileAccount:
     with all that it had when it was read before. `digest` is that of all pieces.
     """
 
-    is_complete: bool
-    refusal: str | None
-    lines: int
-    quarantined: int
-    not_judged: int
-    passed_over: int
-    clamped: int
-    metadata: frozenset[str]
-    removed_lines: tuple[int, ...]
-    noted: tuple[tuple[int, str], ...]
-    kept_whole: str | None
-    is_stopped: bool
-    is_grown: bool
-    digest: str
-    position: Position | None
+    is_complete: bool = False
+    refusal: str | None = None
+    lines: int = 0
+    quarantined: int = 0
+    not_judged: int = 0
+    passed_over: int = 0
+    clamped: int = 0
+    metadata: frozenset[str] = frozenset()
+    removed_lines: tuple[int, ...] = ()
+    noted: tuple[tuple[int, str], ...] = ()
+    kept_whole: str | None = None
+    is_stopped: bool = False
+    is_grown: bool = False
+    digest: str = ""
+    position: Position | None = None
+
+
+NOTHING_FOUND = FileAccount()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from adapterd.home import Home
 from adapterd.intake.file_intake import FileIntake, full_batch
 from adapterd.intake.file_reading import (
     BatchLimit,
-    FileAccount,
     FileToRead,
     PieceBatch,
     ReadingRules,
@@ -88,20 +87,19 @@ def ingest(
     with (
         rare_collections(),
         store.larger_cache(),
-        closing(reading.batches(found.ready)) as batches,
+        closing(reading.groups(found.ready)) as groups,
         store.commits_behind(),
     ):
-        for group in transaction_groups(batches, reading.limit):
+        for group in groups:
             with store.transaction():
-                intakes = [reading.store(batch) for batch in group]
+                ended = [intake for batch in group if (intake := reading.store(batch))]
             done_bytes += sum(batch.size_bytes for batch in group)
             if on_progress:
                 on_progress(done_bytes, total_bytes)
-            for intake in intakes:
-                if intake.found is not None:
-                    cut_own_copy(store, home, model, intake)
-                    counts.add(intake, intake.found)
-                    unreadable |= {intake.name: intake.found.refusal} if intake.found.refusal else {}
+            for intake in ended:
+                cut_own_copy(store, home, model, intake)
+                counts.add(intake)
+                unreadable |= {intake.name: intake.found.refusal} if intake.found.refusal else {}
             group.clear()  # nothing of it has to be there while the next one is read
     refused = _note_refusals(store, model, {**found.refused, **unreadable}, paths)
     report = counts.report(refused, found.unsettled, gone)
@@ -128,7 +126,6 @@ class _Reading:
         self._given = {
             path: ReadingOptions.from_json(text) for path, text in store.feedback_reading.given(model).items()
         }
-        self.limit = limit
         self._rules = ReadingRules(model, home.quarantine, store.removals.hashes(model), limit)
         self._intakes: dict[int, FileIntake] = {}
         self._numbers = count()
@@ -144,19 +141,21 @@ class _Reading:
             return stamp
         return stamp if (read_with or DEFAULT_OPTIONS.digest) == self._for_file(name).digest else None
 
-    def batches(self, files: Sequence[InboxFile]) -> Generator[PieceBatch, None, None]:
-        """The batches of all files. Where there is much to read, most is read by a process of its own; if that is lost,
-        what it has not read is read here."""
+    def groups(self, files: Sequence[InboxFile]) -> Generator[list[PieceBatch], None, None]:
+        """The batches of all files, grouped by transaction. Where there is much to read, most is read by a process of
+        its own; if that is lost, what is not stored is read here."""
         first, others = divided(files)
         here, apart = self._looked_up(first), self._looked_up(others)
         try:
             if others:
                 with reading_apart(apart, self._rules, self._store.clock, self._look) as read:
-                    yield from self._read(here)
-                    yield from read
+                    yield from self._grouped(chain(self._read(here), read))
         except WorkerLostError:
             here = chain(here, [self._once_more()], apart)
-        yield from self._read(here)
+        yield from self._grouped(self._read(here))
+
+    def _grouped(self, batches: Iterable[PieceBatch]) -> Iterator[list[PieceBatch]]:
+        return transaction_groups(batches, self._rules.limit)
 
     def _read(self, files: Iterable[Sequence[FileToRead]]) -> Iterator[PieceBatch]:
         return read_files(chain.from_iterable(files), self._rules, self._store.clock, self._look)
@@ -181,13 +180,10 @@ class _Reading:
         self._intakes = {number: intake.anew() for number, intake in self._intakes.items()}
         return [intake.given for intake in self._intakes.values()]
 
-    def store(self, batch: PieceBatch) -> FileIntake:
-        """Store a batch within a transaction; returns the intake of its file."""
-        intake = self._intakes[batch.number]
-        intake.store(self._store, batch)
-        if batch.account:
-            del self._intakes[batch.number]
-        return intake
+    def store(self, batch: PieceBatch) -> FileIntake | None:
+        """Store a batch within a transaction; returns the intake of its file if that has ended."""
+        self._intakes[batch.number].store(self._store, batch)
+        return self._intakes.pop(batch.number) if batch.account else None
 
     def _for_file(self, name: str) -> ReadingOptions:
         return self._given[name].over(self._options) if name in self._given else self._options
@@ -243,8 +239,9 @@ class _Counts:
         self._counts = Counter[str]()
         self._metadata = set[str]()
 
-    def add(self, intake: FileIntake, found: FileAccount) -> None:
+    def add(self, intake: FileIntake) -> None:
         """Add the account of one file."""
+        found = intake.found
         self._counts.update({name: getattr(intake, name) for name in _STORED})
         self._counts.update({name: getattr(found, name) for name in _FOUND})
         self._counts["files"] += found.is_complete

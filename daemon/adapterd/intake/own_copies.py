@@ -30,5 +30,5 @@ def cut_own_copy(store: Store, home: Home, model: str, intake: FileIntake) -> No
         return
     if is_ours(intake.given.file.path):
         cut_from_copy(store, model, intake.given.file.path, intake.name, lambda piece: piece.line in removed)
-    if intake.found and intake.found.kept_whole:
+    if intake.found.kept_whole:
         cut(home.quarantine / model / intake.found.kept_whole, lambda piece: piece.line in removed)
