@@ -1,7 +1,7 @@
 """The reading of one feedback file, piece by piece, with an account of what was found; it needs no store."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -148,37 +148,31 @@ class FileReading:
 
         Where a rating lies beyond its scale nothing of the file is used, so that all of it is looked at first.
         """
+        last = PieceBatch(self._given.number, [], 0, [], 0, 0)
         try:
             with OpenFile(self._file, self._look) as self._opened:
-                if not self._is_as_listed():
-                    yield self._ended(self._empty)
-                elif self._resume is not None and self._resume.is_stopped:
-                    yield self._still_stopped()
-                else:
-                    yield from self._read_batches()
+                if self._is_as_looked_up():
+                    last = yield from self._read_batches()
         except OSError as exc:
             self._is_complete = False
             self._refuse(exc)
-            yield self._ended(self._empty)
+        yield replace(last, account=self._account())
 
-    @property
-    def _empty(self) -> PieceBatch:
-        return PieceBatch(self._given.number, [], 0, [], 0, 0)
-
-    def _is_as_listed(self) -> bool:
+    def _is_as_looked_up(self) -> bool:
         """Whether the file still has what was read of it; else it was written anew since, and is read the next time."""
         return self._resume is None or self._file.kind.is_packed or self._resume.is_in(self._opened)
 
-    def _ended(self, batch: PieceBatch) -> PieceBatch:
-        """The last batch, with the account of the file."""
-        account = FileAccount(
+    def _account(self) -> FileAccount:
+        return FileAccount(
             self._is_complete, self._refusal, self._lines, self._quarantined, self._not_judged, self._passed_over,
             self._clamped, frozenset(self._metadata), tuple(self._removed_lines), tuple(self._notes.noted),
             self._notes.kept_whole, self._is_stopped, self._is_grown, self._digest.hexdigest(), self._position,
         )  # fmt: skip
-        return replace(batch, account=account)
 
-    def _read_batches(self) -> Iterator[PieceBatch]:
+    def _read_batches(self) -> Generator[PieceBatch, None, PieceBatch]:
+        """All batches; the last one is returned."""
+        if self._resume is not None and self._resume.is_stopped:
+            return self._still_stopped()
         pieces, head = self._pieces(), self._head()
         left_bytes = max(0, self._file.size_bytes - self._place.start_bytes)
         try:
@@ -186,8 +180,7 @@ class FileReading:
             if not self._is_over:
                 self._check_scales()
         except _OffScalePieceError as exc:
-            yield self._stopped(exc.piece)
-            return
+            return self._stopped(exc.piece)
         self._is_scale_checked = True
         while not self._is_over:
             yield batch
@@ -196,7 +189,7 @@ class FileReading:
         if self._file.has_lines and (self._head() != head or self._opened.status().st_size < self._place.end_bytes):
             self._is_complete = False  # it was written anew while it was read: it is read again
         self._note_position(self._place)
-        yield self._ended(batch)
+        return batch
 
     def _head(self) -> bytes:
         """The beginning, which stays in a file that grows."""
@@ -243,7 +236,7 @@ class FileReading:
         is_open = self._opened.bytes_at(size_bytes - 1, 1) != b"\n" if size_bytes else False
         self._note_position(Place(end_bytes=size_bytes, is_open=is_open))
         left_bytes = size_bytes - self._place.start_bytes
-        return self._ended(PieceBatch(self._given.number, [], 0, notes, len(notes), left_bytes))
+        return PieceBatch(self._given.number, [], 0, notes, len(notes), left_bytes)
 
     def _was_read_before(self, raw: bytes) -> bool:
         """Whether the piece stands in the part of the file that was read before. All of a file does that was changed
