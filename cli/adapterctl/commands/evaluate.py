@@ -93,8 +93,7 @@ def list_sets(name: str | None, as_json: bool) -> None:
         emit_json(sets)
         return
     rows = [
-        (each["number"], each["hash"][:12], each["cases"], len(each["sources"]), ago(each["frozen_at"]))
-        for each in sets
+        (each["number"], each["hash"][:12], each["cases"], each["independent"], ago(each["frozen_at"])) for each in sets
     ]
     table(["SET", "HASH", "CASES", "SOURCES", "FROZEN"], rows, empty="nothing was frozen yet: `adapterctl eval freeze`")
 
@@ -196,11 +195,15 @@ def _run(evaluation: "ManualEvaluation", version: str, as_json: bool) -> Any:
 
 
 def _described(frozen: "EvaluationSet") -> dict[str, Any]:
+    from adapterd.dataset.cases import EvaluationCase
+    from adapterd.dataset.leaks.sources import count_of_sources
+
+    independent = count_of_sources([EvaluationCase.from_dict(case) for case in frozen.cases])
     sources = Counter(case["source_id"] for case in frozen.cases if case.get("source_id"))
     origins = Counter(case["origin"] for case in frozen.cases if case.get("origin"))
     return {
         "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
-        "origins": dict(origins), "frozen_at": frozen.created_at,
+        "independent": independent, "origins": dict(origins), "frozen_at": frozen.created_at,
     }  # fmt: skip
 
 
@@ -209,8 +212,8 @@ def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
 
     described = _described(frozen)
     word = "frozen" if new else "is in force already, nothing new can judge"
-    sources = len(described["sources"])
-    of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources else ""
+    sources = described["independent"]
+    of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources < described["cases"] else ""
     say(f"evaluation set {frozen.number} {word}: {described['cases']} cases{of_sources}, {frozen.content_hash[:12]}")
     if described["origins"]:
         say(f"given by: {in_words(described['origins'])}")

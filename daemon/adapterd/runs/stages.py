@@ -240,8 +240,8 @@ def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: li
 
 def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
-    from adapterd.dataset.build import DatasetResult
     from adapterd.dataset.cases import EvaluationCase
+    from adapterd.dataset.result import DatasetResult
     from adapterd.evaluation.gates import live_again_gate, retention_gate
     from adapterd.merging.merge import MergeResult
     from adapterd.runs.tag_evaluation import Evaluator

@@ -14,6 +14,7 @@ from adapterd.base_proof.served_behaviour import undated
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import GateRule, ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.leaks.sources import sources_of
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.errors import NotFoundError, RuntimeFailedError, StageError
 from adapterd.evaluation.answers import CachedAsk, cached
@@ -209,7 +210,7 @@ class Evaluator:
             raise NotFoundError(f"{gone[0]} is gone from the runtime")
         prompts = ServedPrompts(self.runtime, self.settings, self.gguf, tags)
         cases, left_out = prompts.askable(cases)
-        questions = [_question(case) for case in cases]
+        questions = [_question(case, source) for case, source in zip(cases, sources_of(cases), strict=True)]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
         count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
@@ -298,8 +299,8 @@ class Evaluator:
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
 
-def _question(case: EvaluationCase) -> Question:
-    return Question(case.id, case.messages, case.reference, case.source_id, case.keywords, case.key_facts)
+def _question(case: EvaluationCase, source: str | None) -> Question:
+    return Question(case.id, case.messages, case.reference, source, case.keywords, case.key_facts)
 
 
 def _wanted(question: Question) -> dict[str, list[str]]:

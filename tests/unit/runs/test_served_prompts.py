@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +107,14 @@ def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
     [left_out] = evaluation_run.left_out
     assert (left_out.record, left_out.source_id) == ("record-9", "source 9")
     assert re.search(reason, left_out.reason)
+
+
+def test_near_duplicates_are_compared_as_one_source(scripted_runtime: Scripted, home: Home) -> None:
+    long = "What did the harbour office write about the ferry that runs to the island on Sundays"
+    alike = [replace(case(number, f"{long}{end}"), source_id=None) for number, end in enumerate(("", "?", " now?"))]
+    evaluation_run = hold(scripted_runtime, home, [*alike, *CASES[3:]])
+    compared = next(each for each in evaluation_run.measured("live") if "base" in each.against).against["base"]
+    assert (compared.cases, compared.clusters) == (6, 4)
 
 
 def test_a_case_that_one_template_refuses_is_asked_of_none(scripted_runtime: Scripted, home: Home) -> None:
