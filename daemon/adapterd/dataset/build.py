@@ -24,8 +24,9 @@ from adapterd.dataset.encoding import (
     statistics,
 )
 from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.growing import NONE_NEW, NewPrompts
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.result import DatasetResult, notes_of, notes_of_frozen
+from adapterd.dataset.result import DatasetResult, notes_of, notes_of_frozen, pace_of
 from adapterd.dataset.split import Split, newest_of_each_prompt, split, split_pairs
 from adapterd.dataset.statements import resolve
 from adapterd.dataset.thoughts import always
@@ -50,6 +51,7 @@ def build_dataset(
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
     earlier: Sequence[EvaluationCase] = (),
+    new_prompts: NewPrompts = NONE_NEW,
     origins: Mapping[str, str] = MappingProxyType({}),
     render: Render,
     tokenizer: Tokenizer,
@@ -63,8 +65,9 @@ def build_dataset(
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
-    `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
-    as can be asked within the `limits`. `earlier` are the cases of the other sets, `evaluation_prompt_hashes` those of
+    `frozen` is the evaluation set in force; if it is empty, or if the result says that it has `grown`, the result's
+    `evaluation_cases` are to be frozen now: such as can be asked within the `limits`. Of the `new_prompts` some may
+    join. `earlier` are the cases of the other sets, `evaluation_prompt_hashes` those of
     all sets there ever were. `origins` says of records, by content hash, on which way they came. What the template
     or the tokenizer refuses is left out and named. So is an example longer than `settings.max_tokens`: cut short, it
     would train the model to stop early. The first `old_records` are not new; those `held`, by content hash, are in no
@@ -86,7 +89,7 @@ def build_dataset(
     _require_an_askable_case(frozen, faults.of_case)
     sets = split(
         examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, earlier=earlier,
-        unusable=faults.unusable, unaskable=faults.unaskable,
+        new=new_prompts, unusable=faults.unusable, unaskable=faults.unaskable,
     )  # fmt: skip
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
@@ -126,9 +129,13 @@ def build_dataset(
         unaskable=sets.unaskable,
         held=len(taught.examples) - len(examples),
         unbalanced=len(sets.train) - len(to_train),
+        grown=sets.newcomers.join,
+        joined=[case.id for case in sets.newcomers.joining],
+        waiting=sets.newcomers.waiting,
     )
     evaluated = newest & {case.record for case in sets.evaluation}
-    notes = [*notes_of(made, sets, evaluated, settings.balance), *notes_of_frozen(sets, frozen)]
+    of_sets = notes_of_frozen(sets, frozen, settings, pace_of(examples))
+    notes = [*notes_of(made, sets, evaluated, settings.balance), *of_sets]
     return replace(made, notes=notes, card=_card(made, everything, [*to_train, *sets.validation], settings))
 
 

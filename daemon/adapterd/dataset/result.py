@@ -1,14 +1,17 @@
 """What the dataset stage has made: sizes, what was left out, and the sentences that a person should read about it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from adapterd.config import Balance
+from adapterd.config import Balance, DatasetSettings
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.encoding import TokenStatistics
+from adapterd.dataset.examples import Example
 from adapterd.dataset.leaks.origins import in_words
 from adapterd.dataset.leaks.sources import count_of_sources
 from adapterd.dataset.left_out import LeftOut, summary
@@ -16,6 +19,8 @@ from adapterd.dataset.split import Split
 
 FEW_UNITS = 10
 """Sources, each of which counts once, with which little can be proven."""
+ENOUGH_CASES = 56
+"""Cases of which four in five fixed samples prove a gain of 0.05, where scores differ by 0.15 (decision 26)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class DatasetResult:
     trained on. `unusable` records are in no set, `unaskable` ones cannot be evaluation cases; `notes` are sentences
     that a person should read. `held` examples wait for their release, `unbalanced` ones are beyond the cap of their
     group; `card` is the data card.
-    `long_context` tells which rotary factors are in force, None for a base with one set.
+    Where the set in force has `grown`, the cases of these ids have `joined`; the prompts that are `waiting` for that
+    are in no set. `long_context` tells which rotary factors are in force, None for a base with one set.
     """
 
     records: int
@@ -53,6 +59,9 @@ class DatasetResult:
     held: int = 0
     unbalanced: int = 0
     card: dict[str, Any] = field(default_factory=dict)
+    grown: bool = False
+    joined: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
 def notes_of(made: DatasetResult, sets: Split, newest_evaluated: AbstractSet[str], balance: Balance) -> Iterable[str]:
@@ -104,14 +113,55 @@ def _notes_of_validation(sets: Split) -> Iterable[str]:
         )
 
 
-def notes_of_frozen(sets: Split, frozen: Sequence[EvaluationCase]) -> Iterable[str]:
-    """Who judges, of a set that is frozen now."""
-    origins = Counter(case.origin for case in sets.evaluation)
-    if not frozen and any(origins):
+def notes_of_frozen(
+    sets: Split, frozen: Sequence[EvaluationCase], settings: DatasetSettings, pace: float | None
+) -> Iterable[str]:
+    """Who judges, and whether these are enough; `pace` is how many new prompts come a day, if that is known."""
+    came = sets.newcomers
+    if came.join:
+        yield f"the evaluation set has grown by {len(came.examples)} to {len(sets.evaluation)} cases, of new prompts"
+    elif came.examples:
+        count = len(came.examples)
+        yield f"kept from training until the evaluation set grows: {count} new prompts (dataset.growing_share)"
+    if frozen:
+        return
+    if any(origins := Counter(case.origin for case in sets.evaluation)):
         yield f"frozen for evaluation: {len(sets.evaluation)} prompts ({in_words(origins)})"
     units = count_of_sources(sets.evaluation)
-    if not frozen and units < min(FEW_UNITS, len(sets.evaluation)):
+    if units < min(FEW_UNITS, len(sets.evaluation)):
         yield (
             f"the evaluation set has {len(sets.evaluation)} prompts of {units} source{'s' if units > 1 else ''} only, "
             'which hardly prove anything; dataset.sources = "mixed" takes single prompts of all'
         )
+    if len(sets.evaluation) < min(ENOUGH_CASES, settings.evaluation_max):
+        yield f"the evaluation set is small, {_cases(sets.evaluation)}: {_until_large(sets, settings, pace)}"
+
+
+def _until_large(sets: Split, settings: DatasetSettings, pace: float | None) -> str:
+    """How long it takes until a set that is too small is large enough, and until it has its size."""
+    if not settings.growing_share:
+        return "it does not grow (dataset.growing_share = 0), and `adapterctl eval freeze` makes another"
+    if not pace:
+        return f"{settings.growing_share:.0%} of new prompts will join it; how many come a day is not known yet"
+    joining = settings.growing_share * pace
+    sizes = sorted({min(ENOUGH_CASES, settings.evaluation_max), settings.evaluation_max})
+    days = [max(1, math.ceil((size - len(sets.evaluation)) / joining)) for size in sizes]
+    when = ", ".join(f"{size} in about {count} days" for size, count in zip(sizes, days, strict=True))
+    return (
+        f"at the pace so far ({pace:.3g} new prompts a day, of which {settings.growing_share:.0%} join) it has {when}; "
+        "`adapterctl eval freeze` makes another at once"
+    )
+
+
+def _cases(cases: Sequence[EvaluationCase]) -> str:
+    return f"{len(cases)} case{'s' if len(cases) > 1 else ''}"
+
+
+def pace_of(examples: Iterable[Example]) -> float | None:
+    """How many prompts came a day, from the first to the last; None where all came within one."""
+    first = dict[str, datetime]()
+    for each in sorted(examples, key=lambda each: each.first_at or each.created_at):
+        first.setdefault(each.prompt_hash, each.first_at or each.created_at)
+    times = sorted(first.values())
+    days = (times[-1] - times[0]) / timedelta(days=1) if times else 0.0
+    return len(times) / days if days >= 1 else None

@@ -13,6 +13,7 @@ from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.curation.balance import stratum_of
 from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.growing import NONE_NEW, Newcomers, NewPrompts, newcomers
 from adapterd.dataset.leaks.apart import ValidationPrompts, validating_apart
 from adapterd.dataset.leaks.conversations import Judged, gives_away
 from adapterd.dataset.leaks.first_set import FaultOf, FirstSet
@@ -41,7 +42,7 @@ class Split:
     `shared_sources` are in the evaluation set and in training all the same, `unusable` examples are in no set,
     `unaskable` ones cannot be evaluation cases and are trained on. `judged` are the cases of all sets there ever were.
     Prompts were `moved` from validation to training, as near-duplicates of them are trained on; where all would have
-    been, `alike_in_training` validate that have some there.
+    been, `alike_in_training` validate that have some there. The `newcomers` join the set in force, or wait for it.
     """
 
     train: list[Example]
@@ -58,6 +59,7 @@ class Split:
     judged: list[EvaluationCase] = field(default_factory=list)
     moved: int = 0
     alike_in_training: int = 0
+    newcomers: Newcomers = field(default_factory=Newcomers)
 
 
 def split(
@@ -67,12 +69,13 @@ def split(
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
     earlier: Sequence[EvaluationCase] = (),
+    new: NewPrompts = NONE_NEW,
     unusable: FaultOf = _no_fault,
     unaskable: FaultOf = _no_fault,
 ) -> Split:
-    """Split the examples. `frozen` is the set in force (empty: one is made now), `earlier` are the cases of all others,
-    `evaluation_prompt_hashes` those of all sets there ever were; `unusable` and `unaskable` say of an example what is
-    wrong with it.
+    """Split the examples. `frozen` is the set in force (empty: one is made now; else some of the `new` prompts may
+    join), `earlier` are the cases of all others, `evaluation_prompt_hashes` those of all sets there ever were;
+    `unusable` and `unaskable` say of an example what is wrong with it.
 
     Raises NotEnoughDataError when fewer than `settings.min_examples` prompts are left, StageError when too many of
     them are near-duplicates of evaluation prompts.
@@ -90,9 +93,12 @@ def split(
     if not cases:
         chosen, not_askable = _to_freeze(usable, groups.of_prompt, settings, unaskable)
         cases = [case_of(example) for example in chosen]
-        frozen_now = {case.id for case in cases}
-        usable = [example for example in usable if example.prompt_hash not in frozen_now]
+        usable = _without(usable, {case.id for case in cases})
         known += cases
+    came = newcomers(usable, new, groups, settings, frozen=frozen, judged=known, unaskable=unaskable)
+    usable = _without(usable, {each.prompt_hash for each in came.examples})
+    cases += came.joining
+    known += [case_of(each) for each in came.examples]
     remaining, near_duplicates = _without_near_duplicates(usable, _distinct(known), settings.max_near_duplicates)
     remaining, given_away = _without_given_away(remaining, _distinct(known))
     remaining, left_out = groups.without_evaluated(remaining, known, len(cases))
@@ -112,7 +118,12 @@ def split(
         judged=known,
         moved=len(validation.moved),
         alike_in_training=validation.alike_in_training,
+        newcomers=came,
     )
+
+
+def _without(examples: Iterable[Example], prompts: AbstractSet[str]) -> list[Example]:
+    return [example for example in examples if example.prompt_hash not in prompts]
 
 
 def _distinct(cases: Iterable[EvaluationCase]) -> list[EvaluationCase]:
