@@ -88,7 +88,8 @@ def list_sets(name: str | None, as_json: bool) -> None:
     """Show the frozen sets; the last one is in force."""
     from adapterctl.app import App
 
-    sets = [_described(each) for each in _manual_evaluation(App(), name).sets()]
+    frozen = _manual_evaluation(App(), name).sets()
+    sets = [_described(each) for each in frozen]
     if as_json:
         emit_json(sets)
         return
@@ -96,6 +97,9 @@ def list_sets(name: str | None, as_json: bool) -> None:
         (each["number"], each["hash"][:12], each["cases"], each["independent"], ago(each["frozen_at"])) for each in sets
     ]
     table(["SET", "HASH", "CASES", "SOURCES", "FROZEN"], rows, empty="nothing was frozen yet: `adapterctl eval freeze`")
+    for each in frozen:
+        if each.grown_from:
+            _tell_growth(each)
 
 
 @evaluation.command("run", epilog=examples("adapterctl eval run", "adapterctl eval run 1.2.0 --json"))
@@ -114,6 +118,8 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
         return
     _tell_scores(judged)
     _tell_left_out(judged.left_out)
+    if judged.bridge:
+        say(f"the evaluation set has grown; {judged.bridge.sentence()}")
     say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
@@ -204,6 +210,7 @@ def _described(frozen: "EvaluationSet") -> dict[str, Any]:
     return {
         "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
         "independent": independent, "origins": dict(origins), "frozen_at": frozen.created_at,
+        "by_hand": frozen.by_hand, "grown_from": frozen.grown_from, "bridge": frozen.bridge,
     }  # fmt: skip
 
 
@@ -217,6 +224,16 @@ def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
     say(f"evaluation set {frozen.number} {word}: {described['cases']} cases{of_sources}, {frozen.content_hash[:12]}")
     if described["origins"]:
         say(f"given by: {in_words(described['origins'])}")
+
+
+def _tell_growth(grown: "EvaluationSet") -> None:
+    from adapterd.formats.evaluation import Bridge
+    from adapterd.serialization import from_plain
+
+    if grown.bridge is None:
+        say(f"set {grown.number} has grown from set {grown.grown_from}; `adapterctl eval run` asks it what is live")
+    else:
+        say(f"set {grown.number}: {from_plain(grown.bridge, Bridge).sentence(grown.grown_from)}")
 
 
 def _tell_scores(judged: Any) -> None:

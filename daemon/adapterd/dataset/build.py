@@ -24,9 +24,9 @@ from adapterd.dataset.encoding import (
     statistics,
 )
 from adapterd.dataset.examples import Example, PreferencePair
-from adapterd.dataset.growing import NONE_NEW, NewPrompts
+from adapterd.dataset.leaks.growing import NONE_NEW, NewPrompts
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.result import DatasetResult, notes_of, notes_of_frozen, pace_of
+from adapterd.dataset.result import DatasetResult, notes_of
 from adapterd.dataset.split import Split, newest_of_each_prompt, split, split_pairs
 from adapterd.dataset.statements import resolve
 from adapterd.dataset.thoughts import always
@@ -133,10 +133,8 @@ def build_dataset(
         joined=[case.id for case in sets.newcomers.joining],
         waiting=sets.newcomers.waiting,
     )
-    evaluated = newest & {case.record for case in sets.evaluation}
-    of_sets = notes_of_frozen(sets, frozen, settings, pace_of(examples))
-    notes = [*notes_of(made, sets, evaluated, settings.balance), *of_sets]
-    return replace(made, notes=notes, card=_card(made, everything, [*to_train, *sets.validation], settings))
+    notes = notes_of(made, sets, frozen, examples, newest, settings)
+    return replace(made, notes=list(notes), card=_card(made, everything, [*to_train, *sets.validation], settings))
 
 
 def _write(out: Path, sets: Mapping[str, Sequence[EncodedExample] | Sequence[EncodedPair]]) -> str:

@@ -64,8 +64,25 @@ class DatasetResult:
     waiting: list[str] = field(default_factory=list)
 
 
-def notes_of(made: DatasetResult, sets: Split, newest_evaluated: AbstractSet[str], balance: Balance) -> Iterable[str]:
-    """The sentences about a dataset that a person should read."""
+def notes_of(
+    made: DatasetResult,
+    sets: Split,
+    frozen: Sequence[EvaluationCase],
+    examples: Sequence[Example],
+    newest: AbstractSet[str],
+    settings: DatasetSettings,
+) -> Iterable[str]:
+    """The sentences about a dataset that a person should read. `frozen` is the set that was in force, `newest` are the
+    newest records of the examples."""
+    yield from _notes_of_training(made, sets, newest & {case.record for case in sets.evaluation}, settings.balance)
+    yield from _notes_of_newcomers(sets)
+    if not frozen:
+        yield from _notes_of_frozen(sets, settings, _pace_of(examples))
+
+
+def _notes_of_training(
+    made: DatasetResult, sets: Split, newest_evaluated: AbstractSet[str], balance: Balance
+) -> Iterable[str]:
     yield f"learned {made.learned} of the {made.newest} newest" + (
         f"; in the evaluation set: {len(newest_evaluated)}" if newest_evaluated else ""
     )
@@ -113,18 +130,17 @@ def _notes_of_validation(sets: Split) -> Iterable[str]:
         )
 
 
-def notes_of_frozen(
-    sets: Split, frozen: Sequence[EvaluationCase], settings: DatasetSettings, pace: float | None
-) -> Iterable[str]:
-    """Who judges, and whether these are enough; `pace` is how many new prompts come a day, if that is known."""
-    came = sets.newcomers
-    if came.join:
-        yield f"the evaluation set has grown by {len(came.examples)} to {len(sets.evaluation)} cases, of new prompts"
-    elif came.examples:
-        count = len(came.examples)
+def _notes_of_newcomers(sets: Split) -> Iterable[str]:
+    count = len(sets.newcomers.examples)
+    if sets.newcomers.join:
+        yield f"the evaluation set has grown by {count} to {len(sets.evaluation)} cases, of new prompts"
+    elif count:
         yield f"kept from training until the evaluation set grows: {count} new prompts (dataset.growing_share)"
-    if frozen:
-        return
+
+
+def _notes_of_frozen(sets: Split, settings: DatasetSettings, pace: float | None) -> Iterable[str]:
+    """Who judges, of a set that is frozen now, and whether these are enough; `pace` is how many new prompts come a day,
+    if that is known."""
     if any(origins := Counter(case.origin for case in sets.evaluation)):
         yield f"frozen for evaluation: {len(sets.evaluation)} prompts ({in_words(origins)})"
     units = count_of_sources(sets.evaluation)
@@ -140,7 +156,7 @@ def notes_of_frozen(
 def _until_large(sets: Split, settings: DatasetSettings, pace: float | None) -> str:
     """How long it takes until a set that is too small is large enough, and until it has its size."""
     if not settings.growing_share:
-        return "it does not grow (dataset.growing_share = 0), and `adapterctl eval freeze` makes another"
+        return "it does not grow (dataset.growing_share = 0); `adapterctl eval freeze` makes another, of new prompts"
     if not pace:
         return f"{settings.growing_share:.0%} of new prompts will join it; how many come a day is not known yet"
     joining = settings.growing_share * pace
@@ -148,8 +164,7 @@ def _until_large(sets: Split, settings: DatasetSettings, pace: float | None) -> 
     days = [max(1, math.ceil((size - len(sets.evaluation)) / joining)) for size in sizes]
     when = ", ".join(f"{size} in about {count} days" for size, count in zip(sizes, days, strict=True))
     return (
-        f"at the pace so far ({pace:.3g} new prompts a day, of which {settings.growing_share:.0%} join) it has {when}; "
-        "`adapterctl eval freeze` makes another at once"
+        f"at the pace so far ({pace:.3g} new prompts a day, of which {settings.growing_share:.0%} join) it has {when}"
     )
 
 
@@ -157,7 +172,7 @@ def _cases(cases: Sequence[EvaluationCase]) -> str:
     return f"{len(cases)} case{'s' if len(cases) > 1 else ''}"
 
 
-def pace_of(examples: Iterable[Example]) -> float | None:
+def _pace_of(examples: Iterable[Example]) -> float | None:
     """How many prompts came a day, from the first to the last; None where all came within one."""
     first = dict[str, datetime]()
     for each in sorted(examples, key=lambda each: each.first_at or each.created_at):

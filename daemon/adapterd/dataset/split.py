@@ -13,10 +13,10 @@ from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.curation.balance import stratum_of
 from adapterd.dataset.examples import Example, PreferencePair
-from adapterd.dataset.growing import NONE_NEW, Newcomers, NewPrompts, newcomers
 from adapterd.dataset.leaks.apart import ValidationPrompts, validating_apart
 from adapterd.dataset.leaks.conversations import Judged, gives_away
 from adapterd.dataset.leaks.first_set import FaultOf, FirstSet
+from adapterd.dataset.leaks.growing import NONE_NEW, Newcomers, NewPrompts, newcomers
 from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
 from adapterd.dataset.leaks.sides import Groups, sides_of_pairs
 from adapterd.dataset.left_out import LeftOut, summary

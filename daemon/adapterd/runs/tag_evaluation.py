@@ -39,7 +39,7 @@ from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.metrics.text_metrics import asked
 from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
-from adapterd.formats.evaluation import ANSWERS, EVALUATION
+from adapterd.formats.evaluation import ANSWERS, EVALUATION, Bridge
 from adapterd.home import Home, make_private
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
@@ -130,6 +130,19 @@ class EvaluationRun:
                 found[name].metrics.update(scores.metrics)
         return found
 
+    def bridge(self, joined: Collection[str], live: str, metric: str) -> Bridge | None:
+        """What is live on all cases, and without those of the ids that `joined`, if some did; `metric` is the primary
+        one. The set before is asked with the grown one, which has all its cases. A candidate that is the live version's
+        very file answers for it."""
+        new = [place for place, question in enumerate(self.frozen.questions) if question.id in joined]
+        cases = len(self.frozen.questions)
+        if not 0 < len(new) < cases:
+            return None
+        role = LIVE if LIVE in self.frozen.answers else CANDIDATE
+        sets = (self.frozen.without(new), self.frozen)
+        before, now = (answered.scores()[role].metrics.get(metric) for answered in sets)
+        return Bridge(live, cases, len(new), metric, before, now)
+
     def baselines(self) -> dict[str, Baselines]:
         """What answers that know nothing would score, by metric."""
         wanted = [metric for metric in self.frozen.metrics if metric not in HYGIENE]
@@ -150,7 +163,7 @@ class EvaluationResult:
     """The verdict on a candidate, with everything that it rests on.
 
     `scores` are by role, `baselines` by metric: what answers that know nothing would score. `comparisons` are by metric
-    and role: the candidate with each other file.
+    and role: the candidate with each other file. On a set that has grown, the `bridge` leads to the one before.
     """
 
     decision: Decision
@@ -161,6 +174,7 @@ class EvaluationResult:
     comparisons: dict[str, dict[str, Comparison]]
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
+    bridge: Bridge | None = None
 
     def metrics(self) -> dict[str, Any]:
         """The fields that the store has with the version, in plain values."""

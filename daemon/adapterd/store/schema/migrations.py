@@ -245,6 +245,15 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX feedback_by_content ON feedback (substr(content_hash, 1, 12), model, created_at);
     CREATE INDEX feedback_by_prompt ON feedback (substr(prompt_hash, 1, 12), model, created_at);
     """,
+    """
+    ALTER TABLE evaluation_sets ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE evaluation_sets ADD COLUMN grown_from INTEGER;
+    ALTER TABLE evaluation_sets ADD COLUMN bridge TEXT;
+    UPDATE evaluation_sets SET by_hand = 1 WHERE EXISTS (
+        SELECT 1 FROM events WHERE events.model = evaluation_sets.model AND events.kind = 'evaluation.frozen'
+        AND events.text LIKE '%: evaluation set ' || evaluation_sets.number || ' frozen by hand with %'
+    );
+    """,
 )
 
 

@@ -15,7 +15,7 @@ from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.examples import Example
-from adapterd.dataset.growing import NewPrompts, joins
+from adapterd.dataset.leaks.growing import NewPrompts, joins
 from adapterd.dataset.split import Split, split
 from tests.unit.dataset.leaks.test_sources import text
 
