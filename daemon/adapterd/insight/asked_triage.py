@@ -180,7 +180,10 @@ class BaseTriage:
     def _asking(self) -> ModelSettings:
         """The model's settings, to ask nothing but the sample."""
         model = self.settings.models[self.model]
-        return replace(model, evaluation=replace(model.evaluation, guard=False, consistency_seeds=0))
+        asking = replace(
+            model.evaluation, guard=False, consistency_seeds=0, reference_nll=False, encoder=None, latency_questions=0
+        )
+        return replace(model, evaluation=asking)
 
     def _examples(self) -> list[Example]:
         """What is taught, one example per prompt; what is held for secrets or personal data is not."""

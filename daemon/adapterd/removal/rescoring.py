@@ -47,8 +47,9 @@ def _measured(
     schema = Path(settings["schema"]) if settings.get("schema") else None
     questions = [_question(case) for case in cases]
     metrics = metrics_for(
-        Task(settings["task"]), questions, schema=read_schema(schema) if schema and schema.is_file() else None
-    )
+        Task(settings["task"]), questions, schema=read_schema(schema) if schema and schema.is_file() else None,
+        strip_fences=settings.get("evaluation", {}).get("strip_fences", False),
+    )  # fmt: skip
     frozen = AnsweredSet(questions, metrics, _answers(result, cases))
     answered = EvaluationRun(result["evaluation_hash"], frozen, dict(_others(result, folder)))
     return {

@@ -5,7 +5,7 @@ The evaluation stage, `adapterctl compare` and `adapterctl eval run` use it.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
 from adapterd.formats.evaluation import ANSWERS, EVALUATION
 from adapterd.home import Home, make_private
+from adapterd.runs.measuring.figures import Figures, Rubric
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
 from adapterd.system.files import write_atomic
@@ -106,12 +107,14 @@ class AnsweredSet:
 @dataclass(frozen=True)
 class EvaluationRun:
     """The answers to the frozen set, by its hash, and to the `others`: the guard set, and some questions again with
-    other seeds. Cases that are `left_out` could not be asked of all tags, or not be measured."""
+    other seeds. Cases that are `left_out` could not be asked of all tags, or not be measured; `notes` say what else was
+    not measured."""
 
     evaluation_hash: str
     frozen: AnsweredSet
     others: Mapping[str, AnsweredSet]
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[AnsweredSet]:
@@ -160,6 +163,7 @@ class EvaluationResult:
     comparisons: dict[str, dict[str, Comparison]]
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
         """The fields that the store has with the version, in plain values."""
@@ -174,6 +178,7 @@ class Evaluator:
     runtime: Runtime
     settings: ModelSettings
     gguf: Path
+    rubric: Rubric = field(default_factory=dict)
 
     def collect_answers(
         self,
@@ -212,10 +217,11 @@ class Evaluator:
         questions = [_question(case) for case in cases]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
-        count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
+        count = len(questions) + len(guard) + len(again) * asked.consistency_seeds + asked.latency_questions
+        step = 1 / len(tags) / count
         given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
         for number, (name, tag) in enumerate(tags.items()):
-            progress = _QuestionProgress(report, name, number / len(tags), 1 / len(tags) / count)
+            progress = _QuestionProgress(report, name, number * step * (count - asked.latency_questions), step)
             for kind, wanted in (("frozen", questions), ("guard", guard)):
                 answers = self._ask(tag, digests[tag], wanted, progress) if wanted else ()
                 given[kind][name] = Answers(tag, digests[tag], answers)
@@ -224,11 +230,17 @@ class Evaluator:
             joined = tuple(together(answers) for answers in zip(*rounds, strict=True))
             given["again"][name] = Answers(tag, digests[tag], joined)
         schema = read_schema(self.settings.schema) if self.settings.schema else None
-        metrics = metrics_for(self.settings.task, questions, schema=schema, embed=self._embed)
+        metrics = metrics_for(
+            self.settings.task, questions, schema=schema, embed=self._embed, strip_fences=asked.strip_fences
+        )
         frozen, cut = _without_cut_prompts(AnsweredSet(questions, metrics, given["frozen"]), cases, prompts)
+        figures = Figures(prompts, self._options, make_private(self.home.answers), self.rubric)
+        progress = _QuestionProgress(report, "", 1 - len(tags) * asked.latency_questions * step, step)
+        measured, notes = figures.added(frozen.questions, frozen.answers, progress.one_more_of)
+        frozen = replace(frozen, answers=measured)
         others = {"guard": (guard, guard_metrics()), "again": (again, (consistency(),))}
         answered = {name: AnsweredSet(wanted, its, given[name]) for name, (wanted, its) in others.items() if wanted}
-        return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut))
+        return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut), notes)
 
     def judge(self, evaluation_run: EvaluationRun, extra_findings: Sequence[GateFinding] = ()) -> EvaluationResult:
         """The verdict on the candidate, by the gates in force."""
@@ -248,6 +260,7 @@ class Evaluator:
             evaluation_run.baselines(),
             comparisons(measured),
             evaluation_run.evaluation_hash,
+            notes=evaluation_run.notes,
         )
 
     def save(self, evaluation_run: EvaluationRun, result: EvaluationResult, folder: Path) -> None:
@@ -353,6 +366,11 @@ class _QuestionProgress:
         """Count one more answer."""
         self.share += self.step
         self.report(min(1.0, self.share), asking=self.asking)
+
+    def one_more_of(self, asking: str) -> None:
+        """Count one more answer, of another tag."""
+        self.asking = asking
+        self.one_more()
 
 
 def primary_of(settings: ModelSettings) -> str:
