@@ -80,6 +80,11 @@ def ask(
     return asked
 
 
+@pytest.fixture(scope="module")
+def asked_once(ask: Callable[..., EvaluationRun]) -> EvaluationRun:
+    return ask()
+
+
 def by_mlx(runtime: Runtime, tag: str, file: Path, question: EvaluationCase) -> tuple[float, int]:
     """The nats of reference and end of turn behind the rendered prompt, by MLX's own forward pass, and the tokens."""
     tokenizer = Tokenizer.open(file)
@@ -92,9 +97,9 @@ def by_mlx(runtime: Runtime, tag: str, file: Path, question: EvaluationCase) -> 
 
 
 def test_every_file_says_how_likely_the_references_are_to_it(
-    runtime: Runtime, tags: dict[str, str], files: dict[str, Path], ask: Callable[..., EvaluationRun]
+    runtime: Runtime, tags: dict[str, str], files: dict[str, Path], asked_once: EvaluationRun
 ) -> None:
-    found = ask()
+    found = asked_once
     assert found.notes == ()
     for name, given in found.frozen.answers.items():
         wanted = [by_mlx(runtime, tags[name], files[name], each) for each in CASES]
@@ -108,17 +113,18 @@ def test_every_file_says_how_likely_the_references_are_to_it(
 
 
 def test_a_likelihood_is_kept_for_the_next_evaluation(
-    ask: Callable[..., EvaluationRun], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., EvaluationRun], asked_once: EvaluationRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ask().frozen.answers["base"].answers
+    first = asked_once.frozen.answers["base"].answers
     monkeypatch.setattr(likelihoods, "call", lambda *_, **__: pytest.fail("a file was read again"))
-    assert [each.figures["reference_nats"] for each in ask().frozen.answers["base"].answers] == [
+    again = ask(encoder=None, latency_questions=0)
+    assert [each.figures["reference_nats"] for each in again.frozen.answers["base"].answers] == [
         each.figures["reference_nats"] for each in first
     ]
 
 
 def test_a_reference_beyond_the_context_is_left_out_for_all_and_said(ask: Callable[..., EvaluationRun]) -> None:
-    found = ask([*CASES, case(9, "bridge " * 60)])
+    found = ask([*CASES, case(9, "bridge " * 60)], encoder=None, latency_questions=0)
     assert found.notes == ("reference_nll leaves out 1 cases: prompt and reference exceed a context of 160",)
     for given in found.frozen.answers.values():
         assert ["reference_nats" in each.figures for each in given.answers] == [True, True, True, False]
@@ -128,7 +134,7 @@ def test_a_file_that_cannot_be_read_costs_its_likelihoods_and_nothing_else(
     ask: Callable[..., EvaluationRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(likelihoods, "available_memory_bytes", lambda: 10)
-    found = ask([case(20, "no"), case(21, "yes")])
+    found = ask([case(20, "no"), case(21, "yes")], encoder=None, latency_questions=0)
     assert [note.split(":1.0.0")[0].split(":base")[0] for note in found.notes] == ["reference_nll of figures"] * 2
     assert "GB of memory are free" in found.notes[0]
     assert "reference_nll" not in found.scores()["candidate"].metrics
@@ -151,9 +157,9 @@ def test_token_embeddings_are_what_the_last_layer_gives_to_the_head(files: dict[
 
 
 def test_bert_score_is_the_published_formula_on_the_same_embeddings(
-    files: dict[str, Path], ask: Callable[..., EvaluationRun]
+    files: dict[str, Path], asked_once: EvaluationRun
 ) -> None:
-    frozen = ask().frozen
+    frozen = asked_once.frozen
     tokenizer = Tokenizer.open(files["base"])
 
     def embedded(text: str) -> np.ndarray:
@@ -176,15 +182,13 @@ def test_bert_score_is_the_published_formula_on_the_same_embeddings(
 
 
 def test_an_encoder_that_is_not_there_is_said_and_stops_nothing(ask: Callable[..., EvaluationRun]) -> None:
-    found = ask(encoder="/nowhere/encoder.gguf")
+    found = ask(encoder="/nowhere/encoder.gguf", latency_questions=0)
     assert found.notes == ("bert_score was not measured: /nowhere/encoder.gguf is not there, or not a file",)
     assert "bert_score_f1" not in found.scores()["candidate"].metrics
 
 
-def test_two_questions_are_timed_in_turn_and_rubrics_are_read(
-    ask: Callable[..., EvaluationRun], tags: dict[str, str]
-) -> None:
-    found = ask()
+def test_two_questions_are_timed_in_turn_and_rubrics_are_read(asked_once: EvaluationRun, tags: dict[str, str]) -> None:
+    found = asked_once
     for name in tags:
         timed = [each.figures.get("timed_answer_s") for each in found.frozen.answers[name].answers]
         assert [each is not None for each in timed] == [True, True, False]
@@ -193,7 +197,7 @@ def test_two_questions_are_timed_in_turn_and_rubrics_are_read(
     assert "topic_drift" not in found.scores()["candidate"].metrics
 
 
-def test_figures_are_stored_with_the_answers(ask: Callable[..., EvaluationRun], tmp_path: Path) -> None:
-    frozen: AnsweredSet = ask().frozen
+def test_figures_are_stored_with_the_answers(asked_once: EvaluationRun) -> None:
+    frozen: AnsweredSet = asked_once.frozen
     stored = json.loads(json.dumps([vars(each) for each in frozen.answers["base"].answers]))
     assert stored[1]["figures"] == dict(frozen.answers["base"].answers[1].figures)

@@ -115,6 +115,7 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
         return
     _tell_scores(judged)
     _tell_left_out(judged.left_out)
+    _tell_notes(judged.notes)
     say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
@@ -153,7 +154,7 @@ def compare(
         emit_json(
             {
                 "set": evaluation_run.evaluation_hash, "metrics": metrics, "changed_most": changed,
-                "left_out": evaluation_run.left_out,
+                "left_out": evaluation_run.left_out, "notes": evaluation_run.notes,
             }
         )  # fmt: skip
         return
@@ -246,6 +247,7 @@ def _tell_comparison(
     say()
     say(f"{len(evaluation_run.frozen.questions)} cases of {asked}")
     _tell_left_out(evaluation_run.left_out)
+    _tell_notes(evaluation_run.notes)
 
 
 def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
@@ -253,6 +255,11 @@ def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
 
     if left_out:
         say(summary(left_out, "left out, as they cannot be asked or measured"))
+
+
+def _tell_notes(notes: "Sequence[str]") -> None:
+    for note in notes:
+        say(note)
 
 
 def _tell_case(case: dict[str, Any], first: str, second: str) -> None:

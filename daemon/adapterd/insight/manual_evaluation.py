@@ -170,7 +170,8 @@ class ManualEvaluation:
                     hint=f"`adapterctl versions {self.model}` shows which versions are there",
                 )
         base = pinned_base(runtime, self.model, settings, self.home)
-        evaluator = Evaluator(self.home, runtime, settings, base.gguf)
+        rubric = {tags.version(each): self.store.rubric_scores.of(self.model, each) for each in versions.values()}
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf, rubric)
         asked = {name: tags.version(version) for name, version in versions.items()}
         return evaluator, evaluator.collect_answers(asked, cases, digest, report)
 

@@ -245,6 +245,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX feedback_by_content ON feedback (substr(content_hash, 1, 12), model, created_at);
     CREATE INDEX feedback_by_prompt ON feedback (substr(prompt_hash, 1, 12), model, created_at);
     """,
+    """
+    CREATE TABLE rubric_scores (
+        model TEXT NOT NULL, version TEXT NOT NULL, "case" TEXT NOT NULL, metric TEXT NOT NULL, score REAL NOT NULL,
+        given_by TEXT NOT NULL, given_at TEXT NOT NULL, PRIMARY KEY (model, version, "case", metric)
+    ) WITHOUT ROWID;
+    """,
 )
 
 
