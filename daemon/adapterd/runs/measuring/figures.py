@@ -40,7 +40,8 @@ class Figures:
             matching = TokenMatching(runtime, asked.encoder, self.prompts.gguf)
             found, said = matching.added(questions, found, {name: self._read(given) for name, given in found.items()})
             notes += said
-        found = timed_in_turn(questions[: asked.latency_questions], found, self._ask, runtime.load, report)
+        if asked.latency_questions:
+            found = timed_in_turn(questions[: asked.latency_questions], found, self._ask, runtime.load, report)
         return {name: self._with_rubric(questions, given) for name, given in found.items()}, tuple(notes)
 
     def _read(self, given: Answers) -> list[str]:
