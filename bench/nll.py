@@ -5,6 +5,10 @@ the same unseen prompts through a real Ollama. The versions are merged without r
 """
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,11 +44,14 @@ from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
+from adapterd.system.blas import preload_environment
+from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.train import train
 from bench import gates, results
 from bench.ollama import ollama_binary
 
-CASES, TRAINED_ON, VALIDATION = 120, 110, 10
+ROOT, MEASURE = Path(__file__).parent.parent, "measure"
+CASES, TRAINED_ON, VALIDATION = 100, 60, 10
 SETTINGS = TrainingSettings(layers=8, epochs=1, learning_rate=1e-3)
 SEEDS = {"first": 1, "second": 2}
 BASE = "base"
@@ -187,7 +194,9 @@ def _trained(runtime: Runtime, tag: str, news: Sequence[NewsItem], folder: Path)
     base = GgufFile.open(small_model())
     for name, some in (("train", news[VALIDATION:]), ("validation", news[:VALIDATION])):
         (folder / f"{name}.jsonl").write_text("\n".join(_lines(runtime, tag, some)), encoding="utf-8")
-    train(base, folder, SETTINGS, folder / "adapter", lambda _: None)
+    states = HiddenStateCache(folder / "states", 1 << 30)
+    train(base, folder, SETTINGS, folder / "adapter", lambda _: None, base_digest="small", cache=states)
+    shutil.rmtree(folder / "states", ignore_errors=True)
     file = folder / "trained.gguf"
     updates = {each.tensor: partial(_updated, base, each) for each in read_adapter(folder / "adapter", base)}
     write_dequantized(file, base, updates)
@@ -238,7 +247,18 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), round(time.monotonic() - started, 1)
 
 
-if __name__ == "__main__":
-    found = measured()
+def main() -> None:
+    """Measure in a process with the BLAS that workers train with."""
+    if sys.argv[1:] == [MEASURE]:
+        print(json.dumps(measured()))
+        return
+    command = [sys.executable, "-m", "bench.nll", MEASURE]
+    environment = {**os.environ, **preload_environment()}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
     results.write({"nll": found}, gates.FILE)
     print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
