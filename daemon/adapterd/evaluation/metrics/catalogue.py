@@ -80,7 +80,8 @@ def extra_metrics() -> list[Metric]:
 
 
 def _text_metrics(embed: Embed | None) -> list[Metric]:
-    return [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS, *BERT_SCORE, *RUBRIC]
+    own = [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
+    return [*own, *BERT_SCORE, *RUBRIC]
 
 
 _SOURCE_METRICS = (REFUSAL_RIGHT, SOURCE_HIT, MRR, CITATIONS_REAL)
