@@ -16,7 +16,7 @@ from adapterd.chat import Message, Role
 from adapterd.config import EvaluationSettings, ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.encoding import end_of_turn
-from adapterd.errors import InputError
+from adapterd.errors import InputError, WorkerLostError
 from adapterd.evaluation.bert_score import token_scores
 from adapterd.home import Home
 from adapterd.runs.measuring import likelihoods
@@ -141,6 +141,27 @@ def test_a_file_that_cannot_be_read_costs_its_likelihoods_and_nothing_else(
     assert found.scores()["candidate"].metrics["token_f1"] >= 0
 
 
+@pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        (MemoryError(), "MemoryError"), (OSError("no room"), "no room"), (WorkerLostError("it died"), "it died"),
+        ([float("nan")], "no finite probabilities"),
+    ],
+)  # fmt: skip
+def test_whatever_becomes_of_the_process_that_reads_a_file_is_said(
+    ask: Callable[..., EvaluationRun], monkeypatch: pytest.MonkeyPatch, gives: Exception | list[float], why: str
+) -> None:
+    def call(*_: Any, **__: Any) -> list[float]:
+        if isinstance(gives, Exception):
+            raise gives
+        return gives
+
+    monkeypatch.setattr(likelihoods, "call", call)
+    found = ask([case(30, "no")], encoder=None, latency_questions=0)
+    assert [why in note for note in found.notes] == [True, True]
+    assert "reference_nll" not in found.scores()["candidate"].metrics
+
+
 def test_token_embeddings_are_what_the_last_layer_gives_to_the_head(files: dict[str, Path]) -> None:
     """The file has no head of its own, so its logits are the products with the embeddings of all tokens."""
     from adapterd.base.gguf.gguf_file import GgufFile
@@ -166,7 +187,8 @@ def test_bert_score_is_the_published_formula_on_the_same_embeddings(
         ids, own = tokenizer.encode_text(text)
         with LlamaModel.open(files["base"], context_tokens=512, embeds=True) as model:
             rows = model.embeddings(ids)[own].astype(np.float64)
-        return rows / np.sqrt((rows**2).sum(axis=1))[:, None]
+        unit: np.ndarray = rows / np.sqrt((rows**2).sum(axis=1))[:, None]
+        return unit
 
     for given in frozen.answers.values():
         for question, answer in zip(frozen.questions, given.answers, strict=True):

@@ -18,7 +18,7 @@ def _nats(_: Question, answer: Answer) -> Parts | None:
 
 def _probability(question: Question, answer: Answer) -> float | None:
     parts = _nats(question, answer)
-    return math.exp(-max(0.0, parts[0] / parts[1])) if parts else None
+    return min(1.0, math.exp(-parts[0] / parts[1])) if parts else None
 
 
 _NOT_READ = "the file was not read for it: see evaluation.reference_nll, and what the evaluation says beside its cases"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -48,8 +49,8 @@ class ReferenceLikelihoods:
         for name, given in answers.items():
             try:
                 files[name] = self._nats(name, given.digest, questions)
-            except AdapterdError as exc:
-                notes.append(f"reference_nll of {given.tag} was not measured: {exc}")
+            except (AdapterdError, OSError, MemoryError) as exc:
+                notes.append(f"reference_nll of {given.tag} was not measured: {str(exc) or type(exc).__name__}")
         common = set(range(len(questions))).intersection(*files.values())
         tokens = {place: self.prompts.answer_tokens(questions[place].reference) + 1 for place in common}
         if files and len(common) < len(questions):
@@ -79,6 +80,8 @@ class ReferenceLikelihoods:
             return found
         context = self.prompts.num_ctx
         measured = call(completion_nats, path, list(fitting.values()), context, timeout_s=LONGEST_S)
+        if not all(map(math.isfinite, measured)):
+            raise StageError("llama.cpp gives its tokens no finite probabilities")
         for place, nats in zip(fitting, measured, strict=True):
             asked = prompt_key(as_dicts(questions[place].messages))
             write_atomic(kept[place], json.dumps({ASKED: asked, "text": "", REFERENCE_NATS: nats}))

@@ -35,8 +35,8 @@ class TokenMatching:
         distinct = list(dict.fromkeys(pair for each in pairs.values() for pair in each))
         try:
             scores = call(token_scores, self._file, distinct, timeout_s=LONGEST_S)
-        except AdapterdError as exc:
-            return dict(answers), (f"bert_score was not measured: {exc}",)
+        except (AdapterdError, OSError, MemoryError) as exc:
+            return dict(answers), (f"bert_score was not measured: {str(exc) or type(exc).__name__}",)
         found = dict(zip(distinct, scores, strict=True))
         figures = {
             name: {place: dict(zip((BERT_PRECISION, BERT_RECALL), found[pair], strict=True))
