@@ -57,8 +57,8 @@ class Rendering(FakeRuntime):
 
 
 @dataclass
-class Nights:
-    """Feedback and runs of many grown_nights: the dataset is divided as always, the other stages cost nothing."""
+class Season:
+    """Feedback and runs of many nights: the dataset is divided as always, the other stages cost nothing."""
 
     store: Store
     home: Home
@@ -106,7 +106,7 @@ class Nights:
 
 
 @pytest.fixture
-def grown_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
+def season(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Season]:
     runtime, clock = Rendering(), HandClock()
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     for module, name, value in (
@@ -126,7 +126,7 @@ def grown_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ni
         base="b.gguf", base_digest=base.digest, dataset=DatasetSettings(growing_share=SHARE, max_tokens=2000)
     )
     with Store(home.database, clock=clock) as store:
-        found = Nights(store, home, clock, settings)
+        found = Season(store, home, clock, settings)
         monkeypatch.setattr(pipeline_module, "run_stage", found.work)
         yield found
 
@@ -145,84 +145,84 @@ def asked(frozen: EvaluationSet) -> list[str]:
     return [prompt_hash(from_dicts(case["messages"])) for case in frozen.cases]
 
 
-def test_a_set_grows_by_what_no_version_was_trained_on(grown_nights: Nights) -> None:
-    grown_nights.give(range(40))
-    grown_nights.retrain()
+def test_a_set_grows_by_what_no_version_was_trained_on(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
     for first in range(100, 400, 100):
-        grown_nights.give([*drawn(first, 3), *drawn(first, 4, joining=False)])
-        grown_nights.retrain()
-    first_set, second = grown_nights.sets
+        season.give([*drawn(first, 3), *drawn(first, 4, joining=False)])
+        season.retrain()
+    first_set, second = season.sets
     assert (len(first_set.cases), len(second.cases), second.grown_from) == (8, 14, 1)
     assert second.cases[:8] == first_set.cases
-    held = {*asked(second), *grown_nights.waiting()}
+    held = {*asked(second), *season.waiting()}
     assert {prompt_hash(asking(number)) for number in drawn(100, 3)} <= held
-    assert len(grown_nights.waiting()) == 3
-    assert not grown_nights.taught & {case["record"] for case in second.cases}
-    assert not held & TrainedPrompts.of(grown_nights.store, MODEL).by_hash.keys()
+    assert len(season.waiting()) == 3
+    assert not season.taught & {case["record"] for case in second.cases}
+    assert not held & TrainedPrompts.of(season.store, MODEL).by_hash.keys()
 
 
-def test_both_sets_are_compared_once_and_it_is_told(grown_nights: Nights) -> None:
-    grown_nights.give(range(40))
-    grown_nights.retrain()
-    grown_nights.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
-    outcome = grown_nights.retrain()
-    assert grown_nights.sets[-1].bridge == to_plain(BRIDGE)
+def test_both_sets_are_compared_once_and_it_is_told(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
+    outcome = season.retrain()
+    assert season.sets[-1].bridge == to_plain(BRIDGE)
     assert outcome.notes[-1] == f"the evaluation set has grown; {BRIDGE.sentence()}"
-    grown_nights.give(drawn(500, 4, joining=False))
-    grown_nights.retrain()
-    told = [event.text for event in grown_nights.store.events.latest(limit=1000) if event.kind == "evaluation.bridged"]
+    season.give(drawn(500, 4, joining=False))
+    season.retrain()
+    told = [event.text for event in season.store.events.latest(limit=1000) if event.kind == "evaluation.bridged"]
     assert told == [
         "news: the evaluation set has grown; 13 cases, 5 new: live (base) has exact 0.500 on the cases of the set "
         "before, 0.250 on all"
     ]
 
 
-def test_what_waits_goes_on_waiting_when_a_run_fails(grown_nights: Nights) -> None:
-    grown_nights.give(range(40))
-    grown_nights.retrain()
-    grown_nights.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
-    grown_nights.workers.fault = ("training", StageError("out of luck"))
+def test_what_waits_goes_on_waiting_when_a_run_fails(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
+    season.workers.fault = ("training", StageError("out of luck"))
     with pytest.raises(StageError):
-        grown_nights.retrain()
-    waiting = grown_nights.waiting()
+        season.retrain()
+    waiting = season.waiting()
     assert len(waiting) == 2
-    grown_nights.workers.fault = None
-    grown_nights.give([*drawn(200, 3), *drawn(200, 4, joining=False)])
-    assert grown_nights.retrain().continued
-    assert grown_nights.waiting() == waiting
-    grown_nights.retrain()
-    assert set(waiting) <= set(asked(grown_nights.sets[-1]))
+    season.workers.fault = None
+    season.give([*drawn(200, 3), *drawn(200, 4, joining=False)])
+    assert season.retrain().continued
+    assert season.waiting() == waiting
+    season.retrain()
+    assert set(waiting) <= set(asked(season.sets[-1]))
 
 
-def test_a_set_that_a_person_chose_stays_as_it_is(grown_nights: Nights) -> None:
-    grown_nights.give(range(40))
-    grown_nights.retrain()
-    grown_nights.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
-    grown_nights.retrain()
-    assert len(grown_nights.waiting()) == 2
-    chosen = grown_nights.sets[0].cases
-    grown_nights.store.evaluation_sets.freeze(MODEL, "by hand", chosen, by_hand=True)
-    grown_nights.give(drawn(200, 8))
-    grown_nights.retrain()
-    assert grown_nights.sets[-1].cases == chosen
-    assert grown_nights.waiting() == []
+def test_a_set_that_a_person_chose_stays_as_it_is(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
+    season.retrain()
+    assert len(season.waiting()) == 2
+    chosen = season.sets[0].cases
+    season.store.evaluation_sets.freeze(MODEL, "by hand", chosen, by_hand=True)
+    season.give(drawn(200, 8))
+    season.retrain()
+    assert season.sets[-1].cases == chosen
+    assert season.waiting() == []
 
 
-def test_what_an_unknown_training_may_have_seen_does_not_join(grown_nights: Nights) -> None:
+def test_what_an_unknown_training_may_have_seen_does_not_join(season: Season) -> None:
     """As after the database was made anew without its records."""
-    grown_nights.give(range(40))
-    grown_nights.retrain()
-    grown_nights.store.execute("UPDATE runs SET last_feedback_id = 0")
-    grown_nights.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
-    grown_nights.retrain()
-    assert (len(grown_nights.sets), grown_nights.waiting()) == (1, [])
+    season.give(range(40))
+    season.retrain()
+    season.store.execute("UPDATE runs SET last_feedback_id = 0")
+    season.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
+    season.retrain()
+    assert (len(season.sets), season.waiting()) == (1, [])
 
 
-def test_a_small_first_set_says_how_long_it_takes(grown_nights: Nights) -> None:
+def test_a_small_first_set_says_how_long_it_takes(season: Season) -> None:
     for number in range(40):
-        grown_nights.give([number])
-        grown_nights.clock.move_on(24 * 3600 / 4)
-    [note] = [note for note in grown_nights.retrain().notes if "is small" in note]
+        season.give([number])
+        season.clock.move_on(24 * 3600 / 4)
+    [note] = [note for note in season.retrain().notes if "is small" in note]
     assert note == (
         "the evaluation set is small, 8 cases: at the pace so far (4.1 new prompts a day, of which 30% join) it has "
         "56 in about 40 days, 200 in about 157 days"
