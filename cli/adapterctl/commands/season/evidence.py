@@ -128,9 +128,10 @@ def _shown(compared: "Compared") -> str | None:
     standing = compared.standing
     if standing is None or not standing.shown:
         return None
+    corrections = "correction" if standing.shown == 1 else "corrections"
     return (
-        f"{standing.shown} correction{'s' if standing.shown > 1 else ''} of what one of the two had answered ({standing.shown_gain:+.3f}): "
-        f"only mistakes are corrected, so any other version is better there"
+        f"{standing.shown} {corrections} of what one of the two had answered ({standing.shown_gain:+.3f}): only mistakes "
+        f"are corrected, so any other version is better there"
     )
 
 
