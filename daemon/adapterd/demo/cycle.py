@@ -15,7 +15,7 @@ from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import RuntimeKind, Task
 from adapterd.demo import newsroom
 from adapterd.demo.environment import DemoEnvironment, open_environment, register_base, say
-from adapterd.demo.newsroom import NewsItem, WrittenFeedback
+from adapterd.demo.newsroom import BATCH_DAYS, NewsItem, WrittenFeedback
 from adapterd.evaluation.evaluate import Answers, ask_all, score
 from adapterd.evaluation.metrics.catalogue import metrics_for
 from adapterd.evaluation.metrics.metric import Question
@@ -30,6 +30,7 @@ FIRST, SECOND = 110, 280
 UNSEEN = 40
 NUM_CTX, NUM_PREDICT = 2048, 80
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
+EVENINGS, EVENING, FIRST_EVENING_SEED = 3, 60, 3
 RECIPE = {
     "training.layers": 8,
     "training.epochs": 1,
@@ -84,6 +85,11 @@ def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: 
         say("\n— A week later: three times as much feedback, a second version from the base with all of it.")
         written.append(_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         demo.adapterctl("retrain")
+        say("\n— The evenings after: what came since decides whether the challenger goes live.")
+        for evening in range(EVENINGS):
+            start = datetime.now(UTC) - timedelta(days=BATCH_DAYS)
+            written.append(_feedback(demo, EVENING, FIRST_EVENING_SEED + evening, start))
+            demo.adapterctl("evidence", "--now")
         summary.values["verdicts"] = _verdicts(demo)
         demo.ollama("list")
         summary.values["base"] = _measure(demo, ModelTags(MODEL).base, unseen)

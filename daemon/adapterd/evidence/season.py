@@ -91,10 +91,12 @@ class Season:
         return standing
 
     def standing(self, comparison: Comparison) -> Standing:
-        """Where a comparison stands by all that was found."""
+        """Where a comparison stands by all that was found. A watch is for the primary score alone: guard rails keep a
+        version from going live, and what they leave open keeps none there."""
         looks = self._store.comparisons.looks(comparison.id)
         share = self._rules.settings.dataset.max_share_of_source
-        return standing_of(comparison, looks, self._rules.primary, self._rules.rails, share)
+        rails = self._rules.rails if comparison.purpose is Purpose.CHALLENGE else ()
+        return standing_of(comparison, looks, self._rules.primary, rails, share)
 
     def decide(self, comparison: Comparison, standing: Standing) -> Decision | None:
         """What follows from where it stands; a comparison that leads nowhere is ended. Nothing follows where a person
@@ -114,8 +116,7 @@ class Season:
 
     def drop(self, comparison: Comparison, why: str, state: ComparisonState = ComparisonState.DROPPED) -> None:
         """End a comparison without what it was to prove; its version is no challenger any more."""
-        standing = Standing.from_plain(comparison.standing)
-        log_capital = standing.log_capital if standing else 0.0
+        log_capital = self.standing(comparison).log_capital
         with self._store.transaction():
             self._store.comparisons.end(comparison.id, state, why, log_capital)
             self._budgets.ended(comparison.purpose, log_capital)

@@ -59,7 +59,7 @@ class Runs:
     refusals: list[AdapterdError] = field(default_factory=list)
     failures: list[AdapterdError] = field(default_factory=list)
 
-    def __call__(self, store: Store, home: Home, settings: Any, *, begun: Any, notify: Any) -> Any:
+    def __call__(self, store: Store, home: Home, settings: Any, *, begun: Any, notify: Any, decided: Any) -> Any:
         @dataclass
         class Scripted:
             runs: Runs

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapterctl.output import (
+    StageProgress,
     Styled,
     ago,
     ask,
@@ -20,6 +21,7 @@ from adapterctl.output import (
 )
 
 if TYPE_CHECKING:
+    from adapterctl.app import App
     from adapterd.insight.season.compared import Compared
     from adapterd.insight.season.evidence import BudgetLeft, Evidence
     from adapterd.store import Store
@@ -31,13 +33,15 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     epilog=examples(
         "adapterctl evidence",
         "adapterctl evidence newsbrief-synth --json",
+        "adapterctl evidence --now                   asks what came since, without waiting for the night",
         "adapterctl evidence --picture season.svg    also draws its nights",
     )
 )
 @name_argument
+@click.option("--now", is_flag=True, help="Ask the fresh cases now, and do what follows from what they say.")
 @click.option("--picture", type=FILE, metavar="FILE", help="Also draw the newest comparison into this SVG file.")
 @json_option
-def evidence(name: str | None, picture: Path | None, as_json: bool) -> None:
+def evidence(name: str | None, now: bool, picture: Path | None, as_json: bool) -> None:
     """Show what fresh cases say of the challenger and of what is live, night by night.
 
     What decides stands apart from what is only shown. Of each comparison: the gain with its interval, how far it is
@@ -48,6 +52,8 @@ def evidence(name: str | None, picture: Path | None, as_json: bool) -> None:
 
     app = App()
     name = app.model(name)
+    if now:
+        _ask_now(app, name, as_json)
     found = evidence_of(app.store, name, app.model_settings(name))
     if picture:
         _draw(app.store, name, picture)
@@ -58,6 +64,18 @@ def evidence(name: str | None, picture: Path | None, as_json: bool) -> None:
     if picture:
         say()
         say(f"drawn: {picture}")
+
+
+def _ask_now(app: "App", name: str, as_json: bool) -> None:
+    """A night without training, at once: also if the daemon is running, which waits for it."""
+    from adapterctl.commands.retrain import pipeline, take_feedback
+
+    take_feedback(app, name, as_json)
+    with StageProgress(quiet=as_json) as progress:
+        decision = pipeline(app, progress, as_json).evidence(name)
+    if decision and not as_json:
+        say(f"{name} {decision.version}: {decision.reason}")
+        say()
 
 
 def _draw(store: "Store", name: str, file: Path) -> None:
