@@ -148,8 +148,8 @@ def _shown(compared: "Compared") -> str | None:
         return None
     corrections = "correction" if standing.shown == 1 else "corrections"
     return (
-        f"{standing.shown} {corrections} of what one of the two had answered ({standing.shown_gain:+.3f}): only mistakes "
-        f"are corrected, so any other version is better there"
+        f"{standing.shown} {corrections} of what one of the two had answered ({standing.shown_gain:+.3f}): only "
+        f"mistakes are corrected, so any other version is better there"
     )
 
 
