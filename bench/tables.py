@@ -257,7 +257,7 @@ def _feedback(ingest: Measured, formats: Measured, fuzz: Measured) -> str:
         ("records taken in per second", f"{_whole(ingest['records'])} of {len(ingest['formats'])} formats",
          _whole(ingest["records_per_s"])),
         ("records taken in per second of one processor", "the same", _whole(ingest["records_per_cpu_s"])),
-        ("memory of that, MB", "the same", _whole(ingest["rss_mb"])),
+        ("memory of that, MB", "the same", _memory(ingest)),
         ("files that teach anything else than is stated", f"{formats['files']} files, {formats['records']} records",
          _whole(formats["wrong"])),
         ("files that made the intake fail", f"{_whole(fuzz['files'])} odd files", _whole(fuzz["crashes"])),
@@ -265,6 +265,11 @@ def _feedback(ingest: Measured, formats: Measured, fuzz: Measured) -> str:
         ("answers taught that a verdict of any name called bad", "the same", _whole(fuzz["imitated"])),
     )  # fmt: skip
     return _table(("what", "of", "measured"), rows, names=2)
+
+
+def _memory(ingest: Measured) -> str:
+    """Of the process that stores, and of the one that reads where that is another one."""
+    return " + ".join(_whole(ingest[key]) for key in ("rss_mb", "reader_rss_mb") if ingest.get(key))
 
 
 def _verdicts(found: Measured) -> str:

@@ -58,6 +58,10 @@ class DatasetSettings:
         Share, Doc("share of the distinct prompts, newest first, that the frozen evaluation set gets when it is made")
     ] = 0.2
     evaluation_max: Annotated[Count, Doc("largest number of cases in the frozen evaluation set")] = 200
+    growing_share: Annotated[
+        Share,
+        Doc("share of new prompts that join the frozen evaluation set, up to its maximum; 0: none"),
+    ] = 0.05
     validation_share: Annotated[
         Share, Doc("share of the other prompts, at most, that chooses the best step; half of it from 200 prompts on")
     ] = 0.1

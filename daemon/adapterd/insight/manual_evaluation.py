@@ -1,7 +1,7 @@
 """Freezing evaluation sets and evaluating versions by hand: what `adapterctl eval` and `adapterctl compare` do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from adapterd.config import Settings
@@ -18,7 +18,7 @@ from adapterd.insight.unseen import TrainedPrompts, unseen_examples
 from adapterd.intake.screening import faults_of, held_hashes
 from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
-from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report
+from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report, primary_of
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import ModelTags, is_base
 from adapterd.store import Store
@@ -91,7 +91,9 @@ class ManualEvaluation:
         if newest and newest.content_hash == digest:
             return newest, False
         with self.store.transaction():
-            frozen = self.store.evaluation_sets.freeze(self.model, digest, [case.as_dict() for case in cases])
+            frozen = self.store.evaluation_sets.freeze(
+                self.model, digest, [case.as_dict() for case in cases], by_hand=True
+            )
             text = f"{self.model}: evaluation set {frozen.number} frozen by hand with {len(cases)} cases ({how})"
             self.store.events.add("evaluation.frozen", text, model=self.model, detail={"hash": digest})
         return frozen, True
@@ -128,7 +130,11 @@ class ManualEvaluation:
         evaluator, evaluation_run = self._ask(
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
-        result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
+        joined, primary = self.store.evaluation_sets.joined(self.model, self._set(None)), primary_of(evaluator.settings)
+        bridge = evaluation_run.bridge(set(joined), live, primary)
+        if bridge:
+            self.store.evaluation_sets.keep_bridge(self.model, evaluation_run.evaluation_hash, asdict(bridge))
+        result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out, bridge=bridge)
         if not is_base(version):
             evaluator.save(evaluation_run, result, make_private(self.home.version(self.model, version)))
             self.store.versions.set_metrics(self.model, version, result.metrics())

@@ -31,6 +31,7 @@ from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
 from adapterd.runs.evidence_night import EvidenceNight, more_cases_may_prove
+from adapterd.runs.growth import with_growth
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
@@ -192,6 +193,7 @@ class Pipeline:
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
+        plan = with_growth(self.store, plan, sets)
         plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
         if other := starts_at_another_base(self.store, plan):
             self.notify(other)

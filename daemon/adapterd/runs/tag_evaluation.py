@@ -14,6 +14,7 @@ from adapterd.base_proof.served_behaviour import undated
 from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.config import GateRule, ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.leaks.sources import sources_of
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.errors import NotFoundError, RuntimeFailedError, StageError
 from adapterd.evaluation.answers import CachedAsk, cached
@@ -38,7 +39,7 @@ from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.metrics.text_metrics import asked
 from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
-from adapterd.formats.evaluation import ANSWERS, EVALUATION
+from adapterd.formats.evaluation import ANSWERS, EVALUATION, Bridge
 from adapterd.home import Home, make_private
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
@@ -143,6 +144,19 @@ class EvaluationRun:
                 found[name].metrics.update(scores.metrics)
         return found
 
+    def bridge(self, joined: Collection[str], live: str, metric: str) -> Bridge | None:
+        """What is live on all cases, and without those of the ids that `joined`, if some did; `metric` is the primary
+        one. The set before is asked with the grown one, which has all its cases. A candidate that is the live version's
+        very file answers for it."""
+        new = [place for place, question in enumerate(self.frozen.questions) if question.id in joined]
+        cases = len(self.frozen.questions)
+        if not 0 < len(new) < cases:
+            return None
+        role = LIVE if LIVE in self.frozen.answers else CANDIDATE
+        sets = (self.frozen.without(new), self.frozen)
+        before, now = (answered.scores()[role].metrics.get(metric) for answered in sets)
+        return Bridge(live, cases, len(new), metric, before, now)
+
     def baselines(self) -> dict[str, Baselines]:
         """What answers that know nothing would score, by metric."""
         wanted = [metric for metric in self.frozen.metrics if metric not in HYGIENE]
@@ -165,6 +179,7 @@ class EvaluationResult:
     `scores` are by role, `baselines` by metric: what answers that know nothing would score. `comparisons` are by metric
     and role: the candidate with each other file. `differences` say, by case and by each metric that decides, how much
     better the candidate's answer is than live's, in -1…1; none where it is live itself.
+    On a set that has grown, the `bridge` leads to the one before.
     """
 
     decision: Decision
@@ -176,6 +191,7 @@ class EvaluationResult:
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
     differences: dict[str, dict[str, float]] = field(default_factory=dict)
+    bridge: Bridge | None = None
 
     def metrics(self) -> dict[str, Any]:
         """The fields that the store has with the version, in plain values."""
@@ -225,7 +241,7 @@ class Evaluator:
             raise NotFoundError(f"{gone[0]} is gone from the runtime")
         prompts = ServedPrompts(self.runtime, self.settings, self.gguf, tags)
         cases, left_out = prompts.askable(cases)
-        questions = [_question(case) for case in cases]
+        questions = [_question(case, source) for case, source in zip(cases, sources_of(cases), strict=True)]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
         count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
@@ -320,8 +336,8 @@ class Evaluator:
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
 
-def _question(case: EvaluationCase) -> Question:
-    return Question(case.id, case.messages, case.reference, case.source_id, case.keywords, case.key_facts)
+def _question(case: EvaluationCase, source: str | None) -> Question:
+    return Question(case.id, case.messages, case.reference, source, case.keywords, case.key_facts)
 
 
 def _wanted(question: Question) -> dict[str, list[str]]:

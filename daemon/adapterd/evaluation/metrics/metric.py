@@ -26,7 +26,8 @@ NOTHING = Answer("", "stop", 0, 0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Question:
-    """One case of a frozen set as the evaluation needs it; questions with the same `source` are drawn together.
+    """One case of a frozen set as the evaluation needs it; questions with the same `source` (also the name of a
+    conversation or of near-duplicates) are drawn together.
 
     `keywords` and `key_facts` are what a good answer has, where a test set says so.
     """
