@@ -281,6 +281,17 @@ def _verdicts(found: Measured) -> str:
     return _table(("candidate", "verdict"), rows, names=2)
 
 
+def _likelihood(found: Measured) -> str:
+    header = ("differences between", "cases", "correlation", "variance kept (95 % interval)", "with earlier cases only")
+    rows = (
+        (name, _whole(found["cases"]), _decimal(each["correlation"]),
+         f"{_decimal(each['variance_kept'])} ({_decimal(each['low'])} to {_decimal(each['high'])})",
+         _decimal(each["predictable"]))
+        for name, each in found["pairs"].items()
+    )  # fmt: skip
+    return _table(header, rows, names=1)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -304,6 +315,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),
     "feedback": (("ingest", "formats", "fuzz"), _feedback),
+    "likelihood": (("nll",), _likelihood),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 

@@ -120,6 +120,7 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
     _tell_left_out(judged.left_out)
     if judged.bridge:
         say(f"the evaluation set has grown; {judged.bridge.sentence()}")
+    _tell_notes(judged.notes)
     say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
@@ -158,7 +159,7 @@ def compare(
         emit_json(
             {
                 "set": evaluation_run.evaluation_hash, "metrics": metrics, "changed_most": changed,
-                "left_out": evaluation_run.left_out,
+                "left_out": evaluation_run.left_out, "notes": evaluation_run.notes,
             }
         )  # fmt: skip
         return
@@ -266,6 +267,7 @@ def _tell_comparison(
     say()
     say(f"{len(evaluation_run.frozen.questions)} cases of {asked}")
     _tell_left_out(evaluation_run.left_out)
+    _tell_notes(evaluation_run.notes)
 
 
 def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
@@ -273,6 +275,11 @@ def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
 
     if left_out:
         say(summary(left_out, "left out, as they cannot be asked or measured"))
+
+
+def _tell_notes(notes: "Sequence[str]") -> None:
+    for note in notes:
+        say(note)
 
 
 def _tell_case(case: dict[str, Any], first: str, second: str) -> None:

@@ -182,6 +182,23 @@ class EvaluationSettings:
     embedding: Annotated[
         str | None, Doc("tag of an embedding model in Ollama, for semantic similarity", unset="not measured")
     ] = None
+    reference_nll: Annotated[
+        bool, Doc("measure how likely the answers that people wrote are to each file", page="evaluation.md")
+    ] = True
+    encoder: Annotated[
+        str | None,
+        Doc(
+            'what BERTScore takes token embeddings from: "base", a .gguf file or a tag',
+            unset="not measured",
+            page="evaluation.md",
+        ),
+    ] = None
+    strip_fences: Annotated[
+        bool, Doc("score an answer that is one fenced code block by what is in it, as your application reads it")
+    ] = False
+    latency_questions: Annotated[
+        int, Range(0, 1000), Doc("questions that are asked of all versions in turn to measure latency; 0: not measured")
+    ] = 8
     consistency_seeds: Annotated[
         int,
         Range(0, 100),

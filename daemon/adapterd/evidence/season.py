@@ -125,13 +125,12 @@ class Season:
                 text = f"{self._model} {comparison.ours} is dropped as challenger: {why}"
                 self._store.events.add("challenger.dropped", text, model=self._model)
 
-    def begin_first_exam(self, version: Version, frozen_hash: str, cases: Sequence[CaseEvidence]) -> Standing | None:
-        """Have a candidate begin with a frozen set as its first evidence: where none was asked it before, it has chosen
-        none, and where the untouched base is live, nothing better can be lost. None where it may not."""
+    def begin_first_exam(self, version: Version, cases: Sequence[CaseEvidence]) -> Standing | None:
+        """Have a candidate begin with cases of the frozen set as its first evidence: those that no other version was
+        asked have chosen none, and where the untouched base is live, nothing better can be lost. None where it may not.
+        """
         live = self._live()
         if live is None or not is_base(live.live) or not cases or self._challenger:
-            return None
-        if self._was_asked(frozen_hash, but=version.version):
             return None
         comparison = self._begin(version, live, horizon=max(LEAST_HORIZON, len(cases)), all_of_it=True)
         if comparison is None:
@@ -141,16 +140,6 @@ class Season:
             for start in range(0, len(in_order), FIRST_LOOK):
                 self._store.comparisons.add_look(comparison.id, in_order[start : start + FIRST_LOOK])
         return self.add(comparison, ())
-
-    def _was_asked(self, frozen_hash: str, *, but: str) -> bool:
-        """Whether any other version was asked a case of this set: the set itself, one that it was grown from, or what
-        these were before cases were taken back."""
-        today, sets = self._store.evaluation_sets.successors(self._model), self._store.evaluation_sets.all(self._model)
-        others = [each for each in self._store.versions.all(self._model) if each.version != but]
-        asked = {today.get(name, name) for each in others if (name := each.metrics.get("evaluation_hash"))}
-        known = {case["id"] for each in sets if each.content_hash in asked for case in each.cases}
-        own = {case["id"] for each in sets if each.content_hash == frozen_hash for case in each.cases}
-        return frozen_hash in asked or bool(own & known)
 
     def choose(self) -> Comparison | None:
         """Have the best of the newest waiting candidates begin as challenger, if there is none; the others that are

@@ -7,9 +7,10 @@ from adapterd.formats.json_files import JsonFile
 EVALUATION = JsonFile(
     "evaluation.json",
     required=("decision", "reason", "findings", "scores", "baselines", "comparisons", "evaluation_hash"),
-    optional=("left_out", "bridge"),
+    optional=("left_out", "bridge", "notes"),
 )
-"""`left_out` are cases that could not be asked; there is a `bridge` where the set had grown. Both were added later."""
+"""`left_out` are cases that could not be asked, `notes` say what else was not measured; there is a `bridge` where the
+set had grown. All were added later."""
 ANSWERS, FROZEN = "answers", "frozen.jsonl"
 """The folder of all answers, and in it the file of those to the frozen evaluation set."""
 

@@ -11,6 +11,7 @@ from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.deployment.history import require_version
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.gates import BASE, CANDIDATE, LIVE
+from adapterd.evaluation.rules import primary_of
 from adapterd.feedback.formats import reading_options
 from adapterd.home import Home, make_private
 from adapterd.insight.own_test_set import OwnCase, read_test_set
@@ -18,7 +19,7 @@ from adapterd.insight.unseen import TrainedPrompts, unseen_examples
 from adapterd.intake.screening import faults_of, held_hashes
 from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
-from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report, primary_of
+from adapterd.runs.tag_evaluation import EvaluationResult, EvaluationRun, Evaluator, Report
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import ModelTags, is_base
 from adapterd.store import Store
@@ -176,7 +177,8 @@ class ManualEvaluation:
                     hint=f"`adapterctl versions {self.model}` shows which versions are there",
                 )
         base = pinned_base(runtime, self.model, settings, self.home)
-        evaluator = Evaluator(self.home, runtime, settings, base.gguf)
+        rubric = {tags.version(each): self.store.rubric_scores.of(self.model, each) for each in versions.values()}
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf, rubric)
         asked = {name: tags.version(version) for name, version in versions.items()}
         return evaluator, evaluator.collect_answers(asked, cases, digest, report)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
 from adapterd.errors import NotEnoughDataError, NotFoundError, PromptsChangedError, RuntimeFailedError, StageError
 from adapterd.formats import adapter_files, encoded
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from adapterd.store import Store
 
 PARITY_PROMPTS = 32
-FIRST_WORDS_TOKENS = 3
-"""Too few to close a thought and begin an answer."""
 
 
 def importing(job: Job) -> Any:
@@ -56,6 +53,7 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.cases import EvaluationCase
     from adapterd.dataset.leaks.growing import NewPrompts
     from adapterd.record import FeedbackRecord
+    from adapterd.runs.served_prompts import tells_thoughts_apart
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
     settings, tokenizer = job.plan.settings.dataset, Tokenizer.open(job.plan.base.gguf)
@@ -76,7 +74,7 @@ def dataset(job: Job) -> Any:
             old_records=job.plan.old_records,
             held=set(job.plan.held),
             thinks=think is not Think.OFF,
-            thoughts_apart=lambda: _tells_thoughts_apart(job),
+            thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
@@ -91,15 +89,6 @@ def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:
         return {}
     ways = map(json.loads, lines_of(file))
     return {record.content_hash: way for record, way in zip(records, ways, strict=True)}
-
-
-def _tells_thoughts_apart(job: Job) -> bool:
-    """Whether the first words of a base whose prompt opens a thought are delivered apart from the content."""
-    settings = job.plan.settings
-    options = ChatOptions(
-        num_ctx=settings.evaluation.num_ctx, num_predict=FIRST_WORDS_TOKENS, think=settings.think.wanted
-    )
-    return not job.runtime.chat(job.plan.base.tag, (Message(Role.USER, "Yes?"),), options).text
 
 
 @contextlib.contextmanager
@@ -246,8 +235,9 @@ def evaluation(job: Job) -> Any:
     from adapterd.dataset.cases import EvaluationCase
     from adapterd.dataset.result import DatasetResult
     from adapterd.evaluation.gates import live_again_gate, retention_gate
+    from adapterd.evaluation.rules import primary_of
     from adapterd.merging.merge import MergeResult
-    from adapterd.runs.tag_evaluation import Evaluator, primary_of
+    from adapterd.runs.tag_evaluation import Evaluator
 
     made, merged = job.result("dataset", DatasetResult), job.result("merging", MergeResult)
     tags = {"candidate": job.tags.version(job.plan.version), "live": job.tags.version(job.plan.live)}

@@ -80,7 +80,9 @@ def case(number: int, text: str = "", reference: str = "yes", *, front: tuple[Me
 CASES = [case(number) for number in range(6)]
 SETTINGS = ModelSettings(
     base="tiny", base_digest="sha256:1",
-    evaluation=EvaluationSettings(num_ctx=256, num_predict=16, guard=False, consistency_seeds=0),
+    evaluation=EvaluationSettings(
+        num_ctx=256, num_predict=16, guard=False, consistency_seeds=0, reference_nll=False, latency_questions=0
+    ),
 )  # fmt: skip
 
 

@@ -130,7 +130,10 @@ def _show_open(compared: "Compared") -> None:
         pairs += [
             ("  decide", f"{standing.cases} fresh cases, {standing.votes} votes"),
             ("  shown only", _shown(compared)),
-            (f"  gain of {compared.version}", f"{standing.primary} {standing.gain:+.3f} ({interval})"),
+            (
+                f"  gain of {compared.version}",
+                f"{standing.primary} {standing.gain:+.3f} ({interval})" * bool(standing.units),
+            ),
             *((f"  guard rail {rail.metric}", f"{rail.mean:+.3f}, {_way(rail.way)}") for rail in standing.rails),
         ]
     fields(pairs)

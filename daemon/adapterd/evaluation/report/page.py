@@ -132,6 +132,8 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "left out", f"record {each['record'][:12]}: {each['reason']}"
     for each in (material.result.get("left_out") or ())[:LEFT_OUT]:
         yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
+    for note in material.result.get("notes") or ():
+        yield "not measured", note
     yield from in_words(material.card) if material.card else ()
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}

@@ -297,6 +297,12 @@ MIGRATIONS: tuple[str, ...] = (
         AND events.text LIKE '%: evaluation set ' || evaluation_sets.number || ' frozen by hand with %'
     );
     """,
+    """
+    CREATE TABLE rubric_scores (
+        model TEXT NOT NULL, version TEXT NOT NULL, "case" TEXT NOT NULL, metric TEXT NOT NULL, score REAL NOT NULL,
+        given_by TEXT NOT NULL, given_at TEXT NOT NULL, PRIMARY KEY (model, version, "case", metric)
+    ) WITHOUT ROWID;
+    """,
 )
 
 
