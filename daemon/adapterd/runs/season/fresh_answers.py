@@ -77,7 +77,8 @@ class FreshAnswers:
         pair = (judged.version, live.live if live else BASE)
         reviews = self._model.evaluation.reviews
         others = [each for each in self.store.versions.all(self.night.model) if each.version != judged.version]
-        asked = {each.metrics.get("evaluation_hash") for each in others}
+        today = self.store.evaluation_sets.successors(self.night.model)
+        asked = {today.get(name, name) for each in others if (name := each.metrics.get("evaluation_hash"))}
         sets = [each for each in self.store.evaluation_sets.all(self.night.model) if each.content_hash in asked]
         known = {case["id"] for each in sets for case in each.cases}
         new = {case: found for case, found in judged.differences.items() if case not in known}
