@@ -8,6 +8,7 @@ RECORDS, FILES = 120_000, 1_200
 
 
 def ingest() -> dict[str, Any]:
-    """Records per second on the wall and of processor time, and the peak memory of the one process that reads them."""
+    """Records per second on the wall and of processor time, and the peak memory of the two processes that store and
+    read them."""
     measured = ingest_rate(RECORDS, FILES, shapes=list(SHAPES))
     return {"formats": list(SHAPES), **measured, "records_per_cpu_s": round(RECORDS / measured["cpu_s"])}

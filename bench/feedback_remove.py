@@ -15,7 +15,8 @@ from typing import Any
 
 from adapterd.chat import Answer, Message
 from adapterd.config import ModelSettings, Settings
-from adapterd.dataset.build import DatasetResult, build_dataset
+from adapterd.dataset.build import build_dataset
+from adapterd.dataset.result import DatasetResult
 from adapterd.demo.newsroom import items
 from adapterd.evaluation.answers import cached
 from adapterd.feedback.inbox import import_file

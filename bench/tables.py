@@ -257,7 +257,7 @@ def _feedback(ingest: Measured, formats: Measured, fuzz: Measured) -> str:
         ("records taken in per second", f"{_whole(ingest['records'])} of {len(ingest['formats'])} formats",
          _whole(ingest["records_per_s"])),
         ("records taken in per second of one processor", "the same", _whole(ingest["records_per_cpu_s"])),
-        ("memory of that, MB", "the same", _whole(ingest["rss_mb"])),
+        ("memory of that, MB", "the same", _memory(ingest)),
         ("files that teach anything else than is stated", f"{formats['files']} files, {formats['records']} records",
          _whole(formats["wrong"])),
         ("files that made the intake fail", f"{_whole(fuzz['files'])} odd files", _whole(fuzz["crashes"])),
@@ -267,6 +267,11 @@ def _feedback(ingest: Measured, formats: Measured, fuzz: Measured) -> str:
     return _table(("what", "of", "measured"), rows, names=2)
 
 
+def _memory(ingest: Measured) -> str:
+    """Of the process that stores, and of the one that reads where that is another one."""
+    return " + ".join(_whole(ingest[key]) for key in ("rss_mb", "reader_rss_mb") if ingest.get(key))
+
+
 def _verdicts(found: Measured) -> str:
     kinds = {
         "good": "the demo's first adapter", "nearly_the_same": "the same again, 2 % weaker",
@@ -274,6 +279,17 @@ def _verdicts(found: Measured) -> str:
     }  # fmt: skip
     rows = ((words, found[kind]["reason"]) for kind, words in kinds.items())
     return _table(("candidate", "verdict"), rows, names=2)
+
+
+def _likelihood(found: Measured) -> str:
+    header = ("differences between", "cases", "correlation", "variance kept (95 % interval)", "with earlier cases only")
+    rows = (
+        (name, _whole(found["cases"]), _decimal(each["correlation"]),
+         f"{_decimal(each['variance_kept'])} ({_decimal(each['low'])} to {_decimal(each['high'])})",
+         _decimal(each["predictable"]))
+        for name, each in found["pairs"].items()
+    )  # fmt: skip
+    return _table(header, rows, names=1)
 
 
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
@@ -299,6 +315,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),
     "feedback": (("ingest", "formats", "fuzz"), _feedback),
+    "likelihood": (("nll",), _likelihood),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ParameterValue = str | int | float | bool
@@ -53,7 +53,8 @@ class ChatOptions:
 class Answer:
     """What the model said, why it stopped (`stop`, `length`, …), and what it took.
 
-    `logprob` is the natural logarithm of the answer's probability; None where the runtime does not tell.
+    `logprob` is the natural logarithm of the answer's probability; None where the runtime does not tell. `figures` are
+    what was measured of it besides, by name: by the file itself, by an encoder, against the clock, or by a rubric.
     """
 
     text: str
@@ -63,6 +64,7 @@ class Answer:
     total_s: float
     first_token_s: float
     logprob: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def truncated(self) -> bool:

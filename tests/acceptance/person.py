@@ -30,6 +30,8 @@ SMALL = (
     "evaluation.num_predict=8",
     "evaluation.guard=false",
     "evaluation.consistency_seeds=0",
+    "evaluation.reference_nll=false",
+    "evaluation.latency_questions=0",
 )
 """Settings with which a whole run takes seconds. So few steps have to be long, or rounding undoes all of them."""
 COMMAND_TIMEOUT_S = 240

@@ -18,7 +18,8 @@ FIRST = "1.0.0"
 def person(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Person:
     """Somebody whose first version was judged, by one case, and who gave more feedback since."""
     folder = tmp_path_factory.mktemp("proof")
-    made = begin(Person(Home(folder / "home")), tiny_path, "--runtime", "embedded")
+    beside = ("evaluation.reference_nll=true", "evaluation.latency_questions=1")
+    made = begin(Person(Home(folder / "home")), tiny_path, "--runtime", "embedded", changes=beside)
     feed(made, folder / "first", count=12)
     assert made.run("retrain").code == 0
     feed(made, folder / "second", count=40)
@@ -36,6 +37,9 @@ def test_a_version_is_asked_again_and_judged_by_the_gates_in_force(person: Perso
     assert judged["decision"] in ("promote", "hold", "not proven")
     assert judged["reason"]
     assert {"json_valid", "field_f1", "truncated"} <= judged["scores"]["candidate"]["metrics"].keys()
+    for role in ("candidate", "base"):
+        assert {"reference_nll", "reference_probability", "tokens_per_s"} <= judged["scores"][role]["metrics"].keys()
+    assert judged["notes"] == []
     assert judged["evaluation_hash"] == person.json("eval", "list")[-1]["hash"]
     said = person.run("eval", "run", FIRST)
     assert f"{MODEL} {FIRST}: by the gates in force {judged['reason']}" in said.stdout

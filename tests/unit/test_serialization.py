@@ -24,8 +24,8 @@ from adapterd.config import (
     Task,
     TrainingSettings,
 )
-from adapterd.dataset.build import DatasetResult
 from adapterd.dataset.encoding import TokenStatistics
+from adapterd.dataset.result import DatasetResult
 from adapterd.evaluation.evaluate import Scores
 from adapterd.hours import Hours
 from adapterd.merging.merge import MergeResult

@@ -62,8 +62,9 @@ def freeze(name: str | None, size: int, strategy: str, source: Path | None, no_r
     """Freeze a new evaluation set of prompts that no version was trained on, and ask it what is live.
 
     From now on candidates are judged by it, and none of its prompts is ever trained on. Earlier sets stay, and stay
-    untrained. Of your own test set (--from) all cases are frozen but those that a version was trained on, or that have
-    secrets or personal data; they may have lists of "keywords" and "key_facts".
+    untrained. The set does not grow, as one that a run has frozen does. Of your own test set (--from) all cases are
+    frozen but those that a version was trained on, or that have secrets or personal data; they may have lists of
+    "keywords" and "key_facts".
     """
     from adapterctl.app import App
     from adapterd.dataset.freezing import Strategy
@@ -88,15 +89,18 @@ def list_sets(name: str | None, as_json: bool) -> None:
     """Show the frozen sets; the last one is in force."""
     from adapterctl.app import App
 
-    sets = [_described(each) for each in _manual_evaluation(App(), name).sets()]
+    frozen = _manual_evaluation(App(), name).sets()
+    sets = [_described(each) for each in frozen]
     if as_json:
         emit_json(sets)
         return
     rows = [
-        (each["number"], each["hash"][:12], each["cases"], len(each["sources"]), ago(each["frozen_at"]))
-        for each in sets
+        (each["number"], each["hash"][:12], each["cases"], each["independent"], ago(each["frozen_at"])) for each in sets
     ]
     table(["SET", "HASH", "CASES", "SOURCES", "FROZEN"], rows, empty="nothing was frozen yet: `adapterctl eval freeze`")
+    for each in frozen:
+        if each.grown_from:
+            _tell_growth(each)
 
 
 @evaluation.command("run", epilog=examples("adapterctl eval run", "adapterctl eval run 1.2.0 --json"))
@@ -115,6 +119,9 @@ def run_set(version: str | None, model: str | None, as_json: bool) -> None:
         return
     _tell_scores(judged)
     _tell_left_out(judged.left_out)
+    if judged.bridge:
+        say(f"the evaluation set has grown; {judged.bridge.sentence()}")
+    _tell_notes(judged.notes)
     say(f"{evaluation.model} {version}: by the gates in force {judged.reason}")
 
 
@@ -153,7 +160,7 @@ def compare(
         emit_json(
             {
                 "set": evaluation_run.evaluation_hash, "metrics": metrics, "changed_most": changed,
-                "left_out": evaluation_run.left_out,
+                "left_out": evaluation_run.left_out, "notes": evaluation_run.notes,
             }
         )  # fmt: skip
         return
@@ -196,11 +203,16 @@ def _run(evaluation: "ManualEvaluation", version: str, as_json: bool) -> Any:
 
 
 def _described(frozen: "EvaluationSet") -> dict[str, Any]:
+    from adapterd.dataset.cases import EvaluationCase
+    from adapterd.dataset.leaks.sources import count_of_sources
+
+    independent = count_of_sources([EvaluationCase.from_dict(case) for case in frozen.cases])
     sources = Counter(case["source_id"] for case in frozen.cases if case.get("source_id"))
     origins = Counter(case["origin"] for case in frozen.cases if case.get("origin"))
     return {
         "number": frozen.number, "hash": frozen.content_hash, "cases": len(frozen.cases), "sources": dict(sources),
-        "origins": dict(origins), "frozen_at": frozen.created_at,
+        "independent": independent, "origins": dict(origins), "frozen_at": frozen.created_at,
+        "by_hand": frozen.by_hand, "grown_from": frozen.grown_from, "bridge": frozen.bridge,
     }  # fmt: skip
 
 
@@ -209,11 +221,21 @@ def _tell_set(frozen: "EvaluationSet", new: bool) -> None:
 
     described = _described(frozen)
     word = "frozen" if new else "is in force already, nothing new can judge"
-    sources = len(described["sources"])
-    of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources else ""
+    sources = described["independent"]
+    of_sources = f" of {sources} source{'s' if sources > 1 else ''}" if sources < described["cases"] else ""
     say(f"evaluation set {frozen.number} {word}: {described['cases']} cases{of_sources}, {frozen.content_hash[:12]}")
     if described["origins"]:
         say(f"given by: {in_words(described['origins'])}")
+
+
+def _tell_growth(grown: "EvaluationSet") -> None:
+    from adapterd.formats.evaluation import Bridge
+    from adapterd.serialization import from_plain
+
+    if grown.bridge is None:
+        say(f"set {grown.number} has grown from set {grown.grown_from}; `adapterctl eval run` asks it what is live")
+    else:
+        say(f"set {grown.number}: {from_plain(grown.bridge, Bridge).sentence(grown.grown_from)}")
 
 
 def _tell_scores(judged: Any) -> None:
@@ -246,6 +268,7 @@ def _tell_comparison(
     say()
     say(f"{len(evaluation_run.frozen.questions)} cases of {asked}")
     _tell_left_out(evaluation_run.left_out)
+    _tell_notes(evaluation_run.notes)
 
 
 def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
@@ -253,6 +276,11 @@ def _tell_left_out(left_out: "Sequence[LeftOut]") -> None:
 
     if left_out:
         say(summary(left_out, "left out, as they cannot be asked or measured"))
+
+
+def _tell_notes(notes: "Sequence[str]") -> None:
+    for note in notes:
+        say(note)
 
 
 def _tell_case(case: dict[str, Any], first: str, second: str) -> None:

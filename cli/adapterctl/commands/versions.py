@@ -135,6 +135,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     from adapterctl.commands.retrain import table_of_scores
     from adapterd.deployment.history import require_version
     from adapterd.formats.data_card import DATA_CARD
+    from adapterd.formats.evaluation import EVALUATION
     from adapterd.formats.lineage import LINEAGE
 
     app = App()
@@ -142,11 +143,14 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     found = require_version(app.store, name, version)
     folder = app.home.version(name, version)
     lineage, card = LINEAGE.read(folder), DATA_CARD.read(folder)
+    bridge = (EVALUATION.read(folder) or {}).get("bridge")
     deployment = app.store.versions.deployment(name)
     live = deployment is not None and deployment.live == version
     mark = app.store.removals.marks(name).get(version)
     if as_json:
-        emit_json({**vars(found), "live": live, "removed": mark, "lineage": lineage, "data_card": card})
+        emit_json(
+            {**vars(found), "live": live, "removed": mark, "lineage": lineage, "data_card": card, "bridge": bridge}
+        )
         return
     with LINEAGE.used(folder):
         base = f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest
@@ -166,10 +170,19 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         ]
     )
     fields(made)
+    if bridge:
+        fields([("set has grown", _bridge(bridge))])
     if card:
         _show_card(card)
     say()
     table_of_scores(found.metrics.get("scores", {}), found.metrics.get("baselines", {}))
+
+
+def _bridge(plain: dict[str, Any]) -> str:
+    from adapterd.formats.evaluation import Bridge
+    from adapterd.serialization import from_plain
+
+    return from_plain(plain, Bridge).sentence()
 
 
 def _show_card(card: dict[str, Any]) -> None:

@@ -58,6 +58,10 @@ class DatasetSettings:
         Share, Doc("share of the distinct prompts, newest first, that the frozen evaluation set gets when it is made")
     ] = 0.2
     evaluation_max: Annotated[Count, Doc("largest number of cases in the frozen evaluation set")] = 200
+    growing_share: Annotated[
+        Share,
+        Doc("share of new prompts that join the frozen evaluation set, up to its maximum; 0: none"),
+    ] = 0.05
     validation_share: Annotated[
         Share, Doc("share of the other prompts, at most, that chooses the best step; half of it from 200 prompts on")
     ] = 0.1
@@ -178,6 +182,23 @@ class EvaluationSettings:
     embedding: Annotated[
         str | None, Doc("tag of an embedding model in Ollama, for semantic similarity", unset="not measured")
     ] = None
+    reference_nll: Annotated[
+        bool, Doc("measure how likely the answers that people wrote are to each file", page="evaluation.md")
+    ] = True
+    encoder: Annotated[
+        str | None,
+        Doc(
+            'what BERTScore takes token embeddings from: "base", a .gguf file or a tag',
+            unset="not measured",
+            page="evaluation.md",
+        ),
+    ] = None
+    strip_fences: Annotated[
+        bool, Doc("score an answer that is one fenced code block by what is in it, as your application reads it")
+    ] = False
+    latency_questions: Annotated[
+        int, Range(0, 1000), Doc("questions that are asked of all versions in turn to measure latency; 0: not measured")
+    ] = 8
     consistency_seeds: Annotated[
         int,
         Range(0, 100),
@@ -206,7 +227,7 @@ class EvaluationSettings:
     reviews: Annotated[
         Reviews,
         Doc(
-            "what people review: all answers (or some at random), mistakes only, or auto: all if good ones come, too",
+            "what people review: all answers or a random part, mistakes, or auto: all if good ones come, too",
             page="evidence.md",
         ),
     ] = Reviews.AUTO

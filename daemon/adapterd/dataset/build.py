@@ -1,17 +1,16 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Prompt, Render
-from adapterd.config import Balance, DatasetSettings
+from adapterd.config import DatasetSettings
 from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case, fault_of_text
 from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
 from adapterd.dataset.curation.balance import balanced
@@ -25,8 +24,9 @@ from adapterd.dataset.encoding import (
     statistics,
 )
 from adapterd.dataset.examples import Example, PreferencePair
-from adapterd.dataset.leaks.origins import in_words
+from adapterd.dataset.leaks.growing import NONE_NEW, NewPrompts
 from adapterd.dataset.left_out import LeftOut, summary
+from adapterd.dataset.result import DatasetResult, notes_of
 from adapterd.dataset.split import Split, newest_of_each_prompt, split, split_pairs
 from adapterd.dataset.statements import resolve
 from adapterd.dataset.thoughts import always
@@ -43,46 +43,6 @@ from adapterd.formats.encoded import (
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
-FEW_UNITS = 10
-"""Sources, each of which counts once, with which little can be proven."""
-
-
-@dataclass(frozen=True)
-class DatasetResult:
-    """The sizes of the sets, token statistics, and the hash that identifies the trained-on ids.
-
-    Of the `newest` examples (those since the live version was trained, else those of the last day) `learned` are
-    trained on. `unusable` records are in no set, `unaskable` ones cannot be evaluation cases; `notes` are sentences
-    that a person should read. `held` examples wait for their release, `unbalanced` ones are beyond the cap of their
-    group; `card` is the data card.
-    `long_context` tells which rotary factors are in force, None for a base with one set.
-    """
-
-    records: int
-    train: TokenStatistics
-    validation: TokenStatistics
-    pairs: int
-    validation_pairs: int
-    duplicates: int
-    held_out: int
-    near_duplicates: int
-    end_of_turn: int
-    content_hash: str
-    evaluation_cases: list[dict[str, Any]]
-    evaluation_hash: str
-    given_away: int = 0
-    same_source: int = 0
-    shared_sources: list[str] = field(default_factory=list)
-    newest: int = 0
-    learned: int = 0
-    unusable: list[LeftOut] = field(default_factory=list)
-    unaskable: list[LeftOut] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    long_context: bool | None = None
-    held: int = 0
-    unbalanced: int = 0
-    card: dict[str, Any] = field(default_factory=dict)
-
 
 def build_dataset(
     records: Iterable[FeedbackRecord],
@@ -91,6 +51,7 @@ def build_dataset(
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
     earlier: Sequence[EvaluationCase] = (),
+    new_prompts: NewPrompts = NONE_NEW,
     origins: Mapping[str, str] = MappingProxyType({}),
     render: Render,
     tokenizer: Tokenizer,
@@ -104,8 +65,9 @@ def build_dataset(
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
 
-    `frozen` is the evaluation set in force; if it is empty, the result's `evaluation_cases` are to be frozen now: such
-    as can be asked within the `limits`. `earlier` are the cases of the other sets, `evaluation_prompt_hashes` those of
+    `frozen` is the evaluation set in force; if it is empty, or if the result says that it has `grown`, the result's
+    `evaluation_cases` are to be frozen now: such as can be asked within the `limits`. Of the `new_prompts` some may
+    join. `earlier` are the cases of the other sets, `evaluation_prompt_hashes` those of
     all sets there ever were. `origins` says of records, by content hash, on which way they came. What the template
     or the tokenizer refuses is left out and named. So is an example longer than `settings.max_tokens`: cut short, it
     would train the model to stop early. The first `old_records` are not new; those `held`, by content hash, are in no
@@ -127,7 +89,7 @@ def build_dataset(
     _require_an_askable_case(frozen, faults.of_case)
     sets = split(
         examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, earlier=earlier,
-        unusable=faults.unusable, unaskable=faults.unaskable,
+        new=new_prompts, unusable=faults.unusable, unaskable=faults.unaskable,
     )  # fmt: skip
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
@@ -167,10 +129,12 @@ def build_dataset(
         unaskable=sets.unaskable,
         held=len(taught.examples) - len(examples),
         unbalanced=len(sets.train) - len(to_train),
+        grown=sets.newcomers.join,
+        joined=[case.id for case in sets.newcomers.joining],
+        waiting=sets.newcomers.waiting,
     )
-    evaluated = newest & {case.record for case in sets.evaluation}
-    notes = [*_notes(made, evaluated, settings.balance), *_notes_of_frozen(sets, frozen)]
-    return replace(made, notes=notes, card=_card(made, everything, [*to_train, *sets.validation], settings))
+    notes = notes_of(made, sets, frozen, examples, newest, settings)
+    return replace(made, notes=list(notes), card=_card(made, everything, [*to_train, *sets.validation], settings))
 
 
 def _write(out: Path, sets: Mapping[str, Sequence[EncodedExample] | Sequence[EncodedPair]]) -> str:
@@ -319,54 +283,3 @@ def _card(
         "longer than dataset.max_tokens": made.train.too_long + made.validation.too_long,
     }  # fmt: skip
     return data_card(records, taught, splits, left_out, {"new": settings.new_weight, "others": 1.0})
-
-
-def _notes(made: DatasetResult, newest_evaluated: AbstractSet[str], balance: Balance) -> Iterable[str]:
-    """The sentences about a dataset that a person should read."""
-    yield f"learned {made.learned} of the {made.newest} newest" + (
-        f"; in the evaluation set: {len(newest_evaluated)}" if newest_evaluated else ""
-    )
-    if made.held:
-        yield (
-            f"left out: {made.held} examples held for secrets or personal data (`adapterctl feedback quarantine` names "
-            "them, `adapterctl feedback release` lets them in)"
-        )
-    if made.unbalanced:
-        yield f"left out: {made.unbalanced} of the oldest examples of the largest groups by {balance} (dataset.balance)"
-    if made.near_duplicates:
-        yield f"left out: {made.near_duplicates} examples nearly the same as a case of the evaluation set"
-    if made.given_away:
-        yield (
-            f"left out: {made.given_away} examples that go on behind a case of an evaluation set, or have its answer "
-            "in them"
-        )
-    if made.same_source:
-        yield (
-            f"left out: {made.same_source} examples of sources or conversations that an evaluation set has "
-            '(dataset.sources = "mixed" trains on them)'
-        )
-    if made.shared_sources:
-        yield (
-            f"sources that are in training and in the evaluation set, as they are too large to be left out: "
-            f"{len(made.shared_sources)} ({', '.join(map(repr, made.shared_sources[:3]))}"
-            f"{', …' if len(made.shared_sources) > 3 else ''})"
-        )
-    if too_long := made.train.too_long + made.validation.too_long:
-        yield f"left out: {too_long} examples longer than dataset.max_tokens"
-    if made.unusable:
-        yield summary(made.unusable, "left out, as they cannot be used")
-    if made.unaskable:
-        yield summary(made.unaskable, "left out of the evaluation set")
-
-
-def _notes_of_frozen(sets: Split, frozen: Sequence[EvaluationCase]) -> Iterable[str]:
-    """Who judges, of a set that is frozen now."""
-    origins = Counter(case.origin for case in sets.evaluation)
-    if not frozen and any(origins):
-        yield f"frozen for evaluation: {len(sets.evaluation)} prompts ({in_words(origins)})"
-    units = len({case.source_id or case.id for case in sets.evaluation})
-    if not frozen and units < min(FEW_UNITS, len(sets.evaluation)):
-        yield (
-            f"the evaluation set has {len(sets.evaluation)} prompts of {units} source{'s' if units > 1 else ''} only, "
-            'which hardly prove anything; dataset.sources = "mixed" takes single prompts of all'
-        )

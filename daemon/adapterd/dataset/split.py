@@ -13,12 +13,14 @@ from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.curation.balance import stratum_of
 from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.leaks.apart import ValidationPrompts, validating_apart
 from adapterd.dataset.leaks.conversations import Judged, gives_away
 from adapterd.dataset.leaks.first_set import FaultOf, FirstSet
+from adapterd.dataset.leaks.growing import NONE_NEW, Newcomers, NewPrompts, newcomers
 from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
 from adapterd.dataset.leaks.sides import Groups, sides_of_pairs
 from adapterd.dataset.left_out import LeftOut, summary
-from adapterd.dataset.validation import Arrival, validating
+from adapterd.dataset.validation import Arrival
 from adapterd.errors import NotEnoughDataError, StageError
 
 MIN_USABLE_PROMPTS = 10
@@ -39,6 +41,8 @@ class Split:
 
     `shared_sources` are in the evaluation set and in training all the same, `unusable` examples are in no set,
     `unaskable` ones cannot be evaluation cases and are trained on. `judged` are the cases of all sets there ever were.
+    Prompts were `moved` from validation to training, as near-duplicates of them are trained on; where all would have
+    been, `alike_in_training` validate that have some there. The `newcomers` join the set in force, or wait for it.
     """
 
     train: list[Example]
@@ -53,6 +57,9 @@ class Split:
     unusable: list[LeftOut] = field(default_factory=list)
     unaskable: list[LeftOut] = field(default_factory=list)
     judged: list[EvaluationCase] = field(default_factory=list)
+    moved: int = 0
+    alike_in_training: int = 0
+    newcomers: Newcomers = field(default_factory=Newcomers)
 
 
 def split(
@@ -62,12 +69,13 @@ def split(
     frozen: Sequence[EvaluationCase],
     evaluation_prompt_hashes: AbstractSet[str],
     earlier: Sequence[EvaluationCase] = (),
+    new: NewPrompts = NONE_NEW,
     unusable: FaultOf = _no_fault,
     unaskable: FaultOf = _no_fault,
 ) -> Split:
-    """Split the examples. `frozen` is the set in force (empty: one is made now), `earlier` are the cases of all others,
-    `evaluation_prompt_hashes` those of all sets there ever were; `unusable` and `unaskable` say of an example what is
-    wrong with it.
+    """Split the examples. `frozen` is the set in force (empty: one is made now; else some of the `new` prompts may
+    join), `earlier` are the cases of all others, `evaluation_prompt_hashes` those of all sets there ever were;
+    `unusable` and `unaskable` say of an example what is wrong with it.
 
     Raises NotEnoughDataError when fewer than `settings.min_examples` prompts are left, StageError when too many of
     them are near-duplicates of evaluation prompts.
@@ -85,16 +93,19 @@ def split(
     if not cases:
         chosen, not_askable = _to_freeze(usable, groups.of_prompt, settings, unaskable)
         cases = [case_of(example) for example in chosen]
-        frozen_now = {case.id for case in cases}
-        usable = [example for example in usable if example.prompt_hash not in frozen_now]
+        usable = _without(usable, {case.id for case in cases})
         known += cases
+    came = newcomers(usable, new, groups, settings, frozen=frozen, judged=known, unaskable=unaskable)
+    usable = _without(usable, {each.prompt_hash for each in came.examples})
+    cases += came.joining
+    known += [case_of(each) for each in came.examples]
     remaining, near_duplicates = _without_near_duplicates(usable, _distinct(known), settings.max_near_duplicates)
     remaining, given_away = _without_given_away(remaining, _distinct(known))
     remaining, left_out = groups.without_evaluated(remaining, known, len(cases))
     validation = _validating(everything, usable, remaining, groups, settings)
     return Split(
-        train=[example for example in remaining if example.prompt_hash not in validation],
-        validation=[example for example in remaining if example.prompt_hash in validation],
+        train=[example for example in remaining if example.prompt_hash not in validation.prompts],
+        validation=[example for example in remaining if example.prompt_hash in validation.prompts],
         evaluation=cases,
         duplicates=len(everything) - len(newest_first),
         held_out=len(held_out),
@@ -105,7 +116,14 @@ def split(
         unusable=refused,
         unaskable=not_askable,
         judged=known,
+        moved=len(validation.moved),
+        alike_in_training=validation.alike_in_training,
+        newcomers=came,
     )
+
+
+def _without(examples: Iterable[Example], prompts: AbstractSet[str]) -> list[Example]:
+    return [example for example in examples if example.prompt_hash not in prompts]
 
 
 def _distinct(cases: Iterable[EvaluationCase]) -> list[EvaluationCase]:
@@ -119,7 +137,7 @@ def _validating(
     remaining: Sequence[Example],
     groups: Groups,
     settings: DatasetSettings,
-) -> set[str]:
+) -> ValidationPrompts:
     """The prompts that validate; what belongs together is sampled as a whole."""
     candidates = {example.prompt_hash for example in usable}
     arrivals = [
@@ -129,7 +147,8 @@ def _validating(
         for each in _oldest_of_each_prompt(everything)
         if each.prompt_hash in candidates
     ]
-    return validating(arrivals, {each.prompt_hash for each in remaining}, settings.validation_share)
+    prompts = {each.prompt_hash: each.messages for each in remaining}
+    return validating_apart(arrivals, prompts, settings.validation_share)
 
 
 def sorted_out(examples: Iterable[Example], fault_of: FaultOf) -> tuple[list[Example], list[LeftOut]]:
@@ -227,7 +246,8 @@ def split_pairs(
         pair.prompt_hash: Arrival(pair.prompt_hash, pair.source_id, pair.created_at)
         for pair in sorted(others, key=lambda each: each.created_at, reverse=True)
     }
-    chosen = validating(arrivals.values(), arrivals.keys(), settings.validation_share) if arrivals else set()
+    prompts_of = {pair.prompt_hash: pair.messages for pair in others}
+    chosen = validating_apart(list(arrivals.values()), prompts_of, settings.validation_share).prompts
     validation = chosen | {prompt for prompt, validates in known.items() if validates}
     return (
         [pair for pair in usable if pair.prompt_hash not in validation],

@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +13,7 @@ import numpy as np
 from adapterd.chat import Answer, Ask
 from adapterd.errors import AdapterdError, StageError
 from adapterd.evaluation.gates import Measured
+from adapterd.evaluation.metrics.hygiene import ANSWER_S, FIRST_TOKEN_S
 from adapterd.evaluation.metrics.metric import Metric, Question, Rows
 from adapterd.evaluation.statistics import Array, Paired, compare
 
@@ -26,6 +27,14 @@ class Answers:
     tag: str
     digest: str
     answers: tuple[Answer, ...]
+
+    def with_figures(self, figures: Mapping[int, Mapping[str, float]]) -> "Answers":
+        """With these figures beside the answers at these places."""
+        known = [
+            replace(answer, figures={**answer.figures, **figures.get(place, {})})
+            for place, answer in enumerate(self.answers)
+        ]
+        return replace(self, answers=tuple(known))
 
 
 @dataclass(frozen=True)
@@ -90,10 +99,16 @@ def score(given: Answers, questions: Sequence[Question], metrics: Sequence[Metri
         digest=given.digest,
         prompts=len(given.answers),
         metrics={name: value for name, value in values.items() if value is not None},
-        latency_s=median(answer.total_s for answer in given.answers),
-        first_token_s=median(answer.first_token_s for answer in given.answers),
+        latency_s=_median(given.answers, ANSWER_S, lambda answer: answer.total_s),
+        first_token_s=_median(given.answers, FIRST_TOKEN_S, lambda answer: answer.first_token_s),
         unmeasured={name: found.unmeasured for name, found in rows.items() if found.unmeasured},
     )
+
+
+def _median(answers: Sequence[Answer], timed: str, stored: Callable[[Answer], float]) -> float:
+    """Of the answers that were timed in turn; where none was, of all as they were given, perhaps on another day."""
+    in_turn = [seconds for answer in answers if (seconds := answer.figures.get(timed)) is not None]
+    return median(in_turn or map(stored, answers))
 
 
 def _warn_of_unmeasured(name: str, given: Answers, rows: Rows) -> None:

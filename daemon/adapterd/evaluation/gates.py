@@ -155,6 +155,8 @@ def _verdict(findings: Sequence[GateFinding]) -> Verdict:
 
 
 def _findings(measured: Measured, rule: GateRule) -> list[GateFinding]:
+    if (open_finding := _without_value(measured, rule)) is not None:
+        return [open_finding] if rule.critical or not measured.metric.rubric else []
     found = []
     for bound, word in ((rule.min, "at least"), (rule.max, "at most")):
         if bound is not None:
@@ -162,6 +164,23 @@ def _findings(measured: Measured, rule: GateRule) -> list[GateFinding]:
     if rule.critical or rule.margin is not None or rule.min_gain is not None:
         found += _compared(measured, rule)
     return found
+
+
+def _without_value(measured: Measured, rule: GateRule) -> GateFinding | None:
+    """That what a metric is made of besides texts is not there; of a rubric that is critical, also that too few cases
+    are filled in for both."""
+    metric, units = measured.metric, [each.clusters for each in measured.against.values()]
+    too_few = metric.rubric and rule.critical and (not units or min(units) < LEAST_UNITS)
+    if not metric.missing or not (measured.value is None or too_few):
+        return None
+    return GateFinding(metric.name, "a value", GateOutcome.UNPROVEN, _no_value(measured))
+
+
+def _no_value(measured: Measured) -> str:
+    if measured.value is None or not measured.against:
+        return f"{measured.metric.name} has no value: {measured.metric.missing}"
+    filled = min(each.clusters for each in measured.against.values())
+    return f"{measured.metric.name} is filled in for {_number(filled, 'case')} of both; it takes {LEAST_UNITS}"
 
 
 def _compared(measured: Measured, rule: GateRule) -> list[GateFinding]:
@@ -267,7 +286,8 @@ def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, othe
     wanted = min(wanted, 1 + len(others))
     rule = f"{primary.metric.name} better than {other}" + (f", and {wanted - 1} more" if wanted > 1 else "")
     if other not in primary.against:
-        sentence = f"{primary.metric.name} applies to no case, so nothing can be proven by it; set evaluation.primary"
+        why = _no_value(primary) if primary.metric.missing else f"{primary.metric.name} applies to no case"
+        sentence = f"{why}, so nothing can be proven by it; set evaluation.primary"
         return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence)
     if not primary.metric.bounded:
         return _impossible(primary.metric, f"{primary.metric.name} is no mean of scores", "set evaluation.primary")

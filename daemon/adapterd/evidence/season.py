@@ -125,13 +125,12 @@ class Season:
                 text = f"{self._model} {comparison.ours} is dropped as challenger: {why}"
                 self._store.events.add("challenger.dropped", text, model=self._model)
 
-    def begin_first_exam(self, version: Version, frozen_hash: str, cases: Sequence[CaseEvidence]) -> Standing | None:
-        """Have a candidate begin with a frozen set as its first evidence: where none was asked it before, it has chosen
-        none, and where the untouched base is live, nothing better can be lost. None where it may not."""
+    def begin_first_exam(self, version: Version, cases: Sequence[CaseEvidence]) -> Standing | None:
+        """Have a candidate begin with cases of the frozen set as its first evidence: those that no other version was
+        asked have chosen none, and where the untouched base is live, nothing better can be lost. None where it may not.
+        """
         live = self._live()
-        others = [each for each in self._store.versions.all(self._model) if each.version != version.version]
-        was_asked = any(each.metrics.get("evaluation_hash") == frozen_hash for each in others)
-        if live is None or not is_base(live.live) or was_asked or not cases or self._challenger:
+        if live is None or not is_base(live.live) or not cases or self._challenger:
             return None
         comparison = self._begin(version, live, horizon=max(LEAST_HORIZON, len(cases)), all_of_it=True)
         if comparison is None:

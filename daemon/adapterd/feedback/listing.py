@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,7 +65,7 @@ class InboxFile:
         """Size in bytes and time of change in nanoseconds: it shows whether a file has changed."""
         return self.size_bytes, self.mtime_ns
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """What its ending says of its content; that of a link without one of ours is JSON Lines."""
         return kind_of(self.path.name) or Kind(Layout.LINES)

@@ -199,7 +199,7 @@ def _note_run(store: Store, run: str, plan: dict[str, Any], results: dict[str, A
     for name, result in results.items():
         store.runs.start_stage(run, name, "")
         store.runs.finish_stage(run, name, result=result)
-    _freeze(store, model, results.get("dataset") or {})
+    _freeze(store, model, results.get("dataset") or {}, by_hand=bool(plan.get("set_by_hand")))
     version = store.versions.get(model, plan["version"])
     if version is None or version.run_id != run:
         store.runs.set_state(run, RunState.ABANDONED, error=WHY)
@@ -208,11 +208,11 @@ def _note_run(store: Store, run: str, plan: dict[str, Any], results: dict[str, A
         store.runs.set_state(run, RunState.PROMOTED if promoted else RunState.HELD)
 
 
-def _freeze(store: Store, model: str, dataset: Mapping[str, Any]) -> None:
+def _freeze(store: Store, model: str, dataset: Mapping[str, Any], *, by_hand: bool) -> None:
     """Freeze the set that a run was judged by, so that it is not trained on."""
     cases, digest = dataset.get("evaluation_cases"), dataset.get("evaluation_hash")
     if cases and digest and digest not in {each.content_hash for each in store.evaluation_sets.all(model)}:
-        store.evaluation_sets.freeze(model, digest, cases)
+        store.evaluation_sets.freeze(model, digest, cases, by_hand=by_hand, grown=bool(dataset.get("grown")))
 
 
 def _deploy(store: Store, model: str, present: dict[str, str]) -> tuple[str | None, str | None]:

@@ -16,16 +16,18 @@ from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut
 from adapterd.dataset.statements import resolve
 from adapterd.errors import NotEnoughDataError
+from adapterd.evaluation.answered_set import AnsweredSet
 from adapterd.evaluation.evaluate import Scores
 from adapterd.evaluation.failures import CUT, FAILS_BELOW, failures, share_of_failures
 from adapterd.evaluation.metrics.catalogue import CRITICAL
+from adapterd.evaluation.rules import primary_of
 from adapterd.evaluation.statistics import Interval
 from adapterd.home import Home
 from adapterd.insight.triage import ENOUGH, FREQUENT
 from adapterd.intake.screening import held_hashes
 from adapterd.record import FeedbackRecord
 from adapterd.runs.served_prompts import ServedPrompts
-from adapterd.runs.tag_evaluation import AnsweredSet, Evaluator, Report, primary_of
+from adapterd.runs.tag_evaluation import Evaluator, Report
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import pinned_base
 from adapterd.serving.tags import BASE
@@ -180,7 +182,10 @@ class BaseTriage:
     def _asking(self) -> ModelSettings:
         """The model's settings, to ask nothing but the sample."""
         model = self.settings.models[self.model]
-        return replace(model, evaluation=replace(model.evaluation, guard=False, consistency_seeds=0))
+        asking = replace(
+            model.evaluation, guard=False, consistency_seeds=0, reference_nll=False, encoder=None, latency_questions=0
+        )
+        return replace(model, evaluation=asking)
 
     def _examples(self) -> list[Example]:
         """What is taught, one example per prompt; what is held for secrets or personal data is not."""

@@ -1,7 +1,7 @@
 """Freezing evaluation sets and evaluating versions by hand: what `adapterctl eval` and `adapterctl compare` do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from adapterd.config import Settings
@@ -11,6 +11,7 @@ from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.deployment.history import require_version
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.gates import BASE, CANDIDATE, LIVE
+from adapterd.evaluation.rules import primary_of
 from adapterd.feedback.formats import reading_options
 from adapterd.home import Home, make_private
 from adapterd.insight.own_test_set import OwnCase, read_test_set
@@ -91,7 +92,9 @@ class ManualEvaluation:
         if newest and newest.content_hash == digest:
             return newest, False
         with self.store.transaction():
-            frozen = self.store.evaluation_sets.freeze(self.model, digest, [case.as_dict() for case in cases])
+            frozen = self.store.evaluation_sets.freeze(
+                self.model, digest, [case.as_dict() for case in cases], by_hand=True
+            )
             text = f"{self.model}: evaluation set {frozen.number} frozen by hand with {len(cases)} cases ({how})"
             self.store.events.add("evaluation.frozen", text, model=self.model, detail={"hash": digest})
         return frozen, True
@@ -128,7 +131,11 @@ class ManualEvaluation:
         evaluator, evaluation_run = self._ask(
             {CANDIDATE: version, **({LIVE: live} if version != live else {}), BASE: BASE}, report
         )
-        result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out)
+        joined, primary = self.store.evaluation_sets.joined(self.model, self._set(None)), primary_of(evaluator.settings)
+        bridge = evaluation_run.bridge(set(joined), live, primary)
+        if bridge:
+            self.store.evaluation_sets.keep_bridge(self.model, evaluation_run.evaluation_hash, asdict(bridge))
+        result = replace(evaluator.judge(evaluation_run), left_out=evaluation_run.left_out, bridge=bridge)
         if not is_base(version):
             evaluator.save(evaluation_run, result, make_private(self.home.version(self.model, version)))
             self.store.versions.set_metrics(self.model, version, result.metrics())
@@ -170,7 +177,8 @@ class ManualEvaluation:
                     hint=f"`adapterctl versions {self.model}` shows which versions are there",
                 )
         base = pinned_base(runtime, self.model, settings, self.home)
-        evaluator = Evaluator(self.home, runtime, settings, base.gguf)
+        rubric = {tags.version(each): self.store.rubric_scores.of(self.model, each) for each in versions.values()}
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf, rubric)
         asked = {name: tags.version(version) for name, version in versions.items()}
         return evaluator, evaluator.collect_answers(asked, cases, digest, report)
 

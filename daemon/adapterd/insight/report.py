@@ -55,7 +55,8 @@ def _metrics(settings: dict[str, Any], cases: list[dict[str, Any]]) -> list[Metr
     schema = Path(settings["schema"]) if settings.get("schema") else None
     questions = [_question(case) for case in cases]
     read = read_schema(schema) if schema and schema.is_file() else None
-    return metrics_for(Task(settings["task"]), questions, schema=read)
+    fences = settings.get("evaluation", {}).get("strip_fences", False)
+    return metrics_for(Task(settings["task"]), questions, schema=read, strip_fences=fences)
 
 
 def _question(case: dict[str, Any]) -> Question:

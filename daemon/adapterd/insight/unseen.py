@@ -71,17 +71,20 @@ class TrainedPrompts:
 
 
 def _trainings(store: Store, model: str) -> list[tuple[int, set[str]]]:
-    """For every training: the newest feedback that there was, and the prompts that were frozen by then."""
+    """For every training: the newest feedback that there was, and the prompts that were frozen by then, or waited for a
+    set to grow."""
     sets = [
         (each.created_at, {prompt_hash(from_dicts(case["messages"])) for case in each.cases})
         for each in store.evaluation_sets.all(model)
     ]
     found = []
     for run in store.runs.newest(model, MOST_RUNS):
+        waiting = set[str]()
         for stage in store.runs.stages(run.id):
+            waiting |= set((stage.result or {}).get("waiting") or ())
             if stage.name == TRAINING and stage.state is StageState.DONE:
                 frozen = set[str]().union(*(prompts for at, prompts in sets if at <= stage.started_at))
-                found.append((run.last_feedback_id, frozen))
+                found.append((run.last_feedback_id, frozen | waiting))
     return found
 
 

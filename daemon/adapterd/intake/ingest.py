@@ -7,9 +7,12 @@ record is stored once however often it is read, so that reading a file again los
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
+from adapterd.errors import WorkerLostError
 from adapterd.feedback.following.open_file import Look, go_on
 from adapterd.feedback.formats import ReadingOptions
 from adapterd.feedback.inbox import pending
@@ -17,10 +20,19 @@ from adapterd.feedback.listing import InboxFile, name_of
 from adapterd.feedback.own_copies import is_ours
 from adapterd.feedback.settling import SettleTracker
 from adapterd.home import Home
-from adapterd.intake.file_intake import DEFAULT_OPTIONS, BatchLimit, FileIntake, PieceBatch, transaction_groups
+from adapterd.intake.file_intake import FileIntake, full_batch
+from adapterd.intake.file_reading import (
+    BatchLimit,
+    FileToRead,
+    PieceBatch,
+    ReadingRules,
+    read_files,
+    transaction_groups,
+)
 from adapterd.intake.ingest_report import IngestReport, add_to_history
 from adapterd.intake.own_copies import cut_own_copy
 from adapterd.intake.rare_collections import rare_collections
+from adapterd.intake.reading_apart import divided, reading_apart
 from adapterd.intake.rotation import Rotation
 from adapterd.intake.vanished import deleted
 from adapterd.store import Store
@@ -28,10 +40,10 @@ from adapterd.store import Store
 __all__ = ["IngestReport", "ingest"]
 
 FILES_AT_ONCE = 500
-"""Files of which the account is held at the same time."""
-_COUNTED = (
-    "lines", "accepted", "duplicates", "quarantined", "withdrawn", "not_judged", "passed_over", "clamped",
-)  # fmt: skip
+"""Files that are looked up at the same time."""
+_STORED = ("accepted", "duplicates", "withdrawn")
+_FOUND = ("lines", "quarantined", "not_judged", "passed_over", "clamped")
+DEFAULT_OPTIONS = ReadingOptions()
 
 
 def ingest(
@@ -56,12 +68,13 @@ def ingest(
     gives seconds since the epoch. `tracker` is kept by a caller that scans the inbox repeatedly. `on_progress` gets the
     bytes done and in total after every transaction. With `withdraw_vanished` records that are no longer in their file,
     or whose file is gone, are not in force any more. With `paths` no other files are looked at. `look` is called before
-    each 64 KiB that are read, and may raise to end the ingest: what was stored stays. `limit` is that of a transaction.
+    each 64 KiB that are read here, and ten times a second while a process of its own reads; it may raise to end the
+    ingest: what was stored stays. `limit` is that of a transaction.
     Raises InputError if the inbox cannot be listed and StoreError if something cannot be stored or kept; a file that
     cannot be read is noted in quarantine, and tried again the next time.
     """
     folder = inbox.absolute()
-    reading = _Reading(store, home, model, options, withdraw_vanished, look, limit)
+    reading = _Reading(store, home, model, options, withdraw_vanished, look, limit or full_batch())
     rotation = reading.rotation
     found = pending(
         folder, reading.known, now=clock(), settle_s=settle_s, tracker=tracker, paths=paths,
@@ -71,22 +84,23 @@ def ingest(
     gone = _withdraw_gone(store, model, folder, paths) if withdraw_vanished else 0
     done_bytes, total_bytes = 0, sum(file.size_bytes for file in found.ready)
     counts, unreadable = _Counts(), dict[str, str]()
-    with rare_collections(), store.larger_cache():
-        for start in range(0, len(found.ready), FILES_AT_ONCE):
-            intakes = list[FileIntake]()
-            files = found.ready[start : start + FILES_AT_ONCE]
-            with store.commits_behind():
-                for group in transaction_groups(reading.batches(files, intakes), limit):
-                    with store.transaction():
-                        for batch in group:
-                            batch.intake.store(store, batch)
-                    done_bytes += sum(batch.size_bytes for batch in group)
-                    if on_progress:
-                        on_progress(done_bytes, total_bytes)
-            for intake in intakes:
+    with (
+        rare_collections(),
+        store.larger_cache(),
+        closing(reading.groups(found.ready)) as groups,
+        store.commits_behind(),
+    ):
+        for group in groups:
+            with store.transaction():
+                ended = [intake for batch in group if (intake := reading.store(batch))]
+            done_bytes += sum(batch.size_bytes for batch in group)
+            if on_progress:
+                on_progress(done_bytes, total_bytes)
+            for intake in ended:
                 cut_own_copy(store, home, model, intake)
                 counts.add(intake)
-                unreadable |= {intake.name: intake.refusal} if intake.refusal else {}
+                unreadable |= {intake.name: intake.found.refusal} if intake.found.refusal else {}
+            group.clear()  # nothing of it has to be there while the next one is read
     refused = _note_refusals(store, model, {**found.refused, **unreadable}, paths)
     report = counts.report(refused, found.unsettled, gone)
     if refused or report.withdrawn or (report.files and report.lines):
@@ -95,7 +109,7 @@ def ingest(
 
 
 class _Reading:
-    """The reading of an inbox: which files are known, and how each is read."""
+    """The reading of an inbox: which files are known, how each is read, and the intakes of those that are begun."""
 
     def __init__(
         self,
@@ -105,14 +119,16 @@ class _Reading:
         options: ReadingOptions,
         withdraw_vanished: bool,
         look: Look,
-        limit: BatchLimit | None,
+        limit: BatchLimit,
     ) -> None:
-        self._store, self._home, self._model, self._options = store, home, model, options
-        self._withdraw_vanished, self._look, self._limit = withdraw_vanished, look, limit
+        self._store, self._model, self._options = store, model, options
+        self._withdraw_vanished, self._look = withdraw_vanished, look
         self._given = {
             path: ReadingOptions.from_json(text) for path, text in store.feedback_reading.given(model).items()
         }
-        self._removed = store.removals.hashes(model)
+        self._rules = ReadingRules(model, home.quarantine, store.removals.hashes(model), limit)
+        self._intakes: dict[int, FileIntake] = {}
+        self._numbers = count()
         self.rotation = Rotation(store, home, model, keeps_lost=not withdraw_vanished, look=look)
 
     def known(self, name: str) -> tuple[int, int] | None:
@@ -125,22 +141,49 @@ class _Reading:
             return stamp
         return stamp if (read_with or DEFAULT_OPTIONS.digest) == self._for_file(name).digest else None
 
-    def batches(self, files: Sequence[InboxFile], intakes: list[FileIntake]) -> Iterator[PieceBatch]:
-        """The batches of all files; each intake is appended to the list when its file is begun.
+    def groups(self, files: Sequence[InboxFile]) -> Generator[list[PieceBatch], None, None]:
+        """The batches of all files, grouped by transaction. Where there is much to read, most is read by a process of
+        its own; if that is lost, what is not stored is read here."""
+        first, others = divided(files)
+        here, apart = self._looked_up(first), self._looked_up(others)
+        try:
+            if others:
+                with reading_apart(apart, self._rules, self._store.clock, self._look) as read:
+                    yield from self._grouped(chain(self._read(here), read))
+        except WorkerLostError:
+            here = chain(here, [self._once_more()], apart)
+        yield from self._grouped(self._read(here))
 
-        What is known of them is looked up first: reading does not wait then until the files before are committed.
-        """
-        followed = [self.known(file.name) is not None and not is_ours(file.path) for file in files]  # ours never grow
-        previous = [self._store.feedback.last_reading(self._model, file.name) for file in files]
-        for file, is_followed, last in zip(files, followed, previous, strict=True):
-            resume = self.rotation.begin(file) if is_followed else None
-            intake = FileIntake(
-                self._home, self._model, file, self._store.clock(), self._for_file(file.name), previous=last,
-                withdraw_vanished=self._withdraw_vanished, removed=self._removed, resume=resume, look=self._look,
-                limit=self._limit,
-            )  # fmt: skip
-            intakes.append(intake)
-            yield from intake.batches()
+    def _grouped(self, batches: Iterable[PieceBatch]) -> Iterator[list[PieceBatch]]:
+        return transaction_groups(batches, self._rules.limit)
+
+    def _read(self, files: Iterable[Sequence[FileToRead]]) -> Iterator[PieceBatch]:
+        return read_files(chain.from_iterable(files), self._rules, self._store.clock, self._look)
+
+    def _looked_up(self, files: Sequence[InboxFile]) -> Iterator[list[FileToRead]]:
+        """Files, some at once, with what is known of them, so that a reading need not wait until the files before are
+        committed; the intake of each is begun."""
+        for start in range(0, len(files), FILES_AT_ONCE):
+            found = [self._to_read(file) for file in files[start : start + FILES_AT_ONCE]]
+            for each in found:
+                self._intakes[each.number] = FileIntake(self._model, each, withdraw_vanished=self._withdraw_vanished)
+            yield found
+
+    def _to_read(self, file: InboxFile) -> FileToRead:
+        is_followed = self.known(file.name) is not None and not is_ours(file.path)  # ours never grow
+        previous = self._store.feedback.last_reading(self._model, file.name)
+        resume = self.rotation.begin(file) if is_followed else None
+        return FileToRead(next(self._numbers), file, self._for_file(file.name), previous, resume)
+
+    def _once_more(self) -> list[FileToRead]:
+        """The files that were to be read, and are not stored to their end; the intake of each is begun anew."""
+        self._intakes = {number: intake.anew() for number, intake in self._intakes.items()}
+        return [intake.given for intake in self._intakes.values()]
+
+    def store(self, batch: PieceBatch) -> FileIntake | None:
+        """Store a batch within a transaction; returns the intake of its file if that has ended."""
+        self._intakes[batch.number].store(self._store, batch)
+        return self._intakes.pop(batch.number) if batch.account else None
 
     def _for_file(self, name: str) -> ReadingOptions:
         return self._given[name].over(self._options) if name in self._given else self._options
@@ -198,13 +241,15 @@ class _Counts:
 
     def add(self, intake: FileIntake) -> None:
         """Add the account of one file."""
-        self._counts.update({name: getattr(intake, name) for name in _COUNTED})
-        self._counts["files"] += intake.is_complete
+        found = intake.found
+        self._counts.update({name: getattr(intake, name) for name in _STORED})
+        self._counts.update({name: getattr(found, name) for name in _FOUND})
+        self._counts["files"] += found.is_complete
         self._counts["removed"] += len(intake.removed_lines)
-        self._metadata |= intake.metadata
+        self._metadata |= found.metadata
 
     def report(self, refused: int, unsettled: tuple[Path, ...], gone: int) -> IngestReport:
         """The account of all, and of what is refused or gone."""
         self._counts.update({"lines": refused, "quarantined": refused, "withdrawn": gone})
-        fields = {name: self._counts[name] for name in (*_COUNTED, "files", "removed")}
+        fields = {name: self._counts[name] for name in (*_STORED, *_FOUND, "files", "removed")}
         return IngestReport(**fields, unsettled=unsettled, metadata=tuple(sorted(self._metadata)))

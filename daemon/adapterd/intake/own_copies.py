@@ -28,7 +28,7 @@ def cut_own_copy(store: Store, home: Home, model: str, intake: FileIntake) -> No
     removed = frozenset(intake.removed_lines)
     if not removed:
         return
-    if is_ours(intake.file.path):
-        cut_from_copy(store, model, intake.file.path, intake.name, lambda piece: piece.line in removed)
-    if intake.kept_whole:
-        cut(home.quarantine / model / intake.kept_whole, lambda piece: piece.line in removed)
+    if is_ours(intake.given.file.path):
+        cut_from_copy(store, model, intake.given.file.path, intake.name, lambda piece: piece.line in removed)
+    if intake.found.kept_whole:
+        cut(home.quarantine / model / intake.found.kept_whole, lambda piece: piece.line in removed)

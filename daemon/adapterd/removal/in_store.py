@@ -28,6 +28,7 @@ def evaluation_sets(scene: Scene, change: bool) -> Iterator[str]:
             yield f"{len(each.cases) - len(left)} of {len(each.cases)} cases of evaluation set {each.number}"
             if change:
                 _reduce(scene, each, left)
+                scene.store.rubric_scores.forget(scene.model, (case["id"] for case in each.cases if case not in left))
 
 
 def _reduce(scene: Scene, former: EvaluationSet, left: list[dict[str, Any]]) -> None:

@@ -40,15 +40,17 @@ def _measured(
     settings: dict[str, Any], result: dict[str, Any], folder: Path, cases: list[dict[str, Any]]
 ) -> dict[str, Any]:
     from adapterd.config import Task
+    from adapterd.evaluation.answered_set import AnsweredSet
     from adapterd.evaluation.metrics.catalogue import metrics_for
     from adapterd.evaluation.metrics.json_answers.schema import read_schema
-    from adapterd.runs.tag_evaluation import AnsweredSet, EvaluationRun, comparisons
+    from adapterd.runs.tag_evaluation import EvaluationRun, comparisons
 
     schema = Path(settings["schema"]) if settings.get("schema") else None
     questions = [_question(case) for case in cases]
     metrics = metrics_for(
-        Task(settings["task"]), questions, schema=read_schema(schema) if schema and schema.is_file() else None
-    )
+        Task(settings["task"]), questions, schema=read_schema(schema) if schema and schema.is_file() else None,
+        strip_fences=settings.get("evaluation", {}).get("strip_fences", False),
+    )  # fmt: skip
     frozen = AnsweredSet(questions, metrics, _answers(result, cases))
     answered = EvaluationRun(result["evaluation_hash"], frozen, dict(_others(result, folder)))
     return {
@@ -63,9 +65,9 @@ def _measured(
 
 def _others(result: dict[str, Any], folder: Path) -> "Iterator[tuple[str, Any]]":
     """The guard set and the repeated questions, as far as they were asked."""
+    from adapterd.evaluation.answered_set import AnsweredSet
     from adapterd.evaluation.metrics.consistency import consistency
     from adapterd.evaluation.metrics.guard import guard_metrics
-    from adapterd.runs.tag_evaluation import AnsweredSet
 
     for name, metrics in (("guard", guard_metrics()), ("again", (consistency(),))):
         file = folder / ANSWERS / f"{name}.jsonl"

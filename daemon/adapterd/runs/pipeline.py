@@ -30,7 +30,7 @@ from adapterd.housekeeping.reconcile import reconcile
 from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
-from adapterd.runs.evidence_night import EvidenceNight, more_cases_may_prove
+from adapterd.runs.growth import with_growth
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
@@ -54,6 +54,7 @@ from adapterd.runs.reuse import (
     starts_at_another_base,
     take_over,
 )
+from adapterd.runs.season.night import EvidenceNight, more_cases_may_prove
 from adapterd.runs.stage import Result, Stage, notes_of, with_time_left
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.runs.stages import STAGES
@@ -108,10 +109,8 @@ class Pipeline:
     def evidence(self, model: str) -> Decision | None:
         """A night without training: what is live and what is compared with it are asked the fresh cases. Returns what
         was decided and done; raises BusyError while a run goes on."""
-        with (
-            exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy="a run is going on"),
-            staying_awake(),
-        ):
+        busy = "a run is going on"
+        with exclusive(self.home.run_lock, timeout_s=LOCK_TIMEOUT_S, busy=busy), staying_awake():
             self._prepare(model)
             return self._collect_evidence(model, self._held(model))
 
@@ -192,6 +191,7 @@ class Pipeline:
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
+        plan = with_growth(self.store, plan, sets)
         plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
         if other := starts_at_another_base(self.store, plan):
             self.notify(other)

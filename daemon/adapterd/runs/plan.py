@@ -58,7 +58,9 @@ class RunPlan:
     on; training starts at the adapter of the version `start`, or at the base. The `given` adapter is taken instead of
     training one. The snapshot has the records up to `last_feedback_id`; those `held`, by content hash, are in no set;
     `origins` counts where they came from. A plan that `reuses` an earlier run starts and divides as that did; results
-    of earlier runs are taken over where their inputs are the same."""
+    of earlier runs are taken over where their inputs are the same. The cases of the ids `joined` came to the set in
+    force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
+    set was chosen by hand."""
 
     run_id: str
     model: str
@@ -76,6 +78,10 @@ class RunPlan:
     last_feedback_id: int = 0
     reuses: str | None = None
     held: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
+    set_by_hand: bool = False
     origins: dict[str, int] = field(default_factory=dict)
 
 

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from adapterd.base.gguf.tokenizer import Tokenizer
-from adapterd.chat import Answer, Message, Prompt
+from adapterd.chat import Answer, ChatOptions, Message, Prompt
 from adapterd.config import ModelSettings
-from adapterd.dataset.askable import NOTHING_TO_ASK, Prompts, TokenLimits, fault_of_case
+from adapterd.dataset.askable import NOTHING_TO_ASK, PLAIN, Prompts, TokenLimits, fault_of_case
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut, summary
@@ -20,6 +20,8 @@ from adapterd.serving.runtime import Runtime
 
 FEW_TOKENS = 2
 """So many special tokens are put in front of a prompt or behind it at most."""
+FIRST_WORDS_TOKENS = 3
+"""Too few to close a thought and begin an answer."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,19 @@ class ServedPrompts:
         from adapterd.dataset.cases import case_of
 
         return self.fault(example.messages, case_of(example).reference)
+
+    @property
+    def num_ctx(self) -> int:
+        """The context that tags are asked in, in tokens."""
+        return self.settings.evaluation.num_ctx
+
+    def rendered(self, name: str, messages: Sequence[Message]) -> str:
+        """The text of a prompt as the tag of that name is served it."""
+        return self._prompts[name].render(messages)
+
+    def tells_thoughts_apart(self, name: str) -> bool:
+        """Whether the tag's first words, where its prompt opens a thought, are delivered apart from the content."""
+        return tells_thoughts_apart(self.runtime, self.tags[name], self.settings)
 
     def tokens(self, messages: Prompt) -> int:
         """The length of a prompt that can be asked, as the tag that makes most of it reads it."""
@@ -143,6 +158,14 @@ class ServedPrompts:
             return self.runtime.render(tag, messages, think=think)
 
         return Prompts(render, self._tokenizer)
+
+
+def tells_thoughts_apart(runtime: Runtime, tag: str, settings: ModelSettings) -> bool:
+    """Whether the first words of a tag whose prompt opens a thought are delivered apart from the content."""
+    options = ChatOptions(
+        num_ctx=settings.evaluation.num_ctx, num_predict=FIRST_WORDS_TOKENS, think=settings.think.wanted
+    )
+    return not runtime.chat(tag, PLAIN, options).text
 
 
 def same_for_all(tag: str, differences: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.config import ModelSettings
+from adapterd.formats.evaluation import Bridge
 from adapterd.formats.run_folder import ADAPTER, DATASET
 from adapterd.home import Home
 from adapterd.runs.plan import RunPlan
@@ -152,4 +153,6 @@ def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]
 
     notes = (results.get("dataset") or {}).get("notes") or ()
     left_out = [LeftOut(**each) for each in (results.get("evaluation") or {}).get("left_out") or ()]
-    return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []))
+    bridge = (results.get("evaluation") or {}).get("bridge")
+    grown = [f"the evaluation set has grown; {from_plain(bridge, Bridge).sentence()}"] if bridge else []
+    return (*notes, *([summary(left_out, "left out of the comparison")] if left_out else []), *grown)

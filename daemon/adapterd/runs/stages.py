@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapterd.chat import ChatOptions, Message, Role
 from adapterd.config import Think
 from adapterd.errors import NotEnoughDataError, NotFoundError, PromptsChangedError, RuntimeFailedError, StageError
 from adapterd.formats import adapter_files, encoded
+from adapterd.formats.evaluation import Bridge
 from adapterd.formats.json_files import lines_of
 from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, ORIGINS, RECORDS
 from adapterd.home import make_private
@@ -22,7 +22,7 @@ from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import RunPlan
 from adapterd.runs.reuse import ADAPTER_READS, restore_adapter, restore_candidate
 from adapterd.runs.stage import Job, Result, Results, Stage
-from adapterd.serialization import to_plain
+from adapterd.serialization import from_plain, to_plain
 from adapterd.serving.tags import BASE
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from adapterd.store import Store
 
 PARITY_PROMPTS = 32
-FIRST_WORDS_TOKENS = 3
-"""Too few to close a thought and begin an answer."""
 
 
 def importing(job: Job) -> Any:
@@ -53,7 +51,9 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.askable import TokenLimits
     from adapterd.dataset.build import build_dataset
     from adapterd.dataset.cases import EvaluationCase
+    from adapterd.dataset.leaks.growing import NewPrompts
     from adapterd.record import FeedbackRecord
+    from adapterd.runs.served_prompts import tells_thoughts_apart
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
     settings, tokenizer = job.plan.settings.dataset, Tokenizer.open(job.plan.base.gguf)
@@ -68,12 +68,13 @@ def dataset(job: Job) -> Any:
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             evaluation_prompt_hashes=set(job.plan.judged),
             earlier=[EvaluationCase.from_dict(case) for case in job.plan.earlier_cases],
+            new_prompts=NewPrompts(set(job.plan.unseen), set(job.plan.waiting)),
             origins=_origins(job.folder / ORIGINS, records),
             render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
             old_records=job.plan.old_records,
             held=set(job.plan.held),
             thinks=think is not Think.OFF,
-            thoughts_apart=lambda: _tells_thoughts_apart(job),
+            thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
@@ -88,15 +89,6 @@ def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:
         return {}
     ways = map(json.loads, lines_of(file))
     return {record.content_hash: way for record, way in zip(records, ways, strict=True)}
-
-
-def _tells_thoughts_apart(job: Job) -> bool:
-    """Whether the first words of a base whose prompt opens a thought are delivered apart from the content."""
-    settings = job.plan.settings
-    options = ChatOptions(
-        num_ctx=settings.evaluation.num_ctx, num_predict=FIRST_WORDS_TOKENS, think=settings.think.wanted
-    )
-    return not job.runtime.chat(job.plan.base.tag, (Message(Role.USER, "Yes?"),), options).text
 
 
 @contextlib.contextmanager
@@ -240,9 +232,10 @@ def _same_but_for_the_day(tokenizer: "Tokenizer", served: list[int], trained: li
 
 def evaluation(job: Job) -> Any:
     """The frozen set → candidate, live and base asked as applications would ask them, and the verdict."""
-    from adapterd.dataset.build import DatasetResult
     from adapterd.dataset.cases import EvaluationCase
+    from adapterd.dataset.result import DatasetResult
     from adapterd.evaluation.gates import live_again_gate, retention_gate
+    from adapterd.evaluation.rules import primary_of
     from adapterd.merging.merge import MergeResult
     from adapterd.runs.tag_evaluation import Evaluator
 
@@ -260,7 +253,9 @@ def evaluation(job: Job) -> Any:
     retention = retention_gate(kept, job.plan.settings.merging.min_retention)
     findings = [live_again_gate(job.plan.live), retention] if is_live else [retention]
     judged = evaluator.judge(evaluation_run, extra_findings=findings)
-    judged = replace(judged, left_out=evaluation_run.left_out)
+    joined = made.joined or job.plan.joined
+    bridge = evaluation_run.bridge(set(joined), job.plan.live, primary_of(job.plan.settings))
+    judged = replace(judged, left_out=evaluation_run.left_out, bridge=bridge)
     evaluator.save(evaluation_run, judged, make_private(job.home.version(job.plan.model, job.plan.version)))
     return judged
 
@@ -287,13 +282,24 @@ def registers(plan: RunPlan) -> bool:
 
 
 def record_evaluation_set(store: "Store", plan: RunPlan, result: Result) -> None:
-    """Freeze the evaluation set that the dataset stage chose, unless it is frozen already."""
+    """Freeze the evaluation set that the dataset stage chose, or let grow, unless it is frozen already."""
     content_hash = result["evaluation_hash"]
     if content_hash in {each.content_hash for each in store.evaluation_sets.all(plan.model)}:
         return
-    frozen = store.evaluation_sets.freeze(plan.model, content_hash, result["evaluation_cases"])
+    grown = bool(result.get("grown"))
+    frozen = store.evaluation_sets.freeze(plan.model, content_hash, result["evaluation_cases"], grown=grown)
     text = f"{plan.model}: evaluation set {frozen.number} frozen with {len(frozen.cases)} cases"
+    if grown:
+        text += f", {len(result['joined'])} new: set {frozen.grown_from} has grown"
     store.events.add("evaluation.frozen", text, model=plan.model, detail={"hash": frozen.content_hash})
+
+
+def record_bridge(store: "Store", plan: RunPlan, result: Result) -> None:
+    """Note what is live on a set that has grown, and on the one before, once for each set."""
+    bridge = result.get("bridge")
+    if bridge and store.evaluation_sets.keep_bridge(plan.model, result["evaluation_hash"], bridge):
+        text = f"{plan.model}: the evaluation set has grown; {from_plain(bridge, Bridge).sentence()}"
+        store.events.add("evaluation.bridged", text, model=plan.model, detail={"hash": result["evaluation_hash"]})
 
 
 def record_version(store: "Store", plan: RunPlan, result: Result) -> None:
@@ -310,7 +316,8 @@ def _dataset_inputs(plan: RunPlan, _results: Results) -> object:
     """The records, and who is judged by which of them."""
     cases = [plan.evaluation_cases, plan.judged, plan.earlier_cases]
     held = [plan.held] if plan.held else []
-    return [plan.last_feedback_id, plan.old_records, *cases, plan.given is not None, *held]
+    new = [plan.unseen, plan.waiting] if plan.unseen or plan.waiting else []
+    return [plan.last_feedback_id, plan.old_records, *cases, plan.given is not None, *held, *new]
 
 
 def _training_inputs(plan: RunPlan, results: Results) -> object:
@@ -364,5 +371,6 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "evaluation", evaluation, "asking candidate, live and base", reads=JUDGED_BY, inputs=_evaluation_inputs,
+        record=record_bridge,
     ),
 )  # fmt: skip

@@ -12,12 +12,14 @@ from typing import Any
 
 from adapterd.base_proof.served_behaviour import undated
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.config import GateRule, ModelSettings, Task
+from adapterd.config import ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.leaks.sources import sources_of
 from adapterd.dataset.left_out import LeftOut, summary
 from adapterd.errors import NotFoundError, RuntimeFailedError, StageError
+from adapterd.evaluation.answered_set import AnsweredSet
 from adapterd.evaluation.answers import CachedAsk, cached
-from adapterd.evaluation.evaluate import Answers, Scores, ask_all, measure, score
+from adapterd.evaluation.evaluate import Answers, Scores, ask_all
 from adapterd.evaluation.gates import (
     BASE,
     CANDIDATE,
@@ -28,104 +30,38 @@ from adapterd.evaluation.gates import (
     distinct_file_gate,
     judge,
 )
-from adapterd.evaluation.metrics.catalogue import CRITICAL, PRIMARY, Baselines, baselines, metrics_for
+from adapterd.evaluation.metrics.catalogue import Baselines, baselines, metrics_for
 from adapterd.evaluation.metrics.consistency import CASES, TEMPERATURE, consistency, together
 from adapterd.evaluation.metrics.guard import guard_items, guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_answers.metrics import is_exact
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
-from adapterd.evaluation.metrics.metric import Metric, Question
-from adapterd.evaluation.metrics.text_metrics import asked
+from adapterd.evaluation.metrics.metric import Question
+from adapterd.evaluation.rules import guard_rails, primary_of, rules_of
 from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
-from adapterd.formats.evaluation import ANSWERS, EVALUATION
+from adapterd.formats.evaluation import ANSWERS, EVALUATION, Bridge
 from adapterd.home import Home, make_private
+from adapterd.runs.measuring.figures import Figures, Rubric
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
 from adapterd.system.files import write_atomic
 
-GUARD_MARGIN = 0.05
 STORED = ("scores", "baselines", "findings", "evaluation_hash")
 """The fields of an EvaluationResult that the store has, too; all of them are in evaluation.json."""
 Report = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class AnsweredSet:
-    """Questions that belong together, their metrics, and the answers of each tag by its role (`candidate`, `live`,
-    `base`)."""
-
-    questions: Sequence[Question]
-    metrics: Sequence[Metric]
-    answers: Mapping[str, Answers]
-
-    def scores(self) -> dict[str, Scores]:
-        """Each tag's metrics."""
-        return {name: score(given, self.questions, self.metrics) for name, given in self.answers.items()}
-
-    def measured(self, ours: str) -> list[Measured]:
-        """One of them compared with all others."""
-        others = {name: given for name, given in self.answers.items() if name != ours}
-        return measure(self.metrics, self.questions, self.answers[ours], others)
-
-    def changed_most(self, ours: str, theirs: str, count: int) -> list[dict[str, Any]]:
-        """The cases that changed most, by the first metric that has a value for every case, with both answers."""
-        metric = next(metric for metric in self.metrics if metric.by_case and not metric.yes_no)
-        values = {name: self._by_case(metric, name) for name in (ours, theirs)}
-        places = sorted(range(len(self.questions)), key=lambda place: -abs(values[ours][place] - values[theirs][place]))
-        return [
-            {
-                "id": self.questions[place].id, "metric": metric.name, "ours": values[ours][place],
-                "theirs": values[theirs][place], "asked": asked(self.questions[place]),
-                "reference": self.questions[place].reference, **_wanted(self.questions[place]),
-                **{name: self.answers[name].answers[place].text for name in (theirs, ours)},
-            }
-            for place in places[:count]
-            if values[ours][place] != values[theirs][place]
-        ]  # fmt: skip
-
-    def differences(self, ours: str, theirs: str, names: Sequence[str]) -> dict[str, dict[str, float]]:
-        """By how much the answer of one of them is better than the other's, in -1…1, by the question's id and the
-        metric, of the metrics of these names that are means of scores. One that applies to neither answer is left out.
-        """
-        found: dict[str, dict[str, float]] = {question.id: {} for question in self.questions}
-        for metric in self.metrics:
-            if metric.name not in names or not metric.bounded:
-                continue
-            both = (metric.rows(self.questions, self.answers[name].answers).parts for name in (ours, theirs))
-            for question, one, other in zip(self.questions, *both, strict=True):
-                if one is not None or other is not None:
-                    found[question.id][metric.name] = metric.gain(metric.of_one(one) - metric.of_one(other))
-        return found
-
-    def _by_case(self, metric: Metric, name: str) -> list[float]:
-        pairs = zip(self.questions, self.answers[name].answers, strict=True)
-        return [metric.over([question], [answer]) or 0.0 for question, answer in pairs]
-
-    def without(self, places: Collection[int]) -> "AnsweredSet":
-        """The set without the questions at these places."""
-        remaining = [place for place in range(len(self.questions)) if place not in places]
-        answers = {
-            name: replace(given, answers=tuple(given.answers[place] for place in remaining))
-            for name, given in self.answers.items()
-        }
-        return replace(self, questions=[self.questions[place] for place in remaining], answers=answers)
-
-    def wrong_in(self, name: str) -> list[int]:
-        """The places of the questions whose answer by one of them is not exactly the reference."""
-        pairs = zip(self.questions, self.answers[name].answers, strict=True)
-        return [place for place, (question, answer) in enumerate(pairs) if not is_exact(question, answer)]
-
-
-@dataclass(frozen=True)
 class EvaluationRun:
     """The answers to the frozen set, by its hash, and to the `others`: the guard set, and some questions again with
-    other seeds. Cases that are `left_out` could not be asked of all tags, or not be measured."""
+    other seeds. Cases that are `left_out` could not be asked of all tags, or not be measured; `notes` say what else was
+    not measured."""
 
     evaluation_hash: str
     frozen: AnsweredSet
     others: Mapping[str, AnsweredSet]
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[AnsweredSet]:
@@ -142,6 +78,19 @@ class EvaluationRun:
             for name, scores in answered.scores().items():
                 found[name].metrics.update(scores.metrics)
         return found
+
+    def bridge(self, joined: Collection[str], live: str, metric: str) -> Bridge | None:
+        """What is live on all cases, and without those of the ids that `joined`, if some did; `metric` is the primary
+        one. The set before is asked with the grown one, which has all its cases. A candidate that is the live version's
+        very file answers for it."""
+        new = [place for place, question in enumerate(self.frozen.questions) if question.id in joined]
+        cases = len(self.frozen.questions)
+        if not 0 < len(new) < cases:
+            return None
+        role = LIVE if LIVE in self.frozen.answers else CANDIDATE
+        sets = (self.frozen.without(new), self.frozen)
+        before, now = (answered.scores()[role].metrics.get(metric) for answered in sets)
+        return Bridge(live, cases, len(new), metric, before, now)
 
     def baselines(self) -> dict[str, Baselines]:
         """What answers that know nothing would score, by metric."""
@@ -165,6 +114,7 @@ class EvaluationResult:
     `scores` are by role, `baselines` by metric: what answers that know nothing would score. `comparisons` are by metric
     and role: the candidate with each other file. `differences` say, by case and by each metric that decides, how much
     better the candidate's answer is than live's, in -1…1; none where it is live itself.
+    On a set that has grown, the `bridge` leads to the one before.
     """
 
     decision: Decision
@@ -176,6 +126,8 @@ class EvaluationResult:
     evaluation_hash: str
     left_out: tuple[LeftOut, ...] = ()
     differences: dict[str, dict[str, float]] = field(default_factory=dict)
+    bridge: Bridge | None = None
+    notes: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
         """The fields that the store has with the version, in plain values."""
@@ -190,6 +142,7 @@ class Evaluator:
     runtime: Runtime
     settings: ModelSettings
     gguf: Path
+    rubric: Rubric = field(default_factory=dict)
 
     def collect_answers(
         self,
@@ -225,13 +178,14 @@ class Evaluator:
             raise NotFoundError(f"{gone[0]} is gone from the runtime")
         prompts = ServedPrompts(self.runtime, self.settings, self.gguf, tags)
         cases, left_out = prompts.askable(cases)
-        questions = [_question(case) for case in cases]
+        questions = [_question(case, source) for case, source in zip(cases, sources_of(cases), strict=True)]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
-        count = len(questions) + len(guard) + len(again) * asked.consistency_seeds
+        count = len(questions) + len(guard) + len(again) * asked.consistency_seeds + asked.latency_questions
+        step = 1 / len(tags) / count
         given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
         for number, (name, tag) in enumerate(tags.items()):
-            progress = _QuestionProgress(report, name, number / len(tags), 1 / len(tags) / count)
+            progress = _QuestionProgress(report, name, number * step * (count - asked.latency_questions), step)
             for kind, wanted in (("frozen", questions), ("guard", guard)):
                 answers = self._ask(tag, digests[tag], wanted, progress) if wanted else ()
                 given[kind][name] = Answers(tag, digests[tag], answers)
@@ -240,11 +194,17 @@ class Evaluator:
             joined = tuple(together(answers) for answers in zip(*rounds, strict=True))
             given["again"][name] = Answers(tag, digests[tag], joined)
         schema = read_schema(self.settings.schema) if self.settings.schema else None
-        metrics = metrics_for(self.settings.task, questions, schema=schema, embed=self._embed)
+        metrics = metrics_for(
+            self.settings.task, questions, schema=schema, embed=self._embed, strip_fences=asked.strip_fences
+        )
         frozen, cut = _without_cut_prompts(AnsweredSet(questions, metrics, given["frozen"]), cases, prompts)
+        figures = Figures(prompts, self._options, make_private(self.home.answers), self.rubric)
+        progress = _QuestionProgress(report, "", 1 - len(tags) * asked.latency_questions * step, step)
+        measured, notes = figures.added(frozen.questions, frozen.answers, progress.one_more_of)
+        frozen = replace(frozen, answers=measured)
         others = {"guard": (guard, guard_metrics()), "again": (again, (consistency(),))}
         answered = {name: AnsweredSet(wanted, its, given[name]) for name, (wanted, its) in others.items() if wanted}
-        return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut))
+        return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut), notes)
 
     def judge(self, evaluation_run: EvaluationRun, extra_findings: Sequence[GateFinding] = ()) -> EvaluationResult:
         """The verdict on the candidate, by the gates in force."""
@@ -265,6 +225,7 @@ class Evaluator:
             comparisons(measured),
             evaluation_run.evaluation_hash,
             differences=self._differences(evaluation_run.frozen),
+            notes=evaluation_run.notes,
         )
 
     def _differences(self, frozen: AnsweredSet) -> dict[str, dict[str, float]]:
@@ -320,14 +281,8 @@ class Evaluator:
         return cache(lambda text: self.runtime.embed(tag, text)) if tag else None
 
 
-def _question(case: EvaluationCase) -> Question:
-    return Question(case.id, case.messages, case.reference, case.source_id, case.keywords, case.key_facts)
-
-
-def _wanted(question: Question) -> dict[str, list[str]]:
-    """What a test set says that a good answer has, where it says so."""
-    lists = {"keywords": question.keywords, "key_facts": question.key_facts}
-    return {name: list(texts) for name, texts in lists.items() if texts}
+def _question(case: EvaluationCase, source: str | None) -> Question:
+    return Question(case.id, case.messages, case.reference, source, case.keywords, case.key_facts)
 
 
 def _without_cut_prompts(
@@ -376,23 +331,10 @@ class _QuestionProgress:
         self.share += self.step
         self.report(min(1.0, self.share), asking=self.asking)
 
-
-def primary_of(settings: ModelSettings) -> str:
-    """The metric that has to be proven better: the configured one, else the task's."""
-    return settings.evaluation.primary or PRIMARY[settings.task]
-
-
-def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
-    """The gates in force: those of the task and of the guard set, and over them what the configuration says."""
-    own = {name: GateRule(critical=True) for name in (*CRITICAL[settings.task], primary_of(settings))}
-    guard = {"guard": GateRule(margin=GUARD_MARGIN)} if settings.evaluation.guard else {}
-    return {**own, **guard, **settings.gates}
-
-
-def guard_rails(settings: ModelSettings) -> tuple[str, ...]:
-    """The critical metrics beside the primary one."""
-    primary = primary_of(settings)
-    return tuple(name for name, rule in rules_of(settings).items() if rule.critical and name != primary)
+    def one_more_of(self, asking: str) -> None:
+        """Count one more answer, of another tag."""
+        self.asking = asking
+        self.one_more()
 
 
 def _lines(answered: AnsweredSet) -> Iterable[str]:

@@ -49,6 +49,7 @@ def judged_by(store: Store, plan: RunPlan, run: Run, settings: ModelSettings) ->
         plan = replace(
             plan,
             evaluation_cases=sets[-1].cases,
+            joined=store.evaluation_sets.joined(run.model, sets[-1]),
             judged=prompt_hashes(sets),
             earlier_cases=earlier_cases(sets),
             last_feedback_id=run.last_feedback_id,

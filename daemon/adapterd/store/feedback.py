@@ -110,6 +110,15 @@ class Feedback:
         for row in self._database.execute("SELECT id, record FROM feedback WHERE model = ? ORDER BY id", (model,)):
             yield row["id"], row["record"]
 
+    def prompts_new_after(self, model: str, after_id: int) -> list[str]:
+        """The hashes of the prompts of which nothing came up to an id, in force or not."""
+        rows = self._database.rows(
+            """SELECT prompt_hash FROM feedback WHERE model = ?1 GROUP BY prompt_hash HAVING min(id) > ?2
+               ORDER BY min(id)""",
+            (model, after_id),
+        )
+        return [row["prompt_hash"] for row in rows]
+
     def everything(self, model: str) -> list[StoredFeedback]:
         """Every record of the model, also those that are no longer in force, in the order of arrival."""
         return self._stored(self._database.rows("SELECT * FROM feedback WHERE model = ? ORDER BY id", (model,)))

@@ -164,6 +164,26 @@ class Runs:
         )
         return int(row[0] or 0) if row else 0
 
+    def last_result(self, model: str, stage: str) -> dict[str, Any] | None:
+        """What the newest run in which a stage was done got from it."""
+        row = self._database.row(
+            """SELECT result FROM stages JOIN runs ON runs.id = stages.run_id
+               WHERE runs.model = ? AND stages.name = ? AND stages.state = ? AND result IS NOT NULL
+               ORDER BY runs.created_at DESC, runs.id DESC LIMIT 1""",
+            (model, stage, StageState.DONE),
+        )
+        return dict(json.loads(row["result"])) if row else None
+
+    def last_taught_id(self, model: str, stage: str) -> int | None:
+        """The newest feedback id of the runs in which a stage was done, also of those that were given up; None if there
+        are none."""
+        row = self._database.row(
+            """SELECT max(runs.last_feedback_id) FROM stages JOIN runs ON runs.id = stages.run_id
+               WHERE runs.model = ? AND stages.name = ? AND stages.state = ?""",
+            (model, stage, StageState.DONE),
+        )
+        return None if row is None or row[0] is None else int(row[0])
+
     def start_stage(self, run_id: str, name: str, key: str) -> None:
         """Note that a stage begins, forgetting an earlier attempt at it."""
         self._database.execute(

@@ -8,7 +8,7 @@ row that does not count, so that it is known when the file is read again.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -186,7 +186,7 @@ class Statements:
                                      record, origin, application, document, file, line, created_at, received_at,
                                      repeats)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (_row(model, record, reading, received_at) for record in records),
+            _rows(model, records, reading, received_at),
         )
         if reading.watched:
             self._database.execute("INSERT INTO sightings SELECT id, 1 FROM feedback WHERE id > ?", (last_id,))
@@ -200,11 +200,19 @@ def _document_of(record: NewFeedback, reading: Reading) -> str:
     return reading.document or origin_of(record.file).document
 
 
-def _row(model: str, record: NewFeedback, reading: Reading, received_at: str) -> tuple[object, ...]:
-    origin = origin_of(record.file)
-    return (
-        model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
-        _as_json(record.failure_tags), record.record, origin.kind.value, record.application,
-        reading.document or origin.document, record.file, record.line, record.created_at.isoformat(), received_at,
-        record.repeats,
-    )  # fmt: skip
+def _rows(
+    model: str, records: Sequence[NewFeedback], reading: Reading, received_at: str
+) -> Iterator[tuple[object, ...]]:
+    file = created_at = None
+    for record in records:
+        if record.file is not file:
+            file, origin = record.file, origin_of(record.file)
+            kind, document = origin.kind.value, reading.document or origin.document
+        if record.created_at is not created_at:  # records without a time share that of their file
+            created_at = record.created_at
+            created = created_at.isoformat()
+        yield (
+            model, record.content_hash, record.prompt_hash, record.output_type, record.source_id, record.rating,
+            _as_json(record.failure_tags) if record.failure_tags else "[]", record.record, kind, record.application,
+            document, file, record.line, created, received_at, record.repeats,
+        )  # fmt: skip

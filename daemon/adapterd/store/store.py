@@ -14,6 +14,7 @@ from adapterd.store.http_access.places import Places
 from adapterd.store.http_access.tokens import Tokens
 from adapterd.store.http_access.traffic import Traffic
 from adapterd.store.prompt_pool.prompts import Prompts
+from adapterd.store.rubric_scores import RubricScores
 from adapterd.store.runs import Runs
 from adapterd.store.schedule_state import ScheduleStates
 from adapterd.store.screenings import Screenings
@@ -34,6 +35,7 @@ class Store(Database):
         self.prompts = Prompts(self)
         self.evaluation_sets = EvaluationSets(self)
         self.comparisons = Comparisons(self)
+        self.rubric_scores = RubricScores(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

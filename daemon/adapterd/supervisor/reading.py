@@ -17,7 +17,7 @@ from adapterd.feedback.formats import ReadingOptions
 from adapterd.feedback.settling import SettleTracker
 from adapterd.feedback.watch import FolderWatch
 from adapterd.home import Home
-from adapterd.intake.file_intake import BatchLimit
+from adapterd.intake.file_reading import BatchLimit
 from adapterd.intake.ingest import IngestReport, ingest
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -11,8 +12,11 @@ import pytest
 from adapterd.evaluation.metrics.metric import Metric
 from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.page import Material, render
+from adapterd.evaluation.report.season import Course, CourseNight, course_chart
 
 SHARES = {"json_valid": {"candidate": 1.0, "live": 0.5, "base": 0.0}, "exact": {"candidate": 0.25, "base": 0.0}}
+NIGHTS = [CourseNight("1 Nov", 0.2, 0.1), CourseNight("2 Nov", -0.1, -0.2), CourseNight("3 Nov", -0.1, None)]
+COURSE = Course("Is 1.4.0 better than 1.3.0?", "dropped: 50 fresh cases speak against it", "exact", NIGHTS, -0.2, True)
 CHARTS: dict[str, Callable[[], str]] = {
     "forest": lambda: charts.forest([("a", 0.1, 0.05, 0.2, True), ("b", 0.0, 0.0, 0.0, False)], "Forest", "difference"),
     "bars": lambda: charts.bars(SHARES, "Bars"),
@@ -21,6 +25,8 @@ CHARTS: dict[str, Callable[[], str]] = {
     "heat_map": lambda: charts.heat_map(SHARES, "Heat"),
     "calibration": lambda: charts.calibration({"candidate": [(0.2, 0.1, 3), (0.9, 1.0, 7)]}, "Calibration"),
     "curves": lambda: charts.curves({"training": [(1, 2.0), (2, 1.0)], "validation": []}, "Learning", "step", "loss"),
+    "season": lambda: course_chart(COURSE, "Season"),
+    "season without a night": lambda: course_chart(replace(COURSE, nights=[], dropped_at=None), "Season"),
     "scatter": lambda: charts.scatter(
         {"candidate": [("city", 0.5, 0.6)], "base": []}, "Precision and recall", ("recall", "precision")
     ),
@@ -94,6 +100,7 @@ MATERIAL = Material(
     cases=[case("one", "bad", "right", "x"), case("two", "right", "right", "")],
     metrics={name: Metric(name, f"what {name} is", lambda *_: None) for name in ("token_f1", "exact")},
     by_case={"token_f1": {"candidate": [0.1, 1.0], "live": [1.0, 1.0], "base": [0.0, None]}},
+    courses=[COURSE],
     curve=[{"step": 0, "loss": None, "validation_loss": 1.0}, {"step": 1, "loss": 0.9, "validation_loss": None}],
 )  # fmt: skip
 
@@ -108,7 +115,7 @@ def page() -> str:
     [
         "news 1.4.0", "worse beyond doubt", "Now held", "qwen2.5:7b", "2 examples nearly the same", "99.1%", "mlx 0.32",
         "121212121212", "what token_f1 is", "-0.500 [-0.600, -0.400]", "0.300", "asked one", "token_f1 1.000 → 0.100",
-        "rank 16, epochs 5, alpha 32.0",
+        "rank 16, epochs 5, alpha 32.0", "Evidence on fresh cases", "50 fresh cases speak against it",
     ],
 )  # fmt: skip
 def test_the_page_says_it(page: str, words: str) -> None:
@@ -136,5 +143,7 @@ def test_before_the_first_promotion_the_base_is_what_it_is_compared_with() -> No
 
 def test_without_a_curve_or_a_retention_their_charts_are_left_out() -> None:
     stages = {**MATERIAL.lineage["stages"], "merging": {"retention": None}}
-    page = render(Material(**{**vars(MATERIAL), "curve": (), "lineage": {**MATERIAL.lineage, "stages": stages}}))
+    lineage = {**MATERIAL.lineage, "stages": stages}
+    page = render(Material(**{**vars(MATERIAL), "curve": (), "courses": (), "lineage": lineage}))
     assert "How it was made" not in page
+    assert "Evidence on fresh cases" not in page

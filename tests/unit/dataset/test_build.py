@@ -1,6 +1,7 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import json
+import re
 import stat
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ import pytest
 from adapterd.chat import Message, Role
 from adapterd.config import Balance, DatasetSettings
 from adapterd.dataset.askable import TokenLimits
-from adapterd.dataset.build import DatasetResult, build_dataset
+from adapterd.dataset.build import build_dataset
 from adapterd.dataset.cases import EvaluationCase, content_hash
+from adapterd.dataset.result import DatasetResult
 from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
 from adapterd.record import FeedbackRecord
 from tests.unit.dataset.letter_tokenizer import END, LetterTokenizer, letters, render
@@ -427,3 +429,16 @@ def test_card_counts_what_is_taught_and_holds_no_text_of_a_record(tmp_path: Path
     assert card["records"] == {"correction": 51}
     assert card["left_out"] == {"secrets or personal data": 1}
     assert "unmistakable" not in json.dumps(card)
+
+
+def test_near_duplicates_that_leave_validation_are_told(tmp_path: Path) -> None:
+    def said(number: int) -> str:
+        words = [f"word{(number // 2) * 40 + place}" for place in range(40)]
+        return " ".join([*words, f"end{number}"])
+
+    records = [replace(each, messages=(Message(Role.USER, said(n)),)) for n, each in enumerate(RECORDS)]
+    made = build(tmp_path, records, max_tokens=2000, max_near_duplicates=1.0)
+    [note] = [note for note in made.notes if note.startswith("moved")]
+    assert re.fullmatch(
+        r"moved from validation to training: \d+ examples nearly the same as others that are trained on", note
+    )

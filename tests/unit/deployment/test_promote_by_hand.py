@@ -3,7 +3,7 @@
 import pytest
 
 from adapterd.deployment.deploy import Deployer
-from adapterd.deployment.promote_by_hand import promote_by_hand
+from adapterd.deployment.promote_by_hand import not_proven, promote_by_hand
 from adapterd.errors import InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.serving.tags import BASE, ModelTags
@@ -40,7 +40,19 @@ def test_a_version_that_nothing_speaks_against_goes_live_without_a_question(depl
     assert deployer.store.versions.all("m")[0].reason == "promoted by hand"
 
 
-@pytest.mark.parametrize("state", [VersionState.HELD, VersionState.WITHDRAWN])
+@pytest.mark.parametrize("state", [VersionState.WAITING, VersionState.CHALLENGER])
+def test_a_version_that_is_not_proven_yet_goes_live_and_the_history_says_so(
+    deployer: Deployer, state: VersionState
+) -> None:
+    deployer.store.versions.set_state("m", "1.0.0", state, "not proven: 62% of the way")
+    assert not_proven(deployer.store, "m", "1.0.0") == f"{state} (not proven: 62% of the way)"
+    promote_by_hand(deployer, "m", "1.0.0", force=False, confirm=never)
+    assert live(deployer) == "1.0.0"
+    assert f"promoted by hand, although {state} (not proven: 62% of the way)" in deployer.store.events.latest()[0].text
+    assert not_proven(deployer.store, "m", "1.0.0") is None
+
+
+@pytest.mark.parametrize("state", [VersionState.HELD, VersionState.DROPPED, VersionState.WITHDRAWN])
 def test_a_version_that_was_held_or_taken_back_needs_force(deployer: Deployer, state: VersionState) -> None:
     deployer.store.versions.set_state("m", "1.0.0", state, "worse")
     with pytest.raises(InputError, match=rf"1\.0\.0 was {state} \(worse\)") as caught:

@@ -15,6 +15,7 @@ from adapterd.housekeeping.backup.contents import BACKED_UP, RESTORED, copies
 from adapterd.housekeeping.rebuild import Rebuilt, rebuild
 from adapterd.intake.http_intake import take_posted
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.runs import RunState
 from adapterd.store.versions import VersionState
 from tests.support.fakes import FakeRuntime
@@ -294,3 +295,23 @@ def test_databases_that_were_kept_aside_are_named_though_the_list_is_lost(home: 
     rebuilt = made(home, tagged)
     with Store(home.database) as store:
         assert copies(store) == [str(earlier), str(rebuilt.aside)]
+
+
+def test_what_is_left_of_the_error_budgets_is_taken_over_without_what_was_staked(
+    used_home: Home, tagged: FakeRuntime
+) -> None:
+    with Store(used_home.database) as store:
+        store.comparisons.set_budget(MODEL, Purpose.CHALLENGE, 0.01, 0.005)
+        store.comparisons.set_budget(MODEL, Purpose.WATCH, 7.0, 0.0)
+    damaged_middle(used_home.database)
+    made(used_home, tagged)
+    with Store(used_home.database) as store:
+        left = store.comparisons.budget(MODEL, Purpose.CHALLENGE)
+        assert left is not None
+        assert left[:2] == (0.01, 0.0)
+        assert store.comparisons.budget(MODEL, Purpose.WATCH) is None  # no probability
+
+
+def test_where_nothing_can_be_read_spent_budgets_are_among_what_is_lost(used_home: Home, tagged: FakeRuntime) -> None:
+    gone(used_home.database)
+    assert any("error budgets" in what for what in made(used_home, tagged).lost)

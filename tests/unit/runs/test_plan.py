@@ -23,7 +23,7 @@ BASE = BaseModel("m:base", Path("/blobs/sha256-00"), "sha256:00", Modelfile())
 GIVEN = GivenAdapter(Path("/adapter"), "sha256:11", Increment.PATCH)
 UNSET = {
     "every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1",
-    "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard", "provider": "local",
+    "encoder": "base", "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard", "provider": "local",
     "scale": "1..10", "keep_days": 30.0,
 }  # fmt: skip
 NOT_MADE_WITH = ("feedback", "schedule", "versions")

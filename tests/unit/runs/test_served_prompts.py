@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from adapterd.chat import Answer, Message, Role
 from adapterd.config import EvaluationSettings, ModelSettings
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import RuntimeFailedError, RuntimeRefusedError, StageError
+from adapterd.formats.evaluation import Bridge
 from adapterd.home import Home
 from adapterd.runs.served_prompts import ServedPrompts, same_for_all
 from adapterd.runs.tag_evaluation import Evaluator
@@ -78,7 +80,9 @@ def case(number: int, text: str = "", reference: str = "yes", *, front: tuple[Me
 CASES = [case(number) for number in range(6)]
 SETTINGS = ModelSettings(
     base="tiny", base_digest="sha256:1",
-    evaluation=EvaluationSettings(num_ctx=256, num_predict=16, guard=False, consistency_seeds=0),
+    evaluation=EvaluationSettings(
+        num_ctx=256, num_predict=16, guard=False, consistency_seeds=0, reference_nll=False, latency_questions=0
+    ),
 )  # fmt: skip
 
 
@@ -106,6 +110,30 @@ def test_a_case_of_an_older_set_that_cannot_be_asked_is_left_out_for_all(
     [left_out] = evaluation_run.left_out
     assert (left_out.record, left_out.source_id) == ("record-9", "source 9")
     assert re.search(reason, left_out.reason)
+
+
+def test_near_duplicates_are_compared_as_one_source(scripted_runtime: Scripted, home: Home) -> None:
+    long = "What did the harbour office write about the ferry that runs to the island on Sundays"
+    alike = [replace(case(number, f"{long}{end}"), source_id=None) for number, end in enumerate(("", "?", " now?"))]
+    evaluation_run = hold(scripted_runtime, home, [*alike, *CASES[3:]])
+    compared = next(each for each in evaluation_run.measured("live") if "base" in each.against).against["base"]
+    assert (compared.cases, compared.clusters) == (6, 4)
+
+
+def test_what_is_live_is_compared_on_a_set_and_on_what_it_grew_from(scripted_runtime: Scripted, home: Home) -> None:
+    """Every answer is `yes`, and two of the three new cases want another one."""
+    cases = [*CASES[:3], case(3), case(4, reference="no"), case(5, reference="no")]
+    evaluation_run = hold(scripted_runtime, home, cases)
+    bridge = evaluation_run.bridge({"p3", "p4", "p5"}, "1.0.0", "exact")
+    assert bridge == Bridge("1.0.0", 6, 3, "exact", 1.0, pytest.approx(4 / 6))  # type: ignore[arg-type]
+    assert bridge.sentence(1) == ("6 cases, 3 new: live (1.0.0) has exact 1.000 on the cases of set 1, 0.667 on all")
+    assert scripted_runtime.asked.count("question 0") == len(TAGS)
+
+
+def test_a_set_that_has_not_grown_needs_no_bridge(scripted_runtime: Scripted, home: Home) -> None:
+    evaluation_run = hold(scripted_runtime, home, CASES)
+    assert evaluation_run.bridge(set(), "1.0.0", "exact") is None
+    assert evaluation_run.bridge({each.id for each in CASES}, "1.0.0", "exact") is None
 
 
 def test_a_case_that_one_template_refuses_is_asked_of_none(scripted_runtime: Scripted, home: Home) -> None:

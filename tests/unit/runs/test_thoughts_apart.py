@@ -1,18 +1,12 @@
 """Whether a server tells thoughts apart is found out by asking the base for its first words."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-from adapterd.base.model import BaseModel
-from adapterd.base.modelfile import Modelfile
 from adapterd.chat import Answer, ChatOptions, Message
-from adapterd.config import EvaluationSettings, ModelSettings, Settings, Think
-from adapterd.home import Home
-from adapterd.runs.plan import RunPlan
-from adapterd.runs.stage import Job
-from adapterd.runs.stages import FIRST_WORDS_TOKENS, _tells_thoughts_apart
+from adapterd.config import EvaluationSettings, ModelSettings, Think
+from adapterd.runs.served_prompts import FIRST_WORDS_TOKENS, tells_thoughts_apart
 from tests.support.fakes import FakeRuntime
 
 
@@ -32,12 +26,10 @@ class Says(FakeRuntime):
 @pytest.mark.parametrize(("content", "apart"), [("", True), ("Let me see", False), ("\n", False)])
 @pytest.mark.parametrize("think", list(Think))
 def test_content_before_a_thought_is_closed_means_that_it_is_not_told_apart(
-    home: Home, tmp_path: Path, content: str, apart: bool, think: Think
+    content: str, apart: bool, think: Think
 ) -> None:
     model = ModelSettings(base="b.gguf", base_digest="d", think=think, evaluation=EvaluationSettings(num_ctx=8192))
-    base = BaseModel("mine:base", tmp_path / "base.gguf", "d", Modelfile())
-    job = Job(RunPlan("run", "mine", "1.0.0", base, model, Settings(), "base"), tmp_path, home, {})
-    runtime = vars(job)["runtime"] = Says(content)
-    assert _tells_thoughts_apart(job) is apart
+    runtime = Says(content)
+    assert tells_thoughts_apart(runtime, "mine:base", model) is apart
     [options] = runtime.asked
     assert (options.num_ctx, options.num_predict, options.think) == (8192, FIRST_WORDS_TOKENS, think.wanted)

@@ -45,6 +45,23 @@ def test_a_frozen_set_comes_back_as_it_was(store: Store, clock: HandClock) -> No
     assert store.evaluation_sets.all("m") == [frozen]
 
 
+def test_a_grown_set_knows_what_joined_and_keeps_its_first_bridge(store: Store) -> None:
+    store.evaluation_sets.freeze("m", "first", [{"id": "a"}, {"id": "b"}])
+    grown = store.evaluation_sets.freeze("m", "second", [{"id": "a"}, {"id": "b"}, {"id": "c"}], grown=True)
+    assert grown.grown_from == 1
+    assert store.evaluation_sets.joined("m", grown) == ["c"]
+    assert [store.evaluation_sets.keep_bridge("m", "second", {"now": now}) for now in (1, 2)] == [True, False]
+    assert not store.evaluation_sets.keep_bridge("m", "first", {"now": 1})
+    assert [each.bridge for each in store.evaluation_sets.all("m")] == [None, {"now": 1}]
+
+
+def test_another_set_that_was_not_grown_has_no_newcomers(store: Store) -> None:
+    store.evaluation_sets.freeze("m", "first", [{"id": "a"}])
+    chosen = store.evaluation_sets.freeze("m", "second", [{"id": "a"}, {"id": "b"}], by_hand=True)
+    assert chosen.by_hand
+    assert store.evaluation_sets.joined("m", chosen) == []
+
+
 def test_a_model_without_sets_has_no_newest(store: Store) -> None:
     store.evaluation_sets.freeze("n", "hash", CASES)
     assert store.evaluation_sets.newest("m") is None

@@ -204,3 +204,24 @@ def test_prompts_of_an_earlier_release_are_hashed_anew(tmp_path: Path) -> None:
     with Store(path) as store:
         hashes = [row["prompt_hash"] for row in store.rows("SELECT prompt_hash FROM feedback ORDER BY id")]
     assert hashes == [record.prompt_hash, "old", "old"]
+
+
+def test_sets_of_earlier_releases_that_were_chosen_by_hand_are_known_by_their_events(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection:
+        steps = next(number for number, script in enumerate(MIGRATIONS) if "ADD COLUMN by_hand" in script)
+        connection.create_function("prompt_hash_of", 2, lambda *_: "")
+        for script in MIGRATIONS[:steps]:
+            connection.executescript(script)
+        for number, how in ((1, "frozen with 8 cases"), (2, "frozen by hand with 9 cases (temporal)"), (12, "frozen")):
+            connection.execute("INSERT INTO evaluation_sets VALUES ('m', ?, 'h', '[]', ?)", (number, AT.isoformat()))
+            connection.execute(
+                "INSERT INTO events (at, model, kind, text, detail) VALUES (?, 'm', 'evaluation.frozen', ?, '{}')",
+                (AT.isoformat(), f"m: evaluation set {number} {how}"),
+            )
+        connection.execute(f"PRAGMA user_version = {steps}")
+        connection.commit()
+    with Store(path) as store:
+        assert [(each.number, each.by_hand) for each in store.evaluation_sets.all("m")] == [
+            (1, False), (2, True), (12, False),
+        ]  # fmt: skip

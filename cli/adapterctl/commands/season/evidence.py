@@ -118,8 +118,8 @@ def _budget(budget: "BudgetLeft") -> str:
 
 
 def _show_open(compared: "Compared") -> None:
-    what = {"challenge": "challenger", "watch": "watch: the version before,"}[compared.purpose]
-    say(Styled(f"{what} {compared.version} against {compared.against}, which is live", bold=True))
+    what = {"challenge": "challenger {}", "watch": "watch: {}, which was live before,"}[compared.purpose]
+    say(Styled(f"{what.format(compared.version)} against {compared.against}, which is live", bold=True))
     standing = compared.standing
     pairs: list[tuple[str, object]] = [
         ("  begun", f"{ago(compared.since)}, with a level of {compared.level:.4f}"),
@@ -130,7 +130,10 @@ def _show_open(compared: "Compared") -> None:
         pairs += [
             ("  decide", f"{standing.cases} fresh cases, {standing.votes} votes"),
             ("  shown only", _shown(compared)),
-            (f"  {standing.primary}", f"{standing.gain:+.3f} ({interval})" if standing.units else None),
+            (
+                f"  gain of {compared.version}",
+                f"{standing.primary} {standing.gain:+.3f} ({interval})" * bool(standing.units),
+            ),
             *((f"  guard rail {rail.metric}", f"{rail.mean:+.3f}, {_way(rail.way)}") for rail in standing.rails),
         ]
     fields(pairs)
@@ -146,14 +149,18 @@ def _shown(compared: "Compared") -> str | None:
     standing = compared.standing
     if standing is None or not standing.shown:
         return None
+    corrections = "correction" if standing.shown == 1 else "corrections"
     return (
-        f"{standing.shown} corrections of what one of the two had answered ({standing.shown_gain:+.3f}): "
-        f"only mistakes are corrected, so any other version is better there"
+        f"{standing.shown} {corrections} of what one of the two had answered ({standing.shown_gain:+.3f}): only "
+        f"mistakes are corrected, so any other version is better there"
     )
 
 
 def _way(way: float) -> str:
-    return "proven to fall by less than is allowed" if way >= 1 else f"{way:.0%} of the way to that proof"
+    from adapterd.evidence.standing import GUARD_LIMIT
+
+    proof = f"proven to fall by less than {GUARD_LIMIT:g}"
+    return proof if way >= 1 else f"{way:.0%} of the way to being {proof}"
 
 
 def _signed(value: float | None) -> str | None:

@@ -1,6 +1,7 @@
 """A GGUF in llama.cpp, in this process, for its logits: what the file says when it is served."""
 
 import ctypes
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,15 +40,16 @@ class LlamaModel:
         context_tokens: int,
         lora: Path | None = None,
         metadata: Mapping[str, Metadata] = NO_METADATA,
+        embeds: bool = False,
     ) -> "Iterator[LlamaModel]":
-        """Load for texts of up to `context_tokens`, with these metadata instead of the file's; raises InputError if
-        llama.cpp cannot read the file or the LoRA."""
+        """Load for texts of up to `context_tokens`, with these metadata instead of the file's; one that `embeds` gives
+        `embeddings` in place of logits. Raises InputError if llama.cpp cannot read the file or the LoRA."""
         # On a CPU, extra buffers would hold all weights once more in a layout of their own.
         model = open_model(path, "cannot be loaded by llama.cpp", metadata, use_extra_bufts=False)
         context = None
         try:
             adapter = _load_lora(model, lora) if lora else None
-            context = _new_context(model, context_tokens)
+            context = _new_context(model, context_tokens, embeds)
             yield cls(path, context_tokens, model, context, adapter)
         finally:
             if context is not None:
@@ -59,16 +61,42 @@ class LlamaModel:
 
         Raises InputError for more ids than the context has room for, StageError if llama.cpp fails.
         """
+        return np.stack([row.copy() for row in self._rows(ids, first, adapted)])
+
+    def log_likelihoods(self, ids: Sequence[int], first: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """The logarithm of the probability of each id from position `first` on, given those before it, in nats: shape
+        (len(ids) - first,). One position's logits at a time are held, whatever the vocabulary.
+
+        Raises InputError for more ids than the context has room for or none before `first`, StageError if llama.cpp
+        fails.
+        """
+        rows = self._rows(ids[:-1], first - 1, adapted=False)
+        return np.array([_log_probability(row, token) for row, token in zip(rows, ids[first:], strict=True)])
+
+    def embeddings(self, ids: Sequence[int]) -> FloatArray:
+        """What the last layer makes of each id, shape (len(ids), width): token embeddings, without pooling.
+
+        All ids are one batch, so models that read both ways see the whole text. Raises InputError for more ids than the
+        context has room for, StageError if llama.cpp fails.
+        """
+        if not 0 < len(ids) <= self.context_tokens:
+            raise InputError(f"{len(ids)} ids do not fit a context of {self.context_tokens}")
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
+        self._decode(ids, 0, 0)
+        width = llama_cpp.llama_model_n_embd(self._model)
+        rows = (llama_cpp.llama_get_embeddings_ith(self._context, index) for index in range(len(ids)))
+        return np.stack([np.ctypeslib.as_array(row, (width,)).copy() for row in rows])
+
+    def _rows(self, ids: Sequence[int], first: int, adapted: bool) -> Iterator[FloatArray]:
+        """The logits (vocabulary,) at each position from `first` on, in llama.cpp's memory until the next batch."""
         if not 0 <= first < len(ids) <= self.context_tokens:
             raise InputError(f"{len(ids)} ids from {first} on do not fit a context of {self.context_tokens}")
         self._apply(adapted)
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
         vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
-        parts = []
         for start in range(0, len(ids), _BATCH_TOKENS):
-            wanted = self._decode(ids[start : start + _BATCH_TOKENS], start, first)
-            parts += [np.ctypeslib.as_array(self._row(index), (vocabulary,)).copy() for index in wanted]
-        return np.stack(parts)
+            for index in self._decode(ids[start : start + _BATCH_TOKENS], start, first):
+                yield np.ctypeslib.as_array(self._row(index), (vocabulary,))
 
     def _apply(self, adapted: bool) -> None:
         handles = [self._adapter] if adapted else []
@@ -96,15 +124,22 @@ class LlamaModel:
         return llama_cpp.llama_get_logits_ith(self._context, index)
 
 
+def _log_probability(logits: FloatArray, token: int) -> float:
+    highest = logits.max()
+    return float(logits[token] - highest) - math.log(np.exp(logits - highest).sum(dtype=np.float64))
+
+
 def rounds_activations() -> bool:
     """Whether llama.cpp computes on a CPU here, where it rounds what quantised tensors are multiplied with."""
     return not llama_cpp.llama_supports_gpu_offload()
 
 
-def _new_context(model: Any, tokens: int) -> Any:
+def _new_context(model: Any, tokens: int, embeds: bool) -> Any:
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = tokens
-    parameters.n_batch = parameters.n_ubatch = min(tokens, _BATCH_TOKENS)
+    parameters.n_batch = parameters.n_ubatch = tokens if embeds else min(tokens, _BATCH_TOKENS)
+    if embeds:
+        parameters.embeddings, parameters.pooling_type = True, llama_cpp.LLAMA_POOLING_TYPE_NONE
     parameters.n_threads = parameters.n_threads_batch = processors()
     context = llama_cpp.llama_init_from_model(model, parameters)
     if context is None:

@@ -82,6 +82,13 @@ class Tokenizer:
         # Behind a control character no space is added, and no vocabulary merges that with what follows.
         return self._tokenize(_ANCHOR + text, parse_special=markup)[len(self._tokenize(_ANCHOR)) :]
 
+    def encode_text(self, text: str) -> tuple[list[int], slice]:
+        """The ids of a text by itself with the start and end tokens that the metadata ask for, and where among them the
+        text is. Control tokens are not recognised: it is data."""
+        ids, own = self._tokenize(text, add_special=True), self._tokenize(text)
+        start = 0 if ids[: len(own)] == own else 1
+        return ids, slice(start, start + len(own))
+
     def is_end_of_generation(self, token: int) -> bool:
         """Whether the server stops at this id."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))

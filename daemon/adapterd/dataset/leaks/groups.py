@@ -28,22 +28,42 @@ class Member:
     conversation: str | None = None
 
 
-def groups_of(members: Sequence[Member]) -> list[int]:
-    """For each, the number of its group: the place of its first member."""
-    leaders = list(range(len(members)))
+class Together:
+    """Places from 0 on, some of which belong together: with each two, all that belong to either."""
 
-    def leader(place: int) -> int:
-        while leaders[place] != place:
-            leaders[place] = leaders[leaders[place]]
-            place = leaders[place]
+    def __init__(self, places: int) -> None:
+        self._leaders = list(range(places))
+
+    def join(self, one: int, other: int) -> None:
+        """Have two belong together."""
+        first, second = sorted((self.number(one), self.number(other)))
+        self._leaders[second] = first
+
+    def number(self, place: int) -> int:
+        """The number of its group: the first of its places."""
+        while self._leaders[place] != place:
+            self._leaders[place] = self._leaders[self._leaders[place]]
+            place = self._leaders[place]
         return place
 
+    def numbers(self) -> list[int]:
+        """For each place, the number of its group."""
+        return [self.number(place) for place in range(len(self._leaders))]
+
+
+def groups_of(members: Sequence[Member]) -> list[int]:
+    """For each, the number of its group: the place of its first member."""
+    return together(members).numbers()
+
+
+def together(members: Sequence[Member]) -> Together:
+    """What belongs together of these."""
+    found = Together(len(members))
     first: dict[tuple[str, ...], int] = {}
     for place, keys in enumerate(_keys(members)):
         for key in keys:
-            one, other = sorted((leader(first.setdefault(key, place)), leader(place)))
-            leaders[other] = one
-    return [leader(place) for place in range(len(members))]
+            found.join(first.setdefault(key, place), place)
+    return found
 
 
 def _keys(members: Sequence[Member]) -> Iterator[list[tuple[str, ...]]]:

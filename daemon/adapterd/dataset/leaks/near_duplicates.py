@@ -61,6 +61,16 @@ def cases_near(prompts: Sequence[Prompt], cases: Sequence[Prompt]) -> list[bool]
     return [near[row] for row in corpus.row_of[len(prompts) :]]
 
 
+def near_each(prompts: Sequence[Prompt], cases: Sequence[Prompt]) -> list[list[int]]:
+    """For each case, the places of the prompts that are near-duplicates of it."""
+    if not prompts or not cases:
+        return [[] for _ in cases]
+    corpus, by_case = _compared(prompts, cases)
+    rows = np.array(corpus.row_of[: len(prompts)])
+    near = {case: np.flatnonzero(found[rows]).tolist() for case, found in by_case}
+    return [near[row] for row in corpus.row_of[len(prompts) :]]
+
+
 def _compared(
     prompts: Sequence[Prompt], others: Sequence[Prompt], more: Sequence[Prompt] = ()
 ) -> tuple[Corpus, Iterator[tuple[int, Flags]]]:

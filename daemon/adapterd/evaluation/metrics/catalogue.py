@@ -18,7 +18,10 @@ from adapterd.evaluation.metrics.hygiene import HYGIENE
 from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
 from adapterd.evaluation.metrics.json_answers.values import LARGEST, as_float, is_number, parse_json
 from adapterd.evaluation.metrics.label_metrics import ACCURACY, label_metrics
-from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
+from adapterd.evaluation.metrics.metric import NOTHING, Metric, Parts, Question
+from adapterd.evaluation.metrics.model_figures import BERT_SCORE, LIKELIHOOD
+from adapterd.evaluation.metrics.rubric import RUBRIC
+from adapterd.evaluation.metrics.text_forms import without_fence
 from adapterd.evaluation.metrics.text_metrics import (
     CITATIONS_REAL,
     KEYWORDS,
@@ -49,10 +52,26 @@ PRIMARY: Mapping[Task, str] = {
 
 
 def metrics_for(
-    task: Task, questions: Sequence[Question], *, schema: Mapping[str, Any] | None = None, embed: Embed | None = None
+    task: Task,
+    questions: Sequence[Question],
+    *,
+    schema: Mapping[str, Any] | None = None,
+    embed: Embed | None = None,
+    strip_fences: bool = False,
 ) -> list[Metric]:
-    """The metrics of a task that apply to at least one of the questions, those of every answer last."""
-    return [*_OF_TASK[task](questions, schema, embed), *HYGIENE]
+    """The metrics of a task that apply to at least one of the questions, those of every answer last.
+
+    With `strip_fences`, those of the task score what is in an answer that is one fenced code block.
+    """
+    own = _OF_TASK[task](questions, schema, embed)
+    return [*(map(_of_what_is_fenced, own) if strip_fences else own), *LIKELIHOOD, *HYGIENE]
+
+
+def _of_what_is_fenced(metric: Metric) -> Metric:
+    def parts(question: Question, answer: Answer) -> Parts | None:
+        return metric.parts(question, replace(answer, text=without_fence(answer.text)))
+
+    return replace(metric, parts=parts)
 
 
 def extra_metrics() -> list[Metric]:
@@ -61,7 +80,8 @@ def extra_metrics() -> list[Metric]:
 
 
 def _text_metrics(embed: Embed | None) -> list[Metric]:
-    return [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
+    own = [TOKEN_F1, *rouge_metrics(), EXACT, *([semantic(embed)] if embed else []), KEYWORDS]
+    return [*own, *BERT_SCORE, *RUBRIC]
 
 
 _SOURCE_METRICS = (REFUSAL_RIGHT, SOURCE_HIT, MRR, CITATIONS_REAL)

@@ -1,4 +1,7 @@
-"""Metrics of every answer, whatever it is to be: leaks, cuts, repetition, length, speed."""
+"""Metrics of every answer, whatever it is to be: leaks, cuts, repetition, length, speed.
+
+Speed counts only where an answer was timed for it, in turn with those of the other tags (runs/measuring/latency.py).
+"""
 
 import json
 import re
@@ -14,6 +17,7 @@ from adapterd.evaluation.statistics import Array
 
 ECHO_WORDS = 12
 REPEATED_WORDS = 4
+FIRST_TOKEN_S, ANSWER_S, TIMED_TOKENS = "timed_first_token_s", "timed_answer_s", "timed_tokens"
 THINKING = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 
@@ -59,6 +63,11 @@ def _repetition(_: Question, answer: Answer) -> float | None:
     return (len(runs) - len(set(runs))) / len(runs) if runs else None
 
 
+def _speed(_: Question, answer: Answer) -> Parts | None:
+    tokens, seconds = (answer.figures.get(name) for name in (TIMED_TOKENS, ANSWER_S))
+    return None if tokens is None or seconds is None else (tokens, seconds)
+
+
 def _squares(_: Question, answer: Answer) -> Parts:
     return float(answer.answer_tokens), float(answer.answer_tokens) ** 2, 1.0
 
@@ -93,11 +102,13 @@ LENGTH_CV = Metric(
     "length_cv", "standard deviation of the answers' lengths by their mean", _squares, _variation, Better.NEITHER,
     Unit.NUMBER, by_case=False, chart=HABITS.place(),
 )  # fmt: skip
+_NOT_TIMED = "no answer was timed; evaluation.latency_questions says how many are"
 FIRST_TOKEN = mean_of(
-    "first_token_s", "time to the first token", lambda _, a: a.first_token_s, better=Better.LOWER, unit=Unit.SECONDS
-)
+    "first_token_s", "time to the first token, of questions that all versions are asked in turn",
+    lambda _, a: a.figures.get(FIRST_TOKEN_S), better=Better.LOWER, unit=Unit.SECONDS, missing=_NOT_TIMED,
+)  # fmt: skip
 SPEED = Metric(
-    "tokens_per_s", "tokens of all answers by the time they took", lambda _, a: (float(a.answer_tokens), a.total_s),
-    ratio, unit=Unit.PER_SECOND, by_case=False,
+    "tokens_per_s", "tokens of the answers to these questions by the time they took", _speed, ratio,
+    unit=Unit.PER_SECOND, by_case=False, missing=_NOT_TIMED,
 )  # fmt: skip
 HYGIENE = (PROMPT_ECHO, SEVERAL_JSON, THINK_LEAK, TRUNCATED, REPETITION, LENGTH, LENGTH_CV, FIRST_TOKEN, SPEED)

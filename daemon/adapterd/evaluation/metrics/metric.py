@@ -26,7 +26,8 @@ NOTHING = Answer("", "stop", 0, 0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Question:
-    """One case of a frozen set as the evaluation needs it; questions with the same `source` are drawn together.
+    """One case of a frozen set as the evaluation needs it; questions with the same `source` (also the name of a
+    conversation or of near-duplicates) are drawn together.
 
     `keywords` and `key_facts` are what a good answer has, where a test set says so.
     """
@@ -55,6 +56,7 @@ class Unit(StrEnum):
     TOKENS = "tokens"
     SECONDS = "s"
     PER_SECOND = "tokens/s"
+    NATS = "nats/token"
 
 
 def ratio(sums: Array) -> Array:
@@ -87,7 +89,9 @@ class Metric:
     """`parts` gives the parts of one answer, None where the metric does not apply; `value` makes the metric of sums.
 
     `bounded`, `yes_no`: as in `statistics.Paired`. `by_case` says whether the value of a single case makes sense.
-    `chart` is its place in a chart of the report; without one it stands in the report's tables only.
+    `chart` is its place in a chart of the report; without one it stands in the report's tables only. A metric that is
+    not measured of the text alone says in `missing` what is not there where it has no value; a `rubric` is one that is
+    filled in later (rubric.py).
     """
 
     name: str
@@ -100,6 +104,8 @@ class Metric:
     yes_no: bool = False
     by_case: bool = True
     chart: ChartPlace | None = None
+    missing: str = ""
+    rubric: bool = False
 
     @property
     def label(self) -> str:
@@ -173,6 +179,8 @@ def mean_of(
     unit: Unit = Unit.SHARE,
     yes_no: bool = False,
     chart: ChartPlace | None = None,
+    missing: str = "",
+    rubric: bool = False,
 ) -> Metric:
     """The mean of a score per case; cases with None are left out."""
 
@@ -181,7 +189,10 @@ def mean_of(
         return None if found is None else (float(found), 1.0)
 
     bounded = unit is Unit.SHARE
-    return Metric(name, definition, parts, better=better, unit=unit, bounded=bounded, yes_no=yes_no, chart=chart)
+    return Metric(
+        name, definition, parts, better=better, unit=unit, bounded=bounded, yes_no=yes_no, chart=chart, missing=missing,
+        rubric=rubric,
+    )  # fmt: skip
 
 
 def share_of(

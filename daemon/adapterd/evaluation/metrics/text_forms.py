@@ -25,6 +25,9 @@ _WORD = regex.compile(
 _GRAPHEME = regex.compile(r"\X")
 _MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
 _VARIANTS = regex.compile(r"[\uFE0E\uFE0F]")
+_FENCES = frozenset("`~")
+_LANGUAGE = regex.compile(r"[\w+.#-]*[^\S\n]*\n|json\s", regex.IGNORECASE)
+"""What stands behind the opening of a fence: its language, up to the end of the line."""
 _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´", "'"), **dict.fromkeys("“”„‟″«»", '"')})
 
 
@@ -59,6 +62,17 @@ def words(text: str) -> tuple[str, ...]:
     form = folded(text)
     found = tuple(islice(_matches(_WORD, form), MOST_WORDS))
     return found or tuple(islice((each for each in _matches(_GRAPHEME, form) if not each.isspace()), MOST_WORDS))
+
+
+def without_fence(text: str) -> str:
+    """What is in a text that is one fenced code block as a whole, as applications read it; any other text as it is."""
+    bare = text.strip()
+    mark = bare[:1]
+    fence = bare[: len(bare) - len(bare.lstrip(mark))] if mark in _FENCES else ""
+    inner = bare[len(fence) : -len(fence)] if fence else ""
+    if len(fence) < 3 or not inner or not bare.endswith(fence) or fence in inner or inner[-1] == mark:
+        return text
+    return inner[found.end() :].strip() if (found := _LANGUAGE.match(inner)) else inner.strip()
 
 
 def is_character(word: str) -> bool:

@@ -13,7 +13,9 @@ from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.season import Course, course_chart
 from adapterd.formats.data_card import in_words
+from adapterd.formats.evaluation import Bridge
 from adapterd.printable import printable_lines
+from adapterd.serialization import from_plain
 
 SUBJECTS = ("candidate", "live", "base")
 REGRESSIONS = 8
@@ -116,6 +118,8 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     yield "base", f"{lineage['base']['tag']} ({lineage['base']['digest'][:19]}…)"
     yield "file", f"{lineage['gguf_digest'][:19]}…"
     yield "evaluation set", f"{len(material.cases)} cases, {material.result['evaluation_hash'][:12]}"
+    if bridge := material.result.get("bridge"):
+        yield "the set has grown", from_plain(bridge, Bridge).sentence()
     yield (
         "trained on",
         f"{data['train']['examples']} examples of {data['records']} records, {data['content_hash'][:12]}",
@@ -128,6 +132,8 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
         yield "left out", f"record {each['record'][:12]}: {each['reason']}"
     for each in (material.result.get("left_out") or ())[:LEFT_OUT]:
         yield "left out of the comparison", f"record {each['record'][:12]}: {each['reason']}"
+    for note in material.result.get("notes") or ():
+        yield "not measured", note
     yield from in_words(material.card) if material.card else ()
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}

@@ -162,7 +162,7 @@ class ReadingOptions:
         """Options as they are written in the configuration and at an import; raises InputError."""
         return cls(dict(fields), Scale.read(scale) if scale else None, frozenset(ignore), turns)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 in hex: with other options a file may say something else."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -82,7 +82,7 @@ def _why_none(store: Store, model: str, budget: BudgetLeft) -> tuple[str, str]:
         found = ", ".join(waiting)
         return (
             f"{found} waits, and no night has chosen a challenger since",
-            "the next night does, or `adapterctl retrain`",
+            "the next night does, or `adapterctl evidence --now`",
         )
     newest = versions[-1]
     return f"no candidate waits; the newest, {newest.version}, is {newest.state}: {newest.reason}", RETRAIN

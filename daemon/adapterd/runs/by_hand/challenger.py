@@ -3,7 +3,7 @@
 from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
 from adapterd.evidence.season import Season
-from adapterd.runs.fresh_answers import rules
+from adapterd.runs.season.fresh_answers import rules
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, Purpose
 

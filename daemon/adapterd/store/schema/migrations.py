@@ -288,6 +288,21 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (model, purpose)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE evaluation_sets ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE evaluation_sets ADD COLUMN grown_from INTEGER;
+    ALTER TABLE evaluation_sets ADD COLUMN bridge TEXT;
+    UPDATE evaluation_sets SET by_hand = 1 WHERE EXISTS (
+        SELECT 1 FROM events WHERE events.model = evaluation_sets.model AND events.kind = 'evaluation.frozen'
+        AND events.text LIKE '%: evaluation set ' || evaluation_sets.number || ' frozen by hand with %'
+    );
+    """,
+    """
+    CREATE TABLE rubric_scores (
+        model TEXT NOT NULL, version TEXT NOT NULL, "case" TEXT NOT NULL, metric TEXT NOT NULL, score REAL NOT NULL,
+        given_by TEXT NOT NULL, given_at TEXT NOT NULL, PRIMARY KEY (model, version, "case", metric)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -4,7 +4,6 @@ import os
 import pickle
 import sys
 import traceback
-from typing import Any
 
 from adapterd.errors import AdapterdError
 from adapterd.system.child.messages import end_with_parent
@@ -29,20 +28,18 @@ def _outcome(called: bytes) -> bytes:
         function, values = pickle.loads(called)  # noqa: S301 (from our parent)
         return pickle.dumps((function(*values), None))
     except Exception as exc:
-        return _raised(exc)
+        return pickle.dumps((None, sendable(exc)))
 
 
-def _raised(exc: Exception) -> bytes:
+def sendable(exc: Exception) -> Exception:
     """What was raised, with the place where if nobody thought of it; in words where it cannot be sent."""
     if not isinstance(exc, AdapterdError):
         exc.add_note(traceback.format_exc())
-    outcome: tuple[Any, Exception] = (None, exc)
     try:
-        said = pickle.dumps(outcome)
-        pickle.loads(said)  # noqa: S301 (from this process)
+        pickle.loads(pickle.dumps(exc))  # noqa: S301 (from this process)
     except Exception:
-        said = pickle.dumps((None, RuntimeError(f"{type(exc).__name__}: {exc}")))
-    return said
+        return RuntimeError(f"{type(exc).__name__}: {exc}")
+    return exc
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import statistics
 
 import pytest
 
+from adapterd.chat import Answer
 from adapterd.evaluation.metrics.hygiene import (
+    ANSWER_S,
     FIRST_TOKEN,
+    FIRST_TOKEN_S,
     LENGTH,
     LENGTH_CV,
     PROMPT_ECHO,
@@ -13,6 +16,7 @@ from adapterd.evaluation.metrics.hygiene import (
     SEVERAL_JSON,
     SPEED,
     THINK_LEAK,
+    TIMED_TOKENS,
     TRUNCATED,
     values_in,
 )
@@ -88,7 +92,19 @@ def test_lengths_and_their_variation() -> None:
     assert LENGTH_CV.over(questions, answers) == pytest.approx(statistics.pstdev(lengths) / 6)
 
 
+def timed(tokens: float, answer_s: float, first_token_s: float) -> Answer:
+    figures = {TIMED_TOKENS: tokens, ANSWER_S: answer_s, FIRST_TOKEN_S: first_token_s}
+    return answer("x", total_s=100.0, first_token_s=50.0, figures=figures)
+
+
 def test_speed_is_all_tokens_by_all_the_time() -> None:
-    answers = [answer("x", answer_tokens=30, total_s=1.0), answer("x", answer_tokens=30, total_s=3.0)]
+    answers = [timed(30, 1.0, 0.1), timed(30, 3.0, 0.3)]
     assert SPEED.over([question("x")] * 2, answers) == 15.0
-    assert FIRST_TOKEN.over([question("x")] * 2, answers) == pytest.approx(0.1)
+    assert FIRST_TOKEN.over([question("x")] * 2, answers) == pytest.approx(0.2)
+
+
+def test_an_answer_that_was_not_timed_says_nothing_of_speed() -> None:
+    stored, in_turn = answer("x", answer_tokens=30, total_s=1.0, first_token_s=9.0), timed(30, 3.0, 0.3)
+    for metric, value in ((SPEED, 10.0), (FIRST_TOKEN, 0.3)):
+        assert metric.over([question("x")], [stored]) is None
+        assert metric.over([question("x")] * 2, [stored, in_turn]) == pytest.approx(value)

@@ -78,7 +78,7 @@ class EvidenceNight:
 
 def decided(night: Night) -> Decision | None:
     """Ask, count and decide, in this process."""
-    from adapterd.runs.fresh_answers import FreshAnswers
+    from adapterd.runs.season.fresh_answers import FreshAnswers
 
     home = Home(night.home)
     with Store(home.database, clock=lambda: night.now) as store:

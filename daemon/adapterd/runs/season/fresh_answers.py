@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
 from adapterd.evaluation.e_process import SCORE
+from adapterd.evaluation.rules import guard_rails, primary_of
 from adapterd.evidence.decision import Decision, Judged, Night
 from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence
 from adapterd.evidence.season import Rules, Season
 from adapterd.home import Home
-from adapterd.runs.tag_evaluation import Evaluator, guard_rails, primary_of
+from adapterd.runs.tag_evaluation import Evaluator
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
@@ -63,24 +64,34 @@ class FreshAnswers:
         version = self.store.versions.get(self.night.model, judged.version) if judged else None
         if judged and version and version.state is VersionState.WAITING:
             cases = self._of_frozen(judged)
-            standing = season.begin_first_exam(version, judged.evaluation_hash, cases)
+            standing = season.begin_first_exam(version, cases)
             if standing:
                 return season.decide(season.open[-1], standing)
         season.choose()
         return None
 
     def _of_frozen(self, judged: Judged) -> list[CaseEvidence]:
-        """What a frozen set says as evidence: of the cases that would be there whatever had been answered."""
+        """What a frozen set says as evidence: of the cases that would be there whatever had been answered, and that no
+        other version was asked: what was, may have chosen this one."""
         live = self.store.versions.deployment(self.night.model)
         pair = (judged.version, live.live if live else BASE)
         reviews = self._model.evaluation.reviews
-        return frozen_evidence(self.store, self.night.model, judged.evaluation_hash, judged.differences, pair, reviews)
+        others = [each for each in self.store.versions.all(self.night.model) if each.version != judged.version]
+        today = self.store.evaluation_sets.successors(self.night.model)
+        asked = {today.get(name, name) for each in others if (name := each.metrics.get("evaluation_hash"))}
+        sets = [each for each in self.store.evaluation_sets.all(self.night.model) if each.content_hash in asked]
+        known = {case["id"] for each in sets for case in each.cases}
+        new = {case: found for case, found in judged.differences.items() if case not in known}
+        return frozen_evidence(self.store, self.night.model, judged.evaluation_hash, new, pair, reviews)
 
     def _ask(self, comparison: Comparison, cases: Sequence[FreshCase]) -> list[CaseEvidence]:
         """What each case says; those that cannot be asked, or were not read as a whole, say nothing, and are not asked
         again. Raises NotFoundError for a version that is gone."""
         runtime, tags = runtime_for(self.night.settings, self.home), ModelTags(comparison.model)
-        settings = replace(self._model, evaluation=replace(self._model.evaluation, guard=False, consistency_seeds=0))
+        only_cases = replace(
+            self._model.evaluation, guard=False, consistency_seeds=0, reference_nll=False, latency_questions=0
+        )
+        settings = replace(self._model, evaluation=only_cases)
         base = pinned_base(runtime, comparison.model, self._model, self.home)
         asked = {OURS: tags.version(comparison.ours), THEIRS: tags.version(comparison.theirs)}
         evaluator = Evaluator(self.home, runtime, settings, base.gguf)

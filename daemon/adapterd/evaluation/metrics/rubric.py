@@ -1,0 +1,20 @@
+"""Metrics that no program computes: a person or a judge gives each answer a score from 0 to 1, after it was asked.
+
+Until then they have no value. They stop no candidate meanwhile, unless their gate is critical: then it is not proven,
+and the verdict says what is missing.
+"""
+
+from adapterd.evaluation.metrics.metric import Better, Metric, mean_of
+
+
+def _rubric(name: str, definition: str, better: Better = Better.HIGHER) -> Metric:
+    return mean_of(
+        name, f"{definition}; scored 0 to 1 by a person or a judge, mean over the cases that are filled in",
+        lambda _, answer: answer.figures.get(name), better=better, rubric=True,
+        missing="it is not filled in for both versions; a person or a judge scores their answers from 0 to 1",
+    )  # fmt: skip
+
+
+FACT_COVERAGE = _rubric("fact_coverage", "share of the facts that a good answer has which the answer states rightly")
+TOPIC_DRIFT = _rubric("topic_drift", "share of the answer that is about something else than was asked", Better.LOWER)
+RUBRIC = (FACT_COVERAGE, TOPIC_DRIFT)

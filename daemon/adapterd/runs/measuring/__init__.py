@@ -1,0 +1,1 @@
+"""What is measured of answers besides their text, by other means than asking: figures, by case and role."""

@@ -1,0 +1,1 @@
+"""Nights of evidence: asking fresh cases, and doing what they decide."""
