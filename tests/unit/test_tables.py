@@ -61,7 +61,9 @@ MEASURED: dict[str, Any] = {
     ],
     "cache": {"first_s": 200.0, "second_s": 9.5},
     "poison_fresh": {
-        "worlds": [{"applications": 2, "each": 10, "poison": 60, "harm": 0.3, "promoted": 0, "rolled_back": 1, "runs": 20}]
+        "worlds": [
+            {"applications": 2, "each": 10, "poison": 60, "harm": 0.3, "promoted": 0, "rolled_back": 1, "runs": 20},
+        ],
     },
 }  # fmt: skip
 
