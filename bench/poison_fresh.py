@@ -34,7 +34,7 @@ from bench.gates import FILE
 
 MODEL, PRIMARY, POISONER = "m", "field_f1", "app-0"
 LIVE, CHALLENGER = "1.0.0", "1.1.0"
-NIGHTS, RUNS = 20, 20
+NIGHTS, RUNS = 20, 10
 SPREAD = 0.15
 SETTINGS = ModelSettings(base="tiny:1", base_digest="sha256:00")
 Random = np.random.Generator
@@ -57,7 +57,7 @@ class World:
 WORLDS = [
     World(applications, each, poison, harm)
     for applications in (2, 5)
-    for each, poison in ((10, 10), (10, 60), (2, 60))
+    for each, poison in ((10, 10), (5, 20), (1, 20))
     for harm in (0.3, 0.05)
 ]
 

@@ -1,5 +1,5 @@
-"""Fourteen nights with real trainings (bench/nights.py): better versions go live by what fresh cases say, a poisoned one
-does not, and where a person makes it live all the same it is taken back."""
+"""Fourteen nights with real trainings (bench/nights.py): better versions go live by what fresh cases say, a poisoned
+one does not, and where a person makes it live all the same it is taken back."""
 
 from pathlib import Path
 from typing import Any
