@@ -82,10 +82,10 @@ class Episode:
     random: Random
     numbers: "count[int]"
 
-    def run(self) -> tuple[bool, bool]:
+    def run(self, nights: int = NIGHTS) -> tuple[bool, bool]:
         """Whether the poisoned version went live, and whether the good one was taken back."""
         self._begin()
-        for _ in range(NIGHTS):
+        for _ in range(nights):
             self.clock.now += timedelta(days=1)
             self._send()
             if found := self._decided():
@@ -145,14 +145,14 @@ class Episode:
         )
 
 
-def episodes(world: World, runs: int, seed: int) -> dict[str, Any]:
+def episodes(world: World, runs: int, seed: int, nights: int = NIGHTS) -> dict[str, Any]:
     """How often the poisoned version went live, and the good one was taken back."""
     promoted = rolled_back = 0
     for number in range(runs):
         clock = Days()
         with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "state.db", clock=clock) as store:
             random = np.random.default_rng([seed, number])
-            up, back = Episode(world, store, clock, random, count()).run()
+            up, back = Episode(world, store, clock, random, count()).run(nights)
         promoted, rolled_back = promoted + up, rolled_back + back
     return {"world": str(world), **asdict(world), "promoted": promoted, "rolled_back": rolled_back, "runs": runs}
 

@@ -86,6 +86,12 @@ def test_cases_that_do_not_decide_are_shown_and_prove_nothing() -> None:
     assert (found.way, found.is_proven, found.nights_left) == (0, False, None)
 
 
+def test_a_case_that_was_not_answered_says_nothing() -> None:
+    unanswered = [evidence(number, {}, counts=Counts.SHOWN) for number in range(5)]
+    found = stands(nights([*unanswered, *said([0.5], 10), *said([0.3], 20, counts=Counts.SHOWN)]))
+    assert (found.cases, found.shown, found.shown_gain) == (1, 1, pytest.approx(0.3))
+
+
 def test_nothing_is_known_before_the_first_night() -> None:
     found = stands([])
     assert (found.units, found.gain, found.low, found.high, found.way) == (0, 0, -1, 1, 0)
