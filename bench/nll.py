@@ -51,10 +51,12 @@ from bench import gates, results
 from bench.ollama import ollama_binary
 
 ROOT, MEASURE = Path(__file__).parent.parent, "measure"
-CASES, TRAINED_ON, VALIDATION = 100, 60, 10
+CASES, TRAINED_ON, VALIDATION = 50, 60, 10
 SETTINGS = TrainingSettings(layers=8, epochs=1, learning_rate=1e-3)
 SEEDS = {"first": 1, "second": 2}
 BASE = "base"
+ONE_THREAD = {**PARAMETERS, "num_thread": 1}
+"""Threads of one answer would wait for each other where other programs have the processors."""
 FEWEST = 10
 """Earlier cases from which a coefficient is estimated."""
 SIMULATED, A_NIGHT, NIGHTS, ALPHA = 2000, 10, 30, 0.05
@@ -179,7 +181,7 @@ def measured() -> dict[str, Any]:
         folder, runtime = Path(name), OllamaRuntime(server.host)
         base = small_model()
         tags = {each: f"nll:{each}" for each in (*SEEDS, BASE)}
-        runtime.create(tags[BASE], base, file_digest(base), Modelfile(parameters=PARAMETERS))
+        runtime.create(tags[BASE], base, file_digest(base), Modelfile(parameters=ONE_THREAD))
         modelfile = runtime.show(tags[BASE]).modelfile
         for version, seed in SEEDS.items():
             file = _trained(runtime, tags[BASE], items(TRAINED_ON + VALIDATION, seed), folder / version)

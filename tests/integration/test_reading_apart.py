@@ -123,7 +123,7 @@ def test_the_store_has_the_same_whoever_reads(make: Callable[[str], Place], monk
 def test_what_a_killed_process_has_not_read_is_read_here_and_nothing_is_doubled(make: Callable[[str], Place]) -> None:
     place, killed = make("home"), list[int]()
     for number in range(20):
-        place.put(f"{number:02}.jsonl", lines(f"file {number}", 950))
+        place.put(f"{number:02}.jsonl", lines(f"file {number}", 450))
 
     def kill(*_: int) -> None:
         if len(killed) < 1 and place.prompts() > 2_000:
@@ -133,10 +133,10 @@ def test_what_a_killed_process_has_not_read_is_read_here_and_nothing_is_doubled(
 
     report = place.ingest(on_progress=kill)
     assert len(killed) == 1
-    assert (report.files, report.lines, report.accepted, report.duplicates) == (20, 19_000, 19_000, 0)
-    assert place.prompts() == 19_000
+    assert (report.files, report.lines, report.accepted, report.duplicates) == (20, 9_000, 9_000, 0)
+    assert place.prompts() == 9_000
     assert {(each.lines, each.accepted, each.duplicates) for each in place.store.feedback.files(MODEL)} == {
-        (950, 950, 0)
+        (450, 450, 0)
     }
 
 
@@ -151,7 +151,7 @@ def test_files_are_read_here_where_no_process_can_be_started(
 
 def test_who_looks_may_end_the_ingest_and_what_was_stored_stays(make: Callable[[str], Place]) -> None:
     place, stopping = make("home"), list[bool]()
-    place.put("a.jsonl", lines("a", 20_000))
+    place.put("a.jsonl", lines("a", 5_000))
 
     def look() -> None:
         if stopping:
@@ -160,10 +160,10 @@ def test_who_looks_may_end_the_ingest_and_what_was_stored_stays(make: Callable[[
     with pytest.raises(InterruptedError):
         place.ingest(look=look, on_progress=lambda *_: stopping.append(True))
     assert children() == []
-    assert 0 < place.prompts() < 20_000
+    assert 0 < place.prompts() < 5_000
     assert place.store.feedback.files(MODEL) == []
     report = place.ingest()
-    assert report.accepted + report.duplicates == place.prompts() == 20_000
+    assert report.accepted + report.duplicates == place.prompts() == 5_000
 
 
 def test_a_quarantine_that_cannot_be_written_stops_the_ingest(make: Callable[[str], Place]) -> None:
@@ -194,7 +194,7 @@ ingest(Store(Home(home).database), Home(home), "m", inbox, settle_s=0, on_progre
 
 def test_kill_9_ends_both_and_loses_nothing(make: Callable[[str], Place]) -> None:
     place = make("home")
-    place.put("a.jsonl", lines("a", 30_000))
+    place.put("a.jsonl", lines("a", 17_000))
     command = [sys.executable, "-c", KILLED, str(place.home.root), str(place.inbox)]
     caller = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert caller.stdout is not None
@@ -205,7 +205,7 @@ def test_kill_9_ends_both_and_loses_nothing(make: Callable[[str], Place]) -> Non
     assert len(made) == 1
     assert psutil.wait_procs(made, timeout=10)[1] == []
     report = place.ingest()
-    assert (report.files, report.accepted + report.duplicates, place.prompts()) == (1, 30_000, 30_000)
+    assert (report.files, report.accepted + report.duplicates, place.prompts()) == (1, 17_000, 17_000)
 
 
 def test_a_log_that_is_written_anew_after_it_was_looked_up_is_read_from_its_start(

@@ -62,8 +62,9 @@ def freeze(name: str | None, size: int, strategy: str, source: Path | None, no_r
     """Freeze a new evaluation set of prompts that no version was trained on, and ask it what is live.
 
     From now on candidates are judged by it, and none of its prompts is ever trained on. Earlier sets stay, and stay
-    untrained. Of your own test set (--from) all cases are frozen but those that a version was trained on, or that have
-    secrets or personal data; they may have lists of "keywords" and "key_facts".
+    untrained. The set does not grow, as one that a run has frozen does. Of your own test set (--from) all cases are
+    frozen but those that a version was trained on, or that have secrets or personal data; they may have lists of
+    "keywords" and "key_facts".
     """
     from adapterctl.app import App
     from adapterd.dataset.freezing import Strategy

@@ -227,7 +227,7 @@ class EvaluationSettings:
     reviews: Annotated[
         Reviews,
         Doc(
-            "what people review: all answers (or some at random), mistakes only, or auto: all if good ones come, too",
+            "what people review: all answers or a random part, mistakes, or auto: all if good ones come, too",
             page="evidence.md",
         ),
     ] = Reviews.AUTO

@@ -22,9 +22,9 @@ def full_batch() -> BatchLimit:
 class FileIntake:
     """The intake of one file, batch by batch in their order, which may be read anywhere.
 
-    What its last reading said and it no longer says is `withdrawn` where it says something else instead,
-    or with `withdraw_vanished` in any case. `removed_lines` are those of pieces that were taken back earlier, which are
-    neither stored nor noted.
+    What its last reading said and it no longer says is `withdrawn` where it says something else instead, or with
+    `withdraw_vanished` in any case. `removed_lines` are those of pieces that were taken back earlier, which are neither
+    stored nor noted.
     """
 
     def __init__(self, model: str, given: FileToRead, *, withdraw_vanished: bool = False) -> None:

@@ -57,7 +57,7 @@ class Rendering(FakeRuntime):
 
 
 @dataclass
-class Nights:
+class Season:
     """Feedback and runs of many nights: the dataset is divided as always, the other stages cost nothing."""
 
     store: Store
@@ -106,7 +106,7 @@ class Nights:
 
 
 @pytest.fixture
-def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
+def season(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Season]:
     runtime, clock = Rendering(), HandClock()
     base = BaseModel(f"{MODEL}:base", tmp_path / "base.gguf", "sha256:base", Modelfile())
     for module, name, value in (
@@ -126,7 +126,7 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
         base="b.gguf", base_digest=base.digest, dataset=DatasetSettings(growing_share=SHARE, max_tokens=2000)
     )
     with Store(home.database, clock=clock) as store:
-        found = Nights(store, home, clock, settings)
+        found = Season(store, home, clock, settings)
         monkeypatch.setattr(pipeline_module, "run_stage", found.work)
         yield found
 
@@ -145,84 +145,84 @@ def asked(frozen: EvaluationSet) -> list[str]:
     return [prompt_hash(from_dicts(case["messages"])) for case in frozen.cases]
 
 
-def test_a_set_grows_by_what_no_version_was_trained_on(nights: Nights) -> None:
-    nights.give(range(40))
-    nights.retrain()
+def test_a_set_grows_by_what_no_version_was_trained_on(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
     for first in range(100, 400, 100):
-        nights.give([*drawn(first, 3), *drawn(first, 4, joining=False)])
-        nights.retrain()
-    first_set, second = nights.sets
+        season.give([*drawn(first, 3), *drawn(first, 4, joining=False)])
+        season.retrain()
+    first_set, second = season.sets
     assert (len(first_set.cases), len(second.cases), second.grown_from) == (8, 14, 1)
     assert second.cases[:8] == first_set.cases
-    held = {*asked(second), *nights.waiting()}
+    held = {*asked(second), *season.waiting()}
     assert {prompt_hash(asking(number)) for number in drawn(100, 3)} <= held
-    assert len(nights.waiting()) == 3
-    assert not nights.taught & {case["record"] for case in second.cases}
-    assert not held & TrainedPrompts.of(nights.store, MODEL).by_hash.keys()
+    assert len(season.waiting()) == 3
+    assert not season.taught & {case["record"] for case in second.cases}
+    assert not held & TrainedPrompts.of(season.store, MODEL).by_hash.keys()
 
 
-def test_both_sets_are_compared_once_and_it_is_told(nights: Nights) -> None:
-    nights.give(range(40))
-    nights.retrain()
-    nights.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
-    outcome = nights.retrain()
-    assert nights.sets[-1].bridge == to_plain(BRIDGE)
+def test_both_sets_are_compared_once_and_it_is_told(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
+    outcome = season.retrain()
+    assert season.sets[-1].bridge == to_plain(BRIDGE)
     assert outcome.notes[-1] == f"the evaluation set has grown; {BRIDGE.sentence()}"
-    nights.give(drawn(500, 4, joining=False))
-    nights.retrain()
-    told = [event.text for event in nights.store.events.latest(limit=1000) if event.kind == "evaluation.bridged"]
+    season.give(drawn(500, 4, joining=False))
+    season.retrain()
+    told = [event.text for event in season.store.events.latest(limit=1000) if event.kind == "evaluation.bridged"]
     assert told == [
         "news: the evaluation set has grown; 13 cases, 5 new: live (base) has exact 0.500 on the cases of the set "
         "before, 0.250 on all"
     ]
 
 
-def test_what_waits_goes_on_waiting_when_a_run_fails(nights: Nights) -> None:
-    nights.give(range(40))
-    nights.retrain()
-    nights.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
-    nights.workers.fault = ("training", StageError("out of luck"))
+def test_what_waits_goes_on_waiting_when_a_run_fails(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
+    season.workers.fault = ("training", StageError("out of luck"))
     with pytest.raises(StageError):
-        nights.retrain()
-    waiting = nights.waiting()
+        season.retrain()
+    waiting = season.waiting()
     assert len(waiting) == 2
-    nights.workers.fault = None
-    nights.give([*drawn(200, 3), *drawn(200, 4, joining=False)])
-    assert nights.retrain().continued
-    assert nights.waiting() == waiting
-    nights.retrain()
-    assert set(waiting) <= set(asked(nights.sets[-1]))
+    season.workers.fault = None
+    season.give([*drawn(200, 3), *drawn(200, 4, joining=False)])
+    assert season.retrain().continued
+    assert season.waiting() == waiting
+    season.retrain()
+    assert set(waiting) <= set(asked(season.sets[-1]))
 
 
-def test_a_set_that_a_person_chose_stays_as_it_is(nights: Nights) -> None:
-    nights.give(range(40))
-    nights.retrain()
-    nights.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
-    nights.retrain()
-    assert len(nights.waiting()) == 2
-    chosen = nights.sets[0].cases
-    nights.store.evaluation_sets.freeze(MODEL, "by hand", chosen, by_hand=True)
-    nights.give(drawn(200, 8))
-    nights.retrain()
-    assert nights.sets[-1].cases == chosen
-    assert nights.waiting() == []
+def test_a_set_that_a_person_chose_stays_as_it_is(season: Season) -> None:
+    season.give(range(40))
+    season.retrain()
+    season.give([*drawn(100, 2), *drawn(100, 4, joining=False)])
+    season.retrain()
+    assert len(season.waiting()) == 2
+    chosen = season.sets[0].cases
+    season.store.evaluation_sets.freeze(MODEL, "by hand", chosen, by_hand=True)
+    season.give(drawn(200, 8))
+    season.retrain()
+    assert season.sets[-1].cases == chosen
+    assert season.waiting() == []
 
 
-def test_what_an_unknown_training_may_have_seen_does_not_join(nights: Nights) -> None:
+def test_what_an_unknown_training_may_have_seen_does_not_join(season: Season) -> None:
     """As after the database was made anew without its records."""
-    nights.give(range(40))
-    nights.retrain()
-    nights.store.execute("UPDATE runs SET last_feedback_id = 0")
-    nights.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
-    nights.retrain()
-    assert (len(nights.sets), nights.waiting()) == (1, [])
+    season.give(range(40))
+    season.retrain()
+    season.store.execute("UPDATE runs SET last_feedback_id = 0")
+    season.give([*drawn(100, 5), *drawn(100, 4, joining=False)])
+    season.retrain()
+    assert (len(season.sets), season.waiting()) == (1, [])
 
 
-def test_a_small_first_set_says_how_long_it_takes(nights: Nights) -> None:
+def test_a_small_first_set_says_how_long_it_takes(season: Season) -> None:
     for number in range(40):
-        nights.give([number])
-        nights.clock.move_on(24 * 3600 / 4)
-    [note] = [note for note in nights.retrain().notes if "is small" in note]
+        season.give([number])
+        season.clock.move_on(24 * 3600 / 4)
+    [note] = [note for note in season.retrain().notes if "is small" in note]
     assert note == (
         "the evaluation set is small, 8 cases: at the pace so far (4.1 new prompts a day, of which 30% join) it has "
         "56 in about 40 days, 200 in about 157 days"
