@@ -38,16 +38,18 @@ from bench.ollama import ollama_binary
 
 MODEL = "newsbrief-synth"
 NIGHTS, ASKED = 14, 20
-TRAINED, WANTED = (2, 5, 8), 2
+TRAINED, WANTED = (2, 4, 6), 2
 """The nights with a run, as long as fewer versions than that are live by merit; all others collect evidence only."""
-POISONED = 10
+POISONED = 8
 """The night with the fault, which is trained on; what it makes is made live by force."""
 POISON, POISONER, SEED = 60, "scraper", 200
 NUM_PREDICT = 64
 RECIPE = {
-    "training.layers": 8,
+    "training.layers": 4,
     "training.epochs": 3,
-    "training.learning_rate": 1e-3,
+    "training.learning_rate": 2e-3,
+    "merging.steps": 0,
+    "merging.min_retention": 0.5,
     "dataset.evaluation_share": 0.5,
     "dataset.evaluation_max": 20,
     "evaluation.num_ctx": NUM_CTX,
@@ -55,6 +57,7 @@ RECIPE = {
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
     "evaluation.reviews": "all",
+    "evaluation.fresh_per_night": 16,
 }
 Record = dict[str, Any]
 Told = Callable[[Mapping[str, Any]], object]
@@ -214,14 +217,14 @@ def fourteen_nights(stage: DemoEnvironment, told: Told = lambda _night: None) ->
 
 
 def summary(nights: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Which versions went live by what fresh cases said, what became of the poisoned one, and when it was taken back."""
+    """Which versions went live by what fresh cases said, what became of the poisoned one, when it was taken back."""
     decided = [(night["night"], each) for night in nights for each in night["decisions"]]
     poisoned = next(night for night in nights if night["forced"])
     return {
         "nights": len(nights), "answers_a_day": ASKED,
         "by_merit": {each["version"]: night for night, each in decided if each["purpose"] == "challenge"},
         "poisoned": poisoned["version"], "forced": {poisoned["forced"]: poisoned["night"]},
-        "taken_back": {each["version"]: night for night, each in decided if each["purpose"] == "watch"},
+        "went_back_to": {each["version"]: night for night, each in decided if each["purpose"] == "watch"},
         "live": nights[-1]["live"],
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ PAGES = {
     DOCS / "training.md": results.FILE,
     DOCS / "evaluation.md": gates.FILE,
     DOCS / "feedback.md": feedback.FILE,
+    DOCS / "robustness.md": gates.FILE,
 }
 """Each page, and where its figures are kept."""
 WHO = {
@@ -292,6 +293,24 @@ def _likelihood(found: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _poison_fresh(found: Measured) -> str:
+    header = (
+        "fresh cases a night of the poisoner; of each other",
+        "what others lose",
+        "promoted",
+        "taken back",
+        "runs",
+    )
+    rows = (
+        (
+            f"1 of {world['applications']} applications: {world['poison']}; {world['each']}", f"{world['harm']:g}",
+            _whole(world["promoted"]), _whole(world["rolled_back"]), _whole(world["runs"]),
+        )
+        for world in found["worlds"]
+    )  # fmt: skip
+    return _table(header, rows, names=1)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -315,6 +334,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "wnut17": (("wnut17", "cache"), _wnut17),
     "verdicts": (("verdicts",), _verdicts),
     "feedback": (("ingest", "formats", "fuzz"), _feedback),
+    "poison_fresh": (("poison_fresh",), _poison_fresh),
     "likelihood": (("nll",), _likelihood),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""

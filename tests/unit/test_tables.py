@@ -60,6 +60,11 @@ MEASURED: dict[str, Any] = {
         {"set": "a", "examples": 40, "epochs": 8, "rate": 0.001, "first": 2.0, "best": 1.5},
     ],
     "cache": {"first_s": 200.0, "second_s": 9.5},
+    "poison_fresh": {
+        "worlds": [
+            {"applications": 2, "each": 10, "poison": 60, "harm": 0.3, "promoted": 0, "rolled_back": 1, "runs": 20},
+        ],
+    },
 }  # fmt: skip
 
 
@@ -110,6 +115,10 @@ def test_the_library_without_what_gives_no_answers() -> None:
         ["all of these", "", "", "88.9 %"],
         ["all but mixtures of experts", "", "", "91.6 %"],
     ]
+
+
+def test_a_row_for_every_world_of_a_poisoner() -> None:
+    assert table("poison_fresh")[1:] == [["1 of 2 applications: 60; 10", "0.3", "0", "1", "20"]]
 
 
 def test_writing_twice_changes_nothing_more() -> None:

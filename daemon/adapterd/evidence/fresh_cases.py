@@ -45,6 +45,11 @@ class Reviewed:
     answered_by: str | None
     accepted: bool
 
+    @property
+    def origin(self) -> str:
+        """Who sent it, else the way on which it came."""
+        return self.row.application or self.row.origin
+
     @classmethod
     def of(cls, row: StoredFeedback, deployments: Sequence[Deployment]) -> "Reviewed | None":
         """None where it does not say which answer is right, or only which of two is better."""
@@ -64,14 +69,19 @@ def live_at(at: datetime, deployments: Sequence[Deployment]) -> str | None:
 
 
 class Fairness:
-    """Says of each case whether it decides between two versions, from what else is reviewed."""
+    """Says of each case whether it decides between two versions, from what else its origin has reviewed."""
 
     def __init__(self, pair: tuple[str, str], reviews: Reviews, reviewed: Sequence[Reviewed]) -> None:
-        self._pair = pair
+        self._pair, self._reviews = pair, reviews
         own = [each for each in reviewed if each.answered_by in self._pair]
-        good = sum(each.accepted for each in own)
-        seen = bool(own) and good >= LEAST_ACCEPTED * len(own)
-        self._all_are_reviewed = reviews is Reviews.ALL or (reviews is Reviews.AUTO and seen)
+        self._own = Counter(each.origin for each in own)
+        self._good = Counter(each.origin for each in own if each.accepted)
+
+    def all_are_reviewed(self, origin: str) -> bool:
+        """Whether an origin sends the good answers of the two as well as the bad ones."""
+        if self._reviews is not Reviews.AUTO:
+            return self._reviews is Reviews.ALL
+        return self._own[origin] > 0 and self._good[origin] >= LEAST_ACCEPTED * self._own[origin]
 
     def counts(self, reviewed: Reviewed) -> Counts | None:
         """None where the right answer is a model's own, and not all of its answers are judged: that is no reference."""
@@ -79,7 +89,7 @@ class Fairness:
             return Counts.DECIDES
         if reviewed.answered_by not in self._pair:
             return None if reviewed.accepted else Counts.DECIDES
-        if self._all_are_reviewed:
+        if self.all_are_reviewed(reviewed.origin):
             return Counts.DECIDES
         return None if reviewed.accepted else Counts.SHOWN
 
@@ -101,17 +111,17 @@ def fresh_cases(
     known = {row.prompt_hash for row in about if row.id <= comparison.after_id}
     asked = {case.case for look in store.comparisons.looks(comparison.id) for case in look.cases}
     frozen = {case["id"] for each in store.evaluation_sets.all(model) for case in each.cases}
-    new = [row for row in about if row.prompt_hash not in known | asked | frozen and row.content_hash not in held]
     deployments = store.versions.deployments(model)
-    reviewed = {row.content_hash: found for row in new if (found := Reviewed.of(row, deployments))}
+    since = [row for row in about if row.prompt_hash not in known and row.content_hash not in held]
+    reviewed = {row.content_hash: found for row in since if (found := Reviewed.of(row, deployments))}
     fairness = Fairness((comparison.ours, comparison.theirs), reviews, list(reviewed.values()))
+    new = [row for row in since if row.prompt_hash not in asked | frozen]
     cases = []
     for example in resolve(FeedbackRecord.from_json(row.record) for row in new).examples:
         found = reviewed.get(example.record)
         counts = fairness.counts(found) if found else None
         if found and counts:
-            origin = found.row.application or found.row.origin
-            cases.append(FreshCase(replace(case_of(example), origin=origin), origin, counts))
+            cases.append(FreshCase(replace(case_of(example), origin=found.origin), found.origin, counts))
     return _chosen(_unlike_what_was_known(store, comparison, cases, dataset), most, dataset.max_share_of_source)
 
 
@@ -169,7 +179,8 @@ def frozen_evidence(
     found = []
     for case in cases:
         record = reviewed.get(case.record)
-        counts = fairness.counts(record) if record else Counts.DECIDES  # a case of somebody's own test set
+        is_own = case.record not in rows  # a case of somebody's own test set
+        counts = fairness.counts(record) if record else Counts.DECIDES if is_own else None
         if counts and case.id in differences:
             found.append(
                 CaseEvidence(case.id, case.record, case.origin, case.source_id, SCORE, counts, differences[case.id])

@@ -36,8 +36,8 @@ class Standing:
     that count, a source whole as one. `gain` is the mean difference of the primary score, truly at least `low` and at
     most `high` with 95 % at any night. `ways` are, after each night, the share of the way to a proof of all that has to
     be proven, in 0…1. `log_capital` is the smallest of the logarithms of the capitals, `log_capitals` are those after
-    each night. `against` names an origin without whose cases nothing is better. `nights_left` is None where it does not
-    come nearer.
+    each night. `against` names an origin that proves it alone, where others send, too. `nights_left` is None where it
+    does not come nearer.
     """
 
     primary: str

@@ -5,16 +5,14 @@ every night.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from adapterd.evaluation.e_process import (
-    FEW_OF_OTHERS,
     SCORE,
     VOTE,
     ConfidenceSequence,
@@ -22,12 +20,14 @@ from adapterd.evaluation.e_process import (
     new_units,
     origin_weights,
 )
-from adapterd.evidence.standing import CONFIDENCE, GUARD_LIMIT, MARGIN, RailStanding, Standing
+from adapterd.evidence.standing import CONFIDENCE, GUARD_LIMIT, RailStanding, Standing
 from adapterd.serving.tags import is_base
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Look
 
 LEAST_SHARE = 0.5
 """An origin's share can be kept by any two origins."""
+WITHOUT_AN_ORIGIN = 0.05
+"""The level at which all others have to prove the same without any one origin."""
 MOST_VOTES = 1000
 
 
@@ -81,16 +81,14 @@ class Differences:
             found[look] = process
         return found
 
-    @property
-    def without_an_origin(self) -> dict[str, float]:
-        """The mean over what all others sent, by origin, where they sent enough to say anything."""
-        count = Counter(self.origins)
-        found = {}
-        for origin, number in count.items():
-            if len(self) - number >= FEW_OF_OTHERS:
-                rest = np.array([each != origin for each in self.origins], dtype=bool)
-                found[origin] = float(self.values[rest].mean())
-        return found
+    def without(self, origin: str, share: float) -> "Differences":
+        """What all others sent, weighed among themselves."""
+        rest = np.array([each != origin for each in self.origins], dtype=bool)
+        kept = np.flatnonzero(rest).tolist()
+        origins, kinds = (tuple(each[index] for index in kept) for each in (self.origins, self.kinds))
+        looks = self.looks[rest]
+        weights = origin_weights(origins, looks.tolist(), max(LEAST_SHARE, share))
+        return Differences(self.values[rest], looks, origins, kinds, weights)
 
 
 def standing_of(
@@ -105,14 +103,19 @@ def standing_of(
     needed = [steps] if is_base(comparison.theirs) else [steps, *of_guards.values()]
     ways = [min(_until(each, look.number).way for each in needed) for look in looks]
     bounds = ConfidenceSequence(score.values, score.looks, score.weights)
-    beside = [case for look in looks for case in look.cases if case.counts is Counts.SHOWN]
+    beside = [
+        case.differences[primary]
+        for look in looks
+        for case in look.cases
+        if case.counts is Counts.SHOWN and primary in case.differences
+    ]
     last = _until(steps)
     return Standing(
         primary=primary,
         cases=sum(_decides(case, SCORE) for look in looks for case in look.cases),
         votes=sum(_decides(case, VOTE) for look in looks for case in look.cases),
         shown=len(beside),
-        shown_gain=_mean([case.differences.get(primary, 0.0) for case in beside]),
+        shown_gain=_mean(beside),
         units=len(score),
         gain=score.mean,
         low=bounds.lower((1 - CONFIDENCE) / 2),
@@ -122,7 +125,7 @@ def standing_of(
             RailStanding(name, found.mean, float(_until(of_guards[name]).way)) for name, found in guards.items()
         ),
         log_capital=min(float(_until(each).log) for each in needed),
-        against=_origin_against(score),
+        against=_origin_against(comparison, score, share) if ways and ways[-1] >= 1 else None,
         nights_left=_nights_left([0.0, *map(float, ways)]),
         votes_left=_votes_left(last),
         log_capitals=tuple(min(float(_until(each, look.number).log) for each in needed) for look in looks),
@@ -142,10 +145,15 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _origin_against(score: Differences) -> str | None:
-    """An origin that sent so much of what speaks for it that the others speak against it."""
-    found = score.without_an_origin
-    return next((origin for origin, mean in sorted(found.items()) if mean < -MARGIN), None)
+def _origin_against(comparison: Comparison, score: Differences, share: float) -> str | None:
+    """An origin that decides alone: without its cases the others, if there are any, prove nothing at WITHOUT_AN_ORIGIN.
+    None where an origin may have any share."""
+    origins = sorted(set(score.origins))
+    if share >= 1 or len(origins) < 2:
+        return None
+    at_that_level = replace(comparison, level=WITHOUT_AN_ORIGIN)
+    others = ((origin, score.without(origin, share)) for origin in origins)
+    return next((origin for origin, rest in others if not _until(rest.processes(at_that_level)).proven), None)
 
 
 def _nights_left(ways: Sequence[float]) -> int | None:

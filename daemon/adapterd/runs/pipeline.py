@@ -212,23 +212,18 @@ class Pipeline:
 
     def _collect_evidence(self, model: str, held: Collection[str]) -> Decision | None:
         """What fresh cases decide, which is done; where they cannot be asked, a run goes on without them."""
-        night = EvidenceNight(self.store, self.home, self.settings, model)
+        night = self._night(model)
         if not night.is_needed:
             return None
         self.listen("evidence", {"share": 0.0})
-        try:
-            found = night.go(held)
-        except CancelledError:
-            raise
-        except AdapterdError as exc:
-            text = f"{model}: no fresh case could be asked: {exc}"
-            self.store.events.add("evidence.failed", text, model=model)
-            self.notify(text)
-            return None
+        found = night.tried(held)
         self.listen("evidence", {"share": 1.0})
         if found:
             self.decided(found[0])
         return found[0] if found else None
+
+    def _night(self, model: str) -> EvidenceNight:
+        return EvidenceNight(self.store, self.home, self.settings, model, self.notify)
 
     def _abandon(self, run: Run, reason: str) -> None:
         text = f"run {run.id} is given up: {reason}"
@@ -361,8 +356,7 @@ class Pipeline:
         if state is VersionState.HELD:
             return False, None
         found = Judged(plan.version, judged["evaluation_hash"], judged.get("differences", {}))
-        night = EvidenceNight(self.store, self.home, self.settings, plan.model)
-        if (done := night.go(plan.held, found)) is None:
+        if (done := self._night(plan.model).tried(plan.held, found, again=True)) is None:
             return False, None
         decision, swap = done
         self.decided(decision)

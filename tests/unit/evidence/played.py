@@ -49,13 +49,13 @@ class Played:
         assert deployment is not None
         return deployment.live
 
-    def candidate(self, name: str, gain: float = 0.0, *, frozen: str = FROZEN) -> Version:
+    def candidate(self, name: str, gain: float = 0.0) -> Version:
         """A version that waits, so much better than live on the frozen set."""
         scores = {
             "candidate": {"metrics": {PRIMARY: 0.5 + gain}},
             "live": {"digest": digest(self.live), "metrics": {PRIMARY: 0.5}},
         }
-        metrics = {"scores": scores, "evaluation_hash": frozen}
+        metrics = {"scores": scores, "evaluation_hash": FROZEN}
         self.clock.move_on()
         self.store.versions.add(MODEL, name, run_id=f"run-{name}", digest=digest(name), base_digest="b")
         self.store.versions.set_state(MODEL, name, VersionState.WAITING, "not proven", metrics)
@@ -123,7 +123,7 @@ class Played:
         self.store.versions.deploy(MODEL, ROLLBACK, live=name, live_digest=digest(name), previous=BASE)
         self.store.versions.set_state(MODEL, before, VersionState.WITHDRAWN, "taken back")
 
-    def cases(self, differences: Sequence[float], rail: float = 0.0, **more: object) -> list[CaseEvidence]:
+    def cases(self, differences: Sequence[float], rail: float = 0.0) -> list[CaseEvidence]:
         return [
             evidence(next(self.numbers), {PRIMARY: each, **dict.fromkeys(self.rails, rail)}) for each in differences
         ]

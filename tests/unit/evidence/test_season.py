@@ -1,4 +1,4 @@
-"""The season in the store: who begins, who goes live, who is dropped or taken back, and what it costs of the budgets."""
+"""The season in the store: who begins, goes live, is dropped or taken back, and what it costs of the budgets."""
 
 import math
 from datetime import timedelta
@@ -13,7 +13,7 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import ComparisonState, Purpose
 from adapterd.store.versions import VersionState
 from tests.support.hand_clock import HandClock
-from tests.unit.evidence.played import DAY_S, FROZEN, MODEL, RAIL, SETTINGS, Played
+from tests.unit.evidence.played import DAY_S, MODEL, RAIL, SETTINGS, Played
 
 CHALLENGE, WATCH = Purpose.CHALLENGE, Purpose.WATCH
 YEARLY = SETTINGS.evaluation.error_budget
@@ -244,28 +244,27 @@ def test_a_version_that_is_gone_is_no_challenger(played: Played) -> None:
     assert (closed.state, closed.reason) == (ComparisonState.CLOSED, "it was collected")
 
 
-def test_the_first_exam_counts_once_and_only_while_the_base_is_live(played: Played) -> None:
+def test_the_first_exam_counts_only_while_the_base_is_live_and_no_challenger_is_there(played: Played) -> None:
     cases = played.cases([0.6] * 20)
     first = played.candidate("1.0.0")
-    standing = played.season.begin_first_exam(first, FROZEN, cases)
+    assert played.season.begin_first_exam(first, []) is None, "nothing that was not asked before"
+    standing = played.season.begin_first_exam(first, cases)
     assert standing is not None
     assert standing.is_proven
     [comparison] = played.of(CHALLENGE)
     assert (comparison.level, comparison.horizon) == (HALF, 30)
     assert [len(look.cases) for look in played.store.comparisons.looks(comparison.id)] == [5, 5, 5, 5]
-    played.season.drop(comparison, "a person does not want it")
 
     second = played.candidate("1.1.0")
-    assert played.season.begin_first_exam(second, FROZEN, cases) is None, "it chose among two"
-    third = played.candidate("1.2.0", frozen="another set")
-    assert played.season.begin_first_exam(third, "another set", []) is None
+    assert played.season.begin_first_exam(second, cases) is None, "there is a challenger"
+    played.season.drop(comparison, "a person does not want it")
     played.promote("1.0.0")
-    assert played.season.begin_first_exam(third, "another set", cases) is None, "a version is live"
+    assert played.season.begin_first_exam(second, cases) is None, "a version is live"
 
 
 def test_a_first_exam_that_proves_nothing_goes_on_with_fresh_cases(played: Played) -> None:
     version = played.candidate("1.0.0")
-    standing = played.season.begin_first_exam(version, FROZEN, played.cases([0.3, -0.1] * 6))
+    standing = played.season.begin_first_exam(version, played.cases([0.3, -0.1] * 6))
     assert standing is not None
     assert played.season.decide(played.season.open[-1], standing) is None
     assert played.state("1.0.0") is VersionState.CHALLENGER

@@ -1,6 +1,6 @@
 """Asking two versions the fresh cases of a night, and counting what these say: the part of it that needs numpy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapterd.config import ModelSettings
@@ -15,7 +15,7 @@ from adapterd.runs.tag_evaluation import Evaluator
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
-from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState
+from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState, Counts
 from adapterd.store.versions import VersionState
 
 OURS, THEIRS = "candidate", "live"
@@ -37,8 +37,8 @@ class FreshAnswers:
         season = Season(self.store, self.night.model, rules(self._model))
         season.settle()
         found = [decision for each in season.open if (decision := self._decided(season, each))]
-        if found:
-            return found[0]  # the watch comes first: it changes what the challenger is compared with
+        if found:  # the watch comes first, for it changes what the challenger is compared with, if it may
+            return found[0] if self._model.watch.auto_rollback else found[-1]
         return self._begun(season)
 
     def _decided(self, season: Season, comparison: Comparison) -> Decision | None:
@@ -85,8 +85,8 @@ class FreshAnswers:
         return frozen_evidence(self.store, self.night.model, judged.evaluation_hash, new, pair, reviews)
 
     def _ask(self, comparison: Comparison, cases: Sequence[FreshCase]) -> list[CaseEvidence]:
-        """What each case says; those that cannot be asked, or were not read as a whole, say nothing. Raises
-        NotFoundError for a version that is gone."""
+        """What each case says; those that cannot be asked, or were not read as a whole, say nothing, and are not asked
+        again. Raises NotFoundError for a version that is gone."""
         runtime, tags = runtime_for(self.night.settings, self.home), ModelTags(comparison.model)
         only_cases = replace(
             self._model.evaluation, guard=False, consistency_seeds=0, reference_nll=False, latency_questions=0
@@ -96,15 +96,14 @@ class FreshAnswers:
         asked = {OURS: tags.version(comparison.ours), THEIRS: tags.version(comparison.theirs)}
         evaluator = Evaluator(self.home, runtime, settings, base.gguf)
         run = evaluator.collect_answers(asked, [each.case for each in cases], "", lambda _share, **_more: None)
-        by_id = {each.case.id: each for each in cases}
         found = run.frozen.differences(OURS, THEIRS, rules(self._model).all)
-        return [
-            CaseEvidence(
-                case=name, record=by_id[name].case.record, origin=by_id[name].origin, source=by_id[name].case.source_id,
-                kind=SCORE, counts=by_id[name].counts, differences=differences,
-            )
-            for name, differences in found.items()
-        ]  # fmt: skip
+        return [_evidence(each, found.get(each.case.id)) for each in cases]
+
+
+def _evidence(fresh: FreshCase, differences: Mapping[str, float] | None) -> CaseEvidence:
+    """What a case says; without differences it was not answered."""
+    case, counts = fresh.case, fresh.counts if differences is not None else Counts.SHOWN
+    return CaseEvidence(case.id, case.record, fresh.origin, case.source_id, SCORE, counts, differences or {})
 
 
 def rules(settings: ModelSettings) -> Rules:

@@ -4,12 +4,13 @@ It needs no training. Asking and counting are done in a process of its own, whic
 (law 8); that one writes into the store what each case said. What is decided is done here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adapterd.config import Settings
 from adapterd.deployment.deploy import Deployer, Swap
+from adapterd.errors import AdapterdError, CancelledError, may_pass
 from adapterd.evaluation.verdict import GateOutcome
 from adapterd.evidence.decision import Decision, Judged, Night
 from adapterd.home import Home
@@ -25,12 +26,14 @@ OURS, THEIRS = "candidate", "live"
 
 @dataclass(frozen=True)
 class EvidenceNight:
-    """Finds out what fresh cases say, and does what follows from it."""
+    """Finds out what fresh cases say, and does what follows from it; `notify` gets sentences that a person should
+    read."""
 
     store: Store
     home: Home
     settings: Settings
     model: str
+    notify: Callable[[str], object] = lambda _sentence: None
     stopped: Stopped = never
 
     @property
@@ -43,6 +46,21 @@ class EvidenceNight:
         night = Night(self.home.root, self.settings, self.model, self.store.clock(), held, judged)
         decision = call(decided, night, timeout_s=NIGHT_TIMEOUT_S, stopped=self.stopped)
         return self._carry_out(decision) if decision else None
+
+    def tried(
+        self, held: Collection[str] = (), judged: Judged | None = None, *, again: bool = False
+    ) -> tuple[Decision, Swap] | None:
+        """As `go`, but where they cannot be asked a person is told, and another night goes on. Raises CancelledError
+        and, where it is tried `again`, what may go away by itself."""
+        try:
+            return self.go(held, judged)
+        except AdapterdError as exc:
+            if isinstance(exc, CancelledError) or (again and may_pass(exc)):
+                raise
+            text = f"{self.model}: no fresh case could be asked: {exc}"
+            self.store.events.add("evidence.failed", text, model=self.model)
+            self.notify(text)
+            return None
 
     def _carry_out(self, decision: Decision) -> tuple[Decision, Swap] | None:
         deployer = Deployer(self.store, self.home, runtime_for(self.settings, self.home))
