@@ -51,12 +51,13 @@ from bench import gates, results
 from bench.ollama import ollama_binary
 
 ROOT, MEASURE = Path(__file__).parent.parent, "measure"
-CASES, TRAINED_ON, VALIDATION = 50, 60, 10
+CASES, TRAINED_ON, VALIDATION = 40, 60, 10
 SETTINGS = TrainingSettings(layers=8, epochs=1, learning_rate=1e-3)
 SEEDS = {"first": 1, "second": 2}
 BASE = "base"
-ONE_THREAD = {**PARAMETERS, "num_thread": 1}
-"""Threads of one answer would wait for each other where other programs have the processors."""
+ONE_THREAD = {**PARAMETERS, "num_thread": 1, "num_ctx": NUM_CTX}
+"""Threads of one answer would wait for each other where other programs have the processors; with the context that is
+asked for, rendering a prompt does not load the model anew."""
 FEWEST = 10
 """Earlier cases from which a coefficient is estimated."""
 SIMULATED, A_NIGHT, NIGHTS, ALPHA = 2000, 10, 30, 0.05

@@ -65,6 +65,7 @@ def watched(comparison: Comparison, standing: Standing) -> str:
         return f"{since}: no fresh case yet{shown}"
     direction = "worse" if standing.gain > 0 else "better"
     sign = f"{standing.way:.0%} of the way to a proof against it" if standing.way > 0 else "no sign against it"
+    sign = "which is proven" if standing.is_proven else sign
     return f"{since}: {abs(standing.gain):.3f} {direction} than before on {cases_of(standing)}, {sign}"
 
 

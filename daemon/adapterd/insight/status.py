@@ -112,6 +112,8 @@ class ModelStatus:
             found.append(self.base_fault)
         if self.run and self.run.state == "failed" and self.run.retry_at is None:
             found.append(f"its last run failed: {self.run.error}")
+        if self.watch and self.watch.is_proven:  # what the watch does not take back by itself
+            found.append(f"{self.watch.text}; `adapterctl rollback {self.name}` goes back")
         found += [in_one_sentence(each) for each in self.unreadable]
         return found
 

@@ -124,6 +124,18 @@ def test_status_tells_who_waits_and_what_the_watch_sees(
     assert (model["watch"]["version"], model["watch"]["way"]) == ("1.1.0", 0.0)
 
 
+def test_what_is_proven_to_be_worse_and_still_live_needs_attention(
+    as_json: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_module, "runtime_for", lambda settings, home: FakeRuntime())
+    said = "which is proven; `adapterctl rollback m` goes back"
+    assert not any(said in fault for fault in as_json("status")["faults"])
+    watch = store.comparisons.open("m", Purpose.WATCH)
+    assert watch is not None
+    add_night(store, watch, [0.8] * 60, rail=0.5)
+    assert any(said in fault for fault in as_json("status")["faults"])
+
+
 def test_a_list_of_versions_shows_the_challenger(adapterctl: Command, store: Store) -> None:
     assert "challenger" in adapterctl("versions").stdout
     assert "not proven" in adapterctl("show", "1.3.0").stdout

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ from hypothesis import strategies as st
 
 from adapterctl import output
 from adapterctl.commands import bases, evaluate, feedback, gc, logs, retrain, service, status, versions
+from adapterctl.commands.season import evidence
+from adapterd.evidence.standing import RailStanding, Standing
 from adapterd.housekeeping.collect import Collection, Item, ItemKind
 from adapterd.insight.bases import WORKLOAD, BaseRow, Bases
 from adapterd.insight.enough import Enough
 from adapterd.insight.http_status import HttpStatus
+from adapterd.insight.season.compared import Compared, OneNight
+from adapterd.insight.season.evidence import BudgetLeft, Evidence
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status
 from adapterd.insight.versions_table import Gain, PrimaryScore, VersionRow
 from adapterd.runs.pipeline import RunOutcome
+from adapterd.store.evidence.comparisons import ComparisonState, Purpose
 from adapterd.store.feedback import StoredFeedback
 from adapterd.store.http_access.places import Place
 from adapterd.store.prompt_pool.prompts import PoolCounts
@@ -60,6 +66,18 @@ def version_row(text: str) -> VersionRow:
     return VersionRow("1.0.0", VersionState.HELD, text, text, AT, text, text, primary, 1, True, text)
 
 
+def season(text: str) -> Evidence:
+    rails = (RailStanding(text, 0.0, 0.5),)
+    standing = Standing(text, 1, 1, 1, 0.1, 1, 0.1, 0.0, 0.2, (0.5,), rails, 0.1, text, 3, 2)
+    night = OneNight(AT, 1, 1, 0.1, 0.5, 0.5)
+    going = [
+        Compared(purpose, text, text, ComparisonState.OPEN, AT, None, 0.01, text, 0.5, standing, (night,))
+        for purpose in Purpose
+    ]
+    ended = [replace(going[0], state=ComparisonState.DROPPED, ended_at=AT)]
+    return Evidence(text, text, going, ended, [BudgetLeft(Purpose.WATCH, 0.02, 0.01, 0.0)], [text], text, text)
+
+
 def scores(text: str) -> dict[str, Any]:
     return {text: {"metrics": {text: 0.5}, "latency_s": 1.0, "first_token_s": 1.0}}
 
@@ -93,6 +111,7 @@ RENDERERS: dict[str, Callable[[str], object]] = {
     ),
     "status": lambda text: status._show_all(whole_status(text)),
     "no models": lambda text: status._show_all(Status(text, False, RuntimeStatus(text, None, None, None), [])),
+    "evidence": lambda text: evidence._show(season(text)),
     "compare": lambda text: evaluate._tell_case(case(text), "1.0.0", "b"),
     "scores": lambda text: retrain.table_of_scores(scores(text), {text: {"empty": 0.1}}),
     "outcome": lambda text: retrain.show_outcome(

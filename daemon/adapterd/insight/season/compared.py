@@ -92,8 +92,8 @@ def _nights(comparison: Comparison, looks: Sequence[Look], standing: Standing) -
     ways = [*standing.ways, *[standing.way] * len(looks)]
     logs = [*standing.log_capitals, *[standing.log_capital] * len(looks)]
     for look, way, log in zip(looks, ways, logs, strict=False):
-        decide = [each for each in look.cases if each.counts is Counts.DECIDES]
-        values = [each.differences[standing.primary] for each in decide if standing.primary in each.differences]
+        said = [each for each in look.cases if standing.primary in each.differences]
+        values = [each.differences[standing.primary] for each in said if each.counts is Counts.DECIDES]
         mean = sum(values) / len(values) if values else None
         share = log / math.log(1 / comparison.level)
-        yield OneNight(look.at, len(decide), len(look.cases) - len(decide), mean, way, share)
+        yield OneNight(look.at, len(values), len(said) - len(values), mean, way, share)
