@@ -62,6 +62,7 @@ bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a
 	.venv/bin/python -m bench.gates
 	.venv/bin/python -m bench.season
 	.venv/bin/python -m bench.poison
+	.venv/bin/python -m bench.poison_fresh
 	.venv/bin/python -m bench.nll
 	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
 	.venv/bin/python -m bench.tables

@@ -7,6 +7,8 @@ sends the same fault, and an application sends it many times; a person insists o
 """
 
 import json
+import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +26,10 @@ from adapterd.demo.environment import DemoEnvironment, open_environment, registe
 from adapterd.demo.newsroom import NewsItem
 from adapterd.deployment.deploy import Deployer
 from adapterd.deployment.promote_by_hand import promote_by_hand
+from adapterd.evaluation.report.charts import standalone
+from adapterd.evaluation.report.season import Course, CourseNight, course_chart
 from adapterd.evidence.decision import Decision
+from adapterd.evidence.season import DROPPED_AT
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
 from adapterd.runs.pipeline import Pipeline
@@ -59,6 +64,7 @@ RECIPE = {
     "evaluation.reviews": "all",
     "evaluation.fresh_per_night": 16,
 }
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 Record = dict[str, Any]
 Told = Callable[[Mapping[str, Any]], object]
 
@@ -231,8 +237,47 @@ def summary(nights: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def course(nights: Sequence[Mapping[str, Any]], purpose: Purpose, theirs: str) -> Course:
+    """A comparison with that version, night by night, as it can be drawn. Raises ValueError without one."""
+    named = [
+        (night["night"], each)
+        for night in nights
+        for each in night["comparisons"]
+        if each["purpose"] == purpose and each["theirs"] == theirs and each["units"]
+    ]
+    if not named:
+        raise ValueError(f"nothing was compared with {theirs}")
+    found, before, ended = list[CourseNight](), (0, 0.0), False
+    for number, each in named:
+        if ended:
+            break
+        units, total = each["units"], each["units"] * each["gain"]
+        if units > before[0] or each["state"] == ComparisonState.OPEN:
+            added = (total - before[1]) / (units - before[0]) if units > before[0] else None
+            found.append(CourseNight(f"night {number}", each["log_capital"] / -math.log(each["level"]), added))
+        before, ended = (units, total), each["state"] != ComparisonState.OPEN
+    last = named[-1][1]
+    dropped_at = math.log(DROPPED_AT) / -math.log(last["level"]) if purpose is Purpose.CHALLENGE else None
+    claim = f"Is {last['ours']} better than {theirs}?"
+    return Course(claim, str(last["state"]), "field_f1", found, dropped_at, decided=ended)
+
+
+def draw(nights: Sequence[Mapping[str, Any]]) -> None:
+    """Draw how the last version went live by merit, and how the one that was forced was taken back."""
+    found = summary(nights)
+    [forced] = found["forced"]
+    for name, purpose, theirs in (
+        ("season", Purpose.CHALLENGE, list(found["by_merit"])[-2]), ("watch", Purpose.WATCH, forced),
+    ):  # fmt: skip
+        shown = course(nights, purpose, theirs)
+        (PICTURES / f"{name}.svg").write_text(standalone(course_chart(shown, shown.claim)), encoding="utf-8")
+
+
 def main() -> None:
-    """Run them and keep the figures."""
+    """Run them and keep the figures, or draw those that are kept (`python -m bench.nights draw`)."""
+    if sys.argv[1:] == ["draw"]:
+        draw(results.read(FILE)["nights"]["each"])
+        return
     with (
         tempfile.TemporaryDirectory() as name,
         open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,

@@ -20,7 +20,6 @@ import numpy as np
 from adapterd.config import ModelSettings
 from adapterd.demo import newsroom
 from adapterd.deployment.deploy import INIT
-from adapterd.deployment.history import PROMOTE
 from adapterd.evaluation.e_process import SCORE
 from adapterd.evidence.fresh_cases import FreshCase, fresh_cases
 from adapterd.evidence.season import Rules, Season
@@ -28,7 +27,7 @@ from adapterd.intake.http_intake import take_posted
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Purpose
-from adapterd.store.versions import VersionState
+from adapterd.store.versions import PROMOTE, VersionState
 from bench import results
 from bench.gates import FILE
 

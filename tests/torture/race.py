@@ -18,12 +18,12 @@ from random import Random
 from typing import Any
 
 from adapterd.deployment.deploy import Deployer
-from adapterd.deployment.history import PROMOTE, promotion_stack
+from adapterd.deployment.history import promotion_stack
 from adapterd.errors import AdapterdError, BusyError, InputError
 from adapterd.home import Home
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
-from adapterd.store.versions import Deployment
+from adapterd.store.versions import PROMOTE, Deployment
 from tests.acceptance.person import MODEL, Daemon, Person, wait_until
 from tests.torture.alone import alone
 from tests.torture.ready import ready

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from adapterd.deployment.config_file import change_config, written_settings
-from adapterd.deployment.history import PROMOTE
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, NotFoundError
 from adapterd.home import Home
@@ -19,7 +18,7 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags, older_base
 from adapterd.store import Store
 from adapterd.store.schedule_state import DueReason
-from adapterd.store.versions import REBASE, Intent
+from adapterd.store.versions import PROMOTE, REBASE, Intent
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from adapterd.deployment.base_change import BaseChange, NewBase
-from adapterd.deployment.history import PROMOTE, ROLLBACK, newest_base, other_base, promotion_stack, require_version
+from adapterd.deployment.history import newest_base, other_base, promotion_stack, require_version
 from adapterd.deployment.live_tag import LOST, has_our_tags, is_foreign, require_our_store
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import InputError, NotFoundError, RuntimeRefusedError
@@ -19,7 +19,7 @@ from adapterd.home import Home
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags, is_base
 from adapterd.store import Store
-from adapterd.store.versions import Deployment, Intent, VersionState
+from adapterd.store.versions import PROMOTE, ROLLBACK, Deployment, Intent, VersionState
 from adapterd.system.locks import tags_lock
 
 INIT = "init"

@@ -7,9 +7,8 @@ from adapterd.formats.lineage import LINEAGE
 from adapterd.home import Home
 from adapterd.serving.tags import BASE, is_base
 from adapterd.store import Store
-from adapterd.store.versions import Deployment, Version, VersionState
+from adapterd.store.versions import ROLLBACK, Deployment, Version, VersionState
 
-PROMOTE, ROLLBACK = "promote", "rollback"
 WAYS_BACK = 2
 """Where a rollback leads, and where a second one would."""
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapterd.config import ModelSettings
-from adapterd.deployment.history import PROMOTE
 from adapterd.evaluation.e_process import HORIZON
 from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
@@ -27,7 +26,7 @@ from adapterd.store.evidence.comparisons import (
     NewComparison,
     Purpose,
 )
-from adapterd.store.versions import Deployment, Version, VersionState
+from adapterd.store.versions import PROMOTE, Deployment, Version, VersionState
 
 NEWEST = 5
 """A challenger is the best on the frozen set of so many newest candidates."""

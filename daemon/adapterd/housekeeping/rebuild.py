@@ -14,7 +14,6 @@ from typing import Any
 
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import INIT
-from adapterd.deployment.history import PROMOTE
 from adapterd.deployment.rollback_by_tags import name_of
 from adapterd.errors import InputError
 from adapterd.evaluation.verdict import Decision
@@ -34,7 +33,7 @@ from adapterd.housekeeping.salvage import (
 from adapterd.serving.tags import BASE, SEMVER, ModelTags, is_base
 from adapterd.store import Store
 from adapterd.store.runs import RunState
-from adapterd.store.versions import VersionState
+from adapterd.store.versions import PROMOTE, VersionState
 
 WHY = "rebuilt by `doctor --repair`"
 LOST = (

@@ -3,7 +3,7 @@
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, Purpose
-from adapterd.store.versions import VersionState
+from adapterd.store.versions import PROMOTE, VersionState
 
 
 def compared(store: Store, model: str) -> list[Comparison]:
@@ -21,7 +21,7 @@ def may_begin(store: Store, model: str) -> bool:
         for each in store.comparisons.all(model)
     )
     waits = any(each.state is VersionState.WAITING for each in store.versions.all(model))
-    return waits or (bool(live.previous) and not is_base(live.live) and not watched)
+    return waits or (live.action == PROMOTE and not is_base(live.live) and not watched)
 
 
 def fresh_cases_text(store: Store, model: str) -> str | None:

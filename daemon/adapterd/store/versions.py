@@ -9,6 +9,8 @@ from typing import Any
 
 from adapterd.store.database import Database
 
+PROMOTE, ROLLBACK = "promote", "rollback"
+"""By which a version goes live, and what was live before does."""
 REBASE, REPIN = "rebase", "repin"
 BASE_CHANGES = (REBASE, REPIN)
 """Changes of the base: by hand, and after a pull of the base's own tag."""

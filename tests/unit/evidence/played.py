@@ -6,7 +6,6 @@ from itertools import count
 
 from adapterd.config import EvaluationSettings, ModelSettings
 from adapterd.deployment.deploy import INIT
-from adapterd.deployment.history import PROMOTE, ROLLBACK
 from adapterd.evaluation.e_process import SCORE
 from adapterd.evidence.decision import Decision
 from adapterd.evidence.season import Rules, Season
@@ -14,7 +13,7 @@ from adapterd.evidence.standing import Standing
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Purpose
-from adapterd.store.versions import Version, VersionState
+from adapterd.store.versions import PROMOTE, ROLLBACK, Version, VersionState
 from tests.support.hand_clock import HandClock
 
 MODEL, PRIMARY, RAIL = "m", "field_f1", "json_valid"

@@ -8,6 +8,7 @@ import pytest
 
 from adapterd.evaluation.error_budget import ErrorBudget
 from adapterd.evidence.season import LEAST_CASES, MOST_NIGHTS, NEWEST
+from adapterd.scheduling.evidence import may_begin
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import ComparisonState, Purpose
@@ -301,3 +302,20 @@ def test_a_clock_that_was_set_back_brings_nothing(played: Played) -> None:
     played.clock.move_on(-30 * DAY_S)
     played.season.drop(played.of(CHALLENGE)[0], "no")
     assert left(played) == pytest.approx(before + HALF / 2)
+
+
+def test_there_is_something_to_begin_until_what_went_live_is_watched_and_nothing_after_a_rollback(
+    played: Played,
+) -> None:
+    assert not may_begin(played.store, MODEL)
+    played.candidate("1.0.0")
+    assert may_begin(played.store, MODEL)
+    played.promote("1.0.0")
+    assert may_begin(played.store, MODEL), "it is not watched yet"
+    played.night()
+    assert not may_begin(played.store, MODEL)
+    played.candidate("1.1.0")
+    played.promote("1.1.0")
+    played.roll_back("1.0.0")
+    played.night()
+    assert not may_begin(played.store, MODEL)

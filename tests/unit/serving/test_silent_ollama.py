@@ -11,12 +11,12 @@ from click.testing import CliRunner, Result
 from adapterctl.main import cli
 from adapterd.base.modelfile import Modelfile
 from adapterd.deployment.deploy import INIT
-from adapterd.deployment.history import PROMOTE
 from adapterd.errors import RuntimeUnavailableError
 from adapterd.home import HOME_VARIABLE, Home
 from adapterd.serving import connection
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.store import Store
+from adapterd.store.versions import PROMOTE
 from tests.support.silent_server import silent_server
 
 AT_ONCE: dict[str, Callable[[OllamaRuntime, Path], Any]] = {
