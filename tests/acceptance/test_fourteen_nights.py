@@ -38,8 +38,7 @@ def test_what_the_poisoned_night_made_is_held(season_of_nights: Nights) -> None:
 def test_what_was_made_live_by_force_is_taken_back_by_the_watch(season_of_nights: Nights) -> None:
     found = summary(season_of_nights)
     [bad] = found["forced"]
-    assert any(each["purpose"] == "watch" for night in season_of_nights[POISONED:] for each in night["decisions"]), (
-        found
-    )
+    after = [each for night in season_of_nights[POISONED:] for each in night["decisions"]]
+    assert [each["purpose"] for each in after] == ["watch"]
     assert found["live"] in found["by_merit"]
     assert found["live"] != bad

@@ -1,5 +1,5 @@
-"""Fourteen nights in short: what tests/acceptance/test_fourteen_nights.py does with real trainings, with differences that
-are given here."""
+"""Fourteen nights in short: what tests/acceptance/test_fourteen_nights.py does with real trainings, here with given
+differences."""
 
 import numpy as np
 
