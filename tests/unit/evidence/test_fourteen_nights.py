@@ -13,7 +13,7 @@ CASES = 20
 
 def drawn(random: np.random.Generator, mean: float) -> list[float]:
     """A day's differences."""
-    return np.clip(random.normal(mean, 0.3, CASES), -1, 1).tolist()
+    return [float(each) for each in np.clip(random.normal(mean, 0.3, CASES), -1, 1)]
 
 
 def test_two_go_live_by_merit_and_what_was_forced_is_taken_back(played: Played) -> None:
