@@ -7,7 +7,7 @@ live was wrong, so any other version is better on it; it decides only where the 
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from adapterd.config import DatasetSettings, Reviews, Sources
@@ -46,9 +46,14 @@ class Reviewed:
     accepted: bool
 
     @property
-    def origin(self) -> str:
-        """Who sent it, else the way on which it came."""
-        return self.row.application or self.row.origin
+    def application(self) -> str:
+        """Who sent it; empty for all that came without a name, which is whoever may write into the home."""
+        return self.row.application or ""
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """Who sent it, and the way on which it came: each may be of other reviews."""
+        return self.application, self.row.origin
 
     @classmethod
     def of(cls, row: StoredFeedback, deployments: Sequence[Deployment]) -> "Reviewed | None":
@@ -69,19 +74,19 @@ def live_at(at: datetime, deployments: Sequence[Deployment]) -> str | None:
 
 
 class Fairness:
-    """Says of each case whether it decides between two versions, from what else its origin has reviewed."""
+    """Says of each case whether it decides between two versions, from what else came on the same way."""
 
     def __init__(self, pair: tuple[str, str], reviews: Reviews, reviewed: Sequence[Reviewed]) -> None:
         self._pair, self._reviews = pair, reviews
         own = [each for each in reviewed if each.answered_by in self._pair]
-        self._own = Counter(each.origin for each in own)
-        self._good = Counter(each.origin for each in own if each.accepted)
+        self._own = Counter(each.way for each in own)
+        self._good = Counter(each.way for each in own if each.accepted)
 
-    def all_are_reviewed(self, origin: str) -> bool:
-        """Whether an origin sends the good answers of the two as well as the bad ones."""
+    def all_are_reviewed(self, way: tuple[str, str]) -> bool:
+        """Whether the good answers of the two come as well as the bad ones."""
         if self._reviews is not Reviews.AUTO:
             return self._reviews is Reviews.ALL
-        return self._own[origin] > 0 and self._good[origin] >= LEAST_ACCEPTED * self._own[origin]
+        return self._own[way] > 0 and self._good[way] >= LEAST_ACCEPTED * self._own[way]
 
     def counts(self, reviewed: Reviewed) -> Counts | None:
         """None where the right answer is a model's own, and not all of its answers are judged: that is no reference."""
@@ -89,7 +94,7 @@ class Fairness:
             return Counts.DECIDES
         if reviewed.answered_by not in self._pair:
             return None if reviewed.accepted else Counts.DECIDES
-        if self.all_are_reviewed(reviewed.origin):
+        if self.all_are_reviewed(reviewed.way):
             return Counts.DECIDES
         return None if reviewed.accepted else Counts.SHOWN
 
@@ -121,7 +126,7 @@ def fresh_cases(
         found = reviewed.get(example.record)
         counts = fairness.counts(found) if found else None
         if found and counts:
-            cases.append(FreshCase(replace(case_of(example), origin=found.origin), found.origin, counts))
+            cases.append(FreshCase(case_of(example), found.application, counts))
     return _chosen(_unlike_what_was_known(store, comparison, cases, dataset), most, dataset.max_share_of_source)
 
 
