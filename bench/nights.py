@@ -184,7 +184,9 @@ def _about(item: NewsItem, now: datetime, place: int) -> Record:
 
 
 def _plain(version: Version | None) -> dict[str, str] | None:
-    return version and {"version": version.version, "state": str(version.state), "reason": version.reason}
+    if version is None:
+        return None
+    return {"version": version.version, "state": str(version.state), "reason": version.reason}
 
 
 def _standing(comparison: Comparison) -> dict[str, Any]:
