@@ -86,7 +86,10 @@ def _left(standing: Standing) -> str:
 
 def _in_the_way(standing: Standing) -> str:
     if standing.against:
-        return f"not without what {standing.against} sent: the others have to prove it, too"
+        return (
+            f"not without what {standing.against} sent: the others have to prove it, too, unless "
+            "dataset.max_share_of_source is 1"
+        )
     low = [rail for rail in standing.rails if not rail.is_within_margin]
     return f"{low[0].metric} falls by {-low[0].mean:.3f}, and {MARGIN:g} are allowed" if low else ""
 

@@ -301,3 +301,16 @@ def test_a_clock_that_was_set_back_brings_nothing(played: Played) -> None:
     played.clock.move_on(-30 * DAY_S)
     played.season.drop(played.of(CHALLENGE)[0], "no")
     assert left(played) == pytest.approx(before + HALF / 2)
+
+
+def test_who_takes_back_what_speaks_against_a_version_does_not_help_it(played: Played) -> None:
+    comparison = played.challenger("1.0.0")
+    played.night([0.1] * 10)
+    [look] = played.store.comparisons.looks(comparison.id)
+    before = left(played)
+    played.store.comparisons.forget(MODEL, [look.cases[0].record])
+    played.night(MUCH)
+    [closed] = played.of(CHALLENGE)
+    assert (closed.state, played.state("1.0.0")) == (ComparisonState.CLOSED, VersionState.DROPPED)
+    assert left(played) < before + HALF / 100, "its stake is lost"
+    assert played.live == BASE
