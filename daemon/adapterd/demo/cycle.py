@@ -41,6 +41,8 @@ RECIPE = {
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
+    "evaluation.reference_nll": "false",
+    "evaluation.latency_questions": 0,
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"

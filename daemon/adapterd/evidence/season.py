@@ -12,6 +12,7 @@ from typing import Any
 
 from adapterd.config import ModelSettings
 from adapterd.evaluation.e_process import HORIZON
+from adapterd.evaluation.rules import guard_rails, primary_of
 from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.decision import Decision
@@ -20,6 +21,7 @@ from adapterd.evidence.weighing import standing_of
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import (
+    TAKEN_BACK,
     CaseEvidence,
     Comparison,
     ComparisonState,
@@ -50,6 +52,11 @@ class Rules:
     rails: tuple[str, ...]
     settings: ModelSettings
 
+    @classmethod
+    def of(cls, settings: ModelSettings) -> "Rules":
+        """By the settings of a model."""
+        return cls(primary_of(settings), guard_rails(settings), settings)
+
     @property
     def all(self) -> tuple[str, ...]:
         """The names of all these metrics."""
@@ -76,6 +83,7 @@ class Season:
         if deployment is None:
             return
         with self._store.transaction():
+            self._settle_taken_back()
             for comparison in self.open:
                 self._settle(comparison, deployment)
             self._begin_watch(deployment)
@@ -222,6 +230,15 @@ class Season:
     def _score(self, metrics: Mapping[str, Any], role: str) -> float | None:
         found: float | None = (metrics.get("scores", {}).get(role) or {}).get("metrics", {}).get(self._rules.primary)
         return found
+
+    def _settle_taken_back(self) -> None:
+        """A comparison whose evidence was taken back was closed then: its stake is lost, and its version let go."""
+        for purpose in Purpose:
+            if self._store.comparisons.open(self._model, purpose) is None and self._budgets.now(purpose).staked > 0:
+                self._budgets.ended(purpose, -math.inf)
+        for each in self._store.versions.all(self._model) if self._challenger is None else ():
+            if each.state is VersionState.CHALLENGER:
+                self._let_go(each.version, f"dropped: {TAKEN_BACK}")
 
     def _settle(self, comparison: Comparison, live: Deployment) -> None:
         if comparison.purpose is Purpose.WATCH:

@@ -87,7 +87,7 @@ def _left(standing: Standing) -> str:
 def _in_the_way(standing: Standing) -> str:
     if standing.against is not None:
         sent = f"what {standing.against} sent" if standing.against else "what came without the name of an application"
-        return f"not without {sent}: the others have to prove it, too"
+        return f"not without {sent}: the others have to prove it, too, unless dataset.max_share_of_source is 1"
     low = [rail for rail in standing.rails if not rail.is_within_margin]
     return f"{low[0].metric} falls by {-low[0].mean:.3f}, and {MARGIN:g} are allowed" if low else ""
 

@@ -319,3 +319,16 @@ def test_there_is_something_to_begin_until_what_went_live_is_watched_and_nothing
     played.roll_back("1.0.0")
     played.night()
     assert not may_begin(played.store, MODEL)
+
+
+def test_who_takes_back_what_speaks_against_a_version_does_not_help_it(played: Played) -> None:
+    comparison = played.challenger("1.0.0")
+    played.night([0.1] * 10)
+    [look] = played.store.comparisons.looks(comparison.id)
+    before = left(played)
+    played.store.comparisons.forget(MODEL, [look.cases[0].record])
+    played.night(MUCH)
+    [closed] = played.of(CHALLENGE)
+    assert (closed.state, played.state("1.0.0")) == (ComparisonState.CLOSED, VersionState.DROPPED)
+    assert left(played) < before + HALF / 100, "its stake is lost"
+    assert played.live == BASE

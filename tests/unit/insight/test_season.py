@@ -57,12 +57,15 @@ def test_each_night_has_its_cases_their_mean_and_the_way_after_it(store: Store, 
     assert 0 < nights[0].way < nights[1].way == nights[2].way < 1
 
 
-def test_a_removal_since_leaves_the_other_nights(store: Store) -> None:
+def test_a_removal_closes_what_rests_on_it(store: Store) -> None:
     found = begin(store)
     for _ in range(3):
         found = add_night(store, found, [0.2, 0.4])
-    store.comparisons.forget("m", ["record0", "record1"])
-    assert [each.cases for each in look(store).open[0].nights] == [2, 2]
+    assert store.comparisons.forget("m", ["nobody's"]) == 0
+    assert look(store).open
+    assert store.comparisons.forget("m", ["record0", "record1"]) == 2
+    seen = look(store)
+    assert (seen.open, [each.text for each in seen.ended]) == ([], ["feedback that it rests on was taken back"])
 
 
 def test_an_ended_comparison_says_why(store: Store) -> None:

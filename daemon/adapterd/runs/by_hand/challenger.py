@@ -2,8 +2,7 @@
 
 from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
-from adapterd.evidence.season import Season
-from adapterd.runs.season.fresh_answers import rules
+from adapterd.evidence.season import Rules, Season
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, Purpose
 
@@ -22,5 +21,5 @@ def drop_challenger(store: Store, model: str, settings: ModelSettings) -> Compar
     """Drop the challenger, and give back what is left of its stake; returns its comparison as it ended. Raises
     NotFoundError where there is none."""
     found = challenger_of(store, model)
-    Season(store, model, rules(settings)).drop(found, BY_HAND)
+    Season(store, model, Rules.of(settings)).drop(found, BY_HAND)
     return next(each for each in store.comparisons.all(model) if each.id == found.id)

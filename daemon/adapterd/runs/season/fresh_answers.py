@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
 from adapterd.evaluation.e_process import SCORE
-from adapterd.evaluation.rules import guard_rails, primary_of
 from adapterd.evidence.decision import Decision, Judged, Night
 from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence
 from adapterd.evidence.season import Rules, Season
@@ -34,7 +33,7 @@ class FreshAnswers:
         return self.night.settings.models[self.night.model]
 
     def decided(self) -> Decision | None:
-        season = Season(self.store, self.night.model, rules(self._model))
+        season = Season(self.store, self.night.model, Rules.of(self._model))
         season.settle()
         found = [decision for each in season.open if (decision := self._decided(season, each))]
         if found:  # the watch comes first, for it changes what the challenger is compared with, if it may
@@ -96,7 +95,7 @@ class FreshAnswers:
         asked = {OURS: tags.version(comparison.ours), THEIRS: tags.version(comparison.theirs)}
         evaluator = Evaluator(self.home, runtime, settings, base.gguf)
         run = evaluator.collect_answers(asked, [each.case for each in cases], "", lambda _share, **_more: None)
-        found = run.frozen.differences(OURS, THEIRS, rules(self._model).all)
+        found = run.frozen.differences(OURS, THEIRS, Rules.of(self._model).all)
         return [_evidence(each, found.get(each.case.id)) for each in cases]
 
 
@@ -104,8 +103,3 @@ def _evidence(fresh: FreshCase, differences: Mapping[str, float] | None) -> Case
     """What a case says; without differences it was not answered."""
     case, counts = fresh.case, fresh.counts if differences is not None else Counts.SHOWN
     return CaseEvidence(case.id, case.record, fresh.origin, case.source_id, SCORE, counts, differences or {})
-
-
-def rules(settings: ModelSettings) -> Rules:
-    """What a challenger has to prove: the primary metric, and the other critical ones as guard rails."""
-    return Rules(primary_of(settings), guard_rails(settings), settings)

@@ -10,6 +10,8 @@ from typing import Any
 
 from adapterd.store.database import Database
 
+TAKEN_BACK = "feedback that it rests on was taken back"
+
 
 class Purpose(StrEnum):
     """Why two versions are compared: whether a challenger is better than live, or what was live before is."""
@@ -175,7 +177,20 @@ class Comparisons:
         return [_look(number, list(night)) for number, night in groupby(rows, lambda row: int(row["look"]))]
 
     def forget(self, model: str, records: Iterable[str]) -> int:
-        """Remove what records that were taken back said, by their content hashes; returns how many rows these were."""
+        """Remove what records that were taken back said, by their content hashes; returns how many rows these were.
+
+        A comparison that any of them is evidence of is closed: who takes back what speaks against a version must not
+        help it by that.
+        """
+        records = list(records)
+        self._database.execute(
+            """UPDATE comparisons SET state = ?, reason = ?, ended_at = ? WHERE model = ? AND state = ? AND id IN
+               (SELECT comparison FROM evidence WHERE record IN (SELECT value FROM json_each(?)))""",
+            (
+                ComparisonState.CLOSED, TAKEN_BACK, self._database.now(), model, ComparisonState.OPEN,
+                json.dumps(records),
+            ),
+        )  # fmt: skip
         return self._database.execute(
             """DELETE FROM evidence WHERE record IN (SELECT value FROM json_each(?))
                AND comparison IN (SELECT id FROM comparisons WHERE model = ?)""",
