@@ -43,15 +43,15 @@ from bench.ollama import ollama_binary
 
 MODEL = "newsbrief-synth"
 NIGHTS, ASKED = 14, 20
-TRAINED, WANTED = (2, 4, 6), 2
+TRAINED, WANTED = (2, 4, 7, 9), 2
 """The nights with a run, as long as fewer versions than that are live by merit; all others collect evidence only."""
-POISONED = 8
+POISONED = 11
 """The night with the fault, which is trained on; what it makes is made live by force."""
 POISON, POISONER, SEED = 60, "scraper", 200
 NUM_PREDICT = 64
 RECIPE = {
     "training.layers": 4,
-    "training.epochs": 3,
+    "training.epochs": 2,
     "training.learning_rate": 2e-3,
     "merging.steps": 0,
     "merging.min_retention": 0.5,
@@ -62,7 +62,7 @@ RECIPE = {
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
     "evaluation.reviews": "all",
-    "evaluation.fresh_per_night": 16,
+    "evaluation.fresh_per_night": 20,
 }
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 Record = dict[str, Any]

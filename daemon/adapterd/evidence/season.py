@@ -201,9 +201,8 @@ class Season:
         last = [each.ours for each in self._store.comparisons.all(self._model) if each.purpose is Purpose.CHALLENGE]
         names = [name for name in (live.live, *last[-1:], *self._withdrawn()) if name in versions]
         newer_than = max((versions[name].created_at for name in names), default=datetime.min.replace(tzinfo=self._zone))
-        waiting = [each for each in from_store if each.state is VersionState.WAITING and each.created_at > newer_than][
-            -NEWEST:
-        ]
+        newer = (each for each in from_store if each.state is VersionState.WAITING and each.created_at > newer_than)
+        waiting = [each for each in newer if not self._cancelled(each)][-NEWEST:]
         gains = [(each, self._gain_on_frozen(each, versions.get(live.live), live)) for each in waiting]
         return [(each, gain) for each, gain in gains if gain is not None]
 
@@ -295,7 +294,14 @@ class Season:
         version = self._store.versions.get(self._model, name)
         if version is None or version.state is VersionState.COLLECTED:
             return "it was collected"
-        return f"it was {version.state}" if version.state is VersionState.WITHDRAWN else None
+        if version.state is VersionState.WITHDRAWN:
+            return f"it was {version.state}"
+        return self._cancelled(version)
+
+    def _cancelled(self, version: Version) -> str | None:
+        """Why somebody wanted its run to end, which was over but for what follows from it; None if nobody did."""
+        reason = self._store.runs.cancel_reason(version.run_id)
+        return f"its run was to end: {reason}" if reason else None
 
     def _leads_nowhere(self, comparison: Comparison, standing: Standing) -> str | None:
         age = self._store.clock() - comparison.began_at

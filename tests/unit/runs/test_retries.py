@@ -10,7 +10,9 @@ import pytest
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
+from adapterd.chat import Message, Role
 from adapterd.config import ModelSettings, RunsSettings, Settings
+from adapterd.dataset.cases import EvaluationCase
 from adapterd.deployment.deploy import Deployer
 from adapterd.errors import (
     BusyError,
@@ -31,6 +33,7 @@ from adapterd.home import Home
 from adapterd.runs import pipeline as pipeline_module
 from adapterd.runs.by_hand.cancel import cancel
 from adapterd.runs.pipeline import RETRY_AFTER_S, Pipeline, RunOutcome
+from adapterd.runs.season import night as night_module
 from adapterd.store import Store
 from adapterd.store.runs import Run, RunState, StageState
 from adapterd.store.versions import VersionState
@@ -210,9 +213,13 @@ def better(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> Nights:
         return result
 
     monkeypatch.setattr(pipeline_module, "run_stage", do)
+    monkeypatch.setattr(night_module, "runtime_for", lambda *_: nights.runtime)
     nights.runtime.add(f"{MODEL}:base")
     Deployer(nights.store, nights.home, nights.runtime).start_with_base(MODEL)
-    nights.workers.promote = True
+    prompts = [(Message(Role.USER, f"Question {number}"),) for number in range(20)]
+    cases = [EvaluationCase(f"case-{number}", prompt, "a", "") for number, prompt in enumerate(prompts)]
+    nights.store.evaluation_sets.freeze(MODEL, "h", [case.as_dict() for case in cases])
+    nights.workers.differences = {case.id: {"token_f1": 0.8} for case in cases}
     return nights
 
 
@@ -243,7 +250,7 @@ def test_a_version_that_could_not_be_promoted_is_promoted_later(
 def test_not_if_somebody_wants_the_run_to_end_meanwhile(better: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     run = judged_but_not_promoted(better, monkeypatch)
     better.store.runs.request_cancel(run.id, "wrong settings")
-    better.workers.promote = False
+    better.workers.differences = {}
     better.run()
     assert better.store.runs.get(run.id).state is RunState.ABANDONED
     deployment = better.store.versions.deployment(MODEL)
