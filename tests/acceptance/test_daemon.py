@@ -100,7 +100,7 @@ def test_a_second_daemon_is_refused(person_and_daemon: tuple[Person, Daemon]) ->
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("min_new_records = 50", 'min_new_records = "many"', "models.news.schedule.min_new_records"),
+        ("min_new_records = 10", 'min_new_records = "many"', "models.news.schedule.min_new_records"),
         ("[models.news]", "[models.news", "is not valid TOML"),
         ('cron = "0 3 * * *"', 'cron = "at three"', "models.news.schedule.cron"),
     ],
@@ -170,7 +170,7 @@ def test_the_daemon_does_what_a_person_asks_for(
 
 def test_a_run_begins_when_it_is_time(person: Person, tmp_path: Path) -> None:
     person.correct(*EVERY_MINUTE)
-    person.correct("min_new_records = 50", "min_new_records = 20")
+    person.correct("min_new_records = 10", "min_new_records = 20")
     with person.daemon() as daemon:
         write_news(person.inbox)
         took_s = wait_until("a run has ended", lambda: f"{MODEL} 1.0.0: " in daemon.said, timeout_s=DUE_WITHIN_S)
