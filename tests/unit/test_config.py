@@ -80,7 +80,7 @@ def test_a_model_needs_no_more_than_its_base() -> None:
 def test_the_defaults_are_those_of_the_design() -> None:
     training, schedule = MODEL.training, MODEL.schedule
     assert (training.rank, training.alpha, training.layers) == (16, 32.0, 16)
-    assert (schedule.cron, schedule.min_new_records) == ("0 3 * * *", 50)
+    assert (schedule.cron, schedule.min_new_records) == ("0 3 * * *", 10)
     assert Settings().ollama.host == "http://127.0.0.1:11434"
 
 
