@@ -7,10 +7,10 @@ from adapterd.formats.json_files import JsonFile
 EVALUATION = JsonFile(
     "evaluation.json",
     required=("decision", "reason", "findings", "scores", "baselines", "comparisons", "evaluation_hash"),
-    optional=("left_out", "bridge", "notes"),
+    optional=("left_out", "bridge", "notes", "differences"),
 )
 """`left_out` are cases that could not be asked, `notes` say what else was not measured; there is a `bridge` where the
-set had grown. All were added later."""
+set had grown. `differences` say by case and metric how much better than live's the answer is. All were added later."""
 ANSWERS, FROZEN = "answers", "frozen.jsonl"
 """The folder of all answers, and in it the file of those to the frozen evaluation set."""
 

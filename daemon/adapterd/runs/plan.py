@@ -11,7 +11,14 @@ from typing import Any
 
 from adapterd.base.model import BaseModel
 from adapterd.chat import from_dicts
-from adapterd.config import FeedbackSettings, ModelSettings, ScheduleSettings, Settings, VersionsSettings
+from adapterd.config import (
+    FeedbackSettings,
+    ModelSettings,
+    ScheduleSettings,
+    Settings,
+    VersionsSettings,
+    WatchSettings,
+)
 from adapterd.errors import AdapterdError, InputError
 from adapterd.formats.adapter_files import find_adapter
 from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS
@@ -88,7 +95,7 @@ class RunPlan:
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
     """The identity of all that a run is made and judged with, its records and evaluation set aside.
 
-    How feedback is read, when it begins and what is kept later makes no difference; how the runtime prompts the base
+    How feedback is read, when it begins, and what is kept or watched later makes no difference; how the runtime prompts the base
     does.
     """
     adapter = [given.digest, given.increment] if given else []
@@ -101,7 +108,13 @@ def same_settings(one: ModelSettings, other: ModelSettings) -> bool:
 
 
 def _making(settings: ModelSettings) -> ModelSettings:
-    return replace(settings, feedback=FeedbackSettings(), schedule=ScheduleSettings(), versions=VersionsSettings())
+    return replace(
+        settings,
+        feedback=FeedbackSettings(),
+        schedule=ScheduleSettings(),
+        versions=VersionsSettings(),
+        watch=WatchSettings(),
+    )
 
 
 def new_run_id(now: datetime) -> str:
