@@ -95,8 +95,8 @@ class RunPlan:
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:
     """The identity of all that a run is made and judged with, its records and evaluation set aside.
 
-    How feedback is read, when it begins, and what is kept or watched later makes no difference; how the runtime prompts the base
-    does.
+    How feedback is read, when it begins, and what is kept or watched later makes no difference; how the runtime prompts
+    the base does.
     """
     adapter = [given.digest, given.increment] if given else []
     return fingerprint(dumps([model, _making(settings), base.digest, base.modelfile, base.prompting, *adapter]))
