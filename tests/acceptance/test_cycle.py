@@ -126,7 +126,7 @@ def test_history_tells_everything_that_happened(person: Person) -> None:
     kinds = [kind for kind, _ in events(person)]
     assert kinds[:3] == ["model.created", "feedback.ingested", "run.started"]
     assert kinds.count("stage.finished") == len(STAGES)
-    assert {"version.promote", "version.held"} & set(kinds)
+    assert {"version.promote", "version.held", "version.waiting"} & set(kinds)
     found = person.json("history")
     assert found[0].keys() == {"id", "at", "model", "kind", "text", "detail"}
     assert [event["id"] for event in found] == sorted(event["id"] for event in found)
