@@ -85,4 +85,5 @@ def _why_none(store: Store, model: str, budget: BudgetLeft) -> tuple[str, str]:
             "the next night does, or `adapterctl evidence --now`",
         )
     newest = versions[-1]
-    return f"no candidate waits; the newest, {newest.version}, is {newest.state}: {newest.reason}", RETRAIN
+    why = newest.reason.removeprefix(f"{newest.state}: ")
+    return f"no candidate waits; the newest, {newest.version}, is {newest.state}: {why}", RETRAIN
