@@ -24,6 +24,7 @@ from adapterd.intake.rotation import Rotation
 from adapterd.store import Store
 from adapterd.system.child import stream
 
+READS_APART = "adapterd.system.child.streaming"
 MODEL = "m"
 LIMIT = BatchLimit(pieces=100, size_bytes=1 << 20)
 
@@ -88,7 +89,15 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children()
+    """Those that read apart; this process may have others, such as a server of the session."""
+    return [child for child in psutil.Process().children() if READS_APART in command(child)]
+
+
+def command(child: psutil.Process) -> list[str]:
+    try:
+        return child.cmdline()
+    except psutil.Error:  # it has ended
+        return []
 
 
 def fill(place: Place) -> None:

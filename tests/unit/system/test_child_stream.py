@@ -52,7 +52,15 @@ def silent(numbers: Iterator[int]) -> Iterator[int]:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children()
+    """Those that stream; this process may have others, such as a server of the session."""
+    return [child for child in psutil.Process().children() if "adapterd.system.child.streaming" in command(child)]
+
+
+def command(child: psutil.Process) -> list[str]:
+    try:
+        return child.cmdline()
+    except psutil.Error:  # it has ended
+        return []
 
 
 def test_results_come_in_the_order_of_the_items_whatever_is_printed() -> None:
