@@ -93,7 +93,7 @@ def test_a_version_has_the_projector_of_its_base_and_answers_images(
     tag, runtime = vision_store.tag("llava:1", language, projector), vision_store.runtime
     create_model(home, general, NewModel("news", tag))
     base = pinned_base(runtime, "news", config.load(home).models["news"])
-    inherited = proven_base(home, general, runtime, "news", base).modelfile
+    inherited = proven_base(home, config.load(home), runtime, "news", base).modelfile
     assert inherited.projectors == (file_digest(projector),)
 
     adapter = write_adapter(tmp_path / "adapter", base.gguf, blocks=(0,), size=0.2)
