@@ -18,6 +18,7 @@ from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.decision import Decision
 from adapterd.evidence.standing import MARGIN, Standing
 from adapterd.evidence.weighing import standing_of
+from adapterd.scheduling.evidence import is_to_be_watched
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import (
@@ -28,7 +29,7 @@ from adapterd.store.evidence.comparisons import (
     NewComparison,
     Purpose,
 )
-from adapterd.store.versions import PROMOTE, Deployment, Version, VersionState
+from adapterd.store.versions import Deployment, Version, VersionState
 
 NEWEST = 5
 """A challenger is the best on the frozen set of so many newest candidates."""
@@ -276,11 +277,9 @@ class Season:
 
     def _begin_watch(self, live: Deployment) -> None:
         """Of what was promoted, by whoever, against what was live before."""
-        watched = [each for each in self._store.comparisons.all(self._model) if each.purpose is Purpose.WATCH]
-        is_known = any(each.theirs == live.live and each.began_at >= live.since for each in watched)
-        if live.action != PROMOTE or not live.previous or live.previous == live.live or is_known:
+        if not live.previous or not is_to_be_watched(self._store, live):
             return
-        if is_base(live.live) or self._budgets.now(Purpose.WATCH).left < LEAST_LEVEL:
+        if self._budgets.now(Purpose.WATCH).left < LEAST_LEVEL:
             return
         self._store.comparisons.begin(
             NewComparison(

@@ -10,7 +10,7 @@ from typing import Any
 GUARD_LIMIT = 0.05
 """A guard rail has to be proven to fall by less."""
 MARGIN = 0.02
-"""And its mean may not fall by more, nor may that of the primary score over what any one origin did not send."""
+"""And its mean may not fall by more."""
 CONFIDENCE = 0.95
 
 

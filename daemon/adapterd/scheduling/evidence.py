@@ -3,7 +3,7 @@
 from adapterd.serving.tags import is_base
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, Purpose
-from adapterd.store.versions import PROMOTE, VersionState
+from adapterd.store.versions import PROMOTE, Deployment, VersionState
 
 
 def compared(store: Store, model: str) -> list[Comparison]:
@@ -16,12 +16,17 @@ def may_begin(store: Store, model: str) -> bool:
     live = store.versions.deployment(model)
     if live is None:
         return False
+    waits = any(each.state is VersionState.WAITING for each in store.versions.all(model))
+    return waits or is_to_be_watched(store, live)
+
+
+def is_to_be_watched(store: Store, live: Deployment) -> bool:
+    """Whether a version was promoted, by whoever, and is not watched since."""
     watched = any(
         each.purpose is Purpose.WATCH and each.theirs == live.live and each.began_at >= live.since
-        for each in store.comparisons.all(model)
+        for each in store.comparisons.all(live.model)
     )
-    waits = any(each.state is VersionState.WAITING for each in store.versions.all(model))
-    return waits or (live.action == PROMOTE and not is_base(live.live) and not watched)
+    return live.action == PROMOTE and live.previous not in (None, live.live) and not is_base(live.live) and not watched
 
 
 def fresh_cases_text(store: Store, model: str) -> str | None:

@@ -21,7 +21,6 @@ from adapterd.store.evidence.comparisons import Purpose
 from adapterd.system.child.call import Stopped, call, never
 
 NIGHT_TIMEOUT_S = 6 * 3600.0
-OURS, THEIRS = "candidate", "live"
 
 
 @dataclass(frozen=True)
