@@ -1,7 +1,7 @@
 """The reading of many files by a process of its own, so that what it has read is stored while it reads on.
 
-To read a record takes as long as to store it, and Python does one thing at a time. The start of the process takes as
-long as 2 MB take here, so that the first files are read here meanwhile, and all of a small inbox.
+To read a record takes a little longer than to store it, and Python does one thing at a time. The first files are read
+here while the process starts, and a few more so that both sides have as much to do; so is all of a small inbox.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from adapterd.system.processors import processors
 
 APART_FROM_BYTES = 16 << 20
 """For less, the start of the process costs about what it saves."""
-HEAD_START_BYTES = 2 << 20
+HEAD_START_BYTES = 4 << 20
 
 
 def divided(files: Sequence[InboxFile]) -> tuple[Sequence[InboxFile], Sequence[InboxFile]]:

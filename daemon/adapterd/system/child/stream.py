@@ -4,6 +4,7 @@ What waits between the two is bounded. The process ends with this one, however t
 """
 
 import contextlib
+import fcntl
 import os
 import pickle
 import selectors
@@ -25,7 +26,7 @@ AHEAD = 2
 """Items that the process is given before it asks for them."""
 LENGTH_BYTES = 8
 _LOOK_EVERY_S = 0.1
-_PIPE_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 
 
@@ -56,10 +57,11 @@ class ChildStream(Generic[Item, Result]):
         try:
             self._child = subprocess.Popen(
                 module_command("adapterd.system.child.streaming"), env=worker_environment(network=False),
-                bufsize=0, pipesize=_PIPE_BYTES, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
         except OSError as exc:
             raise WorkerLostError(f"no process could be started to do {self._name}: {exc.strerror}") from exc
+        _widen(self._output)
         os.set_blocking(self._input, False)
         self._give(AHEAD)
         self._send()
@@ -136,6 +138,13 @@ class ChildStream(Generic[Item, Result]):
             message: list[Any] = pickle.loads(said)  # noqa: S301 (from a process of ours)
         del self._received[:size]
         return message
+
+
+def _widen(pipe: int) -> None:
+    """Let more wait in a pipe, where the system can and allows it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # beyond what this user may have
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 RESULT, WANTED, RAISED, OVER = range(4)
