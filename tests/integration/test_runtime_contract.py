@@ -1,7 +1,9 @@
 """What the product relies on in a runtime: one suite for the fake, the embedded runtime and a real Ollama alike."""
 
 import itertools
+import json
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -436,6 +438,35 @@ def test_a_file_that_is_no_gguf_is_refused(ollama: OllamaRuntime, name: str, tmp
     with pytest.raises(RuntimeRefusedError, match=r"unsupported file type|not in GGUF format"):
         create(ollama, f"{name}:1", file)
     assert f"{name}:1" not in ollama.tags()
+
+
+@pytest.mark.ollama
+def test_a_model_stays_loaded_when_its_prompts_are_rendered_between_its_answers(
+    ollama: OllamaRuntime, ollama_server: PrivateOllama, name: str, smollm2_path: Path
+) -> None:
+    create(ollama, f"{name}:1", smollm2_path)
+    options = ChatOptions(num_ctx=768, num_predict=2)
+    contexts = []
+    for _ in range(2):
+        ollama.chat(f"{name}:1", FRANCE, options)
+        ollama.render(f"{name}:1", FRANCE, num_ctx=options.num_ctx)
+        contexts += [model["context_length"] for model in loaded_models(ollama_server) if model["name"] == f"{name}:1"]
+    assert contexts == [768, 768]
+
+
+def loaded_models(server: PrivateOllama) -> list[dict[str, Any]]:
+    """What `ollama ps` shows."""
+    with urllib.request.urlopen(f"{server.host}/api/ps") as response:
+        return list(json.load(response)["models"])
+
+
+@pytest.mark.ollama
+def test_a_context_that_a_prompt_does_not_fit_into_cuts_nothing_when_it_is_rendered(
+    ollama: OllamaRuntime, name: str, smollm2_path: Path
+) -> None:
+    create(ollama, f"{name}:1", smollm2_path)
+    long = (Message(Role.USER, "FIRST " + "word " * 5000), Message(Role.ASSISTANT, "yes"), *FRANCE)
+    assert ollama.render(f"{name}:1", long, num_ctx=256) == ollama.render(f"{name}:1", long)
 
 
 @pytest.mark.ollama

@@ -111,7 +111,9 @@ class FakeRuntime(Runtime):
         with self._call("load", tag):
             self._made(tag)
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         raise NotImplementedError
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:

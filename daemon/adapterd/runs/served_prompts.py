@@ -155,7 +155,7 @@ class ServedPrompts:
         think = self.settings.think.wanted
 
         def render(messages: Sequence[Message]) -> str:
-            return self.runtime.render(tag, messages, think=think)
+            return self.runtime.render(tag, messages, think=think, num_ctx=self.num_ctx)
 
         return Prompts(render, self._tokenizer)
 

@@ -70,7 +70,9 @@ def dataset(job: Job) -> Any:
             earlier=[EvaluationCase.from_dict(case) for case in job.plan.earlier_cases],
             new_prompts=NewPrompts(set(job.plan.unseen), set(job.plan.waiting)),
             origins=_origins(job.folder / ORIGINS, records),
-            render=lambda messages: job.runtime.render(job.plan.base.tag, messages, think=think.wanted),
+            render=lambda messages: job.runtime.render(
+                job.plan.base.tag, messages, think=think.wanted, num_ctx=asked.num_ctx
+            ),
             old_records=job.plan.old_records,
             held=set(job.plan.held),
             thinks=think is not Think.OFF,
@@ -214,11 +216,11 @@ def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     records = map(FeedbackRecord.from_json, lines_of(job.folder / RECORDS))
     prompts = {record.content_hash: record.messages for record in records}
     trained = list(encoded.read_examples(job.dataset / encoded.TRAIN))
-    think = job.plan.settings.think.wanted
+    think, num_ctx = job.plan.settings.think.wanted, job.plan.settings.evaluation.num_ctx
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]
     equal = 0
     for example in sample:
-        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example.record], think=think))
+        served = tokenizer.encode_prompt(job.runtime.render(tag, prompts[example.record], think=think, num_ctx=num_ctx))
         equal += _same_but_for_the_day(tokenizer, served, list(example.ids[: example.prompt_tokens]))
     return len(sample), equal
 

@@ -262,7 +262,7 @@ class Evaluator:
             return self.runtime.chat(tag, messages, options, logprobs=logprobs)
 
         def rendered(messages: Sequence[Message]) -> str:
-            return undated(self.runtime.render(tag, messages, think=options.think))
+            return undated(self.runtime.render(tag, messages, think=options.think, num_ctx=options.num_ctx))
 
         asked_of = f"{digest} {options} {logprobs} {self.runtime.name} {self.runtime.version()}"
         return cached(ask, make_private(self.home.answers), asked_of, rendered)

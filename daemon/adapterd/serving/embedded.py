@@ -108,9 +108,11 @@ class EmbeddedRuntime:
     def load(self, tag: str) -> None:
         self._model(tag, LOAD_CONTEXT_TOKENS)
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         served = self.show(tag).modelfile
-        model = self._model(tag, LOAD_CONTEXT_TOKENS)
+        model = self._model(tag, num_ctx or LOAD_CONTEXT_TOKENS)
         template = served.template or model.chat_template
         if not template:
             raise RuntimeRefusedError(f"{tag} has no chat template", hint="give one with `init --template FILE`")
@@ -138,7 +140,7 @@ class EmbeddedRuntime:
         logprobs: bool = False,  # noqa: ARG002
     ) -> Answer:
         started = time.monotonic()
-        text = self.render(tag, messages, think=options.think)
+        text = self.render(tag, messages, think=options.think, num_ctx=options.num_ctx)
         model = self._model(tag, options.num_ctx)
         ids = model.tokenize(text.encode(), add_bos=True, special=True)
         if len(ids) >= options.num_ctx:

@@ -150,9 +150,14 @@ class OllamaRuntime:
             "/api/generate", {"model": tag, "stream": False}, tag=tag
         )  # the client would cost a rollback 0.2 s
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
-        request = {"model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True}
-        answer = self._ollama.post(_CHAT, request | _UNCUT | _thinking(think), tag=tag)
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
+        request = {
+            "model": tag, "messages": as_dicts(messages), "stream": False, "_debug_render_only": True,
+            "options": {} if num_ctx is None else {"num_ctx": num_ctx}, **_thinking(think),
+        }  # fmt: skip
+        answer = self._ollama.post(_CHAT, request | _UNCUT, tag=tag)
         if "_debug_info" not in answer:
             raise RuntimeRefusedError(
                 f"Ollama {self.version()} does not say how it renders prompts (_debug_render_only)",

@@ -120,9 +120,12 @@ class Runtime(Protocol):
     def load(self, tag: str) -> None:
         """Bring the tag into memory, so that the next request does not wait."""
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         """The prompt text that the tag's template makes of the messages, exactly as it is tokenised when it is served:
-        `Tokenizer.encode_prompt` gives the same ids."""
+        `Tokenizer.encode_prompt` gives the same ids. `num_ctx` is the context that the tag is asked in, so that a
+        runtime which loads it for this need not load it again; it cuts nothing."""
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         """Ask the tag. A prompt that does not fit into the context is refused, never cut. With `logprobs` the answer

@@ -77,7 +77,9 @@ class ServingRuntime(FakeRuntime):
         if not self.habits.loads:
             raise RuntimeFailedError(f"the fake failed at {tag}: llama-server process has terminated")
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         if self.habits.refuses_system and messages[0].role is Role.SYSTEM:
             raise RuntimeRefusedError(f"the fake failed at {tag}: System role not supported")
         if think and not self.habits.thinks:

@@ -58,7 +58,9 @@ class ScriptedBase(FakeRuntime):
     def show(self, tag: str) -> ServedModel:
         return ServedModel(tag, self.tags()[tag], self.gguf, Modelfile())
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         return "".join(f"<|im_start|>{each.role}\n{each.content}<|im_end|>\n" for each in messages)
 
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:

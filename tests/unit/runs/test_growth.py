@@ -51,7 +51,9 @@ class Letters(LetterTokenizer):
 class Rendering(FakeRuntime):
     """Renders prompts, too."""
 
-    def render(self, _tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, _tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         assert think is None
         return render(tuple(messages))
 

@@ -62,7 +62,7 @@ class Runtime(FakeRuntime):
         served = super().show(tag)
         return replace(served, **self.odd.get(tag, {}))
 
-    def render(self, tag: str, messages: Any, *, think: bool | None = None) -> str:
+    def render(self, tag: str, messages: Any, *, think: bool | None = None, num_ctx: int | None = None) -> str:
         if think and not self.thinks:
             raise RuntimeRefusedError(f"{tag} does not support thinking")
         return str(messages[0].content)

@@ -50,7 +50,7 @@ class Scripted:
     def show(self, _tag: str) -> Any:
         return SimpleNamespace(gguf=self.gguf)
 
-    def render(self, tag: str, messages: Messages, *, think: bool | None = None) -> str:
+    def render(self, tag: str, messages: Messages, *, think: bool | None = None, num_ctx: int | None = None) -> str:
         assert think is None
         return self.templates.get(tag, template)(messages)
 

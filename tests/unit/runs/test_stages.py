@@ -73,7 +73,9 @@ class DatedRuntime(FakeRuntime):
         super().__init__()
         self.day = day
 
-    def render(self, tag: str, messages: Sequence[Message], *, think: bool | None = None) -> str:
+    def render(
+        self, tag: str, messages: Sequence[Message], *, think: bool | None = None, num_ctx: int | None = None
+    ) -> str:
         return self.head.format(self.day) + "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
 
 
