@@ -22,19 +22,21 @@ from adapterd.evaluation.metrics.metric import Question
 from adapterd.home import Home
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 110, 280
+FIRST, SECOND = 80, 160
 """Records of the first night, half of which judge, and of the nights after it."""
-UNSEEN = 40
-NUM_CTX, NUM_PREDICT = 2048, 80
+UNSEEN = 30
+NUM_CTX, NUM_PREDICT = 2048, 64
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
-EVENINGS, EVENING, FIRST_EVENING_SEED = 3, 60, 3
+MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 4, 60, 3
 RECIPE = {
-    "training.layers": 8,
+    "training.layers": 4,
     "training.epochs": 1,
-    "training.learning_rate": 1e-3,
+    "training.learning_rate": 2e-3,
+    "merging.steps": 16,
     "dataset.evaluation_share": 0.5,
     "dataset.evaluation_max": 40,
     "evaluation.num_ctx": NUM_CTX,
@@ -88,7 +90,9 @@ def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: 
         written.append(_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         demo.adapterctl("retrain")
         say("\n— The evenings after: what came since decides whether the challenger goes live.")
-        for evening in range(EVENINGS):
+        for evening in range(MOST_EVENINGS):
+            if not _has_challenger(demo):
+                break
             start = datetime.now(UTC) - timedelta(days=BATCH_DAYS)
             written.append(_feedback(demo, EVENING, FIRST_EVENING_SEED + evening, start))
             demo.adapterctl("evidence", "--now")
@@ -127,6 +131,11 @@ def _feedback(demo: DemoEnvironment, count: int, seed: int, start: datetime) -> 
     written = newsroom.write_feedback(demo.folder / "feedback", seed=seed, count=count, start=start)
     say(f"\n— NewsBrief wrote {written.lines} lines of feedback into {len(written.files)} files")
     return written
+
+
+def _has_challenger(demo: DemoEnvironment) -> bool:
+    with Store(Home(demo.home).database) as store:
+        return any(version.state is VersionState.CHALLENGER for version in store.versions.all(MODEL))
 
 
 def _verdicts(demo: DemoEnvironment) -> dict[str, str]:

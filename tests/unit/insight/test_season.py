@@ -68,6 +68,22 @@ def test_a_removal_closes_what_rests_on_it(store: Store) -> None:
     assert (seen.open, [each.text for each in seen.ended]) == ([], ["feedback that it rests on was taken back"])
 
 
+@pytest.mark.parametrize(
+    ("live", "text"), [("1.3.0", "1.3.0 was made live by hand"), ("1.1.0", "1.1.0 went live meanwhile")]
+)
+def test_what_is_over_by_what_is_live_is_told_as_over_before_a_night_settles_it(
+    store: Store, live: str, text: str
+) -> None:
+    add_night(store, begin(store), [0.2, 0.4])
+    go_live(store)
+    assert [each.version for each in look(store).open] == ["1.3.0"]
+    store.versions.deploy("m", "promote", live=live, live_digest=f"d-{live}", previous="1.2.0", previous_digest="p")
+    seen = look(store)
+    assert (seen.open, [(each.state, each.text) for each in seen.ended]) == ([], [(ComparisonState.CLOSED, text)])
+    assert open_of(store, "m", Purpose.CHALLENGE) is None
+    assert store.comparisons.open("m", Purpose.CHALLENGE) is not None
+
+
 def test_an_ended_comparison_says_why(store: Store) -> None:
     found = begin(store)
     store.comparisons.end(found.id, ComparisonState.DROPPED, "90 nights did not prove it", -0.5)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from adapterd.evidence import words
 from adapterd.evidence.standing import Standing
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, ComparisonState, Counts, Look, Purpose
+from adapterd.store.versions import Deployment
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ class Compared:
         return self.standing is not None and self.standing.shown > 0 and self.standing.units == 0
 
     @classmethod
-    def of(cls, comparison: Comparison, looks: Sequence[Look] = ()) -> "Compared":
-        """A comparison, with its nights where these are wanted."""
+    def of(cls, comparison: Comparison, live: Deployment | None, looks: Sequence[Look] = ()) -> "Compared":
+        """A comparison, with its nights where these are wanted. One that is over by what is `live` now is told as over,
+        which the next night will settle."""
         standing = Standing.from_plain(comparison.standing)
+        if over := _over(comparison, standing, live):
+            comparison = replace(comparison, state=over[0], reason=over[1], ended_at=live.since if live else None)
         return cls(
             purpose=comparison.purpose,
             version=comparison.ours,
@@ -74,8 +78,24 @@ class Compared:
 
 def open_of(store: Store, model: str, purpose: Purpose) -> Compared | None:
     """The comparison that collects evidence for this purpose, if there is one."""
-    found = store.comparisons.open(model, purpose)
-    return Compared.of(found) if found else None
+    comparison = store.comparisons.open(model, purpose)
+    found = Compared.of(comparison, store.versions.deployment(model)) if comparison else None
+    return found if found and found.state is ComparisonState.OPEN else None
+
+
+def _over(
+    comparison: Comparison, standing: Standing | None, live: Deployment | None
+) -> tuple[ComparisonState, str] | None:
+    """How and why an open comparison is over: something else went live than what it compares with."""
+    if not comparison.is_open or live is None:
+        return None
+    if (live.live, live.live_digest) == (comparison.theirs, comparison.theirs_digest):
+        return None
+    if live.live != comparison.ours:
+        return ComparisonState.CLOSED, f"{live.live} went live meanwhile"
+    if standing and standing.is_proven:
+        return ComparisonState.PROVEN, "proven, and live"
+    return ComparisonState.CLOSED, f"{live.live} was made live by hand"
 
 
 def _text(comparison: Comparison, standing: Standing | None) -> str:

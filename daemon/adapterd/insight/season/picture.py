@@ -28,7 +28,8 @@ def newest_picture(store: Store, model: str) -> str | None:
 
 
 def _compared(store: Store, model: str) -> list[Compared]:
-    return [Compared.of(each, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
+    live = store.versions.deployment(model)
+    return [Compared.of(each, live, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
 
 
 def _course(compared: Compared) -> Course | None:
