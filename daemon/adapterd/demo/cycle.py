@@ -26,9 +26,9 @@ from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 80, 160
+FIRST, SECOND = 80, 120
 """Records of the first night, half of which judge, and of the nights after it."""
-UNSEEN = 30
+UNSEEN = 24
 NUM_CTX, NUM_PREDICT = 2048, 64
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
 MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 4, 60, 3
@@ -38,13 +38,14 @@ RECIPE = {
     "training.learning_rate": 2e-3,
     "merging.steps": 16,
     "dataset.evaluation_share": 0.5,
-    "dataset.evaluation_max": 40,
+    "dataset.evaluation_max": 32,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
     "evaluation.reference_nll": "false",
     "evaluation.latency_questions": 0,
+    "evaluation.fresh_per_night": 25,
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"
@@ -86,7 +87,7 @@ def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: 
         demo.adapterctl("retrain")
         demo.adapterctl("feedback", "quarantine")
         demo.ask(MODEL, unseen[0].prompt)
-        say("\n— A week later: three times as much feedback, a second version from the base with all of it.")
+        say("\n— A week later: more feedback, a second version from the base with all of it.")
         written.append(_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         demo.adapterctl("retrain")
         say("\n— The evenings after: what came since decides whether the challenger goes live.")

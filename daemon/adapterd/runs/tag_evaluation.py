@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base_proof.served_behaviour import undated
-from adapterd.chat import Answer, ChatOptions, Message
+from adapterd.chat import Answer, Ask, ChatOptions, Message
 from adapterd.config import ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.leaks.sources import sources_of
@@ -32,8 +32,8 @@ from adapterd.evaluation.gates import (
 )
 from adapterd.evaluation.metrics.catalogue import Baselines, baselines, metrics_for
 from adapterd.evaluation.metrics.consistency import CASES, TEMPERATURE, consistency, together
-from adapterd.evaluation.metrics.guard import guard_items, guard_metrics
-from adapterd.evaluation.metrics.hygiene import HYGIENE
+from adapterd.evaluation.metrics.guard import ANSWER_TOKENS, guard_items, guard_metrics
+from adapterd.evaluation.metrics.hygiene import HYGIENE, is_thought
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Question
 from adapterd.evaluation.rules import guard_rails, primary_of, rules_of
@@ -186,11 +186,12 @@ class Evaluator:
         given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
         for number, (name, tag) in enumerate(tags.items()):
             progress = _QuestionProgress(report, name, number * step * (count - asked.latency_questions), step)
-            for kind, wanted in (("frozen", questions), ("guard", guard)):
-                answers = self._ask(tag, digests[tag], wanted, progress) if wanted else ()
+            asker = self.asker(tag, digests[tag])
+            for kind, wanted, ask in (("frozen", questions, asker), ("guard", guard, self._briefly(tag, digests[tag]))):
+                answers = self._ask(ask, wanted, progress) if wanted else ()
                 given[kind][name] = Answers(tag, digests[tag], answers)
             seeds = range(1, asked.consistency_seeds + 1) if again else ()
-            rounds = [self._ask(tag, digests[tag], again, progress, seed=seed) for seed in seeds]
+            rounds = [self._ask(self.asker(tag, digests[tag], seed=seed), again, progress) for seed in seeds]
             joined = tuple(together(answers) for answers in zip(*rounds, strict=True))
             given["again"][name] = Answers(tag, digests[tag], joined)
         schema = read_schema(self.settings.schema) if self.settings.schema else None
@@ -240,22 +241,15 @@ class Evaluator:
             write_atomic(answers / f"{name}.jsonl", "".join(_lines(answered)))
         EVALUATION.write(folder, asdict(result))
 
-    def _ask(
-        self,
-        tag: str,
-        digest: str,
-        questions: Sequence[Question],
-        progress: "_QuestionProgress",
-        *,
-        seed: int | None = None,
-    ) -> tuple[Answer, ...]:
-        """Ask a tag all questions; with a seed, by sampling."""
-        asked = self.asker(tag, digest, seed=seed)
-        return ask_all(questions, asked, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
+    def _ask(self, ask: Ask, questions: Sequence[Question], progress: "_QuestionProgress") -> tuple[Answer, ...]:
+        return ask_all(questions, ask, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
 
-    def asker(self, tag: str, digest: str, *, seed: int | None = None) -> CachedAsk:
-        """Asks a tag of that digest one question, as all of an evaluation are asked; with a seed, by sampling."""
+    def asker(self, tag: str, digest: str, *, seed: int | None = None, num_predict: int | None = None) -> CachedAsk:
+        """Asks a tag of that digest one question, as all of an evaluation are asked; with a seed, by sampling. With
+        `num_predict` an answer has no more tokens than that."""
         options = self._options if seed is None else replace(self._options, temperature=TEMPERATURE, seed=seed)
+        if num_predict is not None:
+            options = replace(options, num_predict=min(num_predict, options.num_predict))
         logprobs = self.settings.task is Task.CLASSIFICATION
 
         def ask(messages: Sequence[Message]) -> Answer:
@@ -266,6 +260,16 @@ class Evaluator:
 
         asked_of = f"{digest} {options} {logprobs} {self.runtime.name} {self.runtime.version()}"
         return cached(ask, make_private(self.home.answers), asked_of, rendered)
+
+    def _briefly(self, tag: str, digest: str) -> Ask:
+        """Asks for a short answer; where a thought took all of it, as any other question is asked."""
+        short, whole = self.asker(tag, digest, num_predict=ANSWER_TOKENS), self.asker(tag, digest)
+
+        def ask(messages: Sequence[Message]) -> Answer:
+            answer = short(messages)
+            return whole(messages) if answer.truncated and is_thought(answer.text) else answer
+
+        return ask
 
     @cached_property
     def _options(self) -> ChatOptions:

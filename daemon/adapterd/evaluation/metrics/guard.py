@@ -8,28 +8,30 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from adapterd.chat import Answer, Message, Role
 from adapterd.evaluation.metrics.chart import VALIDITY
+from adapterd.evaluation.metrics.guard_set import TEMPLATES
 from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, parse_json
 from adapterd.evaluation.metrics.metric import Metric, Question, share_of
 from adapterd.evaluation.metrics.text_forms import straight
 
-KINDS = ("instructions", "arithmetic", "facts", "formatting")
-_DATA = "guard.jsonl"
+ANSWER_TOKENS = 40
+"""An answer as asked for is shorter."""
 
 
 @dataclass(frozen=True)
 class GuardItem:
-    """One thing to ask, and how its answer is checked: `check` names one of CHECKS, `wanted` is what it takes."""
+    """One thing to ask, and how its answer is checked: `check` names one of CHECKS, `wanted` is what it takes; `right`
+    is an answer that passes."""
 
     id: str
     kind: str
     prompt: str
     check: str
     wanted: Any
+    right: str
 
     @property
     def question(self) -> Question:
@@ -40,8 +42,11 @@ class GuardItem:
 @cache
 def guard_items() -> tuple[GuardItem, ...]:
     """The whole set."""
-    text = files(__package__).joinpath(_DATA).read_text(encoding="utf-8")
-    return tuple(GuardItem(**json.loads(line)) for line in text.splitlines())
+    return tuple(
+        GuardItem(f"{kind}-{number}", kind, *filled)
+        for kind, template in TEMPLATES.items()
+        for number, filled in enumerate(template(), start=1)
+    )
 
 
 def passes(question: Question, answer: Answer) -> bool:
@@ -65,6 +70,12 @@ def _says(text: str, wanted: list[str]) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(each)}(?!\w)", text, re.IGNORECASE) for each in wanted)
 
 
+def _names(text: str, wanted: list[str]) -> bool:
+    """The right one of two, in any script, and not the other one, which an echo of the prompt has, too."""
+    right, wrong = (each.casefold() for each in wanted)
+    return right in text.casefold() and wrong not in text.casefold()
+
+
 def _number(text: str, wanted: float) -> bool:
     """The last number of the answer is the wanted one."""
     found = re.findall(r"-?\d+(?:\.\d+)?", text.replace(",", ""))
@@ -81,6 +92,7 @@ def _has_fields(text: str, wanted: Mapping[str, Any]) -> bool:
 
 CHECKS: Mapping[str, Callable[[str, Any], bool]] = {
     "says": _says,
+    "names": _names,
     "number": _number,
     "only": lambda text, wanted: text.rstrip(".!").casefold() == wanted.casefold(),
     "words": lambda text, wanted: len(_words(text)) == wanted,

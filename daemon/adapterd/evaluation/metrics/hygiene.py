@@ -21,6 +21,12 @@ FIRST_TOKEN_S, ANSWER_S, TIMED_TOKENS = "timed_first_token_s", "timed_answer_s",
 THINKING = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
 
 
+def is_thought(text: str) -> bool:
+    """Whether an answer that was cut has nothing but thoughts: they were delivered apart, or one that it begins with is
+    not over."""
+    return not text.strip() or (bool(THINKING.match(text.lstrip())) and len(THINKING.findall(text)) == 1)
+
+
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:
     found = words(text)
     return [found[start : start + length] for start in range(len(found) - length + 1)]
