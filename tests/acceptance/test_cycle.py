@@ -15,7 +15,7 @@ from adapterd.home import Home
 from adapterd.merging.verify import compare_tensors
 from adapterd.serving.runtimes import file_digest
 from tests.acceptance.conftest import begin, feed
-from tests.acceptance.person import MODEL, Person, Said
+from tests.acceptance.person import MODEL, Person, Said, write_news
 from tests.support.real_ollama import OLLAMA
 
 FIRST = "1.0.0"
@@ -223,3 +223,20 @@ def test_each_version_can_be_asked(person: Person) -> None:
 
 def test_doctor_finds_nothing_wrong(person: Person) -> None:
     assert [finding for finding in person.json("doctor") if finding["level"] == "fault"] == []
+
+
+def test_fresh_cases_compare_what_is_live_with_what_was_before(person: Person, tmp_path: Path) -> None:
+    written = write_news(tmp_path / "application", seed=7)
+    with live(person):
+        assert person.run("feedback", "import", *written.files).code == 0
+        said = person.run("evidence", "--now")
+        assert said.code == 0, said
+        (watch,) = (each for each in person.json("evidence")["open"] if each["purpose"] == "watch")
+        assert person.json("status")["models"][0]["watch"]["version"] == "base"
+    assert (watch["version"], watch["against"]) == ("base", FIRST)
+    (night,) = watch["nights"]
+    assert night["cases"] + night["shown"] > 0
+    assert f"watch: base, which was live before, against {FIRST}, which is live" in said.stdout
+    over = person.json("evidence")
+    assert (over["live"], [each for each in over["open"] if each["purpose"] == "watch"]) == ("base", [])
+    assert over["ended"][-1]["text"] == "base went live meanwhile"

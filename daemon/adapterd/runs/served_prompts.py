@@ -52,6 +52,7 @@ class ServedPrompts:
 
     def askable(self, cases: Sequence[EvaluationCase]) -> tuple[list[EvaluationCase], list[LeftOut]]:
         """The cases that can be asked of every tag, and the others; raises StageError if there are none."""
+        self._render_tag_by_tag(cases)
         faults = [self.fault(case.messages, case.reference) for case in cases]
         left_out = [
             LeftOut(case.record, case.source_id, fault) for case, fault in zip(cases, faults, strict=True) if fault
@@ -62,6 +63,13 @@ class ServedPrompts:
                 hint=NOTHING_TO_ASK,
             )
         return [case for case, fault in zip(cases, faults, strict=True) if not fault], left_out
+
+    def _render_tag_by_tag(self, cases: Sequence[EvaluationCase]) -> None:
+        """Render all prompts by one tag, then by the next: a runtime that loads a tag for this may have room for one.
+        The first one is the last, for it is asked first."""
+        for prompts in reversed(self._prompts.values()):
+            for case in cases:
+                prompts.fault(case.messages)
 
     def fault(self, messages: Prompt, reference: str) -> str:
         """Why something cannot be asked of one of the tags, or the answers not be measured; empty if they can."""

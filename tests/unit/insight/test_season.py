@@ -84,6 +84,16 @@ def test_what_is_over_by_what_is_live_is_told_as_over_before_a_night_settles_it(
     assert store.comparisons.open("m", Purpose.CHALLENGE) is not None
 
 
+def test_a_challenger_that_was_taken_back_is_told_as_over(store: Store) -> None:
+    go_live(store)
+    add_version(store, VersionState.CHALLENGER)
+    add_night(store, begin(store), [0.2, 0.4])
+    assert open_of(store, "m", Purpose.CHALLENGE) is not None
+    store.versions.set_state("m", "1.3.0", VersionState.WITHDRAWN, "taken back in favour of 1.2.0")
+    assert open_of(store, "m", Purpose.CHALLENGE) is None
+    assert [each.text for each in look(store).ended] == ["it was withdrawn"]
+
+
 def test_an_ended_comparison_says_why(store: Store) -> None:
     found = begin(store)
     store.comparisons.end(found.id, ComparisonState.DROPPED, "90 nights did not prove it", -0.5)

@@ -39,6 +39,7 @@ class Scripted:
         self.templates: dict[str, Callable[[Messages], str]] = {}
         self.read: Callable[[str, Messages], int] = lambda _tag, _messages: 0
         self.asked: list[str] = []
+        self.loaded: list[str] = []
         self.versions = ["1"]
 
     def version(self) -> str:
@@ -52,10 +53,17 @@ class Scripted:
 
     def render(self, tag: str, messages: Messages, *, think: bool | None = None, num_ctx: int | None = None) -> str:
         assert think is None
+        self.load(tag)
         return self.templates.get(tag, template)(messages)
+
+    def load(self, tag: str) -> None:
+        """One is in memory at a time."""
+        if self.loaded[-1:] != [tag]:
+            self.loaded.append(tag)
 
     def chat(self, tag: str, messages: Messages, options: Any, *, logprobs: bool = False) -> Answer:
         assert not logprobs
+        self.load(tag)
         self.asked.append(messages[-1].content)
         count = len(self.tokenizer.encode_prompt(self.render(tag, messages))) + self.read(tag, messages)
         assert count <= options.num_ctx
@@ -89,6 +97,12 @@ SETTINGS = ModelSettings(
 def hold(runtime: Scripted, home: Home, cases: Sequence[EvaluationCase]) -> Any:
     evaluator = Evaluator(home, runtime, SETTINGS, runtime.gguf)  # type: ignore[arg-type]
     return evaluator.collect_answers(TAGS, cases, "hash", lambda *_, **__: None)
+
+
+def test_a_runtime_with_room_for_one_tag_loads_none_for_a_single_case(scripted_runtime: Scripted, home: Home) -> None:
+    hold(scripted_runtime, home, CASES)
+    first, *others = TAGS.values()
+    assert scripted_runtime.loaded == [*others[::-1], first, *others]
 
 
 ODD = {

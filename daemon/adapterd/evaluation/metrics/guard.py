@@ -71,9 +71,12 @@ def _says(text: str, wanted: list[str]) -> bool:
 
 
 def _names(text: str, wanted: list[str]) -> bool:
-    """The right one of two, in any script, and not the other one, which an echo of the prompt has, too."""
-    right, wrong = (each.casefold() for each in wanted)
-    return right in text.casefold() and wrong not in text.casefold()
+    """The first one, and none of the others, which an echo of the prompt has, too; words of any script may touch it."""
+    found = [
+        re.search(rf"(?<![A-Za-z0-9]){re.escape(each)}(?![A-Za-z0-9])", text, re.IGNORECASE) is not None
+        for each in wanted
+    ]
+    return found[0] and not any(found[1:])
 
 
 def _number(text: str, wanted: float) -> bool:

@@ -43,7 +43,7 @@ def _with_words() -> Iterator[Filled]:
         yield Filled(asked, "matches", f"{word.upper()}[.]?", word.upper())
     for short, long in zip(("cat", "sun", "tea", "ice", "box", "map", "egg", "sea"), WORDS, strict=True):
         asked = f"Which of these two words is longer: {short} or {long}? Answer with that word only."
-        yield Filled(asked, "only", long, long)
+        yield Filled(asked, "names", [long, short], long)
     for word in ("sun", "rain", "wood", "milk"):
         asked = f"Say the word {word} three times in one line and nothing else."
         yield Filled(asked, "matches", rf"(?i){word}[ ,]+{word}[ ,]+{word}[.!]?", f"{word} {word} {word}")
@@ -66,9 +66,9 @@ def _choices() -> Iterator[Filled]:
             ("a month", "June", "Monday", "winter"), ("a drink", "coffee", "stone", "chair"),
         )
     ):  # fmt: skip
-        others.insert(place % 3, right)
-        asked = f"Which of these is {kind}: {others[0]}, {others[1]} or {others[2]}? {ONE_WORD}"
-        yield Filled(asked, "only", right, right)
+        shown = [*others[: place % 3], right, *others[place % 3 :]]
+        asked = f"Which of these is {kind}: {shown[0]}, {shown[1]} or {shown[2]}? {ONE_WORD}"
+        yield Filled(asked, "names", [right, *others], right)
 
 
 def _sentences() -> Iterator[Filled]:
@@ -123,9 +123,9 @@ def _reading() -> Iterator[Filled]:
     for place in range(10):
         first, second = THINGS[place % 7], THINGS[(place + 3) % 7]
         one, other = COLOURS[place % 7], COLOURS[(place + 2) % 7]
-        thing, colour = (first, one) if place % 2 else (second, other)
+        thing, colour, not_it = (first, one, other) if place % 2 else (second, other, one)
         asked = f"The {first} is {one} and the {second} is {other}. What colour is the {thing}? {ONE_WORD}"
-        yield Filled(asked, "only", colour, colour.capitalize())
+        yield Filled(asked, "names", [colour, not_it], colour.capitalize())
     for place, (leaves, arrives) in enumerate(
         (
             ("9:40", "11:15"),
@@ -138,8 +138,8 @@ def _reading() -> Iterator[Filled]:
     ):
         city = CITIES[place]
         asked = f"The train to {city} leaves at {leaves} and arrives at {arrives}. When does it"
-        yield Filled(f"{asked} leave? Answer with the time only.", "only", leaves, leaves)
-        yield Filled(f"{asked} arrive? Answer with the time only.", "only", arrives, f"{arrives}.")
+        yield Filled(f"{asked} leave? Answer with the time only.", "names", [leaves, arrives], leaves)
+        yield Filled(f"{asked} arrive? Answer with the time only.", "names", [arrives, leaves], f"{arrives}.")
     for place in range(10):
         one, other = NAMES[place], NAMES[(place + 3) % 12]
         older, younger = 31 + 4 * place, 27 + 3 * place
@@ -169,9 +169,9 @@ def _knowledge() -> Iterator[Filled]:
     ):  # fmt: skip
         yield Filled(f"What is the opposite of {word}? {ONE_WORD}", "says", opposites, opposites[0].capitalize())
     for day, after in pairwise(DAYS):
-        yield Filled(f"Which day comes after {day}? {ONE_WORD}", "only", after, after)
+        yield Filled(f"Which day comes after {day}? {ONE_WORD}", "says", [after], after)
     for month, after in (("January", "February"), ("April", "May"), ("August", "September"), ("November", "December")):
-        yield Filled(f"Which month comes after {month}? {ONE_WORD}", "only", after, after)
+        yield Filled(f"Which month comes after {month}? {ONE_WORD}", "says", [after], after)
     for thing, right, wrong in (
         ("a banana", "fruit", "animal"), ("a dog", "animal", "plant"), ("a rose", "plant", "animal"),
         ("iron", "metal", "fruit"), ("a violin", "instrument", "vehicle"), ("a bus", "vehicle", "metal"),
@@ -180,7 +180,7 @@ def _knowledge() -> Iterator[Filled]:
         ("a saw", "tool", "drink"),
     ):  # fmt: skip
         choice = f"{right} or {wrong}" if len(thing) % 2 else f"{wrong} or {right}"
-        yield Filled(f"What is {thing}: {choice}? {ONE_WORD}", "only", right, f"{right}.")
+        yield Filled(f"What is {thing}: {choice}? {ONE_WORD}", "names", [right, wrong], f"{right}.")
 
 
 def _formatting() -> Iterator[Filled]:

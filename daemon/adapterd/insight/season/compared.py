@@ -9,7 +9,7 @@ from adapterd.evidence import words
 from adapterd.evidence.standing import Standing
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison, ComparisonState, Counts, Look, Purpose
-from adapterd.store.versions import Deployment
+from adapterd.store.versions import Deployment, VersionState
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,13 @@ class Compared:
         return self.standing is not None and self.standing.shown > 0 and self.standing.units == 0
 
     @classmethod
-    def of(cls, comparison: Comparison, live: Deployment | None, looks: Sequence[Look] = ()) -> "Compared":
-        """A comparison, with its nights where these are wanted. One that is over by what is `live` now is told as over,
+    def of(cls, store: Store, comparison: Comparison, looks: Sequence[Look] = ()) -> "Compared":
+        """A comparison, with its nights where these are wanted. One that is over by what is live now is told as over,
         which the next night will settle."""
         standing = Standing.from_plain(comparison.standing)
-        if over := _over(comparison, standing, live):
-            comparison = replace(comparison, state=over[0], reason=over[1], ended_at=live.since if live else None)
+        live = store.versions.deployment(comparison.model) if comparison.is_open else None
+        if live and (over := _over(comparison, standing, live) or _withdrawn(store, comparison)):
+            comparison = replace(comparison, state=over[0], reason=over[1], ended_at=live.since)
         return cls(
             purpose=comparison.purpose,
             version=comparison.ours,
@@ -79,23 +80,30 @@ class Compared:
 def open_of(store: Store, model: str, purpose: Purpose) -> Compared | None:
     """The comparison that collects evidence for this purpose, if there is one."""
     comparison = store.comparisons.open(model, purpose)
-    found = Compared.of(comparison, store.versions.deployment(model)) if comparison else None
+    found = Compared.of(store, comparison) if comparison else None
     return found if found and found.state is ComparisonState.OPEN else None
 
 
-def _over(
-    comparison: Comparison, standing: Standing | None, live: Deployment | None
-) -> tuple[ComparisonState, str] | None:
-    """How and why an open comparison is over: something else went live than what it compares with."""
-    if not comparison.is_open or live is None:
-        return None
+def _over(comparison: Comparison, standing: Standing | None, live: Deployment) -> tuple[ComparisonState, str] | None:
+    """How and why a comparison is over: something else is live than what it compares with."""
     if (live.live, live.live_digest) == (comparison.theirs, comparison.theirs_digest):
         return None
-    if live.live != comparison.ours:
-        return ComparisonState.CLOSED, f"{live.live} went live meanwhile"
-    if standing and standing.is_proven:
+    if live.live == comparison.ours and standing and standing.is_proven:
         return ComparisonState.PROVEN, "proven, and live"
-    return ComparisonState.CLOSED, f"{live.live} was made live by hand"
+    by_hand = live.live == comparison.ours and comparison.purpose is Purpose.CHALLENGE
+    return ComparisonState.CLOSED, f"{live.live} {'was made live by hand' if by_hand else 'went live meanwhile'}"
+
+
+def _withdrawn(store: Store, comparison: Comparison) -> tuple[ComparisonState, str] | None:
+    """How and why a challenge is over: its version was taken back, or is not there any more."""
+    version = store.versions.get(comparison.model, comparison.ours)
+    if (
+        comparison.purpose is Purpose.WATCH
+        or version is None
+        or version.state not in (VersionState.WITHDRAWN, VersionState.COLLECTED)
+    ):
+        return None
+    return ComparisonState.CLOSED, f"it was {version.state}"
 
 
 def _text(comparison: Comparison, standing: Standing | None) -> str:

@@ -42,7 +42,7 @@ class Evidence:
 def evidence_of(store: Store, model: str, settings: ModelSettings) -> Evidence:
     """What the store knows; nothing is asked, and nothing is changed."""
     live = store.versions.deployment(model)
-    found = [Compared.of(each, live, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
+    found = [Compared.of(store, each, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
     collecting = [each for each in found if each.state is ComparisonState.OPEN]
     budgets = [_left(store, model, settings, purpose) for purpose in Purpose]
     challenged = any(each.purpose is Purpose.CHALLENGE for each in collecting)

@@ -28,8 +28,7 @@ def newest_picture(store: Store, model: str) -> str | None:
 
 
 def _compared(store: Store, model: str) -> list[Compared]:
-    live = store.versions.deployment(model)
-    return [Compared.of(each, live, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
+    return [Compared.of(store, each, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
 
 
 def _course(compared: Compared) -> Course | None:

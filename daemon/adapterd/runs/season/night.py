@@ -44,7 +44,10 @@ class EvidenceNight:
         """Ask, count and decide; returns what was decided and done, None where nothing was."""
         night = Night(self.home.root, self.settings, self.model, self.store.clock(), held, judged)
         decision = call(decided, night, timeout_s=NIGHT_TIMEOUT_S, stopped=self.stopped)
-        return self._carry_out(decision) if decision else None
+        done = self._carry_out(decision) if decision else None
+        if done:
+            call(settled, night, timeout_s=NIGHT_TIMEOUT_S)
+        return done
 
     def tried(
         self, held: Collection[str] = (), judged: Judged | None = None, *, again: bool = False
@@ -82,6 +85,16 @@ def decided(night: Night) -> Decision | None:
     home = Home(night.home)
     with Store(home.database, clock=lambda: night.now) as store:
         return FreshAnswers(store, home, night).decided()
+
+
+def settled(night: Night) -> None:
+    """End what has ended by what went live just now, and begin its watch, so that nobody sees it open until the next
+    night; killed before that, it is done then."""
+    from adapterd.evidence.season import Rules, Season
+
+    home = Home(night.home)
+    with Store(home.database, clock=lambda: night.now) as store:
+        Season(store, night.model, Rules.of(night.settings.models[night.model])).settle()
 
 
 def more_cases_may_prove(judged: Mapping[str, Any]) -> bool:
