@@ -27,6 +27,7 @@ from adapterd.evaluation.metrics.guard import ANSWER_TOKENS, GuardItem, guard_it
 from adapterd.evaluation.rules import GUARD_MARGIN
 from adapterd.evaluation.verdict import Decision
 from bench import results
+from bench.gates import FILE
 from bench.ollama import ollama_binary
 
 FORMER_SIZE, DROPS, RUNS, BY_CHANCE = 56, (0.0, 0.025, 0.05, 0.075, 0.1, 0.15), 400, 0.1
@@ -95,7 +96,7 @@ def guard() -> dict[str, Any]:
 def main() -> None:
     """Measure, print and keep it."""
     measured = guard()
-    results.write({"guard": measured}, results.FILE.with_name("recipe.json"))
+    results.write({"guard": measured}, FILE)
     print(json.dumps(measured, indent=2))
 
 

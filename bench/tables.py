@@ -311,6 +311,13 @@ def _poison_fresh(found: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _forgetting(found: Measured) -> str:
+    header = ("truly passes less by", f"{found['items']} items: held", "56 items: held")
+    former = found["held_of_56"]
+    rows = ((f"{float(drop):g}", f"{share:.3f}", f"{former[drop]:.3f}") for drop, share in found["held"].items())
+    return _table(header, rows, names=1)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -336,6 +343,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "feedback": (("ingest", "formats", "fuzz"), _feedback),
     "poison_fresh": (("poison_fresh",), _poison_fresh),
     "likelihood": (("nll",), _likelihood),
+    "forgetting": (("guard",), _forgetting),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
