@@ -199,7 +199,7 @@ def test_a_damaged_candidate_is_removed(served: Served) -> None:
     served.tear(served.tags.candidate, 0)
     with pytest.raises(AdapterdError):
         served.runtime.delete(served.tags.candidate)
-    assert served.reconcile() == [f"{served.tags.candidate} was removed: nothing is under test"]
+    assert served.reconcile() == [f"removed {served.tags.candidate}: nothing is under test"]
     del before[served.tags.candidate]
     assert served.digests() == before
     assert served.answers(served.tags.version("1.2.0"))

@@ -44,7 +44,7 @@ def reconcile(store: Store, home: Home, settings: Settings, runtime: Runtime, *,
         left = run_collection(store, home, settings, runtime, only=only, versions=False)
     except (AdapterdError, OSError) as exc:
         return [*said, f"not everything could be put right: {reason(exc)}"]
-    return [*said, *(f"{item.what} was removed: {item.why}" for item in left.items)]
+    return [*said, *(f"removed {item.what}: {item.why}" for item in left.items)]
 
 
 def _put_right(recovery: "_Recovery") -> list[str]:

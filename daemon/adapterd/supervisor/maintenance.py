@@ -25,7 +25,7 @@ def collect_garbage(store: Store, home: Home, settings: Settings) -> None:
         log.warning("nothing was collected: %s", exc)
         return
     for item in collected.items:
-        log.info("%s was removed: %s", item.what, item.why)
+        log.info("removed %s: %s", item.what, item.why)
 
 
 def remove_feedback(store: Store, home: Home, settings: Settings, stopped: Stopped = never) -> None:

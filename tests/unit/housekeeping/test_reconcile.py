@@ -444,7 +444,7 @@ def test_a_candidate_that_nothing_tests_is_removed_damaged_or_not(caretaker: Car
     caretaker.runtime.copy(TAGS.version("1.2.0"), TAGS.candidate)
     if how != "gone":
         damage(caretaker, TAGS.candidate, how)
-    assert caretaker.reconcile() == ["newsbrief:candidate was removed: nothing is under test"]
+    assert caretaker.reconcile() == ["removed newsbrief:candidate: nothing is under test"]
     assert not caretaker.manifest(TAGS.candidate).exists()
     assert TAGS.version("1.2.0") in caretaker.runtime.tags()
 
@@ -498,7 +498,7 @@ def test_a_refusal_of_the_runtime_for_one_model_does_not_stop_the_others(
     caretaker.runtime.copy(OWN, "stranger:candidate")
     assert caretaker.reconcile() == [
         "newsbrief: its tags could not be put right: out of order",
-        "stranger:candidate was removed: nothing is under test",
+        "removed stranger:candidate: nothing is under test",
     ]
 
 
