@@ -135,7 +135,8 @@ def _challenger(model: "ModelStatus") -> str | None:
 
 
 def _run(run: "RunStatus") -> list[object]:
-    pieces: list[object] = [f"{run.id} {run.state}"]
+    is_over = run.state in ("promoted", "held")  # what became of its version since, `newest` says
+    pieces: list[object] = [f"{run.id} made {run.version}" if is_over else f"{run.id} {run.state}"]
     if run.stage:
         pieces.append(f" at {run.stage}")
     if run.share is not None:
