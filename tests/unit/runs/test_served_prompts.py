@@ -40,6 +40,7 @@ class Scripted:
         self.read: Callable[[str, Messages], int] = lambda _tag, _messages: 0
         self.asked: list[str] = []
         self.loaded: list[str] = []
+        self.contexts: set[int | None] = set()
         self.versions = ["1"]
 
     def version(self) -> str:
@@ -53,19 +54,22 @@ class Scripted:
 
     def render(self, tag: str, messages: Messages, *, think: bool | None = None, num_ctx: int | None = None) -> str:
         assert think is None
-        self.load(tag)
+        self.contexts.add(num_ctx)
+        self.bring_in(tag)
         return self.templates.get(tag, template)(messages)
 
-    def load(self, tag: str) -> None:
+    def bring_in(self, tag: str) -> None:
         """One is in memory at a time."""
         if self.loaded[-1:] != [tag]:
             self.loaded.append(tag)
 
     def chat(self, tag: str, messages: Messages, options: Any, *, logprobs: bool = False) -> Answer:
         assert not logprobs
-        self.load(tag)
+        self.bring_in(tag)
         self.asked.append(messages[-1].content)
-        count = len(self.tokenizer.encode_prompt(self.render(tag, messages))) + self.read(tag, messages)
+        count = len(self.tokenizer.encode_prompt(self.templates.get(tag, template)(messages))) + self.read(
+            tag, messages
+        )
         assert count <= options.num_ctx
         return Answer("yes", "stop", count, 1, 0.1, 0.1)
 
@@ -103,6 +107,16 @@ def test_a_runtime_with_room_for_one_tag_loads_none_for_a_single_case(scripted_r
     hold(scripted_runtime, home, CASES)
     first, *others = TAGS.values()
     assert scripted_runtime.loaded == [*others[::-1], first, *others]
+
+
+def test_tags_are_loaded_for_the_context_that_they_are_asked_in_when_they_are_timed(
+    scripted_runtime: Scripted, home: Home
+) -> None:
+    timed = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, latency_questions=2))
+    evaluator = Evaluator(home, scripted_runtime, timed, scripted_runtime.gguf)  # type: ignore[arg-type]
+    evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
+    assert scripted_runtime.contexts == {SETTINGS.evaluation.num_ctx}
+    assert len(scripted_runtime.asked) == (len(CASES) + 2) * len(TAGS)
 
 
 ODD = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterd.chat import Answer, Ask, ChatOptions, Message
+from adapterd.dataset.askable import PLAIN
 from adapterd.evaluation.evaluate import Answers
 from adapterd.evaluation.metrics.metric import Question
 from adapterd.evaluation.metrics.text_forms import without_fence
@@ -41,13 +42,17 @@ class Figures:
             found, said = matching.added(questions, found, {name: self._read(given) for name, given in found.items()})
             notes += said
         if asked.latency_questions:
-            found = timed_in_turn(questions[: asked.latency_questions], found, self._ask, runtime.load, report)
+            found = timed_in_turn(questions[: asked.latency_questions], found, self._ask, self._load, report)
         return {name: self._with_rubric(questions, given) for name, given in found.items()}, tuple(notes)
 
     def _read(self, given: Answers) -> list[str]:
         """The texts as they are scored."""
         texts = [answer.text for answer in given.answers]
         return list(map(without_fence, texts)) if self.prompts.settings.evaluation.strip_fences else texts
+
+    def _load(self, tag: str) -> None:
+        """Have a tag in memory with the context that it is asked in; in another one it would be loaded again."""
+        self.prompts.runtime.render(tag, PLAIN, think=self.options.think, num_ctx=self.options.num_ctx)
 
     def _ask(self, tag: str) -> Ask:
         def ask(messages: Sequence[Message]) -> Answer:
