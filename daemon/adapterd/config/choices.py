@@ -104,8 +104,7 @@ class Balance(StrEnum):
 
 
 class Reviews(StrEnum):
-    """Which answers of live people review: all of them or a random part, mistakes only, or what comes tells."""
+    """Which answers of live people review: all of them or a random part, or mistakes."""
 
-    AUTO = "auto"
     ALL = "all"
     MISTAKES = "mistakes"

@@ -226,11 +226,8 @@ class EvaluationSettings:
     ] = 0.05
     reviews: Annotated[
         Reviews,
-        Doc(
-            "what people review: all answers or a random part, mistakes, or auto: all if good ones come, too",
-            page="evidence.md",
-        ),
-    ] = Reviews.AUTO
+        Doc("what people review: mistakes, or all answers, or a random part of them (all)", page="evidence.md"),
+    ] = Reviews.MISTAKES
 
 
 @dataclass(frozen=True)

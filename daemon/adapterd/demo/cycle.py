@@ -46,6 +46,7 @@ RECIPE = {
     "evaluation.reference_nll": "false",
     "evaluation.latency_questions": 0,
     "evaluation.fresh_per_night": 25,
+    "evaluation.reviews": "all",
     "schedule.min_new_records": 50,
 }
 SUMMARY = "summary.json"

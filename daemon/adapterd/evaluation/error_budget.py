@@ -65,4 +65,4 @@ class ErrorBudget:
         return self._with(self.left + self.staked * np.exp(np.minimum(0.0, log_capital)), 0.0 * self.staked)
 
     def _with(self, left: Any, staked: Any) -> "ErrorBudget":
-        return replace(self, left=np.minimum(self.yearly * AT_ONCE - staked, left), staked=staked)
+        return replace(self, left=np.maximum(0.0, np.minimum(self.yearly * AT_ONCE - staked, left)), staked=staked)

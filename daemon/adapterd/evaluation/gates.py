@@ -22,6 +22,8 @@ SHRUNK_FROM = 40
 SHRUNK_SHARE = 0.1
 ROUNDING = 1e-9
 CANDIDATE, LIVE, BASE = "candidate", "live", "base"
+NOT_OF_FRESH_CASES = ("guard", "consistency")
+"""Metrics of questions of their own: no fresh case says anything of them."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,8 @@ def _not_worse(measured: Measured, other: str, margin: float, rule: GateRule) ->
     needed = comparison.units_needed(-metric.gain(1.0), WARNING_LEVEL)
     more = f"; {_counted(comparison, needed)} could tell" if needed else ""
     sentence = f"{moves}, and {_counted(comparison)} leave open whether it is worse{more}"
-    return GateFinding(metric.name, text, GateOutcome.UNPROVEN, sentence, by_more_cases=True)
+    fresh_can = metric.bounded and metric.name not in NOT_OF_FRESH_CASES
+    return GateFinding(metric.name, text, GateOutcome.UNPROVEN, sentence, by_more_cases=fresh_can)
 
 
 def _is_within_margin_over_cases(metric: Metric, comparison: Comparison, margin: float) -> bool:
@@ -295,20 +298,21 @@ def _improved(primary: Measured, critical: Sequence[Measured], wanted: int, othe
     better = _proven_better(others, other) if wanted > 1 else []
     on = f"on {_counted(comparison)}"
     if _Gain.of(primary.metric, comparison).low <= 0:
-        return _unproven(rule, _open(primary.metric, comparison, other))
+        return _unproven(rule, _open(primary.metric, comparison, other), wanted)
     if (over_cases := primary.metric.gain(comparison.over_cases)) <= 0:
         sentence = f"{primary.metric.name} is better by source, but not over all cases ({over_cases:+.3f})"
-        return _unproven(rule, f"{on} {sentence}")
+        return _unproven(rule, f"{on} {sentence}", wanted)
     if len(better) < wanted - 1:
         sentence = f"{on} {1 + len(better)} of the {wanted} metrics asked for are better than {other} beyond chance"
-        return _unproven(rule, sentence)
+        return _unproven(rule, sentence, wanted)
     sentence = f"{on} better than {other}: {', '.join(_proven(each, other) for each in (primary, *better))}"
     return GateFinding("improvement", rule, GateOutcome.PASSED, sentence)
 
 
-def _unproven(rule: str, sentence: str) -> GateFinding:
-    """An improvement that more cases may prove."""
-    return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence, by_more_cases=True)
+def _unproven(rule: str, sentence: str, wanted: int) -> GateFinding:
+    """An improvement that is open. Fresh cases may prove that of the primary metric; where more are wanted, this set
+    has to."""
+    return GateFinding("improvement", rule, GateOutcome.UNPROVEN, sentence, by_more_cases=wanted <= 1)
 
 
 def _proven_better(others: Sequence[Measured], other: str) -> list[Measured]:

@@ -2,7 +2,8 @@
 
 A case is fresh if its prompt was not known when the comparison began, so that neither version was trained on it. It
 decides only if it would be there whatever the two had answered. A correction of live's own mistake is there because
-live was wrong, so any other version is better on it; it decides only where the good answers of live come as well.
+live was wrong, so any other version is better on it; it decides only where somebody says that all answers are reviewed:
+what comes never shows it, for a few good answers beside all mistakes look the same.
 """
 
 from collections import Counter
@@ -23,8 +24,13 @@ from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts
 from adapterd.store.feedback import StoredFeedback
 from adapterd.store.versions import Deployment
 
-LEAST_ACCEPTED = 0.1
-"""The share of live's reviewed answers that are good, from which on all of them seem to be reviewed."""
+UNKNOWN = ""
+"""Whose answer it is that was given before anything was live: the untouched base may have given it."""
+
+
+def unit_of(case: EvaluationCase) -> str | None:
+    """What cases have in common that count as one: their source, or else the conversation that they are turns of."""
+    return case.source_id or (f"conversation {case.conversation_id}" if case.conversation_id else None)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class FreshCase:
 @dataclass(frozen=True)
 class Reviewed:
     """A record that says which answer is right, and whose answer it judges: the name of the version that was live then,
-    None where it judges none of ours. It is `accepted` where that answer is the right one."""
+    UNKNOWN before anything was, None where it judges none. It is `accepted` where that answer is the right one."""
 
     row: StoredFeedback
     answered_by: str | None
@@ -49,11 +55,6 @@ class Reviewed:
     def application(self) -> str:
         """Who sent it; empty for all that came without a name, which is whoever may write into the home."""
         return self.row.application or ""
-
-    @property
-    def way(self) -> tuple[str, str]:
-        """Who sent it, and the way on which it came: each may be of other reviews."""
-        return self.application, self.row.origin
 
     @classmethod
     def of(cls, row: StoredFeedback, deployments: Sequence[Deployment]) -> "Reviewed | None":
@@ -68,35 +69,28 @@ class Reviewed:
         return cls(row, live_at(at, deployments), accepted=record.correction is None)
 
 
-def live_at(at: datetime, deployments: Sequence[Deployment]) -> str | None:
-    """What was live at that time, None before anything was; deployments are in their order."""
-    return next((each.live for each in reversed(deployments) if each.since <= at), None)
+def live_at(at: datetime, deployments: Sequence[Deployment]) -> str:
+    """What was live at that time, UNKNOWN before anything was; deployments are in their order."""
+    return next((each.live for each in reversed(deployments) if each.since <= at), UNKNOWN)
 
 
 class Fairness:
-    """Says of each case whether it decides between two versions, from what else came on the same way."""
+    """Says of each case whether it decides between two versions; `reviewed` is all that was said of the prompts."""
 
     def __init__(self, pair: tuple[str, str], reviews: Reviews, reviewed: Sequence[Reviewed]) -> None:
-        self._pair, self._reviews = pair, reviews
-        own = [each for each in reviewed if each.answered_by in self._pair]
-        self._own = Counter(each.way for each in own)
-        self._good = Counter(each.way for each in own if each.accepted)
-
-    def all_are_reviewed(self, way: tuple[str, str]) -> bool:
-        """Whether the good answers of the two come as well as the bad ones."""
-        if self._reviews is not Reviews.AUTO:
-            return self._reviews is Reviews.ALL
-        return self._own[way] > 0 and self._good[way] >= LEAST_ACCEPTED * self._own[way]
+        self._pair, self._all = (*pair, UNKNOWN), reviews is Reviews.ALL
+        self._mistakes = {
+            each.row.prompt_hash for each in reviewed if each.answered_by in self._pair and not each.accepted
+        }
 
     def counts(self, reviewed: Reviewed) -> Counts | None:
-        """None where the right answer is a model's own, and not all of its answers are judged: that is no reference."""
-        if reviewed.answered_by is None and not reviewed.accepted:
-            return Counts.DECIDES
-        if reviewed.answered_by not in self._pair:
-            return None if reviewed.accepted else Counts.DECIDES
-        if self.all_are_reviewed(reviewed.way):
-            return Counts.DECIDES
-        return None if reviewed.accepted else Counts.SHOWN
+        """None where the right answer is a model's own, and not all of its answers are judged: that is no reference.
+        What is said once more of a mistake, without the answer, is there because of the mistake, too."""
+        if reviewed.answered_by in self._pair:
+            return Counts.DECIDES if self._all else None if reviewed.accepted else Counts.SHOWN
+        if reviewed.accepted:
+            return None
+        return Counts.DECIDES if self._all or reviewed.row.prompt_hash not in self._mistakes else Counts.SHOWN
 
 
 def fresh_cases(
@@ -127,21 +121,26 @@ def fresh_cases(
         counts = fairness.counts(found) if found else None
         if found and counts:
             cases.append(FreshCase(case_of(example), found.application, counts))
-    return _chosen(_unlike_what_was_known(store, comparison, cases, dataset), most, dataset.max_share_of_source)
+    before = [(row.id, row.record) for row in since if row.prompt_hash in asked]
+    unlike = _unlike_what_was_known(store, comparison, cases, before, dataset)
+    return _unlike_each_other(_chosen(unlike, most, dataset.max_share_of_source))
 
 
 def _unlike_what_was_known(
-    store: Store, comparison: Comparison, cases: list[FreshCase], dataset: DatasetSettings
+    store: Store,
+    comparison: Comparison,
+    cases: list[FreshCase],
+    asked: Sequence[tuple[int, str]],
+    dataset: DatasetSettings,
 ) -> list[FreshCase]:
-    """Without what is nearly a prompt of before, or of a source of before: a version may have been trained on that."""
+    """Without what is nearly a prompt of before, or of a source of before: a version may have been trained on that; and
+    without what is nearly a prompt that was asked: it would count twice."""
     if not cases:
         return []
-    before = [
-        FeedbackRecord.from_json(text)
-        for number, text in store.feedback.ever(comparison.model)
-        if number <= comparison.after_id
-    ]
-    near = cases_near([record.messages for record in before], [each.case.messages for each in cases])
+    ever = ((number, text) for number, text in store.feedback.ever(comparison.model) if number <= comparison.after_id)
+    before = [FeedbackRecord.from_json(text) for _, text in ever]
+    again = [FeedbackRecord.from_json(text) for _, text in asked]
+    near = cases_near([record.messages for record in (*before, *again)], [each.case.messages for each in cases])
     sides = dataset.sources is Sources.ONE_SIDE
     sources = {record.source_id for record in before if record.source_id} if sides else set()
     talks = {record.conversation_id for record in before if record.conversation_id} if sides else set()
@@ -150,6 +149,15 @@ def _unlike_what_was_known(
         for each, is_near in zip(cases, near, strict=True)
         if not is_near and each.case.source_id not in sources and each.case.conversation_id not in talks
     ]
+
+
+def _unlike_each_other(cases: Sequence[FreshCase]) -> list[FreshCase]:
+    """The first of each kind of nearly the same prompts."""
+    found: list[FreshCase] = []
+    for each in cases:
+        if not found or not cases_near([kept.case.messages for kept in found], [each.case.messages])[0]:
+            found.append(each)
+    return found
 
 
 def _chosen(cases: Sequence[FreshCase], most: int, share: float) -> list[FreshCase]:
@@ -178,16 +186,17 @@ def frozen_evidence(
     cases = [EvaluationCase.from_dict(each) for each in frozen.cases]
     deployments = store.versions.deployments(model)
     rows = {row.content_hash: row for row in store.feedback.about(model, [each.prompt_hash for each in cases])}
+    known = store.feedback.known_prompts(model, [each.prompt_hash for each in cases])
     every = (Reviewed.of(row, deployments) for row in rows.values())
     reviewed = {each.row.content_hash: each for each in every if each}
     fairness = Fairness(pair, reviews, list(reviewed.values()))
     found = []
     for case in cases:
         record = reviewed.get(case.record)
-        is_own = case.record not in rows  # a case of somebody's own test set
+        is_own = case.prompt_hash not in known  # a case of somebody's own test set
         counts = fairness.counts(record) if record else Counts.DECIDES if is_own else None
         if counts and case.id in differences:
             found.append(
-                CaseEvidence(case.id, case.record, case.origin, case.source_id, SCORE, counts, differences[case.id])
+                CaseEvidence(case.id, case.record, case.origin, unit_of(case), SCORE, counts, differences[case.id])
             )
     return found

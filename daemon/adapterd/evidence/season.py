@@ -124,9 +124,11 @@ class Season:
 
     def drop(self, comparison: Comparison, why: str, state: ComparisonState = ComparisonState.DROPPED) -> None:
         """End a comparison without what it was to prove; its version is no challenger any more."""
-        log_capital = self.standing(comparison).log_capital
+        said = Standing.from_plain(comparison.standing)
+        log_capital = min(self.standing(comparison).log_capital, said.log_capital if said else 0.0)
         with self._store.transaction():
-            self._store.comparisons.end(comparison.id, state, why, log_capital)
+            if not self._store.comparisons.end(comparison.id, state, why, log_capital):
+                return
             self._budgets.ended(comparison.purpose, log_capital)
             if comparison.purpose is Purpose.CHALLENGE:
                 self._let_go(comparison.ours, f"dropped: {why}")
@@ -242,8 +244,13 @@ class Season:
 
     def _settle(self, comparison: Comparison, live: Deployment) -> None:
         if comparison.purpose is Purpose.WATCH:
-            if live.live != comparison.theirs or live.live_digest != comparison.theirs_digest:
+            now = (live.live, live.live_digest, live.previous, live.previous_digest or "")
+            if now != (comparison.theirs, comparison.theirs_digest, comparison.ours, comparison.ours_digest):
                 self._settle_watch(comparison, live)
+            return
+        said = Standing.from_plain(comparison.standing)
+        if said and said.primary != self._rules.primary:
+            self.drop(comparison, f"evaluation.primary is {self._rules.primary} now", ComparisonState.CLOSED)
             return
         if live.live == comparison.ours:
             self._settle_promoted(comparison)
@@ -266,27 +273,31 @@ class Season:
         standing = Standing.from_plain(comparison.standing)
         log_capital = standing.log_capital if standing else 0.0
         if standing and standing.is_proven and live.live == comparison.ours:
-            reason = words.rolled_back(comparison, standing)
+            by_itself = self._rules.settings.watch.auto_rollback
+            reason = words.rolled_back(comparison, standing) if by_itself else "proven, and taken back by hand"
             self._store.comparisons.end(comparison.id, ComparisonState.PROVEN, reason, log_capital)
             self._budgets.proven(Purpose.WATCH)
         else:
-            self._store.comparisons.end(
-                comparison.id, ComparisonState.CLOSED, f"{live.live} went live meanwhile", log_capital
-            )
+            same = (live.live, live.live_digest) == (comparison.theirs, comparison.theirs_digest)
+            why = "what was live before has changed" if same else f"{live.live} went live meanwhile"
+            self._store.comparisons.end(comparison.id, ComparisonState.CLOSED, why, log_capital)
             self._budgets.ended(Purpose.WATCH, log_capital)
 
     def _begin_watch(self, live: Deployment) -> None:
         """Of what was promoted, by whoever, against what was live before."""
         if not live.previous or not is_to_be_watched(self._store, live):
             return
-        if self._budgets.now(Purpose.WATCH).left < LEAST_LEVEL:
+        if self._budgets.now(Purpose.WATCH).left < LEAST_LEVEL or self._store.comparisons.open(
+            self._model, Purpose.WATCH
+        ):
             return
         self._store.comparisons.begin(
             NewComparison(
                 self._model, Purpose.WATCH, live.previous, live.previous_digest or "", live.live, live.live_digest,
                 self._budgets.stake(Purpose.WATCH), HORIZON,
                 self._store.feedback.last_id_until(self._model, live.since),
-            )
+            ),
+            not_before=live.since,
         )  # fmt: skip
 
     def _gone(self, name: str) -> str | None:

@@ -4,7 +4,7 @@ The primary score has to be proven better, each guard rail to fall by less than 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 GUARD_LIMIT = 0.05
@@ -69,9 +69,14 @@ class Standing:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Standing | None":
-        """The reverse of `dataclasses.asdict`; None of an empty mapping."""
-        if not values:
+        """The reverse of `dataclasses.asdict`; None of an empty mapping, and of what another release has written
+        otherwise: the next night computes it again."""
+        try:
+            known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+            rails = tuple(RailStanding(**each) for each in known["rails"])
+            lists = {name: tuple(map(float, known.get(name, ()))) for name in ("ways", "log_capitals")}
+            found = cls(**{**known, **lists, "rails": rails})
+            float(found.gain), float(found.low), float(found.high), float(found.log_capital)
+        except (KeyError, TypeError, ValueError):
             return None
-        rails = tuple(RailStanding(**each) for each in values["rails"])
-        lists = {name: tuple(values.get(name, ())) for name in ("ways", "log_capitals")}
-        return cls(**{**values, **lists, "rails": rails})
+        return found

@@ -3,7 +3,7 @@
 from adapterd.evidence.standing import MARGIN, Standing
 from adapterd.store.evidence.comparisons import Comparison
 
-NEEDED = "accepted answers (rated 4 or 5) have to come, too, or votes, or set evaluation.reviews = all"
+NEEDED = "set evaluation.reviews = all where all answers are reviewed, the good ones too, or send demonstrations"
 
 
 def cases_of(standing: Standing) -> str:

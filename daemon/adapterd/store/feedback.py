@@ -110,6 +110,15 @@ class Feedback:
         for row in self._database.execute("SELECT id, record FROM feedback WHERE model = ? ORDER BY id", (model,)):
             yield row["id"], row["record"]
 
+    def known_prompts(self, model: str, prompts: Iterable[str]) -> set[str]:
+        """Those of these hashes of prompts of which the model was ever told anything, in force or not."""
+        rows = self._database.rows(
+            """SELECT DISTINCT prompt_hash FROM feedback
+               WHERE model = ? AND prompt_hash IN (SELECT value FROM json_each(?))""",
+            (model, json.dumps(list(prompts))),
+        )
+        return {row["prompt_hash"] for row in rows}
+
     def prompts_new_after(self, model: str, after_id: int) -> list[str]:
         """The hashes of the prompts of which nothing came up to an id, in force or not."""
         rows = self._database.rows(

@@ -68,3 +68,10 @@ def test_a_year_brings_no_more_than_its_budget() -> None:
 def test_a_budget_that_is_no_probability_is_refused(yearly: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         ErrorBudget.of(yearly)
+
+
+def test_a_smaller_budget_never_leaves_less_than_nothing() -> None:
+    begun = ErrorBudget.of(YEARLY).begun()
+    smaller = ErrorBudget(YEARLY / 5, begun.left, begun.staked)
+    assert smaller.after(1.0).left == 0.0
+    assert smaller.dropped(0.0).left == pytest.approx(YEARLY / 5 * AT_ONCE)

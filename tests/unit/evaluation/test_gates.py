@@ -139,6 +139,7 @@ def test_as_many_critical_metrics_have_to_improve_as_are_asked_for() -> None:
     verdict = judged(better, same, primary="valid", require_improved=2)
     assert verdict.decision is Decision.NOT_PROVEN
     assert "1 of the 2 metrics asked for are better than live" in verdict.reason
+    assert not any(each.by_more_cases for each in verdict.findings), "fresh cases prove the primary metric alone"
 
 
 def test_where_no_improvement_is_asked_for_the_same_will_do() -> None:

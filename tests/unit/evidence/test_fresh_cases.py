@@ -1,17 +1,19 @@
 """Which feedback is fresh, and which of it decides between two versions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from adapterd.chat import Message, Role
 from adapterd.config import DatasetSettings, Reviews, Sources
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.statements import resolve
 from adapterd.demo import newsroom
 from adapterd.evaluation.e_process import SCORE
-from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence
+from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence, unit_of
 from adapterd.intake.http_intake import take_posted
 from adapterd.record import FeedbackRecord
 from adapterd.serving.tags import BASE
@@ -57,14 +59,14 @@ def post(played: Played, *records: Record) -> None:
 
 
 def found(
-    played: Played, comparison: Comparison, *, most: int = 30, reviews: Reviews = Reviews.AUTO, **more: Any
+    played: Played, comparison: Comparison, *, most: int = 30, reviews: Reviews = Reviews.MISTAKES, **more: Any
 ) -> list[FreshCase]:
     given = {"dataset": DatasetSettings(), **more}
     return fresh_cases(played.store, comparison, most=most, reviews=reviews, **given)
 
 
 def counts(
-    played: Played, comparison: Comparison, reviews: Reviews = Reviews.AUTO, **more: Any
+    played: Played, comparison: Comparison, reviews: Reviews = Reviews.MISTAKES, **more: Any
 ) -> Mapping[int, Counts]:
     """Whether each prompt that is fresh decides, by its number."""
     numbers = {item.prompt: number for number, item in enumerate(ITEMS)}
@@ -160,16 +162,9 @@ def test_an_accepted_answer_of_a_third_version_is_no_reference(played: Played, c
     assert counts(played, comparison) == {}
 
 
-def test_corrections_of_live_decide_where_its_good_answers_come_too(played: Played, comparison: Comparison) -> None:
-    post(played, *map(corrected, range(9)))
-    assert set(counts(played, comparison).values()) == {SHOWN}
-    post(played, accepted(9))
-    assert counts(played, comparison) == dict.fromkeys(range(10), DECIDES)
-
-
-def test_too_few_good_answers_do_not_show_that_all_are_reviewed(played: Played, comparison: Comparison) -> None:
-    post(played, *map(corrected, range(10)), accepted(10))
-    assert counts(played, comparison) == dict.fromkeys(range(10), SHOWN)
+def test_good_answers_beside_mistakes_do_not_show_that_all_are_reviewed(played: Played, comparison: Comparison) -> None:
+    post(played, *map(corrected, range(5)), *map(accepted, range(5, 20)))
+    assert counts(played, comparison) == dict.fromkeys(range(5), SHOWN)
 
 
 @pytest.mark.parametrize(("reviews", "wanted"), [(Reviews.ALL, DECIDES), (Reviews.MISTAKES, SHOWN)])
@@ -181,24 +176,6 @@ def test_a_setting_says_which_answers_are_reviewed(
     post(played, *map(accepted, range(3, 6)))
     expected = range(6) if wanted is DECIDES else range(3)
     assert counts(played, comparison, reviews) == dict.fromkeys(expected, wanted)
-
-
-def test_each_application_shows_for_itself_that_all_its_answers_are_reviewed(
-    played: Played, comparison: Comparison
-) -> None:
-    post(played, *(corrected(number, application="form") for number in range(5)))
-    post(played, *(accepted(number, application="desk") for number in range(5, 10)), corrected(10, application="desk"))
-    wanted = {**dict.fromkeys(range(5), SHOWN), **dict.fromkeys(range(5, 11), DECIDES)}
-    assert counts(played, comparison) == wanted
-
-
-def test_good_answers_of_an_earlier_night_still_show_that_all_are_reviewed(
-    played: Played, comparison: Comparison
-) -> None:
-    post(played, *map(accepted, range(5)))
-    ask(played, comparison, found(played, comparison))
-    post(played, corrected(5))
-    assert counts(played, comparison) == {5: DECIDES}
 
 
 def test_the_watch_counts_the_answers_of_both_versions(played: Played) -> None:
@@ -221,11 +198,53 @@ def test_an_answer_that_is_only_called_bad_is_no_case(played: Played, comparison
     assert counts(played, comparison) == {1: DECIDES}
 
 
-def test_the_last_statement_of_a_prompt_is_what_counts(played: Played, comparison: Comparison) -> None:
+def test_the_last_statement_of_a_prompt_is_taken_and_a_mistake_stays_one(
+    played: Played, comparison: Comparison
+) -> None:
     post(played, corrected(0))
     post(played, about(0, correction="another"))
     [case] = found(played, comparison)
-    assert (case.case.reference, case.counts) == ("another", DECIDES)
+    assert (case.case.reference, case.counts) == ("another", SHOWN)
+
+
+@pytest.mark.parametrize(("reviews", "wanted"), [(Reviews.ALL, DECIDES), (Reviews.MISTAKES, SHOWN)])
+def test_an_answer_from_before_anything_was_live_may_be_that_of_the_base(
+    played: Played, comparison: Comparison, reviews: Reviews, wanted: Counts
+) -> None:
+    post(played, corrected(0, created_at="1970-01-02T00:00:00+00:00"))
+    assert counts(played, comparison, reviews) == {0: wanted}
+
+
+def test_nearly_the_same_prompts_count_once_however_many_nights_they_come(
+    played: Played, comparison: Comparison
+) -> None:
+    variants = [f"{ITEMS[0].prompt}{end}" for end in ("", " ", "!", " ?", " please")]
+    post(played, *({"prompt": text, "correction": "a"} for text in variants[:3]))
+    cases = found(played, comparison)
+    assert len(cases) == 1
+    ask(played, comparison, cases)
+    post(played, *({"prompt": text, "correction": "a"} for text in variants[3:]), demonstrated(1))
+    assert counts(played, comparison) == {1: DECIDES}
+
+
+def test_turns_of_a_conversation_are_one_unit() -> None:
+    turn = EvaluationCase("one", (Message(Role.USER, "And?"),), "a", "record", conversation_id="talk")
+    assert unit_of(turn) == unit_of(replace(turn, id="two")) == "conversation talk"
+    assert unit_of(replace(turn, source_id="article")) == "article"
+    assert unit_of(replace(turn, conversation_id=None)) is None
+
+
+def test_a_case_whose_record_is_not_in_force_any_more_decides_nothing(played: Played) -> None:
+    post(played, corrected(0), demonstrated(1))
+    comparison = played.challenger("1.0.0")
+    cases = [case.as_dict() for case in map(_case, played.store.feedback.all(MODEL))]
+    own = {**cases[0], "id": "own", "record": "own", "messages": [{"role": "user", "content": "One of my own?"}]}
+    played.store.evaluation_sets.freeze(MODEL, "hash", [*cases, own])
+    with played.store.transaction():
+        played.store.feedback._database.execute("UPDATE feedback SET withdrawn_at = received_at")
+    differences = {str(each["id"]): {PRIMARY: 0.5} for each in (*cases, own)}
+    said = frozen_evidence(played.store, MODEL, "hash", differences, (comparison.ours, BASE), Reviews.ALL)
+    assert [(each.case, each.counts) for each in said] == [("own", DECIDES)]
 
 
 def test_a_night_has_so_many_cases_and_the_others_come_later(played: Played, comparison: Comparison) -> None:
@@ -254,10 +273,10 @@ def test_of_a_frozen_set_the_same_cases_decide(played: Played) -> None:
     cases = [case.as_dict() for case in map(_case, played.store.feedback.all(MODEL))]
     played.store.evaluation_sets.freeze(MODEL, "hash", cases)
     differences = {str(each["id"]): {PRIMARY: 0.5} for each in cases}
-    said = frozen_evidence(played.store, MODEL, "hash", differences, (comparison.ours, BASE), Reviews.AUTO)
+    said = frozen_evidence(played.store, MODEL, "hash", differences, (comparison.ours, BASE), Reviews.MISTAKES)
     by_case = {each.case: each.counts for each in said}
     assert [by_case.get(str(each["id"])) for each in cases] == [DECIDES, SHOWN, None]
-    assert frozen_evidence(played.store, MODEL, "none", differences, (comparison.ours, BASE), Reviews.AUTO) == []
+    assert frozen_evidence(played.store, MODEL, "none", differences, (comparison.ours, BASE), Reviews.MISTAKES) == []
 
 
 def _case(row: StoredFeedback) -> EvaluationCase:

@@ -1,18 +1,20 @@
 """The season in the store: who begins, goes live, is dropped or taken back, and what it costs of the budgets."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from adapterd.evaluation.error_budget import ErrorBudget
-from adapterd.evidence.season import LEAST_CASES, MOST_NIGHTS, NEWEST
+from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
+from adapterd.evidence.season import LEAST_CASES, MOST_NIGHTS, NEWEST, Rules, Season
 from adapterd.scheduling.evidence import may_begin
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import ComparisonState, Purpose
-from adapterd.store.versions import VersionState
+from adapterd.store.versions import Deployment, VersionState
 from tests.support.hand_clock import HandClock
 from tests.unit.evidence.played import DAY_S, MODEL, RAIL, SETTINGS, Played
 
@@ -332,3 +334,56 @@ def test_who_takes_back_what_speaks_against_a_version_does_not_help_it(played: P
     assert (closed.state, played.state("1.0.0")) == (ComparisonState.CLOSED, VersionState.DROPPED)
     assert left(played) < before + HALF / 100, "its stake is lost"
     assert played.live == BASE
+
+
+def test_a_clock_that_was_set_back_after_a_promotion_begins_one_watch(played: Played, clock: HandClock) -> None:
+    played.candidate("1.0.0")
+    played.promote("1.0.0")
+    clock.move_on(-3600)
+    for _ in range(3):
+        played.season.settle()
+    [watch] = played.of(Purpose.WATCH)
+    assert watch.is_open
+    assert watch.began_at >= deployed(played).since
+
+
+def test_a_watch_ends_where_what_was_live_before_is_another_file(played: Played) -> None:
+    played.candidate("1.0.0")
+    played.promote("1.0.0")
+    played.season.settle()
+    played.store.versions.rename_base(MODEL, BASE, "base-0123456789ab")
+    played.season.settle()
+    first, *_ = played.of(Purpose.WATCH)
+    assert (first.is_open, first.reason) == (False, "what was live before has changed")
+
+
+def test_another_primary_metric_ends_a_challenge_and_gives_back_no_more_than_is_left(played: Played) -> None:
+    comparison = played.challenger("1.0.0")
+    played.season.add(comparison, played.cases([-0.5] * 30))
+    before = budget(played).left
+    other = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, primary="token_f1"))
+    Season(played.store, MODEL, Rules("token_f1", (), other)).settle()
+    [ended] = played.of(Purpose.CHALLENGE)
+    assert (ended.state, ended.reason) == (ComparisonState.CLOSED, "evaluation.primary is token_f1 now")
+    assert budget(played).left - before < 0.001
+
+
+def test_what_is_over_gives_back_no_stake_of_another_one(played: Played) -> None:
+    first = played.challenger("1.0.0")
+    played.season.drop(first, "by hand")
+    second = played.challenger("1.1.0")
+    before = budget(played)
+    played.season.drop(first, "once more")
+    assert budget(played) == before
+    assert [each.id for each in played.season.open] == [second.id]
+
+
+def budget(played: Played) -> ErrorBudget:
+    yearly = {CHALLENGE: YEARLY, WATCH: WATCH_YEARLY}
+    return Budgets(played.store, MODEL, yearly).now(CHALLENGE)
+
+
+def deployed(played: Played) -> Deployment:
+    found = played.store.versions.deployment(MODEL)
+    assert found is not None
+    return found

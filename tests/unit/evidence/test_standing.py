@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,14 @@ def test_it_is_read_as_it_was_kept() -> None:
     found = stands(nights([evidence(1, {PRIMARY: 0.5, RAIL: 0.1})]), [RAIL])
     assert Standing.from_plain(asdict(found)) == found
     assert Standing.from_plain({}) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"rails": None}, {"gain": None}, {"rails": [{"metric": "x"}]}, {"ways": 1}, {"log_capitals": ["x"]}]
+)
+def test_what_another_release_has_written_otherwise_is_computed_again(change: dict[str, Any]) -> None:
+    found = stands(nights(said([0.2, 0.4])))
+    plain = asdict(found)
+    assert Standing.from_plain({**plain, "of_a_newer_release": 1}) == found
+    assert Standing.from_plain({**plain, **change}) is None
+    assert Standing.from_plain({"primary": "x"}) is None

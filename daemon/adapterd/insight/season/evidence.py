@@ -82,7 +82,7 @@ def _why_none(store: Store, model: str, budget: BudgetLeft) -> tuple[str, str]:
         found = ", ".join(waiting)
         return (
             f"{found} waits, and no night has chosen a challenger since",
-            "the next night does, or `adapterctl evidence --now`",
+            "the next night does, or `adapterctl evidence --now`, unless it does worse than live on the frozen set",
         )
     newest = versions[-1]
     why = newest.reason.removeprefix(f"{newest.state}: ")

@@ -7,17 +7,19 @@ from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
 from adapterd.evaluation.e_process import SCORE
 from adapterd.evidence.decision import Decision, Judged, Night
-from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence
+from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence, unit_of
 from adapterd.evidence.season import Rules, Season
 from adapterd.home import Home
 from adapterd.runs.tag_evaluation import Evaluator
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
-from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState, Counts
+from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, ComparisonState, Counts, Purpose
 from adapterd.store.versions import VersionState
 
 OURS, THEIRS = "candidate", "live"
+LIKELIHOODS = "reference_"
+"""How the names of metrics begin that are measured of the references' likelihoods."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,10 @@ class FreshAnswers:
         season = Season(self.store, self.night.model, Rules.of(self._model))
         season.settle()
         found = [decision for each in season.open if (decision := self._decided(season, each))]
-        if found:  # the watch comes first, for it changes what the challenger is compared with, if it may
-            return found[0] if self._model.watch.auto_rollback else found[-1]
-        return self._begun(season)
+        may = [each for each in found if each.purpose is Purpose.CHALLENGE or self._model.watch.auto_rollback]
+        if may:  # the watch comes first, for it changes what the challenger is compared with
+            return may[0]
+        return self._begun(season) or next(iter(found), None)
 
     def _decided(self, season: Season, comparison: Comparison) -> Decision | None:
         """What the fresh cases say, if anything follows from it."""
@@ -87,8 +90,9 @@ class FreshAnswers:
         """What each case says; those that cannot be asked, or were not read as a whole, say nothing, and are not asked
         again. Raises NotFoundError for a version that is gone."""
         runtime, tags = runtime_for(self.night.settings, self.home), ModelTags(comparison.model)
+        asked_for = any(name.startswith(LIKELIHOODS) for name in Rules.of(self._model).all)
         only_cases = replace(
-            self._model.evaluation, guard=False, consistency_seeds=0, reference_nll=False, latency_questions=0
+            self._model.evaluation, guard=False, consistency_seeds=0, reference_nll=asked_for, latency_questions=0
         )
         settings = replace(self._model, evaluation=only_cases)
         base = pinned_base(runtime, comparison.model, self._model, self.home)
@@ -102,4 +106,4 @@ class FreshAnswers:
 def _evidence(fresh: FreshCase, differences: Mapping[str, float] | None) -> CaseEvidence:
     """What a case says; without differences it was not answered."""
     case, counts = fresh.case, fresh.counts if differences is not None else Counts.SHOWN
-    return CaseEvidence(case.id, case.record, fresh.origin, case.source_id, SCORE, counts, differences or {})
+    return CaseEvidence(case.id, case.record, fresh.origin, unit_of(case), SCORE, counts, differences or {})

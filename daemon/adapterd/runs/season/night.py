@@ -5,7 +5,7 @@ It needs no training. Asking and counting are done in a process of its own, whic
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapterd.config import Settings
@@ -46,7 +46,7 @@ class EvidenceNight:
         decision = call(decided, night, timeout_s=NIGHT_TIMEOUT_S, stopped=self.stopped)
         done = self._carry_out(decision) if decision else None
         if done:
-            call(settled, night, timeout_s=NIGHT_TIMEOUT_S)
+            call(settled, replace(night, now=self.store.clock()), timeout_s=NIGHT_TIMEOUT_S)
         return done
 
     def tried(
@@ -65,6 +65,13 @@ class EvidenceNight:
             return None
 
     def _carry_out(self, decision: Decision) -> tuple[Decision, Swap] | None:
+        """Do it, unless a person has done something else meanwhile."""
+        open_one, live = (
+            self.store.comparisons.open(self.model, decision.purpose),
+            self.store.versions.deployment(self.model),
+        )
+        if open_one is None or live is None or (open_one.ours, open_one.theirs) != (decision.version, live.live):
+            return None
         deployer = Deployer(self.store, self.home, runtime_for(self.settings, self.home))
         if decision.purpose is Purpose.CHALLENGE:
             return decision, deployer.promote(self.model, decision.version, decision.reason)

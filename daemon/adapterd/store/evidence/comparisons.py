@@ -111,25 +111,33 @@ class Comparisons:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, new: NewComparison) -> Comparison:
-        """Note a comparison that begins now."""
+    def begin(self, new: NewComparison, *, not_before: datetime | None = None) -> Comparison:
+        """Note a comparison that begins now, or then, where the clock was set back."""
+        now = self._database.now()
+        began_at = (
+            max(datetime.fromisoformat(now), not_before).isoformat(timespec="milliseconds") if not_before else now
+        )
         cursor = self._database.execute(
             """INSERT INTO comparisons (model, purpose, ours, ours_digest, theirs, theirs_digest, level, horizon,
                                         after_id, seen_id, began_at, state, reason)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', '')""",
             (
                 new.model, new.purpose, new.ours, new.ours_digest, new.theirs, new.theirs_digest, new.level,
-                new.horizon, new.after_id, new.after_id, self._database.now(),
+                new.horizon, new.after_id, new.after_id, began_at,
             ),
         )  # fmt: skip
         row = self._database.row("SELECT * FROM comparisons WHERE id = ?", (cursor.lastrowid,))
         return _comparison(row)
 
-    def end(self, comparison_id: int, state: ComparisonState, reason: str, log_capital: float | None = None) -> None:
-        """Note how a comparison ended."""
-        self._database.execute(
-            "UPDATE comparisons SET state = ?, reason = ?, log_capital = ?, ended_at = ? WHERE id = ?",
-            (state, reason, log_capital, self._database.now(), comparison_id),
+    def end(self, comparison_id: int, state: ComparisonState, reason: str, log_capital: float | None = None) -> bool:
+        """Note how an open comparison ended; returns whether it was open."""
+        return (
+            self._database.execute(
+                """UPDATE comparisons SET state = ?, reason = ?, log_capital = ?, ended_at = ?
+                   WHERE id = ? AND state = 'open'""",
+                (state, reason, log_capital, self._database.now(), comparison_id),
+            ).rowcount
+            > 0
         )
 
     def set_seen(self, comparison_id: int, newest_id: int) -> None:
