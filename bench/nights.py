@@ -47,7 +47,7 @@ TRAINED, WANTED = (2, 4, 7, 9), 2
 """The nights with a run, as long as fewer versions than that are live by merit; all others collect evidence only."""
 POISONED = 11
 """The night with the fault, which is trained on; what it makes is made live by force."""
-POISON, POISONER, SEED = 60, "scraper", 200
+POISON, POISONER, SEED = 240, "scraper", 200
 NUM_PREDICT = 64
 RECIPE = {
     "training.layers": 4,
@@ -61,6 +61,8 @@ RECIPE = {
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
+    "evaluation.reference_nll": "false",
+    "evaluation.latency_questions": 0,
     "evaluation.reviews": "all",
     "evaluation.fresh_per_night": 20,
 }

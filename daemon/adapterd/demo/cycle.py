@@ -26,9 +26,9 @@ from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 80, 120
+FIRST, SECOND = 64, 80
 """Records of the first night, half of which judge, and of the nights after it."""
-UNSEEN = 24
+UNSEEN = 16
 NUM_CTX, NUM_PREDICT = 2048, 64
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
 MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 4, 60, 3
@@ -36,16 +36,16 @@ RECIPE = {
     "training.layers": 4,
     "training.epochs": 1,
     "training.learning_rate": 2e-3,
-    "merging.steps": 16,
+    "merging.steps": 12,
     "dataset.evaluation_share": 0.5,
-    "dataset.evaluation_max": 32,
+    "dataset.evaluation_max": 28,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",
     "evaluation.consistency_seeds": 0,
     "evaluation.reference_nll": "false",
     "evaluation.latency_questions": 0,
-    "evaluation.fresh_per_night": 25,
+    "evaluation.fresh_per_night": 20,
     "evaluation.reviews": "all",
     "schedule.min_new_records": 50,
 }
