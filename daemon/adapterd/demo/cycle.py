@@ -31,7 +31,7 @@ FIRST, SECOND = 64, 80
 UNSEEN = 16
 NUM_CTX, NUM_PREDICT = 2048, 64
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
-MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 4, 60, 3
+MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 2, 60, 3
 RECIPE = {
     "training.layers": 4,
     "training.epochs": 1,
@@ -45,7 +45,7 @@ RECIPE = {
     "evaluation.consistency_seeds": 0,
     "evaluation.reference_nll": "false",
     "evaluation.latency_questions": 0,
-    "evaluation.fresh_per_night": 20,
+    "evaluation.fresh_per_night": 16,
     "evaluation.reviews": "all",
     "schedule.min_new_records": 50,
 }
@@ -93,11 +93,14 @@ def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: 
         demo.adapterctl("retrain")
         say("\n— The evenings after: what came since decides whether the challenger goes live.")
         for evening in range(MOST_EVENINGS):
-            if not _has_challenger(demo):
+            if _challenger(demo) is None:
                 break
             start = datetime.now(UTC) - timedelta(days=BATCH_DAYS)
             written.append(_feedback(demo, EVENING, FIRST_EVENING_SEED + evening, start))
             demo.adapterctl("evidence", "--now")
+        if waiting := _challenger(demo):
+            say("\n— Not proven in two evenings. Somebody compares answers, and makes it live; it is watched.")
+            demo.adapterctl("promote", waiting)
         summary.values["verdicts"] = _verdicts(demo)
         demo.ollama("list")
         summary.values["base"] = _measure(demo, ModelTags(MODEL).base, unseen)
@@ -135,9 +138,10 @@ def _feedback(demo: DemoEnvironment, count: int, seed: int, start: datetime) -> 
     return written
 
 
-def _has_challenger(demo: DemoEnvironment) -> bool:
+def _challenger(demo: DemoEnvironment) -> str | None:
     with Store(Home(demo.home).database) as store:
-        return any(version.state is VersionState.CHALLENGER for version in store.versions.all(MODEL))
+        found = (each.version for each in store.versions.all(MODEL) if each.state is VersionState.CHALLENGER)
+        return next(found, None)
 
 
 def _verdicts(demo: DemoEnvironment) -> dict[str, str]:
