@@ -26,7 +26,7 @@ from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 64, 80
+FIRST, SECOND = 80, 80
 """Records of the first night, half of which judge, and of the nights after it."""
 UNSEEN = 16
 NUM_CTX, NUM_PREDICT = 2048, 64
@@ -38,7 +38,7 @@ RECIPE = {
     "training.learning_rate": 2e-3,
     "merging.steps": 12,
     "dataset.evaluation_share": 0.5,
-    "dataset.evaluation_max": 28,
+    "dataset.evaluation_max": 32,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",
