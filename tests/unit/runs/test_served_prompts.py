@@ -14,6 +14,7 @@ from adapterd.chat import Answer, Message, Role
 from adapterd.config import EvaluationSettings, ModelSettings
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import RuntimeFailedError, RuntimeRefusedError, StageError
+from adapterd.evaluation.metrics.guard import ANSWER_TOKENS, guard_items
 from adapterd.formats.evaluation import Bridge
 from adapterd.home import Home
 from adapterd.runs.served_prompts import ServedPrompts, same_for_all
@@ -41,6 +42,7 @@ class Scripted:
         self.asked: list[str] = []
         self.loaded: list[str] = []
         self.contexts: set[int | None] = set()
+        self.lengths: set[int] = set()
         self.versions = ["1"]
 
     def version(self) -> str:
@@ -67,6 +69,7 @@ class Scripted:
         assert not logprobs
         self.bring_in(tag)
         self.asked.append(messages[-1].content)
+        self.lengths.add(options.num_predict)
         count = len(self.tokenizer.encode_prompt(self.templates.get(tag, template)(messages))) + self.read(
             tag, messages
         )
@@ -117,6 +120,15 @@ def test_tags_are_loaded_for_the_context_that_they_are_asked_in_when_they_are_ti
     evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
     assert scripted_runtime.contexts == {SETTINGS.evaluation.num_ctx}
     assert len(scripted_runtime.asked) == (len(CASES) + 2) * len(TAGS)
+
+
+def test_the_guard_set_is_asked_of_every_tag_for_short_answers(scripted_runtime: Scripted, home: Home) -> None:
+    long = replace(SETTINGS.evaluation, guard=True, num_ctx=2048, num_predict=128)
+    evaluator = Evaluator(home, scripted_runtime, replace(SETTINGS, evaluation=long), scripted_runtime.gguf)  # type: ignore[arg-type]
+    found = evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
+    assert len(scripted_runtime.asked) == (len(CASES) + len(guard_items())) * len(TAGS)
+    assert scripted_runtime.lengths == {128, ANSWER_TOKENS}
+    assert {len(given.answers) for given in found.others["guard"].answers.values()} == {len(guard_items())}
 
 
 ODD = {
