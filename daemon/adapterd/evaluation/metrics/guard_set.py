@@ -1,7 +1,8 @@
 """The items of the guard set: templates of plain tasks, each filled in several ways, the same on every machine.
 
-Every answer is short, so that many can be asked in little time: 56 items notice a drop of 0.10 in one case of four, 300
-in nearly all. None takes knowledge of a trade, so that a model of any size can do a part of them.
+Every answer is short, so that many can be asked in little time: 56 items notice a drop of 0.10 in one case of three,
+300 in more than four of five (bench/guard.py). None takes knowledge of a trade, so that a model of any size can do a
+part of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

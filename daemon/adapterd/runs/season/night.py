@@ -4,6 +4,7 @@ It needs no training. Asking and counting are done in a process of its own, whic
 (law 8); that one writes into the store what each case said. What is decided is done here.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +47,8 @@ class EvidenceNight:
         decision = call(decided, night, timeout_s=NIGHT_TIMEOUT_S, stopped=self.stopped)
         done = self._carry_out(decision) if decision else None
         if done:
-            call(settled, replace(night, now=self.store.clock()), timeout_s=NIGHT_TIMEOUT_S)
+            with contextlib.suppress(AdapterdError):  # what is done is done, and the next night settles it
+                call(settled, replace(night, now=self.store.clock()), timeout_s=NIGHT_TIMEOUT_S)
         return done
 
     def tried(
