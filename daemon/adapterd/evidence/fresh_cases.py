@@ -152,9 +152,9 @@ def _unlike_what_was_known(
 
 
 def _unlike_each_other(cases: Sequence[FreshCase]) -> list[FreshCase]:
-    """The first of each kind of nearly the same prompts."""
+    """One of each kind of nearly the same prompts: one that only mistakes brought, if there is any, then the first."""
     found: list[FreshCase] = []
-    for each in cases:
+    for each in sorted(cases, key=lambda case: case.counts is Counts.DECIDES):
         if not found or not cases_near([kept.case.messages for kept in found], [each.case.messages])[0]:
             found.append(each)
     return found

@@ -227,6 +227,14 @@ def test_nearly_the_same_prompts_count_once_however_many_nights_they_come(
     assert counts(played, comparison) == {1: DECIDES}
 
 
+@pytest.mark.parametrize("end", ["!", " ?", " Thank you.", " please"])
+def test_a_mistake_said_once_more_in_nearly_the_same_words_stays_one(
+    played: Played, comparison: Comparison, end: str
+) -> None:
+    post(played, corrected(0), {"prompt": f"{ITEMS[0].prompt}{end}", "correction": ITEMS[0].answer})
+    assert [each.counts for each in found(played, comparison)] == [SHOWN]
+
+
 def test_turns_of_a_conversation_are_one_unit() -> None:
     turn = EvaluationCase("one", (Message(Role.USER, "And?"),), "a", "record", conversation_id="talk")
     assert unit_of(turn) == unit_of(replace(turn, id="two")) == "conversation talk"
