@@ -7,7 +7,8 @@ settled here the next time, by what is live then. So it may be killed at any mom
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from adapterd.config import ModelSettings
@@ -164,8 +165,8 @@ class Season:
         comparison = self._begin(best[0], live)
         if comparison is None:
             return None
-        for each in self._store.versions.all(self._model):
-            if each.state is VersionState.WAITING and each.created_at < best[0].created_at:
+        for each in takewhile(lambda each: each.version != best[0].version, self._store.versions.all(self._model)):
+            if each.state is VersionState.WAITING:
                 self._let_go(each.version, f"held: {best[0].version} does better on the frozen set, and is challenger")
         return comparison
 
@@ -199,19 +200,15 @@ class Season:
 
     def _waiting(self, live: Deployment) -> list[tuple[Version, float]]:
         """The candidates that may begin, the newest few, each with its gain on the frozen set."""
-        from_store = self._store.versions.all(self._model)
-        versions = {each.version: each for each in from_store}
+        in_order = self._store.versions.all(self._model)
+        versions = {each.version: each for each in in_order}
         last = [each.ours for each in self._store.comparisons.all(self._model) if each.purpose is Purpose.CHALLENGE]
-        names = [name for name in (live.live, *last[-1:], *self._withdrawn()) if name in versions]
-        newer_than = max((versions[name].created_at for name in names), default=datetime.min.replace(tzinfo=self._zone))
-        newer = (each for each in from_store if each.state is VersionState.WAITING and each.created_at > newer_than)
+        older = {live.live, *last[-1:], *self._withdrawn()}
+        after = max((place for place, each in enumerate(in_order, 1) if each.version in older), default=0)
+        newer = (each for each in in_order[after:] if each.state is VersionState.WAITING)
         waiting = [each for each in newer if not self._cancelled(each)][-NEWEST:]
         gains = [(each, self._gain_on_frozen(each, versions.get(live.live), live)) for each in waiting]
         return [(each, gain) for each, gain in gains if gain is not None]
-
-    @property
-    def _zone(self) -> Any:
-        return self._store.clock().tzinfo
 
     def _withdrawn(self) -> list[str]:
         versions = self._store.versions.all(self._model)
@@ -294,11 +291,17 @@ class Season:
         self._store.comparisons.begin(
             NewComparison(
                 self._model, Purpose.WATCH, live.previous, live.previous_digest or "", live.live, live.live_digest,
-                self._budgets.stake(Purpose.WATCH), HORIZON,
-                self._store.feedback.last_id_until(self._model, live.since),
+                self._budgets.stake(Purpose.WATCH), HORIZON, self._known_to(live),
             ),
             not_before=live.since,
         )  # fmt: skip
+
+    def _known_to(self, live: Deployment) -> int:
+        """The id of the newest feedback that is no fresh case of the two that are watched: it was there when live went
+        live, or one of them learned from it, which a clock that was wrong does not hide."""
+        versions = (self._store.versions.get(self._model, name) for name in (live.live, live.previous) if name)
+        learned = self._store.runs.newest_feedback_of([each.run_id for each in versions if each])
+        return max(self._store.feedback.last_id_until(self._model, live.since), learned)
 
     def _gone(self, name: str) -> str | None:
         version = self._store.versions.get(self._model, name)

@@ -49,11 +49,8 @@ def stands(comparison: Comparison, standing: Standing) -> str:
     if not standing.units:
         shown = f"; {only_mistakes(comparison, standing)}" if standing.shown else ""
         return f"no fresh case yet compares it with {comparison.theirs}{shown}"
-    direction = "better" if standing.gain >= 0 else "worse"
-    found = (
-        f"{abs(standing.gain):.3f} {direction} than {comparison.theirs} on {cases_of(standing)}, "
-        f"{standing.way:.0%} of the way"
-    )
+    difference = _difference(standing.gain, f"than {comparison.theirs}", f"as {comparison.theirs}")
+    found = f"{difference} on {cases_of(standing)}, {standing.way:.0%} of the way"
     return "; ".join([found, *filter(None, (_left(standing), _in_the_way(standing)))])
 
 
@@ -63,10 +60,9 @@ def watched(comparison: Comparison, standing: Standing) -> str:
     if not standing.units:
         shown = f"; {only_mistakes(comparison, standing)}" if standing.shown else ""
         return f"{since}: no fresh case yet{shown}"
-    direction = "worse" if standing.gain > 0 else "better"
     sign = f"{standing.way:.0%} of the way to a proof against it" if standing.way > 0 else "no sign against it"
     sign = "which is proven" if standing.is_proven else sign
-    return f"{since}: {abs(standing.gain):.3f} {direction} than before on {cases_of(standing)}, {sign}"
+    return f"{since}: {_difference(-standing.gain, 'than before', 'as before')} on {cases_of(standing)}, {sign}"
 
 
 def only_mistakes(comparison: Comparison, standing: Standing) -> str:
@@ -77,11 +73,22 @@ def only_mistakes(comparison: Comparison, standing: Standing) -> str:
     )
 
 
+def _difference(gain: float, than: str, as_good: str) -> str:
+    """`0.031 better than 1.2.0`, or `as good as 1.2.0` where three digits tell none apart."""
+    if round(abs(gain), 3) == 0:
+        return f"as good {as_good}"
+    return f"{abs(gain):.3f} {'better' if gain > 0 else 'worse'} {than}"
+
+
 def _left(standing: Standing) -> str:
-    votes = f", or {_number(standing.votes_left, 'vote')}" if standing.votes_left else ""
-    if standing.nights_left:
-        return f"about {_number(standing.nights_left, 'night')} more at today's pace{votes}"
-    return "" if standing.nights_left == 0 else f"it comes no nearer{votes and votes.replace(', or ', ' so far; ')}"
+    """How long it may take; votes are told of where people vote."""
+    votes = f"{_number(standing.votes_left, 'vote')}" if standing.votes_left and standing.votes else ""
+    if standing.nights_left == 0:
+        return ""
+    if standing.nights_left is None:
+        return "; ".join(filter(None, ("it comes no nearer so far", votes and f"{votes} may prove it")))
+    nights = f"about {_number(standing.nights_left, 'night')} more at today's pace"
+    return f"{nights}, or {votes}" if votes else nights
 
 
 def _in_the_way(standing: Standing) -> str:

@@ -1,6 +1,7 @@
 """Runs and their stages: the journal from which an interrupted run goes on."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -155,6 +156,14 @@ class Runs:
                training_jobs_ended = training_jobs_ended + 1 WHERE id = ?""",
             (run_id,),
         )
+
+    def newest_feedback_of(self, run_ids: Iterable[str]) -> int:
+        """The id of the newest feedback that any of these runs took, 0 where none of them is known."""
+        row = self._database.row(
+            "SELECT max(last_feedback_id) FROM runs WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([*run_ids]),),
+        )
+        return int(row[0] or 0) if row else 0
 
     def last_learned_id(self, model: str) -> int:
         """The newest feedback id that a finished training has taken into account, 0 if none has."""

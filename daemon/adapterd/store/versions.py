@@ -123,8 +123,8 @@ class Versions:
         return _version(row) if row else None
 
     def all(self, model: str) -> list[Version]:
-        """Every version of the model in the order of their creation."""
-        rows = self._database.rows("SELECT * FROM versions WHERE model = ? ORDER BY created_at, rowid", (model,))
+        """Every version of the model in the order of their creation, whatever the clock said then."""
+        rows = self._database.rows("SELECT * FROM versions WHERE model = ? ORDER BY rowid", (model,))
         return [_version(row) for row in rows]
 
     def deployment(self, model: str) -> Deployment | None:

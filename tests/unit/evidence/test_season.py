@@ -10,6 +10,7 @@ import pytest
 from adapterd.evaluation.error_budget import ErrorBudget
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.season import LEAST_CASES, MOST_NIGHTS, NEWEST, Rules, Season
+from adapterd.intake.http_intake import take_posted
 from adapterd.scheduling.evidence import may_begin
 from adapterd.serving.tags import BASE
 from adapterd.store import Store
@@ -98,6 +99,35 @@ def test_a_newer_candidate_never_replaces_a_challenger_and_follows_it(played: Pl
     played.night([-0.5] * LEAST_CASES)
     played.night()
     assert [each.ours for each in played.of(CHALLENGE)] == ["1.0.0", "1.1.0"]
+
+
+def test_a_version_of_a_clock_that_was_years_ahead_holds_no_later_one_back(played: Played) -> None:
+    ahead = 73 * 365 * DAY_S
+    played.clock.move_on(ahead)
+    played.candidate("1.0.0")
+    played.clock.move_on(-ahead)
+    played.candidate("1.1.0", 0.4)
+    played.night()
+    assert [each.ours for each in played.of(CHALLENGE)] == ["1.1.0"]
+    assert played.state("1.0.0") is VersionState.HELD, "it is the older one"
+    played.night([-0.5] * LEAST_CASES)
+    played.candidate("1.2.0")
+    played.night()
+    assert [each.ours for each in played.of(CHALLENGE)] == ["1.1.0", "1.2.0"]
+
+
+def test_what_live_learned_from_is_no_fresh_case_of_its_watch_whatever_the_clock_said(played: Played) -> None:
+    ahead = 73 * 365 * DAY_S
+    played.clock.move_on(ahead)
+    take_posted(played.store, MODEL, [{"prompt": f"p{n}", "correction": "c"} for n in range(3)])
+    learned = played.store.feedback.last_id(MODEL)
+    played.candidate("1.0.0")
+    played.store.runs.start("run-1.0.0", MODEL, reason="r", fingerprint="f", last_feedback_id=learned)
+    played.clock.move_on(-ahead)
+    played.promote("1.0.0")
+    played.night()
+    [watch] = played.of(WATCH)
+    assert watch.after_id == learned
 
 
 def test_what_is_noticeably_worse_on_the_frozen_set_does_not_begin(played: Played) -> None:

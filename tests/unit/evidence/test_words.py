@@ -1,6 +1,7 @@
 """Sentences on where a comparison stands."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_challenger_says_how_much_better_how_far_and_how_long(store: Store) ->
     stands = words.stands(found, standing(found))
     assert stands.startswith("0.150 better than 1.2.0 on 10 fresh cases, ")
     assert "% of the way; about " in stands
-    assert " nights more at today's pace, or " in stands
+    assert stands.endswith(" nights more at today's pace"), "nobody votes, so nothing is said of votes"
     assert words.waits(found, standing(found)) == f"not proven: {stands}"
 
 
@@ -39,6 +40,19 @@ def test_a_challenger_that_does_worse_comes_no_nearer(store: Store) -> None:
     assert "0.300 worse than 1.2.0 on 10 fresh cases, 0% of the way; it comes no nearer so far" in words.stands(
         found, standing(found)
     )
+
+
+def test_where_people_vote_the_votes_that_would_prove_it_are_told(store: Store) -> None:
+    found = add_night(store, begin(store), [0.2, 0.1] * 5)
+    voted = replace(standing(found), votes=3, votes_left=9)
+    assert words.stands(found, voted).endswith("at today's pace, or 9 votes")
+
+
+def test_no_difference_is_told_as_none(store: Store) -> None:
+    found = add_night(store, begin(store), [0.1, -0.1] * 5)
+    assert words.stands(found, standing(found)).startswith("as good as 1.2.0 on 10 fresh cases, 0% of the way")
+    watch = add_night(store, begin(store, "1.1.0", "1.2.0", purpose=Purpose.WATCH), [0.1, -0.1] * 5)
+    assert ": as good as before on 10 fresh cases" in words.watched(watch, standing(watch))
 
 
 def test_only_corrections_of_mistakes_decide_nothing_and_say_what_is_missing(store: Store) -> None:

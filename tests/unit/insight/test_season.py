@@ -193,3 +193,13 @@ def test_a_comparison_that_no_night_has_looked_at_says_so(store: Store) -> None:
     seen = open_of(store, "m", Purpose.CHALLENGE)
     assert seen is not None
     assert (seen.text, seen.way, seen.standing) == ("no night has compared them yet", 0.0, None)
+
+
+def test_live_is_told_to_be_unwatched_where_the_budget_of_the_watch_is_used_up(store: Store) -> None:
+    go_live(store)
+    assert [*season_checks(store, "m", SETTINGS)] == []
+    store.comparisons.set_budget("m", Purpose.WATCH, 0.0, 0.0)
+    [(level, found, what)] = season_checks(store, "m", SETTINGS)
+    assert level == "warning"
+    assert "not watched" in found
+    assert "adapterctl rollback m" in what

@@ -44,7 +44,7 @@ def evidence_of(store: Store, model: str, settings: ModelSettings) -> Evidence:
     live = store.versions.deployment(model)
     found = [Compared.of(store, each, store.comparisons.looks(each.id)) for each in store.comparisons.all(model)]
     collecting = [each for each in found if each.state is ComparisonState.OPEN]
-    budgets = [_left(store, model, settings, purpose) for purpose in Purpose]
+    budgets = [budget_left(store, model, settings, purpose) for purpose in Purpose]
     challenged = any(each.purpose is Purpose.CHALLENGE for each in collecting)
     why, what = ("", "") if challenged else _why_none(store, model, budgets[0])
     return Evidence(
@@ -59,7 +59,8 @@ def evidence_of(store: Store, model: str, settings: ModelSettings) -> Evidence:
     )
 
 
-def _left(store: Store, model: str, settings: ModelSettings, purpose: Purpose) -> BudgetLeft:
+def budget_left(store: Store, model: str, settings: ModelSettings, purpose: Purpose) -> BudgetLeft:
+    """What is left of a budget of errors by now."""
     yearly = {Purpose.CHALLENGE: settings.evaluation.error_budget, Purpose.WATCH: WATCH_YEARLY}
     now = Budgets(store, model, yearly).now(purpose)
     return BudgetLeft(purpose, yearly[purpose], float(now.left), float(now.staked))
