@@ -24,6 +24,11 @@ class TrainingSettings:
         Range(1, 1000),
         Doc("passes over the training set", unset="2 to 8 by the amount of data, about 100 steps", page="training.md"),
     ] = None
+    max_hours: Annotated[
+        float,
+        Range(0.01, 1000),
+        Doc("hours of one training; of more feedback, the newest and a sample are learned", page="training.md"),
+    ] = 3.0
     batch_size: Annotated[int, Range(1, 1024), Doc("examples per optimiser step")] = 4
     batch_tokens: Annotated[
         int, Range(1, 1_000_000), Doc("tokens, with padding, computed at a time; a larger batch is done in parts")

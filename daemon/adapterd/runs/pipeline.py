@@ -31,6 +31,8 @@ from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
 from adapterd.runs.growth import with_growth
+from adapterd.runs.night_sample import told as told_of_sample
+from adapterd.runs.night_sample import with_sample
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
@@ -191,11 +193,11 @@ class Pipeline:
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
-        plan = with_growth(self.store, plan, sets)
+        plan = with_sample(self.store, with_growth(self.store, plan, sets))
         plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
-        if other := starts_at_another_base(self.store, plan):
-            self.notify(other)
-            self.store.events.add("run.notice", other, model=model, detail={"run": plan.run_id})
+        for notice in filter(None, (starts_at_another_base(self.store, plan), told_of_sample(self.store, plan))):
+            self.notify(notice)
+            self.store.events.add("run.notice", notice, model=model, detail={"run": plan.run_id})
         return self._begin(plan, reason, wanted), plan, False
 
     def _prepare(self, model: str) -> Runtime:

@@ -67,7 +67,8 @@ class RunPlan:
     `origins` counts where they came from. A plan that `reuses` an earlier run starts and divides as that did; results
     of earlier runs are taken over where their inputs are the same. The cases of the ids `joined` came to the set in
     force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
-    set was chosen by hand."""
+    set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
+    `sample`."""
 
     run_id: str
     model: str
@@ -89,6 +90,7 @@ class RunPlan:
     waiting: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
     set_by_hand: bool = False
+    sample: list[int] | None = None
     origins: dict[str, int] = field(default_factory=dict)
 
 
@@ -147,7 +149,11 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     make_private(folder)
     if plan.given:
         plan.given.copy_to(folder / GIVEN)
-    rows = store.feedback.all(plan.model, up_to_id=plan.last_feedback_id)
+    rows = (
+        store.feedback.all(plan.model, up_to_id=plan.last_feedback_id)
+        if plan.sample is None
+        else list(store.feedback.some(plan.model, plan.sample))
+    )
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
     write_atomic(folder / PLAN, dumps(plan))

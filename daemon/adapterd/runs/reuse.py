@@ -6,7 +6,8 @@ folder of an earlier run or of its version, the merged file from the runtime's s
 
 import errno
 import os
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,7 +57,8 @@ def plan_training(store: Store, plan: RunPlan, taken: Collection[str]) -> RunPla
     warm = plan.settings.training.start is Start.LIVE and live is not None and live.base_digest == plan.base.digest
     if live and warm and live.version in store.removals.marks(plan.model):
         warm = False  # its adapter has learned what was taken back
-    plan = replace(plan, reuses=None, start=live.version if live and warm else None, old_records=_known_to(store, live))
+    known = _known_to(store, live, plan.sample)
+    plan = replace(plan, reuses=None, start=live.version if live and warm else None, old_records=known)
     return _numbered(store, plan, taken, plan.given.increment if plan.given else Increment.MINOR)
 
 
@@ -83,7 +85,7 @@ def plan_reuse(store: Store, home: Home, plan: RunPlan, taken: Collection[str]) 
     for run in _earlier_runs(store, plan.model):
         earlier = readable_plan(home, run) if _has_trained(store, run) else None
         if earlier and _same_records(run, earlier, plan) and _same_adapter(earlier, plan):
-            plan = replace(plan, start=earlier.start, old_records=earlier.old_records)
+            plan = replace(plan, start=earlier.start, old_records=earlier.old_records, sample=earlier.sample)
             return _taking_from(store, plan, taken, run.id)
     return None
 
@@ -170,11 +172,13 @@ def _numbered(store: Store, plan: RunPlan, taken: Collection[str], increment: In
     return replace(plan, version=next_version(others, plan.base.digest, increment, set(taken) - {plan.version}))
 
 
-def _known_to(store: Store, live: Version | None) -> int:
-    """How many of the model's records, the first ones, the version was trained on or could have been."""
+def _known_to(store: Store, live: Version | None, sample: Sequence[int] | None) -> int:
+    """How many records of the snapshot, the first ones, the version was trained on or could have been."""
     run = store.runs.get(live.run_id) if live else None
     if live is None or run is None or run.adapter_source:
         return 0
+    if sample is not None:
+        return bisect_right(sample, run.last_feedback_id)
     return store.feedback.count(live.model) - store.feedback.count(live.model, after_id=run.last_feedback_id)
 
 

@@ -319,7 +319,8 @@ def _dataset_inputs(plan: RunPlan, _results: Results) -> object:
     cases = [plan.evaluation_cases, plan.judged, plan.earlier_cases]
     held = [plan.held] if plan.held else []
     new = [plan.unseen, plan.waiting] if plan.unseen or plan.waiting else []
-    return [plan.last_feedback_id, plan.old_records, *cases, plan.given is not None, *held, *new]
+    sample = [plan.sample] if plan.sample is not None else []
+    return [plan.last_feedback_id, plan.old_records, *cases, plan.given is not None, *held, *new, *sample]
 
 
 def _training_inputs(plan: RunPlan, results: Results) -> object:

@@ -18,6 +18,16 @@ __all__ = ["FailureCount", "Feedback", "FileRead", "NewFeedback", "Quarantined",
 _ROUNDED = timedelta(milliseconds=1)
 """Arrivals are stored to the millisecond."""
 
+_LABEL_LENGTH = 40
+_AT_ONCE = 1_000
+_KEYS = """
+    SELECT id, prompt_hash, output_type, CASE WHEN length(answer) <= ?3 THEN answer END AS label
+    FROM (
+        SELECT *, CASE WHEN json_valid(record)
+        THEN coalesce(json_extract(record, '$.correction'), json_extract(record, '$.output')) END AS answer
+        FROM feedback_in_force WHERE model = ?1 AND id <= ?2
+    ) ORDER BY id"""
+
 # A sign before a column keeps SQLite from choosing the index of that column, by which it would look at all records.
 _ABOUT = """
     SELECT said.* FROM ({prompts}) AS asked CROSS JOIN feedback_in_force AS said
@@ -50,6 +60,16 @@ class StoredFeedback:
     received_at: datetime
     origin: str = "file"
     application: str | None = None
+
+
+@dataclass(frozen=True)
+class FeedbackKey:
+    """Which prompt a record is about, its output type, and its answer where that is as short as a label."""
+
+    id: int
+    prompt_hash: str
+    output_type: str | None
+    label: str | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,21 @@ class Feedback:
             (model, up_to_id),
         )
         return self._stored(rows)
+
+    def keys(self, model: str, *, up_to_id: int) -> Iterator[FeedbackKey]:
+        """What a sample is drawn by, of every record of the model that is in force, in the order of arrival."""
+        for row in self._database.execute(_KEYS, (model, up_to_id, _LABEL_LENGTH)):
+            yield FeedbackKey(row["id"], row["prompt_hash"], row["output_type"], row["label"])
+
+    def some(self, model: str, ids: Sequence[int]) -> Iterator[StoredFeedback]:
+        """The records in force with these ids, which are in order; a part at a time, as there may be many."""
+        for start in range(0, len(ids), _AT_ONCE):
+            rows = self._database.rows(
+                """SELECT * FROM feedback_in_force
+                   WHERE model = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id""",
+                (model, json.dumps(ids[start : start + _AT_ONCE])),
+            )
+            yield from self._stored(rows)
 
     def ever(self, model: str) -> Iterator[tuple[int, str]]:
         """The id and the record of all that the model was ever told and that was not removed, in force or not, in the

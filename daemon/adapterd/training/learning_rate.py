@@ -20,6 +20,8 @@ class TrainingSchedule:
     per_epoch: int
     epochs: int
     warm_up: float = 0.05
+    most: int | None = None
+    """So many steps at most, where there is no time for all."""
 
     @classmethod
     def of(cls, settings: Recipe, examples: int, pairs: int = 0) -> "TrainingSchedule":
@@ -30,12 +32,13 @@ class TrainingSchedule:
     @property
     def steps(self) -> int:
         """The number of steps of the whole training."""
-        return self.per_epoch * self.epochs
+        whole = self.per_epoch * self.epochs
+        return whole if self.most is None else min(whole, self.most)
 
     @property
     def validate_every(self) -> int:
-        """The number of steps between validations: about four validations per epoch."""
-        return math.ceil(self.per_epoch / _VALIDATIONS_PER_EPOCH)
+        """The number of steps between validations: about four validations per epoch, or in all if there is less."""
+        return math.ceil(min(self.per_epoch, self.steps) / _VALIDATIONS_PER_EPOCH)
 
     def epoch_of(self, step: int) -> int:
         """The epoch of a step; both count from 1, and step 0 is the validation before the first."""

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,9 @@ from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 DIVERGED_GROWTH = 1.0
 """A validation loss that grew by more than this many times the first one, and nats per token, has diverged."""
 
+PACE_STEPS = 5
+"""Steps after which it is known how long one takes."""
+
 
 class DivergedError(StageError):
     """The learning rate is too high for the model, or a record breaks it."""
@@ -50,7 +53,8 @@ class DivergedError(StageError):
 
 @dataclass
 class Trainer:
-    """One training of a model that has an adapter attached; `run` it once."""
+    """One training of a model that has an adapter attached; `run` it once. `spent_s` is the time that was spent on its
+    preparation, which counts for `max_hours`."""
 
     model: nn.Module
     data: Dataset
@@ -62,12 +66,16 @@ class Trainer:
     pairs: PreferencePairs = field(default_factory=PreferencePairs)
     group: ProcessGroup = SINGLE_PROCESS
     streams: ParallelStreams = SINGLE_STREAM
+    spent_s: float = 0.0
     state: TrainerState = field(default_factory=TrainerState)
 
     def __post_init__(self) -> None:
         self.schedule = TrainingSchedule.of(self.settings, len(self.data.train), len(self.pairs.train))
-        rate, decay = self.schedule.learning_rate(self.settings.learning_rate), self.settings.weight_decay
-        self.optimizer = optim.AdamW(rate, weight_decay=decay, bias_correction=True)
+        self.optimizer = optim.AdamW(
+            lambda step: self.schedule.learning_rate(self.settings.learning_rate)(step),
+            weight_decay=self.settings.weight_decay,
+            bias_correction=True,
+        )
         self.optimizer.init(self.model.trainable_parameters())
         self.loss_and_gradients = nn.value_and_grad(
             self.model, lambda model, batch: batch.loss(model, self.forward, self.settings)
@@ -82,12 +90,29 @@ class Trainer:
         else:
             self._begin()
         for batch in self._batches_left():
-            if self.state.best.misses >= self.settings.patience:
+            if self.state.best.misses >= self.settings.patience or self.state.step >= self.schedule.steps:
                 break
             self.state.step += 1
             loss = self._step(batch)
+            if self.state.step == PACE_STEPS:
+                self._end_in_time()
             self._record(loss, validate=self.schedule.validates_after(self.state.step))
         return self._result()
+
+    def _end_in_time(self) -> None:
+        """Shorten the training to the steps that there is time for, in all processes to what the first one found."""
+        found = float(self._steps_in_time()) if self.group.rank == 0 else 0.0
+        _, agreed = self.group.all_sum({"": mx.zeros(1)}, found)
+        if agreed < self.schedule.steps:
+            self.state.planned = round(agreed)
+            self.schedule = replace(self.schedule, most=self.state.planned)
+
+    def _steps_in_time(self) -> int:
+        """How many fit into `max_hours`, by what the first ones and the validation before them took."""
+        step_s = self.state.stepping_s / self.state.step
+        validation_s = self._elapsed_s() - self.state.stepping_s
+        left_s = self.settings.max_hours * 3600 - self.spent_s - validation_s
+        return max(PACE_STEPS, int(left_s / (step_s + validation_s / self.schedule.validate_every)))
 
     def _begin(self) -> None:
         (self.out / METRICS).write_bytes(b"")
@@ -238,6 +263,7 @@ class Trainer:
         for name, data in kept.files.items():
             write_atomic(self.out / name, data)
         self.state = TrainerState.restored(kept.state, kept.files[METRICS])
+        self.schedule = replace(self.schedule, most=self.state.planned)
         self.report(self._progress())
 
     def _progress(self, metrics: ValidationMetrics | None = None) -> TrainingProgress:
@@ -276,7 +302,15 @@ class Trainer:
             rewards_margins=state.best.rewards_margins,
             epochs=self.settings.epochs,
             learning_rate=self.settings.learning_rate,
+            notes=self._notes(),
         )
+
+    def _notes(self) -> list[str]:
+        if self.state.planned is None:
+            return []
+        whole = replace(self.schedule, most=None).steps
+        hours = self.settings.max_hours
+        return [f"{self.state.planned} of {whole} steps were planned, for training.max_hours is {hours:g}"]
 
 
 def _norm(gradients: Any) -> mx.array:

@@ -1,7 +1,7 @@
 """Progress and result of a training. Light: the daemon reads these without loading MLX."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -60,7 +60,7 @@ class TrainingResult:
     Validation losses are None, and `criterion` says so, where there were no validation examples. The rewards
     of the adapter that was kept are None without pairs. `epochs` is the most that it was trained for, `learning_rate`
     the peak, `estimated_memory_bytes` the estimate for a step with the longest examples; `gradient_checkpointing` says
-    whether blocks were recomputed in the backward pass.
+    whether blocks were recomputed in the backward pass; `notes` are sentences that a person should read.
     """
 
     steps: int
@@ -79,3 +79,4 @@ class TrainingResult:
     learning_rate: float | None = None
     estimated_memory_bytes: int | None = None
     gradient_checkpointing: bool | None = None
+    notes: list[str] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -124,7 +125,7 @@ class _Attempt:
 
     def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
-        data, pairs = self.data, self.pairs
+        data, pairs, began = self.data, self.pairs, time.monotonic()
         report_step = _preparation_reporter(TrainingSchedule.of(settings, len(data.train), len(pairs[0])), self.report)
         mx.reset_peak_memory()
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
@@ -161,6 +162,7 @@ class _Attempt:
                 pairs_with_margins,
                 self.group,
                 streams,
+                spent_s=time.monotonic() - began,
             )
             result = trainer.run()
         return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)

@@ -47,6 +47,7 @@ class TrainerState:
     """Steps done, the best of them, the loss curve, ids without padding, and time.
 
     `stepping_s` is the time that steps took, `earlier_s` the whole time before this process resumed the training.
+    `planned` is the number of steps that there is time for, None where all of them fit or it is not known yet.
     """
 
     step: int = 0
@@ -55,6 +56,7 @@ class TrainerState:
     train_tokens: int = 0
     stepping_s: float = 0.0
     earlier_s: float = 0.0
+    planned: int | None = None
 
     @classmethod
     def restored(cls, numbers: Mapping[str, Any], metrics: bytes) -> "TrainerState":

@@ -129,3 +129,20 @@ def test_a_training_with_a_damaged_checkpoint_begins_anew(tmp_path: Path) -> Non
     assert result is not None
     assert [progress.step for progress in told] == list(range(19))
     assert [line[0] for line in left_in(tmp_path)["metrics"]] == list(range(19))
+
+
+def test_a_shortened_training_that_was_stopped_ends_where_it_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight steps of 18, whatever these take."""
+    monkeypatch.setattr(Trainer, "_steps_in_time", lambda _: 8)
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    straight.mkdir()
+    broken.mkdir()
+    expected, _ = train(straight)
+    assert timeless(expected).steps == 8
+    for stop_at in range(4, 8):
+        train(broken, stop_at=stop_at)
+    found, _ = train(broken)
+    assert timeless(found) == timeless(expected)
+    assert left_in(broken) == left_in(straight)

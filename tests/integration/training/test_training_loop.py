@@ -16,7 +16,7 @@ from adapterd.formats.encoded import EncodedExample
 from adapterd.training.checkpoint import CheckpointFile
 from adapterd.training.data import CompletionBatch, Dataset, training_batches, whole_model
 from adapterd.training.learning_rate import TrainingSchedule
-from adapterd.training.loop import Trainer
+from adapterd.training.loop import PACE_STEPS, Trainer
 from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
 from tests.support.tolerances import assert_close, rounding
@@ -199,3 +199,16 @@ def test_the_learning_rate_rises_and_falls() -> None:
 def test_a_schedule_may_have_one_step(tmp_path: Path) -> None:
     result, _ = trained(tmp_path, Dataset(LEARNABLE.train[:1], LEARNABLE.validation), epochs=1)
     assert result.steps == 1
+
+
+def test_a_training_ends_by_its_time_with_its_whole_schedule_in_the_steps_that_are_left(tmp_path: Path) -> None:
+    result, told = trained(tmp_path, max_hours=1e-9)
+    assert result.steps == PACE_STEPS
+    assert [progress.steps for progress in told] == [18] * PACE_STEPS + [PACE_STEPS]
+    assert result.notes == ["5 of 18 steps were planned, for training.max_hours is 1e-09"]
+    assert result.curve[-1].validation_loss is not None
+
+
+def test_a_training_with_time_enough_is_not_shortened(tmp_path: Path) -> None:
+    result, _ = trained(tmp_path, max_hours=10.0)
+    assert (result.steps, result.notes) == (18, [])
