@@ -7,7 +7,7 @@ VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-feedback torture lock audit clean
+.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-feedback bench-recipe torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -66,6 +66,10 @@ bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a
 	.venv/bin/python -m bench.nll
 	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
 	.venv/bin/python -m bench.tables
+
+bench-recipe: setup ## a first night on seven sets with no setting touched (DATA=FOLDER with wnut17 and ms_foundry), and how nights grow
+	.venv/bin/python -m bench.first_night $(if $(DATA),--data "$(DATA)")
+	.venv/bin/python -m bench.growth
 
 bench-feedback: setup ## how feedback is read, kept and taken back (ARGS="--only ingest" for a part)
 	.venv/bin/python -m bench.feedback $(ARGS)

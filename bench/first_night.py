@@ -1,4 +1,4 @@
-"""A first night on data that nothing was tuned for: `python -m bench.first_night --data FOLDER [SET …]`.
+"""A first night on data that nothing was tuned for: `python -m bench.first_night [--data FOLDER] [SET …]`.
 
 `adapterctl init`, a file of corrections, `adapterctl retrain`, on SmolLM2 through a real Ollama, with no setting
 touched. The sets are those of bench/recipe_sets.py; each is kept in bench/recipe.json as it is done, and one that is
@@ -72,11 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and keep what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.first_night", description=__doc__)
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"which of {', '.join(SETS)}; without: all not done yet")
-    parser.add_argument("--data", type=Path, required=True, help="where the folders wnut17 and ms_foundry are")
+    parser.add_argument("--data", type=Path, help="where wnut17 and ms_foundry are; without, no set that needs them")
     parser.add_argument("--set", action="append", default=[], dest="changes", help="a setting; the result is not kept")
     given = parser.parse_args(arguments)
     done = results.read(FILE).get(KEY, {}) if FILE.is_file() else {}
-    for name in given.sets or [each for each in SETS if each not in done]:
+    there = [name for name, each in SETS.items() if given.data or not each.from_files]
+    for name in given.sets or [each for each in there if each not in done]:
         found = first_night(SETS[name], SETS[name].taken(given.data), given.changes)
         print(json.dumps({name: found}), flush=True)
         if not given.changes:

@@ -149,15 +149,16 @@ def _record(prompt: str, answer: str, source: str) -> Record:
 
 @dataclass(frozen=True)
 class RecipeSet:
-    """A set of feedback: its task, and its records; `data` is the folder of files that are not ours."""
+    """A set of feedback: its task, and its records; some are read from files that are not ours, in a folder."""
 
     task: Task
     records: Callable[[Path], Iterator[Record]]
     examples: int
+    from_files: bool = False
 
-    def taken(self, data: Path) -> Sequence[Record]:
+    def taken(self, data: Path | None) -> Sequence[Record]:
         """As many as are wanted."""
-        return list(islice(self.records(data), self.examples))
+        return list(islice(self.records(data or Path()), self.examples))
 
 
 SETS = {
@@ -165,7 +166,7 @@ SETS = {
     "newsroom-280": RecipeSet(Task.JSON, lambda _: news(280), 280),
     "minutes": RecipeSet(Task.JSON, lambda _: minutes(300), 300),
     "classes": RecipeSet(Task.CLASSIFICATION, lambda _: classes(200), 200),
-    "wnut17": RecipeSet(Task.JSON, lambda data: entities(data / "wnut17"), 500),
-    "tool-calls": RecipeSet(Task.JSON, lambda data: tool_calls(data / "ms_foundry"), 95),
-    "preferences": RecipeSet(Task.GENERATION, lambda data: preferences(data / "ms_foundry"), 283),
+    "wnut17": RecipeSet(Task.JSON, lambda data: entities(data / "wnut17"), 500, from_files=True),
+    "tool-calls": RecipeSet(Task.JSON, lambda data: tool_calls(data / "ms_foundry"), 95, from_files=True),
+    "preferences": RecipeSet(Task.GENERATION, lambda data: preferences(data / "ms_foundry"), 283, from_files=True),
 }
