@@ -62,6 +62,14 @@ class DatasetSettings:
         Share,
         Doc("share of new prompts that join the frozen evaluation set, up to its maximum; 0: none"),
     ] = 0.05
+    replay: Annotated[
+        float,
+        Range(0.0, 0.9),
+        Doc(
+            "share of general prompts with the base's own answers in the training, against forgetting",
+            page="training.md",
+        ),
+    ] = 0.2
     validation_share: Annotated[
         Share, Doc("share of the other prompts, at most, that chooses the best step; half of it from 200 prompts on")
     ] = 0.1

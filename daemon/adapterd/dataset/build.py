@@ -26,6 +26,8 @@ from adapterd.dataset.encoding import (
 from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.leaks.growing import NONE_NEW, NewPrompts
 from adapterd.dataset.left_out import LeftOut, summary
+from adapterd.dataset.replay.prompts import replay_prompts
+from adapterd.dataset.replay.replay import BaseAnswer, Replay
 from adapterd.dataset.result import DatasetResult, notes_of
 from adapterd.dataset.split import Split, newest_of_each_prompt, split, split_pairs
 from adapterd.dataset.statements import resolve
@@ -33,6 +35,7 @@ from adapterd.dataset.thoughts import always
 from adapterd.errors import NotEnoughDataError, StageError
 from adapterd.formats.encoded import (
     PAIRS,
+    REPLAY,
     TRAIN,
     VALIDATION,
     VALIDATION_PAIRS,
@@ -61,6 +64,7 @@ def build_dataset(
     held: AbstractSet[str] = frozenset(),
     thinks: bool = True,
     thoughts_apart: Callable[[], bool] = always,
+    replay: Replay | None = None,
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
@@ -72,7 +76,8 @@ def build_dataset(
     or the tokenizer refuses is left out and named. So is an example longer than `settings.max_tokens`: cut short, it
     would train the model to stop early. The first `old_records` are not new; those `held`, by content hash, are in no
     set. A model that `thinks` is trained on the thoughts in front of an answer, another one is not; `thoughts_apart`
-    says whether one that a prompt has opened is delivered apart from the content.
+    says whether one that a prompt has opened is delivered apart from the content. `replay` says how the base is asked
+    general prompts, which become examples, too.
     Raises NotEnoughDataError, StageError.
     """
     everything = list(records)
@@ -82,7 +87,8 @@ def build_dataset(
         for each in taught.examples
         if each.record not in held
     ]
-    progress = _EncodingProgress(report, 2 * len({each.prompt_hash for each in examples} - evaluation_prompt_hashes))
+    to_encode = 2 * len({each.prompt_hash for each in examples} - evaluation_prompt_hashes)
+    progress = _EncodingProgress(report, to_encode + (len(replay_prompts()) if replay else 0))
     prompts = Prompts(render, tokenizer)
 
     faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
@@ -98,14 +104,19 @@ def build_dataset(
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
     train, train_statistics = encoder.to_train(to_train)
     validation, validation_statistics = encoder.examples(sets.validation)
+    general = encoder.replay(replay, train) if replay else []
     progress.done()
     pairs, refused_pairs = _servable((each for each in taught.pairs if each.record not in held), sets, faults)
     preferred, validation_preferred = (
         encoder.pairs(each) for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
     )
-    digest = _write(
-        out, {TRAIN: train, VALIDATION: validation, PAIRS: preferred, VALIDATION_PAIRS: validation_preferred}
-    )
+    files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
+        TRAIN: train,
+        VALIDATION: validation,
+        PAIRS: preferred,
+        VALIDATION_PAIRS: validation_preferred,
+    }
+    digest = _write(out, {**files, REPLAY: general} if replay else files)
     newest = _newest(examples, new)
     made = DatasetResult(
         records=len(everything),
@@ -132,6 +143,7 @@ def build_dataset(
         grown=sets.newcomers.join,
         joined=[case.id for case in sets.newcomers.joining],
         waiting=sets.newcomers.waiting,
+        replay=len(general),
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
     return replace(made, notes=list(notes), card=_card(made, everything, [*to_train, *sets.validation], settings))
@@ -206,6 +218,17 @@ class _Encoder:
                 short.append(replace(example, weight=weight))
             self.progress.one_more()
         return short, statistics(short, len(chosen) - len(short))
+
+    def replay(self, replay: Replay, taught: Sequence[EncodedExample]) -> list[EncodedExample]:
+        """What the base says to general prompts, as examples."""
+
+        def ask(prompt: Prompt) -> BaseAnswer:
+            self.progress.one_more()
+            return replay.ask(prompt)
+
+        return Replay(replay.share, ask).examples(
+            taught, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens
+        )
 
     def pairs(self, chosen: Sequence[PreferencePair]) -> list[EncodedPair]:
         encoded = encode_pairs(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart)

@@ -32,7 +32,8 @@ class DatasetResult:
     that a person should read. `held` examples wait for their release, `unbalanced` ones are beyond the cap of their
     group; `card` is the data card.
     Where the set in force has `grown`, the cases of these ids have `joined`; the prompts that are `waiting` for that
-    are in no set. `long_context` tells which rotary factors are in force, None for a base with one set.
+    are in no set. `replay` counts the general prompts that are trained on with the base's own answers. `long_context`
+    tells which rotary factors are in force, None for a base with one set.
     """
 
     records: int
@@ -62,6 +63,7 @@ class DatasetResult:
     grown: bool = False
     joined: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    replay: int = 0
 
 
 def notes_of(

@@ -9,6 +9,8 @@ from typing import Any
 from adapterd.formats.json_files import read_json_lines, require_fields, write_json_lines
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
+REPLAY = "replay.jsonl"
+"""Examples of general prompts, which belong to the training set; there may be no such file."""
 PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
 
 

@@ -28,6 +28,8 @@ from adapterd.serving.tags import BASE
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
     from adapterd.base.model import BaseModel
+    from adapterd.chat import Prompt
+    from adapterd.dataset.replay.replay import Replay
     from adapterd.record import FeedbackRecord
     from adapterd.serving.runtime import ServedModel
     from adapterd.store import Store
@@ -77,12 +79,31 @@ def dataset(job: Job) -> Any:
             held=set(job.plan.held),
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
+            replay=_replay(job),
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )
     return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx))
+
+
+def _replay(job: Job) -> "Replay | None":
+    """How general prompts are asked of the base, if any are."""
+    from adapterd.dataset.replay.replay import ANSWER_TOKENS, BaseAnswer, Replay
+    from adapterd.runs.tag_evaluation import Evaluator
+
+    share = job.plan.settings.dataset.replay
+    if job.plan.given or share == 0:
+        return None
+    evaluator, tag = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf), job.plan.base.tag
+    asker = evaluator.asker(tag, job.runtime.tags().get(tag, ""), num_predict=ANSWER_TOKENS)
+
+    def ask(prompt: "Prompt") -> BaseAnswer:
+        answer = asker(prompt)
+        return BaseAnswer(answer.text, complete=not answer.truncated)
+
+    return Replay(share, ask)
 
 
 def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:

@@ -21,7 +21,7 @@ import numpy as np
 from adapterd import __version__
 from adapterd.config import Preferences, TrainingSettings
 from adapterd.formats.adapter_files import WEIGHTS
-from adapterd.formats.encoded import PAIRS, TRAIN, VALIDATION, VALIDATION_PAIRS
+from adapterd.formats.encoded import PAIRS, REPLAY, TRAIN, VALIDATION, VALIDATION_PAIRS
 from adapterd.system.files import atomic_path, sha256_file
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -68,7 +68,7 @@ def identity(
     """All that has to be the same for a training to go on as if it had not stopped, by what a person calls it; the
     lowest `below` blocks were computed beforehand, `start` is the folder of the adapter that it began at."""
     pairs = () if settings.preferences is Preferences.OFF else (PAIRS, VALIDATION_PAIRS)
-    files = [dataset / name for name in (TRAIN, VALIDATION, *pairs)]
+    files = [dataset / name for name in (TRAIN, VALIDATION, REPLAY, *pairs)]
     return {
         "format": FORMAT,
         "version of adapterd": __version__,

@@ -12,7 +12,7 @@ import numpy as np
 from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import TrainingSettings
 from adapterd.errors import NotEnoughDataError
-from adapterd.formats.encoded import TRAIN, VALIDATION, EncodedExample, read_examples
+from adapterd.formats.encoded import REPLAY, TRAIN, VALIDATION, EncodedExample, read_examples
 from adapterd.training.process_group import ProcessGroup
 
 _WINDOW_BATCHES = 16
@@ -29,11 +29,12 @@ class Dataset:
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
-        """Read both files; raises InputError naming the line at fault, NotEnoughDataError for an empty train set."""
+        """Read the files; raises InputError naming the line at fault, NotEnoughDataError for an empty train set."""
         train, validation = (tuple(read_examples(folder / name)) for name in (TRAIN, VALIDATION))
         if not train:
             raise NotEnoughDataError(f"{folder / TRAIN} has no examples")
-        return cls(train, validation)
+        general = tuple(read_examples(folder / REPLAY)) if (folder / REPLAY).exists() else ()
+        return cls((*train, *general), validation)
 
 
 class TrainingBatch(Protocol):

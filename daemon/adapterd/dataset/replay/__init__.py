@@ -1,0 +1,1 @@
+"""General prompts with the base's own answers, learned beside the feedback so that nothing else is forgotten."""
