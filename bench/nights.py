@@ -47,7 +47,7 @@ TRAINED, WANTED = (2, 4, 7, 9), 2
 """The nights with a run, as long as fewer versions than that are live by merit; all others collect evidence only."""
 POISONED = 11
 """The night with the fault, which is trained on; what it makes is made live by force."""
-POISON, POISONER, SEED = 240, "scraper", 200
+POISON, POISONER, SEED = 400, "scraper", 200
 NUM_PREDICT = 64
 RECIPE = {
     "training.layers": 4,
@@ -57,6 +57,7 @@ RECIPE = {
     "merging.min_retention": 0.5,
     "dataset.evaluation_share": 0.5,
     "dataset.evaluation_max": 20,
+    "dataset.replay": 0,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",

@@ -26,7 +26,7 @@ from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 80, 80
+FIRST, SECOND = 56, 80
 """Records of the first night, half of which judge, and of the nights after it."""
 UNSEEN = 16
 NUM_CTX, NUM_PREDICT = 2048, 64
@@ -36,9 +36,10 @@ RECIPE = {
     "training.layers": 4,
     "training.epochs": 1,
     "training.learning_rate": 2e-3,
-    "merging.steps": 12,
+    "merging.steps": 8,
     "dataset.evaluation_share": 0.5,
-    "dataset.evaluation_max": 32,
+    "dataset.evaluation_max": 28,
+    "dataset.replay": 0,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
     "evaluation.guard": "false",

@@ -125,7 +125,9 @@ def season(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Season]:
     home = Home(tmp_path / "home")
     home.create()
     settings = ModelSettings(
-        base="b.gguf", base_digest=base.digest, dataset=DatasetSettings(growing_share=SHARE, max_tokens=2000)
+        base="b.gguf",
+        base_digest=base.digest,
+        dataset=DatasetSettings(replay=0.0, growing_share=SHARE, max_tokens=2000),
     )
     with Store(home.database, clock=clock) as store:
         found = Season(store, home, clock, settings)
