@@ -58,7 +58,7 @@ def _evidence(axes: Any, course: Course) -> None:
     _threshold(axes, PROVEN, "proven", BETTER)
     if course.dropped_at is not None:
         _threshold(axes, course.dropped_at, "dropped below", WORSE)
-    axes.set_ylim(top=max(1.1 * PROVEN, *values))
+    axes.set_ylim(top=1.1 * max(PROVEN, *values))
     axes.set_ylabel("share of a proof")
 
 
