@@ -7,7 +7,7 @@ VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-feedback bench-recipe torture lock audit clean
+.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-feedback torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done

@@ -82,13 +82,9 @@ def build_dataset(
     """
     everything = list(records)
     taught = resolve(everything, thinks=thinks)
-    examples = [
-        replace(each, origin=each.origin or origins.get(each.record, ""))
-        for each in taught.examples
-        if each.record not in held
-    ]
-    to_encode = 2 * len({each.prompt_hash for each in examples} - evaluation_prompt_hashes)
-    progress = _EncodingProgress(report, to_encode + (len(replay_prompts()) if replay else 0))
+    examples = _with_origins((each for each in taught.examples if each.record not in held), origins)
+    to_encode = {each.prompt_hash for each in examples} - evaluation_prompt_hashes
+    progress = _EncodingProgress(report, 2 * len(to_encode) + (len(replay_prompts()) if replay else 0))
     prompts = Prompts(render, tokenizer)
 
     faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
@@ -104,19 +100,13 @@ def build_dataset(
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
     train, train_statistics = encoder.to_train(to_train)
     validation, validation_statistics = encoder.examples(sets.validation)
-    general = encoder.replay(replay, train) if replay else []
+    general = encoder.replay(replay, train)
     progress.done()
     pairs, refused_pairs = _servable((each for each in taught.pairs if each.record not in held), sets, faults)
-    preferred, validation_preferred = (
-        encoder.pairs(each) for each in split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
-    )
-    files: dict[str, Sequence[EncodedExample] | Sequence[EncodedPair]] = {
-        TRAIN: train,
-        VALIDATION: validation,
-        PAIRS: preferred,
-        VALIDATION_PAIRS: validation_preferred,
-    }
-    digest = _write(out, {**files, REPLAY: general} if replay else files)
+    divided = split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
+    preferred, validation_preferred = map(encoder.pairs, divided)
+    sets_of_pairs = {PAIRS: preferred, VALIDATION_PAIRS: validation_preferred}
+    digest = _write(out, {TRAIN: train, VALIDATION: validation, **general, **sets_of_pairs})
     newest = _newest(examples, new)
     made = DatasetResult(
         records=len(everything),
@@ -143,10 +133,15 @@ def build_dataset(
         grown=sets.newcomers.join,
         joined=[case.id for case in sets.newcomers.joining],
         waiting=sets.newcomers.waiting,
-        replay=len(general),
+        replay=len(general.get(REPLAY, [])),
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
     return replace(made, notes=list(notes), card=_card(made, everything, [*to_train, *sets.validation], settings))
+
+
+def _with_origins(examples: Iterable[Example], origins: Mapping[str, str]) -> list[Example]:
+    """The examples, those of no application with the way on which they came."""
+    return [replace(each, origin=each.origin or origins.get(each.record, "")) for each in examples]
 
 
 def _write(out: Path, sets: Mapping[str, Sequence[EncodedExample] | Sequence[EncodedPair]]) -> str:
@@ -219,16 +214,17 @@ class _Encoder:
             self.progress.one_more()
         return short, statistics(short, len(chosen) - len(short))
 
-    def replay(self, replay: Replay, taught: Sequence[EncodedExample]) -> list[EncodedExample]:
-        """What the base says to general prompts, as examples."""
+    def replay(self, replay: Replay | None, taught: Sequence[EncodedExample]) -> dict[str, list[EncodedExample]]:
+        """The file of what the base says to general prompts, as examples; none where it is not asked."""
+        if replay is None:
+            return {}
 
         def ask(prompt: Prompt) -> BaseAnswer:
             self.progress.one_more()
             return replay.ask(prompt)
 
-        return Replay(replay.share, ask).examples(
-            taught, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens
-        )
+        how = (self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens)
+        return {REPLAY: Replay(replay.share, ask).examples(taught, *how)}
 
     def pairs(self, chosen: Sequence[PreferencePair]) -> list[EncodedPair]:
         encoded = encode_pairs(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart)
