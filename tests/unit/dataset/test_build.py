@@ -16,9 +16,11 @@ from adapterd.config import Balance, DatasetSettings
 from adapterd.dataset.askable import TokenLimits
 from adapterd.dataset.build import build_dataset
 from adapterd.dataset.cases import EvaluationCase, content_hash
+from adapterd.dataset.replay.replay import BaseAnswer, Replay
 from adapterd.dataset.result import DatasetResult
 from adapterd.errors import NotEnoughDataError, RuntimeRefusedError
 from adapterd.record import FeedbackRecord
+from adapterd.training.data import Dataset
 from tests.unit.dataset.letter_tokenizer import END, LetterTokenizer, letters, render
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,6 +65,37 @@ def test_only_the_sets_are_written_each_for_its_owner_alone(tmp_path: Path) -> N
     build(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(FILES)
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_general_prompts_are_written_beside_and_are_trained_on_but_are_no_examples_of_the_feedback(
+    tmp_path: Path,
+) -> None:
+    shares = list[float]()
+    options: dict[str, Any] = {
+        "frozen": (),
+        "evaluation_prompt_hashes": set(),
+        "render": render,
+        "report": shares.append,
+    }
+    settings = DatasetSettings(max_tokens=100_000)
+    without = build_dataset(RECORDS, settings, tokenizer=TOKENIZER, out=private(tmp_path / "without"), **options)
+    shares.clear()
+    replay = Replay(0.2, lambda _: BaseAnswer("Of course.", complete=True))
+    made = build_dataset(
+        RECORDS, settings, tokenizer=TOKENIZER, out=private(tmp_path / "with"), replay=replay, **options
+    )
+    assert (made.replay, made.train.examples, without.replay) == (9, 37, 0)
+    assert made.content_hash != without.content_hash
+    assert len(Dataset.load(tmp_path / "with").train) == 37 + 9
+    assert len(Dataset.load(tmp_path / "without").train) == 37
+    assert lines(tmp_path / "with" / "train.jsonl") == lines(tmp_path / "without" / "train.jsonl")
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def private(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_a_line_is_an_example_as_it_is_served(tmp_path: Path) -> None:
