@@ -26,9 +26,9 @@ from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 
 MODEL, BASE_TAG = "newsbrief-synth", "smollm2:135m"
-FIRST, SECOND = 56, 80
+FIRST, SECOND = 72, 80
 """Records of the first night, half of which judge, and of the nights after it."""
-UNSEEN = 16
+UNSEEN = 12
 NUM_CTX, NUM_PREDICT = 2048, 64
 FIRST_SEED, SECOND_SEED, UNSEEN_SEED = 1, 2, 1000
 MOST_EVENINGS, EVENING, FIRST_EVENING_SEED = 2, 60, 3
@@ -38,7 +38,7 @@ RECIPE = {
     "training.learning_rate": 2e-3,
     "merging.steps": 8,
     "dataset.evaluation_share": 0.5,
-    "dataset.evaluation_max": 28,
+    "dataset.evaluation_max": 24,
     "dataset.replay": 0,
     "evaluation.num_ctx": NUM_CTX,
     "evaluation.num_predict": NUM_PREDICT,
@@ -46,7 +46,7 @@ RECIPE = {
     "evaluation.consistency_seeds": 0,
     "evaluation.reference_nll": "false",
     "evaluation.latency_questions": 0,
-    "evaluation.fresh_per_night": 16,
+    "evaluation.fresh_per_night": 12,
     "evaluation.reviews": "all",
     "schedule.min_new_records": 50,
 }
