@@ -53,6 +53,8 @@ def with_sample(store: Store, plan: RunPlan) -> RunPlan:
     training, dataset = (store.runs.last_result(plan.model, stage) for stage in ("training", "dataset"))
     pace = Pace.of(training, dataset)
     most = pace.prompts(plan.settings.training.max_hours) if pace else UNKNOWN_PACE
+    if store.feedback.count(plan.model) <= most:
+        return plan
     keys = store.feedback.keys(plan.model, up_to_id=plan.last_feedback_id)
     taught = store.runs.last_learned_id(plan.model)
     ids = sampled(keys, most, new_after=taught, seed=plan.last_feedback_id, always=set(plan.waiting))
