@@ -35,18 +35,21 @@ def first_night(which: RecipeSet, records: Sequence[Record], changes: Sequence[s
         tempfile.TemporaryDirectory() as name,
         open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
     ):
-        register_base(stage, BASE)
-        assert stage.server is not None
-        wanted = [part for change in changes for part in ("--set", change)]
-        stage.adapterctl(
-            "init", MODEL, "--base", BASE, "--task", str(which.task), "--host", stage.server.host, *wanted
-        )  # fmt: skip
+        begin(stage, MODEL, which.task, changes)
         file = stage.folder / "corrections.jsonl"
         file.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
         stage.adapterctl("feedback", "import", str(file))
         started = time.monotonic()
         stage.adapterctl("retrain")
         return {"examples": len(records), **_told(stage, which), "minutes": round((time.monotonic() - started) / 60, 1)}
+
+
+def begin(stage: DemoEnvironment, model: str, task: Task, changes: Sequence[str]) -> None:
+    """Register the base, and create a model of it with these settings."""
+    register_base(stage, BASE)
+    assert stage.server is not None
+    wanted = [part for change in changes for part in ("--set", change)]
+    stage.adapterctl("init", model, "--base", BASE, "--task", str(task), "--host", stage.server.host, *wanted)
 
 
 def _told(stage: DemoEnvironment, which: RecipeSet) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """How a night grows with the feedback that there is: `python -m bench.growth`, kept in bench/recipe.json.
 
 Messages of travellers with their classes (bench/recipe_sets.py, written with numbers so that no two are alike), on
-SmolLM2 through a real Ollama. The training may take three minutes and the night is told that before: what is asked is
-whether anything else grows, not how long three hours are.
+SmolLM2 through a real Ollama. The training may take half an hour: what is asked is whether anything else grows, not how
+long three hours are.
 """
 
 import json
@@ -14,12 +14,12 @@ from random import Random
 from typing import Any
 
 from adapterd.config import RuntimeKind, Task
-from adapterd.demo.environment import DemoEnvironment, open_environment, register_base
+from adapterd.demo.environment import DemoEnvironment, open_environment
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
 from adapterd.store import Store
 from bench import results
-from bench.first_night import BASE, FILE
+from bench.first_night import FILE, begin
 from bench.ollama import ollama_binary
 from bench.process_watch import ProcessWatch
 from bench.recipe_sets import CLASSES, TRIPS, Record
@@ -28,7 +28,7 @@ MODEL, KEY = "grown", "growth"
 RECORDS = (1_000, 10_000, 100_000)
 AT_ONCE = 1_000
 SETTINGS = (
-    "training.max_hours=0.05", "training.layers=4", "merging.steps=0", "merging.min_retention=0.5",
+    "training.max_hours=0.5", "training.layers=4", "merging.steps=0", "merging.min_retention=0.5",
     "dataset.evaluation_max=20", "evaluation.num_predict=16", "evaluation.guard=false",
     "evaluation.reference_nll=false", "evaluation.latency_questions=0", "evaluation.consistency_seeds=0",
 )  # fmt: skip
@@ -56,12 +56,7 @@ def growth(count: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as name,
         open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
     ):
-        register_base(stage, BASE)
-        assert stage.server is not None
-        changes = [part for change in SETTINGS for part in ("--set", change)]
-        stage.adapterctl(
-            "init", MODEL, "--base", BASE, "--task", str(Task.CLASSIFICATION), "--host", stage.server.host, *changes
-        )
+        begin(stage, MODEL, Task.CLASSIFICATION, SETTINGS)
         _fill(stage, count)
         started, watch = time.monotonic(), ProcessWatch()
         with watch.watching():
