@@ -214,12 +214,15 @@ def ago(moment: datetime | None) -> str:
 
 def time_left(seconds: float | None) -> str:
     """A rough estimate in words, empty where there is none."""
-    if not seconds:
-        return ""
+    return f"{roughly(seconds)} left" if seconds else ""
+
+
+def roughly(seconds: float) -> str:
+    """A time in words, to what is worth telling."""
     for size, word in ((3600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {word} left"
-    return f"{seconds:.0f} s left"
+            return f"{seconds / size:.0f} {word}"
+    return f"{seconds:.0f} s"
 
 
 class StageProgress:

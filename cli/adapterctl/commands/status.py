@@ -18,6 +18,7 @@ from adapterctl.output import (
     json_option,
     local,
     name_argument,
+    roughly,
     say,
     table,
     time_left,
@@ -182,13 +183,14 @@ def _prompts(model: "ModelStatus") -> str | None:
 
 
 def _next(model: "ModelStatus") -> list[object]:
+    takes = f"; takes about {roughly(model.next_takes.seconds)}" if model.next_takes else ""
     if model.due:
         since = f" since {_clock(model.due_since)}" if model.due_since else ""
         waits = [Break(), Styled(f"waits: {model.blocked_by}", "yellow")] if model.blocked_by else []
-        return [f"due{since} ({model.due})", *waits]
+        return [f"due{since} ({model.due}){takes}", *waits]
     when = _clock(model.next_run) if model.next_run else model.schedule
     missing = model.min_new_records - model.new_records
-    return [f"{when}, if {missing} more records arrive" if missing > 0 else when]
+    return [(f"{when}, if {missing} more records arrive" if missing > 0 else when) + takes]
 
 
 def _drift(model: "ModelStatus") -> list[object]:

@@ -17,6 +17,7 @@ from adapterd.insight.season.compared import Compared, open_of
 from adapterd.intake.screening import held_records
 from adapterd.runs.reuse import released_records
 from adapterd.scheduling.demand import NewRecords
+from adapterd.scheduling.duration import RunDuration
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
@@ -63,6 +64,7 @@ class ModelStatus:
     None if none; a removal that was begun and whose text is not everywhere gone yet is `removing`. `unreadable` is what
     the daemon could not read of the inbox when it looked last. `challenger` is the version that collects evidence that
     it is better than live, `watch` the comparison of live with what was live before; None where there is none.
+    `next_takes` says how long the next run will take; None before one has trained.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ModelStatus:
     previous_base: str | None = None
     challenger: Compared | None = None
     watch: Compared | None = None
+    next_takes: RunDuration | None = None
 
     @property
     def faults(self) -> list[str]:
@@ -264,6 +267,7 @@ def _model(store: Store, home: Home, name: str, settings: ModelSettings, view: _
         else None,
         challenger=open_of(store, name, Purpose.CHALLENGE),
         watch=open_of(store, name, Purpose.WATCH),
+        next_takes=RunDuration.expected(store, name, settings.training),
     )
 
 
