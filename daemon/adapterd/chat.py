@@ -34,7 +34,8 @@ class ChatOptions:
     """How an answer is sampled. Every option is always sent, so that no server default decides a result.
 
     `num_ctx` and `num_predict` are in tokens. `think` asks a thinking model to think or not to; None says nothing about
-    it, as applications do that know nothing of it.
+    it, as applications do that know nothing of it. `schema` is the text of a JSON Schema that the runtime holds the
+    answer to as it is sampled (Ollama's `format`); None leaves it free.
     """
 
     num_ctx: int = 2048
@@ -43,10 +44,15 @@ class ChatOptions:
     seed: int = 0
     repeat_penalty: float = 1.0
     think: bool | None = None
+    schema: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """All that decides an answer, as caches know it; the schema only where there is one."""
+        return repr(self) if self.schema is None else f"{self!r} {self.schema}"
 
     def sampling(self) -> dict[str, float]:
         """Those that are numbers for the sampler."""
-        return {name: value for name, value in vars(self).items() if name != "think"}
+        return {name: value for name, value in vars(self).items() if name not in ("think", "schema")}
 
 
 @dataclass(frozen=True)

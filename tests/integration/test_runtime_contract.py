@@ -339,6 +339,27 @@ def test_the_prompt_that_was_read_is_the_prompt_that_is_rendered(
     assert runtime.chat(smollm, FRANCE, OPTIONS).prompt_tokens == len(ids)
 
 
+def test_an_answer_is_held_to_a_schema(runtime: Runtime, smollm: str) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"capital": {"type": "string", "maxLength": 12}, "millions": {"type": "integer"}},
+        "required": ["capital", "millions"],
+        "additionalProperties": False,
+    }
+    held = replace(OPTIONS, num_predict=64, schema=json.dumps(schema))
+    said = json.loads(runtime.chat(smollm, FRANCE, held).text)
+    assert set(said) == {"capital", "millions"}
+    assert isinstance(said["capital"], str)
+    assert isinstance(said["millions"], int)
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(runtime.chat(smollm, FRANCE, OPTIONS).text)
+
+
+def test_a_schema_that_no_answer_can_be_held_to_is_an_error(runtime: Runtime, smollm: str) -> None:
+    with pytest.raises(AdapterdError, match=r"schema|format|grammar"):
+        runtime.chat(smollm, FRANCE, replace(OPTIONS, schema='{"$ref": "#/$defs/nowhere"}'))
+
+
 def test_an_answer_that_is_cut_says_so(runtime: Runtime, smollm: str) -> None:
     answer = runtime.chat(smollm, FRANCE, replace(OPTIONS, num_predict=2))
     assert (answer.done_reason, answer.truncated, answer.answer_tokens) == ("length", True, 2)

@@ -240,6 +240,13 @@ def test_an_unknown_key_is_a_fault(text: str, line: str) -> None:
     assert fault(text) == line
 
 
+def test_answers_are_held_to_a_schema_that_there_is() -> None:
+    model = '[models.m]\nbase = "b"\nbase_digest = "sha256:1"\nevaluation.structured = true\n'
+    with pytest.raises(ConfigError, match=r"models\.m\.evaluation\.structured: needs models\.m\.schema"):
+        parse(model)
+    assert parse(f'{model}schema = "s.json"').models["m"].evaluation.structured
+
+
 def test_a_missing_key_is_a_fault() -> None:
     assert faults("[models.m]") == ["models.m.base: is missing", "models.m.base_digest: is missing"]
 

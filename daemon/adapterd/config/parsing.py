@@ -4,7 +4,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import cache
@@ -91,7 +91,14 @@ def read_table(table: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
         for name in (named if isinstance(named, dict) else ())
         if not MODEL_NAME.fullmatch(name)
     ]
-    return settings, faults
+    return settings, [*faults, *(_contradictions(settings) if settings else ())]
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Settings that are right by themselves, and make no sense together."""
+    for name, model in settings.models.items():
+        if model.evaluation.structured and model.schema is None:
+            yield f"models.{name}.evaluation.structured: needs models.{name}.schema, the schema to hold answers to"
 
 
 @cache

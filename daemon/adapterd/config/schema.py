@@ -204,6 +204,10 @@ class EvaluationSettings:
     strip_fences: Annotated[
         bool, Doc("score an answer that is one fenced code block by what is in it, as your application reads it")
     ] = False
+    structured: Annotated[
+        bool,
+        Doc("hold answers to the schema, as your application does by Ollama's parameter format", page="evaluation.md"),
+    ] = False
     latency_questions: Annotated[
         int, Range(0, 1000), Doc("questions that are asked of all versions in turn to measure latency; 0: not measured")
     ] = 8

@@ -97,7 +97,8 @@ def _replay(job: Job) -> "Replay | None":
     if job.plan.given or share == 0:
         return None
     evaluator, tag = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf), job.plan.base.tag
-    asker = evaluator.asker(tag, job.runtime.tags().get(tag, job.plan.base.digest), num_predict=ANSWER_TOKENS)
+    digest = job.runtime.tags().get(tag, job.plan.base.digest)
+    asker = evaluator.asker(tag, digest, num_predict=ANSWER_TOKENS, free=True)
 
     def ask(prompt: "Prompt") -> BaseAnswer:
         answer = asker(prompt)

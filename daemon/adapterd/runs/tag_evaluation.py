@@ -30,7 +30,7 @@ from adapterd.evaluation.gates import (
     distinct_file_gate,
     judge,
 )
-from adapterd.evaluation.metrics.catalogue import Baselines, baselines, metrics_for
+from adapterd.evaluation.metrics.catalogue import Baselines, baselines, free_metrics, metrics_for
 from adapterd.evaluation.metrics.consistency import CASES, TEMPERATURE, consistency, together
 from adapterd.evaluation.metrics.guard import ANSWER_TOKENS, guard_items, guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE, is_thought
@@ -181,29 +181,34 @@ class Evaluator:
         questions = [_question(case, source) for case, source in zip(cases, sources_of(cases), strict=True)]
         guard = [item.question for item in guard_items()] if asked.guard else []
         again = questions[:CASES] if asked.consistency_seeds > 1 else []
-        count = len(questions) + len(guard) + len(again) * asked.consistency_seeds + asked.latency_questions
+        free = questions if self._options.schema else []
+        count = sum(map(len, (questions, guard, free))) + len(again) * asked.consistency_seeds + asked.latency_questions
         step = 1 / len(tags) / count
-        given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "again": {}}
+        given: dict[str, dict[str, Answers]] = {"frozen": {}, "guard": {}, "free": {}, "again": {}}
         for number, (name, tag) in enumerate(tags.items()):
             progress = _QuestionProgress(report, name, number * step * (count - asked.latency_questions), step)
-            asker = self.asker(tag, digests[tag])
-            for kind, wanted, ask in (("frozen", questions, asker), ("guard", guard, self._briefly(tag, digests[tag]))):
+            asker, freely = self.asker(tag, digests[tag]), self.asker(tag, digests[tag], free=True)
+            briefly = self._briefly(tag, digests[tag])
+            for kind, wanted, ask in (("frozen", questions, asker), ("guard", guard, briefly), ("free", free, freely)):
                 answers = self._ask(ask, wanted, progress) if wanted else ()
                 given[kind][name] = Answers(tag, digests[tag], answers)
             seeds = range(1, asked.consistency_seeds + 1) if again else ()
             rounds = [self._ask(self.asker(tag, digests[tag], seed=seed), again, progress) for seed in seeds]
             joined = tuple(together(answers) for answers in zip(*rounds, strict=True))
             given["again"][name] = Answers(tag, digests[tag], joined)
-        schema = read_schema(self.settings.schema) if self.settings.schema else None
         metrics = metrics_for(
-            self.settings.task, questions, schema=schema, embed=self._embed, strip_fences=asked.strip_fences
+            self.settings.task, questions, schema=self._schema, embed=self._embed, strip_fences=asked.strip_fences
         )
         frozen, cut = _without_cut_prompts(AnsweredSet(questions, metrics, given["frozen"]), cases, prompts)
         figures = Figures(prompts, self._options, make_private(self.home.answers), self.rubric)
         progress = _QuestionProgress(report, "", 1 - len(tags) * asked.latency_questions * step, step)
         measured, notes = figures.added(frozen.questions, frozen.answers, progress.one_more_of)
         frozen = replace(frozen, answers=measured)
-        others = {"guard": (guard, guard_metrics()), "again": (again, (consistency(),))}
+        others = {
+            "guard": (guard, guard_metrics()),
+            "free": (free, free_metrics(metrics)),
+            "again": (again, (consistency(),)),
+        }
         answered = {name: AnsweredSet(wanted, its, given[name]) for name, (wanted, its) in others.items() if wanted}
         return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut), notes)
 
@@ -244,10 +249,14 @@ class Evaluator:
     def _ask(self, ask: Ask, questions: Sequence[Question], progress: "_QuestionProgress") -> tuple[Answer, ...]:
         return ask_all(questions, ask, at_once=self.settings.evaluation.at_once, report=lambda _: progress.one_more())
 
-    def asker(self, tag: str, digest: str, *, seed: int | None = None, num_predict: int | None = None) -> CachedAsk:
+    def asker(
+        self, tag: str, digest: str, *, seed: int | None = None, num_predict: int | None = None, free: bool = False
+    ) -> CachedAsk:
         """Asks a tag of that digest one question, as all of an evaluation are asked; with a seed, by sampling. With
-        `num_predict` an answer has no more tokens than that."""
+        `num_predict` an answer has no more tokens than that; a `free` one is held to no schema."""
         options = self._options if seed is None else replace(self._options, temperature=TEMPERATURE, seed=seed)
+        if free:
+            options = replace(options, schema=None)
         if num_predict is not None:
             options = replace(options, num_predict=min(num_predict, options.num_predict))
         logprobs = self.settings.task is Task.CLASSIFICATION
@@ -263,7 +272,7 @@ class Evaluator:
 
     def _briefly(self, tag: str, digest: str) -> Ask:
         """Asks for a short answer; where a thought took all of it, as any other question is asked."""
-        short, whole = self.asker(tag, digest, num_predict=ANSWER_TOKENS), self.asker(tag, digest)
+        short, whole = (self.asker(tag, digest, num_predict=most, free=True) for most in (ANSWER_TOKENS, None))
 
         def ask(messages: Sequence[Message]) -> Answer:
             answer = short(messages)
@@ -274,9 +283,15 @@ class Evaluator:
     @cached_property
     def _options(self) -> ChatOptions:
         asked = self.settings.evaluation
+        schema = self._schema if asked.structured else None
         return ChatOptions(
-            num_ctx=asked.num_ctx, num_predict=asked.num_predict, think=self.settings.think.wanted
+            num_ctx=asked.num_ctx, num_predict=asked.num_predict, think=self.settings.think.wanted,
+            schema=None if schema is None else json.dumps(schema),
         )  # fmt: skip
+
+    @cached_property
+    def _schema(self) -> dict[str, Any] | None:
+        return read_schema(self.settings.schema) if self.settings.schema else None
 
     @property
     def _embed(self) -> Callable[[str], list[float]] | None:

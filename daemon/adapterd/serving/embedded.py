@@ -170,7 +170,7 @@ class EmbeddedRuntime:
         stream = model.create_completion(
             ids, stream=True, max_tokens=min(options.num_predict, options.num_ctx - len(ids)),
             temperature=options.temperature, seed=options.seed, repeat_penalty=options.repeat_penalty,
-            stop=list(stop) if isinstance(stop, tuple) else [str(stop)],
+            stop=list(stop) if isinstance(stop, tuple) else [str(stop)], grammar=_grammar(options.schema),
         )  # fmt: skip
         pieces: list[str] = []
         done_reason, first_token_s = "stop", 0.0
@@ -280,3 +280,18 @@ def _with_one_start(model: Any, text: str, start: str) -> str:
 
 def _token_text(model: Any, token_id: str | None) -> str:
     return "" if token_id is None else str(model.detokenize([int(token_id)], special=True).decode())
+
+
+def _grammar(schema: str | None) -> Any:
+    """The grammar of the answers that a JSON Schema allows, None where there is none; raises RuntimeRefusedError."""
+    if schema is None:
+        return None
+    from llama_cpp import LlamaGrammar
+
+    try:
+        return LlamaGrammar.from_json_schema(schema, verbose=False)
+    except Exception as exc:  # whatever the converter meets in a schema that it does not know
+        raise RuntimeRefusedError(
+            f"llama.cpp cannot hold answers to the schema: {exc}",
+            hint="simplify it, or set evaluation.structured = false",
+        ) from exc

@@ -5,6 +5,7 @@ create, system in show, HEAD on blobs, the render-only flag and chat that refuse
 costs 0.2 s to import where a rollback takes milliseconds (docs/decisions/0002).
 """
 
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -177,7 +178,7 @@ class OllamaRuntime:
     def chat(self, tag: str, messages: Sequence[Message], options: ChatOptions, *, logprobs: bool = False) -> Answer:
         request = {
             "model": tag, "messages": as_dicts(messages), "options": options.sampling(), "logprobs": logprobs,
-            **_thinking(options.think),
+            **_thinking(options.think), **({"format": json.loads(options.schema)} if options.schema else {}),
         }  # fmt: skip
         started = time.monotonic()
         first_token_s = 0.0

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from adapterd.base.gguf.tokenizer import Tokenizer
-from adapterd.chat import Answer, Message, Role
-from adapterd.config import EvaluationSettings, ModelSettings
+from adapterd.chat import Answer, ChatOptions, Message, Role
+from adapterd.config import EvaluationSettings, ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import RuntimeFailedError, RuntimeRefusedError, StageError
 from adapterd.evaluation.metrics.guard import ANSWER_TOKENS, guard_items
@@ -43,6 +43,7 @@ class Scripted:
         self.loaded: list[str] = []
         self.contexts: set[int | None] = set()
         self.lengths: set[int] = set()
+        self.schemas: list[str | None] = []
         self.versions = ["1"]
 
     def version(self) -> str:
@@ -70,6 +71,7 @@ class Scripted:
         self.bring_in(tag)
         self.asked.append(messages[-1].content)
         self.lengths.add(options.num_predict)
+        self.schemas.append(options.schema)
         count = len(self.tokenizer.encode_prompt(self.templates.get(tag, template)(messages))) + self.read(
             tag, messages
         )
@@ -120,6 +122,35 @@ def test_tags_are_loaded_for_the_context_that_they_are_asked_in_when_they_are_ti
     evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
     assert scripted_runtime.contexts == {SETTINGS.evaluation.num_ctx}
     assert len(scripted_runtime.asked) == (len(CASES) + 2) * len(TAGS)
+
+
+def test_answers_are_held_to_the_schema_where_the_application_does_and_asked_without_it_beside(
+    scripted_runtime: Scripted, home: Home
+) -> None:
+    schema = home.root / "schema.json"
+    home.root.mkdir(exist_ok=True)
+    schema.write_text('{"type": "object"}')
+    held = replace(
+        SETTINGS,
+        task=Task.JSON,
+        schema=schema,
+        evaluation=replace(SETTINGS.evaluation, structured=True, guard=True, latency_questions=1),
+    )
+    evaluator = Evaluator(home, scripted_runtime, held, scripted_runtime.gguf)  # type: ignore[arg-type]
+    found = evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
+    count = len(CASES) + 1
+    assert scripted_runtime.schemas.count('{"type": "object"}') == count * len(TAGS)
+    assert scripted_runtime.schemas.count(None) == (len(guard_items()) + len(CASES)) * len(TAGS)
+    metrics = found.scores()["candidate"].metrics
+    assert metrics["json_valid"] == metrics["free_json_valid"] == 0
+    assert "free_schema_valid" in metrics
+
+
+def test_an_answer_that_is_left_free_is_known_by_the_key_that_it_always_had() -> None:
+    free, held = ChatOptions(), ChatOptions(schema="{}")
+    assert "schema" not in str(free)
+    assert str(held) == f"{free} {{}}"
+    assert "schema" not in held.sampling()
 
 
 def test_the_guard_set_is_asked_of_every_tag_for_short_answers(scripted_runtime: Scripted, home: Home) -> None:

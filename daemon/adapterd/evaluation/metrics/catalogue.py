@@ -51,6 +51,9 @@ PRIMARY: Mapping[Task, str] = {
 """The primary metric of each task by default: the score of each case that has to be proven better."""
 
 
+FREE = "free_"
+
+
 def metrics_for(
     task: Task,
     questions: Sequence[Question],
@@ -65,6 +68,18 @@ def metrics_for(
     """
     own = _OF_TASK[task](questions, schema, embed)
     return [*(map(_of_what_is_fenced, own) if strip_fences else own), *LIKELIHOOD, *HYGIENE]
+
+
+def free_metrics(metrics: Sequence[Metric]) -> list[Metric]:
+    """The same metrics of answers that were left free where an application holds them to a schema, as `free_NAME`."""
+    kept = [metric for metric in metrics if metric not in LIKELIHOOD]
+    return [
+        replace(
+            metric, name=f"{FREE}{metric.name}", chart=None,
+            definition=f"{metric.definition}; of answers that were not held to the schema",
+        )
+        for metric in kept
+    ]  # fmt: skip
 
 
 def _of_what_is_fenced(metric: Metric) -> Metric:
