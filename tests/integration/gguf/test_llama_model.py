@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapterd.base.gguf.llama_model import LlamaModel
+from adapterd.base.gguf.llama_model import Asked, GreedyAnswer, LlamaModel
 from adapterd.base.gguf.lora_gguf import write_lora
 from adapterd.errors import InputError, StageError
 from tests.support.tiny_gguf import mlx_logits, write_tiny_gguf
@@ -136,3 +136,43 @@ def test_an_adapter_that_does_not_fit_is_told_by_its_name(path: Path, tmp_path: 
         LlamaModel.open(path, context_tokens=8, lora=lora),
     ):
         pass
+
+
+NOTHING_ENDS: set[int] = set()
+
+
+def step_by_step(model: LlamaModel, asked: Asked, *, adapted: bool = False) -> tuple[int, ...]:
+    """The most likely ids, each of the logits of the whole text before it."""
+    ids = list(asked.prompt)
+    for _ in range(asked.most):
+        ids.append(int(model.logits(ids, len(ids) - 1, adapted=adapted)[0].argmax()))
+    return tuple(ids[len(asked.prompt) :])
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+@pytest.mark.parametrize("adapted", [False, True])
+def test_answers_are_the_most_likely_ids_whoever_is_asked_beside(
+    path: Path, lora: Path, sequences: int, adapted: bool
+) -> None:
+    asked = [Asked(LONG[:700], 9), Asked(IDS[:1], 4), Asked(IDS, 12), Asked(IDS[3:9], 1), Asked(IDS[5:], 7)]
+    with LlamaModel.open(path, context_tokens=709, lora=lora, sequences=sequences) as model:
+        found = model.answers(asked, NOTHING_ENDS, adapted=adapted)
+        wanted = [GreedyAnswer(step_by_step(model, each, adapted=adapted), complete=False) for each in asked]
+    assert found == wanted
+
+
+def test_an_answer_ends_before_what_ends_it(path: Path) -> None:
+    with LlamaModel.open(path, context_tokens=64, sequences=2) as model:
+        [whole] = model.answers([Asked(IDS, 12)], NOTHING_ENDS)
+        end = whole.ids[5]
+        cut = whole.ids.index(end)
+        [first, second] = model.answers([Asked(IDS, 12), Asked(IDS, cut)], {end})
+    assert first == GreedyAnswer(whole.ids[:cut], complete=True)
+    assert second == GreedyAnswer(whole.ids[:cut], complete=False)
+
+
+def test_a_prompt_has_to_fit_with_its_answer(path: Path) -> None:
+    with LlamaModel.open(path, context_tokens=30) as model:
+        assert len(model.answers([Asked(IDS, 6)], NOTHING_ENDS)[0].ids) == 6
+        with pytest.raises(InputError, match="24 ids and an answer of 7 do not fit a context of 30"):
+            model.answers([Asked(IDS, 7)], NOTHING_ENDS)
