@@ -232,12 +232,15 @@ def _given(lineage: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
+    from adapterd.formats.judged_step import judged_steps
+
     train = stages["training"]
     first, best = train["first_validation_loss"], train["best_validation_loss"]
     losses = f"{first:.3f} → {best:.3f}" if first is not None and best is not None else "not measured"
     return [
         ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
         ("validation loss", f"{losses} (step {train['best_step']})"),
+        *[("answers", line) for line in judged_steps(train)],
     ]
 
 

@@ -47,6 +47,11 @@ class TrainingSettings:
     ] = 0.05
     weight_decay: Annotated[float, Range(0.0, 1.0), Doc("weight decay of AdamW")] = 0.0
     patience: Annotated[int, Range(1, 1000), Doc("validations without a better loss before training stops early")] = 4
+    judged_prompts: Annotated[
+        int,
+        Range(0, 1000),
+        Doc("prompts of validation that the best adapters answer, to choose by it; 0: by loss", page="training.md"),
+    ] = 12
     cache_gb: Annotated[
         float,
         Range(0.0, 10_000),

@@ -25,7 +25,7 @@ class LocalProvider(TrainingProvider):
         cache = HiddenStateCache(job.cache, int(job.settings.cache_gb * 1e9))
         return train(
             base, job.dataset, job.settings, job.out, job.report, base_digest=job.base_digest, cache=cache,
-            start=job.start,
+            start=job.start, judge=job.judge,
         )  # fmt: skip
 
 

@@ -3,11 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NewType, Protocol
+from typing import TYPE_CHECKING, ClassVar, NewType, Protocol
 
 from adapterd.config import TrainingSettings
 from adapterd.serialization import dumps, from_plain
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult
+
+if TYPE_CHECKING:
+    from adapterd.training.choice.by_answers import Judge
 
 JobId = NewType("JobId", str)
 """The provider's own name of a job. The run's journal keeps it, so that another process can poll and cancel the job."""
@@ -35,13 +38,15 @@ class TrainingJob(_JobData):
     `base` is the GGUF with the digest `base_digest`, served with a context of `context_tokens`, `dataset` the folder of
     encoded examples, `cache` that of the hidden state cache, `start` that of an adapter to start from. The provider
     leaves the adapter and `metrics.jsonl` in `out`, which may hold what an earlier job of the run left there; one that
-    trains within `poll` calls `report` meanwhile."""
+    trains within `poll` calls `report` meanwhile, and may have the `judge` tell which of several adapters answers best.
+    """
 
     report: Report = lambda _progress: None
+    judge: "Judge | None" = None
 
     def to_json(self) -> str:
-        """All but `report`, for another process."""
-        return dumps({name: value for name, value in vars(self).items() if name != "report"})
+        """All but `report` and `judge`, for another process."""
+        return dumps({name: value for name, value in vars(self).items() if name not in ("report", "judge")})
 
     @classmethod
     def from_json(cls, text: str, report: Report) -> "TrainingJob":

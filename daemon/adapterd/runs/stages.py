@@ -28,8 +28,6 @@ from adapterd.serving.tags import BASE
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
     from adapterd.base.model import BaseModel
-    from adapterd.chat import Prompt
-    from adapterd.dataset.replay.replay import Replay
     from adapterd.record import FeedbackRecord
     from adapterd.serving.runtime import ServedModel
     from adapterd.store import Store
@@ -55,6 +53,7 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.cases import EvaluationCase
     from adapterd.dataset.leaks.growing import NewPrompts
     from adapterd.record import FeedbackRecord
+    from adapterd.runs.asked.base_answers import replay_of
     from adapterd.runs.served_prompts import tells_thoughts_apart
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
@@ -79,32 +78,13 @@ def dataset(job: Job) -> Any:
             held=set(job.plan.held),
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
-            replay=_replay(job),
+            replay=replay_of(job),
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )
     return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx))
-
-
-def _replay(job: Job) -> "Replay | None":
-    """How general prompts are asked of the base, if any are."""
-    from adapterd.dataset.replay.replay import ANSWER_TOKENS, BaseAnswer, Replay
-    from adapterd.runs.tag_evaluation import Evaluator
-
-    share = job.plan.settings.dataset.replay
-    if job.plan.given or share == 0:
-        return None
-    evaluator, tag = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf), job.plan.base.tag
-    digest = job.runtime.tags().get(tag, job.plan.base.digest)
-    asker = evaluator.asker(tag, digest, num_predict=ANSWER_TOKENS, free=True)
-
-    def ask(prompt: "Prompt") -> BaseAnswer:
-        answer = asker(prompt)
-        return BaseAnswer(answer.text, complete=not answer.truncated)
-
-    return Replay(share, ask)
 
 
 def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:
@@ -134,6 +114,7 @@ def training(job: Job) -> Any:
     from adapterd.providers.provider import TrainingJob
     from adapterd.providers.registry import training_provider
     from adapterd.providers.run_job import run_job
+    from adapterd.runs.asked.adapter_answers import AdapterAnswers
 
     base, settings = job.plan.base, job.plan.settings.training
     training_job = TrainingJob(
@@ -147,6 +128,7 @@ def training(job: Job) -> Any:
         cache=job.home.states,
         start=job.home.version(job.plan.model, job.plan.start) if job.plan.start else None,
         report=lambda progress: job.report(progress.step / progress.steps, **vars(progress)),
+        judge=AdapterAnswers.of(base.gguf, job.dataset, job.plan.settings),
     )
     return _with_digest(job, run_job(training_provider(settings), training_job, job.training_job, job.submitted))
 

@@ -22,6 +22,7 @@ from adapterd.system.files import write_atomic
 from adapterd.training.adapter_layers import save_adapter
 from adapterd.training.arrays import collect_arrays, restore_arrays
 from adapterd.training.checkpoint import Checkpoint, CheckpointFile
+from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.data import (
     Dataset,
     Forward,
@@ -54,7 +55,7 @@ class DivergedError(StageError):
 @dataclass
 class Trainer:
     """One training of a model that has an adapter attached; `run` it once. `spent_s` is the time that was spent on its
-    preparation, which counts for `max_hours`."""
+    preparation, which counts for `max_hours`. One that `keeps` leaves its best adapters to choose among."""
 
     model: nn.Module
     data: Dataset
@@ -67,6 +68,7 @@ class Trainer:
     group: ProcessGroup = SINGLE_PROCESS
     streams: ParallelStreams = SINGLE_STREAM
     spent_s: float = 0.0
+    keeps: bool = False
     state: TrainerState = field(default_factory=TrainerState)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Trainer:
             weight_decay=self.settings.weight_decay,
             bias_correction=True,
         )
+        self.kept = KeptAdapters(self.out)
         self.optimizer.init(self.model.trainable_parameters())
         self.loss_and_gradients = nn.value_and_grad(
             self.model, lambda model, batch: batch.loss(model, self.forward, self.settings)
@@ -116,6 +119,7 @@ class Trainer:
 
     def _begin(self) -> None:
         (self.out / METRICS).write_bytes(b"")
+        self.kept.clear()
         if self._validates:
             self._record(None, validate=True)
 
@@ -192,6 +196,9 @@ class Trainer:
         state.curve.append(CurvePoint(state.step, loss, validation_loss))
         if validate and state.best.improved_by(state.step, metrics or ValidationMetrics(self._recent_loss())):
             save_adapter(self.model, self.settings, self.out)
+        if self.keeps and metrics and state.step:
+            save_adapter(self.model, self.settings, self.kept.room_for(state.step))
+            state.kept = self.kept.keep_only({**state.kept, state.step: metrics.loss})
         progress = self._progress(metrics)
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             line = {name: value for name, value in asdict(progress).items() if name != "doing"}
@@ -246,7 +253,7 @@ class Trainer:
         return Checkpoint(
             state=self.state.numbers() | {"earlier_s": self._elapsed_s()},
             arrays=collect_arrays(self.model, self.optimizer),
-            files={name: (self.out / name).read_bytes() for name in names},
+            files={name: (self.out / name).read_bytes() for name in (*names, *self.kept.names())},
         )
 
     def _restore(self, kept: Checkpoint) -> None:
@@ -260,7 +267,9 @@ class Trainer:
                 f"training cannot go on from {self.checkpoints.path}: {exc}",
                 hint="the checkpoint was removed: `adapterctl retrain` begins this training anew",
             ) from exc
+        self.kept.clear()
         for name, data in kept.files.items():
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.out / name, data)
         self.state = TrainerState.restored(kept.state, kept.files[METRICS])
         self.schedule = replace(self.schedule, most=self.state.planned)

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from adapterd.formats.judged_step import JudgedStep
+
 
 class Criterion(StrEnum):
-    """The loss by which the best adapter was chosen."""
+    """By what the best adapter was chosen."""
 
+    ANSWERS = "answers"
     VALIDATION_LOSS = "validation_loss"
     TRAINING_LOSS = "training_loss"
 
@@ -39,6 +42,14 @@ class TrainingProgress:
         """Before the first of so many steps."""
         return cls(0, steps, 1, None, None, 0.0, 0.0, 0, doing)
 
+    @classmethod
+    def after(cls, result: "TrainingResult", doing: str) -> "TrainingProgress":
+        """After the last step of a training."""
+        return cls(
+            result.steps, result.steps, result.epochs or 1, None, result.best_validation_loss, result.tokens_per_s, 0.0,
+            result.peak_memory_bytes, doing,
+        )  # fmt: skip
+
 
 Report = Callable[[TrainingProgress], object]
 
@@ -56,11 +67,13 @@ class CurvePoint:
 class TrainingResult:
     """The end of a training: how far it came, and which step's adapter was kept.
 
-    `best_step` 0 is the untrained adapter, which changes nothing: no later one had a lower validation loss.
+    `best_step` is that of the adapter that was kept, 0 the untrained one, which changes nothing: no later one had a
+    lower validation loss. `best_validation_loss` is that of the same adapter.
     Validation losses are None, and `criterion` says so, where there were no validation examples. The rewards
     of the adapter that was kept are None without pairs. `epochs` is the most that it was trained for, `learning_rate`
     the peak, `estimated_memory_bytes` the estimate for a step with the longest examples; `gradient_checkpointing` says
-    whether blocks were recomputed in the backward pass; `notes` are sentences that a person should read.
+    whether blocks were recomputed in the backward pass; `notes` are sentences that a person should read. `judged` are
+    the adapters that the choice by answers was among; empty where the loss decided.
     """
 
     steps: int
@@ -80,3 +93,4 @@ class TrainingResult:
     estimated_memory_bytes: int | None = None
     gradient_checkpointing: bool | None = None
     notes: list[str] = field(default_factory=list)
+    judged: list[JudgedStep] = field(default_factory=list)

@@ -25,6 +25,7 @@ from adapterd.formats.encoded import PAIRS, VALIDATION_PAIRS, EncodedExample
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
+from adapterd.training.choice.by_answers import Judge, chosen_by_answers
 from adapterd.training.data import Dataset, Forward
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
@@ -67,10 +68,12 @@ def train(
     base_digest: str | None = None,
     cache: HiddenStateCache | None = None,
     start: Path | None = None,
+    judge: Judge | None = None,
     pace: Pace = DEFAULT_PACE,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> TrainingResult:
-    """Train an adapter on the base model and save the one with the best validation loss in the folder `out`.
+    """Train an adapter on the base model and save the best one in the folder `out`: the one with the lowest validation
+    loss, or of the best the one that the `judge` finds to answer best.
 
     The same arguments give the same losses on a CPU, and so does a training that was killed and resumes from the
     checkpoint in `out`. The checkpoint stays there after the last step, so that a result that was lost on its way can
@@ -89,23 +92,37 @@ def train(
     digest = (base_digest or sha256_file(gguf.path)) + computed_as(gguf)
     data, pairs = _read(dataset, settings)
     recipe = Recipe.of(settings, gguf, len(data.train) + len(pairs[0]))
-    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, cache, start, pace, group)
+    keeps = judge is not None and bool(data.validation)
+    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, cache, start, pace, group, keeps)
+    result = _in_two_attempts(attempt, recipe)
+    if judge is None or not keeps:
+        return result
+    _free_memory()
+    return chosen_by_answers(result, out, judge, report)
+
+
+def _in_two_attempts(attempt: "_Attempt", recipe: Recipe) -> TrainingResult:
     try:
         return attempt.run(recipe)
     except DivergedError as exc:
         recipe = replace(recipe, learning_rate=recipe.learning_rate * RETRY_RATE_FACTOR)
         log.warning("training begins again at a learning rate of %g: %s", recipe.learning_rate, exc)
-        (out / CHECKPOINT).unlink(missing_ok=True)
+        (attempt.out / CHECKPOINT).unlink(missing_ok=True)
     except (RuntimeError, MemoryError) as exc:
-        if not is_out_of_memory(exc) or group.world_size > 1:
+        if not is_out_of_memory(exc) or attempt.group.world_size > 1:
             raise
         attempt = replace(attempt, less_memory=True)
         log.warning(
             "out of memory, training resumes with micro-batches of half the size: %s", str(exc) or "memory ran out"
         )
-    gc.collect()  # the first attempt's model, which refers to itself
-    mx.clear_cache()
+    _free_memory()
     return attempt.run(recipe)
+
+
+def _free_memory() -> None:
+    """Of an attempt that is over: its model refers to itself."""
+    gc.collect()
+    mx.clear_cache()
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,7 @@ class _Attempt:
     start: Path | None
     pace: Pace
     group: ProcessGroup
+    keeps: bool
     less_memory: bool = False
 
     def run(self, settings: Recipe) -> TrainingResult:
@@ -163,6 +181,7 @@ class _Attempt:
                 self.group,
                 streams,
                 spent_s=time.monotonic() - began,
+                keeps=self.keeps,
             )
             result = trainer.run()
         return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)

@@ -39,7 +39,8 @@ def train(
 
     settings = Recipe(**LEARNING | options)
     try:
-        result = Trainer(adapted(settings), data, settings, out, report, CheckpointFile(out, {}, pace)).run()
+        checkpoints = CheckpointFile(out, {}, pace)
+        result = Trainer(adapted(settings), data, settings, out, report, checkpoints, keeps=True).run()
     except StoppedError:
         return None, told
     return result, told
@@ -48,7 +49,8 @@ def train(
 def left_in(folder: Path) -> dict[str, Any]:
     """The files but the checkpoint, of the metrics only what does not depend on time and memory."""
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (METRICS, CHECKPOINT)}
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in (METRICS, CHECKPOINT)]
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
     losses = [(line["step"], line["epoch"], line["loss"], line["validation_loss"]) for line in lines]
     return files | {"metrics": losses}
 

@@ -12,8 +12,10 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
 
 from adapterd.errors import StageError
+from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.formats.encoded import EncodedExample
 from adapterd.training.checkpoint import CheckpointFile
+from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.data import CompletionBatch, Dataset, training_batches, whole_model
 from adapterd.training.learning_rate import TrainingSchedule
 from adapterd.training.loop import PACE_STEPS, Trainer
@@ -26,10 +28,13 @@ from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny
 LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 
 
-def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
+def trained(
+    out: Path, data: Dataset = LEARNABLE, *, keeps: bool = False, **options: Any
+) -> tuple[TrainingResult, list[TrainingProgress]]:
     settings = Recipe(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
-    return Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {})).run(), told
+    trainer = Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {}), keeps=keeps)
+    return trainer.run(), told
 
 
 def loss_with(folder: Path, examples: tuple[EncodedExample, ...]) -> float:
@@ -64,6 +69,19 @@ def test_the_best_adapter_is_kept_not_the_last(tmp_path: Path) -> None:
     assert losses[result.best_step] == min(losses.values()) == result.best_validation_loss
     assert losses[result.steps] > result.best_validation_loss + 0.1
     assert loss_with(tmp_path, data.validation) == pytest.approx(result.best_validation_loss, rel=rounding(TERMS))
+
+
+def test_the_best_adapters_and_the_last_are_left_to_choose_among(tmp_path: Path) -> None:
+    data = Dataset(LEARNABLE.train[:4], LEARNABLE.validation)
+    options = {"epochs": 40, "batch_size": 2, "learning_rate": 3e-2}
+    result, _ = trained(tmp_path, data, keeps=True, **options)
+    losses = {p.step: p.validation_loss for p in result.curve if p.step and p.validation_loss is not None}
+    kept = KeptAdapters(tmp_path)
+    assert set(kept.steps()) == {*sorted(losses, key=lambda step: losses[step])[:2], result.steps}
+    for step in kept.steps():
+        found = loss_with(kept.folder(step), data.validation)
+        assert found == pytest.approx(losses[step], rel=rounding(TERMS))
+    assert (tmp_path / WEIGHTS).read_bytes() == (kept.folder(result.best_step) / WEIGHTS).read_bytes()
 
 
 def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:

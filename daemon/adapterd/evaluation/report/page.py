@@ -14,6 +14,7 @@ from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.season import Course, course_chart
 from adapterd.formats.data_card import in_words
 from adapterd.formats.evaluation import Bridge
+from adapterd.formats.judged_step import judged_steps
 from adapterd.printable import printable_lines
 from adapterd.serialization import from_plain
 
@@ -138,6 +139,8 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     taken = stages.get("training") or {}  # where the settings leave it open
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
     yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
+    for line in judged_steps(taken):
+        yield "asked while training", line
     kept = (stages["merging"].get("retention") or {}).get("kept")
     if kept is not None:
         yield "adapter kept", f"{kept:.1%} of what it does is left in the merged file"

@@ -1,0 +1,31 @@
+"""An adapter that was asked while its training chose among several: what the result of a training says of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapterd.serialization import from_plain
+
+
+@dataclass(frozen=True)
+class JudgedStep:
+    """The adapter of a step, which answered so many `prompts` of the validation set: the mean score of its answers by
+    the primary metric, in which higher is better, and the share of them that was cut."""
+
+    step: int
+    validation_loss: float
+    score: float
+    truncated: float
+    prompts: int
+
+    def __str__(self) -> str:
+        cut = f", {self.truncated:.0%} of the answers cut" if self.truncated else ""
+        return f"step {self.step}: {self.score:.3f} on {self.prompts} prompts of validation{cut}"
+
+
+def judged_steps(training: Mapping[str, Any]) -> Iterator[str]:
+    """A line on each adapter that a training chose among, of its result as plain values; none where the loss decided
+    alone."""
+    for each in training.get("judged") or ():
+        found = from_plain(each, JudgedStep)
+        yield f"{found}; taken" if found.step == training["best_step"] else str(found)

@@ -1,0 +1,76 @@
+"""The choice among the adapters that were kept: a low loss is not yet a good answer.
+
+Each answers some prompts of the validation set, as it would be served. What is best by its answers is taken, less the
+share of them that ran on until they were cut; where answers are alike, what has the lower loss.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adapterd.errors import AdapterdError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.judged_step import JudgedStep
+from adapterd.training.choice.kept_adapters import KeptAdapters
+from adapterd.training.progress import Criterion, Report, TrainingProgress, TrainingResult
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AnswerScore:
+    """How an adapter answers: the mean `score` of so many `prompts`, higher is better, and the share that was cut."""
+
+    score: float
+    truncated: float
+    prompts: int
+
+
+Judge = Callable[[Path], AnswerScore]
+"""The folder of an adapter → how it answers; raises AdapterdError where it cannot be asked."""
+
+
+def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: Report) -> TrainingResult:
+    """Put the adapter that answers best in the place of the one with the lowest loss; says so in the result.
+
+    Where there is nothing to choose from, nothing was learned or nothing can be asked, the lowest loss decides.
+    """
+    kept = KeptAdapters(out)
+    losses = {point.step: point.validation_loss for point in result.curve if point.validation_loss is not None}
+    steps = [step for step in kept.steps() if step in losses] if result.best_step else []
+    try:
+        judged = [_judged(step, losses[step], judge, kept, report, result) for step in steps] if len(steps) > 1 else []
+    except AdapterdError as exc:
+        log.warning("the adapter is chosen by its validation loss alone: %s", exc)
+        judged = []
+    if judged:
+        best = max(judged, key=lambda each: (each.score - each.truncated, -each.validation_loss))
+        for name in (WEIGHTS, CONFIG):
+            shutil.copyfile(kept.folder(best.step) / name, out / name)
+        result = _taken(result, best, judged)
+    kept.clear()
+    return result
+
+
+def _judged(
+    step: int, loss: float, judge: Judge, kept: KeptAdapters, report: Report, result: TrainingResult
+) -> JudgedStep:
+    report(TrainingProgress.after(result, f"asking the adapter of step {step}"))
+    found = judge(kept.folder(step))
+    return JudgedStep(step, loss, round(found.score, 4), round(found.truncated, 4), found.prompts)
+
+
+def _taken(result: TrainingResult, best: JudgedStep, judged: list[JudgedStep]) -> TrainingResult:
+    """The result, with what was chosen and why."""
+    is_same = best.step == result.best_step
+    return replace(
+        result,
+        best_step=best.step,
+        best_validation_loss=best.validation_loss,
+        criterion=Criterion.ANSWERS,
+        judged=judged,
+        rewards_accuracies=result.rewards_accuracies if is_same else None,
+        rewards_margins=result.rewards_margins if is_same else None,
+    )

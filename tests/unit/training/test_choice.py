@@ -1,0 +1,104 @@
+"""Which adapters a training keeps, and which of them is taken."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapterd.errors import InputError
+from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.training.choice.by_answers import AnswerScore, Judge, chosen_by_answers
+from adapterd.training.choice.kept_adapters import BEST, KeptAdapters
+from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
+
+LOSSES = {10: 0.5, 20: 0.3, 30: 0.4}
+
+
+def keep(out: Path, step: int) -> None:
+    folder = KeptAdapters(out).room_for(step)
+    for name in (WEIGHTS, CONFIG):
+        (folder / name).write_text(f"{name} of {step}")
+
+
+def training(out: Path, losses: Mapping[int, float] = LOSSES) -> TrainingResult:
+    """The end of a training whose adapters of these steps were kept."""
+    for step in losses:
+        keep(out, step)
+    best = min(losses, key=lambda step: losses[step])
+    for name in (WEIGHTS, CONFIG):
+        (out / name).write_text(f"{name} of {best}")
+    curve = [CurvePoint(0, None, 1.0), *(CurvePoint(step, loss, loss) for step, loss in losses.items())]
+    return TrainingResult(
+        max(losses), best, Criterion.VALIDATION_LOSS, 1.0, losses[best], 100, 10.0, 10.0, 0, curve,
+        rewards_accuracies=0.75, rewards_margins=1.5,
+    )  # fmt: skip
+
+
+def answering(**scores: tuple[float, float]) -> Judge:
+    """A judge that finds these scores and shares of cut answers, by step."""
+    return lambda folder: AnswerScore(*scores[f"step_{folder.name}"], prompts=8)
+
+
+def test_the_adapter_that_answers_best_is_taken(tmp_path: Path) -> None:
+    told: list[TrainingProgress] = []
+    judge = answering(step_10=(0.5, 0.0), step_20=(0.6, 0.25), step_30=(0.7, 0.125))
+    result = chosen_by_answers(training(tmp_path), tmp_path, judge, told.append)
+    assert (result.best_step, result.best_validation_loss, result.criterion) == (30, 0.4, Criterion.ANSWERS)
+    assert [(each.step, each.score, each.truncated, each.prompts) for each in result.judged] == [
+        (10, 0.5, 0.0, 8), (20, 0.6, 0.25, 8), (30, 0.7, 0.125, 8),
+    ]  # fmt: skip
+    assert (tmp_path / WEIGHTS).read_text() == f"{WEIGHTS} of 30"
+    assert (tmp_path / CONFIG).read_text() == f"{CONFIG} of 30"
+    assert result.rewards_accuracies is result.rewards_margins is None
+    assert [each.doing for each in told] == [f"asking the adapter of step {step}" for step in LOSSES]
+    assert KeptAdapters(tmp_path).steps() == []
+
+
+def test_answers_that_run_on_weigh_as_much_as_a_better_score(tmp_path: Path) -> None:
+    judge = answering(step_10=(0.6, 0.0), step_20=(0.8, 0.5), step_30=(0.5, 0.0))
+    assert chosen_by_answers(training(tmp_path), tmp_path, judge, lambda _: None).best_step == 10
+
+
+def test_where_answers_are_alike_the_lowest_loss_decides(tmp_path: Path) -> None:
+    judge = answering(step_10=(0.5, 0.0), step_20=(0.5, 0.0), step_30=(0.5, 0.0))
+    result = chosen_by_answers(training(tmp_path), tmp_path, judge, lambda _: None)
+    assert (result.best_step, result.criterion) == (20, Criterion.ANSWERS)
+    assert result.rewards_accuracies == 0.75
+
+
+def no_answers(_folder: Path) -> AnswerScore:
+    raise InputError("llama.cpp cannot load it")
+
+
+def test_where_nothing_can_be_asked_the_lowest_loss_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = training(tmp_path)
+    assert chosen_by_answers(before, tmp_path, no_answers, lambda _: None) == before
+    assert "llama.cpp cannot load it" in caplog.text
+    assert (tmp_path / WEIGHTS).read_text() == f"{WEIGHTS} of 20"
+    assert KeptAdapters(tmp_path).steps() == []
+
+
+def test_one_adapter_is_not_asked(tmp_path: Path) -> None:
+    before = training(tmp_path, {10: 0.5})
+    assert chosen_by_answers(before, tmp_path, no_answers, lambda _: None) == before
+
+
+def test_a_training_that_only_harmed_is_not_asked(tmp_path: Path) -> None:
+    before = training(tmp_path)
+    untrained = TrainingResult(**{**vars(before), "best_step": 0, "best_validation_loss": 1.0})
+    assert chosen_by_answers(untrained, tmp_path, no_answers, lambda _: None) == untrained
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=12))
+def test_the_best_and_the_latest_are_kept(tmp_path_factory: pytest.TempPathFactory, losses: list[float]) -> None:
+    out, kept = tmp_path_factory.mktemp("kept"), dict[int, float]()
+    for step, loss in enumerate(losses, 1):
+        keep(out, step)
+        kept = KeptAdapters(out).keep_only({**kept, step: loss})
+        assert KeptAdapters(out).steps() == sorted(kept)
+    assert len(losses) in kept
+    assert len(kept) <= BEST + 1
+    left = sorted(loss for step, loss in kept.items())
+    assert left[:BEST] == sorted(losses)[: min(BEST, len(left))]
