@@ -57,7 +57,7 @@ def test_an_adapter_that_says_what_was_taught_has_the_best_score(
     found = judge(smollm2_path, prompts, own_answers)(adapter)
     assert (found.score, found.truncated, found.prompts) == (1.0, 0.0, 3)
     others = judge(smollm2_path, prompts, own_answers[::-1])(adapter)
-    assert others.score < 0.6
+    assert others.score < 0.9
     assert list(adapter.parent.iterdir()) == [adapter]
 
 
