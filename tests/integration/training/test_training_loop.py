@@ -28,9 +28,8 @@ from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny
 LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(6, seed=2, low=0, high=8))
 
 
-def trained(
-    out: Path, data: Dataset = LEARNABLE, *, keeps: bool = False, **options: Any
-) -> tuple[TrainingResult, list[TrainingProgress]]:
+def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
+    keeps = options.pop("keeps", False)
     settings = Recipe(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
     trainer = Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {}), keeps=keeps)
