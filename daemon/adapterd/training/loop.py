@@ -253,7 +253,7 @@ class Trainer:
         return Checkpoint(
             state=self.state.numbers() | {"earlier_s": self._elapsed_s()},
             arrays=collect_arrays(self.model, self.optimizer),
-            files={name: (self.out / name).read_bytes() for name in (*names, *self.kept.names())},
+            files={name: (self.out / name).read_bytes() for name in names},
         )
 
     def _restore(self, kept: Checkpoint) -> None:
@@ -267,11 +267,10 @@ class Trainer:
                 f"training cannot go on from {self.checkpoints.path}: {exc}",
                 hint="the checkpoint was removed: `adapterctl retrain` begins this training anew",
             ) from exc
-        self.kept.clear()
         for name, data in kept.files.items():
-            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.out / name, data)
         self.state = TrainerState.restored(kept.state, kept.files[METRICS])
+        self.kept.keep_only(self.state.kept)  # none of a later step; what was evicted since would be so again
         self.schedule = replace(self.schedule, most=self.state.planned)
         self.report(self._progress())
 

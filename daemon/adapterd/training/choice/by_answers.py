@@ -35,7 +35,8 @@ Judge = Callable[[Path], AnswerScore]
 def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: Report) -> TrainingResult:
     """Put the adapter that answers best in the place of the one with the lowest loss; says so in the result.
 
-    Where there is nothing to choose from, nothing was learned or nothing can be asked, the lowest loss decides.
+    Where there is nothing to choose from, nothing was learned or nothing can be asked, the lowest loss decides. Those
+    that were kept stay there, as the checkpoint does, so that a result that was lost on its way can be had again.
     """
     kept = KeptAdapters(out)
     losses = {point.step: point.validation_loss for point in result.curve if point.validation_loss is not None}
@@ -50,7 +51,6 @@ def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: R
         for name in (WEIGHTS, CONFIG):
             shutil.copyfile(kept.folder(best.step) / name, out / name)
         result = _taken(result, best, judged)
-    kept.clear()
     return result
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.formats.adapter_files import CONFIG, WEIGHTS
+from adapterd.formats.adapter_files import WEIGHTS
 
 FOLDER = "kept"
 BEST = 2
@@ -40,10 +40,6 @@ class KeptAdapters:
             if step not in left:
                 shutil.rmtree(self.folder(step), ignore_errors=True)
         return left
-
-    def names(self) -> list[str]:
-        """Their files, as paths within the training's folder."""
-        return [f"{FOLDER}/{step}/{name}" for step in self.steps() for name in (WEIGHTS, CONFIG)]
 
     def clear(self) -> None:
         """Remove them all."""
