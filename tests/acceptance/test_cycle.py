@@ -91,8 +91,10 @@ def test_status_tells_where_things_stand(person: Person) -> None:
         "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "oldest_new", "schedule",
         "next_run", "due_reason", "due", "due_since", "blocked_by", "paused", "base_drift", "held", "prompts", "enough",
         "removing", "live_removed", "live_fault", "live_hint", "base_fault", "unreadable", "live_base", "previous_base",
-        "challenger", "watch",
+        "challenger", "watch", "next_takes",
     }  # fmt: skip
+    assert model["next_takes"]["by"] == model["run"]["id"]
+    assert model["next_takes"]["seconds"] > 0
     assert (model["name"], model["newest"], model["served_as_recorded"]) == (MODEL, FIRST, True)
     assert (model["records"], model["new_records"], model["quarantined"]) == (RECORDS, 0, BROKEN)
     assert model["run"].keys() == {
@@ -116,6 +118,8 @@ def test_show_tells_what_a_version_is_made_of(person: Person) -> None:
     assert found["digest"] == person.tags()[FIRST]
     assert found["metrics"]["scores"].keys() == {"candidate", "live", "base"}
     assert found["lineage"]["stages"].keys() == set(STAGES[:3])
+    training = found["lineage"]["stages"]["training"]
+    assert (training["criterion"] == "answers") == bool(training["judged"])
 
     text = person.run("show", FIRST).stdout
     for word in (f"{MODEL} {FIRST}", found["digest"], "validation loss", "7 of ", "CANDIDATE", "json_valid"):

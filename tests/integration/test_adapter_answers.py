@@ -103,5 +103,7 @@ def test_so_many_prompts_are_asked_as_the_configuration_says(smollm2_path: Path,
     assert asked(3) == ["r0", "r10", "r20"]
     assert len(asked(12)) == 10
     assert len(asked(1000)) == 30
-    (tmp_path / VALIDATION).write_text("")
+    (tmp_path / VALIDATION).write_text("".join(lines[:4]))
+    assert len(asked(12)) == 4
+    (tmp_path / VALIDATION).write_text("".join(lines[:3]))
     assert asked(12) == []

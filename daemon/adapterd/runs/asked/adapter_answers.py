@@ -22,6 +22,8 @@ from adapterd.formats.encoded import VALIDATION, EncodedExample, read_examples
 from adapterd.merging.updates import read_adapter
 from adapterd.training.choice.by_answers import AnswerScore
 
+FEWEST = 4
+"""Of fewer prompts the answers say less than the loss."""
 SEQUENCES = 8
 """Answers that are sampled at a time."""
 ROOM, SPARE, LONGEST = 1.5, 16, 400
@@ -40,9 +42,9 @@ class AdapterAnswers:
     @classmethod
     def of(cls, base: Path, dataset: Path, settings: ModelSettings) -> "AdapterAnswers | None":
         """A judge by at most `training.judged_prompts` examples from all over the validation set of a dataset folder;
-        None where there are none, or none are wanted."""
+        None where there are too few, or none are wanted."""
         examples, most = list(read_examples(dataset / VALIDATION)), settings.training.judged_prompts
-        if not examples or not most:
+        if len(examples) < FEWEST or not most:
             return None
         gguf = GgufFile.open(base, context_tokens=settings.evaluation.num_ctx)
         return cls(gguf, examples[:: math.ceil(len(examples) / most)], settings)
