@@ -10,6 +10,7 @@ from mlx.utils import tree_flatten
 
 from adapterd.base.architectures import ARCHITECTURES
 from adapterd.base.gguf.gguf_file import GgufFile
+from adapterd.base.gguf.llama_model import Asked, LlamaModel
 from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.formats.encoded import EncodedExample
@@ -57,6 +58,17 @@ def difference(logits: np.ndarray, expected: np.ndarray) -> float:
 
 def tolerance(architecture: str) -> float:
     return ROUNDED_GELU if architecture.startswith("gemma") else EXACT
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_several_prompts_are_answered_at_a_time_as_one_is(tmp_path: Path, architecture: str) -> None:
+    path = tiny(tmp_path, architecture, tied=not ARCHITECTURES[architecture].needs_head)
+    asked = [Asked(IDS[:30], 5), Asked(IDS[:3], 9), Asked(IDS[7:20], 6), Asked(IDS[:1], 7)]
+    found = []
+    for sequences in (1, 3):
+        with LlamaModel.open(path, context_tokens=40, sequences=sequences) as model:
+            found.append(model.answers(asked, set()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("length", [1, 7, 40])
