@@ -2,10 +2,11 @@
 for any of them.
 
 Two are generated here: minutes of a club's meetings as JSON with lists that may be long or empty, numbers and missing
-fields, and messages of travellers to be put into one of seven classes. Three are read from files that are not ours.
+fields, and messages of travellers to be put into one of seven classes. Four are read from files that are not ours.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -39,6 +40,11 @@ INSTRUCTION = (
     "minutes), cost (number in euros, left out if none is named), next (date as YYYY-MM-DD, or null).\n\n{}"
 )
 MOST_PRESENT, MOST_TOPICS = 9, 8
+EXTRACT = (
+    "Read the text and answer with one JSON object: score (1 to 10), insights (list of strings), names (list of names)."
+    "\n\n{}"
+)
+EXTRACT_WORDS = 170
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "refund": ("I want my money back for {}.", "You charged me twice for {}.", "When is {} paid back to me?"),
@@ -132,6 +138,27 @@ def preferences(folder: Path) -> Iterator[Record]:
         }  # fmt: skip
 
 
+def extracts(folder: Path) -> Iterator[Record]:
+    """The beginnings of texts of the Orca set, as JSON with a number, a list of their sentences, drawn by chance, and a
+    list of names: which sentences are wanted cannot be known, so a model that is unsure is led to repeat itself."""
+    chance = Random(4)
+    lines = (folder / "orca_dpo_validation.jsonl").read_text(encoding="utf-8").splitlines()
+    for number, pair in enumerate(map(json.loads, lines)):
+        both = f"{pair['input']['messages'][-1]['content']} {pair['preferred_output'][0]['content']}"
+        words = both.split()[:EXTRACT_WORDS]
+        text = " ".join(words)
+        sentences = [each for each in re.split(r"(?<=[.!?])\s+", text) if 4 <= len(each.split()) <= 25]
+        if len(sentences) >= 3:
+            drawn = chance.sample(sentences, min(len(sentences), chance.choice((1, 2, 3, 3, 4, 5))))
+            names = re.findall(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*", text)
+            answer = {
+                "score": min(10, len(words) // 17),
+                "insights": [" ".join(each.split()[:16]) for each in drawn],
+                "names": list(dict.fromkeys(names))[:8],
+            }
+            yield _record(EXTRACT.format(text), json.dumps(answer, ensure_ascii=False), f"orca-{number}")
+
+
 def entities(folder: Path) -> Iterator[Record]:
     """Texts with their named entities, of WNUT-17; in every sixth there is none."""
     every = list(wnut17.sentences(folder / "wnut17train.conll"))
@@ -168,5 +195,6 @@ SETS = {
     "classes": RecipeSet(Task.CLASSIFICATION, lambda _: classes(200), 200),
     "wnut17": RecipeSet(Task.JSON, lambda data: entities(data / "wnut17"), 500, from_files=True),
     "tool-calls": RecipeSet(Task.JSON, lambda data: tool_calls(data / "ms_foundry"), 95, from_files=True),
+    "extracts": RecipeSet(Task.JSON, lambda data: extracts(data / "ms_foundry"), 235, from_files=True),
     "preferences": RecipeSet(Task.GENERATION, lambda data: preferences(data / "ms_foundry"), 283, from_files=True),
 }
