@@ -72,10 +72,16 @@ def no_answers(_folder: Path) -> AnswerScore:
     raise InputError("llama.cpp cannot load it")
 
 
-def test_where_nothing_can_be_asked_the_lowest_loss_decides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fault", [InputError("it cannot be loaded"), OSError(28, "it is full"), MemoryError()])
+def test_where_nothing_can_be_asked_the_lowest_loss_decides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    def judge(_folder: Path) -> AnswerScore:
+        raise fault
+
     before = training(tmp_path)
-    assert chosen_by_answers(before, tmp_path, no_answers, lambda _: None) == before
-    assert "llama.cpp cannot load it" in caplog.text
+    assert chosen_by_answers(before, tmp_path, judge, lambda _: None) == before
+    assert (str(fault) or "MemoryError") in caplog.text
     assert (tmp_path / WEIGHTS).read_text() == f"{WEIGHTS} of 20"
 
 

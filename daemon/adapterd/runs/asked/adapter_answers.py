@@ -14,6 +14,7 @@ from adapterd.base.gguf.served_metadata import served_metadata
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import after_opened_thought, without_thought
 from adapterd.config import ModelSettings
+from adapterd.errors import StageError
 from adapterd.evaluation.metrics.catalogue import PRIMARY, metrics_for, said
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Better, Metric, Question
@@ -24,8 +25,8 @@ from adapterd.training.choice.by_answers import AnswerScore
 
 FEWEST = 4
 """Of fewer prompts the answers say less than the loss."""
-SEQUENCES = 8
-"""Answers that are sampled at a time."""
+SEQUENCES = 4
+"""Answers that are sampled at a time, each of which takes memory for the keys and values of the longest."""
 ROOM, SPARE, LONGEST = 1.5, 16, 400
 """An answer may have so many times the ids of its reference and some more, or so many at most; then it is cut."""
 
@@ -50,15 +51,18 @@ class AdapterAnswers:
         return cls(gguf, examples[:: math.ceil(len(examples) / most)], settings)
 
     def __call__(self, adapter: Path) -> AnswerScore:
-        """How the adapter in a folder answers; raises InputError or StageError where llama.cpp cannot ask it."""
+        """How the adapter in a folder answers; raises InputError or StageError where llama.cpp cannot ask it, or no
+        answer can be scored."""
         answers = self._answers(adapter)
         texts = [self._read(each, answer.ids) for each, answer in zip(self.examples, answers, strict=True)]
         value = self._metric.over(self._questions, [said(text) for text in texts])
-        score = 0.0 if value is None else float(value)
+        if value is None:
+            raise StageError(
+                f"{self._metric.name} has no value for the answers to {len(answers)} prompts of validation"
+            )
+        score = -value if self._metric.better is Better.LOWER else value
         cut = sum(not answer.complete for answer in answers)
-        return AnswerScore(
-            -score if self._metric.better is Better.LOWER else score, cut / len(answers), len(answers)
-        )  # fmt: skip
+        return AnswerScore(score, cut / len(answers), len(answers))
 
     def _answers(self, adapter: Path) -> list[GreedyAnswer]:
         asked = [Asked(each.ids[: each.prompt_tokens], _most(each)) for each in self.examples]

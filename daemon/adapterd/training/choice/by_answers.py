@@ -29,7 +29,7 @@ class AnswerScore:
 
 
 Judge = Callable[[Path], AnswerScore]
-"""The folder of an adapter → how it answers; raises AdapterdError where it cannot be asked."""
+"""The folder of an adapter → how it answers; raises AdapterdError, OSError or MemoryError where it cannot be asked."""
 
 
 def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: Report) -> TrainingResult:
@@ -43,8 +43,8 @@ def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: R
     steps = [step for step in kept.steps() if step in losses] if result.best_step else []
     try:
         judged = [_judged(step, losses[step], judge, kept, report, result) for step in steps] if len(steps) > 1 else []
-    except AdapterdError as exc:
-        log.warning("the adapter is chosen by its validation loss alone: %s", exc)
+    except (AdapterdError, OSError, MemoryError) as exc:
+        log.warning("the adapter is chosen by its validation loss alone: %s", str(exc) or type(exc).__name__)
         judged = []
     if judged:
         best = max(judged, key=lambda each: (each.score - each.truncated, -each.validation_loss))
