@@ -36,6 +36,7 @@ RECIPE = {
     "training.layers": 4,
     "training.epochs": 1,
     "training.learning_rate": 2e-3,
+    "training.judged_prompts": 0,
     "merging.steps": 8,
     "dataset.evaluation_share": 0.5,
     "dataset.evaluation_max": 24,
