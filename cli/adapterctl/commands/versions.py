@@ -240,7 +240,7 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
         ("validation loss", f"{losses} (step {train['best_step']})"),
-        *[("answers", line) for line in judged_steps(train)],
+        *[("choice by answers", line) for line in judged_steps(train)],
     ]
 
 

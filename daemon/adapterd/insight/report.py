@@ -7,7 +7,7 @@ from adapterd.chat import Answer
 from adapterd.config import Task
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import NotFoundError
-from adapterd.evaluation.metrics.catalogue import extra_metrics, metrics_for
+from adapterd.evaluation.metrics.catalogue import extra_metrics, free_metrics, metrics_for
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 from adapterd.evaluation.report.page import Material, render
@@ -42,7 +42,7 @@ def write_report(store: Store, home: Home, model: str, version: str) -> Path:
     page = render(
         Material(
             model, version, state, lineage, result, cases,
-            metrics={each.name: each for each in (*metrics, *extra_metrics())},
+            metrics={each.name: each for each in (*metrics, *free_metrics(metrics), *extra_metrics())},
             by_case=_by_case(metrics, cases),
             curve=read_metrics(folder), card=DATA_CARD.read(folder), courses=courses_of(store, model, version),
         )

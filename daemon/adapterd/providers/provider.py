@@ -3,14 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NewType, Protocol
+from typing import ClassVar, NewType, Protocol
 
 from adapterd.config import TrainingSettings
 from adapterd.serialization import dumps, from_plain
+from adapterd.training.choice.by_answers import Judge
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult
-
-if TYPE_CHECKING:
-    from adapterd.training.choice.by_answers import Judge
 
 JobId = NewType("JobId", str)
 """The provider's own name of a job. The run's journal keeps it, so that another process can poll and cancel the job."""
@@ -42,7 +40,7 @@ class TrainingJob(_JobData):
     """
 
     report: Report = lambda _progress: None
-    judge: "Judge | None" = None
+    judge: Judge | None = None
 
     def to_json(self) -> str:
         """All but `report` and `judge`, for another process."""

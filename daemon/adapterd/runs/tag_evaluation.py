@@ -210,6 +210,9 @@ class Evaluator:
             "again": (again, (consistency(),)),
         }
         answered = {name: AnsweredSet(wanted, its, given[name]) for name, (wanted, its) in others.items() if wanted}
+        if "free" in answered:  # beside the same cases
+            cut_places = [place for place, question in enumerate(questions) if question not in frozen.questions]
+            answered["free"] = answered["free"].without(cut_places)
         return EvaluationRun(evaluation_hash, frozen, answered, (*left_out, *cut), notes)
 
     def judge(self, evaluation_run: EvaluationRun, extra_findings: Sequence[GateFinding] = ()) -> EvaluationResult:

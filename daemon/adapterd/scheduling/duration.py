@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from adapterd.config import TrainingSettings
 from adapterd.store import Store
-from adapterd.store.runs import Run, RunState, StageRow
+from adapterd.store.runs import RunState, StageRow
 
 RUNS_LOOKED_AT = 20
 GROWING = ("dataset", "training")
@@ -22,23 +22,26 @@ class RunDuration:
 
     @classmethod
     def expected(cls, store: Store, model: str, settings: TrainingSettings) -> "RunDuration | None":
-        """By the newest run that trained and came to a verdict, in proportion to the records that came since, where
+        """By the newest run that trained and came to a verdict, in proportion to the records that there are now, where
         that matters and up to `training.max_hours`. None where there is no such run."""
         for run in store.runs.newest(model, RUNS_LOOKED_AT):
-            stages = {row.name: row for row in store.runs.stages(run.id)}
-            if _trained(run, stages):
-                since, now = store.feedback.count(model, after_id=run.last_feedback_id), store.feedback.count(model)
-                growth = now / max(1, now - since)
-                took = {name: row.seconds * (growth if name in GROWING else 1) for name, row in stages.items()}
-                took["training"] = min(took["training"], settings.max_hours * 3600)
-                return cls(sum(took.values()), run.id)
+            if run.state in (RunState.PROMOTED, RunState.HELD):
+                stages = {row.name: row for row in store.runs.stages(run.id)}
+                if _trained(stages):
+                    return cls(_seconds(stages, store.feedback.count(model), settings.max_hours * 3600), run.id)
         return None
 
 
-def _trained(run: Run, stages: dict[str, StageRow]) -> bool:
-    """Whether the run trained an adapter of its own, from the first step to the last, and came to a verdict."""
-    if run.state not in (RunState.PROMOTED, RunState.HELD) or "training" not in stages:
-        return False
-    row = stages["training"]
-    own_s = float((row.result or {}).get("seconds", 0.0))
-    return row.seconds >= RESTORED * own_s
+def _trained(stages: dict[str, StageRow]) -> bool:
+    """Whether an adapter was trained in these stages, from the first step to the last, and not taken over."""
+    row = stages.get("training")
+    return row is not None and row.seconds >= RESTORED * float((row.result or {}).get("seconds", 0.0))
+
+
+def _seconds(stages: dict[str, StageRow], records: int, most_s: float) -> float:
+    """What the stages would take with so many records. A night is a sample of them where the training would take longer
+    than `most_s`, so what grows with it grows no further."""
+    before = (stages["dataset"].result or {}).get("records") or records
+    growth = min(records / before, max(1.0, most_s / max(1e-9, stages["training"].seconds)))
+    took = {name: row.seconds * (growth if name in GROWING else 1) for name, row in stages.items()}
+    return sum({**took, "training": min(took["training"], most_s)}.values())

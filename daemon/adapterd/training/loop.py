@@ -37,7 +37,7 @@ from adapterd.training.preferences import (
     measure,
 )
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
-from adapterd.training.progress import Criterion, CurvePoint, Report, TrainingProgress, TrainingResult
+from adapterd.training.progress import Criterion, CurvePoint, Report, TrainingProgress, TrainingResult, validated
 from adapterd.training.recipe import Recipe
 from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 
@@ -198,7 +198,7 @@ class Trainer:
             save_adapter(self.model, self.settings, self.out)
         if self.keeps and metrics and state.step:
             save_adapter(self.model, self.settings, self.kept.room_for(state.step))
-            state.kept = self.kept.keep_only({**state.kept, state.step: metrics.loss})
+            self.kept.keep_only(validated(state.curve))
         progress = self._progress(metrics)
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             line = {name: value for name, value in asdict(progress).items() if name != "doing"}
@@ -270,7 +270,7 @@ class Trainer:
         for name, data in kept.files.items():
             write_atomic(self.out / name, data)
         self.state = TrainerState.restored(kept.state, kept.files[METRICS])
-        self.kept.keep_only(self.state.kept)  # none of a later step; what was evicted since would be so again
+        self.kept.keep_only(validated(self.state.curve))  # none of a later step
         self.schedule = replace(self.schedule, most=self.state.planned)
         self.report(self._progress())
 

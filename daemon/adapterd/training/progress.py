@@ -1,6 +1,6 @@
 """Progress and result of a training. Light: the daemon reads these without loading MLX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,6 +61,11 @@ class CurvePoint:
     step: int
     loss: float | None
     validation_loss: float | None
+
+
+def validated(curve: Sequence[CurvePoint]) -> dict[int, float]:
+    """The validation losses by step, without that before the first step."""
+    return {point.step: point.validation_loss for point in curve if point.step and point.validation_loss is not None}
 
 
 @dataclass(frozen=True)

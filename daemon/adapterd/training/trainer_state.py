@@ -47,8 +47,7 @@ class TrainerState:
     """Steps done, the best of them, the loss curve, ids without padding, and time.
 
     `stepping_s` is the time that steps took, `earlier_s` the whole time before this process resumed the training.
-    `planned` is the number of steps that there is time for, None where all of them fit or it is not known yet. `kept`
-    are the validation losses of the adapters that are kept to choose among, by their steps.
+    `planned` is the number of steps that there is time for, None where all of them fit or it is not known yet.
     """
 
     step: int = 0
@@ -58,7 +57,6 @@ class TrainerState:
     stepping_s: float = 0.0
     earlier_s: float = 0.0
     planned: int | None = None
-    kept: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def restored(cls, numbers: Mapping[str, Any], metrics: bytes) -> "TrainerState":
@@ -66,8 +64,7 @@ class TrainerState:
         lines = [json.loads(line) for line in metrics.splitlines()]
         curve = [CurvePoint(line["step"], line["loss"], line["validation_loss"]) for line in lines]
         best = {_OLD_NAMES.get(name, name): value for name, value in numbers["best"].items()}
-        kept = {int(step): loss for step, loss in numbers.get("kept", {}).items()}
-        return cls(**{**numbers, "best": Best(**best), "curve": curve, "kept": kept})
+        return cls(**{**numbers, "best": Best(**best), "curve": curve})
 
     def numbers(self) -> dict[str, Any]:
         """Everything but the curve, as JSON can hold it."""

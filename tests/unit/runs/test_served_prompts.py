@@ -144,6 +144,21 @@ def test_answers_are_held_to_the_schema_where_the_application_does_and_asked_wit
     metrics = found.scores()["candidate"].metrics
     assert metrics["json_valid"] == metrics["free_json_valid"] == 0
     assert "free_schema_valid" in metrics
+    assert not {"free_reference_nll", "free_first_token_s"} & set(metrics)
+
+
+def test_free_answers_are_those_of_the_cases_that_count(scripted_runtime: Scripted, home: Home) -> None:
+    schema = home.root / "schema.json"
+    home.root.mkdir(exist_ok=True)
+    schema.write_text('{"type": "object"}')
+    held = replace(
+        SETTINGS, task=Task.JSON, schema=schema, evaluation=replace(SETTINGS.evaluation, structured=True)
+    )  # fmt: skip
+    scripted_runtime.read = lambda _tag, messages: -3 if messages[-1].content == "question 2" else 0
+    evaluator = Evaluator(home, scripted_runtime, held, scripted_runtime.gguf)  # type: ignore[arg-type]
+    found = evaluator.collect_answers(TAGS, CASES, "hash", lambda *_, **__: None)
+    assert len(found.frozen.questions) == len(CASES) - 1
+    assert list(found.others["free"].questions) == list(found.frozen.questions)
 
 
 def test_an_answer_that_is_left_free_is_known_by_the_key_that_it_always_had() -> None:

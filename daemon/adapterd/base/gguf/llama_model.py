@@ -2,7 +2,7 @@
 
 import ctypes
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,22 +106,15 @@ class LlamaModel:
         rows = (llama_cpp.llama_get_embeddings_ith(self._context, index) for index in range(len(ids)))
         return np.stack([np.ctypeslib.as_array(row, (width,)).copy() for row in rows])
 
-    def answers(
-        self,
-        asked: Sequence[Asked],
-        ends: Collection[int],
-        *,
-        adapted: bool = False,
-        report: Callable[[int], object] = lambda _done: None,
-    ) -> list[GreedyAnswer]:
-        """The most likely next id again and again, up to one of the `ends`; `adapted`: with the LoRA applied. `report`
-        gets how many are done. Raises InputError for a prompt that does not fit the context with its answer, StageError
-        if llama.cpp fails."""
+    def answers(self, asked: Sequence[Asked], ends: Collection[int], *, adapted: bool = False) -> list[GreedyAnswer]:
+        """The most likely next id again and again, up to one of the `ends`; `adapted`: with the LoRA applied.
+
+        Raises InputError for a prompt that does not fit the context with its answer, StageError if llama.cpp fails.
+        """
         self._apply(adapted)
         order = sorted(range(len(asked)), key=lambda place: asked[place].most)
         found: dict[int, GreedyAnswer] = {}
         for start in range(0, len(order), self.sequences):
-            report(start)
             some = order[start : start + self.sequences]
             found |= zip(some, self._answers_together([asked[place] for place in some], ends), strict=True)
         return [found[place] for place in range(len(asked))]

@@ -52,6 +52,7 @@ PRIMARY: Mapping[Task, str] = {
 
 
 FREE = "free_"
+"""What the names of metrics of free answers begin with, where answers are held to a schema."""
 
 
 def metrics_for(
@@ -72,13 +73,13 @@ def metrics_for(
 
 def free_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     """The same metrics of answers that were left free where an application holds them to a schema, as `free_NAME`."""
-    kept = [metric for metric in metrics if metric not in LIKELIHOOD]
     return [
         replace(
             metric, name=f"{FREE}{metric.name}", chart=None,
             definition=f"{metric.definition}; of answers that were not held to the schema",
         )
-        for metric in kept
+        for metric in metrics
+        if metric.of_text
     ]  # fmt: skip
 
 

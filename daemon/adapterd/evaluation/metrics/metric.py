@@ -108,6 +108,11 @@ class Metric:
     rubric: bool = False
 
     @property
+    def of_text(self) -> bool:
+        """Whether it is measured of the text of an answer alone."""
+        return not self.missing and not self.rubric
+
+    @property
     def label(self) -> str:
         """What the metric is called in its chart."""
         return (self.chart.label if self.chart else "") or self.name

@@ -140,7 +140,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     recipe = {name: taken.get(name, value) for name, value in lineage["settings"]["training"].items()}
     yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
     for line in judged_steps(taken):
-        yield "asked while training", line
+        yield "choice by answers", line
     kept = (stages["merging"].get("retention") or {}).get("kept")
     if kept is not None:
         yield "adapter kept", f"{kept:.1%} of what it does is left in the merged file"

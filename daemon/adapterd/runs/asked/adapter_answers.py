@@ -100,8 +100,7 @@ class AdapterAnswers:
         )
         by_name = {metric.name: metric for metric in found}
         wanted = by_name.get(primary_of(self.settings))
-        of_text = wanted is not None and not wanted.missing and not wanted.rubric
-        return wanted if wanted and of_text else by_name[PRIMARY[self.settings.task]]
+        return wanted if wanted and wanted.of_text else by_name[PRIMARY[self.settings.task]]
 
 
 def _most(example: EncodedExample) -> int:

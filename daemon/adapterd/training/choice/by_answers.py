@@ -14,7 +14,7 @@ from adapterd.errors import AdapterdError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.formats.judged_step import JudgedStep
 from adapterd.training.choice.kept_adapters import KeptAdapters
-from adapterd.training.progress import Criterion, Report, TrainingProgress, TrainingResult
+from adapterd.training.progress import Criterion, Report, TrainingProgress, TrainingResult, validated
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: R
     that were kept stay there, as the checkpoint does, so that a result that was lost on its way can be had again.
     """
     kept = KeptAdapters(out)
-    losses = {point.step: point.validation_loss for point in result.curve if point.validation_loss is not None}
+    losses = validated(result.curve)
     steps = [step for step in kept.steps() if step in losses] if result.best_step else []
     try:
         judged = [_judged(step, losses[step], judge, kept, report, result) for step in steps] if len(steps) > 1 else []

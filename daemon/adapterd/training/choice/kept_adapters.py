@@ -32,14 +32,12 @@ class KeptAdapters:
         """The steps of those that are there."""
         return sorted(int(file.parent.name) for file in self.out.glob(f"{FOLDER}/*/{WEIGHTS}"))
 
-    def keep_only(self, losses: Mapping[int, float]) -> dict[int, float]:
-        """Remove all but the best and the latest of these steps; what is left, with the losses."""
-        best = sorted(losses, key=lambda step: losses[step])[:BEST]
-        left = {step: losses[step] for step in sorted({*best, *sorted(losses)[-1:]})}
+    def keep_only(self, losses: Mapping[int, float]) -> None:
+        """Remove all but the best and the latest, given the losses of all steps so far."""
+        left = {*sorted(losses, key=lambda step: losses[step])[:BEST], max(losses, default=0)}
         for step in self.steps():
             if step not in left:
                 shutil.rmtree(self.folder(step), ignore_errors=True)
-        return left
 
     def clear(self) -> None:
         """Remove them all."""
