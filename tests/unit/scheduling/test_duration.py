@@ -49,7 +49,10 @@ def run(
     for stage, seconds in stages.items():
         store.runs.start_stage(name, stage, "key")
         clock.move_on(seconds)
-        results = {"training": {"seconds": trained_s}, "dataset": {"records": store.feedback.count("m")}}
+        results: dict[str, dict[str, float]] = {
+            "training": {"seconds": trained_s},
+            "dataset": {"records": store.feedback.count("m")},
+        }
         store.runs.finish_stage(name, stage, result=results.get(stage, {}))
     store.runs.set_state(name, state)
 
