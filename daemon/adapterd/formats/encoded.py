@@ -1,7 +1,7 @@
 """Examples and preference pairs as token ids: written by the dataset stage, read by training, merging and serving."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,18 @@ class EncodedExample:
 
     @property
     def completion_tokens(self) -> int:
-        """How many ids carry loss, the end of turn among them."""
+        """How many ids follow the prompt, the end of turn among them."""
         return len(self.ids) - self.prompt_tokens
+
+    @property
+    def targets(self) -> Sequence[int]:
+        """The places of the ids that carry loss: of an example that is imitated, all that follow the prompt."""
+        return range(self.prompt_tokens, len(self.ids))
+
+    @property
+    def imitated(self) -> bool:
+        """Whether its targets are to be said; of an own mistake they are not."""
+        return True
 
     @property
     def completion(self) -> range:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -15,6 +15,8 @@ from adapterd.errors import NotEnoughDataError
 from adapterd.formats.encoded import REPLAY, TRAIN, VALIDATION, EncodedExample, read_examples
 from adapterd.training.process_group import ProcessGroup
 
+LEAST_NATS = 1e-6
+"""What is said for certain has a cross entropy of 0, and of that the unlikelihood is infinite."""
 _WINDOW_BATCHES = 16
 
 T = TypeVar("T")
@@ -22,10 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Dataset:
-    """The training and the validation set of one training; `validation` may be empty."""
+    """The training and the validation set of one training; `validation` may be empty. The last examples to train on are
+    of `general` prompts, so many."""
 
     train: tuple[EncodedExample, ...]
     validation: tuple[EncodedExample, ...]
+    general: int = 0
+
+    @property
+    def taught(self) -> tuple[EncodedExample, ...]:
+        """The examples of feedback."""
+        return self.train[: len(self.train) - self.general]
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
@@ -34,7 +43,7 @@ class Dataset:
         if not train:
             raise NotEnoughDataError(f"{folder / TRAIN} has no examples")
         general = tuple(read_examples(folder / REPLAY)) if (folder / REPLAY).exists() else ()
-        return cls((*train, *general), validation)
+        return cls((*train, *general), validation, len(general))
 
 
 class TrainingBatch(Protocol):
@@ -75,8 +84,9 @@ class CompletionBatch:
 
     `inputs` are ids (examples, positions), int32. The first target of any example stands behind position `start`;
     `positions` (targets,) index the flattened inputs from `start` on, `targets` (targets,) are the ids to predict
-    there, and `weights` (targets,), fp32, their factors in the loss; None is 1 each. `weight` is what the sum of their
-    losses is divided by: their own count, or that of an average batch of the set.
+    there, and `weights` (targets,), fp32, their factors in the loss; None is 1 each. Those that are `wrong` (targets,)
+    are not to be predicted; None is none. `weight` is what the sum of their losses is divided by: their own count, or
+    that of an average batch of the set.
     """
 
     inputs: mx.array
@@ -86,6 +96,7 @@ class CompletionBatch:
     examples: tuple[EncodedExample, ...]
     weight: float
     weights: mx.array | None = None
+    wrong: mx.array | None = None
 
     @property
     def tokens(self) -> int:
@@ -116,8 +127,8 @@ class CompletionBatch:
         for row, example in enumerate(examples):
             inputs[row, : len(example.ids) - 1] = example.ids[:-1]
             before = row * (width - start) - start
-            positions += range(before + example.prompt_tokens - 1, before + len(example.ids) - 1)
-            targets += example.ids[example.prompt_tokens :]
+            positions += [before + place - 1 for place in example.targets]
+            targets += [example.ids[place] for place in example.targets]
         return cls(
             inputs=mx.array(inputs),
             start=start,
@@ -126,6 +137,7 @@ class CompletionBatch:
             examples=tuple(examples),
             weight=total_weight(examples) if weight is None else weight,
             weights=_weights(examples),
+            wrong=_wrong(examples),
         )
 
     def shard(self, group: ProcessGroup) -> "CompletionBatch | None":
@@ -147,8 +159,13 @@ class CompletionBatch:
         return [CompletionBatch.of(self.examples[first::count]) for first in range(min(count, len(self.examples)))]
 
     def loss(self, model: nn.Module, forward: "Forward", _settings: TrainingSettings) -> mx.array:
-        """The weighted sum of the targets' cross entropies, divided by `weight`: nats per token, fp32."""
+        """The weighted sum of the targets' cross entropies, divided by `weight`: nats per token, fp32.
+
+        Of what is wrong it is the unlikelihood, -ln(1 - p) (Welleck et al. 2020, arXiv:1908.04319).
+        """
         losses = self.target_losses(model, forward)
+        if self.wrong is not None:
+            losses = mx.where(self.wrong, -mx.log(-mx.expm1(-mx.maximum(losses, LEAST_NATS))), losses)
         summed = losses.sum() if self.weights is None else (losses * self.weights).sum()
         return summed / self.weight
 
@@ -167,14 +184,24 @@ class CompletionBatch:
 
 def total_weight(examples: Iterable[EncodedExample]) -> float:
     """The number of targets, each times the weight of its example."""
-    return sum(example.weight * (len(example.ids) - example.prompt_tokens) for example in examples)
+    return sum(example.weight * len(example.targets) for example in examples)
 
 
 def _weights(examples: Sequence[EncodedExample]) -> mx.array | None:
     if all(example.weight == 1 for example in examples):
         return None
-    lengths = [len(example.ids) - example.prompt_tokens for example in examples]
-    return mx.array(np.repeat([example.weight for example in examples], lengths).astype(np.float32))
+    return mx.array(_of_each_target([example.weight for example in examples], examples).astype(np.float32))
+
+
+def _wrong(examples: Sequence[EncodedExample]) -> mx.array | None:
+    if all(example.imitated for example in examples):
+        return None
+    return mx.array(_of_each_target([not example.imitated for example in examples], examples))
+
+
+def _of_each_target(values: Sequence[float], examples: Sequence[EncodedExample]) -> "np.ndarray[Any, np.dtype[Any]]":
+    """The value of each example, once for each of its targets."""
+    return np.repeat(np.array(values), [len(example.targets) for example in examples])
 
 
 Forward = Callable[[nn.Module, CompletionBatch], mx.array]

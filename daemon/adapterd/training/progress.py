@@ -78,7 +78,8 @@ class TrainingResult:
     of the adapter that was kept are None without pairs. `epochs` is the most that it was trained for, `learning_rate`
     the peak, `estimated_memory_bytes` the estimate for a step with the longest examples; `gradient_checkpointing` says
     whether blocks were recomputed in the backward pass; `notes` are sentences that a person should read. `judged` are
-    the adapters that the choice by answers was among; empty where the loss decided.
+    the adapters that the choice by answers was among; empty where the loss decided. The one that was kept has
+    `unlearned` so many of its own answers.
     """
 
     steps: int
@@ -99,3 +100,4 @@ class TrainingResult:
     gradient_checkpointing: bool | None = None
     notes: list[str] = field(default_factory=list)
     judged: list[JudgedStep] = field(default_factory=list)
+    unlearned: int = 0

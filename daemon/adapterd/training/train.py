@@ -38,6 +38,7 @@ from adapterd.training.memory import (
     is_out_of_memory,
     limit_buffer_cache,
 )
+from adapterd.training.mistakes.unlearn import Unlearning, for_mistakes, without_repetitions
 from adapterd.training.preferences import (
     PreferencePair,
     PreferencePairs,
@@ -98,7 +99,10 @@ def train(
     if judge is None or not keeps:
         return result
     _free_memory()
-    return chosen_by_answers(result, out, judge, report)
+    result = chosen_by_answers(result, out, judge, report)
+    recipe = replace(recipe, learning_rate=result.learning_rate or recipe.learning_rate)
+    second = Unlearning(gguf.path, lambda *lessons: attempt.on(*lessons).run(for_mistakes(recipe)))
+    return without_repetitions(result, data.taught, out, judge, second, report)
 
 
 def _in_two_attempts(attempt: "_Attempt", recipe: Recipe) -> TrainingResult:
@@ -140,6 +144,12 @@ class _Attempt:
     group: ProcessGroup
     keeps: bool
     less_memory: bool = False
+
+    def on(self, lessons: tuple[EncodedExample, ...], folder: Path, report: Report) -> "_Attempt":
+        """One that goes on at the adapter that this one made, on other examples, in another folder."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        data = Dataset(lessons, self.data.validation)
+        return replace(self, data=data, pairs=([], []), out=folder, report=report, start=self.out, keeps=True)
 
     def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
@@ -271,7 +281,7 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
     pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
     pairs = with_example_weights(pairs, data.train)
     validation = data.validation if settings.sft_weight or not others else ()
-    return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation), (pairs, others)
+    return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation, data.general), (pairs, others)
 
 
 def _sides(*sets: Sequence[PreferencePair]) -> list[EncodedExample]:

@@ -12,6 +12,7 @@ from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.training.choice.by_answers import AnswerScore, Judge, chosen_by_answers
 from adapterd.training.choice.kept_adapters import BEST, KeptAdapters
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
+from tests.unit.training.known_answers import KnownAnswers
 
 LOSSES = {10: 0.5, 20: 0.3, 30: 0.4}
 
@@ -38,7 +39,7 @@ def training(out: Path, losses: Mapping[int, float] = LOSSES) -> TrainingResult:
 
 def answering(**scores: tuple[float, float]) -> Judge:
     """A judge that finds these scores and shares of cut answers, by step."""
-    return lambda folder: AnswerScore(*scores[f"step_{folder.name}"], prompts=8)
+    return KnownAnswers(lambda folder: AnswerScore(*scores[f"step_{folder.name}"], prompts=8))
 
 
 def test_the_adapter_that_answers_best_is_taken(tmp_path: Path) -> None:
@@ -68,32 +69,37 @@ def test_where_answers_are_alike_the_lowest_loss_decides(tmp_path: Path) -> None
     assert result.rewards_accuracies == 0.75
 
 
-def no_answers(_folder: Path) -> AnswerScore:
-    raise InputError("llama.cpp cannot load it")
+def failing(fault: Exception) -> Judge:
+    """A judge of what cannot be asked."""
+
+    def judge(_folder: Path) -> AnswerScore:
+        raise fault
+
+    return KnownAnswers(judge)
+
+
+NO_ANSWERS = failing(InputError("llama.cpp cannot load it"))
 
 
 @pytest.mark.parametrize("fault", [InputError("it cannot be loaded"), OSError(28, "it is full"), MemoryError()])
 def test_where_nothing_can_be_asked_the_lowest_loss_decides(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
-    def judge(_folder: Path) -> AnswerScore:
-        raise fault
-
     before = training(tmp_path)
-    assert chosen_by_answers(before, tmp_path, judge, lambda _: None) == before
+    assert chosen_by_answers(before, tmp_path, failing(fault), lambda _: None) == before
     assert (str(fault) or "MemoryError") in caplog.text
     assert (tmp_path / WEIGHTS).read_text() == f"{WEIGHTS} of 20"
 
 
 def test_one_adapter_is_not_asked(tmp_path: Path) -> None:
     before = training(tmp_path, {10: 0.5})
-    assert chosen_by_answers(before, tmp_path, no_answers, lambda _: None) == before
+    assert chosen_by_answers(before, tmp_path, NO_ANSWERS, lambda _: None) == before
 
 
 def test_a_training_that_only_harmed_is_not_asked(tmp_path: Path) -> None:
     before = training(tmp_path)
     untrained = TrainingResult(**{**vars(before), "best_step": 0, "best_validation_loss": 1.0})
-    assert chosen_by_answers(untrained, tmp_path, no_answers, lambda _: None) == untrained
+    assert chosen_by_answers(untrained, tmp_path, NO_ANSWERS, lambda _: None) == untrained
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12))

@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import load_adapters
@@ -15,6 +17,7 @@ from adapterd.errors import InputError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights, save_adapter
 from adapterd.training.data import CompletionBatch, whole_model
+from adapterd.training.mistakes.own_mistake import OwnMistake
 from tests.support.tolerances import assert_close, rounding
 from tests.unit.training.tiny_llama import TERMS, adapted, random_examples, tiny_llama
 
@@ -35,6 +38,38 @@ def test_the_loss_is_the_full_computations_at_completions() -> None:
     expected = sum(naive_sum(model, example).item() for example in examples) / batch.targets.size
     loss = batch.loss(model, whole_model, SETTINGS).item()
     assert loss == pytest.approx(expected, rel=rounding(TERMS))
+
+
+def test_what_is_wrong_costs_what_it_is_likely() -> None:
+    """Of an own mistake the loss is -ln(1 - p) at its places, times its weight; beside it an example's own loss."""
+    model, [example, asked] = tiny_llama(), random_examples(2, seed=3)
+    places = tuple(range(asked.prompt_tokens + 1, len(asked.ids)))
+    mistake = OwnMistake(asked.ids, asked.prompt_tokens, "own", weight=2.0, places=places)
+    logits = model(mx.array([asked.ids]))[0]
+    likely = np.array(mx.softmax(logits.astype(mx.float32), axis=-1))
+    of_mistake = sum(-math.log(1 - likely[place - 1, asked.ids[place]]) for place in places)
+    batch = CompletionBatch.of([example, mistake])
+    weight = len(example.targets) + 2 * len(places)
+    assert batch.weight == weight
+    expected = (naive_sum(model, example).item() + 2 * of_mistake) / weight
+    assert batch.loss(model, whole_model, SETTINGS).item() == pytest.approx(expected, rel=2 * rounding(TERMS))
+    pieces = batch.divided(2)
+    assert sum(piece.loss(model, whole_model, SETTINGS).item() * piece.weight for piece in pieces) == pytest.approx(
+        expected * weight, rel=2 * rounding(TERMS)
+    )
+
+
+def test_what_is_said_for_certain_has_a_finite_gradient() -> None:
+    model, batch = tiny_llama(), CompletionBatch.of([OwnMistake((1, 2, 3, 4), 2, "own", places=(2,))])
+    model.unfreeze()
+    certain = 1e4 * model.model.embed_tokens.weight[3].reshape(1, 1, -1)
+
+    def loss(model: nn.Module) -> mx.array:
+        return batch.loss(model, lambda _model, batch: mx.repeat(certain, batch.inputs.shape[1], axis=1), SETTINGS)
+
+    found, gradient = nn.value_and_grad(model, loss)(model)
+    assert 10 < found.item() < 20
+    assert all(mx.isfinite(values).all().item() for _, values in tree_flatten(gradient))
 
 
 def test_the_gradient_of_a_batch_is_that_of_its_examples() -> None:

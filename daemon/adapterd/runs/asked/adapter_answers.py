@@ -53,7 +53,7 @@ class AdapterAnswers:
     def __call__(self, adapter: Path) -> AnswerScore:
         """How the adapter in a folder answers; raises InputError or StageError where llama.cpp cannot ask it, or no
         answer can be scored."""
-        answers = self._answers(adapter)
+        answers = self.answers(adapter, self.examples)
         texts = [self._read(each, answer.ids) for each, answer in zip(self.examples, answers, strict=True)]
         value = self._metric.over(self._questions, [said(text) for text in texts])
         if value is None:
@@ -64,8 +64,10 @@ class AdapterAnswers:
         cut = sum(not answer.complete for answer in answers)
         return AnswerScore(score, cut / len(answers), len(answers))
 
-    def _answers(self, adapter: Path) -> list[GreedyAnswer]:
-        asked = [Asked(each.ids[: each.prompt_tokens], _most(each)) for each in self.examples]
+    def answers(self, adapter: Path, examples: Sequence[EncodedExample]) -> list[GreedyAnswer]:
+        """What the adapter in a folder answers to the prompts of these examples; raises InputError or StageError where
+        llama.cpp cannot ask it."""
+        asked = [Asked(each.ids[: each.prompt_tokens], _most(each)) for each in examples]
         with tempfile.TemporaryDirectory(prefix=".asked-", dir=adapter.parent) as name:
             lora = Path(name) / "adapter.gguf"
             updates = read_adapter(adapter, self.gguf)
@@ -74,7 +76,7 @@ class AdapterAnswers:
                 self.gguf.path, context_tokens=max(len(each.prompt) + each.most for each in asked), lora=lora,
                 metadata=served_metadata(self.gguf), sequences=min(SEQUENCES, len(asked)),
             ) as model:  # fmt: skip
-                return model.answers(asked, {each.ids[-1] for each in self.examples}, adapted=True)
+                return model.answers(asked, {each.ids[-1] for each in examples}, adapted=True)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -6,15 +6,20 @@ share of them that ran on until they were cut; where answers are alike, what has
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from adapterd.errors import AdapterdError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.formats.judged_step import JudgedStep
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.progress import Criterion, Report, TrainingProgress, TrainingResult, validated
+
+if TYPE_CHECKING:
+    from adapterd.base.gguf.llama_model import GreedyAnswer
+    from adapterd.formats.encoded import EncodedExample
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +33,14 @@ class AnswerScore:
     prompts: int
 
 
-Judge = Callable[[Path], AnswerScore]
-"""The folder of an adapter → how it answers; raises AdapterdError, OSError or MemoryError where it cannot be asked."""
+class Judge(Protocol):
+    """Asks adapters, each in a folder; raises AdapterdError, OSError or MemoryError where one cannot be asked."""
+
+    def __call__(self, adapter: Path) -> AnswerScore:
+        """How it answers the prompts of the validation set."""
+
+    def answers(self, adapter: Path, examples: "Sequence[EncodedExample]") -> "Sequence[GreedyAnswer]":
+        """What it answers to the prompts of these examples."""
 
 
 def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: Report) -> TrainingResult:
@@ -42,23 +53,24 @@ def chosen_by_answers(result: TrainingResult, out: Path, judge: Judge, report: R
     losses = validated(result.curve)
     steps = [step for step in kept.steps() if step in losses] if result.best_step else []
     try:
-        judged = [_judged(step, losses[step], judge, kept, report, result) for step in steps] if len(steps) > 1 else []
+        found = list[JudgedStep]()
+        for step in steps if len(steps) > 1 else ():
+            report(TrainingProgress.after(result, f"asking the adapter of step {step}"))
+            found.append(judged(step, losses[step], kept.folder(step), judge))
     except (AdapterdError, OSError, MemoryError) as exc:
         log.warning("the adapter is chosen by its validation loss alone: %s", str(exc) or type(exc).__name__)
-        judged = []
-    if judged:
-        best = max(judged, key=lambda each: (each.score - each.truncated, -each.validation_loss))
+        found = []
+    if found:
+        best = max(found, key=lambda each: (each.worth, -each.validation_loss))
         for name in (WEIGHTS, CONFIG):
             shutil.copyfile(kept.folder(best.step) / name, out / name)
-        result = _taken(result, best, judged)
+        result = _taken(result, best, found)
     return result
 
 
-def _judged(
-    step: int, loss: float, judge: Judge, kept: KeptAdapters, report: Report, result: TrainingResult
-) -> JudgedStep:
-    report(TrainingProgress.after(result, f"asking the adapter of step {step}"))
-    found = judge(kept.folder(step))
+def judged(step: int, loss: float, adapter: Path, judge: Judge) -> JudgedStep:
+    """How the adapter of a step, with that validation loss, answers."""
+    found = judge(adapter)
     return JudgedStep(step, loss, round(found.score, 4), round(found.truncated, 4), found.prompts)
 
 

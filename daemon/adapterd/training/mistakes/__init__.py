@@ -1,0 +1,1 @@
+"""Own mistakes of a training as lessons: answers that repeat themselves."""
