@@ -47,7 +47,7 @@ def archive_version(job: Job, gguf_digest: str) -> None:
         "base": {"tag": job.plan.settings.base, "digest": job.plan.base.digest},
         "given": {**to_plain(given), "format": job.results["importing"]["format"]} if given else None,
         "gguf_digest": gguf_digest,
-        "settings": to_plain(job.plan.settings),
+        "settings": to_plain(job.plan.made_with),
         "stages": {name: _without_cases(result) for name, result in job.results.items()},
     }
     LINEAGE.write(folder, lineage)

@@ -30,9 +30,6 @@ from adapterd.housekeeping.reconcile import reconcile
 from adapterd.intake.screening import held_hashes
 from adapterd.providers.registry import training_provider
 from adapterd.runs import training_jobs
-from adapterd.runs.growth import with_growth
-from adapterd.runs.night_sample import told as told_of_sample
-from adapterd.runs.night_sample import with_sample
 from adapterd.runs.plan import (
     GivenAdapter,
     RunPlan,
@@ -46,14 +43,12 @@ from adapterd.runs.plan import (
     readable_plan,
     write_plan,
 )
+from adapterd.runs.planning.completed import completed, notices
 from adapterd.runs.reuse import (
     TRAINING,
     decide_reuse,
     finished_stage,
     former_key,
-    plan_reuse,
-    plan_training,
-    starts_at_another_base,
     take_over,
 )
 from adapterd.runs.season.night import EvidenceNight, more_cases_may_prove
@@ -193,9 +188,8 @@ class Pipeline:
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
-        plan = with_sample(self.store, with_growth(self.store, plan, sets))
-        plan = plan_reuse(self.store, self.home, plan, taken) or plan_training(self.store, plan, taken)
-        for notice in filter(None, (starts_at_another_base(self.store, plan), told_of_sample(self.store, plan))):
+        plan = completed(self.store, self.home, plan, sets, taken)
+        for notice in notices(self.store, plan):
             self.notify(notice)
             self.store.events.add("run.notice", notice, model=model, detail={"run": plan.run_id})
         return self._begin(plan, reason, wanted), plan, False

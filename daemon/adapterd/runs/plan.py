@@ -24,6 +24,7 @@ from adapterd.formats.adapter_files import find_adapter
 from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS
 from adapterd.home import Home, make_private
 from adapterd.record import prompt_hash
+from adapterd.runs.lesson import Lesson
 from adapterd.runs.version_numbers import Increment
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtimes import fingerprint
@@ -68,7 +69,7 @@ class RunPlan:
     of earlier runs are taken over where their inputs are the same. The cases of the ids `joined` came to the set in
     force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
-    `sample`."""
+    `sample`. The `lesson` is what is done otherwise than the `settings` leave open."""
 
     run_id: str
     model: str
@@ -92,6 +93,12 @@ class RunPlan:
     set_by_hand: bool = False
     sample: list[int] | None = None
     origins: dict[str, int] = field(default_factory=dict)
+    lesson: Lesson | None = None
+
+    @property
+    def made_with(self) -> ModelSettings:
+        """The settings that the adapter is made with: the model's, with what the lesson changes."""
+        return self.lesson.applied(self.settings) if self.lesson else self.settings
 
 
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:

@@ -113,7 +113,7 @@ class Stage:
     def key(self, plan: RunPlan, results: Results) -> str:
         """The identity of everything that the stage's result depends on."""
         base = [plan.base.digest, plan.base.modelfile, plan.base.prompting]
-        read = settings_at(plan.settings, self.reads)
+        read = settings_at(plan.made_with, self.reads)
         return fingerprint(dumps([plan.model, self.name, read, base, self.inputs(plan, results)]))
 
     def is_there(self, folder: Path) -> bool:

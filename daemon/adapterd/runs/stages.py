@@ -57,7 +57,7 @@ def dataset(job: Job) -> Any:
     from adapterd.runs.served_prompts import tells_thoughts_apart
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
-    settings, tokenizer = job.plan.settings.dataset, Tokenizer.open(job.plan.base.gguf)
+    settings, tokenizer = job.plan.made_with.dataset, Tokenizer.open(job.plan.base.gguf)
     if job.plan.given:  # nothing is trained on, so nothing can vanish from it
         settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
@@ -116,7 +116,7 @@ def training(job: Job) -> Any:
     from adapterd.providers.run_job import run_job
     from adapterd.runs.asked.adapter_answers import AdapterAnswers
 
-    base, settings = job.plan.base, job.plan.settings.training
+    base, settings = job.plan.base, job.plan.made_with.training
     training_job = TrainingJob(
         id=job.submit_as,
         base=base.gguf,

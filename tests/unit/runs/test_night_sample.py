@@ -14,9 +14,9 @@ from adapterd.config import ModelSettings, Settings, TrainingSettings
 from adapterd.formats.run_folder import ORIGINS, PLAN, RECORDS
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
-from adapterd.runs import night_sample
-from adapterd.runs.night_sample import LEAST, Pace, sampled, told, with_sample
 from adapterd.runs.plan import RunPlan, write_plan
+from adapterd.runs.planning import night_sample
+from adapterd.runs.planning.night_sample import LEAST, Pace, sampled, told, with_sample
 from adapterd.store import Store
 from adapterd.store.feedback import FeedbackKey
 

@@ -8,7 +8,7 @@ from adapterd.runs.tag_evaluation import Evaluator
 
 def replay_of(job: Job) -> Replay | None:
     """How they are asked of the base in a run, if any are."""
-    share = job.plan.settings.dataset.replay
+    share = job.plan.made_with.dataset.replay
     if job.plan.given or share == 0:
         return None
     evaluator, tag = Evaluator(job.home, job.runtime, job.plan.settings, job.plan.base.gguf), job.plan.base.tag
