@@ -1,10 +1,19 @@
-"""A span of hours in a day, as people write it: `22:00-06:30`."""
+"""Hours of a day, as people write them: a moment, `06:30`, and a span, `22:00-06:30`."""
 
 import re
 from dataclasses import dataclass
 from datetime import time
 
+_MOMENT = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def parse_time(text: str) -> time:
+    """Read `HH:MM`; raises ValueError for anything else."""
+    found = _MOMENT.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a time of day such as 06:30")
+    return time(*map(int, found.groups()))
 
 
 @dataclass(frozen=True)

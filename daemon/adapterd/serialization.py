@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapterd.chat import ParameterValue
-from adapterd.hours import Hours
+from adapterd.hours import Hours, parse_time
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -19,7 +19,8 @@ T = TypeVar("T")
 def plain_converter(*, forbid_extra_keys: bool = False) -> "Converter":
     """A new converter between dataclasses and plain values: what configuration and plan have in common.
 
-    Paths, moments and spans of hours are strings in plain values. Who needs stricter rules registers them on top.
+    Paths, moments, times of day and spans of hours are strings in plain values. Who needs stricter rules registers them
+    on top.
     """
     from cattrs import Converter
 
@@ -28,6 +29,8 @@ def plain_converter(*, forbid_extra_keys: bool = False) -> "Converter":
     converter.register_unstructure_hook(Path, str)
     converter.register_structure_hook(Hours, lambda value, _: Hours.parse(converter.structure(value, str)))
     converter.register_unstructure_hook(Hours, str)
+    converter.register_structure_hook(time, lambda value, _: parse_time(converter.structure(value, str)))
+    converter.register_unstructure_hook(time, lambda value: f"{value:%H:%M}")
     converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(

@@ -1,4 +1,4 @@
-"""A span of hours in a day, over midnight too."""
+"""A time of day, and a span of hours, over midnight too."""
 
 from datetime import time
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapterd.hours import Hours
+from adapterd.hours import Hours, parse_time
 
 MINUTES = [time(hour, minute) for hour in range(24) for minute in range(60)]
 TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0))
@@ -98,3 +98,15 @@ def test_the_last_second_before_the_end_is_still_inside() -> None:
 
 def _minute(at: time) -> int:
     return at.hour * 60 + at.minute
+
+
+@given(TIMES)
+def test_a_time_of_day_is_read_as_it_is_written(at: time) -> None:
+    assert parse_time(f"{at:%H:%M}") == parse_time(f" {at.hour}:{at:%M}\n") == at
+
+
+@pytest.mark.parametrize("text", ["", "6", "24:00", "06:60", "6.30", "06:30-07:00", "06:30:00", "noon"])
+def test_a_text_that_is_no_time_of_day_is_a_fault_that_quotes_it(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time of day such as 06:30") as caught:
+        parse_time(text)
+    assert str(caught.value).startswith(repr(text))

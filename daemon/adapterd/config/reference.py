@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from datetime import time
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from adapterd.hours import Hours
 
 KINDS = {
     int: "whole number", float: "number", str: "string", bool: "true or false", Path: "path", Hours: "HH:MM-HH:MM",
-    Addresses: "list of IP addresses", AllowRules: "list of strings", Names: "list of names",
+    time: "HH:MM", Addresses: "list of IP addresses", AllowRules: "list of strings", Names: "list of names",
 }  # fmt: skip
 
 

@@ -69,7 +69,8 @@ class RunPlan:
     of earlier runs are taken over where their inputs are the same. The cases of the ids `joined` came to the set in
     force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
-    `sample`. The `lesson` is what is done otherwise than the `settings` leave open."""
+    `sample`. The `lesson` is what is done otherwise than the `settings` leave open; the training may take so many
+    `training_hours` where that is less than they say."""
 
     run_id: str
     model: str
@@ -94,11 +95,15 @@ class RunPlan:
     sample: list[int] | None = None
     origins: dict[str, int] = field(default_factory=dict)
     lesson: Lesson | None = None
+    training_hours: float | None = None
 
     @property
     def made_with(self) -> ModelSettings:
-        """The settings that the adapter is made with: the model's, with what the lesson changes."""
-        return self.lesson.applied(self.settings) if self.lesson else self.settings
+        """The settings that the adapter is made with: the model's, with what the lesson and the time change."""
+        settings = self.lesson.applied(self.settings) if self.lesson else self.settings
+        if self.training_hours is None:
+            return settings
+        return replace(settings, training=replace(settings.training, max_hours=self.training_hours))
 
 
 def plan_fingerprint(model: str, settings: ModelSettings, base: BaseModel, given: GivenAdapter | None = None) -> str:

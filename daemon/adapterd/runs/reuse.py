@@ -86,7 +86,12 @@ def plan_reuse(store: Store, home: Home, plan: RunPlan, taken: Collection[str]) 
         earlier = readable_plan(home, run) if _has_trained(store, run) else None
         if earlier and _same_records(run, earlier, plan) and _same_adapter(earlier, plan):
             plan = replace(
-                plan, start=earlier.start, old_records=earlier.old_records, sample=earlier.sample, lesson=earlier.lesson
+                plan,
+                start=earlier.start,
+                old_records=earlier.old_records,
+                sample=earlier.sample,
+                lesson=earlier.lesson,
+                training_hours=earlier.training_hours,
             )
             return _taking_from(store, plan, taken, run.id)
     return None

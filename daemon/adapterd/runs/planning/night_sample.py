@@ -52,7 +52,7 @@ def with_sample(store: Store, plan: RunPlan) -> RunPlan:
         return plan
     training, dataset = (store.runs.last_result(plan.model, stage) for stage in ("training", "dataset"))
     pace = Pace.of(training, dataset)
-    most = pace.prompts(plan.settings.training.max_hours) if pace else UNKNOWN_PACE
+    most = pace.prompts(plan.made_with.training.max_hours) if pace else UNKNOWN_PACE
     if store.feedback.count(plan.model) <= most:
         return plan
     keys = store.feedback.keys(plan.model, up_to_id=plan.last_feedback_id)
@@ -68,7 +68,7 @@ def told(store: Store, plan: RunPlan) -> str:
     every = store.feedback.count(plan.model)
     return (
         f"{plan.model}: tonight's training takes {len(plan.sample)} of {every} records, the newest and a sample of the "
-        f"older ones, which is another one each night (training.max_hours = {plan.settings.training.max_hours:g})"
+        f"older ones, which is another one each night (training.max_hours = {plan.made_with.training.max_hours:g})"
     )
 
 
