@@ -55,7 +55,7 @@ class TrainingSettings:
         float, Range(0.0, 0.9), Doc("share of the steps in which the rate rises to its peak, before a cosine to zero")
     ] = 0.05
     weight_decay: Annotated[float, Range(0.0, 1.0), Doc("weight decay of AdamW")] = 0.0
-    patience: Annotated[int, Range(1, 1000), Doc("validations without a better loss before training stops early")] = 4
+    patience: Annotated[int, Range(1, 1000), Doc("validations without a better loss before training stops early")] = 12
     judged_prompts: Annotated[
         int,
         Range(0, 1000),

@@ -1,7 +1,7 @@
 """Learning rate and epochs where the configuration leaves them open: by the base and the amount of data.
 
-Measured on SmolLM2-135M (`python -m bench.recipe`); to wider models by what Thinking Machines Lab fitted over LoRA
-trainings of 14 models of the Llama and Qwen families (Schulman 2025, "LoRA Without Regret").
+Measured on SmolLM2-135M (`python -m bench.recipe`, decision 34); to wider models by what Thinking Machines Lab fitted
+over LoRA trainings of 14 models of the Llama and Qwen families (Schulman 2025, "LoRA Without Regret").
 """
 
 import math
@@ -11,11 +11,12 @@ from typing import Annotated
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, Range, TrainingSettings
 
-RATE, WIDTH = 5e-4, 2000
-"""A learning rate for LoRA, and the width of the model that it suits in every family."""
+RATE, WIDTH = 2.5e-4, 2000
+"""A learning rate for LoRA in small batches, half of what was fitted for large ones, and the width of the model that it
+suits in every family."""
 EXPONENTS = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
 """How the rate falls with a model's width, by family."""
-PREFERENCES_RATE_FACTOR = 0.25
+PREFERENCES_RATE_FACTOR = 0.5
 """With preferences the rate is multiplied by this, as each pair has gradients from every token of two answers."""
 STEPS, FEWEST, MOST = 100, 2, 8
 """About how many steps a training should have, and the bounds of its epochs."""

@@ -43,4 +43,4 @@ def test_an_unmeasured_family_has_the_lowest_learning_rate(tmp_path: Path) -> No
 
 def test_preferences_have_a_lower_learning_rate(tmp_path: Path) -> None:
     pairs = Recipe.of(replace(OPEN, preferences=Preferences.DPO), base(tmp_path), 10)
-    assert pairs.learning_rate == pytest.approx(Recipe.of(OPEN, base(tmp_path), 10).learning_rate / 4, rel=0.1)
+    assert pairs.learning_rate == pytest.approx(Recipe.of(OPEN, base(tmp_path), 10).learning_rate / 2, rel=0.1)
