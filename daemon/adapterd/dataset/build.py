@@ -224,7 +224,7 @@ class _Encoder:
             return replay.ask(prompt)
 
         how = (self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens)
-        return {REPLAY: Replay(replay.share, ask).examples(taught, *how)}
+        return {REPLAY: Replay(replay.share, ask, replay.epochs).examples(taught, *how)}
 
     def pairs(self, chosen: Sequence[PreferencePair]) -> list[EncodedPair]:
         encoded = encode_pairs(chosen, self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart)

@@ -10,8 +10,15 @@ from adapterd.formats.json_files import read_json_lines, require_fields, write_j
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 REPLAY = "replay.jsonl"
-"""Examples of general prompts, which belong to the training set; there may be no such file."""
+"""Examples of general prompts, some of which belong to the training set of each epoch; there may be no such file."""
+TAUGHT_BY_GENERAL = 4
+"""Examples of feedback for each of a general prompt in an epoch."""
 PAIRS, VALIDATION_PAIRS = "pairs.jsonl", "validation_pairs.jsonl"
+
+
+def general_per_epoch(taught: int) -> int:
+    """How many general examples an epoch has beside so many of feedback, where there are as many."""
+    return math.ceil(taught / TAUGHT_BY_GENERAL)
 
 
 @dataclass(frozen=True)

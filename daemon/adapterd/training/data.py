@@ -12,11 +12,13 @@ import numpy as np
 from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import TrainingSettings
 from adapterd.errors import NotEnoughDataError
-from adapterd.formats.encoded import REPLAY, TRAIN, VALIDATION, EncodedExample, read_examples
+from adapterd.formats.encoded import REPLAY, TRAIN, VALIDATION, EncodedExample, general_per_epoch, read_examples
 from adapterd.training.process_group import ProcessGroup
 
 LEAST_NATS = 1e-6
 """What is said for certain has a cross entropy of 0, and of that the unlikelihood is infinite."""
+MOST_WEIGHT = 2.0
+"""Of a general example: few of them are not blown up to their share of much feedback."""
 _WINDOW_BATCHES = 16
 
 T = TypeVar("T")
@@ -24,17 +26,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Dataset:
-    """The training and the validation set of one training; `validation` may be empty. The last examples to train on are
-    of `general` prompts, so many."""
+    """The training and the validation set of one training; `validation` may be empty. Of the `general` examples each
+    epoch has `general_per_epoch`; the weights of all of them together are those of one epoch."""
 
     train: tuple[EncodedExample, ...]
     validation: tuple[EncodedExample, ...]
-    general: int = 0
-
-    @property
-    def taught(self) -> tuple[EncodedExample, ...]:
-        """The examples of feedback."""
-        return self.train[: len(self.train) - self.general]
+    general: tuple[EncodedExample, ...] = ()
+    general_per_epoch: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
@@ -43,7 +41,24 @@ class Dataset:
         if not train:
             raise NotEnoughDataError(f"{folder / TRAIN} has no examples")
         general = tuple(read_examples(folder / REPLAY)) if (folder / REPLAY).exists() else ()
-        return cls((*train, *general), validation, len(general))
+        return cls(train, validation, general, min(len(general), general_per_epoch(len(train))))
+
+    @property
+    def every(self) -> tuple[EncodedExample, ...]:
+        """All examples that a training may come upon."""
+        return (*self.train, *self.general, *self.validation)
+
+    @property
+    def per_epoch(self) -> int:
+        """How many examples an epoch has."""
+        return len(self.train) + self.general_per_epoch
+
+    def of_epoch(self, epoch: int) -> tuple[EncodedExample, ...]:
+        """The examples of an epoch, counted from 1: all of feedback, and the next of the general ones in turn, with the
+        weight of all of them; none weighs more than `MOST_WEIGHT`."""
+        count, of_all = self.general_per_epoch, len(self.general)
+        drawn = (self.general[((epoch - 1) * count + offset) % of_all] for offset in range(count))
+        return (*self.train, *(replace(each, weight=min(MOST_WEIGHT, each.weight * of_all / count)) for each in drawn))
 
 
 class TrainingBatch(Protocol):

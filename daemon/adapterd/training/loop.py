@@ -72,7 +72,7 @@ class Trainer:
     state: TrainerState = field(default_factory=TrainerState)
 
     def __post_init__(self) -> None:
-        self.schedule = TrainingSchedule.of(self.settings, len(self.data.train), len(self.pairs.train))
+        self.schedule = TrainingSchedule.of(self.settings, self.data.per_epoch, len(self.pairs.train))
         self.optimizer = optim.AdamW(
             lambda step: self.schedule.learning_rate(self.settings.learning_rate)(step),
             weight_decay=self.settings.weight_decay,
@@ -135,14 +135,14 @@ class Trainer:
             if self.pairs.train:
                 yield from self._mixed(epoch)[skip:]
             else:
-                yield from training_batches(self.data.train, size, seed=seed, epoch=epoch, skip=skip)
+                yield from training_batches(self.data.of_epoch(epoch), size, seed=seed, epoch=epoch, skip=skip)
             skip = 0
 
     def _mixed(self, epoch: int) -> list[TrainingBatch]:
         """All batches of examples and of pairs, in an order that depends on seed and epoch only."""
         size, seed = self.settings.batch_size, self.settings.seed
         batches = [
-            *training_batches(self.data.train, size, seed=seed, epoch=epoch),
+            *training_batches(self.data.of_epoch(epoch), size, seed=seed, epoch=epoch),
             *self.pairs.batches(size, seed=seed, epoch=epoch),
         ]
         return [batches[index] for index in np.random.default_rng((seed, epoch, 2)).permutation(len(batches))]

@@ -92,7 +92,7 @@ def train(
         unfinished.unlink()
     digest = (base_digest or sha256_file(gguf.path)) + computed_as(gguf)
     data, pairs = _read(dataset, settings)
-    recipe = Recipe.of(settings, gguf, len(data.train) + len(pairs[0]))
+    recipe = Recipe.of(settings, gguf, data.per_epoch + len(pairs[0]))
     keeps = judge is not None and bool(data.validation)
     attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, cache, start, pace, group, keeps)
     result = _in_two_attempts(attempt, recipe)
@@ -102,7 +102,7 @@ def train(
     result = chosen_by_answers(result, out, judge, report)
     recipe = replace(recipe, learning_rate=result.learning_rate or recipe.learning_rate)
     second = Unlearning(gguf.path, lambda *lessons: attempt.on(*lessons).run(for_mistakes(recipe)))
-    return without_repetitions(result, data.taught, out, judge, second, report)
+    return without_repetitions(result, data.train, out, judge, second, report)
 
 
 def _in_two_attempts(attempt: "_Attempt", recipe: Recipe) -> TrainingResult:
@@ -154,10 +154,10 @@ class _Attempt:
     def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
         data, pairs, began = self.data, self.pairs, time.monotonic()
-        report_step = _preparation_reporter(TrainingSchedule.of(settings, len(data.train), len(pairs[0])), self.report)
+        report_step = _preparation_reporter(TrainingSchedule.of(settings, data.per_epoch, len(pairs[0])), self.report)
         mx.reset_peak_memory()
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
-        examples = (*data.train, *data.validation, *_sides(*pairs))
+        examples = (*data.every, *_sides(*pairs))
         self._refuse_too_long(examples)
         budget = limit_buffer_cache(budget_bytes())
         sizes = ModelSizes.of(self.gguf, Precision.here())
@@ -281,7 +281,10 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
     pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
     pairs = with_example_weights(pairs, data.train)
     validation = data.validation if settings.sft_weight or not others else ()
-    return Dataset(tuple(without_chosen(data.train, pairs, settings)), validation, data.general), (pairs, others)
+    return replace(data, train=tuple(without_chosen(data.train, pairs, settings)), validation=validation), (
+        pairs,
+        others,
+    )
 
 
 def _sides(*sets: Sequence[PreferencePair]) -> list[EncodedExample]:

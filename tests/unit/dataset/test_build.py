@@ -84,10 +84,10 @@ def test_general_prompts_are_written_beside_and_are_trained_on_but_are_no_exampl
     made = build_dataset(
         RECORDS, settings, tokenizer=TOKENIZER, out=private(tmp_path / "with"), replay=replay, **options
     )
-    assert (made.replay, made.train.examples, without.replay) == (9, 37, 0)
+    assert (made.replay, made.train.examples, without.replay) == (80, 37, 0)
     assert made.content_hash != without.content_hash
-    assert len(Dataset.load(tmp_path / "with").train) == 37 + 9
-    assert len(Dataset.load(tmp_path / "without").train) == 37
+    assert Dataset.load(tmp_path / "with").per_epoch == 37 + 10
+    assert Dataset.load(tmp_path / "without").per_epoch == 37
     assert lines(tmp_path / "with" / "train.jsonl") == lines(tmp_path / "without" / "train.jsonl")
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

@@ -1,4 +1,5 @@
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.errors import InputError, NotEnoughDataError
-from adapterd.formats.encoded import EncodedExample
-from adapterd.training.data import CompletionBatch, Dataset, training_batches, validation_batches
+from adapterd.formats.encoded import EncodedExample, general_per_epoch
+from adapterd.training.data import MOST_WEIGHT, CompletionBatch, Dataset, training_batches, validation_batches
 from tests.unit.training.tiny_llama import random_examples
 
 
@@ -72,6 +73,40 @@ def test_a_dataset_is_read_from_its_folder(tmp_path: Path) -> None:
     line = json.dumps({"ids": [1, 2, 3], "prompt_tokens": 2, "record": "abc"}) + "\n"
     data = Dataset.load(write(tmp_path, line * 2, line))
     assert data == Dataset((EncodedExample((1, 2, 3), 2, "abc"),) * 2, (EncodedExample((1, 2, 3), 2, "abc"),))
+
+
+def general_set(taught: int, general: int, weight: float) -> Dataset:
+    """One as `Dataset.load` makes it."""
+    train = tuple(EncodedExample((1, 2, 3), 2, f"r{number}") for number in range(taught))
+    others = tuple(EncodedExample((1, 2, 3, 4), 2, f"g{number}", weight=weight) for number in range(general))
+    return Dataset(train, (), others, min(general, general_per_epoch(taught)))
+
+
+@pytest.mark.parametrize(("taught", "general"), [(40, 80), (36, 72), (9, 8), (1, 1), (400, 80), (40, 0), (3, 7)])
+def test_each_epoch_has_the_next_general_examples(taught: int, general: int) -> None:
+    data = general_set(taught, general, 0.1)
+    epochs = [data.of_epoch(epoch) for epoch in range(1, 9)]
+    assert {len(each) for each in epochs} == {data.per_epoch}
+    assert all(each[:taught] == data.train for each in epochs)
+    drawn = [example.record for each in epochs for example in each[taught:]]
+    assert len(set(drawn)) == min(general, len(drawn))
+    assert len(drawn) == 8 * min(general, math.ceil(taught / 4))
+    for each in epochs:
+        weights = [example.weight for example in each[taught:]]
+        assert sum(weights) == pytest.approx(0.1 * general)  # as all of them together
+
+
+def test_few_general_examples_are_not_blown_up() -> None:
+    assert {each.weight for each in general_set(4, 80, 0.5).of_epoch(3)[4:]} == {MOST_WEIGHT}
+
+
+def test_the_general_examples_are_read_from_their_file(tmp_path: Path) -> None:
+    line = '{{"ids": [1, 2, {}], "prompt_tokens": 2, "record": "replay", "weight": 0.25}}\n'
+    write(tmp_path, line.format(3) * 5)
+    (tmp_path / "replay.jsonl").write_text("".join(line.format(number) for number in range(4, 9)))
+    data = Dataset.load(tmp_path)
+    assert (data.general_per_epoch, data.per_epoch, len(data.every)) == (2, 7, 10)
+    assert [each.ids[-1] for epoch in (1, 2, 3) for each in data.of_epoch(epoch)[5:]] == [4, 5, 6, 7, 8, 4]
 
 
 def test_no_training_examples_are_not_enough(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import Prompt, Render
 from adapterd.dataset.replay.prompts import replay_prompts
 from adapterd.dataset.thoughts import Thoughts
-from adapterd.formats.encoded import EncodedExample
+from adapterd.formats.encoded import EncodedExample, general_per_epoch
 
 ANSWER_TOKENS = 64
 """Of the longest answer; one that is cut there teaches no end."""
+MOST_EPOCHS = 8
+"""Of a training whose epochs are not said."""
 RECORD = "replay"
 """What stands in place of a feedback record."""
 
@@ -32,10 +34,12 @@ AskBase = Callable[[Prompt], BaseAnswer]
 
 @dataclass(frozen=True)
 class Replay:
-    """Which share of the loss is to be of general prompts, and how the base is asked."""
+    """Which share of the loss is to be of general prompts, how the base is asked, and how many epochs the training has,
+    each with other prompts than the one before."""
 
     share: float
     ask: AskBase
+    epochs: int = MOST_EPOCHS
 
     def examples(
         self,
@@ -46,13 +50,11 @@ class Replay:
         apart: Callable[[], bool],
         longest: int,
     ) -> list[EncodedExample]:
-        """As many as make the share of all examples, as far as there are prompts, weighing that share together. An
+        """As many as all epochs of the training have, as far as there are prompts, weighing the share together. An
         empty answer, and one of more than `longest` ids with its prompt, is left out."""
-        count = round(len(taught) * self.share / (1 - self.share))
-        if count == 0:
-            return []
+        count = general_per_epoch(len(taught)) * self.epochs if self.share else 0
         thoughts, found = Thoughts(render, tokenizer, apart), list[EncodedExample]()
-        for prompt in replay_prompts()[: max(1, count)]:
+        for prompt in replay_prompts()[:count]:
             said = self.ask(prompt)
             if said.text.strip():
                 text = render(prompt)

@@ -1,7 +1,7 @@
 """What the base says to general prompts, which are trained on against forgetting."""
 
 from adapterd.chat import Prompt
-from adapterd.dataset.replay.replay import ANSWER_TOKENS, BaseAnswer, Replay
+from adapterd.dataset.replay.replay import ANSWER_TOKENS, MOST_EPOCHS, BaseAnswer, Replay
 from adapterd.runs.stage import Job
 from adapterd.runs.tag_evaluation import Evaluator
 
@@ -19,4 +19,4 @@ def replay_of(job: Job) -> Replay | None:
         answer = asker(prompt)
         return BaseAnswer(answer.text, complete=not answer.truncated)
 
-    return Replay(share, ask)
+    return Replay(share, ask, job.plan.made_with.training.epochs or MOST_EPOCHS)

@@ -20,7 +20,12 @@ def taught(count: int, completion: int = 20) -> list[EncodedExample]:
 
 
 def made(
-    share: float, of: list[EncodedExample], *, longest: int = LONGEST, answers: dict[int, BaseAnswer] | None = None
+    share: float,
+    of: list[EncodedExample],
+    *,
+    longest: int = LONGEST,
+    answers: dict[int, BaseAnswer] | None = None,
+    epochs: int = 3,
 ) -> tuple[list[EncodedExample], list[Prompt]]:
     """The examples, and what was asked."""
     asked: list[Prompt] = []
@@ -29,13 +34,24 @@ def made(
         asked.append(prompt)
         return (answers or {}).get(len(asked), BaseAnswer("Of course.", complete=True))
 
-    found = Replay(share, ask).examples(of, render, LetterTokenizer(), END, always, longest)
+    found = Replay(share, ask, epochs).examples(of, render, LetterTokenizer(), END, always, longest)
     return found, asked
 
 
-@pytest.mark.parametrize(("count", "share", "expected"), [(40, 0.2, 10), (10, 0.5, 10), (1, 0.2, 0), (4, 0.2, 1)])
-def test_as_many_as_make_the_share(count: int, share: float, expected: int) -> None:
-    found, asked = made(share, taught(count))
+@pytest.mark.parametrize(
+    ("count", "share", "epochs", "expected"),
+    [
+        (40, 0.2, 8, 80),
+        (40, 0.2, 3, 30),
+        (40, 0.5, 1, 10),
+        (9, 0.2, 8, 24),
+        (1, 0.2, 1, 1),
+        (40, 0.0, 8, 0),
+        (0, 0.2, 8, 0),
+    ],
+)
+def test_as_many_as_all_epochs_have(count: int, share: float, epochs: int, expected: int) -> None:
+    found, asked = made(share, taught(count), epochs=epochs)
     assert len(found) == len(asked) == expected
 
 
