@@ -13,7 +13,8 @@ def parse_time(text: str) -> time:
     found = _MOMENT.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is not a time of day such as 06:30")
-    return time(*map(int, found.groups()))
+    hour, minute = map(int, found.groups())
+    return time(hour, minute)
 
 
 @dataclass(frozen=True)
