@@ -5,6 +5,7 @@ The sentence at a field is the setting's only documentation: docs/configuration.
 """
 
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import Annotated, ClassVar, NewType
 
@@ -141,6 +142,14 @@ class ScheduleSettings:
     ] = 40.0
     quiet_hours: Annotated[
         Hours | None, Doc("hours in which no run begins, local time, such as 08:00-18:00", unset="none")
+    ] = None
+    done_by: Annotated[
+        time | None,
+        Doc(
+            "time of day, local, by which a run should be over: training gets what is left of the time until then",
+            unset="training.max_hours alone",
+            page="training.md",
+        ),
     ] = None
     idle_minutes: Annotated[
         float, Range(0, 1_440), Doc("minutes for which the runtime must not have been asked anything")

@@ -1,7 +1,6 @@
 """The settings of a training and of the merge after it (see schema.py)."""
 
 from dataclasses import dataclass
-from datetime import time
 from typing import Annotated
 
 from adapterd.config.annotations import Doc, Range
@@ -30,14 +29,6 @@ class TrainingSettings:
         Range(0.01, 1000),
         Doc("hours of one training; of more feedback, the newest and a sample are learned", page="training.md"),
     ] = 3.0
-    done_by: Annotated[
-        time | None,
-        Doc(
-            "time of day, local, by which a run should be over: training gets what is left of the time until then",
-            unset="training.max_hours alone",
-            page="training.md",
-        ),
-    ] = None
     batch_size: Annotated[int, Range(1, 1024), Doc("examples per optimiser step")] = 4
     batch_tokens: Annotated[
         int, Range(1, 1_000_000), Doc("tokens, with padding, computed at a time; a larger batch is done in parts")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
-from adapterd.config import ModelSettings, Settings, TrainingSettings
+from adapterd.config import ModelSettings, ScheduleSettings, Settings, TrainingSettings
 from adapterd.home import Home
 from adapterd.runs.plan import GivenAdapter, RunPlan, open_plan, write_plan
 from adapterd.runs.planning.window import LEAST_HOURS, told, until, with_window
@@ -54,8 +54,8 @@ def store(home: Home, clock: Clock) -> Iterator[Store]:
 
 
 def plan(done_by: time | None, max_hours: float = 3.0) -> RunPlan:
-    training = TrainingSettings(done_by=done_by, max_hours=max_hours)
-    settings = ModelSettings(base="tiny:1", base_digest="sha256:00", training=training)
+    training, schedule = TrainingSettings(max_hours=max_hours), ScheduleSettings(done_by=done_by)
+    settings = ModelSettings(base="tiny:1", base_digest="sha256:00", training=training, schedule=schedule)
     base = BaseModel("m:base", Path("/blobs/sha256-00"), "sha256:00", Modelfile())
     return RunPlan("r", MODEL, "1.0.0", base, settings, Settings(), "base")
 
@@ -82,7 +82,7 @@ def test_what_comes_after_the_training_has_its_time(store: Store, clock: Clock) 
     assert planned.training_hours == 1.0
     assert planned.made_with.training.max_hours == 1.0
     assert planned.settings.training.max_hours == 3.0
-    assert told(planned) == ("m: the training may take 1 hours, so that the run is over by 05:00 (training.done_by)")
+    assert told(planned) == ("m: the training may take 1 hours, so that the run is over by 05:00 (schedule.done_by)")
 
 
 def test_where_nothing_is_known_half_of_the_time_is_left(store: Store) -> None:

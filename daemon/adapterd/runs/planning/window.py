@@ -1,4 +1,4 @@
-"""How long a training may take where its run should be over by a time of day (`training.done_by`)."""
+"""How long a training may take where its run should be over by a time of day (`schedule.done_by`)."""
 
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -17,23 +17,23 @@ RUNS_LOOKED_AT = 20
 
 def with_window(store: Store, plan: RunPlan) -> RunPlan:
     """The plan with the hours that its training may take, where that is less than `training.max_hours`."""
-    settings = plan.settings.training
-    if plan.given or settings.done_by is None:
+    done_by = plan.settings.schedule.done_by
+    if plan.given or done_by is None:
         return plan
-    window_h = until(store.clock(), settings.done_by) / timedelta(hours=1)
+    window_h = until(store.clock(), done_by) / timedelta(hours=1)
     rest_h = _rest_hours(store, plan.model)
     hours = max(LEAST_HOURS, window_h - rest_h if rest_h is not None else window_h * UNKNOWN_REST)
-    return replace(plan, training_hours=round(hours, 2)) if hours < settings.max_hours else plan
+    return replace(plan, training_hours=round(hours, 2)) if hours < plan.settings.training.max_hours else plan
 
 
 def told(plan: RunPlan) -> str:
     """A sentence on the time that there is; empty where it is that of the settings."""
-    settings, hours = plan.settings.training, plan.training_hours
-    if hours is None or settings.done_by is None or plan.reuses:
+    done_by, hours = plan.settings.schedule.done_by, plan.training_hours
+    if hours is None or done_by is None or plan.reuses:
         return ""
     return (
-        f"{plan.model}: the training may take {hours:g} hours, so that the run is over by {settings.done_by:%H:%M} "
-        f"(training.done_by)"
+        f"{plan.model}: the training may take {hours:g} hours, so that the run is over by {done_by:%H:%M} "
+        f"(schedule.done_by)"
     )
 
 
