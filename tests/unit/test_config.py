@@ -169,6 +169,7 @@ def test_settings_of_the_daemon_are_read() -> None:
             on_ac_power = false
             min_battery_percent = 60
             quiet_hours = "22:00-6:30"
+            done_by = "6:30"
             idle_minutes = 0
             [models.m.versions]
             keep = 0
@@ -181,13 +182,20 @@ def test_settings_of_the_daemon_are_read() -> None:
     assert read.models["m"].versions == VersionsSettings(keep=0)
     assert read.models["m"].schedule == ScheduleSettings(
         every_hours=6.0, max_age_days=7.0, on_base_change=BaseChange.RETRAIN, on_ac_power=False,
-        min_battery_percent=60.0, quiet_hours=Hours(time(22), time(6, 30)), idle_minutes=0.0,
+        min_battery_percent=60.0, quiet_hours=Hours(time(22), time(6, 30)), done_by=time(6, 30), idle_minutes=0.0,
     )  # fmt: skip
 
 
 def test_hours_stand_in_the_table_as_people_write_them() -> None:
-    model = replace(MODEL, schedule=ScheduleSettings(quiet_hours=Hours(time(8), time(18))))
+    model = replace(MODEL, schedule=ScheduleSettings(quiet_hours=Hours(time(8), time(18)), done_by=time(6, 30)))
     assert to_table(model)["schedule"]["quiet_hours"] == "08:00-18:00"
+    assert to_table(model)["schedule"]["done_by"] == "06:30"
+
+
+@pytest.mark.parametrize("given", ['"6.30"', "630", "06:30:00", "true", '"25:00"', '[""]'])
+def test_what_is_no_time_of_day_is_named(given: str) -> None:
+    [fault] = faults(one_model(f"[models.m.schedule]\ndone_by = {given}"))
+    assert fault.startswith("models.m.schedule.done_by")
 
 
 def test_hours_that_are_not_set_are_left_out_of_the_table() -> None:
@@ -544,6 +552,7 @@ MODELS = st.builds(
         on_ac_power=st.booleans(),
         min_battery_percent=st.floats(0, 100),
         quiet_hours=st.none() | SPANS,
+        done_by=st.none() | TIMES,
         idle_minutes=st.floats(0, 1_440),
     ),
     evaluation=st.builds(EvaluationSettings, num_ctx=st.integers(16, 1_000_000), num_predict=st.integers(1, 100_000)),
