@@ -19,18 +19,10 @@ from adapterd.runs.planning.window import LEAST_HOURS, told, until, with_window
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
 from adapterd.store.runs import RunState
+from tests.support.hand_clock import HandClock
 
 MODEL = "m"
 NIGHT = datetime(2026, 12, 2, 3, 0, tzinfo=UTC)
-
-
-class Clock:
-    """One that is set by hand."""
-
-    now = NIGHT
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +35,14 @@ def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> HandClock:
+    found = HandClock()
+    found.now = NIGHT
+    return found
 
 
 @pytest.fixture
-def store(home: Home, clock: Clock) -> Iterator[Store]:
+def store(home: Home, clock: HandClock) -> Iterator[Store]:
     with Store(home.database, clock=clock) as opened:
         yield opened
 
@@ -60,12 +54,12 @@ def plan(done_by: time | None, max_hours: float = 3.0) -> RunPlan:
     return RunPlan("r", MODEL, "1.0.0", base, settings, Settings(), "base")
 
 
-def earlier_run(store: Store, clock: Clock, **minutes: float) -> None:
+def earlier_run(store: Store, clock: HandClock, **minutes: float) -> None:
     """One that is over, whose stages took so long."""
     store.runs.start("before", MODEL, reason="test", fingerprint="f", last_feedback_id=0)
     for name, took in minutes.items():
         store.runs.start_stage("before", name, "k")
-        clock.now += timedelta(minutes=took)
+        clock.move_on(took * 60)
         store.runs.finish_stage("before", name, result={})
     store.runs.set_state("before", RunState.HELD)
     clock.now = NIGHT
@@ -76,7 +70,7 @@ def test_without_a_time_of_day_the_settings_hold(store: Store) -> None:
     assert (planned.training_hours, planned.made_with, told(planned)) == (None, planned.settings, "")
 
 
-def test_what_comes_after_the_training_has_its_time(store: Store, clock: Clock) -> None:
+def test_what_comes_after_the_training_has_its_time(store: Store, clock: HandClock) -> None:
     earlier_run(store, clock, dataset=7, training=500, merging=20, serving=1, evaluation=39)
     planned = with_window(store, plan(time(5)))
     assert planned.training_hours == 1.0
@@ -98,7 +92,7 @@ def test_a_time_that_is_over_is_that_of_tomorrow(store: Store) -> None:
     assert with_window(store, plan(time(2))).training_hours is None
 
 
-def test_a_night_that_is_too_short_still_trains_a_little(store: Store, clock: Clock) -> None:
+def test_a_night_that_is_too_short_still_trains_a_little(store: Store, clock: HandClock) -> None:
     earlier_run(store, clock, merging=200, evaluation=60)
     assert with_window(store, plan(time(3, 5))).training_hours == LEAST_HOURS
 
