@@ -32,6 +32,7 @@ SMALL = (
     "evaluation.consistency_seeds=0",
     "evaluation.reference_nll=false",
     "evaluation.latency_questions=0",
+    "evaluation.fresh_per_night=12",
 )
 """Settings with which a whole run takes seconds. So few steps have to be long, or rounding undoes all of them."""
 COMMAND_TIMEOUT_S = 240
