@@ -24,7 +24,7 @@ from adapterd.formats.adapter_files import find_adapter
 from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS
 from adapterd.home import Home, make_private
 from adapterd.record import prompt_hash
-from adapterd.runs.lesson import Lesson
+from adapterd.runs.recipe_change import RecipeChange
 from adapterd.runs.version_numbers import Increment
 from adapterd.serialization import dumps, from_plain
 from adapterd.serving.runtimes import fingerprint
@@ -69,8 +69,8 @@ class RunPlan:
     of earlier runs are taken over where their inputs are the same. The cases of the ids `joined` came to the set in
     force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
-    `sample`. The `lesson` is what is done otherwise than the `settings` leave open; the training may take so many
-    `training_hours` where that is less than they say."""
+    `sample`. The `recipe_change` is what is done otherwise than the `settings` leave open; the training may take so
+    many `training_hours` where that is less than they say."""
 
     run_id: str
     model: str
@@ -94,13 +94,13 @@ class RunPlan:
     set_by_hand: bool = False
     sample: list[int] | None = None
     origins: dict[str, int] = field(default_factory=dict)
-    lesson: Lesson | None = None
+    recipe_change: RecipeChange | None = None
     training_hours: float | None = None
 
     @property
     def made_with(self) -> ModelSettings:
-        """The settings that the adapter is made with: the model's, with what the lesson and the time change."""
-        settings = self.lesson.applied(self.settings) if self.lesson else self.settings
+        """The settings that the adapter is made with: the model's, with the change of the recipe and the time that there is."""
+        settings = self.recipe_change.applied(self.settings) if self.recipe_change else self.settings
         if self.training_hours is None:
             return settings
         return replace(settings, training=replace(settings.training, max_hours=self.training_hours))

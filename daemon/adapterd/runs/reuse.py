@@ -90,7 +90,7 @@ def plan_reuse(store: Store, home: Home, plan: RunPlan, taken: Collection[str]) 
                 start=earlier.start,
                 old_records=earlier.old_records,
                 sample=earlier.sample,
-                lesson=earlier.lesson,
+                recipe_change=earlier.recipe_change,
                 training_hours=earlier.training_hours,
             )
             return _taking_from(store, plan, taken, run.id)

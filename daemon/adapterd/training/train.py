@@ -101,7 +101,7 @@ def train(
     _free_memory()
     result = chosen_by_answers(result, out, judge, report)
     recipe = replace(recipe, learning_rate=result.learning_rate or recipe.learning_rate)
-    second = Unlearning(gguf.path, lambda *lessons: attempt.on(*lessons).run(for_mistakes(recipe)))
+    second = Unlearning(gguf.path, lambda *arguments: attempt.on(*arguments).run(for_mistakes(recipe)))
     return without_repetitions(result, data.train, out, judge, second, report)
 
 
@@ -145,10 +145,10 @@ class _Attempt:
     keeps: bool
     less_memory: bool = False
 
-    def on(self, lessons: tuple[EncodedExample, ...], folder: Path, report: Report) -> "_Attempt":
+    def on(self, examples: tuple[EncodedExample, ...], folder: Path, report: Report) -> "_Attempt":
         """One that goes on at the adapter that this one made, on other examples, in another folder."""
         folder.mkdir(mode=0o700, exist_ok=True)
-        data = Dataset(lessons, self.data.validation)
+        data = Dataset(examples, self.data.validation)
         return replace(self, data=data, pairs=([], []), out=folder, report=report, start=self.out, keeps=True)
 
     def run(self, settings: Recipe) -> TrainingResult:
@@ -281,10 +281,8 @@ def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]
     pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
     pairs = with_example_weights(pairs, data.train)
     validation = data.validation if settings.sft_weight or not others else ()
-    return replace(data, train=tuple(without_chosen(data.train, pairs, settings)), validation=validation), (
-        pairs,
-        others,
-    )
+    data = replace(data, train=tuple(without_chosen(data.train, pairs, settings)), validation=validation)
+    return data, (pairs, others)
 
 
 def _sides(*sets: Sequence[PreferencePair]) -> list[EncodedExample]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.formats.encoded import EncodedExample
-from adapterd.training.mistakes.own_mistake import ANSWER_IDS, FEWEST_PLACES, VISITS, lessons, own_mistake
+from adapterd.training.mistakes.own_mistake import ANSWER_IDS, FEWEST_PLACES, VISITS, own_mistake, unlearning_examples
 from adapterd.training.mistakes.repetition import GRAM, begun_again
 
 EXAMPLE = EncodedExample((1, 2, 3, 90, 91, 9), 3, "r1")
@@ -81,7 +81,7 @@ def mistake(rounds: int) -> EncodedExample:
 def test_mistakes_and_examples_weigh_the_same(count: int) -> None:
     examples = [EncodedExample((1, 2, *range(20, 30 + number % 7)), 2, f"r{number}") for number in range(count)]
     mistakes = [own_mistake(EXAMPLE, [10, 11, 5] * rounds, is_word) for rounds in (6, 40)]
-    found = lessons([each for each in mistakes if each], examples)
+    found = unlearning_examples([each for each in mistakes if each], examples)
     wrong = [each for each in found if not each.imitated]
     assert len(wrong) == VISITS == len(found) - len(wrong)
     assert {each.record for each in found} <= {"r1", *(example.record for example in examples)}

@@ -1,1 +1,1 @@
-"""What a plan has besides: the sample of a night, what may join the evaluation set, the lesson of the last run."""
+"""What a plan has besides: the sample of a night, what may join the evaluation set, a changed recipe."""

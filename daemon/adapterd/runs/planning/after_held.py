@@ -1,4 +1,4 @@
-"""The lesson of the last training: one that was held changes the recipe of the next, a bounded number of times."""
+"""A changed recipe after a version that was held, a bounded number of times."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -7,8 +7,8 @@ from typing import Any
 from adapterd.evaluation.rules import primary_of
 from adapterd.evaluation.verdict import GateOutcome
 from adapterd.home import Home
-from adapterd.runs.lesson import Fault, Lesson
 from adapterd.runs.plan import RunPlan, readable_plan, same_base
+from adapterd.runs.recipe_change import Fault, RecipeChange
 from adapterd.runs.reuse import ADAPTER_READS, TRAINING
 from adapterd.runs.stage import changed_settings
 from adapterd.store import Store
@@ -25,8 +25,8 @@ FAULTS = {
 """By the metric, or the rule, that a version did not pass."""
 
 
-def with_lesson(store: Store, home: Home, plan: RunPlan) -> RunPlan:
-    """The plan with the lesson of the last training of the same base by the same settings, if there is one.
+def with_recipe_change(store: Store, home: Home, plan: RunPlan) -> RunPlan:
+    """The plan with the recipe that follows from the last training of the same base by the same settings.
 
     What a version was made with that was not held stays as it is. Where a changed recipe was held, too, it is changed
     once more, up to `MOST_TRIES` times; then the settings hold again until one of them changes.
@@ -41,19 +41,19 @@ def with_lesson(store: Store, home: Home, plan: RunPlan) -> RunPlan:
     if changed_settings(earlier.settings, plan.settings, ADAPTER_READS):
         return plan
     if version.state is not VersionState.HELD:
-        return replace(plan, lesson=earlier.lesson)
+        return replace(plan, recipe_change=earlier.recipe_change)
     training = next((row.result for row in store.runs.stages(last.id) if row.name == TRAINING), None)
-    return replace(plan, lesson=_next(earlier, version, training or {}))
+    return replace(plan, recipe_change=_next(earlier, version, training or {}))
 
 
 def told(plan: RunPlan) -> str:
     """A sentence on what this run does otherwise; empty where it is made as the settings say."""
-    lesson = plan.lesson
-    if lesson is None or plan.reuses:
+    change = plan.recipe_change
+    if change is None or plan.reuses:
         return ""
-    if not lesson.faults:
+    if not change.faults:
         return (
-            f"{plan.model}: {lesson.held} was held, too, after {lesson.tries} changed recipes: this run is made as the "
+            f"{plan.model}: {change.held} was held, too, after {change.tries} changed recipes: this run is made as the "
             f"settings say; more feedback, or other settings, may do what they could not"
         )
     now, before = plan.made_with, plan.settings
@@ -66,8 +66,8 @@ def told(plan: RunPlan) -> str:
     if not changed:
         return ""
     return (
-        f"{plan.model}: {lesson.held} was held for {' and '.join(lesson.faults)}, so this run has {', '.join(changed)} "
-        f"(changed recipe {lesson.tries} of at most {MOST_TRIES})"
+        f"{plan.model}: {change.held} was held for {' and '.join(change.faults)}, so this run has {', '.join(changed)} "
+        f"(changed recipe {change.tries} of at most {MOST_TRIES})"
     )
 
 
@@ -78,18 +78,18 @@ def _last_trained(store: Store, model: str) -> Run | None:
     return next(runs, None)
 
 
-def _next(earlier: RunPlan, version: Version, training: Mapping[str, Any]) -> Lesson | None:
-    """The lesson after a version that was held; the one before where it is for something that no recipe changes."""
-    before = earlier.lesson
+def _next(earlier: RunPlan, version: Version, training: Mapping[str, Any]) -> RecipeChange | None:
+    """The change after a version that was held; the one before where it is for something that no recipe changes."""
+    before = earlier.recipe_change
     faults = faults_of(version.metrics.get("findings") or (), primary_of(earlier.settings))
     epochs, rate = training.get("epochs"), training.get("learning_rate")
     if not faults or not epochs or not rate or (before and not before.faults):
         return before
-    before = before or Lesson(version.version, 0, faults)
+    before = before or RecipeChange(version.version, 0, faults)
     if before.tries >= MOST_TRIES:
-        return Lesson(version.version, before.tries, [])
+        return RecipeChange(version.version, before.tries, [])
     forgets, gains_little = Fault.FORGETTING in faults, faults != [Fault.FORGETTING]
-    return Lesson(
+    return RecipeChange(
         version.version, before.tries + 1, faults,
         epochs=min(MOST_EPOCHS, epochs * 2) if gains_little else before.epochs,
         learning_rate=rate / 2 if forgets or Fault.RUN_ON in faults else before.learning_rate,

@@ -19,7 +19,7 @@ def completed(
     plan = window.with_window(store, with_growth(store, plan, sets))
     plan = night_sample.with_sample(store, plan)
     plan = plan_reuse(store, home, plan, taken) or plan_training(store, plan, taken)
-    return after_held.with_lesson(store, home, plan)
+    return after_held.with_recipe_change(store, home, plan)
 
 
 def notices(store: Store, plan: RunPlan) -> list[str]:

@@ -1,1 +1,1 @@
-"""Own mistakes of a training as lessons: answers that repeat themselves."""
+"""Own mistakes of a training: answers that repeat themselves, and their unlearning."""

@@ -41,7 +41,9 @@ def own_mistake(example: EncodedExample, ids: Sequence[int], is_word: Callable[[
     return OwnMistake((*prompt, *said), len(prompt), example.record, places=after_prompt)
 
 
-def lessons(mistakes: Sequence[OwnMistake], examples: Sequence[EncodedExample]) -> tuple[EncodedExample, ...]:
+def unlearning_examples(
+    mistakes: Sequence[OwnMistake], examples: Sequence[EncodedExample]
+) -> tuple[EncodedExample, ...]:
     """As many visits of mistakes as of examples from all over; a mistake weighs as much as an example does, however
     many places it has."""
     beside = list(_spread(examples, VISITS))

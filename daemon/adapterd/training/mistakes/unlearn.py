@@ -19,7 +19,8 @@ from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.formats.encoded import EncodedExample
 from adapterd.training.choice.by_answers import Judge, judged
 from adapterd.training.choice.kept_adapters import KeptAdapters
-from adapterd.training.mistakes.own_mistake import VISITS, OwnMistake, lessons, own_mistake
+from adapterd.training.memory import is_out_of_memory
+from adapterd.training.mistakes.own_mistake import VISITS, OwnMistake, own_mistake, unlearning_examples
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult, validated
 from adapterd.training.recipe import Recipe
 
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Unlearning:
-    """What it takes: the base's file, and the training of some steps on lessons, from the chosen adapter on, in a
+    """What it takes: the base's file, and the training of some steps on examples, from the chosen adapter on, in a
     folder where the last adapter is kept."""
 
     gguf: Path
@@ -54,7 +55,7 @@ class Unlearning:
 
 
 def for_mistakes(recipe: Recipe) -> Recipe:
-    """The recipe of these steps: once through the lessons, without pairs, to the end."""
+    """The recipe of these steps: once through the examples, without pairs, to the end."""
     return replace(
         recipe,
         epochs=1,
@@ -83,10 +84,12 @@ def without_repetitions(
         mistakes = _mistakes(examples, out, judge, second.is_word)
         if len(mistakes) < FEWEST:
             return result
-        done = second.train(lessons(mistakes, examples), out / FOLDER, _told(result, report))
+        done = second.train(unlearning_examples(mistakes, examples), out / FOLDER, _told(result, report))
         report(TrainingProgress.after(result, "asking the adapter without these repetitions"))
         found = judged(done.steps, validated(done.curve)[done.steps], _last(out / FOLDER), judge)
-    except (AdapterdError, OSError, MemoryError, RuntimeError) as exc:  # the last where MLX has no memory
+    except (AdapterdError, OSError, MemoryError, RuntimeError) as exc:
+        if isinstance(exc, RuntimeError) and not is_out_of_memory(exc):
+            raise
         log.warning("repetitions of the adapter are left: %s", str(exc) or type(exc).__name__)
         return result
     tried = replace(found, step=chosen.step, unlearned=len(mistakes))

@@ -1,4 +1,4 @@
-"""A lesson: what a training does otherwise, where the settings leave it open, because a version was held."""
+"""A changed recipe: what a training does otherwise, where the settings leave it open, because a version was held."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RecipeChange:
     """The recipe of a run after the version `held`, the number `tries` in a row of changed recipes.
 
     Where one of `epochs`, `learning_rate` and `replay` is None, or the settings say it themselves, theirs holds.

@@ -11,9 +11,9 @@ from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.config import DatasetSettings, GateRule, ModelSettings, Settings, TrainingSettings
 from adapterd.home import Home
-from adapterd.runs.lesson import Fault, Lesson
 from adapterd.runs.plan import GivenAdapter, RunPlan, open_plan, write_plan
-from adapterd.runs.planning.after_held import MOST_TRIES, faults_of, told, with_lesson
+from adapterd.runs.planning.after_held import MOST_TRIES, faults_of, told, with_recipe_change
+from adapterd.runs.recipe_change import Fault, RecipeChange
 from adapterd.runs.stages import STAGES
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
@@ -64,11 +64,11 @@ def over(
 
 def after(store: Store, home: Home, *found: str, settings: ModelSettings = SETTINGS) -> RunPlan:
     over(store, home, plan(0, settings), dict.fromkeys(found, FAILED))
-    return with_lesson(store, home, plan(1, settings))
+    return with_recipe_change(store, home, plan(1, settings))
 
 
 def test_the_first_run_is_made_as_the_settings_say(store: Store, home: Home) -> None:
-    assert with_lesson(store, home, plan(0)).lesson is None
+    assert with_recipe_change(store, home, plan(0)).recipe_change is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_it_was_held_for_changes_the_recipe(
 
 
 def test_what_no_recipe_changes_is_no_lesson(store: Store, home: Home) -> None:
-    assert after(store, home, "canaries", "retention", "latency").lesson is None
+    assert after(store, home, "canaries", "retention", "latency").recipe_change is None
 
 
 def test_what_passed_or_is_open_was_not_at_fault() -> None:
@@ -107,7 +107,7 @@ def test_the_tries_are_counted_and_end(store: Store, home: Home) -> None:
     planned, rates, epochs = plan(0), [], []
     for number in range(1, MOST_TRIES + 4):
         over(store, home, planned, {"guard": FAILED, "improvement": UNPROVEN})
-        planned = with_lesson(store, home, plan(number))
+        planned = with_recipe_change(store, home, plan(number))
         rates.append(planned.made_with.training.learning_rate)
         epochs.append(planned.made_with.training.epochs)
     assert rates == [pytest.approx(6.5e-4), pytest.approx(3.25e-4), pytest.approx(1.625e-4), None, None, None]
@@ -120,17 +120,17 @@ def test_the_tries_are_counted_and_end(store: Store, home: Home) -> None:
 def test_a_recipe_that_was_not_held_stays(store: Store, home: Home, state: VersionState) -> None:
     tried = after(store, home, "guard")
     over(store, home, tried, {}, state)
-    planned = with_lesson(store, home, plan(2))
-    assert planned.lesson == tried.lesson
+    planned = with_recipe_change(store, home, plan(2))
+    assert planned.recipe_change == tried.recipe_change
     over(store, home, planned, {}, state)
-    assert with_lesson(store, home, plan(3)).lesson == tried.lesson
+    assert with_recipe_change(store, home, plan(3)).recipe_change == tried.recipe_change
 
 
 def test_a_held_version_after_a_good_one_is_one_more_try(store: Store, home: Home) -> None:
     tried = after(store, home, "guard")
     over(store, home, tried, {}, VersionState.PROMOTED)
-    over(store, home, with_lesson(store, home, plan(2)), {"guard": FAILED})
-    lesson = with_lesson(store, home, plan(3)).lesson
+    over(store, home, with_recipe_change(store, home, plan(2)), {"guard": FAILED})
+    lesson = with_recipe_change(store, home, plan(3)).recipe_change
     assert lesson is not None
     assert lesson.tries == 2
     assert lesson.learning_rate == pytest.approx(3.25e-4)
@@ -146,12 +146,14 @@ def test_a_held_version_after_a_good_one_is_one_more_try(store: Store, home: Hom
 )
 def test_another_recipe_of_a_person_is_not_changed(store: Store, home: Home, changed: ModelSettings) -> None:
     over(store, home, plan(0), {"guard": FAILED})
-    assert with_lesson(store, home, plan(1, changed)).lesson is None
+    assert with_recipe_change(store, home, plan(1, changed)).recipe_change is None
 
 
 def test_other_gates_are_no_other_recipe(store: Store, home: Home) -> None:
     over(store, home, plan(0), {"guard": FAILED})
-    assert with_lesson(store, home, plan(1, replace(SETTINGS, gates={"guard": GateRule(margin=0.2)}))).lesson
+    assert with_recipe_change(
+        store, home, plan(1, replace(SETTINGS, gates={"guard": GateRule(margin=0.2)}))
+    ).recipe_change
 
 
 def test_what_the_settings_say_stays(store: Store, home: Home) -> None:
@@ -167,36 +169,36 @@ def test_another_base_begins_anew(store: Store, home: Home) -> None:
     over(store, home, plan(0), {"guard": FAILED})
     other = plan(1)
     other = replace(other, base=replace(other.base, digest="sha256:11"))
-    assert with_lesson(store, home, other).lesson is None
+    assert with_recipe_change(store, home, other).recipe_change is None
 
 
 def test_a_given_adapter_and_one_taken_over_have_none(store: Store, home: Home) -> None:
     over(store, home, plan(0), {"guard": FAILED})
     given = replace(plan(1), given=GivenAdapter(Path("/a"), "sha256:2", Increment.PATCH))
-    assert with_lesson(store, home, given).lesson is None
-    assert with_lesson(store, home, replace(plan(1), reuses="r0")).lesson is None
+    assert with_recipe_change(store, home, given).recipe_change is None
+    assert with_recipe_change(store, home, replace(plan(1), reuses="r0")).recipe_change is None
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", '{"run_id": 1}'])
 def test_a_plan_that_cannot_be_read_is_no_lesson(store: Store, home: Home, broken: str) -> None:
     over(store, home, plan(0), {"guard": FAILED})
     (home.run("r0") / "plan.json").write_text(broken)
-    assert with_lesson(store, home, plan(1)).lesson is None
+    assert with_recipe_change(store, home, plan(1)).recipe_change is None
 
 
 def test_a_training_that_does_not_say_its_recipe_is_no_lesson(store: Store, home: Home) -> None:
     over(store, home, plan(0), {"guard": FAILED}, trained={})
-    assert with_lesson(store, home, plan(1)).lesson is None
+    assert with_recipe_change(store, home, plan(1)).recipe_change is None
 
 
 def test_the_plan_keeps_its_lesson_and_its_stages_depend_on_it(store: Store, home: Home) -> None:
     planned = after(store, home, "guard")
     write_plan(home.run("r1"), planned, store)
     run = store.runs.start("r1", MODEL, reason="test", fingerprint="f", last_feedback_id=0)
-    assert open_plan(home, run).lesson == planned.lesson
+    assert open_plan(home, run).recipe_change == planned.recipe_change
     results = {"dataset": {"content_hash": "h", "evaluation_hash": "e"}}
     for stage in STAGES:
         if stage.name in ("dataset", "training"):
-            assert stage.key(planned, results) != stage.key(replace(planned, lesson=None), results)
-            unchanged = replace(planned, lesson=Lesson("1.0.0", 3, []))
-            assert stage.key(unchanged, results) == stage.key(replace(planned, lesson=None), results)
+            assert stage.key(planned, results) != stage.key(replace(planned, recipe_change=None), results)
+            unchanged = replace(planned, recipe_change=RecipeChange("1.0.0", 3, []))
+            assert stage.key(unchanged, results) == stage.key(replace(planned, recipe_change=None), results)
