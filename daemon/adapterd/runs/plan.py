@@ -99,7 +99,7 @@ class RunPlan:
 
     @property
     def made_with(self) -> ModelSettings:
-        """The settings that the adapter is made with: the model's, with the change of the recipe and the time that there is."""
+        """The settings that the adapter is made with: with the changed recipe and the time that there is."""
         settings = self.recipe_change.applied(self.settings) if self.recipe_change else self.settings
         if self.training_hours is None:
             return settings
