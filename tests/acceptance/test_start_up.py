@@ -52,6 +52,12 @@ def test_asking_ollama_loads_nothing_heavy(stranger: Person) -> None:
     assert found & HEAVY == set()
 
 
+def test_what_leads_a_run_computes_nothing_itself(stranger: Person) -> None:
+    found = imported(stranger, "-c", "import adapterd.runs.pipeline")
+    assert "adapterd" in found
+    assert found & (HEAVY - {"ollama"}) == set(), "what computes is loaded by the process of a stage"
+
+
 def test_the_daemon_loads_nothing_heavy(stranger: Person) -> None:
     found = imported(stranger, "-c", "import adapterd.supervisor.loop, adapterd.__main__")
     assert "adapterd" in found

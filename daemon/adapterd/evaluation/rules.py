@@ -1,7 +1,27 @@
-"""The rules by which a model's versions are judged, by its settings: primary metric, gates, guard rails."""
+"""The rules by which a model's versions are judged, by its settings: primary metric, gates, guard rails.
 
-from adapterd.config import GateRule, ModelSettings
-from adapterd.evaluation.metrics.catalogue import CRITICAL, PRIMARY
+Metrics are names here, so that the daemon, which plans by these rules, needs nothing that computes them.
+"""
+
+from collections.abc import Mapping
+
+from adapterd.config import GateRule, ModelSettings, Task
+
+CRITICAL: Mapping[Task, tuple[str, ...]] = {
+    Task.JSON: ("json_valid", "field_f1"),
+    Task.CLASSIFICATION: ("accuracy",),
+    Task.GENERATION: ("token_f1",),
+    Task.GROUNDED_QA: ("token_f1", "source_hit"),
+}
+"""The critical metrics of each task by default."""
+
+PRIMARY: Mapping[Task, str] = {
+    Task.JSON: "field_f1",
+    Task.CLASSIFICATION: "accuracy",
+    Task.GENERATION: "token_f1",
+    Task.GROUNDED_QA: "token_f1",
+}
+"""The primary metric of each task by default: the score of each case that has to be proven better."""
 
 GUARD_MARGIN = 0.05
 

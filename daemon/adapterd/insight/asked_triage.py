@@ -19,8 +19,7 @@ from adapterd.errors import NotEnoughDataError
 from adapterd.evaluation.answered_set import AnsweredSet
 from adapterd.evaluation.evaluate import Scores
 from adapterd.evaluation.failures import CUT, FAILS_BELOW, failures, share_of_failures
-from adapterd.evaluation.metrics.catalogue import CRITICAL
-from adapterd.evaluation.rules import primary_of
+from adapterd.evaluation.rules import CRITICAL, primary_of
 from adapterd.evaluation.statistics import Interval
 from adapterd.home import Home
 from adapterd.insight.triage import ENOUGH, FREQUENT

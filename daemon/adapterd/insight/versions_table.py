@@ -10,6 +10,7 @@ from typing import Any
 
 from adapterd.config import ModelSettings, Task
 from adapterd.deployment.version_tags import MergedFile
+from adapterd.evaluation.rules import PRIMARY
 from adapterd.formats.evaluation import EVALUATION
 from adapterd.formats.lineage import LINEAGE
 from adapterd.home import Home
@@ -108,8 +109,6 @@ def _role(version: str, deployment: Deployment | None) -> str | None:
 def _primary_metric(lineage: Mapping[str, Any], settings: ModelSettings) -> str | None:
     """The one that the version was judged by, None where a newer release judged it by one that is not known here; that
     of the present settings where nothing was kept of it."""
-    from adapterd.evaluation.metrics.catalogue import PRIMARY
-
     made_with = lineage.get("settings") or {
         "task": settings.task,
         "evaluation": {"primary": settings.evaluation.primary},

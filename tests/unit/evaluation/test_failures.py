@@ -7,8 +7,9 @@ import pytest
 from adapterd.chat import Answer, Message, Role
 from adapterd.config import Task
 from adapterd.evaluation.failures import failures, share_of_failures
-from adapterd.evaluation.metrics.catalogue import CRITICAL, metrics_for, said
+from adapterd.evaluation.metrics.catalogue import metrics_for, said
 from adapterd.evaluation.metrics.metric import Question
+from adapterd.evaluation.rules import CRITICAL
 
 CUT = Answer('{"who": "council"', "length", 5, 8, 0.1, 0.1)
 

@@ -1,4 +1,4 @@
-"""The registry of metrics: those of each task, which of them are critical, and their baselines.
+"""The registry of metrics: those of each task, and their baselines.
 
 To add one: `docs/howto/add-a-metric.md`.
 """
@@ -15,9 +15,9 @@ from adapterd.config import Task
 from adapterd.evaluation.metrics.consistency import consistency
 from adapterd.evaluation.metrics.guard import guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
-from adapterd.evaluation.metrics.json_answers.metrics import EXACT, FIELD_F1, JSON_VALID, json_metrics
+from adapterd.evaluation.metrics.json_answers.metrics import EXACT, json_metrics
 from adapterd.evaluation.metrics.json_answers.values import LARGEST, as_float, is_number, parse_json
-from adapterd.evaluation.metrics.label_metrics import ACCURACY, label_metrics
+from adapterd.evaluation.metrics.label_metrics import label_metrics
 from adapterd.evaluation.metrics.metric import NOTHING, Metric, Parts, Question
 from adapterd.evaluation.metrics.model_figures import BERT_SCORE, LIKELIHOOD
 from adapterd.evaluation.metrics.rubric import RUBRIC
@@ -33,23 +33,6 @@ from adapterd.evaluation.metrics.text_metrics import (
     rouge_metrics,
     semantic,
 )
-
-CRITICAL: Mapping[Task, tuple[str, ...]] = {
-    Task.JSON: (JSON_VALID.name, FIELD_F1.name),
-    Task.CLASSIFICATION: (ACCURACY,),
-    Task.GENERATION: (TOKEN_F1.name,),
-    Task.GROUNDED_QA: (TOKEN_F1.name, SOURCE_HIT.name),
-}
-"""The critical metrics of each task by default."""
-
-PRIMARY: Mapping[Task, str] = {
-    Task.JSON: FIELD_F1.name,
-    Task.CLASSIFICATION: ACCURACY,
-    Task.GENERATION: TOKEN_F1.name,
-    Task.GROUNDED_QA: TOKEN_F1.name,
-}
-"""The primary metric of each task by default: the score of each case that has to be proven better."""
-
 
 FREE = "free_"
 """What the names of metrics of free answers begin with, where answers are held to a schema."""

@@ -15,10 +15,10 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.chat import after_opened_thought, without_thought
 from adapterd.config import ModelSettings
 from adapterd.errors import StageError
-from adapterd.evaluation.metrics.catalogue import PRIMARY, metrics_for, said
+from adapterd.evaluation.metrics.catalogue import metrics_for, said
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.evaluation.metrics.metric import Better, Metric, Question
-from adapterd.evaluation.rules import primary_of
+from adapterd.evaluation.rules import PRIMARY, primary_of
 from adapterd.formats.encoded import VALIDATION, EncodedExample, read_examples
 from adapterd.merging.updates import read_adapter
 from adapterd.training.choice.by_answers import AnswerScore

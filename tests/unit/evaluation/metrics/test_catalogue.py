@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.config import Task
-from adapterd.evaluation.metrics.catalogue import CRITICAL, baselines, constant_guess, metrics_for
+from adapterd.evaluation.metrics.catalogue import baselines, constant_guess, metrics_for
 from adapterd.evaluation.metrics.hygiene import HYGIENE
 from adapterd.evaluation.metrics.json_answers.metrics import FIELD_F1
 from adapterd.evaluation.metrics.metric import Better, Metric
+from adapterd.evaluation.rules import CRITICAL
 from tests.unit.evaluation.asking import answer, question
 
 SCHEMA = {"type": "object", "required": ["topic"]}

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from adapterd.chat import Answer
 from adapterd.config import Task
-from adapterd.evaluation.metrics.catalogue import CRITICAL, PRIMARY, baselines, extra_metrics, metrics_for, said
+from adapterd.evaluation.metrics.catalogue import baselines, extra_metrics, metrics_for, said
 from adapterd.evaluation.metrics.chart import CHARTS, ChartKind
 from adapterd.evaluation.metrics.consistency import together
 from adapterd.evaluation.metrics.guard import guard_items
 from adapterd.evaluation.metrics.hygiene import ANSWER_S, FIRST_TOKEN_S, HYGIENE, TIMED_TOKENS
 from adapterd.evaluation.metrics.metric import Better, Metric, Question, Unit
 from adapterd.evaluation.metrics.model_figures import BERT_PRECISION, BERT_RECALL, REFERENCE_NATS, REFERENCE_TOKENS
+from adapterd.evaluation.rules import CRITICAL, PRIMARY
 from adapterd.evaluation.statistics import Paired, compare
 from tests.unit.evaluation.asking import question
 
