@@ -147,3 +147,39 @@ def test_without_a_curve_or_a_retention_their_charts_are_left_out() -> None:
     page = render(Material(**{**vars(MATERIAL), "curve": (), "courses": (), "lineage": lineage}))
     assert "How it was made" not in page
     assert "Evidence on fresh cases" not in page
+
+
+def traded(guard: float, *, primary: str | None = None) -> str:
+    """The page of a version with these differences, at its task +0.3 against base and -0.5 against live, and on the
+    guard set."""
+    settings = {**MATERIAL.lineage["settings"], "task": "generation", "evaluation": {"primary": primary}}
+    ours = {"token_f1": 0.4, "guard": 0.5}
+    result = {
+        **MATERIAL.result,
+        "scores": {
+            "candidate": scores(**ours),
+            "live": scores(token_f1=0.9, guard=0.5 - guard), "base": scores(token_f1=0.1, guard=0.5 - guard),
+        },
+        "comparisons": {
+            **MATERIAL.result["comparisons"], "guard": {"live": comparison(guard), "base": comparison(guard)},
+        },
+    }  # fmt: skip
+    return render(replace(MATERIAL, lineage={**MATERIAL.lineage, "settings": settings}, result=result))
+
+
+def test_what_was_gained_stands_beside_what_was_lost() -> None:
+    page = traded(0.02)
+    assert "task and guard set, against live" in page
+    assert "token_f1 0.900 → 0.400 (-0.500, 95 % interval -0.600 to -0.400); guard 0.480 → 0.500 (+0.020, " in page
+    assert "token_f1 0.100 → 0.400 (+0.300, 95 % interval +0.200 to +0.400); guard" in page
+    assert "dataset.replay" not in page
+
+
+def test_a_fall_beyond_chance_says_what_keeps_more() -> None:
+    page = traded(-0.2)
+    assert page.count("this is beyond chance: a higher dataset.replay") == 2
+
+
+def test_what_was_not_compared_is_no_trade(page: str) -> None:
+    assert "task and guard set" not in page, "the guard set was not asked"
+    assert "task and guard set" not in traded(0.02, primary="exact"), "no comparison by this metric"

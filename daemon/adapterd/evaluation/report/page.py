@@ -12,6 +12,7 @@ from adapterd.evaluation.metrics.label_metrics import ACCURACY, BINS
 from adapterd.evaluation.metrics.metric import Better, Metric, Unit
 from adapterd.evaluation.report import charts
 from adapterd.evaluation.report.season import Course, course_chart
+from adapterd.evaluation.report.trade import trades
 from adapterd.formats.data_card import in_words
 from adapterd.formats.evaluation import Bridge
 from adapterd.formats.judged_step import judged_steps
@@ -141,6 +142,7 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
     yield "recipe", ", ".join(f"{name} {value}" for name, value in recipe.items() if value is not None)
     for line in judged_steps(taken):
         yield "choice by answers", line
+    yield from trades(lineage, material.result)
     kept = (stages["merging"].get("retention") or {}).get("kept")
     if kept is not None:
         yield "adapter kept", f"{kept:.1%} of what it does is left in the merged file"

@@ -1,0 +1,43 @@
+"""What a version gained at its task beside what it lost of the guard set, so that a person sees what was traded."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapterd.config import Task
+from adapterd.evaluation.rules import PRIMARY
+
+GUARD = "guard"
+ADVICE = (
+    "this is beyond chance: a higher dataset.replay, a lower training.learning_rate or fewer training.epochs keep more "
+    "of what the base can do"
+)
+
+
+def trades(lineage: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A sentence for each tag that the candidate was compared with on both: a title, and `field_f1 0.000 → 0.843
+    (+0.843, 95 % interval +0.712 to +0.930); guard …`. None where the guard set was not asked."""
+    metrics = (_primary_metric(lineage["settings"]), GUARD)
+    comparisons, scores = (result[key] for key in ("comparisons", "scores"))
+    for other in ("live", "base"):
+        found = [comparisons.get(name, {}).get(other) for name in metrics]
+        if None in found or other not in scores:
+            continue
+        ours, theirs = (scores[tag]["metrics"] for tag in ("candidate", other))
+        parts = [
+            f"{name} {theirs[name]:.3f} → {ours[name]:.3f} ({_told(each)})"
+            for name, each in zip(metrics, found, strict=True)
+        ]
+        if found[-1]["interval"]["high"] < 0:
+            parts.append(ADVICE)
+        yield f"task and guard set, against {other}", "; ".join(parts)
+
+
+def _told(compared: Mapping[str, Any]) -> str:
+    low, high = (compared["interval"][end] for end in ("low", "high"))
+    return f"{compared['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
+
+
+def _primary_metric(settings: Mapping[str, Any]) -> str:
+    """The metric that the version had to be proven better by; empty where a newer release has another task."""
+    task = settings.get("task")
+    return settings.get("evaluation", {}).get("primary") or (PRIMARY[Task(task)] if task in list(Task) else "")
