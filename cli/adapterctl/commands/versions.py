@@ -240,6 +240,7 @@ def _trained(stages: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         ("trained on", f"{stages['dataset']['train']['examples']} examples, {train['steps']} steps"),
         ("validation loss", f"{losses} (step {train['best_step']})"),
+        *([("of the end of turn", f"{end:.3f}")] if (end := train.get("end_of_turn_loss")) is not None else []),
         *[("choice by answers", line) for line in judged_steps(train)],
     ]
 

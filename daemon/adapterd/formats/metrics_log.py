@@ -6,6 +6,8 @@ from typing import Any
 from adapterd.formats.json_files import read_json_lines
 
 METRICS, CURVE = "metrics.jsonl", "learning.svg"
+ADDED_LATER: dict[str, Any] = {"end_of_turn_loss": None}
+"""What the lines of earlier releases do not have."""
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -20,7 +22,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 def _step(fields: dict[str, Any]) -> dict[str, Any]:
     if type(fields.get("step")) is not int:
         raise ValueError("it has no field 'step' that is a number")
-    for name in ("loss", "validation_loss"):
+    fields = ADDED_LATER | fields
+    for name in ("loss", "validation_loss", "end_of_turn_loss"):
         if name not in fields or type(fields[name]) not in (int, float, type(None)):
             raise ValueError(f"it has no field {name!r} that is a number or null")
     return fields

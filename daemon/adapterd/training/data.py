@@ -178,7 +178,16 @@ class CompletionBatch:
 
         Of what is wrong it is the unlikelihood, -ln(1 - p) (Welleck et al. 2020, arXiv:1908.04319).
         """
+        return self._mean(self.target_losses(model, forward))
+
+    def validation_losses(self, model: nn.Module, forward: "Forward") -> mx.array:
+        """Two numbers, fp32: its loss, and the mean cross entropy of the last target of each example, the end of turn.
+        Where that is high, answers run on."""
         losses = self.target_losses(model, forward)
+        ends = np.cumsum([len(example.targets) for example in self.examples]) - 1
+        return mx.stack([self._mean(losses), losses[mx.array(ends)].mean()])
+
+    def _mean(self, losses: mx.array) -> mx.array:
         if self.wrong is not None:
             losses = mx.where(self.wrong, -mx.log(-mx.expm1(-mx.maximum(losses, LEAST_NATS))), losses)
         summed = losses.sum() if self.weights is None else (losses * self.weights).sum()

@@ -37,7 +37,15 @@ from adapterd.training.preferences import (
     measure,
 )
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
-from adapterd.training.progress import Criterion, CurvePoint, Report, TrainingProgress, TrainingResult, validated
+from adapterd.training.progress import (
+    Criterion,
+    CurvePoint,
+    Report,
+    TrainingProgress,
+    TrainingResult,
+    end_of_turn_loss,
+    validated,
+)
 from adapterd.training.recipe import Recipe
 from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 
@@ -192,8 +200,8 @@ class Trainer:
         metrics = self._validate() if validate and self._validates else None
         if metrics:
             self._require_no_divergence(metrics.loss)
-        validation_loss = metrics.loss if metrics else None
-        state.curve.append(CurvePoint(state.step, loss, validation_loss))
+        validated_now = (metrics.loss, metrics.end_of_turn_loss) if metrics else (None, None)
+        state.curve.append(CurvePoint(state.step, loss, *validated_now))
         if validate and state.best.improved_by(state.step, metrics or ValidationMetrics(self._recent_loss())):
             save_adapter(self.model, self.settings, self.out)
         if self.keeps and metrics and state.step:
@@ -202,7 +210,7 @@ class Trainer:
         progress = self._progress(metrics)
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             line = {name: value for name, value in asdict(progress).items() if name != "doing"}
-            file.write(json.dumps(line | {"validation_loss": validation_loss}) + "\n")
+            file.write(json.dumps(line | asdict(state.curve[-1])) + "\n")
         self.report(progress)
         self.checkpoints.keep(self._snapshot, validated=validate)
 
@@ -220,18 +228,19 @@ class Trainer:
         are trained on."""
         self.model.eval()
         settings = self.settings
+        examples = self._validate_examples() if self.data.validation else ValidationMetrics(0.0)
         if not self.pairs.validation:
-            return ValidationMetrics(self._validation_loss())
+            return examples
         found = measure(self.model, self.pairs.validation_batches(), self.forward, settings, self.streams)
-        examples = settings.sft_weight * self._validation_loss() if self.data.validation else 0.0
-        return ValidationMetrics(examples + found.loss, found.accuracies, found.margins)
+        loss = settings.sft_weight * examples.loss + found.loss
+        return ValidationMetrics(loss, found.accuracies, found.margins, examples.end_of_turn_loss)
 
-    def _validation_loss(self) -> float:
-        """Mean loss over all completion tokens of the validation set."""
-        total, tokens = 0.0, 0
+    def _validate_examples(self) -> ValidationMetrics:
+        """Mean loss over all completion tokens of the validation set, and over its ends of turn."""
+        total, tokens, ends = 0.0, 0, 0.0
         batches = self.group.shard(list(validation_batches(self.data.validation, self.settings.batch_size)))
-        losses = self.streams.map(lambda batch: batch.loss(self.model, self.forward, self.settings), batches)
-        for batch, loss in zip(batches, map(_number, losses), strict=True):
+        losses = self.streams.map(lambda batch: batch.validation_losses(self.model, self.forward), batches)
+        for batch, (loss, of_ends) in zip(batches, map(_numbers, losses), strict=True):
             if not math.isfinite(loss):
                 raise StageError(
                     f"after step {self.state.step} the validation loss is {loss:g} "
@@ -239,8 +248,10 @@ class Trainer:
                 )
             total += loss * batch.targets.size
             tokens += batch.targets.size
-        counted, total = self.group.all_sum({"tokens": mx.array([tokens])}, total)
-        return total / float(counted["tokens"].item())
+            ends += of_ends * len(batch.examples)
+        counted, total = self.group.all_sum({"tokens": mx.array([tokens]), "ends": mx.array([ends])}, total)
+        end_of_turn_loss = _number(counted["ends"]) / len(self.data.validation)
+        return ValidationMetrics(total / _number(counted["tokens"]), end_of_turn_loss=end_of_turn_loss)
 
     def _recent_loss(self) -> float:
         """The mean training loss of the last steps, which stands in for a validation loss."""
@@ -287,6 +298,7 @@ class Trainer:
             peak_memory_bytes=mx.get_peak_memory(),
             rewards_accuracies=metrics.rewards_accuracies if metrics else None,
             rewards_margins=metrics.rewards_margins if metrics else None,
+            end_of_turn_loss=metrics.end_of_turn_loss if metrics else None,
         )
 
     def _elapsed_s(self) -> float:
@@ -308,6 +320,7 @@ class Trainer:
             curve=state.curve,
             rewards_accuracies=state.best.rewards_accuracies,
             rewards_margins=state.best.rewards_margins,
+            end_of_turn_loss=end_of_turn_loss(state.curve, state.best.step),
             epochs=self.settings.epochs,
             learning_rate=self.settings.learning_rate,
             notes=self._notes(),
@@ -327,3 +340,7 @@ def _norm(gradients: Any) -> mx.array:
 
 def _number(scalar: mx.array) -> float:
     return float(scalar.item())  # type: ignore[arg-type]
+
+
+def _numbers(pair: mx.array) -> list[float]:
+    return [float(number) for number in pair.tolist()]  # type: ignore[union-attr, arg-type]

@@ -22,7 +22,8 @@ class TrainingProgress:
     Losses are in nats a token; `validation_loss` is the latest; `tokens_per_s` counts ids of training examples
     without padding, prompts included, in the time that training steps took. `remaining_s` is 0 while it is not known.
     `doing` says what goes on before the first step. `rewards_accuracies` and `rewards_margins` are TRL's
-    rewards/accuracies and rewards/margins of the latest validation with pairs.
+    rewards/accuracies and rewards/margins of the latest validation with pairs. `end_of_turn_loss` is the part of the
+    validation loss that the ends of turn have, a mean over them.
     """
 
     step: int
@@ -36,6 +37,7 @@ class TrainingProgress:
     doing: str = ""
     rewards_accuracies: float | None = None
     rewards_margins: float | None = None
+    end_of_turn_loss: float | None = None
 
     @classmethod
     def preparing(cls, steps: int, doing: str) -> "TrainingProgress":
@@ -61,6 +63,7 @@ class CurvePoint:
     step: int
     loss: float | None
     validation_loss: float | None
+    end_of_turn_loss: float | None = None
 
 
 def validated(curve: Sequence[CurvePoint]) -> dict[int, float]:
@@ -68,12 +71,18 @@ def validated(curve: Sequence[CurvePoint]) -> dict[int, float]:
     return {point.step: point.validation_loss for point in curve if point.step and point.validation_loss is not None}
 
 
+def end_of_turn_loss(curve: Sequence[CurvePoint], step: int) -> float | None:
+    """That of a step, None where it was not measured."""
+    return next((point.end_of_turn_loss for point in curve if point.step == step), None)
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """The end of a training: how far it came, and which step's adapter was kept.
 
     `best_step` is that of the adapter that was kept, 0 the untrained one, which changes nothing: no later one had a
-    lower validation loss. `best_validation_loss` is that of the same adapter.
+    lower validation loss. `best_validation_loss` is that of the same adapter, `end_of_turn_loss` that of the ends of
+    turn alone.
     Validation losses are None, and `criterion` says so, where there were no validation examples. The rewards
     of the adapter that was kept are None without pairs. `epochs` is the most that it was trained for, `learning_rate`
     the peak, `estimated_memory_bytes` the estimate for a step with the longest examples; `gradient_checkpointing` says
@@ -101,3 +110,4 @@ class TrainingResult:
     notes: list[str] = field(default_factory=list)
     judged: list[JudgedStep] = field(default_factory=list)
     unlearned: int = 0
+    end_of_turn_loss: float | None = None

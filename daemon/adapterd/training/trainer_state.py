@@ -14,12 +14,13 @@ _OLD_NAMES = {"preference_accuracy": "rewards_accuracies", "preference_margin": 
 
 @dataclass(frozen=True)
 class ValidationMetrics:
-    """The loss of an adapter on the validation set, and with held-out pairs TRL's rewards/accuracies and
-    rewards/margins."""
+    """The loss of an adapter on the validation set, with held-out pairs TRL's rewards/accuracies and rewards/margins,
+    and with held-out examples the mean loss of their ends of turn."""
 
     loss: float
     rewards_accuracies: float | None = None
     rewards_margins: float | None = None
+    end_of_turn_loss: float | None = None
 
 
 @dataclass
@@ -62,7 +63,10 @@ class TrainerState:
     def restored(cls, numbers: Mapping[str, Any], metrics: bytes) -> "TrainerState":
         """The reverse of `numbers`, with the curve taken from the lines of `metrics`."""
         lines = [json.loads(line) for line in metrics.splitlines()]
-        curve = [CurvePoint(line["step"], line["loss"], line["validation_loss"]) for line in lines]
+        curve = [
+            CurvePoint(line["step"], line["loss"], line["validation_loss"], line.get("end_of_turn_loss"))
+            for line in lines
+        ]
         best = {_OLD_NAMES.get(name, name): value for name, value in numbers["best"].items()}
         return cls(**{**numbers, "best": Best(**best), "curve": curve})
 

@@ -101,7 +101,8 @@ MATERIAL = Material(
     metrics={name: Metric(name, f"what {name} is", lambda *_: None) for name in ("token_f1", "exact")},
     by_case={"token_f1": {"candidate": [0.1, 1.0], "live": [1.0, 1.0], "base": [0.0, None]}},
     courses=[COURSE],
-    curve=[{"step": 0, "loss": None, "validation_loss": 1.0}, {"step": 1, "loss": 0.9, "validation_loss": None}],
+    curve=[{"step": 0, "loss": None, "validation_loss": 1.0, "end_of_turn_loss": 0.4},
+           {"step": 1, "loss": 0.9, "validation_loss": None, "end_of_turn_loss": None}],
 )  # fmt: skip
 
 

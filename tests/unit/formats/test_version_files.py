@@ -62,11 +62,15 @@ def test_evaluation_format_has_the_fields_that_are_written() -> None:
 
 def test_metrics_are_read_line_by_line(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
-    lines = ['{"step": 1, "loss": 2.5, "validation_loss": null}', '{"step": 2, "loss": null, "validation_loss": 2}']
+    lines = [
+        '{"step": 1, "loss": 2.5, "validation_loss": null}',
+        '{"step": 2, "loss": null, "validation_loss": 2, "end_of_turn_loss": 0.5}',
+    ]
     (tmp_path / METRICS).write_text("\n".join(lines))
     assert read_metrics(tmp_path) == [
-        {"step": 1, "loss": 2.5, "validation_loss": None}, {"step": 2, "loss": None, "validation_loss": 2},
-    ]  # fmt: skip
+        {"step": 1, "loss": 2.5, "validation_loss": None, "end_of_turn_loss": None},
+        {"step": 2, "loss": None, "validation_loss": 2, "end_of_turn_loss": 0.5},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +78,7 @@ def test_metrics_are_read_line_by_line(tmp_path: Path) -> None:
     [
         "{", "[]", "{}", '{"step": "one", "loss": 1, "validation_loss": 1}', '{"step": 2, "loss": 1}',
         '{"step": 2, "loss": "low", "validation_loss": null}',
+        '{"step": 2, "loss": 1, "validation_loss": 1, "end_of_turn_loss": "low"}',
     ],
 )  # fmt: skip
 def test_line_that_is_no_step_is_named(tmp_path: Path, line: str) -> None:

@@ -30,7 +30,7 @@ def training(out: Path, losses: Mapping[int, float] = LOSSES) -> TrainingResult:
     best = min(losses, key=lambda step: losses[step])
     for name in (WEIGHTS, CONFIG):
         (out / name).write_text(f"{name} of {best}")
-    curve = [CurvePoint(0, None, 1.0), *(CurvePoint(step, loss, loss) for step, loss in losses.items())]
+    curve = [CurvePoint(0, None, 1.0), *(CurvePoint(step, loss, loss, loss / 2) for step, loss in losses.items())]
     return TrainingResult(
         max(losses), best, Criterion.VALIDATION_LOSS, 1.0, losses[best], 100, 10.0, 10.0, 0, curve,
         rewards_accuracies=0.75, rewards_margins=1.5,
@@ -47,6 +47,7 @@ def test_the_adapter_that_answers_best_is_taken(tmp_path: Path) -> None:
     judge = answering(step_10=(0.5, 0.0), step_20=(0.6, 0.25), step_30=(0.7, 0.125))
     result = chosen_by_answers(training(tmp_path), tmp_path, judge, told.append)
     assert (result.best_step, result.best_validation_loss, result.criterion) == (30, 0.4, Criterion.ANSWERS)
+    assert result.end_of_turn_loss == 0.2
     assert [(each.step, each.score, each.truncated, each.prompts) for each in result.judged] == [
         (10, 0.5, 0.0, 8), (20, 0.6, 0.25, 8), (30, 0.7, 0.125, 8),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from adapterd.training.progress import CurvePoint
 from adapterd.training.trainer_state import Best, TrainerState, ValidationMetrics
 
-CURVE = [CurvePoint(0, None, 2.0), CurvePoint(1, 1.5, None)]
+CURVE = [CurvePoint(0, None, 2.0, 0.5), CurvePoint(1, 1.5, None)]
 
 
 def metrics() -> bytes:
@@ -17,6 +17,11 @@ def metrics() -> bytes:
 def test_numbers_and_metrics_restore_the_state() -> None:
     state = TrainerState(step=1, best=Best(1, 1.5, 2, 0.75, 0.1), curve=CURVE, train_tokens=9, earlier_s=3.0)
     assert TrainerState.restored(json.loads(json.dumps(state.numbers())), metrics()) == state
+
+
+def test_the_lines_of_an_earlier_release_have_no_loss_of_the_end_of_turn() -> None:
+    lines = b'{"step": 0, "loss": null, "validation_loss": 2.0}\n'
+    assert TrainerState.restored({"best": {}}, lines).curve == [CurvePoint(0, None, 2.0)]
 
 
 def test_the_checkpoint_of_an_earlier_release_has_other_names_for_the_rewards() -> None:

@@ -132,11 +132,14 @@ def standalone(svg: str) -> str:
     return re.sub(r"(<svg[^>]*>)", rf"\1{background}", svg, count=1)
 
 
+LOSSES = {"training": "loss", "validation": "validation_loss", "end of turn": "end_of_turn_loss"}
+"""The fields of a step that hold losses, by what they are losses of."""
+
+
 def learning(curve: Sequence[Mapping[str, Any]]) -> Markup | None:
-    """The losses of a training over its steps, None where there are none; points have step, loss, validation_loss."""
+    """The losses of a training over its steps, None where there are none; points have a step and these losses."""
     losses = {
-        name: [(point["step"], point[key]) for point in curve if point[key] is not None]
-        for name, key in (("training", "loss"), ("validation", "validation_loss"))
+        name: [(point["step"], point[key]) for point in curve if point[key] is not None] for name, key in LOSSES.items()
     }
     return curves(losses, "Loss over the training's steps", "step", "loss") if any(losses.values()) else None
 

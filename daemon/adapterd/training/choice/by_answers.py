@@ -15,7 +15,14 @@ from adapterd.errors import AdapterdError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.formats.judged_step import JudgedStep
 from adapterd.training.choice.kept_adapters import KeptAdapters
-from adapterd.training.progress import Criterion, Report, TrainingProgress, TrainingResult, validated
+from adapterd.training.progress import (
+    Criterion,
+    Report,
+    TrainingProgress,
+    TrainingResult,
+    end_of_turn_loss,
+    validated,
+)
 
 if TYPE_CHECKING:
     from adapterd.base.gguf.llama_model import GreedyAnswer
@@ -85,4 +92,5 @@ def _taken(result: TrainingResult, best: JudgedStep, judged: list[JudgedStep]) -
         judged=judged,
         rewards_accuracies=result.rewards_accuracies if is_same else None,
         rewards_margins=result.rewards_margins if is_same else None,
+        end_of_turn_loss=end_of_turn_loss(result.curve, best.step),
     )

@@ -21,7 +21,7 @@ from adapterd.training.choice.by_answers import Judge, judged
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.memory import is_out_of_memory
 from adapterd.training.mistakes.own_mistake import VISITS, OwnMistake, own_mistake, unlearning_examples
-from adapterd.training.progress import Report, TrainingProgress, TrainingResult, validated
+from adapterd.training.progress import Report, TrainingProgress, TrainingResult, end_of_turn_loss, validated
 from adapterd.training.recipe import Recipe
 
 FOLDER = "unlearned"
@@ -98,7 +98,10 @@ def without_repetitions(
         return result
     for name in (WEIGHTS, CONFIG):
         shutil.copyfile(_last(out / FOLDER) / name, out / name)
-    return replace(result, best_validation_loss=tried.validation_loss, unlearned=tried.unlearned)
+    return replace(
+        result, best_validation_loss=tried.validation_loss, unlearned=tried.unlearned,
+        end_of_turn_loss=end_of_turn_loss(done.curve, done.steps),
+    )  # fmt: skip
 
 
 def _told(result: TrainingResult, report: Report) -> Report:
