@@ -343,4 +343,4 @@ def _number(scalar: mx.array) -> float:
 
 
 def _numbers(pair: mx.array) -> list[float]:
-    return [float(number) for number in pair.tolist()]  # type: ignore[union-attr, arg-type]
+    return [_number(scalar) for scalar in pair]

@@ -43,7 +43,7 @@ def test_the_loss_is_the_full_computations_at_completions() -> None:
 def test_the_loss_of_the_ends_of_turn_is_that_of_the_last_ids_alone() -> None:
     model, examples = tiny_llama(), random_examples(5, seed=2)
     batch = CompletionBatch.of(examples)
-    loss, of_ends = batch.validation_losses(model, whole_model).tolist()
+    loss, of_ends = (each.item() for each in batch.validation_losses(model, whole_model))
     alone = [naive_sum(model, replace(example, prompt_tokens=len(example.ids) - 1)).item() for example in examples]
     assert of_ends == pytest.approx(sum(alone) / len(alone), rel=rounding(TERMS))
     assert loss == pytest.approx(batch.loss(model, whole_model, SETTINGS).item(), rel=rounding(TERMS))
