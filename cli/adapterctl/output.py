@@ -233,6 +233,7 @@ class StageProgress:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._next_line: dict[str, float] = {}
+        self._measured: dict[str, str] = {}
         self._done: set[str] = set()
         self._started: dict[str, float] = {}
 
@@ -258,17 +259,20 @@ class StageProgress:
         note = _note(progress)
         if self._bars is None:
             self._say(stage, share, note)
+            if not progress.get("doing"):
+                self._measured[stage] = note
             return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(printable(stage), total=1.0, note="")
         self._bars.update(self._tasks[stage], completed=share, note=printable(note))
 
     def _say(self, stage: str, share: float, note: str) -> None:
-        """A line at the start, at every quarter, and at the end."""
+        """A line at the start, at every quarter, and at the end, with what the stage last measured."""
         started = self._started.setdefault(stage, time.monotonic())
         if share >= 1 and stage not in self._done:
             self._done.add(stage)
-            say(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(note)}", err=True)
+            last = note or self._measured.get(stage, "")
+            say(f"  {stage:<11} done in {time.monotonic() - started:.1f} s{_aside(last)}", err=True)
         elif share < 1 and share >= self._next_line.get(stage, 0.0):
             self._next_line[stage] = share + LINE_EVERY
             say(f"  {stage:<11} {share:4.0%}{_aside(note)}", err=True)

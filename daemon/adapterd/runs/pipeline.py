@@ -52,7 +52,7 @@ from adapterd.runs.reuse import (
     take_over,
 )
 from adapterd.runs.season.night import EvidenceNight, more_cases_may_prove
-from adapterd.runs.stage import Result, Stage, notes_of, with_time_left
+from adapterd.runs.stage import Result, Stage, notes_of, under_way
 from adapterd.runs.stage_process import Limits, run_stage
 from adapterd.runs.stages import STAGES
 from adapterd.runs.unfinished import judged_by, why_outdated
@@ -296,7 +296,7 @@ class Pipeline:
         def report(progress: dict[str, Any]) -> None:
             if job_id := progress.pop("job_id", None):
                 training_jobs.remember(self.store, run.id, plan.settings.training, job_id)
-            progress = with_time_left(progress, time.monotonic() - started)
+            progress = under_way(progress, time.monotonic() - started)
             self.store.runs.report_stage(run.id, stage.name, progress)
             self.listen(stage.name, progress)
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from adapterd.store import Store
     from adapterd.store.runs import Run
 
-ENOUGH_DONE = 0.05
-"""The share of a stage from which its remaining time can be estimated."""
+ENOUGH_DONE, LARGEST_SHARE = 0.05, 0.99
+"""The share of a stage from which its remaining time can be estimated, and the largest before it has ended."""
 T = TypeVar("T")
 Result = dict[str, Any]
 Results = Mapping[str, Result]
@@ -139,12 +139,13 @@ def _at(table: Any, name: str) -> Any:
     return json.loads(dumps(table))
 
 
-def with_time_left(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
-    """The progress with `remaining_s`, extrapolated, unless the stage has its own estimate or too little is done."""
-    share = float(progress.get("share") or 0.0)
-    if "remaining_s" in progress or not ENOUGH_DONE <= share < 1:
-        return progress
-    return {**progress, "remaining_s": elapsed_s * (1 - share) / share}
+def under_way(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
+    """What a stage says while it goes on: never that all is done, and with `remaining_s`, extrapolated, unless it has its
+    own estimate or too little is done."""
+    share = min(LARGEST_SHARE, float(progress.get("share") or 0.0))
+    has_estimate = "remaining_s" in progress or share < ENOUGH_DONE
+    left = {} if has_estimate else {"remaining_s": elapsed_s * (1 - share) / share}
+    return {**progress, "share": share, **left}
 
 
 def notes_of(results: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:

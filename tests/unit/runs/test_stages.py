@@ -18,12 +18,26 @@ from adapterd.formats.run_folder import RECORDS
 from adapterd.home import Home
 from adapterd.record import FeedbackRecord
 from adapterd.runs.plan import RunPlan
-from adapterd.runs.stage import Job
+from adapterd.runs.stage import Job, under_way
 from adapterd.runs.stages import parity, require_stored, what_vanished_may_come_back
 from adapterd.runs.tag_evaluation import Evaluator
 from adapterd.serving.runtime import ServedModel
 from tests.support.fakes import FakeRuntime
 from tests.support.tiny_gguf import write_tiny_gguf
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"share": 0.01}, {"share": 0.01}),
+        ({"share": 0.2}, {"share": 0.2, "remaining_s": 40.0}),
+        ({"share": 0.2, "remaining_s": 7.0}, {"share": 0.2, "remaining_s": 7.0}),
+        ({"share": 1.0, "step": 5, "remaining_s": 0.0}, {"share": 0.99, "step": 5, "remaining_s": 0.0}),
+        ({"doing": "it begins"}, {"doing": "it begins", "share": 0.0}),
+    ],
+)
+def test_what_is_under_way_is_not_done(told: dict[str, object], expected: dict[str, object]) -> None:
+    assert under_way(told, 10.0) == expected
 
 
 def test_a_run_that_lost_a_tag_is_tried_again() -> None:
