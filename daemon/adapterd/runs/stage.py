@@ -140,9 +140,11 @@ def _at(table: Any, name: str) -> Any:
 
 
 def under_way(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
-    """What a stage says while it goes on: never that all is done, and with `remaining_s`, extrapolated, unless it has its
-    own estimate or too little is done."""
-    share = min(LARGEST_SHARE, float(progress.get("share") or 0.0))
+    """What a stage says while it goes on: never that all is done, and with `remaining_s`, extrapolated, unless it has
+    its own estimate or too little is done."""
+    if "share" not in progress:
+        return progress
+    share = min(LARGEST_SHARE, float(progress["share"]))
     has_estimate = "remaining_s" in progress or share < ENOUGH_DONE
     left = {} if has_estimate else {"remaining_s": elapsed_s * (1 - share) / share}
     return {**progress, "share": share, **left}
