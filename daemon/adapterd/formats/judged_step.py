@@ -25,6 +25,10 @@ class JudgedStep:
         """What the choice goes by: an answer that is cut costs as much as one that scores."""
         return self.score - self.truncated
 
+    def is_of(self, step: int, unlearned: int) -> bool:
+        """Whether this is the adapter of that step which has unlearned so many of its answers."""
+        return (self.step, self.unlearned) == (step, unlearned)
+
     def __str__(self) -> str:
         cut = f", {self.truncated:.0%} of the answers cut" if self.truncated else ""
         more = f", {self.unlearned} of its answers that repeat themselves unlearned" if self.unlearned else ""
@@ -36,5 +40,5 @@ def judged_steps(training: Mapping[str, Any]) -> Iterator[str]:
     alone."""
     for each in training.get("judged") or ():
         found = from_plain(each, JudgedStep)
-        taken = (found.step, found.unlearned) == (training["best_step"], training.get("unlearned", 0))
+        taken = found.is_of(training["best_step"], training.get("unlearned", 0))
         yield f"{found}; taken" if taken else str(found)

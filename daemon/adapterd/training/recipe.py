@@ -18,7 +18,7 @@ EXPONENTS = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
 """How the rate falls with a model's width, by family."""
 PREFERENCES_RATE_FACTOR = 0.5
 """With preferences the rate is multiplied by this, as each pair has gradients from every token of two answers."""
-STEPS, FEWEST, MOST = 100, 2, 8
+STEPS, FEWEST, MOST = 200, 3, 8
 """About how many steps a training should have, and the bounds of its epochs."""
 
 

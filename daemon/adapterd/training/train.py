@@ -147,7 +147,7 @@ class _Attempt:
 
     def on(self, examples: tuple[EncodedExample, ...], folder: Path, report: Report) -> "_Attempt":
         """One that goes on at the adapter that this one made, on other examples, in another folder."""
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = Dataset(examples, self.data.validation)
         return replace(self, data=data, pairs=([], []), out=folder, report=report, start=self.out, keeps=True)
 

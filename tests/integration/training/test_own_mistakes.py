@@ -22,6 +22,7 @@ from adapterd.formats.judged_step import judged_steps
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.choice.by_answers import AnswerScore
+from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.mistakes.unlearn import ASKED, FOLDER
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train
@@ -129,6 +130,41 @@ def test_what_it_says_again_and_again_becomes_less_likely(
     assert "looking for repetitions in its own answers" in doing
     assert "unlearning repetitions, step 10 of 10" in doing
     assert all(one.step <= other.step for one, other in itertools.pairwise(told))
+
+
+@pytest.mark.parametrize(
+    ("scores", "taken", "tried"),
+    [
+        ([(0.6, 0.5), (0.7, 0.4), (0.8, 0.3), (0.9, 0.0)], 3, 3),  # there are three rounds
+        ([(0.6, 0.4), (0.6, 0.0), (0.9, 0.0)], 2, 2),  # nothing is cut any more
+        ([(0.6, 0.4), (0.5, 0.4), (0.9, 0.0)], 1, 2),  # the second was no better
+    ],
+)
+def test_it_goes_on_while_answers_get_better(
+    base: GgufFile,
+    dataset: Path,
+    tmp_path: Path,
+    round_in_circles: tuple[int, ...],
+    scores: list[tuple[float, float]],
+    taken: int,
+    tried: int,
+) -> None:
+    def score(folder: Path) -> AnswerScore:
+        if FOLDER not in folder.parts:
+            return AnswerScore(0.5, 0.5, 6)
+        number = int(folder.parts[folder.parts.index(FOLDER) + 1])
+        return AnswerScore(*scores[number - 1], 6)
+
+    judge = KnownAnswers(score, lambda _example: GreedyAnswer(round_in_circles, complete=False))
+    result = trained(base, dataset, tmp_path / "out", judge)
+    assert result.unlearned == taken * ASKED
+    more = [each for each in result.judged if each.unlearned]
+    assert [each.unlearned for each in more] == [ASKED * (number + 1) for number in range(tried)]
+    assert [(each.score, each.truncated) for each in more] == scores[:tried]
+    assert [folder for folder, _ in judge.asked] == [tmp_path / "out"] * tried
+    assert result.best_validation_loss == more[taken - 1].validation_loss
+    last = KeptAdapters(tmp_path / "out" / FOLDER / str(taken))
+    assert sha256_file(tmp_path / "out" / WEIGHTS) == sha256_file(last.folder(last.steps()[-1]) / WEIGHTS)
 
 
 def test_what_answers_no_better_is_not_taken(

@@ -26,7 +26,9 @@ def test_the_settings_override_the_recipe(tmp_path: Path) -> None:
     assert Recipe.of(recipe, base(tmp_path), 1) == recipe
 
 
-@pytest.mark.parametrize(("examples", "epochs"), [(0, 8), (1, 8), (40, 8), (100, 4), (133, 3), (400, 2), (10**6, 2)])
+@pytest.mark.parametrize(
+    ("examples", "epochs"), [(0, 8), (1, 8), (40, 8), (100, 8), (133, 6), (200, 4), (400, 3), (10**6, 3)]
+)
 def test_fewer_examples_have_more_epochs(tmp_path: Path, examples: int, epochs: int) -> None:
     assert Recipe.of(OPEN, base(tmp_path), examples).epochs == epochs
 

@@ -42,13 +42,13 @@ def own_mistake(example: EncodedExample, ids: Sequence[int], is_word: Callable[[
 
 
 def unlearning_examples(
-    mistakes: Sequence[OwnMistake], examples: Sequence[EncodedExample]
+    mistakes: Sequence[EncodedExample], examples: Sequence[EncodedExample]
 ) -> tuple[EncodedExample, ...]:
-    """As many visits of mistakes as of examples from all over; a mistake weighs as much as an example does, however
-    many places it has."""
+    """As many visits of mistakes as of examples from all over; a mistake weighs as much as an example does, however few
+    of its ids carry loss."""
     beside = list(_spread(examples, VISITS))
     typical = sum(len(each.targets) for each in beside) / len(beside)
-    weighing = [replace(each, weight=typical / len(each.places)) for each in mistakes]
+    weighing = [replace(each, weight=typical / len(each.targets)) for each in mistakes]
     return (*islice(cycle(weighing), VISITS), *beside)
 
 

@@ -1,8 +1,9 @@
 """Unlearning of repetitions: where answers of the chosen adapter run on, it is trained a few steps more.
 
-It answers some training prompts itself. Where such an answer goes round in circles, what begins a passage again is made
-less likely (unlikelihood, Welleck et al. 2020, arXiv:1908.04319), beside as many examples that are imitated. What comes
-of it has to answer the prompts of the validation set better than what it came from.
+It answers some training prompts itself. Where a list in such an answer repeats an item, it is trained on what it should
+have gone on with (corrected.py); where it goes round in circles otherwise, what begins a passage again is made less
+likely (unlikelihood, Welleck et al. 2020, arXiv:1908.04319); beside as many examples that are imitated. What comes of
+it has to answer the prompts of the validation set better than what it came from.
 """
 
 import logging
@@ -20,7 +21,8 @@ from adapterd.formats.encoded import EncodedExample
 from adapterd.training.choice.by_answers import Judge, judged
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.memory import is_out_of_memory
-from adapterd.training.mistakes.own_mistake import VISITS, OwnMistake, own_mistake, unlearning_examples
+from adapterd.training.mistakes.corrected import corrected
+from adapterd.training.mistakes.own_mistake import VISITS, own_mistake, unlearning_examples
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult, end_of_turn_loss, validated
 from adapterd.training.recipe import Recipe
 
@@ -30,7 +32,8 @@ ASKED = 32
 FEWEST = 3
 """Of fewer mistakes there is nothing general to learn."""
 
-RATE_FACTOR = 0.075
+ROUNDS = 3
+RATE_FACTOR = 0.15
 """The learning rate of the training is multiplied by this: at more, right answers suffer."""
 BATCH = 6
 
@@ -45,8 +48,12 @@ class Unlearning:
     gguf: Path
     train: Callable[[tuple[EncodedExample, ...], Path, Report], TrainingResult]
 
-    def is_word(self, token: int) -> bool:
-        """Whether the id stands for letters or digits."""
+    def mistake(self, example: EncodedExample, ids: Sequence[int]) -> EncodedExample | None:
+        """What is learned from an answer that was cut: where it should have gone on otherwise, or, where that is not
+        known, what it should not have said; None where it does not repeat itself."""
+        return corrected(example, ids, self._tokenizer) or own_mistake(example, ids, self._is_word)
+
+    def _is_word(self, token: int) -> bool:
         return any(character.isalnum() for character in self._tokenizer.text([token]))
 
     @cached_property
@@ -74,34 +81,38 @@ def without_repetitions(
     second: Unlearning,
     report: Report,
 ) -> TrainingResult:
-    """Put an adapter that has unlearned its repetitions in the place of the chosen one, if it answers better; the
-    result says so. Nothing is done where no answer of the chosen one was cut, and a fault leaves that one in place."""
-    chosen = next((each for each in result.judged if each.step == result.best_step), None)
-    if chosen is None or not chosen.truncated or not examples:
-        return result
-    try:
-        report(TrainingProgress.after(result, "looking for repetitions in its own answers"))
-        mistakes = _mistakes(examples, out, judge, second.is_word)
-        if len(mistakes) < FEWEST:
+    """Put an adapter that has unlearned its repetitions in the place of the chosen one, if it answers better, and go on
+    from it, `ROUNDS` times at most; the result says so. Nothing is done where no answer of the chosen one was cut, and
+    a fault leaves that one in place."""
+    for number in range(ROUNDS):
+        chosen = next((each for each in result.judged if each.is_of(result.best_step, result.unlearned)), None)
+        if chosen is None or not chosen.truncated:
             return result
-        done = second.train(unlearning_examples(mistakes, examples), out / FOLDER, _told(result, report))
-        report(TrainingProgress.after(result, "asking the adapter without these repetitions"))
-        found = judged(done.steps, validated(done.curve)[done.steps], _last(out / FOLDER), judge)
-    except (AdapterdError, OSError, MemoryError, RuntimeError) as exc:
-        if isinstance(exc, RuntimeError) and not is_out_of_memory(exc):
-            raise
-        log.warning("repetitions of the adapter are left: %s", str(exc) or type(exc).__name__)
-        return result
-    tried = replace(found, step=chosen.step, unlearned=len(mistakes))
-    result = replace(result, judged=[*result.judged, tried])
-    if tried.worth <= chosen.worth:
-        return result
-    for name in (WEIGHTS, CONFIG):
-        shutil.copyfile(_last(out / FOLDER) / name, out / name)
-    return replace(
-        result, best_validation_loss=tried.validation_loss, unlearned=tried.unlearned,
-        end_of_turn_loss=end_of_turn_loss(done.curve, done.steps),
-    )  # fmt: skip
+        folder = out / FOLDER / str(number + 1)
+        try:
+            report(TrainingProgress.after(result, "looking for repetitions in its own answers"))
+            mistakes = _mistakes(_spread_from(examples, number), out, judge, second)
+            if len(mistakes) < FEWEST:
+                return result
+            done = second.train(unlearning_examples(mistakes, examples), folder, _told(result, report))
+            report(TrainingProgress.after(result, "asking the adapter without these repetitions"))
+            found = judged(done.steps, validated(done.curve)[done.steps], _last(folder), judge)
+        except (AdapterdError, OSError, MemoryError, RuntimeError) as exc:
+            if isinstance(exc, RuntimeError) and not is_out_of_memory(exc):
+                raise
+            log.warning("repetitions of the adapter are left: %s", str(exc) or type(exc).__name__)
+            return result
+        tried = replace(found, step=chosen.step, unlearned=result.unlearned + len(mistakes))
+        result = replace(result, judged=[*result.judged, tried])
+        if tried.worth <= chosen.worth:
+            return result
+        for name in (WEIGHTS, CONFIG):
+            shutil.copyfile(_last(folder) / name, out / name)
+        result = replace(
+            result, best_validation_loss=tried.validation_loss, unlearned=tried.unlearned,
+            end_of_turn_loss=end_of_turn_loss(done.curve, done.steps),
+        )  # fmt: skip
+    return result
 
 
 def _told(result: TrainingResult, report: Report) -> Report:
@@ -114,13 +125,15 @@ def _told(result: TrainingResult, report: Report) -> Report:
     return of_step
 
 
-def _mistakes(
-    examples: Sequence[EncodedExample], out: Path, judge: Judge, is_word: Callable[[int], bool]
-) -> list[OwnMistake]:
-    """Answers to prompts from all over the examples that ran on and repeat themselves."""
-    asked = examples[:: max(1, len(examples) // ASKED)][:ASKED]
+def _spread_from(examples: Sequence[EncodedExample], first: int) -> Sequence[EncodedExample]:
+    """So many as are asked, from all over the examples; in each round others, where there are as many."""
+    return examples[first :: max(1, len(examples) // ASKED)][:ASKED]
+
+
+def _mistakes(asked: Sequence[EncodedExample], out: Path, judge: Judge, second: Unlearning) -> list[EncodedExample]:
+    """What is to be learned from answers to the prompts of these examples that ran on and repeat themselves."""
     answers = zip(asked, judge.answers(out, asked), strict=True)
-    found = (own_mistake(example, answer.ids, is_word) for example, answer in answers if not answer.complete)
+    found = (second.mistake(example, answer.ids) for example, answer in answers if not answer.complete)
     return [each for each in found if each]
 
 
