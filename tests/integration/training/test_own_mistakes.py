@@ -18,13 +18,13 @@ from adapterd.base.mlx.model import load_mlx_model
 from adapterd.config import TrainingSettings
 from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.formats.encoded import EncodedExample
-from adapterd.formats.judged_step import judged_steps
+from adapterd.formats.judged_step import JudgedStep, judged_steps
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.choice.by_answers import AnswerScore
 from adapterd.training.choice.kept_adapters import KeptAdapters
-from adapterd.training.mistakes.unlearn import ASKED, FOLDER
-from adapterd.training.progress import TrainingProgress, TrainingResult
+from adapterd.training.mistakes.unlearn import ASKED, FOLDER, Unlearning, without_repetitions
+from adapterd.training.progress import Criterion, TrainingProgress, TrainingResult
 from adapterd.training.train import train
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.unit.training.known_answers import KnownAnswers
@@ -213,6 +213,44 @@ def test_a_fault_leaves_what_was_chosen(
     assert math.isfinite(result.best_validation_loss or math.nan)
     assert "repetitions of the adapter are left" in caplog.text
     assert (tmp_path / "out" / WEIGHTS).is_file()
+
+
+def test_a_training_on_pairs_alone_has_no_prompts_to_ask(tmp_path: Path) -> None:
+    def trains_nothing(*_arguments: object) -> TrainingResult:
+        raise AssertionError("there is nothing to train on")
+
+    judge = KnownAnswers(lambda _folder: AnswerScore(0.5, 0.5, 6))
+    step = JudgedStep(4, 1.0, 0.5, 0.5, 6)
+    result = TrainingResult(4, 4, Criterion.ANSWERS, 2.0, 1.0, 10, 1.0, 1.0, 0, [], judged=[step])
+    second = Unlearning(tmp_path / "base.gguf", trains_nothing)
+    assert without_repetitions(result, (), tmp_path, judge, second, lambda _: None) == result
+    assert judge.asked == []
+
+
+def test_one_that_is_killed_in_a_later_round_comes_to_the_same(
+    base: GgufFile, dataset: Path, tmp_path: Path, round_in_circles: tuple[int, ...]
+) -> None:
+    def score(folder: Path) -> AnswerScore:
+        number = int(folder.parts[folder.parts.index(FOLDER) + 1]) if FOLDER in folder.parts else 0
+        return AnswerScore(0.5 + number / 10, 0.4, 6)
+
+    judge = KnownAnswers(score, lambda _example: GreedyAnswer(round_in_circles, complete=False))
+    whole, rounds = trained(base, dataset, tmp_path / "whole", judge), list[str]()
+
+    def killed(progress: TrainingProgress) -> None:
+        if progress.doing.startswith("looking") and (not rounds or rounds[-1] != "looking"):
+            rounds.append("looking")
+        elif progress.doing.startswith("unlearning"):
+            rounds.append(progress.doing)
+        if rounds.count("looking") == 2 and "step 3 of" in progress.doing:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(base, dataset, SETTINGS, tmp_path / "out", killed, judge=judge)
+    resumed = trained(base, dataset, tmp_path / "out", judge)
+    assert resumed.unlearned == 3 * ASKED
+    assert (resumed.judged, resumed.unlearned) == (whole.judged, whole.unlearned)
+    assert sha256_file(tmp_path / "out" / WEIGHTS) == sha256_file(tmp_path / "whole" / WEIGHTS)
 
 
 @pytest.mark.parametrize("at", ["looking", "step 3 of", "step 10 of", "asking the adapter without"])

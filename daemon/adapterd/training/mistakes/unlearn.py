@@ -132,7 +132,7 @@ def _spread_from(examples: Sequence[EncodedExample], first: int) -> Sequence[Enc
 
 def _mistakes(asked: Sequence[EncodedExample], out: Path, judge: Judge, second: Unlearning) -> list[EncodedExample]:
     """What is to be learned from answers to the prompts of these examples that ran on and repeat themselves."""
-    answers = zip(asked, judge.answers(out, asked), strict=True)
+    answers = zip(asked, judge.answers(out, asked) if asked else (), strict=True)
     found = (second.mistake(example, answer.ids) for example, answer in answers if not answer.complete)
     return [each for each in found if each]
 
