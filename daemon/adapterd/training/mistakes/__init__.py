@@ -1,1 +1,1 @@
-"""Own mistakes of a training: answers that repeat themselves, and their unlearning."""
+"""Own mistakes of a training: answers that repeat themselves, corrected or unlearned."""
