@@ -33,6 +33,18 @@ values = st.recursive(
             '```json\n{"insights": [], "names": [ "Y" , "Y" , "Y',
             '```json\n{"insights": [], "names": [ "Y"], "more": [], "same": [1, 1]}',
         ),
+        (
+            '{"insights": ["A b.", "A b.", "A b.',  # what it left out follows
+            '{"insights": ["A b.", "C d."], "names": ["X"], "more": [], "same": [1, 1]}',
+        ),
+        (
+            '{"insights": ["C d.", "C d.", "C d.',  # it is right, but not how the right answer begins
+            '{"insights": ["C d."], "names": ["X"], "more": [], "same": [1, 1]}',
+        ),
+        (
+            '{"insights": ["A b.", "C d.", "A b."',
+            '{"insights": ["A b.", "C d."], "names": ["X"], "more": [], "same": [1, 1]}',
+        ),
         ('{"more": [{"a": 1}, {"a": 1}, {"a"', '{"more": [{"a": 1}], "same": [1, 1]}'),
         ('{"more": [1, 1.0, "1", 1, 1', '{"more": [1, 1.0, "1"], "same": [1, 1]}'),
         ('{"insights": ["A", "B", "C", "D", "E', None),  # long, but nothing is said again

@@ -14,14 +14,16 @@ from adapterd.training.mistakes.json_lists import ListInText, lists_in
 
 def corrected_text(said: str, right: str) -> tuple[str, int] | None:
     """An answer in JSON up to the first list that repeats an item, without the repetition, and from there on as the
-    right answer behind that list; and how many of its characters are its own. None where no list repeats an item, or
-    the right answer has no such list, or repeats an item there itself."""
+    right answer: behind that list, or behind the same items where it began with these; and how many of its characters
+    are its own. None where no list repeats an item, or the right answer has no such list, or repeats an item there
+    itself."""
     there = {each.path: each for each in lists_in(right) if each.closed}
     for each in lists_in(said):
         repeated, wanted = _first_repeated(each), there.get(each.path)
         if repeated and wanted and not _first_repeated(wanted):
-            own = each.ends[repeated - 1]
-            return said[:own] + right[wanted.end :], own
+            own, begun_right = each.ends[repeated - 1], each.items[:repeated] == wanted.items[:repeated]
+            goes_on = wanted.ends[repeated - 1] if begun_right else wanted.end
+            return said[:own] + right[goes_on:], own
     return None
 
 
