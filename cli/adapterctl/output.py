@@ -260,7 +260,7 @@ class StageProgress:
         if self._bars is None:
             self._say(stage, share, note)
             if not progress.get("doing"):
-                self._measured[stage] = note
+                self._measured[stage] = _note({**progress, "remaining_s": None})
             return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(printable(stage), total=1.0, note="")

@@ -11,7 +11,7 @@ def test_a_stage_is_done_once_with_what_it_last_measured(capsys: pytest.CaptureF
     with StageProgress() as shown:
         shown("training", {"share": 0.0})
         shown("training", {"share": 0.3, "step": 3, "steps": 10})
-        shown("training", {"share": 0.99, "step": 10, "steps": 10, "validation_loss": 0.5})
+        shown("training", {"share": 0.99, "step": 10, "steps": 10, "validation_loss": 0.5, "remaining_s": 1.0})
         shown("training", {"share": 0.99, "step": 10, "steps": 10, "doing": "asking the adapter of step 10"})
         shown("training", {"share": 1.0})
         shown("training", {"share": 1.0})
@@ -19,7 +19,7 @@ def test_a_stage_is_done_once_with_what_it_last_measured(capsys: pytest.CaptureF
     assert [" ".join(line) for line in lines] == [
         "training 0%",
         "training 30% step 3 of 10",
-        "training 99% step 10 of 10, val 0.500",
+        "training 99% step 10 of 10, val 0.500, 1 s left",
         "training done in N s step 10 of 10, val 0.500",
     ]
 
