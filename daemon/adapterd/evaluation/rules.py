@@ -4,6 +4,7 @@ Metrics are names here, so that the daemon, which plans by these rules, needs no
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from adapterd.config import GateRule, ModelSettings, Task
 
@@ -29,6 +30,14 @@ GUARD_MARGIN = 0.05
 def primary_of(settings: ModelSettings) -> str:
     """The metric that has to be proven better: the configured one, else the task's."""
     return settings.evaluation.primary or PRIMARY[settings.task]
+
+
+def primary_in(settings: Mapping[str, Any]) -> str | None:
+    """The same of settings as plain values, as they are kept of a version; None where a newer release has another
+    task."""
+    evaluation, task = settings.get("evaluation"), settings.get("task")
+    chosen = evaluation.get("primary") if isinstance(evaluation, Mapping) else None
+    return chosen if chosen and isinstance(chosen, str) else (PRIMARY[Task(task)] if task in list(Task) else None)
 
 
 def rules_of(settings: ModelSettings) -> dict[str, GateRule]:

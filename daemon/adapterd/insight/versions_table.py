@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adapterd.config import ModelSettings, Task
+from adapterd.config import ModelSettings
 from adapterd.deployment.version_tags import MergedFile
-from adapterd.evaluation.rules import PRIMARY
+from adapterd.evaluation.rules import primary_in
 from adapterd.formats.evaluation import EVALUATION
 from adapterd.formats.lineage import LINEAGE
 from adapterd.home import Home
@@ -113,8 +113,7 @@ def _primary_metric(lineage: Mapping[str, Any], settings: ModelSettings) -> str 
         "task": settings.task,
         "evaluation": {"primary": settings.evaluation.primary},
     }
-    chosen, task = _text(_at(made_with, "evaluation", "primary")), _at(made_with, "task")
-    return chosen or (PRIMARY[Task(task)] if task in list(Task) else None)
+    return primary_in(made_with) if isinstance(made_with, Mapping) else None
 
 
 def _primary(version: Version, judged: Mapping[str, Any], metric: str | None) -> PrimaryScore | None:

@@ -145,8 +145,8 @@ def under_way(progress: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
     if "share" not in progress:
         return progress
     share = min(LARGEST_SHARE, float(progress["share"]))
-    has_estimate = "remaining_s" in progress or share < ENOUGH_DONE
-    left = {} if has_estimate else {"remaining_s": elapsed_s * (1 - share) / share}
+    can_estimate = "remaining_s" not in progress and ENOUGH_DONE <= share < LARGEST_SHARE
+    left = {"remaining_s": elapsed_s * (1 - share) / share} if can_estimate else {}
     return {**progress, "share": share, **left}
 
 

@@ -33,6 +33,7 @@ from tests.support.tiny_gguf import write_tiny_gguf
         ({"share": 0.2}, {"share": 0.2, "remaining_s": 40.0}),
         ({"share": 0.2, "remaining_s": 7.0}, {"share": 0.2, "remaining_s": 7.0}),
         ({"share": 1.0, "step": 5, "remaining_s": 0.0}, {"share": 0.99, "step": 5, "remaining_s": 0.0}),
+        ({"share": 1.0}, {"share": 0.99}),
         ({"doing": "it begins"}, {"doing": "it begins"}),
     ],
 )

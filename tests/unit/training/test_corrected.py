@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,9 +80,9 @@ def test_every_list_of_a_text_is_found_with_its_items(value: object, indent: int
     found = {each.path: each for each in lists_in(text)}
     assert len(found) == len(lists_in(text))
     for path, each in found.items():
-        there: object = json.loads(text)
+        there: Any = json.loads(text)
         for part in path:
-            there = there[part]  # type: ignore[index]
+            there = there[part]
         assert [json.loads(item) for item in each.items] == there
         assert each.closed
         assert text[each.end :].lstrip()[0] == "]"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapterd.config import Task
-from adapterd.evaluation.rules import PRIMARY
+from adapterd.evaluation.rules import primary_in
 
 GUARD = "guard"
 ADVICE = (
@@ -16,7 +15,7 @@ ADVICE = (
 def trades(lineage: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """A sentence for each tag that the candidate was compared with on both: a title, and `field_f1 0.000 → 0.843
     (+0.843, 95 % interval +0.712 to +0.930); guard …`. None where the guard set was not asked."""
-    metrics = (_primary_metric(lineage["settings"]), GUARD)
+    metrics = (primary_in(lineage["settings"]) or "", GUARD)
     comparisons, scores = (result[key] for key in ("comparisons", "scores"))
     for other in ("live", "base"):
         found = [comparisons.get(name, {}).get(other) for name in metrics]
@@ -35,9 +34,3 @@ def trades(lineage: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[tu
 def _told(compared: Mapping[str, Any]) -> str:
     low, high = (compared["interval"][end] for end in ("low", "high"))
     return f"{compared['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
-
-
-def _primary_metric(settings: Mapping[str, Any]) -> str:
-    """The metric that the version had to be proven better by; empty where a newer release has another task."""
-    task = settings.get("task")
-    return settings.get("evaluation", {}).get("primary") or (PRIMARY[Task(task)] if task in list(Task) else "")
