@@ -93,7 +93,7 @@ class Trainer:
         )
 
     def run(self) -> TrainingResult:
-        """Train to the end, or until validation has not improved `patience` times; raises StageError."""
+        """Train to the end, or until more steps would not help; raises StageError."""
         self.started = time.perf_counter()
         kept = self.checkpoints.read()
         if kept:
@@ -101,7 +101,7 @@ class Trainer:
         else:
             self._begin()
         for batch in self._batches_left():
-            if self.state.best.misses >= self.settings.patience or self.state.step >= self.schedule.steps:
+            if self._has_ended:
                 break
             self.state.step += 1
             loss = self._step(batch)
@@ -109,6 +109,22 @@ class Trainer:
                 self._end_in_time()
             self._record(loss, validate=self.schedule.validates_after(self.state.step))
         return self._result()
+
+    @property
+    def _has_ended(self) -> bool:
+        """After the last step, after `patience` validations without a lower loss, or where the loss of the examples
+        is low enough."""
+        state = self.state
+        return (
+            state.step >= self.schedule.steps
+            or state.best.misses >= self.settings.patience
+            or self._has_learned_all
+        )
+
+    @property
+    def _has_learned_all(self) -> bool:
+        examples_only = bool(self.data.validation) and not self.pairs.validation
+        return examples_only and self.state.best.step > 0 and self.state.best.loss < self.settings.enough
 
     def _end_in_time(self) -> None:
         """Shorten the training to the steps that there is time for, in all processes to what the first one found."""
@@ -327,11 +343,14 @@ class Trainer:
         )
 
     def _notes(self) -> list[str]:
-        if self.state.planned is None:
-            return []
-        whole = replace(self.schedule, most=None).steps
-        hours = self.settings.max_hours
-        return [f"{self.state.planned} of {whole} steps were planned, for training.max_hours is {hours:g}"]
+        notes = []
+        if self.state.planned is not None:
+            whole, hours = replace(self.schedule, most=None).steps, self.settings.max_hours
+            notes.append(f"{self.state.planned} of {whole} steps were planned, for training.max_hours is {hours:g}")
+        if self._has_learned_all and self.state.step < self.schedule.steps:
+            enough = self.settings.enough
+            notes.append(f"ended before step {self.schedule.steps}, for the validation loss was below {enough:g}")
+        return notes
 
 
 def _norm(gradients: Any) -> mx.array:

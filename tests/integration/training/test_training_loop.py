@@ -29,6 +29,7 @@ LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(
 
 
 def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
+    out.mkdir(exist_ok=True)
     keeps = options.pop("keeps", False)
     settings = Recipe(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
@@ -90,6 +91,22 @@ def test_an_adapter_that_only_harms_is_not_kept(tmp_path: Path) -> None:
     assert (result.best_step, result.steps) == (0, 4)
     assert result.best_validation_loss == result.first_validation_loss
     assert loss_with(tmp_path, data.validation) == pytest.approx(result.first_validation_loss, rel=rounding(TERMS))
+
+
+def test_a_training_ends_where_the_validation_loss_is_low_enough(tmp_path: Path) -> None:
+    whole, _ = trained(tmp_path / "whole")
+    losses = {p.step: p.validation_loss for p in whole.curve if p.step and p.validation_loss is not None}
+    step = next(step for step, loss in losses.items() if loss < known(whole.first_validation_loss) - 0.1)
+    result, told = trained(tmp_path / "ended", enough=losses[step] + 1e-6)
+    assert (result.steps, result.best_step) == (step, step)
+    assert result.best_validation_loss == losses[step]
+    assert told[-1].step == step < whole.steps
+    assert result.notes == [f"ended before step 18, for the validation loss was below {losses[step] + 1e-6:g}"]
+
+
+def test_an_adapter_that_begins_with_a_low_loss_is_trained_until_it_is_better(tmp_path: Path) -> None:
+    result, _ = trained(tmp_path, enough=100.0)
+    assert result.steps == result.best_step > 0
 
 
 def test_without_validation_the_training_loss_is_the_criterion(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import Preferences, TrainingSettings
-from adapterd.training.recipe import EXPONENTS, Recipe, suitable_rate
+from adapterd.training.recipe import ENOUGH, EXPONENTS, Recipe, suitable_rate
 from tests.support.tiny_gguf import write_tiny_gguf
 
 OPEN = TrainingSettings(batch_size=4)
@@ -22,7 +22,7 @@ def base(folder: Path, architecture: str = "llama", width: int = 64) -> GgufFile
 def test_the_settings_override_the_recipe(tmp_path: Path) -> None:
     said = TrainingSettings(rank=3, epochs=7, learning_rate=0.5, beta=0.7)
     recipe = Recipe.of(said, base(tmp_path), 10_000)
-    assert vars(recipe) == vars(said)
+    assert vars(recipe) == vars(said) | {"enough": ENOUGH}
     assert Recipe.of(recipe, base(tmp_path), 1) == recipe
 
 

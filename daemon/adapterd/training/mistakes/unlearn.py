@@ -69,6 +69,7 @@ def for_mistakes(recipe: Recipe) -> Recipe:
         batch_size=BATCH,
         learning_rate=recipe.learning_rate * RATE_FACTOR,
         patience=VISITS,
+        enough=0.0,
         preferences=Preferences.OFF,
     )
 
