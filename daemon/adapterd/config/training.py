@@ -52,6 +52,11 @@ class TrainingSettings:
         Range(0, 1000),
         Doc("prompts of validation that the best adapters answer, to choose by it; 0: by loss", page="training.md"),
     ] = 12
+    correction_rounds: Annotated[
+        int,
+        Range(0, 20),
+        Doc("rounds of a few steps that correct own answers which were cut; 0: none", page="training.md"),
+    ] = 3
     cache_gb: Annotated[
         float,
         Range(0.0, 10_000),

@@ -115,11 +115,7 @@ class Trainer:
         """After the last step, after `patience` validations without a lower loss, or where the loss of the examples
         is low enough."""
         state = self.state
-        return (
-            state.step >= self.schedule.steps
-            or state.best.misses >= self.settings.patience
-            or self._has_learned_all
-        )
+        return state.step >= self.schedule.steps or state.best.misses >= self.settings.patience or self._has_learned_all
 
     @property
     def _has_learned_all(self) -> bool:

@@ -101,7 +101,9 @@ def train(
     _free_memory()
     result = chosen_by_answers(result, out, judge, report)
     recipe = replace(recipe, learning_rate=result.learning_rate or recipe.learning_rate)
-    second = Unlearning(gguf.path, lambda *arguments: attempt.on(*arguments).run(for_mistakes(recipe)))
+    second = Unlearning(
+        gguf.path, lambda *arguments: attempt.on(*arguments).run(for_mistakes(recipe)), settings.correction_rounds
+    )
     return without_repetitions(result, data.train, out, judge, second, report)
 
 

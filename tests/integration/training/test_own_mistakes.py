@@ -80,9 +80,14 @@ def judge(round_in_circles: tuple[int, ...]) -> Callable[..., KnownAnswers]:
 
 
 def trained(
-    base: GgufFile, dataset: Path, out: Path, judge: KnownAnswers, told: list[TrainingProgress] | None = None
+    base: GgufFile,
+    dataset: Path,
+    out: Path,
+    judge: KnownAnswers,
+    told: list[TrainingProgress] | None = None,
+    settings: TrainingSettings = SETTINGS,
 ) -> TrainingResult:
-    return train(base, dataset, SETTINGS, out, (told if told is not None else []).append, judge=judge)
+    return train(base, dataset, settings, out, (told if told is not None else []).append, judge=judge)
 
 
 def likelihood(base: GgufFile, adapter: Path, asked: EncodedExample, said: tuple[int, ...]) -> float:
@@ -188,6 +193,15 @@ def test_answers_that_are_long_only_are_no_mistakes(
     assert result.unlearned == 0
     assert not any(each.unlearned for each in result.judged)
     assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_no_round_asks_for_nothing(
+    base: GgufFile, dataset: Path, tmp_path: Path, judge: Callable[..., KnownAnswers]
+) -> None:
+    asked = judge(1.0)
+    result = trained(base, dataset, tmp_path / "out", asked, settings=replace(SETTINGS, correction_rounds=0))
+    assert result.judged
+    assert (result.unlearned, asked.asked) == (0, [])
 
 
 def test_answers_that_end_are_not_asked_for_again(base: GgufFile, dataset: Path, tmp_path: Path) -> None:

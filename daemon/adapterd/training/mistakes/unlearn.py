@@ -32,7 +32,6 @@ ASKED = 32
 FEWEST = 3
 """Of fewer mistakes there is nothing general to learn."""
 
-ROUNDS = 3
 RATE_FACTOR = 0.15
 """The learning rate of the training is multiplied by this: at more, right answers suffer."""
 BATCH = 6
@@ -42,11 +41,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Unlearning:
-    """What it takes: the base's file, and the training of some steps on examples, from the chosen adapter on, in a
-    folder where the last adapter is kept."""
+    """What it takes: the base's file, the training of some steps on examples, from the chosen adapter on, in a folder
+    where the last adapter is kept, and how many rounds of it there may be."""
 
     gguf: Path
     train: Callable[[tuple[EncodedExample, ...], Path, Report], TrainingResult]
+    rounds: int = 3
 
     def mistake(self, example: EncodedExample, ids: Sequence[int]) -> EncodedExample | None:
         """What is learned from an answer that was cut: where it should have gone on otherwise, or, where that is not
@@ -83,9 +83,9 @@ def without_repetitions(
     report: Report,
 ) -> TrainingResult:
     """Put an adapter that has unlearned its repetitions in the place of the chosen one, if it answers better, and go on
-    from it, `ROUNDS` times at most; the result says so. Nothing is done where no answer of the chosen one was cut, and
+    from it, `rounds` times at most; the result says so. Nothing is done where no answer of the chosen one was cut, and
     a fault leaves that one in place."""
-    for number in range(ROUNDS):
+    for number in range(second.rounds):
         chosen = next((each for each in result.judged if each.is_of(result.best_step, result.unlearned)), None)
         if chosen is None or not chosen.truncated:
             return result
