@@ -12,6 +12,7 @@ import click
 
 from adapterctl.commands.access.token import token
 from adapterctl.commands.bases import bases
+from adapterctl.commands.capture import capture
 from adapterctl.commands.config import config
 from adapterctl.commands.data.backup import backup, restore
 from adapterctl.commands.data.export import export
@@ -71,6 +72,7 @@ for command in (
     config,
     feedback,
     prompts,
+    capture,
     retrain,
     rebase,
     register,

@@ -12,9 +12,9 @@ PRIVATE_UMASK = 0o077
 
 
 OWN_ENTRIES = (
-    "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "removed.json", "daemon.lock", "daemon.json",
-    "daemon.wakeup", "run.lock", "tags.lock", "bin", "http-token*", "*.sock", "adapterd.sock*", ".*.partial",
-    "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
+    "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "captures.db*", "removed.json", "daemon.lock",
+    "daemon.json", "daemon.wakeup", "run.lock", "tags.lock", "bin", "http-token*", "*.sock", "adapterd.sock*",
+    ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
 )  # fmt: skip
 """What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
 
@@ -46,6 +46,11 @@ class Home:
     @property
     def database(self) -> Path:
         return self.root / "state.db"
+
+    @property
+    def captures(self) -> Path:
+        """The database of recorded conversations."""
+        return self.root / "captures.db"
 
     @property
     def removed_statements(self) -> Path:

@@ -16,7 +16,7 @@ from adapterd.config.choices import (
     Task,
     Think,
 )
-from adapterd.config.http import HttpSettings
+from adapterd.config.http import CaptureSettings, HttpSettings
 from adapterd.config.parsing import (
     MODEL_NAME,
     load,
@@ -51,6 +51,7 @@ __all__ = [
     "AllowRules",
     "Balance",
     "BaseChange",
+    "CaptureSettings",
     "Count",
     "DatasetSettings",
     "Doc",

@@ -1,4 +1,4 @@
-"""The settings of feedback over HTTP."""
+"""The settings of what listens at a port: feedback over HTTP, and capture."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,3 +26,29 @@ class HttpSettings:
     requests_per_minute: Annotated[
         int, Range(1, 1_000_000), Doc("requests per minute of an application; further ones get status 429")
     ] = 600
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """What the pass-through records of the conversations that go through it."""
+
+    port: Annotated[int, Range(1, 65_535), Doc("TCP port of loopback at which applications ask", page="capture.md")] = (
+        11_481
+    )
+    models: Annotated[
+        frozenset[str],
+        Doc("names of models whose conversations are recorded", unset="all that run here", page="capture.md"),
+    ] = frozenset()
+    sample: Annotated[
+        float, Range(0.0, 1.0), Doc("share of the answers that is recorded where no rule keeps them", page="capture.md")
+    ] = 1.0
+    low_logprob: Annotated[
+        float, Range(-100.0, 0.0), Doc("answers with a lower mean log-probability of a token are always recorded")
+    ] = -1.5
+    again_s: Annotated[
+        float, Range(0.0, 86_400.0), Doc("seconds within which a prompt that is asked again is always recorded")
+    ] = 120.0
+    keep_days: Annotated[float, Range(0.01, 36_600), Doc("days after which a recorded conversation is removed")] = 30.0
+    keep_gb: Annotated[
+        float, Range(0.001, 10_000), Doc("gigabytes of recorded conversations; beyond, the oldest go first")
+    ] = 1.0

@@ -20,6 +20,9 @@ class HostSource(StrEnum):
     DEFAULT = "default"
 
 
+_LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1", "[::1]"))
+
+
 @dataclass(frozen=True)
 class NamedHost:
     """The address in force as it may be shown, what says so, and what OLLAMA_HOST says if that is something else."""
@@ -43,7 +46,7 @@ class NamedHost:
 
 def with_host_of_environment(settings: Settings, written: Mapping[str, Any]) -> Settings:
     """The settings with the address of OLLAMA_HOST, if the configuration, as plain tables, has none of its own."""
-    given = address_of_environment()
+    given = _of_environment(settings)
     if given is None or _is_written(written):
         return settings
     return replace(settings, ollama=replace(settings.ollama, host=_client_address(given)))
@@ -51,7 +54,7 @@ def with_host_of_environment(settings: Settings, written: Mapping[str, Any]) -> 
 
 def named_host(home: Home, settings: Settings) -> NamedHost:
     """The address in force and where it comes from; `settings` are those of this home."""
-    given, shown = address_of_environment(), shown_address(settings.ollama.host)
+    given, shown = _of_environment(settings), shown_address(settings.ollama.host)
     if _is_written(_written(home)):
         other = shown_address(given) if given else shown
         return NamedHost(shown, HostSource.CONFIGURATION, other if other != shown else None)
@@ -64,6 +67,18 @@ def shown_address(text: str) -> str:
         return OllamaAddress.parse(text).shown
     except ConfigError:
         return without_password(text)
+
+
+def _of_environment(settings: Settings) -> str | None:
+    """OLLAMA_HOST, unless it names capture's own port: that is for applications, and what we ask goes around it."""
+    given = address_of_environment()
+    if given is None:
+        return None
+    try:
+        address = OllamaAddress.parse(given)
+    except ConfigError:
+        return given
+    return None if address.host in _LOOPBACK and address.port == settings.capture.port else given
 
 
 def _client_address(given: str) -> str:

@@ -17,13 +17,16 @@ def not_allowed(record: FeedbackRecord, findings: Iterable[Finding], allow: Sequ
     (`+49301234*`).
     """
     texts = dict(taught_texts(record))
-    return [each for each in findings if not _is_allowed(each, texts.get(each.field, ""), allow)]
+    return [
+        each for each in findings if not is_allowed(each.kind, texts.get(each.field, "")[each.start : each.end], allow)
+    ]
 
 
-def _is_allowed(finding: Finding, text: str, allow: Sequence[str]) -> bool:
-    if finding.kind in allow:
+def is_allowed(kind: Kind, text: str, allow: Sequence[str]) -> bool:
+    """Whether a rule allows what was found, in the text as it stands there."""
+    if kind in allow:
         return True
-    found = _plain(finding.kind, PlainText.of(text[finding.start : finding.end]).text)
+    found = _plain(kind, PlainText.of(text).text)
     return any(fnmatchcase(found, PlainText.of(rule).text.lower()) for rule in allow if rule not in set(Kind))
 
 

@@ -62,7 +62,7 @@ class LaunchdService:
 
     def plist(self) -> bytes:
         """The agent's property list."""
-        keys = plistlib.loads(template("dev.adapterd.plist"))
+        keys = plistlib.loads(template(f"{self.spec.label}.plist"))
         keys |= {
             "Label": self.spec.label,
             "ProgramArguments": self._arguments(),
@@ -76,7 +76,7 @@ class LaunchdService:
     @property
     def launcher(self) -> Path:
         """The script that the agent starts, in the home: System Settings show the agent by its name."""
-        return self.spec.home / "bin" / self.spec.label.rpartition(".")[2]
+        return self.spec.home / "bin" / self.spec.name
 
     def _arguments(self) -> list[str]:
         found = launcher_of(self.spec.program)
@@ -98,7 +98,7 @@ class LaunchdService:
 
     def start(self) -> None:
         """Start the daemon unless it runs; raises NotFoundError if the service is not installed."""
-        require_installed(self.file)
+        require_installed(self.file, self.spec)
         described = self._print()
         if described is None:
             self._bootstrap()
@@ -114,7 +114,7 @@ class LaunchdService:
 
     def restart(self) -> None:
         """Start the daemon, afresh if it runs; raises NotFoundError if the service is not installed."""
-        require_installed(self.file)
+        require_installed(self.file, self.spec)
         if self._print() is None:
             self._bootstrap()
         else:

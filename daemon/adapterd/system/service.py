@@ -32,6 +32,20 @@ def own_service(home: Home) -> Service:
     return service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
 
 
+def capture_service(home: Home, listen: str, upstream: str) -> Service:
+    """Capture's pass-through as a service of this user, which listens and asks Ollama at these places (`HOST:PORT`);
+    raises AdapterdError as `service_for` does."""
+    command = capture_command(home, listen, upstream)
+    return service_for(
+        ServiceSpec(tuple(command), home.root, home.logs, "dev.adapterd-capture", "adapterctl capture on")
+    )
+
+
+def capture_command(home: Home, listen: str, upstream: str) -> list[str]:
+    """The command that runs the pass-through."""
+    return module_command("adapterd.capture", "--listen", listen, "--upstream", upstream, "--home", home.root)
+
+
 def why_not_running(home: Home) -> str:
     """What the service manager knows of a daemon that does not run; empty where nothing is known."""
     try:

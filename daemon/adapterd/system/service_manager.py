@@ -20,6 +20,7 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]|^\s|[\s\\
 class ServiceSpec:
     """What is to run: an absolute program with its arguments, on which home, with its output in which folder.
 
+    The last part of the `label` names the service, its files and its logs. `install_command` is what installs it.
     Raises InputError for a text that a service file cannot hold.
     """
 
@@ -27,6 +28,7 @@ class ServiceSpec:
     home: Path
     log_folder: Path
     label: str = "dev.adapterd"
+    install_command: str = "adapterctl service install"
 
     def __post_init__(self) -> None:
         if not Path(self.program[0]).is_absolute():
@@ -36,12 +38,16 @@ class ServiceSpec:
                 raise InputError(f"{text!r} cannot stand in a service file", hint="choose a path of plain characters")
 
     @property
+    def name(self) -> str:
+        return self.label.rpartition(".")[2]
+
+    @property
     def output(self) -> Path:
-        return self.log_folder / "adapterd.out.log"
+        return self.log_folder / f"{self.name}.out.log"
 
     @property
     def errors(self) -> Path:
-        return self.log_folder / "adapterd.err.log"
+        return self.log_folder / f"{self.name}.err.log"
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def remove_service_file(file: Path) -> None:
         raise AdapterdError(f"{file} cannot be removed: {exc.strerror}") from exc
 
 
-def require_installed(file: Path) -> None:
+def require_installed(file: Path, spec: ServiceSpec) -> None:
     """Raises NotFoundError if the file is not there."""
     if not file.exists():
-        raise NotFoundError("the service is not installed", hint="adapterctl service install")
+        raise NotFoundError("the service is not installed", hint=spec.install_command)

@@ -44,7 +44,7 @@ class SystemdService:
 
     @property
     def _unit(self) -> str:
-        return f"{self.spec.label.rpartition('.')[2]}.service"
+        return f"{self.spec.name}.service"
 
     def unit(self) -> str:
         """The unit file; raises InputError for a program that systemd refuses to run.
@@ -54,7 +54,7 @@ class SystemdService:
         program, *arguments = self.spec.program
         if re.search(r"[\\\"']", program):
             raise InputError(f"systemd cannot run {program!r}: there is a quote or a backslash in its path")
-        return string.Template(template("adapterd.service").decode()).substitute(
+        return string.Template(template(self._unit).decode()).substitute(
             command=" ".join(_quoted(word) for word in (f":{program}", *arguments)),
             environment=_quoted(f"{HOME_VARIABLE}={self.spec.home}"),
             folder=_literal(self.spec.home),
@@ -82,7 +82,7 @@ class SystemdService:
 
     def start(self) -> None:
         """Start the daemon unless it runs; raises NotFoundError if the service is not installed."""
-        require_installed(self.file)
+        require_installed(self.file, self.spec)
         self._systemctl("start", self._unit)
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class SystemdService:
 
     def restart(self) -> None:
         """Start the daemon, afresh if it runs; raises NotFoundError if the service is not installed."""
-        require_installed(self.file)
+        require_installed(self.file, self.spec)
         self._systemctl("restart", self._unit)
 
     def status(self) -> ServiceStatus:

@@ -1,0 +1,213 @@
+"""The recorded conversations: one SQLite file in the home, bounded in days and in bytes."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adapterd.errors import StoreError, reason
+
+BUSY_TIMEOUT_S = 20.0
+_SCHEMA = (
+    """CREATE TABLE captures (
+        id TEXT PRIMARY KEY, at REAL NOT NULL, dialect TEXT NOT NULL, model TEXT NOT NULL, digest TEXT,
+        template_hash TEXT, prompt_hash TEXT NOT NULL, answer_hash TEXT NOT NULL, turns TEXT NOT NULL,
+        answer TEXT NOT NULL, thoughts TEXT NOT NULL, calls TEXT NOT NULL, options TEXT NOT NULL, tools TEXT NOT NULL,
+        schema TEXT, reason TEXT, complete INTEGER NOT NULL, error TEXT, prompt_tokens INTEGER, answer_tokens INTEGER,
+        logprob REAL, logprob_tokens INTEGER NOT NULL, first_byte_s REAL NOT NULL, seconds REAL NOT NULL,
+        faults TEXT NOT NULL, kept TEXT NOT NULL, repeats INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX captures_by_time ON captures (at)",
+    "CREATE INDEX captures_by_prompt ON captures (model, prompt_hash, at)",
+    "CREATE INDEX captures_by_answer ON captures (answer_hash)",
+    "CREATE TABLE left_out (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+)
+_JSON = frozenset(("turns", "calls", "options", "tools", "schema", "faults"))
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One recorded conversation.
+
+    `model` is the name that was asked for, `digest` that of its file in Ollama at the time, `template_hash` of its
+    template (SHA-256). `prompt_hash` is of the turns, `answer_hash` of the answer's text (SHA-256). `options` are those
+    in force: the model's parameters, and over them the request's. `faults` names what is wrong with the answer without
+    knowing the right one, `kept` why it was recorded (`sample`, or the rule that keeps it), `repeats` how often the
+    same request broke off before. Times are in seconds, `at` since 1970, `bytes` those of the texts.
+    """
+
+    id: str
+    at: float
+    dialect: str
+    model: str
+    digest: str | None
+    template_hash: str | None
+    prompt_hash: str
+    answer_hash: str
+    turns: Sequence[Mapping[str, Any]]
+    answer: str
+    thoughts: str
+    calls: Sequence[Mapping[str, Any]]
+    options: Mapping[str, Any]
+    tools: Sequence[Mapping[str, Any]]
+    schema: Mapping[str, Any] | str | None
+    reason: str | None
+    complete: bool
+    error: str | None
+    prompt_tokens: int | None
+    answer_tokens: int | None
+    logprob: float | None
+    logprob_tokens: int
+    first_byte_s: float
+    seconds: float
+    faults: Sequence[str]
+    kept: str
+    repeats: int
+    bytes: int
+
+
+_COLUMNS = tuple(each.name for each in fields(Capture))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How much is recorded: conversations, bytes of their texts, and the first and last moment (None: none)."""
+
+    count: int
+    bytes: int
+    first: float | None
+    last: float | None
+
+
+class Captures:
+    """Statements on the file, which is made where it is not there. Raises StoreError where that cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._translated():
+            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                path.chmod(0o600)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA secure_delete = ON")
+                self._make()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def add(self, capture: Capture) -> None:
+        """Store a conversation, once by its id."""
+        values = [_stored(name, getattr(capture, name)) for name in _COLUMNS]
+        marks = ", ".join("?" * len(_COLUMNS))
+        self._run(f"INSERT OR IGNORE INTO captures ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+
+    def replace(self, former: str, capture: Capture) -> None:
+        """Store a conversation in the place of another one of the same request."""
+        with self._transaction():
+            self.remove([former])
+            self.add(capture)
+
+    def leave_out(self, reason: str) -> None:
+        """Count a conversation that is not recorded."""
+        self._run("INSERT INTO left_out VALUES (?, 1) ON CONFLICT (reason) DO UPDATE SET count = count + 1", [reason])
+
+    def left_out(self) -> dict[str, int]:
+        """How many were not recorded, by the reason."""
+        return dict(self._run("SELECT reason, count FROM left_out ORDER BY count DESC, reason", ()).fetchall())
+
+    def get(self, name: str) -> Capture | None:
+        """The one with this id, else the last one with this hash of its answer."""
+        for column in ("id", "answer_hash"):
+            found = next(self._read(f"WHERE {column} = ? ORDER BY at DESC LIMIT 1", [name]), None)
+            if found:
+                return found
+        return None
+
+    def last(self, count: int, model: str | None = None) -> list[Capture]:
+        """The newest, the newest first."""
+        which, values = ("WHERE model = ? ", [model]) if model else ("", list[object]())
+        return list(self._read(f"{which}ORDER BY at DESC, id DESC LIMIT ?", [*values, count]))
+
+    def of_prompt(self, model: str, prompt_hash: str, since: float) -> Capture | None:
+        """The newest conversation of a model with this prompt after a moment."""
+        return next(
+            self._read("WHERE model = ? AND prompt_hash = ? AND at >= ? ORDER BY at DESC LIMIT 1",
+                       [model, prompt_hash, since]),
+            None,
+        )  # fmt: skip
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove these for good; how many there were."""
+        marks = ", ".join("?" * len(ids))
+        return self._run(f"DELETE FROM captures WHERE id IN ({marks})", ids).rowcount  # noqa: S608
+
+    def remove_old(self, before: float, most_bytes: int) -> int:
+        """Remove what is from before a moment, then the oldest until no more bytes are left; how many were removed."""
+        with self._transaction():
+            removed = self._run("DELETE FROM captures WHERE at < ?", [before]).rowcount
+            removed += self._run(
+                """DELETE FROM captures WHERE id IN (SELECT id FROM (
+                       SELECT id, sum(bytes) OVER (ORDER BY at DESC, id DESC) AS newer FROM captures
+                   ) WHERE newer > ?)""",
+                [most_bytes],
+            ).rowcount
+        return removed
+
+    def kept(self) -> Kept:
+        """How much is recorded."""
+        row = self._run("SELECT count(*), coalesce(sum(bytes), 0), min(at), max(at) FROM captures", ()).fetchone()
+        return Kept(*row)
+
+    def _read(self, where: str, values: Sequence[object]) -> Iterator[Capture]:
+        cursor = self._run(f"SELECT {', '.join(_COLUMNS)} FROM captures {where}", values)  # noqa: S608 (conditions of this module)
+        for row in cursor:
+            plain = {
+                name: json.loads(value) if name in _JSON and value is not None else value
+                for name, value in zip(_COLUMNS, row, strict=True)
+            }
+            yield Capture(**{**plain, "complete": bool(plain["complete"])})
+
+    def _make(self) -> None:
+        with self._transaction():
+            if not self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone():
+                for statement in _SCHEMA:
+                    self._run(statement, ())
+
+    def _run(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
+        with self._translated():
+            return self._connection.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run("BEGIN IMMEDIATE", ())
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._run("COMMIT", ())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"recorded conversations in {self.path}: {reason(exc)}") from exc
+
+
+def _stored(name: str, value: object) -> object:
+    if name in _JSON:
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+    return int(value) if isinstance(value, bool) else value

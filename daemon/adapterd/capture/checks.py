@@ -1,0 +1,65 @@
+"""Checks of an answer that need no reference: names of what is wrong with it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapterd.capture.wire.conversation import Conversation
+from adapterd.chat import Answer, Message, Role
+from adapterd.evaluation.metrics.hygiene import PROMPT_ECHO, REPETITION, SEVERAL_JSON, THINK_LEAK
+from adapterd.evaluation.metrics.json_answers.metrics import json_metrics
+from adapterd.evaluation.metrics.metric import Metric, Question
+
+MUCH_REPEATED = 0.3
+"""An answer of whose runs of words so many were there before repeats itself."""
+_ROLES = frozenset(Role)
+
+
+def faults(
+    conversation: Conversation, schema: Mapping[str, Any] | None = None, *, wants_json: bool = False
+) -> tuple[str, ...]:
+    """What is wrong with an answer, as far as that shows without the right one: `broken`, `cut`, `empty`, `echo`,
+    `repetition`, `think_leak`, `several_json`, `json` (it is none, where one is wanted) and `schema`.
+
+    The schema is that of the request, else the model's."""
+    wanted = conversation.schema if isinstance(conversation.schema, Mapping) else schema
+    return tuple(_faults(conversation, wanted, wants_json or wanted is not None or conversation.schema is not None))
+
+
+def _faults(conversation: Conversation, schema: Mapping[str, Any] | None, wants_json: bool) -> Iterator[str]:
+    said = conversation.said
+    if not said.complete or said.error:
+        yield "broken"
+    if said.cut:
+        yield "cut"
+    if not said.text.strip() and not said.calls:
+        yield "empty"
+    if not said.text.strip():
+        return
+    question = Question("", _prompt(conversation), "")
+    answer = Answer(said.text, "length" if said.cut else "stop", 0, said.answer_tokens or 0, 0.0, 0.0)
+    for name, metric, most in (
+        ("echo", PROMPT_ECHO, 0.0), ("repetition", REPETITION, MUCH_REPEATED), ("think_leak", THINK_LEAK, 0.0),
+    ):  # fmt: skip
+        if _value(metric, question, answer) > most:
+            yield name
+    if wants_json:
+        yield from _faults_of_json(question, answer, schema)
+
+
+def _faults_of_json(question: Question, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[str]:
+    metrics = {metric.name: metric for metric in json_metrics([question], schema)}
+    if _value(SEVERAL_JSON, question, answer) > 0:
+        yield "several_json"
+    if not _value(metrics["json_valid"], question, answer):
+        yield "json"
+    elif "schema_valid" in metrics and not _value(metrics["schema_valid"], question, answer):
+        yield "schema"
+
+
+def _value(metric: Metric, question: Question, answer: Answer) -> float:
+    parts = metric.parts(question, answer)
+    return parts[0] if parts else 0.0
+
+
+def _prompt(conversation: Conversation) -> tuple[Message, ...]:
+    return tuple(Message(Role(turn.role), turn.content) for turn in conversation.turns if turn.role in _ROLES)

@@ -1,0 +1,68 @@
+"""The recorder as a program: `python -m adapterd.capture.recorder HOME HOST:PORT` stores the conversations that come in
+on its standard input, and writes the id of each on its standard output when that is done."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from adapterd.capture.captures import Captures
+from adapterd.capture.messages import unpacked
+from adapterd.capture.model_facts import AskedModels
+from adapterd.capture.recording import Recording
+from adapterd.config import Settings, load
+from adapterd.errors import AdapterdError, ConfigError
+from adapterd.home import Home
+from adapterd.personal_data.scan import scan_text
+from adapterd.serving.ollama import OllamaRuntime
+
+CLEAN_EVERY = 200
+"""After so many conversations the old ones are removed."""
+QUICK_S = 5.0
+DAY_S, GIGABYTE = 86_400, 1_000_000_000
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Store what comes, until the standard input ends."""
+    logging.basicConfig(format="capture: %(message)s")
+    home, host = Home(Path(sys.argv[1])), sys.argv[2]
+    with Captures(home.captures) as captures:
+        runtime = OllamaRuntime(f"http://{host}", QUICK_S)
+        recording = Recording(
+            captures, _settings(home), AskedModels(runtime.show),
+            lambda text: [(kind, text[span.start : span.end]) for kind, span in scan_text(text)], Random(),  # noqa: S311
+        )  # fmt: skip
+        for number, exchange in enumerate(unpacked(sys.stdin.buffer)):
+            if number % CLEAN_EVERY == 0:
+                recording.settings = _settings(home)
+                if recording.settings:
+                    remove_old(captures, recording.settings)
+            recording.take(exchange)
+            sys.stdout.write(f"{exchange.id}\n")
+            sys.stdout.flush()
+
+
+def remove_old(captures: Captures, settings: Settings, clock: Callable[[], float] = time.time) -> int:
+    """Remove what is older, or more, than is to be kept; how many were removed."""
+    wanted = settings.capture
+    return captures.remove_old(clock() - wanted.keep_days * DAY_S, round(wanted.keep_gb * GIGABYTE))
+
+
+def _settings(home: Home) -> Settings | None:
+    """Those of the home; None where they cannot be read: they might say that a model is not to be recorded."""
+    try:
+        return load(home)
+    except ConfigError as exc:
+        log.warning("nothing is recorded until the settings can be read: %s", exc)
+        return None
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AdapterdError as exc:
+        sys.exit(f"capture: {exc}")

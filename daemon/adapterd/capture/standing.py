@@ -1,0 +1,75 @@
+"""Where capture listens and asks, and how it stands."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapterd.capture.captures import Captures, Kept
+from adapterd.config import Settings
+from adapterd.config.ollama_address import OllamaAddress
+from adapterd.errors import ConfigError
+from adapterd.home import Home
+
+LOOPBACK = "127.0.0.1"
+STATUS = "/.adapterd/capture"
+QUICK_S = 2.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where applications ask (`listen`), where Ollama answers (`upstream`), both `HOST:PORT`; what the pass-through
+    counted since its start, None where none answers; what is recorded, and how many were not, by the reason."""
+
+    listen: str
+    upstream: str
+    counts: Mapping[str, int] | None
+    kept: Kept
+    left_out: Mapping[str, int]
+
+
+def listen_address(settings: Settings) -> str:
+    """Where applications ask, as `HOST:PORT`."""
+    return f"{LOOPBACK}:{settings.capture.port}"
+
+
+def upstream_address(settings: Settings) -> str:
+    """Where Ollama answers, as `HOST:PORT`; raises ConfigError where requests cannot simply be passed on to it."""
+    address = OllamaAddress.parse(settings.ollama.host)
+    if address.scheme != "http" or address.path or address.user is not None:
+        raise ConfigError(
+            f"capture cannot pass requests on to {address.shown}: it does so to an http address without path and name",
+            hint="set ollama.host to an Ollama in your own network, as in http://127.0.0.1:11434",
+        )
+    place = f"{address.host}:{address.port}"
+    if place == listen_address(settings):
+        raise ConfigError(
+            f"ollama.host and capture.port name the same place, {place}",
+            hint="set ollama.host to where Ollama itself listens",
+        )
+    return place
+
+
+def standing(home: Home, settings: Settings) -> Standing:
+    """How capture stands on this home; raises StoreError where its database cannot be read."""
+    listen = listen_address(settings)
+    kept, left_out = Kept(0, 0, None, None), dict[str, int]()
+    if home.captures.is_file():
+        with Captures(home.captures) as captures:
+            kept, left_out = captures.kept(), captures.left_out()
+    return Standing(listen, upstream_address(settings), counts_of(listen), kept, left_out)
+
+
+def counts_of(listen: str) -> dict[str, int] | None:
+    """What the pass-through at `HOST:PORT` counted; None where nothing answers, or something else."""
+    host, _, port = listen.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=QUICK_S)
+    try:
+        connection.request("GET", STATUS)
+        answer = connection.getresponse()
+        found = json.loads(answer.read()) if answer.status == http.HTTPStatus.OK else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return found if isinstance(found, dict) and "requests" in found else None
