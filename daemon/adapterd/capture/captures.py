@@ -140,6 +140,15 @@ class Captures:
         which, values = ("WHERE model = ? ", [model]) if model else ("", list[object]())
         return list(self._read(f"{which}ORDER BY at DESC, id DESC LIMIT ?", [*values, count]))
 
+    def all(self) -> Iterator[Capture]:
+        """Every one, the oldest first."""
+        return self._read("ORDER BY at, id", ())
+
+    def remove_model(self, name: str) -> int:
+        """Remove the conversations with a model, whichever of its tags was asked; how many there were."""
+        return self._run("DELETE FROM captures WHERE model = ? OR substr(model, 1, ?) = ?",
+                         [name, len(name) + 1, f"{name}:"]).rowcount  # fmt: skip
+
     def of_prompt(self, model: str, prompt_hash: str, since: float) -> Capture | None:
         """The newest conversation of a model with this prompt after a moment."""
         return next(
@@ -150,8 +159,9 @@ class Captures:
 
     def remove(self, ids: Sequence[str]) -> int:
         """Remove these for good; how many there were."""
-        marks = ", ".join("?" * len(ids))
-        return self._run(f"DELETE FROM captures WHERE id IN ({marks})", ids).rowcount  # noqa: S608
+        return self._run(
+            "DELETE FROM captures WHERE id IN (SELECT value FROM json_each(?))", [json.dumps(ids)]
+        ).rowcount
 
     def remove_old(self, before: float, most_bytes: int) -> int:
         """Remove what is from before a moment, then the oldest until no more bytes are left; how many were removed."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.clocks_ahead import ReadRecord, TimesOfPlaces
 from adapterd.feedback.formats import Reading, ReadingOptions, parse
+from adapterd.intake.captured import Find, with_capture
 from adapterd.intake.teaching import TeachingCounts, teachings_since
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
@@ -66,17 +67,19 @@ def take_posted(
     values: Sequence[object],
     options: ReadingOptions = DEFAULT_OPTIONS,
     application: str | None = None,
+    find: Find = lambda _: None,
 ) -> Posted:
     """Store the records in these decoded JSON values in one transaction, each once however often it is posted.
 
     `options` are the model's settings for reading feedback. `application` is the one whose token the post has: it is
     the application of every record, whatever a record says; without a token the record is believed, as one in a file.
+    `find` tells the captures that records name in the place of a prompt and an answer.
 
     When it returns they are on the disk. Raises FaultyRecordsError, RevokedError where the application's token does not
     count any more, and StoreError where the store cannot be written.
     """
     received_at = store.clock()
-    parsed = [_parsed(index, value, received_at, options) for index, value in enumerate(values)]
+    parsed = [_parsed(index, value, received_at, options, find) for index, value in enumerate(values)]
     faults = [one for one in parsed if isinstance(one, RecordFault)]
     if faults:
         raise FaultyRecordsError(faults, len(parsed))
@@ -113,8 +116,10 @@ def _sent_by(application: str | None, record: FeedbackRecord) -> FeedbackRecord:
     return replace(record, application=application, claimed_application=record.application)
 
 
-def _parsed(index: int, value: object, received_at: datetime, options: ReadingOptions) -> Reading | RecordFault:
+def _parsed(
+    index: int, value: object, received_at: datetime, options: ReadingOptions, find: Find
+) -> Reading | RecordFault:
     try:
-        return parse(value, options=options, received_at=received_at)
+        return parse(with_capture(value, find), options=options, received_at=received_at)
     except InputError as exc:
         return RecordFault(index, str(exc))

@@ -8,7 +8,7 @@ second time. docs/howto/add-a-place-of-text.md tells how one is added.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from adapterd.removal import in_files, in_inbox, in_store
+from adapterd.removal import in_captures, in_files, in_inbox, in_store
 from adapterd.removal.removed import Scene
 
 Visit = Callable[[Scene, bool], Iterator[str]]
@@ -37,6 +37,7 @@ PLACES: tuple[Place, ...] = (
     Place("quarantine", in_inbox.quarantine),
     Place("notes about the quarantine", in_store.quarantine_notes),
     Place("prompts without answers", in_store.prompt_pool),
+    Place("recorded conversations", in_captures.captures),
     Place("frozen evaluation sets", in_store.evaluation_sets),
     Place("results of stages and runs", in_store.journal),
     Place("runs", in_files.runs),

@@ -111,7 +111,9 @@ _HEALTH: Schema = {
 }
 _SCHEMAS: dict[str, Schema] = {
     "Post": {
-        "description": "One record, a list of records, or a list with the model that it is for.",
+        "description": "One record, a list of records, or a list with the model that it is for. In the place of prompt "
+        "and answer a record may name a recorded conversation: `capture`, the id in the header X-Adapterd-Capture, or "
+        "the SHA-256 of the answer.",
         "anyOf": [
             {"$ref": "#/components/schemas/Record"},
             _RECORDS,

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from adapterd.feedback.formats import ReadingOptions
+from adapterd.home import Home
+from adapterd.intake.captured import recorded
 from adapterd.intake.http_intake import DEFAULT_OPTIONS, Posted, RevokedError, take_posted
 from adapterd.store import Store
 from adapterd.web.auth import refusal_of
@@ -35,6 +37,7 @@ class Writer:
     ) -> None:
         self._models = models
         self._options = options
+        self._find = recorded(Home(database.parent).captures)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-store")
         self._store = self._thread.submit(_opened, database).result()
 
@@ -75,7 +78,7 @@ class Writer:
                 )
             )
         try:
-            return take_posted(self._store, model, post.records, self._options(model), application)
+            return take_posted(self._store, model, post.records, self._options(model), application, self._find)
         except RevokedError as exc:
             raise Refusal(refusal_of(str(exc))) from exc
 

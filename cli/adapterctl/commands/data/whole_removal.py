@@ -97,9 +97,9 @@ def uninstall(with_tags: bool, with_feedback: bool, dry_run: bool, yes: bool, as
     from adapterd.removal.whole.uninstall import Uninstaller
 
     home = own_home()
-    uninstaller = Uninstaller(home, _service(home), with_tags=with_tags, with_feedback=with_feedback)
+    uninstaller = Uninstaller(home, *_services(home), with_tags=with_tags, with_feedback=with_feedback)
     found = uninstaller.plan()
-    if not (found.service or found.paths or found.tags):
+    if not (found.service or found.capture or found.paths or found.tags):
         _say_nothing(found, as_json)
         return
     if not dry_run and not yes:
@@ -117,17 +117,15 @@ def uninstall(with_tags: bool, with_feedback: bool, dry_run: bool, yes: bool, as
         say(note)
 
 
-def _service(home: "Home") -> "Service | None":
-    """This user's service manager, None where there is none."""
+def _services(home: "Home") -> "tuple[Service | None, Service | None]":
+    """What manages this user's daemon and pass-through, None where there is no service manager."""
     from adapterd.errors import AdapterdError
-    from adapterd.system.python import module_command
-    from adapterd.system.service import service_for
-    from adapterd.system.service_manager import ServiceSpec
+    from adapterd.system.service import capture_service, own_service
 
     try:
-        return service_for(ServiceSpec(tuple(module_command("adapterd", "--service")), home.root, home.logs))
+        return own_service(home), capture_service(home, listen="", upstream="")
     except AdapterdError:
-        return None
+        return None, None
 
 
 def _say_nothing(found: "Uninstallation", as_json: bool) -> None:
@@ -143,6 +141,8 @@ def _tell_home(found: "Uninstallation", done: str, *, err: bool) -> None:
     say(Styled(f"adapterd {done}:", "green"), err=err)
     if found.service:
         say(f"  service: {found.service}", err=err)
+    if found.capture:
+        say(f"  capture's service: {found.capture}", err=err)
     _tell_parts(found.tags, found.paths, found.size_bytes, err=err)
     for sentence in found.kept:
         say(sentence, err=err)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapterd.capture.captures import Captures
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.config_file import remove_model as remove_settings
 from adapterd.deployment.config_file import written_settings
@@ -91,6 +92,9 @@ class ModelRemover:
         for done, path in enumerate(found.paths):
             progress(path.name, done / len(found.paths))
             leftovers.remove([path])
+        if self.home.captures.is_file():
+            with Captures(self.home.captures) as captures:
+                captures.remove_model(self.model)
         with self.store.transaction():
             forget_model(self.store, self.model)
             leaving = self.store.removals.begin("", WHY, going=(), hashes=(), versions={})

@@ -36,8 +36,8 @@ Progress = Callable[[str, float], object]
 
 @dataclass(frozen=True)
 class Uninstallation:
-    """What goes, or went: the service's file, files and folders with their size, and tags. `kept` are sentences on
-    what stays, and on how the rest goes."""
+    """What goes, or went: the files of the daemon's service and of capture's, files and folders with their size, and
+    tags. `kept` are sentences on what stays, and on how the rest goes."""
 
     home: Path
     service: Path | None
@@ -45,14 +45,17 @@ class Uninstallation:
     size_bytes: int
     tags: tuple[str, ...]
     kept: tuple[str, ...]
+    capture: Path | None = None
 
 
 @dataclass
 class Uninstaller:
-    """Finds and removes everything of one home. `service` is its service manager, None where there is none."""
+    """Finds and removes everything of one home. `service` manages its daemon, `capture` its pass-through; None where
+    there is no service manager."""
 
     home: Home
     service: Service | None
+    capture: Service | None = None
     with_tags: bool = False
     with_feedback: bool = False
     notes: list[str] = field(default_factory=list)
@@ -61,16 +64,20 @@ class Uninstaller:
     def plan(self) -> Uninstallation:
         """What would go; nothing is changed, and nothing is raised."""
         self.notes.clear()
-        tags, paths, installed = self._tags(), self._paths(), self._installed()
+        tags, paths = self._tags(), self._paths()
+        installed, capture = self._installed(self.service), self._installed(self.capture)
         going = tuple(tags) if self.with_tags else ()
         kept = (*self._kept_tags(tags), *self._kept_files(), *self.notes, *filter(None, [self._fault]))
-        return Uninstallation(self.home.root, installed, tuple(paths), leftovers.size_of(paths), going, kept)
+        size = leftovers.size_of(paths)
+        return Uninstallation(self.home.root, installed, tuple(paths), size, going, kept, capture)
 
     def run(self, *, progress: Progress = lambda _what, _share: None) -> Uninstallation:
         """Remove it; returns what went. Raises BusyError while a daemon that is no service, or a run, is at work."""
         found = self.plan()
         if found.service and self.service:
             self.service.uninstall()
+        if found.capture and self.capture:
+            self.capture.uninstall()
         if not self.home.root.is_dir():
             return found
         with ExitStack() as locks:
@@ -115,12 +122,12 @@ class Uninstaller:
         except AdapterdError:
             return set()
 
-    def _installed(self) -> Path | None:
+    def _installed(self, service: Service | None) -> Path | None:
         """The service's file where it is installed."""
-        if self.service is None:
+        if service is None:
             return None
         try:
-            status = self.service.status()
+            status = service.status()
         except AdapterdError as exc:
             self.notes.append(f"it cannot be told whether the service is installed: {exc}")
             return None

@@ -1,0 +1,66 @@
+"""Feedback that names a capture: prompt and answer are those that were recorded."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from adapterd.capture.captures import Capture, Captures
+from adapterd.chat import Role
+from adapterd.errors import InputError, StoreError
+from adapterd.feedback.checks import shown
+
+FIELD = "capture"
+"""The field of a record that names a capture: by its id, or by the SHA-256 of its answer."""
+ASKED = frozenset(("prompt", "messages", "conversations", "output", "response"))
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}")
+WAIT_S, STEP_S = 3.0, 0.1
+"""How long an answer that was given a moment ago is waited for."""
+_ROLES = frozenset(Role)
+
+Find = Callable[[str], Capture | None]
+
+
+def with_capture(value: object, find: Find) -> object:
+    """The record with the recorded conversation in the place of its name; one that names none is left as it is.
+
+    Raises InputError where there is none by this name, it cannot be taught, or the record says it, too.
+    """
+    if not isinstance(value, Mapping) or FIELD not in value:
+        return value
+    name, both = value[FIELD], sorted(ASKED & value.keys())
+    if both and isinstance(name, str) and _ID.fullmatch(name):
+        raise InputError(f"the record has {both[0]} and {FIELD}; the capture says what was asked and answered")
+    if both:  # a field of somebody's that has the same name
+        return value
+    if not isinstance(name, str):
+        raise InputError(f"{FIELD} must be the id of a capture, not {shown(name)}")
+    found = find(name)
+    if found is None:
+        raise InputError(f"no capture {shown(name)} is recorded")
+    if not found.complete:
+        raise InputError(f"the answer of capture {shown(name)} broke off")
+    if not found.turns or any(each.keys() - {"role", "content"} or each["role"] not in _ROLES for each in found.turns):
+        raise InputError(f"capture {shown(name)} has images or tool calls, which feedback cannot have")
+    messages = [{"role": each["role"], "content": each.get("content", "")} for each in found.turns]
+    rest = {name: each for name, each in value.items() if name != FIELD}
+    return {"messages": messages, "output": found.answer, **rest}
+
+
+def recorded(file: Path) -> Find:
+    """Finds captures in the database at this place, also one that is only just being stored."""
+
+    def find(name: str) -> Capture | None:
+        until = time.monotonic() + WAIT_S
+        while file.is_file():
+            try:
+                with Captures(file) as captures:
+                    found = captures.get(name)
+            except StoreError as exc:
+                raise InputError(f"the captures cannot be read: {exc}") from exc
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(STEP_S)
+        return None
+
+    return find

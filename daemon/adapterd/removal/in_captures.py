@@ -1,0 +1,23 @@
+"""Recorded conversations, a place of text."""
+
+from collections.abc import Iterator
+
+from adapterd.capture.captures import Capture, Captures
+from adapterd.removal.removed import Removed, Scene
+
+
+def captures(scene: Scene, change: bool) -> Iterator[str]:
+    """Conversations with the prompt of a record that goes, or with a text that goes, whichever model was asked."""
+    if not scene.home.captures.is_file():
+        return
+    with Captures(scene.home.captures) as recorded:
+        going = [each.id for each in recorded.all() if _goes(each, scene.removed)]
+        yield from (f"capture {each}" for each in going)
+        if change:
+            recorded.remove(going)
+
+
+def _goes(capture: Capture, removed: Removed) -> bool:
+    messages = [{"role": turn.get("role", ""), "content": turn.get("content", "")} for turn in capture.turns]
+    said = [list(capture.turns), capture.answer, capture.thoughts, list(capture.calls)]
+    return removed.has_prompt(messages, None) or removed.texts.are_in_value(said)

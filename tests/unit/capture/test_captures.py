@@ -1,0 +1,113 @@
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapterd.capture.captures import Capture, Captures, Kept
+from adapterd.errors import StoreError
+
+HELLO = Capture(
+    id="01A", at=1000.0, dialect="ollama-chat", model="smol", digest="abc", template_hash="def", prompt_hash="p",
+    answer_hash="a", turns=[{"role": "user", "content": "Hi \x1b[31m"}], answer="Hello", thoughts="", calls=[],
+    options={"temperature": 0.5, "stop": ["x"]}, tools=[{"type": "function"}], schema={"type": "object"}, reason="stop",
+    complete=True, error=None, prompt_tokens=3, answer_tokens=2, logprob=-0.5, logprob_tokens=2, first_byte_s=0.1,
+    seconds=0.2, faults=["echo"], kept="sample", repeats=0, bytes=100,
+)  # fmt: skip
+
+
+def of(number: int, **changes: object) -> Capture:
+    return replace(HELLO, **{"id": f"{number:03}", "at": 1000.0 + number, **changes})  # type: ignore[arg-type]
+
+
+def test_what_is_stored_comes_back_whole(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(HELLO)
+        captures.add(replace(HELLO, answer="once by its id"))
+    with Captures(tmp_path / "captures.db") as captures:
+        assert captures.last(10) == [HELLO]
+        assert captures.get("01A") == HELLO
+        assert captures.get("a") == HELLO
+        assert captures.get("b") is None
+    assert (tmp_path / "captures.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_newest_come_first(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        for number in (2, 1, 3):
+            captures.add(of(number, model="smol" if number != 1 else "other"))
+        assert [each.id for each in captures.last(2)] == ["003", "002"]
+        assert [each.id for each in captures.last(5, "other")] == ["001"]
+
+
+def test_the_last_of_a_prompt_since_a_moment(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        for number in range(3):
+            captures.add(of(number))
+        found = captures.of_prompt("smol", "p", 1001.0)
+        assert found is not None
+        assert found.id == "002"
+        assert captures.of_prompt("smol", "p", 1003.0) is None
+        assert captures.of_prompt("other", "p", 0.0) is None
+
+
+def test_one_takes_the_place_of_another(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(of(1))
+        captures.replace("001", of(2, repeats=1))
+        assert [(each.id, each.repeats) for each in captures.last(5)] == [("002", 1)]
+
+
+def test_the_oldest_go_first(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        for number in range(10):
+            captures.add(of(number))
+        assert captures.remove_old(1003.0, 10**9) == 3
+        assert captures.remove_old(0.0, 250) == 5
+        assert [each.id for each in captures.last(9)] == ["009", "008"]
+        assert captures.kept() == Kept(2, 200, 1008.0, 1009.0)
+        assert captures.remove(["009", "nobody"]) == 1
+        assert captures.remove_old(0.0, 0) == 1
+        assert captures.kept() == Kept(0, 0, None, None)
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        for reason in ("a", "b", "b"):
+            captures.leave_out(reason)
+        assert captures.left_out() == {"b": 2, "a": 1}
+
+
+def test_what_was_removed_is_not_in_the_file(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(of(1, answer="hidden-4711"))
+        captures.remove(["001"])
+    assert not any(b"hidden-4711" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_text_of_any_kind_is_stored_as_it_is(tmp_path: Path) -> None:
+    text = "\x00\x1b]0;x\x07 \u202e \U0001f600 '; DROP TABLE captures; --"
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(of(1, answer=text, turns=[{"role": "user", "content": text}]))
+        [found] = captures.last(1)
+    assert (found.answer, found.turns[0]["content"]) == (text, text)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to be one" * 30, b"SQLite format 3\0" + bytes(200)]
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "captures.db").write_bytes(content)
+    with pytest.raises(StoreError, match=r"captures\.db"):
+        Captures(tmp_path / "captures.db")
+
+
+def test_its_columns_are_plain(tmp_path: Path) -> None:
+    """Others may read them with any SQLite."""
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(HELLO)
+    with sqlite3.connect(tmp_path / "captures.db") as plain:
+        turns, complete = plain.execute("SELECT turns, complete FROM captures").fetchone()
+    plain.close()
+    assert (json.loads(turns), complete) == (HELLO.turns, 1)
