@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import feedback, gates, results
+from bench import capture, feedback, first_night, gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
-    DOCS / "merging.md": results.FILE,
-    DOCS / "training.md": results.FILE,
-    DOCS / "evaluation.md": gates.FILE,
-    DOCS / "feedback.md": feedback.FILE,
-    DOCS / "robustness.md": gates.FILE,
+    DOCS / "merging.md": (results.FILE,),
+    DOCS / "training.md": (results.FILE, first_night.FILE),
+    DOCS / "evaluation.md": (gates.FILE,),
+    DOCS / "feedback.md": (feedback.FILE,),
+    DOCS / "robustness.md": (gates.FILE,),
+    DOCS / "capture.md": (capture.FILE,),
 }
-"""Each page, and where its figures are kept."""
+"""Each page, and the files in which its figures are kept."""
 WHO = {
     "ours_plain": "ours, rounding only",
     "ours": "ours, GPTQ",
@@ -318,6 +319,38 @@ def _forgetting(found: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _first_nights(sets: Measured) -> str:
+    header = (
+        "set", "verdict", "examples", "primary metric, base → version", "valid JSON", "cut", "guard set, base → version",
+        "minutes",
+    )  # fmt: skip
+    rows = (
+        (
+            name, found["state"], _whole(found["examples"]),
+            f"{found['primary_before']:.3f} → {found['primary']:.3f}", _cell(found, "json_valid", _percent),
+            _cell(found, "truncated", _percent), f"{found['guard_before']:.3f} → {found['guard']:.3f}",
+            _decimal(found["minutes"]),
+        )
+        for name, found in sets.items()
+    )  # fmt: skip
+    return _table(header, rows, names=2)
+
+
+def _capture(replay: Measured, overhead: Measured) -> str:
+    rows = (
+        ("requests answered otherwise through it than around it",
+         f"{replay['different']} of {replay['requests']}, in {replay['dialects']} dialects"),
+        ("added to the first byte, ms: median, 99th percentile",
+         f"{overhead['first_byte_ms_p50']:g}, {overhead['first_byte_ms_p99']:g}"),
+        (f"added to each line of {overhead['streams']} streams at once, ms: median, 99th percentile",
+         f"{overhead['line_ms_p50']:g}, {overhead['line_ms_p99']:g}"),
+        (f"growth of its memory over {_whole(overhead['requests'])} requests, MB", f"{overhead['rss_growth_mb']:g}"),
+        ("memory when nothing happens, MB: the daemon, capture",
+         f"{overhead['daemon_mb']:g}, {overhead['capture_mb']:g}"),
+    )  # fmt: skip
+    return _table(("what", "measured"), rows, names=1)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -344,6 +377,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "poison_fresh": (("poison_fresh",), _poison_fresh),
     "likelihood": (("nll",), _likelihood),
     "forgetting": (("guard",), _forgetting),
+    "first_nights": (("first_night",), _first_nights),
+    "capture": (("replay", "overhead"), _capture),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
@@ -388,8 +423,9 @@ def _whole(value: float) -> str:
 
 def main() -> None:
     """Write the tables that were measured into the pages."""
-    for page, file in PAGES.items():
-        page.write_text(fill(page.read_text(encoding="utf-8"), results.read(file)), encoding="utf-8")
+    for page, files in PAGES.items():
+        measured = {key: value for file in files for key, value in results.read(file).items()}
+        page.write_text(fill(page.read_text(encoding="utf-8"), measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,17 @@ CELL = {
     "kl_base": 0.34812, "naive": 0.124, "error_feedback": 0.8276, "final": 0.99712, "top1": 1.0, "seconds": 86.6,
     "training_seconds": 301.2, "peers16_kl": 0.2, "peers16_imatrix_kl": 0.15, "final_kl16": 0.0014,
 }  # fmt: skip
+NIGHT = {
+    "examples": 300, "primary": 0.8, "primary_before": 0.0, "json_valid": 0.9, "truncated": 0.0167, "guard": 0.2925,
+    "guard_before": 0.261, "state": "promoted", "minutes": 45.0,
+}  # fmt: skip
 MEASURED: dict[str, Any] = {
+    "first_night": {"minutes": NIGHT, "classes": {**NIGHT, "json_valid": None}},
+    "replay": {"dialects": 6, "requests": 34, "different": 0},
+    "overhead": {
+        "first_byte_ms_p50": 0.4, "first_byte_ms_p99": 1.1, "line_ms_p50": 0.03, "line_ms_p99": 0.5, "streams": 64,
+        "requests": 10_000, "rss_growth_mb": 0.2, "daemon_mb": 43.0, "capture_mb": 16.0,
+    },
     "machine": "two cores",
     "retention": {"Q4_K_M": {"0.25": CELL}, "Q8_0": {"0.25": {"kl_base": 0.1, "naive": 0.927}}},
     "merge_speed": {
@@ -121,6 +131,18 @@ def test_a_row_for_every_world_of_a_poisoner() -> None:
     assert table("poison_fresh")[1:] == [["1 of 2 applications: 60; 10", "0.3", "0", "1", "20"]]
 
 
+def test_first_nights_and_what_capture_costs() -> None:
+    shown = ["300", "0.000 → 0.800", "90.0 %", "1.7 %", "0.261 → 0.292", "45"]
+    assert table("first_nights")[1:] == [
+        ["minutes", "promoted", *shown],
+        ["classes", "promoted", *shown[:2], "–", *shown[3:]],
+    ]
+    same, _, line, growth, idle = table("capture")[1:]
+    assert same[1] == "0 of 34, in 6 dialects"
+    assert line == ["added to each line of 64 streams at once, ms: median, 99th percentile", "0.03, 0.5"]
+    assert (growth[1], idle[1]) == ("0.2", "43, 16")
+
+
 def test_writing_twice_changes_nothing_more() -> None:
     once = tables.fill(page(*tables.TABLES), MEASURED)
     assert tables.fill(once, MEASURED) == once
@@ -144,7 +166,7 @@ def test_a_table_that_does_not_exist_is_named() -> None:
 
 def test_the_command_writes_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written, measured = tmp_path / "page.md", tmp_path / "results.json"
-    monkeypatch.setattr(tables, "PAGES", {written: measured})
+    monkeypatch.setattr(tables, "PAGES", {written: (measured,)})
     results.write(MEASURED, measured)
     written.write_text(page(*tables.TABLES))
     tables.main()
