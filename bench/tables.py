@@ -321,8 +321,8 @@ def _forgetting(found: Measured) -> str:
 
 def _first_nights(sets: Measured) -> str:
     header = (
-        "set", "verdict", "examples", "primary metric, base → version", "valid JSON", "cut", "guard set, base → version",
-        "minutes",
+        "set", "verdict", "examples", "primary metric, base → version", "valid JSON", "cut",
+        "guard set, base → version", "minutes",
     )  # fmt: skip
     rows = (
         (
