@@ -100,4 +100,4 @@ class MergingSettings:
     ] = 0.95
     steps: Annotated[
         int, Range(0, 100_000), Doc("steps of distillation after rounding; 0: none, which is quicker and keeps less")
-    ] = 48
+    ] = 128

@@ -29,7 +29,7 @@ from adapterd.merging.hessian import Calibration, replace_modules
 SCALE_RATE = 3e-4
 NORM_RATE = 1e-5
 VALIDATE_EVERY = 16
-PATIENCE = 2
+PATIENCE = 4
 CONVERGED_NATS = 2e-4
 """A smaller KL divergence is not worth a step: llama.cpp rounds activations to 8 bits on a CPU, which is 1e-3 off."""
 SEED = 0

@@ -33,9 +33,9 @@ from adapterd.system.processors import processors
 
 SPARE_BYTES = 64 << 20
 ROWS_AT_A_TIME = 256
-CALIBRATION_TOKENS = 8_192
+CALIBRATION_TOKENS = 16_384
 MIN_CALIBRATION_EXAMPLES = 24
-STEPS = 48
+STEPS = 128
 FIRST_ATTEMPT_SUFFIX = ".first"
 """The suffix of the first attempt's file, while a second attempt is made."""
 HELD_OUT_TOKENS = 8_192
