@@ -7,7 +7,7 @@ VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-feedback torture lock audit clean
+.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-capture bench-feedback torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -72,6 +72,11 @@ bench-recipe: setup ## a first night on seven sets with no setting touched (DATA
 	.venv/bin/python -m bench.growth
 	.venv/bin/python -m bench.second_night
 	.venv/bin/python -m bench.ablation
+	.venv/bin/python -m bench.tables
+
+bench-capture: setup ## what capture changes in answers, and what it costs them
+	.venv/bin/python -m bench.capture
+	.venv/bin/python -m bench.tables
 
 bench-feedback: setup ## how feedback is read, kept and taken back (ARGS="--only ingest" for a part)
 	.venv/bin/python -m bench.feedback $(ARGS)
