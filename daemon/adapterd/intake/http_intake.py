@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from adapterd.capture.in_feedback import Find, with_capture
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.clocks_ahead import ReadRecord, TimesOfPlaces
 from adapterd.feedback.formats import Reading, ReadingOptions, parse
-from adapterd.intake.captured import Find, with_capture
 from adapterd.intake.teaching import TeachingCounts, teachings_since
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store

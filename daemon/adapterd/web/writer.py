@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from adapterd.capture.in_feedback import recorded
 from adapterd.feedback.formats import ReadingOptions
 from adapterd.home import Home
-from adapterd.intake.captured import recorded
 from adapterd.intake.http_intake import DEFAULT_OPTIONS, Posted, RevokedError, take_posted
 from adapterd.store import Store
 from adapterd.web.auth import refusal_of

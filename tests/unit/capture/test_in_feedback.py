@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adapterd.capture.captures import Capture, Captures
+from adapterd.capture.in_feedback import recorded, with_capture
 from adapterd.errors import InputError
-from adapterd.intake.captured import recorded, with_capture
 from adapterd.intake.http_intake import FaultyRecordsError, take_posted
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
