@@ -33,8 +33,8 @@ from bench.ollama import ollama_binary
 
 FILE = Path(__file__).parent / "capture.json"
 TAG = "smollm2:135m"
-STREAMS, LINES, INTERVAL_S, ROUNDS = 64, 40, 0.1, 4
-REQUESTS, AT_ONCE, IDLE_S = 10_000, 8, 25.0
+STREAMS, LINES, INTERVAL_S, ROUNDS = 64, 40, 0.1, 12
+REQUESTS, AT_ONCE, IDLE_S = 10_000, 8, 60.0
 _VARYING = re.compile(
     rb'"(created_at|created|id|item_id|response_id|request_id|total_duration|load_duration|prompt_eval_duration|eval_duration|'
     rb'prompt_eval_cached_count|cached_tokens|cache_read_input_tokens|completed_at)":("[^"]*"|[0-9.]+|null)'

@@ -15,7 +15,7 @@ from tests.acceptance.person import Person
 from tests.support.generated_pages import is_up_to_date
 
 HEAVY = {"mlx", "mlx_lm", "llama_cpp", "numpy", "gguf", "transformers", "ollama"}
-NOT_FOR_PROGRAMS = {"adapterctl config edit", "adapterctl demo"}
+NOT_FOR_PROGRAMS = {"adapterctl capture run", "adapterctl config edit", "adapterctl demo"}
 
 
 def imported(person: Person, *arguments: str) -> set[str]:

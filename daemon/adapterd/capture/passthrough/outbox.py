@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from adapterd.capture.messages import packed
 from adapterd.capture.wire.exchange import Exchange
+from adapterd.system.host.freed_memory import give_freed_memory_back
 
 MOST_WAITING = 32 << 20
 """Bytes of bodies."""
@@ -86,6 +87,7 @@ class Outbox:
                 await self._changed.wait()
             before = self.counts.stored
             if await self._record():
+                give_freed_memory_back()
                 continue
             self.counts.restarts += 1
             self._give_up_on_first()
