@@ -53,10 +53,11 @@ class ScriptedServer:
                 while (end := _end_of_request(waiting)) is not None:
                     request, waiting = waiting[:end], waiting[end:]
                     if not self._play(connection, request):
-                        connection.close()
                         return
         except OSError:
             return
+        finally:
+            connection.close()
 
     def _play(self, connection: socket.socket, request: bytes) -> bool:
         for step in self.reply(request):

@@ -98,7 +98,7 @@ def exchanged(port: int, request: bytes, *, quiet_s: float = 0.4, until: bytes =
     while."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(request)
-        connection.settimeout(10.0 if until else quiet_s)
+        connection.settimeout(90.0 if until else quiet_s)
         found = b""
         try:
             while data := connection.recv(1 << 16):
