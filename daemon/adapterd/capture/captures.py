@@ -190,10 +190,15 @@ class Captures:
             yield Capture(**{**plain, "complete": bool(plain["complete"])})
 
     def _make(self) -> None:
+        if self._is_made():
+            return
         with self._transaction():
-            if not self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone():
+            if not self._is_made():  # by another process in the meantime
                 for statement in _SCHEMA:
                     self._run(statement, ())
+
+    def _is_made(self) -> bool:
+        return self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone() is not None
 
     def _run(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
         with self._translated():

@@ -48,10 +48,11 @@ def with_capture(value: object, find: Find) -> object:
 
 
 def recorded(file: Path) -> Find:
-    """Finds captures in the database at this place, also one that is only just being stored."""
+    """Finds captures in the database at this place, for a single post: those that are only just being stored are waited
+    for, all of them together for `WAIT_S`."""
+    until = time.monotonic() + WAIT_S
 
     def find(name: str) -> Capture | None:
-        until = time.monotonic() + WAIT_S
         while file.is_file():
             try:
                 with Captures(file) as captures:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -15,6 +15,7 @@ from adapterd.capture.wire.dialects import read_exchange
 from adapterd.capture.wire.exchange import Exchange
 from adapterd.chat import Message, Role
 from adapterd.config import CaptureSettings, ModelSettings, PersonalData, Settings, Task
+from adapterd.errors import ConfigError, InputError
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.personal_data.finding import Kind
 from adapterd.personal_data.rules import is_allowed
@@ -50,6 +51,9 @@ class Recording:
         except NotRecordedError as exc:
             self.captures.leave_out(str(exc))
             return False
+        except (ConfigError, InputError):
+            self.captures.leave_out("a model whose schema cannot be read")
+            return False
         former = self.captures.of_prompt(capture.model, capture.prompt_hash, capture.at - self.settings.capture.again_s)
         if former and not former.complete:
             self.captures.replace(former.id, replace(capture, repeats=former.repeats + 1))
@@ -67,7 +71,7 @@ class Recording:
         kept = self._why(found, wrong, hashed, exchange.started_at, settings.capture)
         self._refuse_private(found, model)
         facts, said = self.facts(found.model), found.said
-        texts = [*(turn.content for turn in found.turns), said.text, said.thoughts]
+        texts = _texts([vars(turn) for turn in found.turns], vars(said), found.options, found.tools, found.schema)
         return Capture(
             id=exchange.id, at=exchange.started_at, dialect=found.dialect, model=found.model, digest=facts.digest,
             template_hash=facts.template_hash, prompt_hash=hashed, answer_hash=answer_hash(said.text),
@@ -97,9 +101,9 @@ class Recording:
         if model is not None and model.feedback.personal_data is not PersonalData.HOLD:
             return
         allowed = model.feedback.allow if model else ()
-        texts = [*(turn.content for turn in found.turns), found.said.text, found.said.thoughts]
-        texts += [json.dumps(call, ensure_ascii=False) for call in found.said.calls]
-        for text in texts:
+        for text in _texts(
+            [vars(turn) for turn in found.turns], vars(found.said), found.options, found.tools, found.schema
+        ):
             for kind, found_text in self.findings(text):
                 if not is_allowed(kind, found_text, allowed):
                     raise NotRecordedError(f"a conversation with secrets or personal data: {kind}")
@@ -116,6 +120,17 @@ def _prompt_hash(found: Conversation) -> str:
         return prompt_hash(tuple(Message(Role(turn.role), turn.content) for turn in found.turns))
     turns = json.dumps([_plain(vars(turn)) for turn in found.turns], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(turns.encode("utf-8", "replace")).hexdigest()
+
+
+def _texts(*values: object) -> Iterator[str]:
+    """Every text in plain values: whatever of a conversation is stored."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _texts(*value, *value.values())
+        elif isinstance(value, (list, tuple)):
+            yield from _texts(*value)
 
 
 def _schema(model: ModelSettings | None) -> Any:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapterd.capture.captures import Captures, Kept
+from adapterd.capture.wire.routes import STATUS
 from adapterd.config import Settings
 from adapterd.config.ollama_address import OllamaAddress
 from adapterd.errors import ConfigError
 from adapterd.home import Home
 
 LOOPBACK = "127.0.0.1"
-STATUS = "/.adapterd/capture"
 QUICK_S = 2.0
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from adapterd.capture.captures import Capture, Captures
 from adapterd.removal.removed import Removed, Scene
 
+SAID = ("turns", "answer", "thoughts", "calls", "tools", "schema", "options", "error")
+"""Fields of a capture that hold what somebody, or a model, wrote."""
+
 
 def captures(scene: Scene, change: bool) -> Iterator[str]:
     """Conversations with the prompt of a record that goes, or with a text that goes, whichever model was asked."""
@@ -19,5 +22,5 @@ def captures(scene: Scene, change: bool) -> Iterator[str]:
 
 def _goes(capture: Capture, removed: Removed) -> bool:
     messages = [{"role": turn.get("role", ""), "content": turn.get("content", "")} for turn in capture.turns]
-    said = [list(capture.turns), capture.answer, capture.thoughts, list(capture.calls)]
+    said = [getattr(capture, name) for name in SAID]
     return removed.has_prompt(messages, None) or removed.texts.are_in_value(said)

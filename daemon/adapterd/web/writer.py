@@ -37,7 +37,7 @@ class Writer:
     ) -> None:
         self._models = models
         self._options = options
-        self._find = recorded(Home(database.parent).captures)
+        self._captures = Home(database.parent).captures
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-store")
         self._store = self._thread.submit(_opened, database).result()
 
@@ -78,7 +78,8 @@ class Writer:
                 )
             )
         try:
-            return take_posted(self._store, model, post.records, self._options(model), application, self._find)
+            find = recorded(self._captures)
+            return take_posted(self._store, model, post.records, self._options(model), application, find)
         except RevokedError as exc:
             raise Refusal(refusal_of(str(exc))) from exc
 

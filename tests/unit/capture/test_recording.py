@@ -59,7 +59,8 @@ def test_a_conversation_is_recorded_with_what_it_was_asked_of(captures: Captures
     assert found.options == {"temperature": 0.5, "top_k": 5}
     assert found.answer_hash == answer_hash(" Hello\n")
     assert found.prompt_hash == prompt_hash((Message(Role.USER, "Hi"),))
-    assert (found.kept, found.faults, found.bytes) == ("sample", [], 7)
+    assert (found.kept, found.faults) == ("sample", [])
+    assert 7 < found.bytes < 200
 
 
 def test_a_share_is_sampled(captures: Captures) -> None:
@@ -144,6 +145,30 @@ def test_secrets_and_personal_data_are_never_stored(captures: Captures, tmp_path
     [reason] = captures.left_out()
     assert reason.startswith("a conversation with secrets or personal data: ")
     assert not any(b"lovelace" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tools": [{"function": {"description": f"the key is {KEY}"}}]},
+        {"options": {"stop": [f"the key is {KEY}"]}},
+        {"format": {"description": f"the key is {KEY}"}},
+        {"messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "say", "arguments": {"what": f"key {KEY}"}}}]},
+        ]},
+    ],
+)  # fmt: skip
+def test_whatever_is_stored_is_screened(captures: Captures, asked: Any) -> None:
+    assert not recording(captures).take(chat(asked=asked))
+    assert captures.last(5) == []
+
+
+def test_a_schema_that_cannot_be_read_stops_nothing(captures: Captures, tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text("no JSON")
+    assert not recording(captures, of_model(schema=tmp_path / "schema.json")).take(chat(model="news"))
+    assert recording(captures, of_model(schema=tmp_path / "schema.json")).take(chat(model="other"))
+    assert captures.left_out() == {"a model whose schema cannot be read": 1}
 
 
 def test_what_a_model_allows_is_stored(captures: Captures) -> None:

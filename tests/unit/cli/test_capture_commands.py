@@ -101,10 +101,25 @@ def test_commands_make_no_file(adapterctl: Command, home: Home) -> None:
 )
 def test_an_address_that_cannot_be_passed_on_to_is_named(adapterctl: Command, home: Home, host: str, why: str) -> None:
     configure(home, f'[ollama]\nhost = "{host}"\n')
-    for command in ("on", "off", "status", "run"):
+    for command in ("on", "status", "run"):
         with pytest.raises(ConfigError, match=why) as caught:
             adapterctl("capture", command)
         assert "secret" not in str(caught.value)
+
+
+def test_it_can_be_switched_off_whatever_the_configuration_says(
+    adapterctl: Command, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Manager:
+        def uninstall(self) -> None:
+            done.append("uninstalled")
+
+    monkeypatch.setattr("adapterd.system.service.service_for", lambda _: Manager())
+    configure(home, "[ollama\nhost = no TOML")
+    assert "off: requests are not passed on" in adapterctl("capture", "off").stdout
+    assert done == ["uninstalled"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:11481", "http://localhost:11481", "localhost:11481"])

@@ -29,8 +29,10 @@ def test_captures_with_a_text_that_goes_are_removed(scene: Scene) -> None:
         recorded.add(replace(HELLO, id="2", turns=[{"role": "user", "content": TEXT}]))
         recorded.add(replace(HELLO, id="3", answer=f"as I said: {TEXT}"))
         recorded.add(replace(HELLO, id="4", calls=[{"name": "say", "arguments": {"what": TEXT}}]))
-    assert list(captures(scene, change=False)) == ["capture 2", "capture 3", "capture 4"]
-    assert list(captures(scene, change=True)) == ["capture 2", "capture 3", "capture 4"]
+        recorded.add(replace(HELLO, id="5", tools=[{"description": TEXT}]))
+    going = ["capture 2", "capture 3", "capture 4", "capture 5"]
+    assert list(captures(scene, change=False)) == going
+    assert list(captures(scene, change=True)) == going
     assert list(captures(scene, change=True)) == []
     with Captures(scene.home.captures) as recorded:
         assert [each.id for each in recorded.all()] == ["1"]

@@ -45,12 +45,15 @@ def on(as_json: bool) -> None:
 @json_option
 def off(as_json: bool) -> None:
     """Do not pass requests on any more. What was recorded stays."""
-    service, listen = _service()
+    from adapterctl.app import own_home
+    from adapterd.system.service import capture_service
+
+    service = capture_service(own_home(), listen="", upstream="")  # whatever the configuration says
     service.uninstall()
     if as_json:
         emit_json(service.status())
         return
-    say(f"off: nothing answers at {listen} any more; applications ask Ollama itself")
+    say("off: requests are not passed on any more; applications ask Ollama itself")
 
 
 @capture.command(epilog=examples("adapterctl capture status", "adapterctl capture status --json"))

@@ -18,12 +18,11 @@ from adapterd.capture.passthrough.capture_id import HEADER, new_id
 from adapterd.capture.passthrough.framing import MOST_HEAD, Head, MessageFraming, header, recorded_headers
 from adapterd.capture.passthrough.hosts import is_local
 from adapterd.capture.wire.exchange import Body, Exchange
+from adapterd.capture.wire.routes import STATUS
 
 MOST_BODY = 8 << 20
 """What is longer is passed on and not recorded."""
 CONNECT_S = 10.0
-STATUS = b"/.adapterd/capture"
-"""Not a route of Ollama's: the counts as JSON."""
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -197,7 +196,7 @@ class ClientSide(asyncio.Protocol):
         if not is_local(header(head, b"host")):
             self._refuse(HTTPStatus.FORBIDDEN, "the Host header does not name this machine")
             return False
-        if head.target == STATUS:
+        if head.target == STATUS.encode():
             self._answer(HTTPStatus.OK, self._shared.status())
             return False
         is_recorded = self._is_recorded(head)

@@ -22,8 +22,6 @@ def read(exchange: Exchange) -> Conversation:
         raise NotRecordedError("a request without a prompt")
     body = decoded(exchange.response)
     said = _of_stream(events(body)) if is_stream(exchange.response) else _of_message(json_object(body))
-    if not exchange.response.whole:
-        said = {**said, "complete": False}
     options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
     tools = objects(asked.get("tools"))
     return Conversation(text(asked.get("model")), tuple(turns), Said(**said), options, tools, None, "anthropic")

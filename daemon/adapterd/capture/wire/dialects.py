@@ -1,6 +1,7 @@
 """Who reads the exchanges of each route."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from adapterd.capture.wire import anthropic, ollama_native, openai, openai_responses
 from adapterd.capture.wire.conversation import Conversation, NotRecordedError
@@ -32,4 +33,4 @@ def read_exchange(exchange: Exchange) -> Conversation:
         raise NotRecordedError("a request without a model")
     if found.model.endswith(_CLOUD):
         raise NotRecordedError("a model that does not run here")
-    return found
+    return found if exchange.response.whole else replace(found, said=replace(found.said, complete=False))

@@ -34,7 +34,7 @@ def read_generate(exchange: Exchange) -> Conversation:
 def _conversation(exchange: Exchange, asked: Object, turns: tuple[Turn, ...], dialect: str) -> Conversation:
     if asked.get("_debug_render_only"):
         raise NotRecordedError("a prompt that is only rendered")
-    said = _said(lines(decoded(exchange.response)), whole_body=exchange.response.whole)
+    said = _said(lines(decoded(exchange.response)))
     if not turns or said.reason in NO_ANSWER:
         raise NotRecordedError("a model that is loaded or unloaded")
     options = dict(an_object(asked.get("options")))
@@ -55,7 +55,7 @@ def _turn(message: Object) -> Turn:
     return Turn(text(message.get("role")), text(message.get("content")), parts, tuple(calls), of_tool)
 
 
-def _said(chunks: Iterable[Object], *, whole_body: bool) -> Said:
+def _said(chunks: Iterable[Object]) -> Said:
     said: dict[str, Any] = {}
     words, thoughts, calls, logprob, counted = list[str](), list[str](), list[Object](), 0.0, 0
     for chunk in chunks:
@@ -69,7 +69,7 @@ def _said(chunks: Iterable[Object], *, whole_body: bool) -> Said:
             said["error"] = chunk["error"]
         if chunk.get("done") is True:
             said |= {
-                "reason": text(chunk.get("done_reason")) or None, "complete": whole_body,
+                "reason": text(chunk.get("done_reason")) or None, "complete": True,
                 "prompt_tokens": whole(chunk.get("prompt_eval_count")),
                 "answer_tokens": whole(chunk.get("eval_count")),
             }  # fmt: skip

@@ -36,8 +36,6 @@ def _conversation(exchange: Exchange, asked: Object, turns: tuple[Turn, ...], di
         raise NotRecordedError("a request without a prompt")
     body = decoded(exchange.response)
     said = _of_stream(events(body)) if is_stream(exchange.response) else _of_choice(json_object(body), "message")
-    if not exchange.response.whole:
-        said = {**said, "complete": False}
     options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
     return Conversation(
         text(asked.get("model")), turns, Said(**said), options, objects(asked.get("tools")),

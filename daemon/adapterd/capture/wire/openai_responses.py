@@ -25,8 +25,6 @@ def read(exchange: Exchange) -> Conversation:
         raise NotRecordedError("a request without a prompt")
     body = decoded(exchange.response)
     said = _of_stream(events(body)) if is_stream(exchange.response) else _of_response(json_object(body))
-    if not exchange.response.whole:
-        said = {**said, "complete": False}
     options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
     wanted = an_object(an_object(asked.get("text")).get("format"))
     schema: Mapping[str, Any] | str | None = an_object(wanted.get("schema")) or None
