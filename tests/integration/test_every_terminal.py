@@ -36,8 +36,9 @@ ARGUMENTS = {
 }  # fmt: skip
 ONLY_HELP = {
     "demo", "config edit", "service install", "service uninstall", "service start", "service stop", "service restart",
+    "capture on", "capture off", "capture run",
 }  # fmt: skip
-"""They would change the machine of whoever runs the tests, or wait for an editor."""
+"""They would change the machine of whoever runs the tests, wait for an editor, or go on until they are stopped."""
 WRONG = ("Traceback", "unexpected error", "UnicodeEncodeError", "Exception ignored", "AttributeError")
 
 

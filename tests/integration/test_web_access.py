@@ -34,6 +34,7 @@ from adapterd.web.applications import add_token, revoke_token
 from adapterd.web.listening import refusals
 from adapterd.web.listening.connections import MAX_CONNECTIONS
 from adapterd.web.protocol import TimeoutProtocol
+from tests.support.free_port import free_port
 
 MODEL = "news"
 NOBODY = 65534
@@ -110,12 +111,6 @@ def wait_until(holds: Callable[[], object], within_s: float = 60) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:

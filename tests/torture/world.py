@@ -4,7 +4,6 @@ again, as launchd and systemd do."""
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
 from tests.acceptance.person import MODEL, SMALL, Person, settings
+from tests.support.free_port import free_port
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.torture.ready import CHATML, ollama_binary
 
@@ -206,11 +206,3 @@ def _configure(home: Home, general: Mapping[str, Mapping[str, Any]]) -> None:
     for section, values in general.items():
         table[section] = {**table.get(section, {}), **values}
     home.config_file.write_text(tomli_w.dumps(table), encoding="utf-8")
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +16,10 @@ from typing import Any
 import pytest
 
 from adapterd.capture.passthrough.capture_id import HEADER, LENGTH
+from adapterd.capture.standing import counts_of
+from adapterd.home import HOME_VARIABLE
 from tests.integration.capture.running import PassThrough, eventually, exchanged, pass_through, posted
+from tests.support.free_port import free_port
 from tests.support.scripted_server import ScriptedServer, scripted
 
 OF_ID = re.compile(rb"%s: [0-9A-Z]{%d}\r\n" % (re.escape(HEADER), LENGTH))
@@ -256,3 +261,17 @@ def test_answers_that_flow_are_finished_at_the_end(tmp_path: Path) -> None:
         through.process.wait(timeout=20)
         [capture] = through.captures(1)
         assert capture.complete
+
+
+@pytest.mark.parametrize("streams", ["", " <&- >&- 2>&-"])
+def test_one_in_a_terminal_leaves_nothing_when_it_is_killed(tmp_path: Path, streams: str) -> None:
+    home, port = tmp_path / "home", free_port()
+    home.mkdir(mode=0o700)
+    (home / "config.toml").write_text(f"[capture]\nport = {port}\n")
+    command = f'exec "$0" -m adapterctl capture run{streams}'
+    with subprocess.Popen(["bash", "-c", command, sys.executable], env=os.environ | {HOME_VARIABLE: str(home)}) as one:
+        try:
+            assert eventually(lambda: counts_of(f"127.0.0.1:{port}"), lambda found: found is not None)
+        finally:
+            one.kill()
+    assert eventually(lambda: counts_of(f"127.0.0.1:{port}"), lambda found: found is None) is None

@@ -13,6 +13,7 @@ from adapterd.capture.captures import Captures
 from adapterd.config import Settings, load
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
+from tests.support.free_port import free_port
 from tests.support.scripted_server import ScriptedServer, scripted
 from tests.unit.capture.test_captures import HELLO
 
@@ -53,6 +54,7 @@ def test_status_says_what_goes_through_and_what_is_recorded(
 
 
 def test_status_says_where_nothing_goes_through(adapterctl: Command, home: Home) -> None:
+    configure(home, f"[capture]\nport = {free_port()}\n")
     said = adapterctl("capture", "status").stdout
     assert "no (adapterctl capture on)" in said
     assert "0 conversations" in said

@@ -1,7 +1,6 @@
 """What becomes of a server that is not there, is not Ollama, or fails in the middle: a sentence, never a traceback."""
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving.ollama import OllamaRuntime
+from tests.support.free_port import free_port
 
 ASKED = (Message(Role.USER, "hello"),)
 DIGEST = "sha256:" + "0" * 64
@@ -90,19 +90,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @every_operation
-def test_when_nobody_listens_it_says_where_and_how_to_start_ollama(
-    operation: Callable[..., Any], file: Path, free_port: int
-) -> None:
-    with pytest.raises(RuntimeUnavailableError, match=f"127.0.0.1:{free_port}") as caught:
-        operation(OllamaRuntime(f"127.0.0.1:{free_port}"), file)
+def test_when_nobody_listens_it_says_where_and_how_to_start_ollama(operation: Callable[..., Any], file: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    with pytest.raises(RuntimeUnavailableError, match=nobody) as caught:
+        operation(OllamaRuntime(nobody), file)
     assert "ollama serve" in caught.value.hint
 
 
@@ -223,9 +215,9 @@ def test_an_ollama_that_does_not_render_is_too_old(faulty_server: Server) -> Non
 
 
 def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
-    faulty_server: Server, free_port: int, monkeypatch: pytest.MonkeyPatch
+    faulty_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     assert faulty_server.says('{"models": null}').tags() == {}

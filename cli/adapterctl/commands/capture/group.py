@@ -74,7 +74,7 @@ def status(as_json: bool) -> None:
 @capture.command("run", epilog=examples("adapterctl capture run"))
 def run_() -> None:
     """Pass requests on and record them in this terminal, until Ctrl-C."""
-    import subprocess
+    import os
 
     from adapterctl.app import App
     from adapterd.capture.standing import listen_address, upstream_address
@@ -84,14 +84,8 @@ def run_() -> None:
     app = App()
     app.home.create()
     command = capture_command(app.home, listen_address(app.settings), upstream_address(app.settings))
-    with subprocess.Popen(command, cwd=app.home.root, env=safe_environment()) as process:
-        while True:
-            try:
-                code = process.wait()
-                break
-            except KeyboardInterrupt:  # the terminal has told it, too
-                continue
-    raise SystemExit(code)
+    os.chdir(app.home.root)
+    os.execve(command[0], command, safe_environment())  # noqa: S606 - killed like any other, it leaves nothing behind
 
 
 @capture.command("list", epilog=examples("adapterctl capture list --limit 5", "adapterctl capture list --json"))

@@ -26,8 +26,9 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    if sys.stdout:  # closed by whoever began this
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def run() -> None:
