@@ -12,6 +12,7 @@ from typing import Any, Self
 from adapterd.errors import StoreError, reason
 
 BUSY_TIMEOUT_S = 20.0
+_FAULTY = "(faults != '[]' OR kept != 'sample')"
 _SCHEMA = (
     """CREATE TABLE captures (
         id TEXT PRIMARY KEY, at REAL NOT NULL, dialect TEXT NOT NULL, model TEXT NOT NULL, digest TEXT,
@@ -24,8 +25,12 @@ _SCHEMA = (
     "CREATE INDEX captures_by_time ON captures (at)",
     "CREATE INDEX captures_by_prompt ON captures (model, prompt_hash, at)",
     "CREATE INDEX captures_by_answer ON captures (answer_hash)",
+    f"CREATE INDEX captures_with_faults ON captures (at) WHERE {_FAULTY}",
+    "CREATE INDEX captures_by_chance ON captures (substr(id, 11), model, kept, complete, id)",
     "CREATE TABLE left_out (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
 )
+_OF_MODEL = "(model = ? OR (model >= ? AND model < ?))"
+"""With `_of`: whichever of a model's tags was asked; `;` comes next to `:`."""
 _JSON = frozenset(("turns", "calls", "options", "tools", "schema", "faults"))
 
 
@@ -146,8 +151,19 @@ class Captures:
 
     def remove_model(self, name: str) -> int:
         """Remove the conversations with a model, whichever of its tags was asked; how many there were."""
-        return self._run("DELETE FROM captures WHERE model = ? OR substr(model, 1, ?) = ?",
-                         [name, len(name) + 1, f"{name}:"]).rowcount  # fmt: skip
+        return self._run(f"DELETE FROM captures WHERE {_OF_MODEL}", _of(name)).rowcount  # noqa: S608 (a condition of this module)
+
+    def by_chance(self, name: str, kept: str) -> Iterator[Capture]:
+        """The whole answers of a model that were kept for this reason, in the order of the random part of their ids."""
+        which = f"{_OF_MODEL} AND kept = ? AND complete"
+        rows = self._run(f"SELECT id FROM captures WHERE {which} ORDER BY substr(id, 11)", [*_of(name), kept])  # noqa: S608 (a condition of this module)
+        return (found for (name,) in rows if (found := self.get(name)))
+
+    def newest(self, name: str, most: int, *, faulty: bool = False) -> Iterator[Capture]:
+        """The newest whole answers of a model, the newest first; `faulty`: only those with a fault, or that a rule
+        kept."""
+        wrong = f"AND {_FAULTY} " if faulty else ""
+        return self._read(f"WHERE {_OF_MODEL} AND complete {wrong}ORDER BY at DESC LIMIT ?", [*_of(name), most])
 
     def of_prompt(self, model: str, prompt_hash: str, since: float) -> Capture | None:
         """The newest conversation of a model with this prompt after a moment."""
@@ -220,6 +236,10 @@ class Captures:
             yield
         except (sqlite3.Error, OSError) as exc:
             raise StoreError(f"recorded conversations in {self.path}: {reason(exc)}") from exc
+
+
+def _of(model: str) -> list[object]:
+    return [model, f"{model}:", f"{model};"]
 
 
 def _stored(name: str, value: object) -> object:

@@ -40,11 +40,17 @@ def with_capture(value: object, find: Find) -> object:
         raise InputError(f"no capture {shown(name)} is recorded")
     if not found.complete:
         raise InputError(f"the answer of capture {shown(name)} broke off")
-    if not found.turns or any(each.keys() - {"role", "content"} or each["role"] not in _ROLES for each in found.turns):
+    if not is_teachable(found):
         raise InputError(f"capture {shown(name)} has images or tool calls, which feedback cannot have")
     messages = [{"role": each["role"], "content": each.get("content", "")} for each in found.turns]
     rest = {name: each for name, each in value.items() if name != FIELD}
     return {"messages": messages, "output": found.answer, **rest}
+
+
+def is_teachable(capture: Capture) -> bool:
+    """Whether an answer is whole, and all turns of its prompt are plain text."""
+    plain = (each.keys() <= {"role", "content"} and each["role"] in _ROLES for each in capture.turns)
+    return capture.complete and bool(capture.turns) and all(plain)
 
 
 def recorded(file: Path) -> Find:

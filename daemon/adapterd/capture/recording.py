@@ -85,6 +85,8 @@ class Recording:
 
     def _why(self, found: Conversation, wrong: Iterable[str], hashed: str, at: float, wanted: CaptureSettings) -> str:
         """Why a conversation is recorded; raises NotRecordedError if it is not in the sample and no rule keeps it."""
+        if self.chance.random() < wanted.sample:  # whatever the answer is like, so that rates may rest on the sample
+            return SAMPLE
         for name in wrong:
             if name in ALWAYS:
                 return ALWAYS[name]
@@ -93,8 +95,6 @@ class Recording:
             return LOW_LOGPROB
         if self.captures.of_prompt(found.model, hashed, at - wanted.again_s):
             return AGAIN
-        if self.chance.random() < wanted.sample:
-            return SAMPLE
         raise NotRecordedError("an answer that is not in the sample")
 
     def _refuse_private(self, found: Conversation, model: ModelSettings | None) -> None:

@@ -99,6 +99,12 @@ class Season:
             self._store.comparisons.set_standing(comparison.id, asdict(standing))
         return standing
 
+    def add_vote(self, comparison: Comparison, vote: CaseEvidence) -> Standing:
+        """Add a vote to what came today; returns where the comparison stands."""
+        with self._store.transaction():
+            self._store.comparisons.add_look(comparison.id, [vote], to_today=True)
+            return self.add(comparison, ())
+
     def standing(self, comparison: Comparison) -> Standing:
         """Where a comparison stands by all that was found. A watch is for the primary score alone: guard rails keep a
         version from going live, and what they leave open keeps none there."""

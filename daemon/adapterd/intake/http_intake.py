@@ -68,12 +68,15 @@ def take_posted(
     options: ReadingOptions = DEFAULT_OPTIONS,
     application: str | None = None,
     find: Find = lambda _: None,
+    *,
+    counted: bool = True,
 ) -> Posted:
     """Store the records in these decoded JSON values in one transaction, each once however often it is posted.
 
     `options` are the model's settings for reading feedback. `application` is the one whose token the post has: it is
     the application of every record, whatever a record says; without a token the record is believed, as one in a file.
-    `find` tells the captures that records name in the place of a prompt and an answer.
+    `find` tells the captures that records name in the place of a prompt and an answer. What a person says on the page
+    is not `counted` as a post of an application.
 
     When it returns they are on the disk. Raises FaultyRecordsError, RevokedError where the application's token does not
     count any more, and StoreError where the store cannot be written.
@@ -96,7 +99,8 @@ def take_posted(
         _require_not_revoked(store, application)
         allowed, removed = store.removals.divide(model, rows)
         accepted = store.feedback.add_many(model, allowed)
-        store.http_traffic.add_post(application, model, accepted)
+        if counted:
+            store.http_traffic.add_post(application, model, accepted)
     passed_over = sum(reading.passed_over for reading in readings)
     teaches = TeachingCounts.of(teachings_since(store, model, last_id), not_judged=passed_over)
     ids = tuple(row.content_hash for row in rows)

@@ -69,6 +69,16 @@ def evidence(scene: Scene, change: bool) -> Iterator[str]:
     yield from _cleaned_rows(scene, change, "comparisons", ("standing",), ("reason",), "model = ?")
 
 
+def choices(scene: Scene, change: bool) -> Iterator[str]:
+    """Two answers beside each other, to a prompt that goes or with a text that goes."""
+    for each in scene.store.choices.all(scene.model):
+        said = [each.ours_answer, each.theirs_answer]
+        if scene.removed.has_prompt(each.messages, None) or scene.removed.texts.are_in_value(said):
+            yield f"choice {each.id}"
+            if change:
+                scene.store.choices.forget(scene.model, each.id)
+
+
 def history(scene: Scene, change: bool) -> Iterator[str]:
     """Events."""
     yield from _cleaned_rows(scene, change, "events", ("detail",), ("text",), "(model = ? OR model IS NULL)")

@@ -44,6 +44,7 @@ PLACES: tuple[Place, ...] = (
     Place("versions", in_store.versions),
     Place("folders of versions", in_files.version_folders),
     Place("evidence of fresh cases", in_store.evidence),
+    Place("answers beside each other", in_store.choices),
     Place("cached answers", in_files.answers),
     Place("cached hidden states", in_files.hidden_states),
     Place("history", in_store.history),

@@ -148,11 +148,22 @@ class Feedback:
     def known_prompts(self, model: str, prompts: Iterable[str]) -> set[str]:
         """Those of these hashes of prompts of which the model was ever told anything, in force or not."""
         rows = self._database.rows(
-            """SELECT DISTINCT prompt_hash FROM feedback
-               WHERE model = ? AND prompt_hash IN (SELECT value FROM json_each(?))""",
+            """SELECT value FROM json_each(?2)
+               WHERE EXISTS (SELECT 1 FROM feedback WHERE substr(prompt_hash, 1, 12) = substr(value, 1, 12)
+                             AND +model = ?1 AND prompt_hash = value)""",
             (model, json.dumps(list(prompts))),
         )
-        return {row["prompt_hash"] for row in rows}
+        return {row["value"] for row in rows}
+
+    def ids_of(self, model: str, contents: Iterable[str], *, after_id: int = 0) -> dict[str, int]:
+        """The newest record of each of these content hashes, by its id, where there is one after the given id."""
+        rows = self._database.rows(
+            """SELECT value, max(feedback.id) AS id FROM json_each(?2) JOIN feedback
+               ON substr(content_hash, 1, 12) = substr(value, 1, 12) AND +model = ?1 AND content_hash = value
+               WHERE feedback.id > ?3 GROUP BY value""",
+            (model, json.dumps(list(contents)), after_id),
+        )
+        return {row["value"]: row["id"] for row in rows}
 
     def prompts_new_after(self, model: str, after_id: int) -> list[str]:
         """The hashes of the prompts of which nothing came up to an id, in force or not."""

@@ -14,6 +14,8 @@ from adapterd.store.http_access.places import Places
 from adapterd.store.http_access.tokens import Tokens
 from adapterd.store.http_access.traffic import Traffic
 from adapterd.store.prompt_pool.prompts import Prompts
+from adapterd.store.reviews.choices import Choices
+from adapterd.store.reviews.reviews import Reviews
 from adapterd.store.rubric_scores import RubricScores
 from adapterd.store.runs import Runs
 from adapterd.store.schedule_state import ScheduleStates
@@ -36,6 +38,8 @@ class Store(Database):
         self.evaluation_sets = EvaluationSets(self)
         self.comparisons = Comparisons(self)
         self.rubric_scores = RubricScores(self)
+        self.reviews = Reviews(self)
+        self.choices = Choices(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

@@ -162,10 +162,16 @@ class Comparisons:
         found = [each for each in self.all(model) if each.is_open and each.purpose is purpose]
         return found[-1] if found else None
 
-    def add_look(self, comparison_id: int, cases: Iterable[CaseEvidence]) -> None:
-        """Add what the cases of one night said; a case that was asked before is not counted again."""
-        row = self._database.row("SELECT max(look) AS last FROM evidence WHERE comparison = ?", (comparison_id,))
+    def add_look(self, comparison_id: int, cases: Iterable[CaseEvidence], *, to_today: bool = False) -> None:
+        """Add what the cases of one night said; a case that was asked before is not counted again. With `to_today` they
+        belong to the last look where that is of today."""
+        row = self._database.row(
+            "SELECT max(look) AS last, max(substr(at, 1, 10)) AS day FROM evidence WHERE comparison = ?",
+            (comparison_id,),
+        )
         number = (row["last"] or 0) + 1 if row else 1
+        if to_today and row and row["day"] == self._database.now()[:10]:
+            number -= 1
         self._database.execute_many(
             """INSERT OR IGNORE INTO evidence
                (comparison, look, at, case_id, record, origin, source, kind, counts, differences)

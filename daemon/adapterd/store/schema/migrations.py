@@ -303,6 +303,30 @@ MIGRATIONS: tuple[str, ...] = (
         given_by TEXT NOT NULL, given_at TEXT NOT NULL, PRIMARY KEY (model, version, "case", metric)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE reviews (
+        model TEXT NOT NULL, capture TEXT NOT NULL, slice TEXT NOT NULL, why TEXT NOT NULL, outcome TEXT NOT NULL,
+        record TEXT, chance REAL NOT NULL, at TEXT NOT NULL, PRIMARY KEY (model, capture)
+    );
+    CREATE TABLE choices (
+        id INTEGER PRIMARY KEY,
+        model TEXT NOT NULL,
+        prompt_hash TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        ours TEXT NOT NULL,
+        ours_digest TEXT NOT NULL,
+        ours_answer TEXT NOT NULL,
+        theirs TEXT NOT NULL,
+        theirs_digest TEXT NOT NULL,
+        theirs_answer TEXT NOT NULL,
+        ours_first INTEGER NOT NULL,
+        made_at TEXT NOT NULL,
+        vote TEXT,
+        voted_at TEXT,
+        record TEXT,
+        UNIQUE (model, ours_digest, theirs_digest, prompt_hash)
+    );
+    """,
 )
 
 

@@ -1,0 +1,191 @@
+"""Two versions' answers beside each other: made, chosen between without knowing whose they are, and counted.
+
+A vote on the challenger and live is evidence like a fresh case, of its own kind (evaluation/e_process.py), so it may be
+looked at after each one. The prompts are captured ones that nobody has said anything of: neither version learned from
+them, and no frozen set has them.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from adapterd.chat import ChatOptions, Prompt, as_dicts, from_dicts
+from adapterd.config import ModelSettings
+from adapterd.dataset.leaks.near_duplicates import cases_near
+from adapterd.errors import InputError, NotFoundError
+from adapterd.evaluation.e_process import VOTE
+from adapterd.evidence.season import Rules, Season
+from adapterd.intake.http_intake import take_posted
+from adapterd.review.frame import Frame, prompt_of
+from adapterd.serving.runtime import Runtime
+from adapterd.serving.tags import ModelTags
+from adapterd.store import Store
+from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Purpose
+from adapterd.store.reviews.choices import Choice, NewChoice, Vote
+
+METRIC = "human_preference"
+"""The name of what votes measure: 1 for a vote for `ours`, -1 for one against it, 0 for neither."""
+DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0.0}
+"""What a vote says of `ours` against `theirs`."""
+SEED = 1
+LOOKED_AT = 2_000
+"""So many of the captured answers, in the order of chance, are looked through for a prompt that was not asked yet."""
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two versions that are compared, by name and by the digest of their tags; `comparison` is the open one that votes
+    on them are evidence of, if there is one."""
+
+    ours: str
+    ours_digest: str
+    theirs: str
+    theirs_digest: str
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class Meter:
+    """How far the votes on a pair are: how many were for each side, how many for neither, and how many more are needed
+    if all go the same way (None where votes decide nothing: the pair is none that is compared, or it is decided)."""
+
+    ours: int
+    theirs: int
+    neither: int
+    way: float
+    votes_left: int | None
+    text: str
+
+    @property
+    def votes(self) -> int:
+        """All of them."""
+        return self.ours + self.theirs + self.neither
+
+
+def pair_of(store: Store, model: str, ours: str | None = None, theirs: str | None = None) -> Pair:
+    """The challenger and live, or what is named. Raises NotFoundError where there is nothing to compare."""
+    comparison = store.comparisons.open(model, Purpose.CHALLENGE)
+    if comparison and (ours or comparison.ours, theirs or comparison.theirs) == (comparison.ours, comparison.theirs):
+        return Pair(comparison.ours, comparison.ours_digest, comparison.theirs, comparison.theirs_digest, comparison)
+    live = store.versions.deployment(model)
+    if live is None:
+        raise NotFoundError(f"{model} has no version that is live yet", hint=f"adapterctl retrain {model}")
+    if ours is None:
+        raise NotFoundError(
+            f"{model} has no challenger to compare with {live.live}", hint="name two versions to compare these"
+        )
+    found = {each.version: each.digest for each in store.versions.all(model)} | {live.live: live.live_digest}
+    names = (ours, theirs or live.live)
+    for name in names:
+        if name not in found:
+            raise NotFoundError(f"{model} has no version {name!r}", hint=f"adapterctl versions {model}")
+    if names[0] == names[1]:
+        raise InputError("two different versions are compared", hint=f"adapterctl versions {model}")
+    return Pair(names[0], found[names[0]], names[1], found[names[1]])
+
+
+def make_choices(
+    frame: Frame, pair: Pair, runtime: Runtime, settings: ModelSettings, count: int,
+    on_progress: Progress = lambda _done, _total: None,
+) -> int:  # fmt: skip
+    """Have both versions answer captured prompts that nobody has said anything of, until so many choices are new;
+    returns how many are. Answers that are the same are no choice. Raises what the runtime raises."""
+    tags, made = ModelTags(frame.model), 0
+    ours, theirs = (tags.version(name) for name in (pair.ours, pair.theirs))
+    options = ChatOptions(
+        num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict, seed=SEED,
+        think=settings.think.wanted,
+    )  # fmt: skip
+    for prompt_hash, prompt in _prompts(frame, pair):
+        if made >= count:
+            break
+        one, other = (runtime.chat(tag, prompt, options).text for tag in (ours, theirs))
+        if one.strip() == other.strip():
+            continue
+        new = NewChoice(
+            prompt_hash, as_dicts(prompt), pair.ours, pair.ours_digest, one, pair.theirs, pair.theirs_digest, other,
+            ours_first=bool(secrets.randbits(1)),
+        )  # fmt: skip
+        made += frame.store.choices.add(frame.model, new)
+        on_progress(made, count)
+    return made
+
+
+def next_choice(store: Store, model: str, pair: Pair) -> Choice | None:
+    """The next one that nobody has voted on."""
+    return next(iter(store.choices.waiting(model, pair.ours_digest, pair.theirs_digest)), None)
+
+
+def vote(
+    store: Store, model: str, settings: ModelSettings, choice: Choice, given: Vote, correction: str | None = None
+) -> None:
+    """Keep a vote, in one transaction: a preference, or the correction if one was typed, and evidence where the two are
+    compared. Raises InputError for a second vote."""
+    with store.transaction():
+        record = _taught(store, model, choice, given, correction)
+        if not store.choices.vote(model, choice.id, given, record):
+            raise InputError("this choice was made already")
+        pair = pair_of(store, model, choice.ours, choice.theirs)
+        of_these = (pair.ours_digest, pair.theirs_digest) == (choice.ours_digest, choice.theirs_digest)
+        if pair.comparison and of_these:
+            rules = Rules.of(settings)
+            said = DIFFERENCE[given]
+            case = CaseEvidence(
+                f"vote {choice.id}", record or choice.prompt_hash, "", None, VOTE, Counts.DECIDES,
+                {rules.primary: said, METRIC: said},
+            )  # fmt: skip
+            Season(store, model, rules).add_vote(pair.comparison, case)
+
+
+def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Meter:
+    """Where the votes on a pair stand."""
+    votes = [
+        each.vote
+        for each in store.choices.voted(model)
+        if (each.ours_digest, each.theirs_digest) == (pair.ours_digest, pair.theirs_digest)
+    ]
+    ours, theirs = votes.count(Vote.OURS), votes.count(Vote.THEIRS)
+    neither = len(votes) - ours - theirs
+    if pair.comparison is None:
+        return Meter(ours, theirs, neither, 0.0, None, "these votes are shown; they decide nothing")
+    standing = Season(store, model, Rules.of(settings)).standing(pair.comparison)
+    left = standing.votes_left or None
+    text = (
+        f"{pair.ours} is proven to be better; the next night makes it live"
+        if standing.is_proven
+        else f"{left} more votes for {pair.ours} would prove that it is better"
+        if left
+        else "votes are not what is missing"
+    )
+    return Meter(ours, theirs, neither, standing.way, left, text)
+
+
+def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
+    """Captured prompts, in the order of chance, that nobody has said anything of and that are unlike those that the
+    pair answered already: what is nearly the same would count twice."""
+    asked = frame.store.choices.asked(frame.model, pair.ours_digest, pair.theirs_digest)
+    before = [from_dicts(each.messages) for each in frame.store.choices.all(frame.model) if each.prompt_hash in asked]
+    for capture in islice(frame.by_chance(), LOOKED_AT):
+        prompt = prompt_of(capture)
+        if capture.prompt_hash in asked or frame.store.feedback.known_prompts(frame.model, [capture.prompt_hash]):
+            continue
+        if cases_near(before, [prompt])[0]:
+            continue
+        asked.add(capture.prompt_hash)
+        before.append(prompt)
+        yield capture.prompt_hash, prompt
+
+
+def _taught(store: Store, model: str, choice: Choice, given: Vote, correction: str | None) -> str | None:
+    """Keep what a vote teaches as feedback; its content hash, None where it teaches nothing."""
+    better = {Vote.OURS: choice.ours_answer, Vote.THEIRS: choice.theirs_answer}.get(given)
+    worse = {Vote.OURS: choice.theirs_answer, Vote.THEIRS: choice.ours_answer}.get(given)
+    record = {"output": better or choice.theirs_answer, "rejected_output": worse, "correction": correction}
+    if better is None and not correction:
+        return None
+    plain = {name: value for name, value in record.items() if value}
+    posted = take_posted(store, model, [{"messages": list(choice.messages), **plain}], counted=False)
+    return posted.ids[0]

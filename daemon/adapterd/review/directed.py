@@ -1,0 +1,117 @@
+"""Which captured answers may teach most, and why: the directed part of the queue.
+
+Prompts that are like what is asked and unlike what was judged are preferred, by in-domain diversity sampling (Tsvigun
+et al. 2022, "Active Learning for Abstractive Text Summarization", arXiv:2301.03252), with similarities of hashed words
+in the place of embeddings, so that no other model is needed. That is weighed by what is known to be wrong with the
+answer. No rate can be estimated from what is chosen so.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapterd.capture.captures import Capture
+
+Vectors = NDArray[np.float32]
+
+IN_DOMAIN = 0.67
+"""The weight of being like what is asked, beside that of being unlike what was judged (lambda of the paper)."""
+BUCKETS = 1 << 12
+FIRST_CHARACTERS = 2_000
+FAULT_WEIGHT, SIGNAL_WEIGHT = 3.0, 1.5
+LEAST = 0.25
+"""What an answer without any fault weighs at least, so that the order among faults is that of their prompts."""
+UNSURE = -1.5
+"""The mean log-probability of an answer's tokens below which the model was unsure of them."""
+UNUSUAL = 0.7
+"""A prompt that is this far from all that was judged is said to be unlike it."""
+
+_WORD = re.compile(r"\w+")
+FAULTS: Mapping[str, str] = {
+    "broken": "it broke off",
+    "cut": "it was cut at the limit of tokens",
+    "empty": "it is empty",
+    "echo": "it repeats the prompt",
+    "repetition": "it repeats itself",
+    "think_leak": "thoughts leak into it",
+    "several_json": "it has several JSON values",
+    "json": "it is no valid JSON",
+    "schema": "it does not keep to the schema",
+}
+
+
+@dataclass(frozen=True)
+class Directed:
+    """A captured answer, how much it may teach beside the others, and the reasons in words."""
+
+    capture: Capture
+    score: float
+    why: str
+
+
+def directed(candidates: Sequence[Capture], judged: Iterable[str], asked_again: Collection[str] = ()) -> list[Directed]:
+    """The candidates, the most instructive first; `judged` are the texts of prompts that were judged, `asked_again` the
+    hashes of those that were asked more than once."""
+    if not candidates:
+        return []
+    vectors = _vectors([text_of(each) for each in candidates])
+    known = _vectors(list(judged))
+    asked = vectors @ vectors.mean(axis=0)
+    near = (vectors @ known.T) if len(known) else np.zeros((len(candidates), 1), dtype=np.float32)
+    density = IN_DOMAIN * asked - (1 - IN_DOMAIN) * near.mean(axis=1)
+    unlike = (near.max(axis=1) < 1 - UNUSUAL) & bool(len(known))
+    rank = np.argsort(np.argsort(density, kind="stable"), kind="stable") / max(1, len(candidates) - 1)
+    found = []
+    for each, place, is_unlike in zip(candidates, rank, unlike, strict=True):
+        signals = list(_signals(each, asked_again))
+        score = (LEAST + float(place)) * _weight(each, signals)
+        found.append(Directed(each, score, _why(each, signals, is_unlike=bool(is_unlike))))
+    return sorted(found, key=lambda each: (-each.score, each.capture.id))
+
+
+def text_of(capture: Capture) -> str:
+    """The text of a prompt by which it is like others: that of its last turn."""
+    return str(capture.turns[-1].get("content", "")) if capture.turns else ""
+
+
+def _weight(capture: Capture, signals: Sequence[str]) -> float:
+    return 1 + FAULT_WEIGHT * bool(capture.faults) + SIGNAL_WEIGHT * len(signals)
+
+
+def _signals(capture: Capture, asked_again: Collection[str]) -> Iterator[str]:
+    """Weak signs, which are no verdict."""
+    if capture.prompt_hash in asked_again:
+        yield "the same was asked more than once"
+    if capture.logprob is not None and capture.logprob < UNSURE * capture.logprob_tokens:
+        yield "the model was unsure of its tokens"
+
+
+def _why(capture: Capture, signals: Sequence[str], *, is_unlike: bool) -> str:
+    reasons = [*(FAULTS.get(name, name) for name in capture.faults), *signals]
+    if is_unlike:
+        reasons.append("its prompt is unlike those that were judged")
+    return "; ".join(reasons) or "its prompt is like what is often asked, and unlike what was judged"
+
+
+def _vectors(texts: Sequence[str]) -> Vectors:
+    """One unit vector (n, BUCKETS) of hashed words and pairs of words, weighed by how rare they are among the texts."""
+    counts = np.zeros((len(texts), BUCKETS), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for place in _places(text):
+            counts[row, place] += 1
+    rarity = np.log1p(len(texts) / (1 + np.count_nonzero(counts, axis=0)))
+    weighed: Any = np.log1p(counts) * rarity
+    found: Vectors = weighed / np.maximum(np.linalg.norm(weighed, axis=1, keepdims=True), 1e-9)
+    return found
+
+
+def _places(text: str) -> Iterator[int]:
+    words = _WORD.findall(text[:FIRST_CHARACTERS].lower())
+    for one, other in zip(words, [*words[1:], ""], strict=True):
+        yield crc32(one.encode("utf-8", "replace")) % BUCKETS
+        yield crc32(f"{one} {other}".encode("utf-8", "replace")) % BUCKETS

@@ -1,0 +1,71 @@
+"""Which captured answers of a model may be judged, and in which order chance has them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from adapterd.capture.captures import Capture, Captures
+from adapterd.capture.in_feedback import is_teachable
+from adapterd.capture.recording import SAMPLE
+from adapterd.chat import Message, Prompt, Role
+from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.judgements import judgement_of
+from adapterd.record import FeedbackRecord
+from adapterd.store import Store
+from adapterd.store.reviews.reviews import Outcome
+
+RANDOM_FROM, RANDOM_DIGITS = 10, 10
+"""The first of the digits of a capture's id that are random (capture/passthrough/capture_id.py), and how many of them
+are used: 50 bits."""
+_DIGITS = {digit: place for place, digit in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+
+
+def chance_of(capture: str) -> float:
+    """The place of a capture, by its id, in an order of chance that never changes, in [0, 1)."""
+    found = 0
+    for digit in capture[RANDOM_FROM : RANDOM_FROM + RANDOM_DIGITS]:
+        found = found * len(_DIGITS) + _DIGITS.get(digit, 0)
+    return found / 32.0**RANDOM_DIGITS
+
+
+def prompt_of(capture: Capture) -> Prompt:
+    """The turns of a capture that may be judged."""
+    return tuple(Message(Role(turn["role"]), turn.get("content", "")) for turn in capture.turns)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The captured answers of a model that may be judged: those that are whole, with plain turns, to prompts that no
+    frozen set has. `frozen` are the hashes of those prompts."""
+
+    store: Store
+    captures: Captures
+    model: str
+    frozen: frozenset[str]
+
+    @classmethod
+    def of(cls, store: Store, captures: Captures, model: str) -> "Frame":
+        """As things are now."""
+        cases = (case for each in store.evaluation_sets.all(model) for case in each.cases)
+        return cls(store, captures, model, frozenset(EvaluationCase.from_dict(case).prompt_hash for case in cases))
+
+    def has(self, capture: Capture) -> bool:
+        """Whether an answer may be judged."""
+        return is_teachable(capture) and capture.prompt_hash not in self.frozen
+
+    def by_chance(self) -> Iterator[Capture]:
+        """Those of the sample, in the order of chance."""
+        return filter(self.has, self.captures.by_chance(self.model, SAMPLE))
+
+    def newest(self, most: int, *, faulty: bool) -> list[Capture]:
+        """The newest of all, or of those that something is known to be wrong with."""
+        return list(filter(self.has, self.captures.newest(self.model, most, faulty=faulty)))
+
+    def outcome_elsewhere(self, capture: Capture) -> Outcome | None:
+        """What feedback says of this very answer, whoever gave it."""
+        for row in reversed(self.store.feedback.about(self.model, [capture.prompt_hash])):
+            record = FeedbackRecord.from_json(row.record)
+            if (record.output or "").strip() == capture.answer.strip():
+                says = judgement_of(record)
+                if says.bad or says.good:
+                    return Outcome.BAD if says.bad else Outcome.GOOD
+        return None

@@ -1,0 +1,103 @@
+"""Which captured answer is judged next, and what share of answers fails by those that chance chose.
+
+Two slices take turns. The random one goes through the sample in an order of chance that never changes, so whatever was
+gone through is a random part of all answers, and rates can be estimated from it: what was judged on the way for another
+reason counts with the verdict that it has. The directed one looks for what teaches most; no rate follows from it alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+
+from adapterd.capture.captures import Capture
+from adapterd.review.directed import directed, text_of
+from adapterd.review.frame import Frame, chance_of
+from adapterd.review.share import Share
+from adapterd.store.reviews.reviews import Outcome, Review, Slice
+
+EVERY = 3
+"""Every third answer is one that chance chose."""
+BY_CHANCE = "chosen by chance: how often answers fail is estimated from such ones"
+CANDIDATES = 150
+"""So many of the newest answers, and as many of the newest with a known fault, are looked at for the directed slice."""
+JUDGED = 300
+"""So many of the last prompts that were judged are compared with."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An answer to be judged, and why this one."""
+
+    capture: Capture
+    slice: Slice
+    why: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of a model as it stands; `reviews` by the capture's id, the oldest first."""
+
+    frame: Frame
+    reviews: dict[str, Review]
+
+    @classmethod
+    def of(cls, frame: Frame) -> "Queue":
+        """As things are now."""
+        return cls(frame, {each.capture: each for each in frame.store.reviews.all(frame.model)})
+
+    def next(self) -> Item | None:
+        """What is judged next, None where nothing is left."""
+        ways = (
+            (self._by_chance, self._directed) if len(self.reviews) % EVERY == 0 else (self._directed, self._by_chance)
+        )
+        return next((found for way in ways if (found := way())), None)
+
+    def item(self, name: str) -> Item | None:
+        """The item of a capture that somebody names, by its id; None if it is not to be judged."""
+        found = self.frame.captures.get(name)
+        if found is None or not self.frame.has(found):
+            return None
+        return Item(found, Slice.DIRECTED, "you have chosen it yourself")
+
+    @property
+    def failing(self) -> Share:
+        """The share of answers that fail, by all that chance has come to and that have a verdict."""
+        found = Counter[Outcome]()
+        for capture in takewhile(lambda each: chance_of(each.id) <= self._gone_through, self.frame.by_chance()):
+            review = self.reviews.get(capture.id)
+            if outcome := review.outcome if review else self.frame.outcome_elsewhere(capture):
+                found[outcome] += 1
+        return Share(found[Outcome.BAD], found[Outcome.BAD] + found[Outcome.GOOD])
+
+    @cached_property
+    def _gone_through(self) -> float:
+        """How far the random slice went in the order of chance."""
+        return max((each.chance for each in self.reviews.values() if each.slice is Slice.RANDOM), default=-1.0)
+
+    def _by_chance(self) -> Item | None:
+        for capture in self.frame.by_chance():
+            if capture.id not in self.reviews and self.frame.outcome_elsewhere(capture) is None:
+                return Item(capture, Slice.RANDOM, BY_CHANCE)
+        return None
+
+    def _directed(self) -> Item | None:
+        """Nothing that chance has come to already: that is asked as such, or the rate would be that of the directed."""
+        both = [capture for faulty in (True, False) for capture in self.frame.newest(CANDIDATES, faulty=faulty)]
+        judged = list(self._judged())
+        known = {each.prompt_hash for each in judged}
+        known |= self.frame.store.feedback.known_prompts(self.frame.model, {each.prompt_hash for each in both})
+        new = {each.id: each for each in both if each.prompt_hash not in known and each.id not in self.reviews}
+        times = Counter(each.prompt_hash for each in new.values())
+        one_each = {
+            each.prompt_hash: each for each in reversed(new.values()) if chance_of(each.id) > self._gone_through
+        }
+        again = {prompt for prompt, count in times.items() if count > 1}
+        found = directed(list(one_each.values()), [text_of(each) for each in judged], again)
+        return next((Item(each.capture, Slice.DIRECTED, each.why) for each in found), None)
+
+    def _judged(self) -> Iterator[Capture]:
+        for name in list(self.reviews)[-JUDGED:]:
+            if found := self.frame.captures.get(name):
+                yield found

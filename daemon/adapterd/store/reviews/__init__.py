@@ -1,0 +1,1 @@
+"""What people said of captured answers, and of two answers beside each other."""

@@ -1,0 +1,129 @@
+"""Two answers to one prompt beside each other, and which of them somebody preferred without knowing whose it was."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from adapterd.store.database import Database
+
+
+class Vote(StrEnum):
+    """What was preferred: the answer of `ours`, of `theirs`, both alike, or neither."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    TIE = "tie"
+    BOTH_BAD = "both bad"
+
+
+@dataclass(frozen=True)
+class NewChoice:
+    """Two answers to a captured prompt; `ours` and `theirs` are versions by name, and by the digest of the tag that
+    answered. `ours_first` tells which one is shown first, by chance."""
+
+    prompt_hash: str
+    messages: Sequence[dict[str, Any]]
+    ours: str
+    ours_digest: str
+    ours_answer: str
+    theirs: str
+    theirs_digest: str
+    theirs_answer: str
+    ours_first: bool
+
+
+@dataclass(frozen=True)
+class Choice(NewChoice):
+    """A choice as it stands: `vote` is None as long as nobody chose. `record` is the content hash of the feedback
+    record that came of it, if one did."""
+
+    id: int
+    made_at: datetime
+    vote: Vote | None
+    voted_at: datetime | None
+    record: str | None
+
+    @property
+    def preferred(self) -> tuple[str, str] | None:
+        """The better and the worse answer, where one was preferred."""
+        both = (self.ours_answer, self.theirs_answer)
+        return both if self.vote is Vote.OURS else both[::-1] if self.vote is Vote.THEIRS else None
+
+
+class Choices:
+    """The choices table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, model: str, new: NewChoice) -> bool:
+        """Keep two answers; returns whether this pair of versions had none to this prompt before."""
+        return (
+            self._database.execute(
+                """INSERT OR IGNORE INTO choices (model, prompt_hash, messages, ours, ours_digest, ours_answer, theirs,
+                                                  theirs_digest, theirs_answer, ours_first, made_at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    model, new.prompt_hash, json.dumps(list(new.messages), ensure_ascii=False), new.ours,
+                    new.ours_digest, new.ours_answer, new.theirs, new.theirs_digest, new.theirs_answer,
+                    new.ours_first, self._database.now(),
+                ),
+            ).rowcount
+            > 0
+        )  # fmt: skip
+
+    def waiting(self, model: str, ours_digest: str, theirs_digest: str) -> list[Choice]:
+        """Those of a pair of versions that nobody voted on, the oldest first."""
+        return self._read(
+            "model = ? AND ours_digest = ? AND theirs_digest = ? AND vote IS NULL", model, ours_digest, theirs_digest
+        )
+
+    def voted(self, model: str) -> list[Choice]:
+        """Those with a vote, the latest vote last."""
+        return sorted(self._read("model = ? AND vote IS NOT NULL", model), key=lambda each: str(each.voted_at))
+
+    def asked(self, model: str, ours_digest: str, theirs_digest: str) -> set[str]:
+        """The hashes of the prompts that a pair of versions has answers to."""
+        rows = self._database.rows(
+            "SELECT prompt_hash FROM choices WHERE model = ? AND ours_digest = ? AND theirs_digest = ?",
+            (model, ours_digest, theirs_digest),
+        )
+        return {row["prompt_hash"] for row in rows}
+
+    def get(self, model: str, choice: int) -> Choice | None:
+        """One by its id."""
+        return next(iter(self._read("model = ? AND id = ?", model, choice)), None)
+
+    def vote(self, model: str, choice: int, vote: Vote, record: str | None) -> bool:
+        """Note a vote; returns whether there was none before."""
+        return (
+            self._database.execute(
+                "UPDATE choices SET vote = ?, voted_at = ?, record = ? WHERE model = ? AND id = ? AND vote IS NULL",
+                (vote, self._database.now(), record, model, choice),
+            ).rowcount
+            > 0
+        )
+
+    def all(self, model: str) -> list[Choice]:
+        """Every one, the oldest first."""
+        return self._read("model = ?", model)
+
+    def forget(self, model: str, choice: int) -> None:
+        """Delete one."""
+        self._database.execute("DELETE FROM choices WHERE model = ? AND id = ?", (model, choice))
+
+    def _read(self, where: str, *values: object) -> list[Choice]:
+        rows = self._database.rows(f"SELECT * FROM choices WHERE {where} ORDER BY id", values)  # noqa: S608 (conditions of this module)
+        return [_choice(dict(row)) for row in rows]
+
+
+def _choice(row: dict[str, Any]) -> Choice:
+    row.pop("model")
+    row["messages"], row["ours_first"] = json.loads(row["messages"]), bool(row["ours_first"])
+    row["vote"] = Vote(row["vote"]) if row["vote"] else None
+    row["made_at"] = datetime.fromisoformat(row["made_at"])
+    row["voted_at"] = datetime.fromisoformat(row["voted_at"]) if row["voted_at"] else None
+    return Choice(**row)
