@@ -23,6 +23,8 @@ from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init, rebase
+from adapterctl.commands.judging.open import open_
+from adapterctl.commands.judging.review import review
 from adapterctl.commands.logs import logs
 from adapterctl.commands.pause import cancel, pause, resume
 from adapterctl.commands.retrain import register, retrain
@@ -73,6 +75,8 @@ for command in (
     feedback,
     prompts,
     capture,
+    open_,
+    review,
     retrain,
     rebase,
     register,

@@ -13,8 +13,8 @@ PRIVATE_UMASK = 0o077
 
 OWN_ENTRIES = (
     "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "captures.db*", "removed.json", "daemon.lock",
-    "daemon.json", "daemon.wakeup", "run.lock", "tags.lock", "bin", "http-token*", "*.sock", "adapterd.sock*",
-    ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
+    "daemon.json", "daemon.wakeup", "page.json", "run.lock", "tags.lock", "bin", "http-token*", "*.sock",
+    "adapterd.sock*", ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
 )  # fmt: skip
 """What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
 
@@ -51,6 +51,11 @@ class Home:
     def captures(self) -> Path:
         """The database of recorded conversations."""
         return self.root / "captures.db"
+
+    @property
+    def page(self) -> Path:
+        """Written by the local page while it is served: where, and the key of its links."""
+        return self.root / "page.json"
 
     @property
     def removed_statements(self) -> Path:

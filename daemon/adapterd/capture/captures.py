@@ -22,7 +22,7 @@ _SCHEMA = (
         logprob REAL, logprob_tokens INTEGER NOT NULL, first_byte_s REAL NOT NULL, seconds REAL NOT NULL,
         faults TEXT NOT NULL, kept TEXT NOT NULL, repeats INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL
     ) STRICT""",
-    "CREATE INDEX captures_by_time ON captures (at)",
+    "CREATE INDEX captures_by_time ON captures (at, bytes)",
     "CREATE INDEX captures_by_prompt ON captures (model, prompt_hash, at)",
     "CREATE INDEX captures_by_answer ON captures (answer_hash)",
     f"CREATE INDEX captures_with_faults ON captures (at) WHERE {_FAULTY}",
@@ -155,7 +155,7 @@ class Captures:
 
     def by_chance(self, name: str, kept: str) -> Iterator[Capture]:
         """The whole answers of a model that were kept for this reason, in the order of the random part of their ids."""
-        which = f"{_OF_MODEL} AND kept = ? AND complete"
+        which = f"{_OF_MODEL.replace('model', '+model')} AND kept = ? AND complete"  # a sign keeps other indexes out
         rows = self._run(f"SELECT id FROM captures WHERE {which} ORDER BY substr(id, 11)", [*_of(name), kept])  # noqa: S608 (a condition of this module)
         return (found for (name,) in rows if (found := self.get(name)))
 

@@ -16,7 +16,7 @@ from adapterd.config.choices import (
     Task,
     Think,
 )
-from adapterd.config.http import CaptureSettings, HttpSettings
+from adapterd.config.http import CaptureSettings, HttpSettings, PageSettings
 from adapterd.config.parsing import (
     MODEL_NAME,
     load,
@@ -66,6 +66,7 @@ __all__ = [
     "Modules",
     "NotificationSettings",
     "OllamaSettings",
+    "PageSettings",
     "PersonalData",
     "Preferences",
     "Range",

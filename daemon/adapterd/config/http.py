@@ -1,4 +1,4 @@
-"""The settings of what listens at a port: feedback over HTTP, and capture."""
+"""The settings of what listens at a port: feedback over HTTP, capture, and the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,3 +52,13 @@ class CaptureSettings:
     keep_gb: Annotated[
         float, Range(0.001, 10_000), Doc("gigabytes of recorded conversations; beyond, the oldest go first")
     ] = 1.0
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """The local page that `adapterctl open` opens."""
+
+    port: Annotated[int, Range(0, 65_535), Doc("TCP port of loopback; 0: any that is free", page="page.md")] = 11_482
+    idle_minutes: Annotated[
+        float, Range(0.01, 100_000), Doc("minutes without a request after which the page's process ends")
+    ] = 60.0

@@ -21,7 +21,7 @@ from adapterd.config.choices import (
     Task,
     Think,
 )
-from adapterd.config.http import CaptureSettings, HttpSettings
+from adapterd.config.http import CaptureSettings, HttpSettings, PageSettings
 from adapterd.config.training import MergingSettings, TrainingSettings
 from adapterd.errors import NotFoundError
 from adapterd.hours import Hours
@@ -354,6 +354,7 @@ class Settings:
     runs: RunsSettings = field(default_factory=RunsSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     capture: CaptureSettings = field(default_factory=CaptureSettings)
+    page: PageSettings = field(default_factory=PageSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     models: Annotated[dict[str, ModelSettings], Doc("the models, by their names", each="NAME")] = field(
         default_factory=dict

@@ -57,7 +57,7 @@ def give(frame: Frame, item: Item, verdict: Verdict) -> Posted | None:
 def give_all(frame: Frame, given: Sequence[tuple[Item, Verdict]]) -> Posted | None:
     """Keep verdicts on several items, all or none."""
     store, model = frame.store, frame.model
-    last_id = store.feedback.last_id(model)
+    last_id, now = store.feedback.last_id(model), store.clock()
     said = [(item, verdict) for item, verdict in given if verdict.outcome is not Outcome.SKIPPED]
     with store.transaction():
         posted = _posted(frame, said) if said else None
@@ -66,7 +66,7 @@ def give_all(frame: Frame, given: Sequence[tuple[Item, Verdict]]) -> Posted | No
         for item, verdict in given:
             capture = item.capture.id
             record = name if (name := names.get(capture)) in new else None
-            review = Review(capture, item.slice, item.why, verdict.outcome, record, chance_of(capture), store.clock())
+            review = Review(capture, item.slice, item.why, verdict.outcome, record, chance_of(capture), now)
             if not store.reviews.add(model, review):
                 raise InputError("this answer was judged already", hint="undo that first, to judge it anew")
     return posted

@@ -1,6 +1,7 @@
 """Feedback as rows: what was taken, from which files, and what was put into quarantine."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -121,6 +122,16 @@ class Feedback:
         rows = self._database.rows(
             "SELECT * FROM feedback_in_force WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id",
             (model, up_to_id),
+        )
+        return self._stored(rows)
+
+    def search(self, model: str, text: str, *, before_id: int | None, most: int) -> list[StoredFeedback]:
+        """The newest records in force with this text (case of ASCII letters does not matter), before an id if one is
+        given, the newest first."""
+        rows = self._database.rows(
+            """SELECT * FROM feedback_in_force WHERE model = ?1 AND (?2 IS NULL OR id < ?2)
+               AND (?3 = '' OR record LIKE '%' || ?3 || '%' ESCAPE '!') ORDER BY id DESC LIMIT ?4""",
+            (model, before_id, re.sub(r"([!%_])", r"!\1", _in_json(text)), most),
         )
         return self._stored(rows)
 
@@ -394,6 +405,11 @@ class Feedback:
     def _one(self, sql: str, *values: object) -> int:
         row = self._database.row(sql, values)
         return int(row[0]) if row else 0
+
+
+def _in_json(text: str) -> str:
+    """A text as it stands in a record, without the quotes."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _not_later_than(arrival: datetime, stored: StoredFeedback) -> StoredFeedback:

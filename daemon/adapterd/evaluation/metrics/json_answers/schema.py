@@ -44,6 +44,13 @@ class JsonSchema:
         self._budget.begin(len(text))
         return value is not INVALID and bool(self._validator.is_valid(value))
 
+    def fault_of(self, text: str) -> str | None:
+        """What the schema finds wrong first in a text that is JSON, with the place; None if it allows it. Raises
+        TimeoutError or RecursionError as `allows` does."""
+        self._budget.begin(len(text))
+        error = next(iter(self._validator.iter_errors(parse_json(text))), None)
+        return f"{error.json_path}: {error.message}" if error else None
+
     def metric(self) -> Metric:
         """How often answers follow it."""
 

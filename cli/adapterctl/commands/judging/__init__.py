@@ -1,0 +1,1 @@
+"""Commands by which people judge answers: the page, and the same queue in a terminal."""

@@ -1,0 +1,60 @@
+"""Work that takes longer than a request: one thread does it, and the page shows how far it is."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from adapterd.errors import AdapterdError
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far some work is; `said` tells how it ended, once `is_over`."""
+
+    done: int = 0
+    of: int = 0
+    is_over: bool = False
+    said: str = ""
+
+
+class Jobs:
+    """Work by name; each is done once at a time."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page-job")
+        self._progress: dict[str, Progress] = {}
+        self._lock = Lock()
+
+    def start(self, name: str, work: Callable[[Report], str]) -> None:
+        """Have work done that reports how far it is, and returns what to say at its end; without effect while it is
+        being done."""
+        with self._lock:
+            going = self._progress.get(name)
+            if going and not going.is_over:
+                return
+            self._progress[name] = Progress()
+        self._thread.submit(self._do, name, work)
+
+    def progress(self, name: str) -> Progress | None:
+        """How far it is; None of what was never begun."""
+        return self._progress.get(name)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any work is being done."""
+        return any(not each.is_over for each in list(self._progress.values()))
+
+    def _do(self, name: str, work: Callable[[Report], str]) -> None:
+        def report(done: int, of: int) -> None:
+            self._progress[name] = replace(self._progress[name], done=done, of=of)
+
+        try:
+            said = work(report)
+        except AdapterdError as exc:
+            said = f"{exc}; {exc.hint}" if exc.hint else str(exc)
+        except Exception as exc:  # shown, as nobody waits for it
+            said = f"it failed: {exc}"
+        self._progress[name] = replace(self._progress[name], is_over=True, said=said)

@@ -1,0 +1,136 @@
+// What the page does without a request for a whole new one: keys, drafts, the difference as you type, and parts that
+// change by themselves. Everything else is links and forms, and works without this.
+"use strict";
+
+const find = (what, where = document) => where.querySelector(what);
+const each = (what, act) => document.querySelectorAll(what).forEach(act);
+const isWriting = (at) => at instanceof HTMLElement && (at.matches("textarea, select, input:not([type=radio]):not([type=checkbox])"));
+
+// Drafts: what was begun of an answer stays until it is saved, also when the tab closes.
+
+const DRAFTS = "draft of ", SENT = "sent last";
+
+function keepDraft(form) {
+  const values = [...new FormData(form)].filter(([name]) => name !== "item");
+  try {
+    localStorage.setItem(DRAFTS + form.dataset.draft, JSON.stringify(values));
+  } catch { /* no room: nothing else depends on it */ }
+}
+
+function takeDraft(form) {
+  let values;
+  try {
+    values = JSON.parse(localStorage.getItem(DRAFTS + form.dataset.draft) || "null");
+  } catch { values = null; }
+  for (const [name, value] of values || []) {
+    const field = [...form.elements].find((one) => one.name === name && (!["radio", "checkbox"].includes(one.type) || one.value === value));
+    if (!field) continue;
+    if (["radio", "checkbox"].includes(field.type)) field.checked = true; else field.value = value;
+  }
+}
+
+// What was sent is done with once another answer is shown; where it was refused, the same one is, and the draft stays.
+function forgetSent() {
+  const sent = localStorage.getItem(SENT), shown = find("form[data-draft]");
+  if (!sent || !find("#help") || (shown && shown.dataset.draft === sent)) return;
+  localStorage.removeItem(DRAFTS + sent);
+  localStorage.removeItem(SENT);
+}
+
+// The difference between the answer and its correction.
+
+function watchCorrection(form) {
+  const field = find("#correction", form), shown = find("#difference", form);
+  const before = field.defaultValue;
+  let waiting = 0, asked = 0;
+  const ask = async () => {
+    const number = ++asked;
+    if (field.value === before) { shown.replaceChildren(); return; }
+    const body = new URLSearchParams({ item: form.elements.item.value, correction: field.value });
+    const answer = await fetch(form.dataset.check, { method: "POST", body }).catch(() => null);
+    if (number === asked && answer && answer.ok) shown.innerHTML = await answer.text();
+  };
+  const soon = () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); };
+  field.addEventListener("input", soon);
+  if (field.value !== before) soon();
+}
+
+// Parts that change by themselves, while they are seen.
+
+function refresh(part) {
+  const again = async () => {
+    if (document.visibilityState === "visible") {
+      const answer = await fetch(part.dataset.refresh).catch(() => null);
+      if (answer && answer.ok) {
+        const text = await answer.text();
+        if (text !== part.dataset.shown && !part.contains(document.activeElement)) {
+          part.innerHTML = text;
+          part.dataset.shown = text;
+        }
+        if (part.dataset.until && find("[data-over]", part)) { location.reload(); return; }
+      }
+    }
+    setTimeout(again, 1000 * Number(part.dataset.every));
+  };
+  if (!part.dataset.until || find("progress", part)) setTimeout(again, 1000 * Number(part.dataset.every));
+}
+
+// Keys.
+
+function press(form, name, value) {
+  const button = find(`button[name="${name}"][value="${value}"]`, form);
+  if (button) button.click();
+}
+
+function reviewKey(event, form) {
+  const undo = find("#undo");
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") press(form, "do", "save");
+  else if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+  else if (event.shiftKey && /^Digit[1-9]$/.test(event.code)) {
+    const tag = form.querySelectorAll("[name=tag]")[Number(event.code.slice(-1)) - 1];
+    if (tag) { tag.checked = !tag.checked; keepDraft(form); }
+  } else if (/^[1-5]$/.test(event.key)) {
+    find(`[name=rating][value="${event.key}"]`, form).checked = true;
+    keepDraft(form);
+  } else if (event.key === "e") find("#correction", form).focus();
+  else if (event.key === "ArrowRight") press(form, "do", "skip");
+  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  else return false;
+  return true;
+}
+
+const CHOICES = { a: "left", ArrowLeft: "left", b: "right", ArrowRight: "right", t: "tie", x: "bad" };
+
+function choiceKey(event, form) {
+  const value = CHOICES[event.key];
+  if (!value || isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+  press(form, "vote", value);
+  return true;
+}
+
+function onKey(event) {
+  const review = find("#review"), choice = find("#choice"), help = find("#help");
+  if (event.key === "Escape" && isWriting(event.target)) { event.target.blur(); return; }
+  if (help && help.open) return;
+  let done = false;
+  if (event.key === "?" && help && !isWriting(event.target)) { help.showModal(); done = true; }
+  else if (review) done = reviewKey(event, review);
+  else if (choice) done = choiceKey(event, choice);
+  if (done) event.preventDefault();
+}
+
+document.addEventListener("keydown", onKey);
+each("main", forgetSent);
+each("form[data-draft]", (form) => {
+  takeDraft(form);
+  watchCorrection(form);
+  form.addEventListener("input", () => keepDraft(form));
+  form.addEventListener("submit", () => localStorage.setItem(SENT, form.dataset.draft));
+});
+each("form[method=post]", (form) => form.addEventListener("submit", (event) => {
+  if (form.dataset.sent) event.preventDefault(); // twice is once
+  form.dataset.sent = "yes";
+}));
+addEventListener("pageshow", () => each("form[data-sent]", (form) => delete form.dataset.sent)); // also when one goes back
+each("[data-refresh]", refresh);
+each("[data-help]", (button) => button.addEventListener("click", () => find("#help").showModal()));

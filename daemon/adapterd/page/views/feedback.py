@@ -1,0 +1,105 @@
+"""Feedback: what was taken, what it teaches, how it is taken back, and what could not be used."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+
+from adapterd.dataset.statements import Teaching
+from adapterd.errors import InputError, NotFoundError
+from adapterd.intake.screening import held_records
+from adapterd.intake.screening import release as let_go
+from adapterd.intake.teaching import teachings_of
+from adapterd.page.desk import Desk, go
+from adapterd.page.jobs import Report
+from adapterd.page.rendering import rendered
+from adapterd.removal.outliving import open_store
+from adapterd.removal.remove import remove as remove_selection
+from adapterd.removal.selection import Criteria, select
+from adapterd.store.feedback import StoredFeedback
+
+AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record with its fields, and what it teaches."""
+
+    stored: StoredFeedback
+    record: dict[str, Any]
+    teaching: Teaching
+
+    @property
+    def asked(self) -> str:
+        """The last turn of its prompt."""
+        return str(self.record["messages"][-1]["content"])
+
+
+def show(desk: Desk) -> str:
+    """GET /feedback/MODEL: the newest, or those with the text of `?text`; `?before` an id."""
+    progress = desk.jobs.progress(_job(desk))
+    if "part" in desk.query:
+        return rendered("removing", progress=progress)
+    text, before = desk.query.get("text", "").strip(), desk.query.get("before", "")
+    limit = int(before) if before.isascii() and before.isdecimal() and len(before) < 18 else None
+    found = desk.store.feedback.search(desk.model, text, before_id=limit, most=AT_ONCE + 1)
+    return desk.page(
+        "feedback", "Feedback", progress=progress, rows=_rows(desk, found[:AT_ONCE]), text=text,
+        count=desk.store.feedback.count(desk.model), more=found[AT_ONCE - 1].id if len(found) > AT_ONCE else None,
+        unusable=len(desk.store.feedback.quarantined(desk.model)),
+    )  # fmt: skip
+
+
+def one(desk: Desk) -> str:
+    """GET /feedback/MODEL/ID: a record."""
+    found = list(desk.store.feedback.some(desk.model, [int(desk.path["record"])]))
+    if not found:
+        raise NotFoundError(f"{desk.model} has no record {desk.path['record']}")
+    [row] = _rows(desk, found)
+    return desk.page("record", f"Record {row.stored.id}", row=row)
+
+
+def remove(desk: Desk) -> Response:
+    """POST /feedback/MODEL/remove: take a record back for good, which takes a while where there are many."""
+    home, settings, model, record = desk.home, desk.settings, desk.model, desk.form.text("record")
+
+    def work(report: Report) -> str:
+        with open_store(home) as store:
+            selection = select(store, home, model, Criteria(ids=(record,)))
+            done = remove_selection(
+                store, home, settings, model, selection, progress=lambda _, share: report(round(100 * share), 100)
+            )
+        learned = f"; {', '.join(done.versions)} learned it or were judged by it" if done.versions else ""
+        return f"record {record} is removed{learned}"
+
+    desk.jobs.start(_job(desk), work)
+    return go(f"/feedback/{desk.model}")
+
+
+def quarantine(desk: Desk) -> str:
+    """GET /feedback/MODEL/quarantine."""
+    pieces = [(each, Path(each.file).name) for each in desk.store.feedback.quarantined(desk.model)]
+    held = held_records(desk.store, desk.model, desk.model_settings.feedback)
+    return desk.page("quarantine", "Quarantine", pieces=pieces, held=held)
+
+
+def release(desk: Desk) -> Response:
+    """POST /feedback/MODEL/release: have a record taught that is held for secrets or personal data."""
+    record = desk.form.text("record")
+    if not record.isascii() or not record.isdecimal():
+        raise InputError("the form names no record", hint="load the page anew")
+    let_go(desk.store, desk.model, desk.model_settings.feedback, [int(record)])
+    return go(f"/feedback/{desk.model}/quarantine")
+
+
+def _job(desk: Desk) -> str:
+    return f"removal from {desk.model}"
+
+
+def _rows(desk: Desk, found: list[StoredFeedback]) -> list[Row]:
+    """What each of the records teaches, beside all others about the same prompts."""
+    rows = desk.store.feedback.about(desk.model, {each.prompt_hash for each in found})
+    taught = {row.id: teaching for row, teaching in zip(rows, teachings_of(rows), strict=True)}
+    return [Row(each, json.loads(each.record), taught[each.id]) for each in found]

@@ -1,0 +1,170 @@
+"""Review: one captured answer at a time, rated, tagged, mended, skipped, or taken back."""
+
+import json
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from re import findall
+from typing import Any
+
+from starlette.responses import Response
+
+from adapterd.capture.captures import Capture
+from adapterd.config import Task
+from adapterd.errors import InputError
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
+from adapterd.page.desk import Desk, go
+from adapterd.page.rendering import rendered
+from adapterd.record import FailureTag
+from adapterd.review.frame import Frame
+from adapterd.review.queue import Item, Queue
+from adapterd.review.repairs import Repair, repaired
+from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
+from adapterd.store.reviews.reviews import Slice
+
+RATINGS = range(1, 6)
+SHOWN = 5
+"""So many answers that the same repair fits are shown before it is done."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of words of a difference: `same`, `removed` or `added`."""
+
+    kind: str
+    text: str
+
+
+def show(desk: Desk) -> str:
+    """GET /review/MODEL: the next one, or what `?capture` names; `?after` names the one that was judged last."""
+    frame = Frame.of(desk.store, desk.captures, desk.model)
+    queue = Queue.of(frame)
+    wanted = desk.query.get("capture")
+    item = queue.item(wanted) if wanted else queue.next()
+    sealed = desk.entry.seal([item.capture.id, item.slice, item.why]) if item else ""
+    return desk.page(
+        "review", "Review", item=item, sealed=sealed, failing=queue.failing, count=len(queue.reviews),
+        tags=list(FailureTag), ratings=RATINGS, wants_json=_wants_json(desk), group=_group(desk, frame),
+    )  # fmt: skip
+
+
+def judge(desk: Desk) -> Response:
+    """POST /review/MODEL: keep a verdict."""
+    frame, form = Frame.of(desk.store, desk.captures, desk.model), desk.form
+    item = _unsealed(desk, frame)
+    if form.text("do") == "skip":
+        give(frame, item, Verdict())
+        return go(f"/review/{desk.model}")
+    verdict = _verdict(desk, item.capture)
+    if verdict == Verdict():
+        raise InputError("nothing is said of the answer", hint="rate it, tag it, mend it, or skip it")
+    give(frame, item, verdict)
+    return go(f"/review/{desk.model}?after={item.capture.id}")
+
+
+def undo(desk: Desk) -> Response:
+    """POST /review/MODEL/undo: take the last verdict back, and show its answer again."""
+    return go(f"/review/{desk.model}?capture={undo_last(desk.store, desk.model)}")
+
+
+def check(desk: Desk) -> str:
+    """POST /review/MODEL/check: how a correction differs from the answer, and what is wrong with it as JSON."""
+    capture = _unsealed(desk, Frame.of(desk.store, desk.captures, desk.model)).capture
+    given = desk.form.text("correction")
+    return rendered("check", pieces=difference(capture.answer, given), faults=_faults(desk, capture, given))
+
+
+def mend_group(desk: Desk) -> Response:
+    """POST /review/MODEL/group: mend further answers as the last one was."""
+    frame = Frame.of(desk.store, desk.captures, desk.model)
+    found = _group(desk, frame, desk.form.text("after"))
+    if found is None:
+        raise InputError("there is nothing that the same repair fits any more")
+    why = f"mended as {found.source} was"
+    give_all(frame, [(grouped(item, why), Verdict(correction=text)) for item, text in found.fits])
+    return go(f"/review/{desk.model}")
+
+
+def difference(before: str, after: str) -> list[Piece]:
+    """The words that stayed, went and came, in their order; white space goes with the word before it."""
+    one, other = (findall(r"\S+\s*|\s+", text) for text in (before, after))
+    found = []
+    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found.append(Piece("same", "".join(one[a:b])))
+            continue
+        found += [Piece(name, text) for name, text in (("removed", "".join(one[a:b])), ("added", "".join(other[c:d])))]
+    return [piece for piece in found if piece.text]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Answers that the same repair fits as that of `source`, each with what it becomes."""
+
+    source: str
+    repair: Repair
+    fits: list[tuple[Item, str]]
+
+
+def _group(desk: Desk, frame: Frame, after: str | None = None) -> Group | None:
+    source = after or desk.query.get("after") or ""
+    review = desk.store.reviews.get(desk.model, source) if source else None
+    capture = desk.captures.get(source) if review and review.record else None
+    if capture is None or review is None:
+        return None
+    correction = _correction_of(desk, str(review.record))
+    repair = Repair.of(capture.answer, correction) if correction else None
+    if repair is None:
+        return None
+    fits = [(Item(each, Slice.GROUP, ""), text) for each, text in repaired(frame, repair)]
+    return Group(source, repair, fits) if fits else None
+
+
+def _correction_of(desk: Desk, record: str) -> str | None:
+    for row in desk.store.feedback.some(desk.model, list(desk.store.feedback.ids_of(desk.model, [record]).values())):
+        found: str | None = json.loads(row.record).get("correction")
+        return found
+    return None
+
+
+def _unsealed(desk: Desk, frame: Frame) -> Item:
+    """The item that a form is of."""
+    found: Any = desk.entry.unseal(desk.form.text("item"))
+    capture = frame.captures.get(found[0]) if found else None
+    if capture is None:
+        raise InputError("this answer is not there any more", hint="load the page anew")
+    return Item(capture, Slice(found[1]), found[2])
+
+
+def _verdict(desk: Desk, capture: Capture) -> Verdict:
+    form, correction = desk.form, desk.form.text("correction")
+    rating = form.text("rating")
+    try:
+        tags = tuple(FailureTag(name) for name in form.all("tag"))
+        stars = int(rating) if rating else None
+    except ValueError as exc:
+        raise InputError("the form has a rating or a tag that there is not", hint="load the page anew") from exc
+    if stars is not None and stars not in RATINGS:
+        raise InputError(f"a rating is 1 to 5, not {stars}")
+    changed = correction if correction.strip() and correction.strip() != capture.answer.strip() else None
+    return Verdict(stars, tags, changed, form.text("notes").strip() or None)
+
+
+def _wants_json(desk: Desk) -> bool:
+    return desk.model_settings.task is Task.JSON or bool(desk.model_settings.schema)
+
+
+def _faults(desk: Desk, capture: Capture, text: str) -> list[str]:
+    """What is wrong with a text as JSON, where JSON is wanted; in words."""
+    if not (_wants_json(desk) or capture.schema):
+        return []
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        return [f"no valid JSON: {exc}"]
+    given = desk.model_settings.schema
+    schema = capture.schema if isinstance(capture.schema, dict) else read_schema(given) if given else None
+    try:
+        fault = JsonSchema(schema).fault_of(text) if schema else None
+    except (TimeoutError, RecursionError, ValueError, TypeError):
+        return ["the schema cannot tell in time"]
+    return [fault] if fault else []
