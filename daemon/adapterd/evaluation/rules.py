@@ -25,6 +25,8 @@ PRIMARY: Mapping[Task, str] = {
 """The primary metric of each task by default: the score of each case that has to be proven better."""
 
 GUARD_MARGIN = 0.05
+HUMAN_PREFERENCE = "human_preference"
+"""The share of votes between two answers that are for a version, and half of those for neither: no run measures it."""
 
 
 def primary_of(settings: ModelSettings) -> str:
@@ -44,7 +46,8 @@ def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
     """The gates in force: those of the task and of the guard set, and over them what the configuration says."""
     own = {name: GateRule(critical=True) for name in (*CRITICAL[settings.task], primary_of(settings))}
     guard = {"guard": GateRule(margin=GUARD_MARGIN)} if settings.evaluation.guard else {}
-    return {**own, **guard, **settings.gates}
+    measured = {name: rule for name, rule in settings.gates.items() if name != HUMAN_PREFERENCE}
+    return {**own, **guard, **measured}
 
 
 def guard_rails(settings: ModelSettings) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from adapterd.config import ModelSettings
 from adapterd.evaluation.e_process import HORIZON
-from adapterd.evaluation.rules import guard_rails, primary_of
+from adapterd.evaluation.rules import HUMAN_PREFERENCE, guard_rails, primary_of
 from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.decision import Decision
@@ -44,6 +44,8 @@ LEAST_LEVEL = 1e-5
 FIRST_LOOK = 5
 """The first exam is looked at by so many cases, in the order of their hashes."""
 LEAST_HORIZON = 30
+LEAST_VOTES = 50
+"""So many votes are needed where a gate asks for some."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,18 @@ class Season:
         if all(each.id != comparison.id for each in self.open):
             return None
         watches = comparison.purpose is Purpose.WATCH
-        if standing.is_proven:
+        votes = "" if watches else self._missing_votes(comparison)
+        if standing.is_proven and not votes:
             reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)
             return Decision(comparison.purpose, comparison.ours, reason)
         if why := self._leads_nowhere(comparison, standing):
             self.drop(comparison, why)
         elif not watches:
-            reason = words.waits(comparison, standing)
+            reason = (
+                words.waits_for_votes(comparison, standing, votes)
+                if standing.is_proven
+                else words.waits(comparison, standing)
+            )
             self._store.versions.set_state(self._model, comparison.ours, VersionState.CHALLENGER, reason)
         return None
 
@@ -175,6 +182,24 @@ class Season:
             if each.state is VersionState.WAITING:
                 self._let_go(each.version, f"held: {best[0].version} does better on the frozen set, and is challenger")
         return comparison
+
+    def _missing_votes(self, comparison: Comparison) -> str:
+        """What is missing of the votes that the gate on human_preference asks for, in words; empty if nothing is."""
+        rule = self._rules.settings.gates.get(HUMAN_PREFERENCE)
+        if rule is None:
+            return ""
+        said = [
+            case.differences[HUMAN_PREFERENCE]
+            for look in self._store.comparisons.looks(comparison.id)
+            for case in look.cases
+            if HUMAN_PREFERENCE in case.differences
+        ]
+        if len(said) < LEAST_VOTES:
+            return f"{len(said)} of the {LEAST_VOTES} votes that gates.{HUMAN_PREFERENCE} asks for"
+        share = (1 + sum(said) / len(said)) / 2
+        if rule.min is not None and share < rule.min:
+            return f"{share:.0%} of {len(said)} votes are for it, and gates.{HUMAN_PREFERENCE} asks for {rule.min:.0%}"
+        return ""
 
     @property
     def _challenger(self) -> Comparison | None:

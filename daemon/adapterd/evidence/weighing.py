@@ -77,7 +77,7 @@ class Differences:
             for kind in (SCORE, VOTE):
                 of_kind = here & np.array([each == kind for each in self.kinds], dtype=bool)
                 if of_kind.any():
-                    process = process.after(self.values[of_kind], self.weights[of_kind], kind)
+                    process = _after(process, self.values[of_kind], self.weights[of_kind], kind)
             found[look] = process
         return found
 
@@ -89,6 +89,16 @@ class Differences:
         looks = self.looks[rest]
         weights = origin_weights(origins, looks.tolist(), max(LEAST_SHARE, share))
         return Differences(self.values[rest], looks, origins, kinds, weights)
+
+
+def _after(process: EProcess, values: Any, weights: Any, kind: str) -> EProcess:
+    """After the differences of one kind in a look. Votes come one after the other, and each is bet on by those before
+    it; scores come all at once."""
+    if kind != VOTE:
+        return process.after(values, weights, kind)
+    for place in range(len(values)):
+        process = process.after(values[place : place + 1], weights[place : place + 1], kind)
+    return process
 
 
 def standing_of(

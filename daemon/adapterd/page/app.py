@@ -26,9 +26,11 @@ from adapterd.page.views import choice, feedback, home, log, review, settings, v
 
 View = Callable[[Desk], str | Response]
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
+"""The browser keeps a static file; another release has another address."""
 LEAD_ON = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>adapterd</title>'
-    '<meta http-equiv="refresh" content="0; url=/"><a href="/">Go on</a>'
+    '<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url=/"><a href="/">Go on</a>'
 )
 """Where a link leads first: a cookie for this site alone is sent only once this site itself has led on."""
 
@@ -109,7 +111,7 @@ async def _static(request: Request) -> Response:
     kind = KINDS.get("." + name.rpartition(".")[2])
     if kind is None or "/" in name or not file.is_file():
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    return Response(file.read_bytes(), media_type=kind)
+    return Response(file.read_bytes(), media_type=kind, headers=KEPT)
 
 
 def _fault(status: HTTPStatus, text: str, hint: str = "") -> Response:

@@ -22,7 +22,7 @@ POLICY = {
         "form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -31,7 +31,8 @@ SAFE = ("GET", "HEAD")
 OWN_SITES = ("same-origin", "none")
 """What a browser says of a request that this page, or the person at the browser, has made."""
 CLOSED = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>adapterd</title><h1>This page is closed</h1>'
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>adapterd</title>'
+    '<link rel="icon" href="data:,"><h1>This page is closed</h1>'
     "<p>Give <code>adapterctl open</code> in a terminal: it makes a link that lets you in.</p>"
 )
 

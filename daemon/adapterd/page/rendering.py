@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from adapterd import __version__
 from adapterd.printable import printable_lines
 
 
@@ -27,6 +28,7 @@ def _environment() -> Environment:
         loader=PackageLoader("adapterd.page"), autoescape=True, undefined=StrictUndefined, finalize=_visible,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.globals["release"] = __version__
     made.filters |= {"moment": moment, "percent": percent, "verbatim": Verbatim}
     return made
 

@@ -81,6 +81,7 @@ def _started(home: Home, process: "subprocess.Popen[bytes]", said: Path) -> Runn
     while time.monotonic() < until:
         found = running(home)
         if found:
+            process.returncode = 0  # it goes on by itself, and nobody waits for it
             return found
         if process.poll() is not None:
             lines = said.read_text("utf-8", "replace").strip().splitlines()

@@ -15,6 +15,7 @@ from adapterd.config import ModelSettings
 from adapterd.dataset.leaks.near_duplicates import cases_near
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.e_process import VOTE
+from adapterd.evaluation.rules import HUMAN_PREFERENCE
 from adapterd.evidence.season import Rules, Season
 from adapterd.intake.http_intake import take_posted
 from adapterd.review.frame import Frame, prompt_of
@@ -24,8 +25,6 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Purpose
 from adapterd.store.reviews.choices import Choice, NewChoice, Vote
 
-METRIC = "human_preference"
-"""The name of what votes measure: 1 for a vote for `ours`, -1 for one against it, 0 for neither."""
 DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0.0}
 """What a vote says of `ours` against `theirs`."""
 SEED = 1
@@ -135,7 +134,7 @@ def vote(
             said = DIFFERENCE[given]
             case = CaseEvidence(
                 f"vote {choice.id}", record or choice.prompt_hash, "", None, VOTE, Counts.DECIDES,
-                {rules.primary: said, METRIC: said},
+                {rules.primary: said, HUMAN_PREFERENCE: said},
             )  # fmt: skip
             Season(store, model, rules).add_vote(pair.comparison, case)
 

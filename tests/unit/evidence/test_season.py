@@ -7,7 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from adapterd.config import GateRule
+from adapterd.evaluation.e_process import VOTE
 from adapterd.evaluation.error_budget import ErrorBudget
+from adapterd.evaluation.rules import HUMAN_PREFERENCE
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
 from adapterd.evidence.season import LEAST_CASES, MOST_NIGHTS, NEWEST, Rules, Season
 from adapterd.intake.http_intake import take_posted
@@ -17,7 +20,7 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import ComparisonState, Purpose
 from adapterd.store.versions import Deployment, VersionState
 from tests.support.hand_clock import HandClock
-from tests.unit.evidence.played import DAY_S, MODEL, RAIL, SETTINGS, Played
+from tests.unit.evidence.played import DAY_S, MODEL, PRIMARY, RAIL, SETTINGS, Played, evidence
 
 CHALLENGE, WATCH = Purpose.CHALLENGE, Purpose.WATCH
 YEARLY = SETTINGS.evaluation.error_budget
@@ -417,3 +420,28 @@ def deployed(played: Played) -> Deployment:
     found = played.store.versions.deployment(MODEL)
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("votes", "least", "said"),
+    [
+        ([], 0.65, "0 of the 50 votes"),
+        ([1.0] * 49, 0.65, "49 of the 50 votes"),
+        ([1.0] * 60 + [-1.0] * 40, 0.65, "60% of 100 votes are for it"),
+        ([1.0] * 60 + [-1.0] * 40, None, ""),
+        ([1.0] * 40 + [0.0] * 20, 0.65, ""),
+    ],
+)
+def test_a_gate_on_votes_keeps_a_proven_challenger_waiting(
+    played: Played, votes: list[float], least: float | None, said: str
+) -> None:
+    gates = {HUMAN_PREFERENCE: GateRule(min=least)}
+    rules = Rules(PRIMARY, (), replace(SETTINGS, gates=gates))
+    comparison = played.challenger("1.0.0", 0.2)
+    season = Season(played.store, MODEL, rules)
+    season.add(comparison, played.cases([1.0] * 60))
+    for number, each in enumerate(votes):
+        season.add_vote(comparison, evidence(1000 + number, {PRIMARY: each, HUMAN_PREFERENCE: each}, kind=VOTE))
+    decision = season.decide(comparison, season.standing(comparison))
+    assert (decision is None) == bool(said)
+    assert said in played.version("1.0.0").reason

@@ -163,7 +163,7 @@ def test_votes_prove_with_bets_of_their_own() -> None:
     votes = said([1.0] * 10, kind=VOTE)
     found = stands(nights(votes, said([0.0] * 10, 100)))
     assert (found.votes, found.cases, found.units) == (10, 10, 20)
-    assert found.log_capital == pytest.approx(log_capital_by_hand([[1.0] * 10])[-1])
+    assert found.log_capital == pytest.approx(log_capital_by_hand([[1.0]] * 10)[-1])  # one after the other
     wanted = found.votes_left
     assert wanted is not None
     assert wanted > 1

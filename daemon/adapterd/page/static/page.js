@@ -46,7 +46,7 @@ function watchCorrection(form) {
   const ask = async () => {
     const number = ++asked;
     if (field.value === before) { shown.replaceChildren(); return; }
-    const body = new URLSearchParams({ item: form.elements.item.value, correction: field.value });
+    const body = new URLSearchParams({ item: form.elements.namedItem("item").value, correction: field.value });
     const answer = await fetch(form.dataset.check, { method: "POST", body }).catch(() => null);
     if (number === asked && answer && answer.ok) shown.innerHTML = await answer.text();
   };
@@ -119,18 +119,22 @@ function onKey(event) {
   if (done) event.preventDefault();
 }
 
-document.addEventListener("keydown", onKey);
-each("main", forgetSent);
-each("form[data-draft]", (form) => {
-  takeDraft(form);
-  watchCorrection(form);
-  form.addEventListener("input", () => keepDraft(form));
-  form.addEventListener("submit", () => localStorage.setItem(SENT, form.dataset.draft));
-});
-each("form[method=post]", (form) => form.addEventListener("submit", (event) => {
-  if (form.dataset.sent) event.preventDefault(); // twice is once
-  form.dataset.sent = "yes";
-}));
+function begin() {
+  forgetSent();
+  each("form[data-draft]", (form) => {
+    takeDraft(form);
+    watchCorrection(form);
+    form.addEventListener("input", () => keepDraft(form));
+    form.addEventListener("submit", () => localStorage.setItem(SENT, form.dataset.draft));
+  });
+  each("form[method=post]", (form) => form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault(); // twice is once
+    form.dataset.sent = "yes";
+  }));
+  each("[data-refresh]", refresh);
+  each("[data-help]", (button) => button.addEventListener("click", () => find("#help").showModal()));
+}
+
+document.addEventListener("keydown", onKey); // at once: a key may come before the page is whole
+document.addEventListener("DOMContentLoaded", begin);
 addEventListener("pageshow", () => each("form[data-sent]", (form) => delete form.dataset.sent)); // also when one goes back
-each("[data-refresh]", refresh);
-each("[data-help]", (button) => button.addEventListener("click", () => find("#help").showModal()));

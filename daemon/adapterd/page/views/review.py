@@ -19,7 +19,7 @@ from adapterd.review.frame import Frame
 from adapterd.review.queue import Item, Queue
 from adapterd.review.repairs import Repair, repaired
 from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
-from adapterd.store.reviews.reviews import Slice
+from adapterd.store.reviews.reviews import Outcome, Slice
 
 RATINGS = range(1, 6)
 SHOWN = 5
@@ -55,7 +55,7 @@ def judge(desk: Desk) -> Response:
         give(frame, item, Verdict())
         return go(f"/review/{desk.model}")
     verdict = _verdict(desk, item.capture)
-    if verdict == Verdict():
+    if verdict.outcome is Outcome.SKIPPED:
         raise InputError("nothing is said of the answer", hint="rate it, tag it, mend it, or skip it")
     give(frame, item, verdict)
     return go(f"/review/{desk.model}?after={item.capture.id}")
