@@ -75,10 +75,13 @@ def live_at(at: datetime, deployments: Sequence[Deployment]) -> str:
 
 
 class Fairness:
-    """Says of each case whether it decides between two versions; `reviewed` is all that was said of the prompts."""
+    """Says of each case whether it decides between two versions; `reviewed` is all that was said of the prompts,
+    `by_chance` are the content hashes of records on answers that chance chose to be judged, good or bad."""
 
-    def __init__(self, pair: tuple[str, str], reviews: Reviews, reviewed: Sequence[Reviewed]) -> None:
-        self._pair, self._all = (*pair, UNKNOWN), reviews is Reviews.ALL
+    def __init__(
+        self, pair: tuple[str, str], reviews: Reviews, reviewed: Sequence[Reviewed], by_chance: Collection[str] = ()
+    ) -> None:
+        self._pair, self._all, self._by_chance = (*pair, UNKNOWN), reviews is Reviews.ALL, by_chance
         self._mistakes = {
             each.row.prompt_hash for each in reviewed if each.answered_by in self._pair and not each.accepted
         }
@@ -87,7 +90,9 @@ class Fairness:
         """None where the right answer is a model's own, and not all of its answers are judged: that is no reference.
         What is said once more of a mistake, without the answer, is there because of the mistake, too."""
         if reviewed.answered_by in self._pair:
-            return Counts.DECIDES if self._all else None if reviewed.accepted else Counts.SHOWN
+            if self._all or reviewed.row.content_hash in self._by_chance:
+                return Counts.DECIDES
+            return None if reviewed.accepted else Counts.SHOWN
         if reviewed.accepted:
             return None
         return Counts.DECIDES if self._all or reviewed.row.prompt_hash not in self._mistakes else Counts.SHOWN
@@ -113,7 +118,8 @@ def fresh_cases(
     deployments = store.versions.deployments(model)
     since = [row for row in about if row.prompt_hash not in known and row.content_hash not in held]
     reviewed = {row.content_hash: found for row in since if (found := Reviewed.of(row, deployments))}
-    fairness = Fairness((comparison.ours, comparison.theirs), reviews, list(reviewed.values()))
+    pair, by_chance = (comparison.ours, comparison.theirs), store.reviews.records_by_chance(model)
+    fairness = Fairness(pair, reviews, list(reviewed.values()), by_chance)
     new = [row for row in since if row.prompt_hash not in asked | frozen]
     cases = []
     for example in resolve(FeedbackRecord.from_json(row.record) for row in new).examples:
@@ -189,7 +195,7 @@ def frozen_evidence(
     known = store.feedback.known_prompts(model, [each.prompt_hash for each in cases])
     every = (Reviewed.of(row, deployments) for row in rows.values())
     reviewed = {each.row.content_hash: each for each in every if each}
-    fairness = Fairness(pair, reviews, list(reviewed.values()))
+    fairness = Fairness(pair, reviews, list(reviewed.values()), store.reviews.records_by_chance(model))
     found = []
     for case in cases:
         record = reviewed.get(case.record)

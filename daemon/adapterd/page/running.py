@@ -71,7 +71,7 @@ def stop(home: Home) -> bool:
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
     until = time.monotonic() + STOP_S
-    while _answers(found.port) and time.monotonic() < until:
+    while (_answers(found.port) or home.page.exists()) and time.monotonic() < until:
         time.sleep(STEP_S)
     return True
 

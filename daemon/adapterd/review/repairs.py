@@ -39,7 +39,8 @@ class Repair:
         end = _in_common(answer[start:][::-1], correction[start:][::-1])
         replaced, by = answer[start : len(answer) - end], correction[start : len(correction) - end]
         repair = cls(replaced=replaced, by=by)
-        return repair if len(replaced.strip()) >= LEAST_CHARACTERS and repair.applied(answer) == correction else None
+        is_a_part = len(replaced.strip()) >= LEAST_CHARACTERS and replaced.strip() != answer.strip()
+        return repair if is_a_part and repair.applied(answer) == correction else None
 
     def applied(self, answer: str) -> str | None:
         """The answer when it is repaired; None where the repair does not fit, or leaves nothing."""

@@ -19,6 +19,7 @@ from adapterd.record import FeedbackRecord
 from adapterd.serving.tags import BASE
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Purpose
 from adapterd.store.feedback import StoredFeedback
+from adapterd.store.reviews.reviews import Outcome, Review, Slice
 from tests.unit.evidence.played import MODEL, PRIMARY, Played
 
 ITEMS = newsroom.items(80, 3)
@@ -289,3 +290,18 @@ def test_of_a_frozen_set_the_same_cases_decide(played: Played) -> None:
 
 def _case(row: StoredFeedback) -> EvaluationCase:
     return case_of(resolve([FeedbackRecord.from_json(row.record)]).examples[0])
+
+
+def test_what_chance_chose_to_be_judged_decides_good_or_bad(played: Played, comparison: Comparison) -> None:
+    records = [*map(corrected, range(4)), *map(accepted, range(4, 8))]
+    posted = take_posted(played.store, MODEL, records)
+    assert counts(played, comparison) == dict.fromkeys(range(4), SHOWN)
+    for number, record in enumerate(posted.ids):
+        is_random = number in (0, 4)
+        review = Review(
+            f"01{number}", Slice.RANDOM if is_random else Slice.DIRECTED, "", Outcome.BAD, record,
+            chance=0.1 if number % 2 == 0 and number != 6 else 0.9, at=played.clock(),
+        )  # fmt: skip
+        assert played.store.reviews.add(MODEL, review)
+    # 2 was chosen for another reason, and chance has come to it since; 6 it has not
+    assert counts(played, comparison) == {0: DECIDES, 1: SHOWN, 2: DECIDES, 3: SHOWN, 4: DECIDES}

@@ -68,6 +68,15 @@ class Reviews:
             for row in rows
         ]  # fmt: skip
 
+    def records_by_chance(self, model: str) -> set[str]:
+        """The content hashes of the records on answers that chance has come to, whatever was said of them."""
+        rows = self._database.rows(
+            """SELECT record FROM reviews WHERE model = ?1 AND record IS NOT NULL
+               AND chance <= (SELECT max(chance) FROM reviews WHERE model = ?1 AND slice = ?2)""",
+            (model, Slice.RANDOM),
+        )
+        return {row["record"] for row in rows}
+
     def get(self, model: str, capture: str) -> Review | None:
         """The review of a captured answer."""
         return next((each for each in self.all(model) if each.capture == capture), None)

@@ -1,0 +1,1 @@
+"""The local page without a browser."""
