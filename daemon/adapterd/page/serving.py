@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -67,6 +68,7 @@ def serve(home: Home, settings: Settings) -> None:
     port = listening.getsockname()[1]
     entry, jobs = Entry(new_key()), Jobs()
     used = Used(application(home, entry, port, jobs))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends, and gives the signal back for us to end
     written = json.dumps({"port": port, "pid": os.getpid(), "key": entry.key, "release": __version__})
     write_atomic(home.page, written)
     try:
