@@ -7,7 +7,7 @@ VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-capture bench-feedback torture lock audit clean
+.PHONY: help setup demo demo-page format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-capture bench-feedback torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -17,6 +17,9 @@ setup: ## everything that demo and tests need, in .venv and in a build cache out
 
 demo: ## the whole cycle on a small real model (RUNTIME=embedded: without Ollama)
 	scripts/demo $(RUNTIME)
+
+demo-page: setup ## the page on the demo's data: answers to judge and two versions to choose between, until Ctrl-C
+	scripts/demo ollama --page
 
 format: setup ## write every Python file as `make lint` wants it
 	.venv/bin/ruff check --fix-only --quiet .

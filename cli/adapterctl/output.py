@@ -76,6 +76,12 @@ def confirmed(*parts: object) -> bool:
     return click.confirm("".join(map(_shown, parts)), err=True)
 
 
+def choose(among: Sequence[str]) -> str:
+    """Ask for one of these words, until one is given; raises click.Abort where nobody answers any more."""
+    found: str = click.prompt("", prompt_suffix="> ", type=click.Choice(among), show_choices=False, err=True)
+    return found
+
+
 def at_terminal() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin.isatty()

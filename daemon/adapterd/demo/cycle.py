@@ -91,14 +91,14 @@ def run_demo(folder: Path, *, runtime: str, ollama: Path | None, setup_seconds: 
         demo.adapterctl("feedback", "quarantine")
         demo.ask(MODEL, unseen[0].prompt)
         say("\n— A week later: more feedback, a second version from the base with all of it.")
-        written.append(_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
+        written.append(write_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1)))
         demo.adapterctl("retrain")
         say("\n— The evenings after: what came since decides whether the challenger goes live.")
         for evening in range(MOST_EVENINGS):
             if _challenger(demo) is None:
                 break
             start = datetime.now(UTC) - timedelta(days=BATCH_DAYS)
-            written.append(_feedback(demo, EVENING, FIRST_EVENING_SEED + evening, start))
+            written.append(write_feedback(demo, EVENING, FIRST_EVENING_SEED + evening, start))
             demo.adapterctl("evidence", "--now")
         if waiting := _challenger(demo):
             say("\n— Not proven in two evenings. Somebody compares answers, and makes it live; it is watched.")
@@ -131,10 +131,10 @@ def begin(demo: DemoEnvironment) -> WrittenFeedback:
         "init", MODEL, "--base", BASE_TAG, "--task", str(Task.JSON), "--schema", str(schema),
         "--feedback", str(demo.folder / "feedback"), "--runtime", str(demo.kind), *host, *changes,
     )  # fmt: skip
-    return _feedback(demo, FIRST, FIRST_SEED, datetime.now(UTC) - timedelta(days=8))
+    return write_feedback(demo, FIRST, FIRST_SEED, datetime.now(UTC) - timedelta(days=8))
 
 
-def _feedback(demo: DemoEnvironment, count: int, seed: int, start: datetime) -> WrittenFeedback:
+def write_feedback(demo: DemoEnvironment, count: int, seed: int, start: datetime) -> WrittenFeedback:
     written = newsroom.write_feedback(demo.folder / "feedback", seed=seed, count=count, start=start)
     say(f"\n— NewsBrief wrote {written.lines} lines of feedback into {len(written.files)} files")
     return written

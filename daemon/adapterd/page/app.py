@@ -6,8 +6,8 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from anyio import to_thread
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -74,7 +74,7 @@ def application(where: Home, entry: Entry, port: int, jobs: Jobs) -> Starlette:
             form = await Form.of(request) if method == "POST" else Form({})
             values = {name: str(value) for name, value in request.path_params.items()}
             desk = Desk(where, entry, jobs, values, dict(request.query_params), form)
-            return await to_thread.run_sync(_answered, desk, view)
+            return await run_in_threadpool(_answered, desk, view)
 
         return Route(path, answer, methods=[method])
 

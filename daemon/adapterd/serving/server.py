@@ -26,7 +26,7 @@ class PrivateOllama:
     def __init__(self, binary: Path, folder: Path, *, keep_alive: str = "5m") -> None:
         self.binary = binary
         self.folder = folder
-        self.host = f"http://127.0.0.1:{_free_port()}"
+        self.host = f"http://127.0.0.1:{free_port()}"
         self._keep_alive = keep_alive
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -91,7 +91,8 @@ class PrivateOllama:
         }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

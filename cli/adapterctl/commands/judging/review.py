@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapterctl.output import Styled, emit_json, examples, fields, json_option, name_argument, say, say_lines
+from adapterctl.output import Styled, choose, emit_json, examples, fields, json_option, name_argument, say, say_lines
 
 if TYPE_CHECKING:
     from adapterctl.app import App
@@ -65,7 +65,7 @@ def _judge_next(app: "App", frame: "Frame") -> bool:
         say("nothing is left to be judged")
         return False
     _show(queue, item)
-    said = click.prompt("", prompt_suffix="> ", type=click.Choice([*"12345", "e", "s", "u", "q"]), show_choices=False)
+    said = choose([*"12345", "e", "s", "u", "q"])
     if said == "q":
         return False
     if said == "u":
