@@ -26,6 +26,20 @@ _SCHEMA = (
     "CREATE INDEX captures_by_answer ON captures (answer_hash)",
     "CREATE TABLE left_out (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
 )
+_COUNTS = (
+    """CREATE TABLE answers_by_day (
+        day TEXT NOT NULL, model TEXT NOT NULL, digest TEXT NOT NULL, fault TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (day, model, digest, fault)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE last_taken (id TEXT NOT NULL) STRICT",
+    "INSERT INTO last_taken VALUES ('')",
+    "DROP INDEX captures_by_time",
+    "CREATE INDEX captures_by_time ON captures (at, id, bytes)",
+    "PRAGMA user_version = 1",
+)
+"""Since the counts were added: a file of before gets them when it is opened, and counts from then on."""
+_ANY = ""
+"""Stands for the fault in the row that counts all answers."""
 _JSON = frozenset(("turns", "calls", "options", "tools", "schema", "faults"))
 
 
@@ -68,6 +82,18 @@ class Capture:
     kept: str
     repeats: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many answers a model gave on a day (`YYYY-MM-DD`, this machine's), and how many of them had which fault, kept
+    or not. `digest` is that of its file, empty where Ollama did not tell."""
+
+    day: str
+    model: str
+    digest: str
+    answers: int
+    faults: Mapping[str, int]
 
 
 _COLUMNS = tuple(each.name for each in fields(Capture))
@@ -113,11 +139,35 @@ class Captures:
         marks = ", ".join("?" * len(_COLUMNS))
         self._run(f"INSERT OR IGNORE INTO captures ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
 
-    def replace(self, former: str, capture: Capture) -> None:
-        """Store a conversation in the place of another one of the same request."""
+    def take(
+        self, name: str, counted: Counted | None, capture: Capture | None, *, former: str | None = None, why: str = ""
+    ) -> None:
+        """All that becomes of an exchange, in one transaction: its answer is counted, and stored, in the place of a
+        `former` one of the same request, or left out and `why`. Nothing is done for the one that was taken last: a
+        recorder that was killed before it said so is given it again."""
         with self._transaction():
-            self.remove([former])
-            self.add(capture)
+            if not self._run("UPDATE last_taken SET id = ?1 WHERE id <> ?1", [name]).rowcount:
+                return
+            if counted:
+                self._count(counted)
+            if former:
+                self.remove([former])
+            if capture:
+                self.add(capture)
+            else:
+                self.leave_out(why)
+
+    def counted(self, since: str) -> list[Counted]:
+        """The answers of each day since this one, by model and digest, the oldest day first."""
+        found: dict[tuple[str, str, str], dict[str, int]] = {}
+        rows = self._run("SELECT day, model, digest, fault, count FROM answers_by_day WHERE day >= ?", [since])
+        for day, model, digest, fault, count in rows:
+            found.setdefault((day, model, digest), {})[fault] = count
+        return [Counted(*key, answers=counts.pop(_ANY, 0), faults=counts) for key, counts in sorted(found.items())]
+
+    def remove_counts(self, before: str) -> int:
+        """Remove the counts of the days before this one; how many rows these were."""
+        return self._run("DELETE FROM answers_by_day WHERE day < ?", [before]).rowcount
 
     def leave_out(self, reason: str) -> None:
         """Count a conversation that is not recorded."""
@@ -145,9 +195,12 @@ class Captures:
         return self._read("ORDER BY at, id", ())
 
     def remove_model(self, name: str) -> int:
-        """Remove the conversations with a model, whichever of its tags was asked; how many there were."""
-        return self._run("DELETE FROM captures WHERE model = ? OR substr(model, 1, ?) = ?",
-                         [name, len(name) + 1, f"{name}:"]).rowcount  # fmt: skip
+        """Remove the conversations with a model, whichever of its tags was asked, and their counts; how many there
+        were."""
+        which = "WHERE model = ? OR substr(model, 1, ?) = ?", [name, len(name) + 1, f"{name}:"]
+        with self._transaction():
+            self._run(f"DELETE FROM answers_by_day {which[0]}", which[1])  # noqa: S608 (a condition of this module)
+            return self._run(f"DELETE FROM captures {which[0]}", which[1]).rowcount  # noqa: S608
 
     def of_prompt(self, model: str, prompt_hash: str, since: float) -> Capture | None:
         """The newest conversation of a model with this prompt after a moment."""
@@ -189,16 +242,27 @@ class Captures:
             }
             yield Capture(**{**plain, "complete": bool(plain["complete"])})
 
+    def _count(self, counted: Counted) -> None:
+        rows = {_ANY: counted.answers, **counted.faults}
+        for fault, count in rows.items():
+            self._run(
+                """INSERT INTO answers_by_day VALUES (?, ?, ?, ?, ?)
+                   ON CONFLICT (day, model, digest, fault) DO UPDATE SET count = count + excluded.count""",
+                [counted.day, counted.model, counted.digest, fault, count],
+            )
+
     def _make(self) -> None:
         if self._is_made():
             return
         with self._transaction():
             if not self._is_made():  # by another process in the meantime
-                for statement in _SCHEMA:
+                made = self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone()
+                for statement in _COUNTS if made else (*_SCHEMA, *_COUNTS):
                     self._run(statement, ())
 
     def _is_made(self) -> bool:
-        return self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone() is not None
+        version: int = self._run("PRAGMA user_version", ()).fetchone()[0]
+        return version > 0
 
     def _run(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
         with self._translated():

@@ -11,6 +11,7 @@ from random import Random
 from adapterd.capture.captures import Captures
 from adapterd.capture.messages import unpacked
 from adapterd.capture.model_facts import AskedModels
+from adapterd.capture.rates import COUNTED_DAYS, day_of
 from adapterd.capture.recording import Recording
 from adapterd.config import Settings, load
 from adapterd.errors import AdapterdError, ConfigError
@@ -49,6 +50,7 @@ def main() -> None:
 def remove_old(captures: Captures, settings: Settings, clock: Callable[[], float] = time.time) -> int:
     """Remove what is older, or more, than is to be kept; how many were removed."""
     wanted = settings.capture
+    captures.remove_counts(day_of(clock() - COUNTED_DAYS * DAY_S))
     return captures.remove_old(clock() - wanted.keep_days * DAY_S, round(wanted.keep_gb * GIGABYTE))
 
 

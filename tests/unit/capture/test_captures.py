@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.capture.captures import Capture, Captures, Kept
+from adapterd.capture.captures import Capture, Captures, Counted, Kept
 from adapterd.errors import StoreError
 
 HELLO = Capture(
@@ -52,11 +52,57 @@ def test_the_last_of_a_prompt_since_a_moment(tmp_path: Path) -> None:
         assert captures.of_prompt("other", "p", 0.0) is None
 
 
+def of_day(day: str = "2026-12-01", digest: str = "abc", answers: int = 1, **faults: int) -> Counted:
+    return Counted(day, "smol", digest, answers, faults)
+
+
 def test_one_takes_the_place_of_another(tmp_path: Path) -> None:
     with Captures(tmp_path / "captures.db") as captures:
-        captures.add(of(1))
-        captures.replace("001", of(2, repeats=1))
+        captures.take("001", of_day(broken=1), of(1))
+        captures.take("002", of_day(), of(2, repeats=1), former="001")
         assert [(each.id, each.repeats) for each in captures.last(5)] == [("002", 1)]
+        assert captures.counted("2026-12-01") == [of_day(answers=2, broken=1)]
+
+
+def test_one_that_is_given_again_counts_once(tmp_path: Path) -> None:
+    """A recorder may be killed between storing an exchange and saying so."""
+    with Captures(tmp_path / "captures.db") as captures:
+        for _ in range(2):
+            captures.take("001", of_day(cut=1), of(1))
+        for _ in range(2):
+            captures.take("002", of_day(), None, why="not in the sample")
+        assert captures.counted("2026-12-01") == [of_day(answers=2, cut=1)]
+        assert (captures.kept().count, captures.left_out()) == (1, {"not in the sample": 1})
+
+
+def test_what_goes_changes_no_count(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.take("001", of_day(echo=1), of(1))
+        captures.remove(["001"])
+        captures.take("002", of_day("2026-12-02"), of(2))
+        captures.remove_old(5000.0, 0)
+        assert captures.counted("2026-12-01") == [of_day(echo=1), of_day("2026-12-02")]
+        assert captures.counted("2026-12-02") == [of_day("2026-12-02")]
+        captures.remove_counts("2026-12-02")
+        assert captures.counted("2026-12-01") == [of_day("2026-12-02")]
+        captures.remove_model("smol")
+        assert captures.counted("2026-12-01") == []
+
+
+def test_a_file_of_before_the_counts_gets_them(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(HELLO)
+    with sqlite3.connect(tmp_path / "captures.db") as old:
+        for statement in (
+            "DROP TABLE answers_by_day", "DROP TABLE last_taken", "DROP INDEX captures_by_time",
+            "CREATE INDEX captures_by_time ON captures (at)", "PRAGMA user_version = 0",
+        ):  # fmt: skip
+            old.execute(statement)
+    old.close()
+    with Captures(tmp_path / "captures.db") as captures:
+        assert captures.last(5) == [HELLO]
+        captures.take("002", of_day(), of(2))
+        assert captures.counted("2026-12-01") == [of_day()]
 
 
 def test_the_oldest_go_first(tmp_path: Path) -> None:
