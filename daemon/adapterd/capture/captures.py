@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from adapterd.errors import StoreError, reason
+from adapterd.capture.set_aside import SET_ASIDE
+from adapterd.errors import DamagedStoreError, StoreError, reason
 
 BUSY_TIMEOUT_S = 20.0
 _SCHEMA = (
@@ -40,6 +41,7 @@ _COUNTS = (
 """Since the counts were added: a file of before gets them when it is opened, and counts from then on."""
 _ANY = ""
 """Stands for the fault in the row that counts all answers."""
+_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _JSON = frozenset(("turns", "calls", "options", "tools", "schema", "faults"))
 
 
@@ -110,7 +112,8 @@ class Kept:
 
 
 class Captures:
-    """Statements on the file, which is made where it is not there. Raises StoreError where that cannot be used."""
+    """Statements on the file, which is made where it is not there. Raises StoreError where that cannot be
+    used, DamagedStoreError where it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -189,6 +192,12 @@ class Captures:
         """The newest, the newest first."""
         which, values = ("WHERE model = ? ", [model]) if model else ("", list[object]())
         return list(self._read(f"{which}ORDER BY at DESC, id DESC LIMIT ?", [*values, count]))
+
+    def require_sound(self) -> None:
+        """Raise DamagedStoreError where SQLite's own quick check finds damage; it reads the whole file."""
+        [said] = self._run("PRAGMA quick_check(1)", ()).fetchone()
+        if said != "ok":
+            raise DamagedStoreError(f"recorded conversations in {self.path}: {said}", hint=SET_ASIDE)
 
     def all(self) -> Iterator[Capture]:
         """Every one, the oldest first."""
@@ -283,7 +292,10 @@ class Captures:
         try:
             yield
         except (sqlite3.Error, OSError) as exc:
-            raise StoreError(f"recorded conversations in {self.path}: {reason(exc)}") from exc
+            said = f"recorded conversations in {self.path}: {reason(exc)}"
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+                raise DamagedStoreError(said, hint=SET_ASIDE) from exc
+            raise StoreError(said) from exc
 
 
 def _stored(name: str, value: object) -> object:

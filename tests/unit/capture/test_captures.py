@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from adapterd.capture.captures import Capture, Captures, Counted, Kept
-from adapterd.errors import StoreError
+from adapterd.capture.set_aside import set_aside, those_aside
+from adapterd.errors import DamagedStoreError, StoreError
 
 HELLO = Capture(
     id="01A", at=1000.0, dialect="ollama-chat", model="smol", digest="abc", template_hash="def", prompt_hash="p",
@@ -157,3 +158,37 @@ def test_its_columns_are_plain(tmp_path: Path) -> None:
         turns, complete = plain.execute("SELECT turns, complete FROM captures").fetchone()
     plain.close()
     assert (json.loads(turns), complete) == (HELLO.turns, 1)
+
+
+def test_damage_is_told_apart_from_what_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "captures.db").write_bytes(b"no database at all, but long enough to be one" * 30)
+    with pytest.raises(DamagedStoreError, match="file is not a database"):
+        Captures(tmp_path / "captures.db")
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(StoreError) as caught:
+        Captures(tmp_path / "folder.db")
+    assert not isinstance(caught.value, DamagedStoreError)
+
+
+def test_the_quick_check_finds_a_page_that_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "captures.db"
+    with Captures(file) as captures:
+        for number in range(200):
+            captures.add(of(number, answer="x" * 1000))
+        captures.require_sound()
+    data = bytearray(file.read_bytes())
+    data[8 * 4096 : 12 * 4096] = b"\xff" * (4 * 4096)
+    file.write_bytes(data)
+    with Captures(file) as captures, pytest.raises(DamagedStoreError, match=r"captures\.db"):
+        captures.require_sound()
+
+
+def test_files_that_were_set_aside_have_names_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "captures.db"
+    for number in range(3):
+        file.write_text(str(number))
+        (tmp_path / "captures.db-wal").write_text("")
+        set_aside(file)
+    assert [each.read_text() for each in those_aside(file)] == ["0", "1", "2"]
+    assert not file.exists()
+    assert not (tmp_path / "captures.db-wal").exists()
