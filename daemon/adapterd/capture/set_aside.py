@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-SET_ASIDE = "the next conversation begins a new file and keeps this one aside"
+SET_ASIDE = "the recorder keeps it aside and begins a new one when it meets the damage; answers flow all the same"
 _BESIDE = ("-wal", "-shm")
 
 
