@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapterctl.commands.access.http_lines import show_http
+from adapterctl.commands.capture.line import show_capture
 from adapterctl.commands.data.removal import in_words
 from adapterctl.output import (
     Break,
@@ -78,6 +79,7 @@ def _show_all(found: "Status") -> None:
     if found.runtime.note:
         say(Styled(f"note     {found.runtime.note}", "yellow"))
     show_http(found.http)
+    show_capture(found.capture)
     if not found.models:
         say()
         say("no model yet; begin with: adapterctl init NAME --base TAG")

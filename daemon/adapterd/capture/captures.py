@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from adapterd.errors import StoreError, reason
+from adapterd.capture.set_aside import SET_ASIDE
+from adapterd.errors import DamagedStoreError, StoreError, reason
 
 BUSY_TIMEOUT_S = 20.0
 _FAULTY = "(faults != '[]' OR kept != 'sample')"
@@ -22,15 +23,30 @@ _SCHEMA = (
         logprob REAL, logprob_tokens INTEGER NOT NULL, first_byte_s REAL NOT NULL, seconds REAL NOT NULL,
         faults TEXT NOT NULL, kept TEXT NOT NULL, repeats INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL
     ) STRICT""",
-    "CREATE INDEX captures_by_time ON captures (at, bytes)",
+    "CREATE INDEX captures_by_time ON captures (at)",
     "CREATE INDEX captures_by_prompt ON captures (model, prompt_hash, at)",
     "CREATE INDEX captures_by_answer ON captures (answer_hash)",
-    f"CREATE INDEX captures_with_faults ON captures (at) WHERE {_FAULTY}",
-    "CREATE INDEX captures_by_chance ON captures (substr(id, 11), model, kept, complete, id)",
     "CREATE TABLE left_out (reason TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT",
 )
 _OF_MODEL = "(model = ? OR (model >= ? AND model < ?))"
 """With `_of`: whichever of a model's tags was asked; `;` comes next to `:`."""
+_COUNTS = (
+    """CREATE TABLE answers_by_day (
+        day TEXT NOT NULL, model TEXT NOT NULL, digest TEXT NOT NULL, fault TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (day, model, digest, fault)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE last_taken (id TEXT NOT NULL) STRICT",
+    "INSERT INTO last_taken VALUES ('')",
+    "DROP INDEX captures_by_time",
+    "CREATE INDEX captures_by_time ON captures (at, id, bytes)",
+    f"CREATE INDEX captures_with_faults ON captures (at) WHERE {_FAULTY}",
+    "CREATE INDEX captures_by_chance ON captures (substr(id, 11), model, kept, complete, id)",
+    "PRAGMA user_version = 1",
+)
+"""Counts, and the orders in which answers are judged: a file of before gets them when it is opened."""
+_ANY = ""
+"""Stands for the fault in the row that counts all answers."""
+_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _JSON = frozenset(("turns", "calls", "options", "tools", "schema", "faults"))
 
 
@@ -75,6 +91,18 @@ class Capture:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Counted:
+    """How many answers a model gave on a day (`YYYY-MM-DD`, this machine's), and how many of them had which fault, kept
+    or not. `digest` is that of its file, empty where Ollama did not tell."""
+
+    day: str
+    model: str
+    digest: str
+    answers: int
+    faults: Mapping[str, int]
+
+
 _COLUMNS = tuple(each.name for each in fields(Capture))
 
 
@@ -89,7 +117,8 @@ class Kept:
 
 
 class Captures:
-    """Statements on the file, which is made where it is not there. Raises StoreError where that cannot be used."""
+    """Statements on the file, which is made where it is not there. Raises StoreError where that cannot be
+    used, DamagedStoreError where it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,11 +147,35 @@ class Captures:
         marks = ", ".join("?" * len(_COLUMNS))
         self._run(f"INSERT OR IGNORE INTO captures ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
 
-    def replace(self, former: str, capture: Capture) -> None:
-        """Store a conversation in the place of another one of the same request."""
+    def take(
+        self, name: str, counted: Counted | None, capture: Capture | None, *, former: str | None = None, why: str = ""
+    ) -> None:
+        """All that becomes of an exchange, in one transaction: its answer is counted, and stored, in the place of a
+        `former` one of the same request, or left out and `why`. Nothing is done for the one that was taken last: a
+        recorder that was killed before it said so is given it again."""
         with self._transaction():
-            self.remove([former])
-            self.add(capture)
+            if not self._run("UPDATE last_taken SET id = ?1 WHERE id <> ?1", [name]).rowcount:
+                return
+            if counted:
+                self._count(counted)
+            if former:
+                self.remove([former])
+            if capture:
+                self.add(capture)
+            else:
+                self.leave_out(why)
+
+    def counted(self, since: str) -> list[Counted]:
+        """The answers of each day since this one, by model and digest, the oldest day first."""
+        found: dict[tuple[str, str, str], dict[str, int]] = {}
+        rows = self._run("SELECT day, model, digest, fault, count FROM answers_by_day WHERE day >= ?", [since])
+        for day, model, digest, fault, count in rows:
+            found.setdefault((day, model, digest), {})[fault] = count
+        return [Counted(*key, answers=counts.pop(_ANY, 0), faults=counts) for key, counts in sorted(found.items())]
+
+    def remove_counts(self, before: str) -> int:
+        """Remove the counts of the days before this one; how many rows these were."""
+        return self._run("DELETE FROM answers_by_day WHERE day < ?", [before]).rowcount
 
     def leave_out(self, reason: str) -> None:
         """Count a conversation that is not recorded."""
@@ -145,13 +198,22 @@ class Captures:
         which, values = ("WHERE model = ? ", [model]) if model else ("", list[object]())
         return list(self._read(f"{which}ORDER BY at DESC, id DESC LIMIT ?", [*values, count]))
 
+    def require_sound(self) -> None:
+        """Raise DamagedStoreError where SQLite's own quick check finds damage; it reads the whole file."""
+        [said] = self._run("PRAGMA quick_check(1)", ()).fetchone()
+        if said != "ok":
+            raise DamagedStoreError(f"recorded conversations in {self.path}: {said}", hint=SET_ASIDE)
+
     def all(self) -> Iterator[Capture]:
         """Every one, the oldest first."""
         return self._read("ORDER BY at, id", ())
 
     def remove_model(self, name: str) -> int:
-        """Remove the conversations with a model, whichever of its tags was asked; how many there were."""
-        return self._run(f"DELETE FROM captures WHERE {_OF_MODEL}", _of(name)).rowcount  # noqa: S608 (a condition of this module)
+        """Remove the conversations with a model, whichever of its tags was asked, and their counts; how many there
+        were."""
+        with self._transaction():
+            self._run(f"DELETE FROM answers_by_day WHERE {_OF_MODEL}", _of(name))  # noqa: S608 (a condition of this module)
+            return self._run(f"DELETE FROM captures WHERE {_OF_MODEL}", _of(name)).rowcount  # noqa: S608
 
     def by_chance(self, name: str, kept: str) -> Iterator[Capture]:
         """The whole answers of a model that were kept for this reason, in the order of the random part of their ids."""
@@ -205,16 +267,27 @@ class Captures:
             }
             yield Capture(**{**plain, "complete": bool(plain["complete"])})
 
+    def _count(self, counted: Counted) -> None:
+        rows = {_ANY: counted.answers, **counted.faults}
+        for fault, count in rows.items():
+            self._run(
+                """INSERT INTO answers_by_day VALUES (?, ?, ?, ?, ?)
+                   ON CONFLICT (day, model, digest, fault) DO UPDATE SET count = count + excluded.count""",
+                [counted.day, counted.model, counted.digest, fault, count],
+            )
+
     def _make(self) -> None:
         if self._is_made():
             return
         with self._transaction():
             if not self._is_made():  # by another process in the meantime
-                for statement in _SCHEMA:
+                made = self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone()
+                for statement in _COUNTS if made else (*_SCHEMA, *_COUNTS):
                     self._run(statement, ())
 
     def _is_made(self) -> bool:
-        return self._run("SELECT 1 FROM sqlite_master WHERE name = 'captures'", ()).fetchone() is not None
+        version: int = self._run("PRAGMA user_version", ()).fetchone()[0]
+        return version > 0
 
     def _run(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
         with self._translated():
@@ -235,7 +308,10 @@ class Captures:
         try:
             yield
         except (sqlite3.Error, OSError) as exc:
-            raise StoreError(f"recorded conversations in {self.path}: {reason(exc)}") from exc
+            said = f"recorded conversations in {self.path}: {reason(exc)}"
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+                raise DamagedStoreError(said, hint=SET_ASIDE) from exc
+            raise StoreError(said) from exc
 
 
 def _of(model: str) -> list[object]:

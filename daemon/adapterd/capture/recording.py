@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from adapterd.capture.captures import Capture, Captures
+from adapterd.capture.captures import Capture, Captures, Counted
 from adapterd.capture.checks import faults
 from adapterd.capture.model_facts import ModelFacts
+from adapterd.capture.rates import day_of
 from adapterd.capture.wire.conversation import Conversation, NotRecordedError
 from adapterd.capture.wire.dialects import read_exchange
 from adapterd.capture.wire.exchange import Exchange
@@ -43,32 +44,46 @@ class Recording:
     chance: Random
 
     def take(self, exchange: Exchange) -> bool:
-        """Store the conversation of an exchange, if it is one and is to be recorded; whether it was."""
+        """Count the answer of an exchange, if it is one of a model that is recorded, and store the conversation, if it
+        is to be; whether it was."""
+        counted, capture, why = None, None, ""
         try:
             if self.settings is None:
                 raise NotRecordedError("settings that cannot be read")
-            capture = self._capture(exchange, read_exchange(exchange), self.settings)
+            found = read_exchange(exchange)
+            _refuse_others(found, self.settings.capture)
+            model = self.settings.models.get(found.model.partition(":")[0])  # whichever of its tags was asked
+            wrong = faults(found, _schema(model), wants_json=model is not None and model.task is Task.JSON)
+            counted = self._counted(found, wrong, exchange.started_at)
+            capture = self._capture(exchange, found, wrong, model, self.settings.capture)
         except NotRecordedError as exc:
-            self.captures.leave_out(str(exc))
-            return False
+            why = str(exc)
         except (ConfigError, InputError):
-            self.captures.leave_out("a model whose schema cannot be read")
-            return False
-        former = self.captures.of_prompt(capture.model, capture.prompt_hash, capture.at - self.settings.capture.again_s)
-        if former and not former.complete:
-            self.captures.replace(former.id, replace(capture, repeats=former.repeats + 1))
-        else:
-            self.captures.add(capture)
-        return True
+            why = "a model whose schema cannot be read"
+        former = self._broken_before(capture)
+        if capture and former:
+            capture = replace(capture, repeats=former.repeats + 1)
+        self.captures.take(exchange.id, counted, capture, former=former.id if former else None, why=why)
+        return capture is not None
 
-    def _capture(self, exchange: Exchange, found: Conversation, settings: Settings) -> Capture:
-        model = settings.models.get(found.model.partition(":")[0])  # whichever of its tags was asked
-        wanted = {name.removesuffix(_LATEST) for name in settings.capture.models}
-        if wanted and found.model.removesuffix(_LATEST) not in wanted:
-            raise NotRecordedError("a model that is not to be recorded")
+    def _broken_before(self, capture: Capture | None) -> Capture | None:
+        """The conversation whose request this one repeats, as its answer broke off."""
+        if capture is None or self.settings is None:
+            return None
+        since = capture.at - self.settings.capture.again_s
+        former = self.captures.of_prompt(capture.model, capture.prompt_hash, since)
+        return former if former and not former.complete else None
+
+    def _counted(self, found: Conversation, wrong: Iterable[str], at: float) -> Counted:
+        model = found.model.removesuffix(_LATEST)
+        return Counted(day_of(at), model, self.facts(found.model).digest or "", 1, dict.fromkeys(wrong, 1))
+
+    def _capture(
+        self, exchange: Exchange, found: Conversation, wrong: Sequence[str], model: ModelSettings | None,
+        wanted: CaptureSettings,
+    ) -> Capture:  # fmt: skip
         hashed = _prompt_hash(found)
-        wrong = faults(found, _schema(model), wants_json=model is not None and model.task is Task.JSON)
-        kept = self._why(found, wrong, hashed, exchange.started_at, settings.capture)
+        kept = self._why(found, wrong, hashed, exchange.started_at, wanted)
         self._refuse_private(found, model)
         facts, said = self.facts(found.model), found.said
         texts = _texts([vars(turn) for turn in found.turns], vars(said), found.options, found.tools, found.schema)
@@ -107,6 +122,12 @@ class Recording:
             for kind, found_text in self.findings(text):
                 if not is_allowed(kind, found_text, allowed):
                     raise NotRecordedError(f"a conversation with secrets or personal data: {kind}")
+
+
+def _refuse_others(found: Conversation, settings: CaptureSettings) -> None:
+    wanted = {name.removesuffix(_LATEST) for name in settings.models}
+    if wanted and found.model.removesuffix(_LATEST) not in wanted:
+        raise NotRecordedError("a model that is not to be recorded")
 
 
 def answer_hash(text: str) -> str:

@@ -2,10 +2,13 @@
 
 import http.client
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from adapterd.capture.captures import Captures, Kept
+from adapterd.capture.alerts import Alert, alerts
+from adapterd.capture.captures import Captures, Counted, Kept
+from adapterd.capture.rates import COUNTED_DAYS, SHOWN_DAYS, Rate, answers_of, by_day, by_version, day_of, first_day
 from adapterd.capture.wire.routes import STATUS
 from adapterd.config import Settings
 from adapterd.config.ollama_address import OllamaAddress
@@ -19,13 +22,22 @@ QUICK_S = 2.0
 @dataclass(frozen=True)
 class Standing:
     """Where applications ask (`listen`), where Ollama answers (`upstream`), both `HOST:PORT`; what the pass-through
-    counted since its start, None where none answers; what is recorded, and how many were not, by the reason."""
+    counted since its start, None where none answers; what is recorded, and how many were not, by the reason.
+
+    Of the days since `since` it has how many answers each model gave (`answers`), and the rates of their faults: of
+    each file of a model (`versions`) and of each day (`by_day`). `alerts` are those that are open.
+    """
 
     listen: str
     upstream: str
     counts: Mapping[str, int] | None
     kept: Kept
     left_out: Mapping[str, int]
+    since: str = ""
+    answers: Mapping[str, int] = field(default_factory=dict)
+    versions: Sequence[Rate] = ()
+    by_day: Sequence[Rate] = ()
+    alerts: Sequence[Alert] = ()
 
 
 def listen_address(settings: Settings) -> str:
@@ -50,14 +62,23 @@ def upstream_address(settings: Settings) -> str:
     return place
 
 
-def standing(home: Home, settings: Settings) -> Standing:
-    """How capture stands on this home; raises StoreError where its database cannot be read."""
-    listen = listen_address(settings)
-    kept, left_out = Kept(0, 0, None, None), dict[str, int]()
+def standing(
+    home: Home, settings: Settings, *, days: int = SHOWN_DAYS, clock: Callable[[], float] = time.time
+) -> Standing:
+    """How capture stands on this home, with the rates of so many days; raises StoreError where its database cannot be
+    read."""
+    now, listen = clock(), listen_address(settings)
+    kept, left_out, counted = Kept(0, 0, None, None), dict[str, int](), list[Counted]()
     if home.captures.is_file():
         with Captures(home.captures) as captures:
             kept, left_out = captures.kept(), captures.left_out()
-    return Standing(listen, upstream_address(settings), counts_of(listen), kept, left_out)
+            counted = captures.counted(first_day(now, COUNTED_DAYS))
+    since = first_day(now, days)
+    shown = [each for each in counted if each.day >= since]
+    return Standing(
+        listen, upstream_address(settings), counts_of(listen), kept, left_out, since, answers_of(shown),
+        by_version(shown), by_day(shown), [each for each in alerts(counted, day_of(now)) if each.is_open],
+    )  # fmt: skip
 
 
 def counts_of(listen: str) -> dict[str, int] | None:

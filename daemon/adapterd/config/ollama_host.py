@@ -69,16 +69,19 @@ def shown_address(text: str) -> str:
         return without_password(text)
 
 
+def names_capture(settings: Settings) -> bool:
+    """Whether OLLAMA_HOST names capture's own port on this machine."""
+    given = address_of_environment()
+    try:
+        address = OllamaAddress.parse(given) if given is not None else None
+    except ConfigError:
+        return False
+    return address is not None and address.host in _LOOPBACK and address.port == settings.capture.port
+
+
 def _of_environment(settings: Settings) -> str | None:
     """OLLAMA_HOST, unless it names capture's own port: that is for applications, and what we ask goes around it."""
-    given = address_of_environment()
-    if given is None:
-        return None
-    try:
-        address = OllamaAddress.parse(given)
-    except ConfigError:
-        return given
-    return None if address.host in _LOOPBACK and address.port == settings.capture.port else given
+    return None if names_capture(settings) else address_of_environment()
 
 
 def _client_address(given: str) -> str:

@@ -18,6 +18,7 @@ from adapterd.deployment.live_tag import look_at_live, promoting, require_our_st
 from adapterd.deployment.version_tags import VersionTags
 from adapterd.errors import AdapterdError, StoreError, reason
 from adapterd.home import Home
+from adapterd.insight.capture.state import capture_checks
 from adapterd.insight.http_status import http_checks
 from adapterd.insight.season.checks import season_checks
 from adapterd.providers.registry import described
@@ -62,7 +63,7 @@ def run_checks(home: Home) -> list[Check]:
         return [*checks, Check("fault", "configuration", str(exc), exc.hint)]
     checks.append(Check("ok", "configuration", f"{len(settings.models)} models in {home.config_file}"))
     runtime, reachable = _reached(home, settings)
-    checks += [*reachable, _daemon(home), *_http(home, settings)]
+    checks += [*reachable, _daemon(home), *_http(home, settings), *_capture(home, settings)]
     for name, model in settings.models.items():
         checks += _model(home, runtime, name, model)
     return checks
@@ -184,6 +185,14 @@ def _http(home: Home, settings: Settings) -> Iterator[Check]:
             yield Check(level, "http", detail, hint)
     except (AdapterdError, OSError) as exc:
         yield Check("fault", "http", *((str(exc), exc.hint) if isinstance(exc, AdapterdError) else (reason(exc), "")))
+
+
+def _capture(home: Home, settings: Settings) -> Iterator[Check]:
+    try:
+        for level, detail, hint in capture_checks(home, settings):
+            yield Check(level, "capture", detail, hint)
+    except AdapterdError as exc:
+        yield Check("fault", "capture", str(exc), exc.hint)
 
 
 def _model(home: Home, runtime: Runtime | None, name: str, model: ModelSettings) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from adapterd.deployment.history import other_base
 from adapterd.deployment.live_tag import LiveTag, look_at_live, place_of
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
+from adapterd.insight.capture.state import CaptureStatus, capture_status
 from adapterd.insight.enough import Enough, enough
 from adapterd.insight.http_status import HttpStatus, http_status
 from adapterd.insight.season.compared import Compared, open_of
@@ -149,6 +150,7 @@ class Status:
     other_release: str | None = None
     daemon_why_not: str = ""
     http: HttpStatus = field(default_factory=HttpStatus)
+    capture: CaptureStatus = field(default_factory=CaptureStatus)
 
     @property
     def faults(self) -> list[str]:
@@ -160,6 +162,7 @@ class Status:
         if self.runtime.fault:
             found.append(self.runtime.fault)
         found += [f"feedback over HTTP: {each.fault}" for each in self.http.faults]
+        found += [said for said, _ in self.capture.faults]
         return found + [f"{model.name}: {fault}" for model in self.models for fault in model.faults]
 
 
@@ -175,7 +178,7 @@ def status(home: Home, settings: Settings, *, only: str | None = None) -> Status
             http = http_status(store, settings, running=is_running)
     return Status(
         str(home.root), is_running, runtime, models, running_release(home), of_another_release(home),
-        "" if is_running else why_not_running(home), http,
+        "" if is_running else why_not_running(home), http, capture_status(home, settings),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from adapterd.errors import AdapterdError
 from adapterd.feedback.own_copies import hash_of_piece, is_ours
 from adapterd.home import Home
 from adapterd.housekeeping.backup.contents import copies
+from adapterd.insight.capture.noted import note_set_aside
 from adapterd.record import FeedbackRecord
 from adapterd.removal.outliving import write_removed
 from adapterd.removal.places import PLACES
@@ -67,6 +68,7 @@ class RemovalReport:
 
 def preview(store: Store, home: Home, settings: Settings, model: str, selection: Selection) -> RemovalReport:
     """What removing the selection would do; nothing is changed."""
+    note_set_aside(store, home)
     going = list(_going(selection))
     with _undone(store):
         _begin(store, model, selection, BY_HAND)
@@ -92,6 +94,7 @@ def remove(
     An unfinished run of the model that has one of the records is given up. Raises BusyError where another run, or a
     reader of the database, goes on for longer: the removal is finished later, by the next one or by the daemon.
     """
+    note_set_aside(store, home)
     run = _run_with(store, model, selection)
     report = _report(store, model, selection, {}, run.id if run else None)
     removal = begin_removal(store, model, selection, why)

@@ -36,7 +36,7 @@ from adapterd.scheduling.schedule import next_times_by_child
 from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
-from adapterd.supervisor.maintenance import collect_garbage, remove_feedback, repair_tags
+from adapterd.supervisor.maintenance import collect_garbage, note_capture, remove_feedback, repair_tags
 from adapterd.supervisor.planner import Planner
 from adapterd.supervisor.reading import WALK_UNWATCHED_EVERY_S, Inbox, InboxReader
 from adapterd.supervisor.runner import Runner
@@ -57,6 +57,8 @@ UNREACHABLE_S = 1.0
 RELEASE_S = 1.0
 """How often the files of another release are looked at, until they have all been installed."""
 REPAIR_S = 60.0
+CAPTURE_S = 3600.0
+"""How often it is looked whether captured answers have an alert, which is of days that are over."""
 DEBOUNCE_S = 0.2
 FAILED_TICK_WAIT_S = 10.0
 
@@ -161,6 +163,7 @@ class Session:
         self._seen = self._stamp()
         self._config_watch = FileWatch(home.config_file, wake)
         self._repair = Timer(REPAIR_S, seconds)
+        self._capture = Timer(CAPTURE_S, seconds)
         self._reported: list[str] = []
         try:
             self._take_up(config.load(home))
@@ -192,6 +195,7 @@ class Session:
         write_removed(self.store, self.home)
         for sentence in reconcile(self.store, self.home, self.settings, runtime_for(self.settings, self.home)):
             log.warning("%s", sentence)
+        note_capture(self.store, self.home, self.settings)
         self._config_watch.start()
         self._open()
 
@@ -248,6 +252,8 @@ class Session:
             self._reload()  # a base that was pinned anew is in the configuration now
         if self._repair.is_due():
             self._repair_tags()
+            if self._capture.is_due():
+                note_capture(self.store, self.home, self.settings)
             if not self.runner.busy:
                 remove_feedback(self.store, self.home, self.settings, self._stopped)
         if self.runner.finished():

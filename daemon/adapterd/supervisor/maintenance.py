@@ -8,6 +8,7 @@ from adapterd.errors import AdapterdError, CancelledError
 from adapterd.home import Home
 from adapterd.housekeeping.collect import run_collection
 from adapterd.housekeeping.reconcile import reconcile
+from adapterd.insight.capture import noted as capture_noted
 from adapterd.removal.upkeep import look_after
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
@@ -40,6 +41,17 @@ def remove_feedback(store: Store, home: Home, settings: Settings, stopped: Stopp
         return
     for sentence in said:
         log.info("%s", sentence)
+
+
+def note_capture(store: Store, home: Home, settings: Settings) -> None:
+    """Put alerts about captured answers, and damaged captures, into the history; a failure is logged."""
+    try:
+        said = capture_noted.note_capture(store, home, settings)
+    except (AdapterdError, OSError) as exc:
+        log.warning("what was captured cannot be looked at: %s", exc)
+        return
+    for sentence in said:
+        log.warning("%s", sentence)
 
 
 def repair_tags(store: Store, home: Home, settings: Settings) -> list[str]:

@@ -78,6 +78,10 @@ class Service(Protocol):
     What the manager itself refuses is raised as AdapterdError.
     """
 
+    @property
+    def file(self) -> Path:
+        """The service file; it is there while the service is installed."""
+
     def install(self) -> None:
         """Write the service file and start the daemon under it, afresh if it runs; from now on at every login."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from adapterd.capture.passthrough.capture_id import HEADER, LENGTH
+from adapterd.capture.set_aside import those_aside
 from adapterd.capture.standing import counts_of
 from adapterd.home import HOME_VARIABLE
 from tests.integration.capture.running import PassThrough, eventually, exchanged, pass_through, posted
@@ -244,6 +245,21 @@ def test_a_home_that_cannot_be_written_does_not_stop_the_answers(upstream: Scrip
         for _ in range(3):
             assert exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n").endswith(b"0\r\n\r\n")
         assert eventually(lambda: through.counts()["restarts"], bool) >= 1
+
+
+def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(upstream: ScriptedServer, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "captures.db").write_bytes(b"no database at all" * 300)
+    with pass_through(home, upstream.port) as through:
+        for _ in range(2):
+            assert exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n").endswith(b"0\r\n\r\n")
+        assert eventually(lambda: through.counts()["stored"], lambda count: count == 2) == 2
+        assert len(through.captures(2)) == 2
+        counts = through.counts()
+    assert (counts["dropped"], counts["restarts"]) == (0, 0)
+    [aside] = those_aside(home / "captures.db")
+    assert aside.read_bytes() == b"no database at all" * 300
 
 
 def test_answers_that_flow_are_finished_at_the_end(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.capture.captures import Capture, Captures, Kept
-from adapterd.errors import StoreError
+from adapterd.capture.captures import Capture, Captures, Counted, Kept
+from adapterd.capture.set_aside import set_aside, those_aside
+from adapterd.errors import DamagedStoreError, StoreError
 
 HELLO = Capture(
     id="01A", at=1000.0, dialect="ollama-chat", model="smol", digest="abc", template_hash="def", prompt_hash="p",
@@ -52,11 +53,57 @@ def test_the_last_of_a_prompt_since_a_moment(tmp_path: Path) -> None:
         assert captures.of_prompt("other", "p", 0.0) is None
 
 
+def of_day(day: str = "2026-12-01", digest: str = "abc", answers: int = 1, **faults: int) -> Counted:
+    return Counted(day, "smol", digest, answers, faults)
+
+
 def test_one_takes_the_place_of_another(tmp_path: Path) -> None:
     with Captures(tmp_path / "captures.db") as captures:
-        captures.add(of(1))
-        captures.replace("001", of(2, repeats=1))
+        captures.take("001", of_day(broken=1), of(1))
+        captures.take("002", of_day(), of(2, repeats=1), former="001")
         assert [(each.id, each.repeats) for each in captures.last(5)] == [("002", 1)]
+        assert captures.counted("2026-12-01") == [of_day(answers=2, broken=1)]
+
+
+def test_one_that_is_given_again_counts_once(tmp_path: Path) -> None:
+    """A recorder may be killed between storing an exchange and saying so."""
+    with Captures(tmp_path / "captures.db") as captures:
+        for _ in range(2):
+            captures.take("001", of_day(cut=1), of(1))
+        for _ in range(2):
+            captures.take("002", of_day(), None, why="not in the sample")
+        assert captures.counted("2026-12-01") == [of_day(answers=2, cut=1)]
+        assert (captures.kept().count, captures.left_out()) == (1, {"not in the sample": 1})
+
+
+def test_what_goes_changes_no_count(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.take("001", of_day(echo=1), of(1))
+        captures.remove(["001"])
+        captures.take("002", of_day("2026-12-02"), of(2))
+        captures.remove_old(5000.0, 0)
+        assert captures.counted("2026-12-01") == [of_day(echo=1), of_day("2026-12-02")]
+        assert captures.counted("2026-12-02") == [of_day("2026-12-02")]
+        captures.remove_counts("2026-12-02")
+        assert captures.counted("2026-12-01") == [of_day("2026-12-02")]
+        captures.remove_model("smol")
+        assert captures.counted("2026-12-01") == []
+
+
+def test_a_file_of_before_the_counts_gets_them(tmp_path: Path) -> None:
+    with Captures(tmp_path / "captures.db") as captures:
+        captures.add(HELLO)
+    with sqlite3.connect(tmp_path / "captures.db") as old:
+        for statement in (
+            "DROP TABLE answers_by_day", "DROP TABLE last_taken", "DROP INDEX captures_by_time",
+            "CREATE INDEX captures_by_time ON captures (at)", "PRAGMA user_version = 0",
+        ):  # fmt: skip
+            old.execute(statement)
+    old.close()
+    with Captures(tmp_path / "captures.db") as captures:
+        assert captures.last(5) == [HELLO]
+        captures.take("002", of_day(), of(2))
+        assert captures.counted("2026-12-01") == [of_day()]
 
 
 def test_the_oldest_go_first(tmp_path: Path) -> None:
@@ -111,3 +158,37 @@ def test_its_columns_are_plain(tmp_path: Path) -> None:
         turns, complete = plain.execute("SELECT turns, complete FROM captures").fetchone()
     plain.close()
     assert (json.loads(turns), complete) == (HELLO.turns, 1)
+
+
+def test_damage_is_told_apart_from_what_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "captures.db").write_bytes(b"no database at all, but long enough to be one" * 30)
+    with pytest.raises(DamagedStoreError, match="file is not a database"):
+        Captures(tmp_path / "captures.db")
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(StoreError) as caught:
+        Captures(tmp_path / "folder.db")
+    assert not isinstance(caught.value, DamagedStoreError)
+
+
+def test_the_quick_check_finds_a_page_that_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "captures.db"
+    with Captures(file) as captures:
+        for number in range(200):
+            captures.add(of(number, answer="x" * 1000))
+        captures.require_sound()
+    data = bytearray(file.read_bytes())
+    data[8 * 4096 : 12 * 4096] = b"\xff" * (4 * 4096)
+    file.write_bytes(data)
+    with Captures(file) as captures, pytest.raises(DamagedStoreError, match=r"captures\.db"):
+        captures.require_sound()
+
+
+def test_files_that_were_set_aside_have_names_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "captures.db"
+    for number in range(3):
+        file.write_text(str(number))
+        (tmp_path / "captures.db-wal").write_text("")
+        set_aside(file)
+    assert [each.read_text() for each in those_aside(file)] == ["0", "1", "2"]
+    assert not file.exists()
+    assert not (tmp_path / "captures.db-wal").exists()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from adapterd.record import prompt_hash
 from tests.unit.capture.test_dialects import exchange, ndjson
 
 Take = Callable[..., bool]
+_IDS = count(1)
 
 
 @pytest.fixture
@@ -45,7 +47,9 @@ def chat(answer: str = "Hello", prompt: str = "Hi", model: str = "smol", at: flo
     asked = {"model": model, "messages": [{"role": "user", "content": prompt}], **end.pop("asked", {})}
     done = {"message": {"content": ""}, "done": True, "done_reason": "stop", **end}
     chunks = [{"message": {"content": answer}, "done": False}, *([done] if done["done"] else [])]
-    return replace(exchange("/api/chat", asked, ndjson(*chunks), "application/x-ndjson"), started_at=at, id=f"{at}")
+    return replace(
+        exchange("/api/chat", asked, ndjson(*chunks), "application/x-ndjson"), started_at=at, id=f"{next(_IDS):026}"
+    )
 
 
 def of_model(name: str = "news", **settings: Any) -> Settings:
@@ -93,6 +97,20 @@ def test_one_that_is_asked_again_soon_is_kept(captures: Captures) -> None:
     assert recording(captures, nothing).take(chat("Other", at=1100.0))
     assert not recording(captures, nothing).take(chat("Third", at=1300.0))
     assert [each.kept for each in captures.last(5)] == ["again", "sample"]
+
+
+def test_every_answer_of_a_recorded_model_is_counted_kept_or_not(captures: Captures) -> None:
+    """Else the rates would be those of what the rules keep."""
+    settings = Settings(capture=CaptureSettings(sample=0.0, models=frozenset({"smol"})))
+    taking = recording(captures, settings)
+    for number, answer in enumerate(("fine", "also fine", "sk-ant-REDACTED")):
+        taking.take(chat(answer, f"prompt {number}", at=1000.0 + number))
+    taking.take(chat("cu", "prompt 4", "smol:latest", at=1004.0, done_reason="length"))
+    taking.take(chat("not asked for", "prompt 5", "other", at=1005.0))
+    assert captures.kept().count == 1
+    assert [(each.model, each.answers, each.faults) for each in captures.counted("1970-01-01")] == [
+        ("smol", 3, {}), ("smol", 1, {"cut": 1})
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What `adapterctl capture` says and does."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from adapterd.capture.captures import Captures
+from adapterd.capture.captures import Captures, Counted
+from adapterd.capture.rates import DAY_S, day_of
 from adapterd.config import Settings, load
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
@@ -59,6 +61,34 @@ def test_status_says_where_nothing_goes_through(adapterctl: Command, home: Home)
     assert "no (adapterctl capture on)" in said
     assert "0 conversations" in said
     assert not home.captures.exists()
+
+
+def test_status_shows_rates_by_file_and_by_day(adapterctl: Command, as_json: Callable[..., Any], home: Home) -> None:
+    today, long_ago = day_of(time.time()), day_of(time.time() - 40 * DAY_S)
+    with Captures(home.captures) as captures:
+        captures.take("1", Counted(today, "smol", "sha256abc", 50, {"cut": 4}), None, why="not in the sample")
+        captures.take("2", Counted(today, "smol", "sha256def", 10, {}), None, why="not in the sample")
+        captures.take("3", Counted(long_ago, "smol", "sha256old", 10, {"json": 9}), None, why="not in the sample")
+    said = adapterctl("capture", "status").stdout
+    assert "smol 60" in said
+    assert "4 of 50" in said
+    assert "4 of 60" in said
+    assert "3.2 % to 18.8 %" in said
+    assert "json" not in said
+    told = as_json("capture", "status")
+    assert [(each["digest"], each["count"]) for each in told["versions"]] == [("sha256abc", 4), ("sha256def", 0)]
+    assert [(each["day"], each["answers"]) for each in told["by_day"]] == [(today, 60)]
+    assert {each["fault"] for each in as_json("capture", "status", "--days", "60")["versions"]} == {"cut", "json"}
+
+
+def test_status_shows_an_alert_while_it_is_open(adapterctl: Command, as_json: Callable[..., Any], home: Home) -> None:
+    with Captures(home.captures) as captures:
+        for number in range(30):
+            counted = Counted(day_of(time.time() - (30 - number) * DAY_S), "smol", "a", 50, {"cut": 25 * (number > 25)})
+            captures.take(str(number), counted, None, why="not in the sample")
+    assert "alert: smol: the rate of cut has left its band: " in adapterctl("capture", "status").stdout
+    [alert] = as_json("capture", "status")["alerts"]
+    assert (alert["model"], alert["fault"], alert["digests"]) == ("smol", "cut", ["a"])
 
 
 def test_list_shows_the_newest_first(adapterctl: Command, as_json: Callable[..., Any], recorded: None) -> None:

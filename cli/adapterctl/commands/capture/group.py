@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapterctl.commands.capture.rates import show_rates
 from adapterctl.output import ago, emit_json, examples, fields, json_option, local, say, say_lines, table
 
 if TYPE_CHECKING:
@@ -56,15 +57,19 @@ def off(as_json: bool) -> None:
     say("off: requests are not passed on any more; applications ask Ollama itself")
 
 
-@capture.command(epilog=examples("adapterctl capture status", "adapterctl capture status --json"))
+@capture.command(epilog=examples("adapterctl capture status", "adapterctl capture status --days 7 --json"))
+@click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True, help="Show rates of so many days.")
 @json_option
-def status(as_json: bool) -> None:
-    """Tell whether requests are passed on, what is recorded, and what was not and why."""
+def status(days: int, as_json: bool) -> None:
+    """Tell whether requests are passed on, what is recorded, what was not and why, and how often answers have faults.
+
+    Rates are of all answers that were given through capture, kept or not, with their 95 % intervals.
+    """
     from adapterctl.app import App
     from adapterd.capture.standing import standing
 
     app = App()
-    found = standing(app.home, app.settings)
+    found = standing(app.home, app.settings, days=days)
     if as_json:
         emit_json(found)
         return
@@ -197,6 +202,7 @@ def _show_standing(found: "Standing") -> None:
         say("not recorded:")
         for reason, count in found.left_out.items():
             say(f"  {count} × {reason}")
+    show_rates(found)
 
 
 def _show_capture(found: "Capture") -> None:

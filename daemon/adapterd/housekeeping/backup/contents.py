@@ -23,11 +23,13 @@ LEFT_OUT = (
     "models in Ollama: tags and their files (a version's adapter is in it, `adapterctl register` makes a file of it)",
     "caches, logs, the data of unfinished runs, and what the embedded runtime serves",
     "tokens of the HTTP listener",
+    "conversations that capture recorded (what was judged of them is in the database)",
     "feedback folders outside the home (their records are in the database)",
 )
 """What a person should know that a backup does not have."""
 BACKED_UP, RESTORED, REBUILT = "home.backed-up", "home.restored", "store.rebuilt"
-COPY_OF_HOME = (BACKED_UP, RESTORED, REBUILT)
+CAPTURES_ASIDE = "captures.set-aside"
+COPY_OF_HOME = (BACKED_UP, RESTORED, REBUILT, CAPTURES_ASIDE)
 """Kinds of events whose detail names a copy of what is in the home."""
 COPY_NAMES = ("file", "aside")
 """Where the detail names it."""
