@@ -1,10 +1,8 @@
 """A share of answers with its interval."""
 
 from dataclasses import dataclass
-from math import sqrt
 
-Z = 1.959964
-"""The quantile of the normal distribution for 95 %."""
+from adapterd.capture.rates import wilson
 
 
 @dataclass(frozen=True)
@@ -21,13 +19,8 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true share lies, by 95 % (Wilson 1927)."""
-        if not self.of:
-            return 0.0, 1.0
-        share, number = self.count / self.of, self.of
-        middle = (share + Z * Z / (2 * number)) / (1 + Z * Z / number)
-        half = Z / (1 + Z * Z / number) * sqrt(share * (1 - share) / number + Z * Z / (4 * number * number))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        """Where the true share lies, by 95 %."""
+        return wilson(self.count, self.of)
 
     def __str__(self) -> str:
         """`3 of 20, 15 % (5 % to 36 %)`."""

@@ -96,6 +96,7 @@ def test_a_file_of_before_the_counts_gets_them(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "captures.db") as old:
         for statement in (
             "DROP TABLE answers_by_day", "DROP TABLE last_taken", "DROP INDEX captures_by_time",
+            "DROP INDEX captures_with_faults", "DROP INDEX captures_by_chance",
             "CREATE INDEX captures_by_time ON captures (at)", "PRAGMA user_version = 0",
         ):  # fmt: skip
             old.execute(statement)
