@@ -3,7 +3,7 @@
 Clients ask again and again through the pass-through, in front of a scripted server; the recorder, and every fifth time
 the daemon that runs beside it on the same home, is killed (kill -9) at a moment of chance. An answer that does not come
 whole is lost; a record that is not there, is there twice, or is not what was said, is counted, and so is each answer
-that the counts of rates have too often or not at all. About two seconds a kill.
+that the counts of rates have too often or not at all. About two and a half seconds a kill.
 """
 
 import argparse
