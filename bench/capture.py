@@ -179,7 +179,7 @@ async def _many(port: int, count: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(number):
             writer.write(_chat())
-            await reader.readuntil(b"0\r\n\r\n")
+            await reader.readuntil(b"\r\n0\r\n\r\n")
         writer.close()
 
     await asyncio.gather(*(some(count // AT_ONCE) for _ in range(AT_ONCE)))

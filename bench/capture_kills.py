@@ -3,7 +3,7 @@
 Clients ask again and again through the pass-through, in front of a scripted server; the recorder, and every fifth time
 the daemon that runs beside it on the same home, is killed (kill -9) at a moment of chance. An answer that does not come
 whole is lost; a record that is not there, is there twice, or is not what was said, is counted, and so is each answer
-that the counts of rates have too often or not at all. About two seconds a kill.
+that the counts of rates have too often or not at all. About two and a half seconds a kill.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from adapterd.capture.standing import counts_of
 from bench import capture, results
 
 LINES, INTERVAL_S, CLIENTS, PAUSE_S = 5, 0.01, 4, 0.05
+END = b"\r\n0\r\n\r\n"
+"""Of a chunked answer; a head may end like the rest of it, where the id of its capture does with 0."""
 ANSWER = "word " * LINES
 EVERY = 5
 """Of so many kills one is of the daemon."""
@@ -55,7 +57,7 @@ class Load:
             number += 1
             found = _answered(self.port, f"question {number} of client {client}")
             told = _ID.search(found)
-            if told and found.endswith(b"0\r\n\r\n") and found.count(b'"word "') == LINES:
+            if told and found.endswith(END) and found.count(b'"word "') == LINES:
                 self.ids.append(told[1].decode())
             else:
                 self.lost += 1
@@ -165,7 +167,7 @@ def _answered(port: int, prompt: str) -> bytes:
         connection.sendall(
             b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         )
-        while not found.endswith(b"0\r\n\r\n") and (data := connection.recv(1 << 16)):
+        while not found.endswith(END) and (data := connection.recv(1 << 16)):
             found += data
     return found
 

@@ -1,8 +1,8 @@
 """What the pages of 50,000 captures and 50,000 records take: `python -m bench.page [--records N]`.
 
-Each page is asked for by a browser that was let in, and its time is what that tells of it: from the request to the last
-byte, so with everything that the page's process does for it. In the same pages, light and dark, axe looks for what keeps
-people out, and the browser tells what it has to complain about and whom else it asked.
+Each page is asked for by a browser that was let in, and its time is what that tells of it, from the request to the last
+byte: everything that the page's process does for it. In the same pages, light and dark, axe looks for what keeps people
+out, and the browser tells what it has to complain about, and whom else it asked.
 """
 
 import argparse
@@ -38,8 +38,8 @@ host = "http://127.0.0.1:9"
 port = 0
 """
 PATHS = (
-    "/", f"/home/{MODEL}?part", f"/review/{MODEL}", f"/choice/{MODEL}", f"/versions/{MODEL}", f"/versions/{MODEL}/1.0.0",
-    f"/feedback/{MODEL}", f"/feedback/{MODEL}?text=bridge", f"/feedback/{MODEL}?text=nowhere", f"/feedback/{MODEL}/100",
+    "/", f"/home/{MODEL}?part", f"/review/{MODEL}", f"/choice/{MODEL}", f"/versions/{MODEL}",
+    f"/versions/{MODEL}/1.0.0", f"/feedback/{MODEL}", f"/feedback/{MODEL}?text=bridge", f"/feedback/{MODEL}?text=nowhere", f"/feedback/{MODEL}/100",
     f"/feedback/{MODEL}/quarantine", "/settings", "/log",
 )  # fmt: skip
 TIMES = 5

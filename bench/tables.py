@@ -336,7 +336,7 @@ def _first_nights(sets: Measured) -> str:
     return _table(header, rows, names=2)
 
 
-def _capture(replay: Measured, overhead: Measured) -> str:
+def _capture(replay: Measured, overhead: Measured, kills: Measured) -> str:
     rows = (
         ("requests answered otherwise through it than around it",
          f"{replay['different']} of {replay['requests']}, in {replay['dialects']} dialects"),
@@ -347,6 +347,9 @@ def _capture(replay: Measured, overhead: Measured) -> str:
         (f"growth of its memory over {_whole(overhead['requests'])} requests, MB", f"{overhead['rss_growth_mb']:g}"),
         ("memory when nothing happens, MB: the daemon, capture",
          f"{overhead['daemon_mb']:g}, {overhead['capture_mb']:g}"),
+        (f"of {_whole(kills['answers'])} answers in {kills['kills']} kills, {kills['of_daemon']} of the daemon and the "
+         "others of the recorder: lost, not recorded, recorded in part, counted wrongly",
+         ", ".join(str(kills[name]) for name in ("lost", "missing", "half_written", "counted_wrong"))),
     )  # fmt: skip
     return _table(("what", "measured"), rows, names=1)
 
@@ -378,7 +381,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "likelihood": (("nll",), _likelihood),
     "forgetting": (("guard",), _forgetting),
     "first_nights": (("first_night",), _first_nights),
-    "capture": (("replay", "overhead"), _capture),
+    "capture": (("replay", "overhead", "kills"), _capture),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 

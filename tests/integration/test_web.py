@@ -299,6 +299,8 @@ def test_who_has_no_token_neither_posts_nor_uses_up_what_others_may(stopped: Pla
 def test_names_and_pages_from_elsewhere_are_refused(web: Place) -> None:
     rebound = web.client.get("/healthz", headers={"Host": f"evil.example:{web.server.port}"})
     assert_says_what_is_wrong(rebound, 421, "Host")
+    rebound = web.client.get("/metrics", headers={"Host": f"evil.example:{web.server.port}"})
+    assert_says_what_is_wrong(rebound, 421, "Host")
     crossed = web.send(b"{}", {**JSON, "Origin": "https://evil.example"})
     assert_says_what_is_wrong(crossed, 403, "not on this machine")
 
@@ -307,6 +309,9 @@ def test_health_and_description_need_no_token(web: Place) -> None:
     health = httpx.get(f"{web.address}/healthz")
     assert (health.status_code, health.json()["status"]) == (200, "ok")
     assert httpx.get(f"{web.address}/openapi.json").json()["openapi"] == "3.1.0"
+    metrics = httpx.get(f"{web.address}/metrics")
+    assert (metrics.status_code, metrics.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    assert "adapterd_configuration_up 1" in metrics.text.splitlines()
     assert "server" not in health.headers
 
 

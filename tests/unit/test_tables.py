@@ -22,6 +22,10 @@ MEASURED: dict[str, Any] = {
         "first_byte_ms_p50": 0.4, "first_byte_ms_p99": 1.1, "line_ms_p50": 0.03, "line_ms_p99": 0.5, "streams": 64,
         "requests": 10_000, "rss_growth_mb": 0.2, "daemon_mb": 43.0, "capture_mb": 16.0,
     },
+    "kills": {
+        "kills": 200, "of_daemon": 40, "answers": 12_345,
+        "lost": 0, "missing": 1, "half_written": 2, "counted_wrong": 3,
+    },
     "machine": "two cores",
     "retention": {"Q4_K_M": {"0.25": CELL}, "Q8_0": {"0.25": {"kl_base": 0.1, "naive": 0.927}}},
     "merge_speed": {
@@ -137,10 +141,12 @@ def test_first_nights_and_what_capture_costs() -> None:
         ["minutes", "promoted", *shown],
         ["classes", "promoted", *shown[:2], "–", *shown[3:]],
     ]
-    same, _, line, growth, idle = table("capture")[1:]
+    same, _, line, growth, idle, kills = table("capture")[1:]
     assert same[1] == "0 of 34, in 6 dialects"
     assert line == ["added to each line of 64 streams at once, ms: median, 99th percentile", "0.03, 0.5"]
     assert (growth[1], idle[1]) == ("0.2", "43, 16")
+    assert kills[0].startswith("of 12 345 answers in 200 kills, 40 of the daemon")
+    assert kills[1] == "0, 1, 2, 3"
 
 
 def test_writing_twice_changes_nothing_more() -> None:

@@ -4,21 +4,26 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from adapterd.chat import as_dicts
+from adapterd.capture.captures import Capture, Captures
+from adapterd.chat import Message, Prompt, Role, as_dicts
 from adapterd.errors import InputError
 from adapterd.feedback.prompt_rows import PromptRow, read_row, rows_of_file
+from adapterd.home import Home
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.prompt_pool.foreign_database import select
 from adapterd.store.prompt_pool.prompts import NewPrompt
 
 SQLITE = "sqlite:"
+CAPTURE = "capture"
+"""The origin of recorded prompts in the pool."""
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -71,6 +76,64 @@ def import_prompts(store: Store, model: str, source: str, database: Path | None 
             )
         text = f"{model}: {taken[Taken.ADDED]} new prompts without answers from {origin}"
         store.events.add("prompts.imported", text, model=model)
+    return _report(taken, refused)
+
+
+def import_captured(store: Store, home: Home, model: str) -> PromptReport:
+    """Take the prompts of all recorded conversations with the model, whichever of its tags was asked; each is known by
+    the id of its capture, too. Those with images or tools, those that were taken back, and those of frozen sets are
+    refused. Raises InputError where nothing is recorded, StoreError where that cannot be read."""
+    found = _recorded(home, model)
+    if not found:
+        raise InputError(
+            f"no conversation with {model} is recorded", hint="adapterctl capture status tells what is recorded"
+        )
+    taken, refused = Counter[Taken](), list[RefusedRow]()
+    with store.transaction():
+        pool, frozen = _Pool(store, model, CAPTURE), store.prompts.frozen_hashes(model)
+        for each in found:
+            try:
+                if each.prompt_hash in frozen:
+                    raise InputError("its prompt is in a frozen set")
+                taken[pool.take(PromptRow(_messages(each.turns), (each.id,), None, None))] += 1
+            except InputError as exc:
+                refused.append(RefusedRow(f"capture {each.id}", str(exc)))
+        if taken[Taken.ADDED]:
+            text = f"{model}: {taken[Taken.ADDED]} new prompts without answers from captures"
+            store.events.add("prompts.imported", text, model=model)
+    return _report(taken, refused)
+
+
+def _recorded(home: Home, model: str) -> list[Capture]:
+    if not home.captures.is_file():
+        return []
+    with Captures(home.captures) as captures:
+        return [each for each in captures.all() if each.model.partition(":")[0] == model]
+
+
+def _messages(turns: Sequence[Mapping[str, Any]]) -> Prompt:
+    """The turns as a prompt; raises InputError for what feedback cannot have."""
+    if not turns or any(each.keys() - {"role", "content"} or each["role"] not in frozenset(Role) for each in turns):
+        raise InputError("it has images or tool calls, which a prompt of the pool cannot have")
+    if turns[-1]["role"] != Role.USER:
+        raise InputError("its last message is not the user's")
+    if not str(turns[-1].get("content", "")).strip():
+        raise InputError("it asks nothing")
+    return tuple(Message(Role(each["role"]), each.get("content", "")) for each in turns)
+
+
+def remove_captured(store: Store, ids: Sequence[str]) -> int:
+    """Remove from the pool what came of these captures; how many prompts. Free pages of the database have them until
+    the removals that are noted here are finished, by the daemon or the next one."""
+    with store.transaction():
+        found = store.prompts.remove_by_keys(ids, CAPTURE)
+        for model in found:
+            store.removals.cleaned(store.removals.begin(model, "capture removed", going=(), hashes=(), versions={}))
+    return sum(found.values())
+
+
+def _report(taken: Counter[Taken], refused: Sequence[RefusedRow]) -> PromptReport:
+    """The report on rows of which these were taken and those refused."""
     return PromptReport(
         taken.total() + len(refused), taken[Taken.ADDED], taken[Taken.KNOWN], taken[Taken.JOINED], tuple(refused)
     )

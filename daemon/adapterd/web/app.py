@@ -1,4 +1,4 @@
-"""The ASGI application: its three routes, and the checks that a post has to pass before its body is read."""
+"""The ASGI application: its routes, and the checks that a post has to pass before its body is read."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -10,11 +10,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from adapterd import __version__
 from adapterd.errors import AdapterdError, InputError
 from adapterd.feedback.checks import shown
+from adapterd.insight.metrics import CONTENT_TYPE
 from adapterd.web import replies
 from adapterd.web.auth import application_of
 from adapterd.web.listening.connections import Peer, has_its_share
@@ -39,7 +41,7 @@ class Turn:
 @dataclass(frozen=True)
 class Api:
     """The routes. `owner` knows whose a token is, `peers` are those who are connected; `max_body_bytes` limits the body
-    of a post, `per_minute` how many posts an application may send."""
+    of a post, `per_minute` how many posts an application may send; `exposition` has the metrics."""
 
     writer: Writer
     owner: Callable[[str], str | None]
@@ -47,6 +49,8 @@ class Api:
     per_minute: int
     max_body_bytes: int
     port: int
+    exposition: Callable[[], str]
+    _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _turns: dict[str | None, Turn] = field(default_factory=dict)
 
     def app(self) -> Starlette:
@@ -54,6 +58,7 @@ class Api:
         routes = [
             Route("/v1/feedback", self.feedback, methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", self.openapi, methods=["GET"]),
         ]
         app = Starlette(
@@ -82,6 +87,12 @@ class Api:
     async def health(self, _request: Request) -> JSONReply:
         """GET /healthz."""
         return JSONReply({"status": "ok", "version": __version__})
+
+    async def metrics(self, _request: Request) -> Response:
+        """GET /metrics; they are counted in a thread, once at a time."""
+        async with self._counting:
+            text = await asyncio.to_thread(self.exposition)
+        return replies.of_text(text, CONTENT_TYPE)
 
     async def openapi(self, _request: Request) -> JSONReply:
         """GET /openapi.json."""

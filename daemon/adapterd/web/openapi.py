@@ -48,6 +48,7 @@ def description(port: int) -> dict[str, Any]:
         "paths": {
             "/v1/feedback": {"post": _post()},
             "/healthz": {"get": _get("health", "Whether the daemon is there", _HEALTH)},
+            "/metrics": {"get": _metrics()},
             "/openapi.json": {"get": _get("openapi", "This document", {"type": "object"})},
         },
         "components": {
@@ -85,6 +86,12 @@ def _get(name: str, summary: str, schema: Schema) -> dict[str, Any]:
     faults = {str(int(status)): _fault(status) for status in _OF_EVERY_REQUEST}
     found = {"description": summary, "content": _json(schema)}
     return {"operationId": name, "summary": summary, "responses": {"200": found, **faults}}
+
+
+def _metrics() -> dict[str, Any]:
+    summary = "Counts of capture, feedback and versions, in the text format of Prometheus"
+    found = {"description": summary, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {**_get("metrics", summary, {}), "responses": {**_get("metrics", summary, {})["responses"], "200": found}}
 
 
 def _fault(status: HTTPStatus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Replies are always JSON; an error says what is wrong and what to do about it."""
+"""Replies are JSON, but for metrics; an error says what is wrong and what to do about it."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.intake.http_intake import FaultyRecordsError
@@ -32,6 +32,11 @@ class JSONReply(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content).encode()
+
+
+def of_text(text: str, content_type: str) -> Response:
+    """A reply of plain text: the one that is no JSON."""
+    return Response(text, headers={"Date": formatdate(usegmt=True), "Content-Type": content_type})
 
 
 class Refusal(Exception):  # noqa: N818

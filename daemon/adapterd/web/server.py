@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from adapterd.config import HttpSettings
@@ -165,6 +166,7 @@ class FeedbackServer:
         return all(key.fileobj is not end for key, _ in ready)
 
     def _run(self, store: Store, end: socket.socket) -> None:
+        from adapterd.insight.metrics import exposition
         from adapterd.web.app import Api
         from adapterd.web.listener import Listener
         from adapterd.web.listening.connections import Peer
@@ -176,7 +178,7 @@ class FeedbackServer:
             refusals = Refusals(writer.count_refusals)
             api = Api(
                 writer, store.http_tokens.owner, peers, self._settings.requests_per_minute,
-                int(self._settings.max_body_mb * 1e6), self.port,
+                int(self._settings.max_body_mb * 1e6), self.port, partial(exposition, self._home),
             )  # fmt: skip
             listener = Listener(api.app(), peers, refusals, end, lambda: self._try_again(store))
             listener.run(sockets=self._places.sockets)

@@ -37,6 +37,8 @@ def line(content: str, **more: object) -> bytes:
 
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+END = b"\r\n0\r\n\r\n"
+"""Of a chunked answer; a head may end like the rest of it, where the id of its capture does with 0."""
 LAST = line("", done=True, done_reason="stop", eval_count=7, prompt_eval_count=3)
 STREAM = (
     STREAM_HEAD,
@@ -132,7 +134,7 @@ def test_the_words_come_as_they_are_said(through: PassThrough) -> None:
 
 
 def test_what_was_said_is_recorded_with_the_id_that_was_told(through: PassThrough) -> None:
-    passed = exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n")
+    passed = exchanged(through.port, REQUESTS["chat"], until=END)
     [told] = OF_ID.findall(passed)
     [capture] = through.captures(1)
     assert capture.id == told.decode().split()[1]
@@ -144,7 +146,7 @@ def test_what_was_said_is_recorded_with_the_id_that_was_told(through: PassThroug
 
 def test_no_secret_of_a_request_is_kept(through: PassThrough) -> None:
     request = posted("/api/chat", CHAT, "Authorization: Bearer hidden-4711", "Cookie: hidden-4712")
-    exchanged(through.port, request, until=b"0\r\n\r\n")
+    exchanged(through.port, request, until=END)
     through.captures(1)
     files = [file.read_bytes() for file in through.home.iterdir() if file.is_file()]
     assert files
@@ -158,7 +160,7 @@ def test_a_stream_that_breaks_is_recorded_as_broken_and_then_replaced(tmp_path: 
         exchanged(through.port, posted("/api/chat", CHAT))
         [broken] = through.captures(1)
         assert (broken.complete, broken.answer, broken.faults) == (False, "The ", ["broken"])
-        exchanged(through.port, posted("/api/chat", CHAT), until=b"0\r\n\r\n")
+        exchanged(through.port, posted("/api/chat", CHAT), until=END)
         [capture] = eventually(lambda: through.captures(1), lambda found: found[0].complete)
         assert (capture.complete, capture.repeats) == (True, 1)
 
@@ -214,7 +216,7 @@ def test_an_ollama_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_many_at_once(through: PassThrough) -> None:
     found: list[bytes] = []
     threads = [
-        threading.Thread(target=lambda: found.append(exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n")))
+        threading.Thread(target=lambda: found.append(exchanged(through.port, REQUESTS["chat"], until=END)))
         for _ in range(40)
     ]
     for thread in threads:
@@ -231,7 +233,7 @@ def test_a_recorder_that_is_killed_costs_neither_answers_nor_records(through: Pa
     for _ in range(count):
         for process in through.recorders():
             os.kill(process, signal.SIGKILL)
-        assert exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n").endswith(b"0\r\n\r\n")
+        assert exchanged(through.port, REQUESTS["chat"], until=END).endswith(b"0\r\n\r\n")
     captures = through.captures(count)
     assert len({each.id for each in captures}) == count
     assert through.counts()["dropped"] == 0
@@ -243,7 +245,7 @@ def test_a_home_that_cannot_be_written_does_not_stop_the_answers(upstream: Scrip
     (home / "captures.db").mkdir()  # not a file, for root too
     with pass_through(home, upstream.port) as through:
         for _ in range(3):
-            assert exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n").endswith(b"0\r\n\r\n")
+            assert exchanged(through.port, REQUESTS["chat"], until=END).endswith(b"0\r\n\r\n")
         assert eventually(lambda: through.counts()["restarts"], bool) >= 1
 
 
@@ -253,7 +255,7 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(upstream: ScriptedServ
     (home / "captures.db").write_bytes(b"no database at all" * 300)
     with pass_through(home, upstream.port) as through:
         for _ in range(2):
-            assert exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n").endswith(b"0\r\n\r\n")
+            assert exchanged(through.port, REQUESTS["chat"], until=END).endswith(b"0\r\n\r\n")
         assert eventually(lambda: through.counts()["stored"], lambda count: count == 2) == 2
         assert len(through.captures(2)) == 2
         counts = through.counts()
@@ -266,9 +268,7 @@ def test_answers_that_flow_are_finished_at_the_end(tmp_path: Path) -> None:
     steps = [STREAM_HEAD, chunk(line("The ")), 1.0, chunk(LAST), b"0\r\n\r\n"]
     with scripted(of_chat(lambda: steps)) as server, pass_through(tmp_path / "home", server.port) as through:
         found: list[bytes] = []
-        thread = threading.Thread(
-            target=lambda: found.append(exchanged(through.port, REQUESTS["chat"], until=b"0\r\n\r\n"))
-        )
+        thread = threading.Thread(target=lambda: found.append(exchanged(through.port, REQUESTS["chat"], until=END)))
         thread.start()
         time.sleep(0.3)
         through.process.send_signal(signal.SIGTERM)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 
+from adapterd.errors import InputError
 from adapterd.home import Home
 
 Command = Callable[..., Result]
@@ -26,6 +28,14 @@ def test_import_says_what_became_of_the_rows(adapterctl: Command, file: Path) ->
     first, refused = adapterctl("prompts", "import", str(file)).stdout.splitlines()
     assert first == "m: 3 rows read, 2 new prompts, 0 known already, 0 joined to a known one, 1 refused"
     assert refused.startswith("  line 3: it has no prompt")
+
+
+def test_either_a_file_or_what_was_captured_is_given(adapterctl: Command, file: Path) -> None:
+    for words in ((), (str(file), "--captured"), ("--captured", "--database", "x.db")):
+        with pytest.raises(click.UsageError, match="FILE, a query, or --captured"):
+            adapterctl("prompts", "import", *words)
+    with pytest.raises(InputError, match="no conversation with m is recorded"):
+        adapterctl("prompts", "import", "--captured")
 
 
 def test_import_of_one_prompt_counts_one(adapterctl: Command, home: Home, file: Path) -> None:

@@ -14,6 +14,7 @@ from adapterd.config import ModelSettings, OllamaSettings, RuntimeKind, Schedule
 from adapterd.config.ollama_host import HostSource
 from adapterd.home import Home
 from adapterd.insight import status as status_module
+from adapterd.insight.capture.state import CaptureStatus
 from adapterd.insight.enough import Enough
 from adapterd.insight.status import ModelStatus, RunStatus, RuntimeStatus, Status, describe, status
 from adapterd.serialization import dumps
@@ -103,6 +104,7 @@ def test_a_model_of_which_nothing_is_known_yet(home: Home) -> None:
                 due_reason=None, due=None, due_since=None, blocked_by=None, paused=None, base_drift=None,
             )
         ],
+        capture=CaptureStatus("127.0.0.1:11481"),
     )  # fmt: skip
 
 

@@ -137,12 +137,15 @@ def show(id_: str, as_json: bool) -> None:
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @json_option
 def remove(ids: tuple[str, ...], as_json: bool) -> None:
-    """Remove recorded conversations for good."""
+    """Remove recorded conversations for good, and their prompts in the pool of prompts without answers."""
     from adapterctl.app import App
     from adapterd.capture.captures import Captures
+    from adapterd.intake.prompt_intake import remove_captured
 
-    home = App().home
-    removed = 0
+    app = App()
+    home, removed = app.home, 0
+    if home.database.exists():
+        remove_captured(app.store, ids)
     if home.captures.is_file():
         with Captures(home.captures) as captures:
             removed = captures.remove(ids)

@@ -15,7 +15,7 @@ def show_capture(found: "CaptureStatus") -> None:
     passing = f"answers at {found.listen}, {found.requests} requests" if found.is_answering else "passes nothing on"
     fields([("capture", f"{passing}; {found.records} conversations recorded")])
     for said, hint in found.faults:
-        say(Styled(f"capture  {said}", "red"))
+        say(Styled(f"         {said}", "red"))
         say(f"         {hint}")
     for said, _ in found.notes:
-        say(Styled(f"capture  {said}", "yellow"))
+        say(Styled(f"         {said}", "yellow"))

@@ -19,29 +19,33 @@ def prompts() -> None:
     "import",
     epilog=examples(
         "adapterctl prompts import questions.jsonl",
+        "adapterctl prompts import --captured",
         "adapterctl prompts import 'sqlite:app.db?SELECT id, text AS prompt FROM requests'",
         "adapterctl prompts import 'sqlite:SELECT prompt_hash FROM ratings' --database app.db",
     ),
 )
-@click.argument("source", metavar="FILE|sqlite:PATH?QUERY")
+@click.argument("source", metavar="FILE|sqlite:PATH?QUERY", required=False)
+@click.option("--captured", is_flag=True, help="Those that capture recorded of this model, instead of a file.")
 @click.option(
     "--database", type=click.Path(dir_okay=False, path_type=Path), help="The SQLite file that sqlite:QUERY is asked of."
 )
 @model_option
 @json_option
-def import_(source: str, database: Path | None, model: str | None, as_json: bool) -> None:
-    """Take prompts from a file, or from a query on a SQLite database, which is only read.
+def import_(source: str | None, captured: bool, database: Path | None, model: str | None, as_json: bool) -> None:
+    """Take prompts from a file, from a query on a SQLite database, which is only read, or from what capture recorded.
 
     A row has the prompt side of any feedback format: prompt, messages, conversations, instruction or question; answers
     in it are passed over. A row that has only the key of a prompt (id, prompt_id, prompt_hash, …), or a digest of its
     text, joins the prompt that is known by it. Each prompt is kept once; rows that cannot be used are named.
     """
     from adapterctl.app import App
-    from adapterd.intake.prompt_intake import import_prompts
+    from adapterd.intake.prompt_intake import import_captured, import_prompts
 
+    if captured == bool(source) or (captured and database):
+        raise click.UsageError("give a FILE, a query, or --captured")
     app = App()
     name = app.model(model)
-    report = import_prompts(app.store, name, source, database)
+    report = import_prompts(app.store, name, source, database) if source else import_captured(app.store, app.home, name)
     if as_json:
         emit_json(report)
         return

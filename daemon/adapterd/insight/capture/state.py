@@ -70,7 +70,7 @@ class CaptureStatus:
         return found
 
 
-ON = "adapterctl capture on, or adapterctl capture off and OLLAMA_HOST without it"
+ON = "adapterctl capture on; or adapterctl capture off, and OLLAMA_HOST without it"
 DROPPED = "they came faster than they could be recorded, or three recorders ended with one; answers were not touched"
 ASIDE = "delete it when nothing of it is missed: it has prompts and answers"
 

@@ -1,7 +1,8 @@
 """The pool: prompts without answers, to be answered, reviewed or taught from later."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -154,11 +155,29 @@ class Prompts:
                 self._database.execute("DELETE FROM prompts WHERE model = ? AND prompt_hash = ?", where)
         return [each.id for each in found]
 
+    def remove_by_keys(self, keys: Sequence[str], origin: str) -> dict[str, int]:
+        """Remove the prompts of an origin that are known by one of these keys, with all keys of theirs; returns how
+        many these are by model."""
+        rows = self._database.rows(
+            """SELECT DISTINCT p.model, p.prompt_hash FROM prompt_keys k
+               JOIN prompts p ON p.model = k.model AND p.prompt_hash = k.prompt_hash
+               WHERE k.key IN (SELECT value FROM json_each(?)) AND p.origin = ?""",
+            (json.dumps(keys), origin),
+        )
+        for row in rows:
+            self._database.execute("DELETE FROM prompt_keys WHERE model = ? AND prompt_hash = ?", tuple(row))
+            self._database.execute("DELETE FROM prompts WHERE model = ? AND prompt_hash = ?", tuple(row))
+        return dict(Counter(str(row["model"]) for row in rows))
+
     def _frozen(self, model: str) -> str:
         """The hashes of the prompts of all frozen sets, as JSON."""
+        return json.dumps(sorted(self.frozen_hashes(model)))
+
+    def frozen_hashes(self, model: str) -> set[str]:
+        """The hashes of the prompts of all frozen sets."""
         sets = self._database.rows("SELECT cases FROM evaluation_sets WHERE model = ?", (model,))
         cases = (case for row in sets for case in json.loads(row["cases"]))
-        return json.dumps([prompt_hash(from_dicts(case["messages"])) for case in cases])
+        return {prompt_hash(from_dicts(case["messages"])) for case in cases}
 
 
 def _pooled(row: Any) -> PooledPrompt:
