@@ -39,8 +39,8 @@ port = 0
 """
 PATHS = (
     "/", f"/home/{MODEL}?part", f"/review/{MODEL}", f"/choice/{MODEL}", f"/versions/{MODEL}",
-    f"/versions/{MODEL}/1.0.0", f"/feedback/{MODEL}", f"/feedback/{MODEL}?text=bridge", f"/feedback/{MODEL}?text=nowhere", f"/feedback/{MODEL}/100",
-    f"/feedback/{MODEL}/quarantine", "/settings", "/log",
+    f"/versions/{MODEL}/1.0.0", f"/feedback/{MODEL}", f"/feedback/{MODEL}?text=bridge",
+    f"/feedback/{MODEL}?text=nowhere", f"/feedback/{MODEL}/100", f"/feedback/{MODEL}/quarantine", "/settings", "/log",
 )  # fmt: skip
 TIMES = 5
 AT_ONCE = 500

@@ -1,9 +1,8 @@
 """Whether the random slice is honest while the directed one finds failures: `python -m bench.review_queue`.
 
-1,000 answers are captured in each world, of which some fail; what is known to be wrong tells a part of these, and blames
-some good ones; failing answers are of some topics more than of others. A person judges 150 of them, as the queue shows
-them, and new answers come meanwhile. Two worlds are against it: one in which what is known says nothing, and one in
-which it says everything.
+1,000 answers are captured in each world, of which some fail; what is known to be wrong tells a part of these, and
+blames some good ones; failing answers are of some topics more than of others. A person judges 150, as the queue shows
+them, and new answers come meanwhile. Two worlds are against it: what is known says nothing, or everything.
 """
 
 import argparse

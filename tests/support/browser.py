@@ -1,28 +1,23 @@
 """A browser that is installed on this machine, for tests with Playwright, which needs none of its own."""
 
 import os
-import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-VARIABLE = "ADAPTERD_BROWSER"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PLACES = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
+from tests.support.real_ollama import CANNOT_BE_HAD, ROOT
 
 
 def browser_program() -> str | None:
-    """The path of Chromium or Chrome, None where there is none."""
-    if named := os.environ.get(VARIABLE):
-        return named
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    return found or next((place for place in PLACES if Path(place).is_file()), None)
+    """The path of Chromium or Chrome, which is installed where it can be; None where there is none."""
+    found = subprocess.run([ROOT / "scripts/ensure-browser"], capture_output=True, text=True, check=False)
+    if found.returncode == CANNOT_BE_HAD:
+        return None
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip().splitlines()[-1]
 
 
 @contextmanager
@@ -30,7 +25,7 @@ def a_browser() -> Iterator[Browser]:
     """One without a window; the test is skipped where there is none."""
     program = browser_program()
     if program is None:
-        pytest.skip(f"no Chromium or Chrome is installed; scripts/ensure-browser, or {VARIABLE} names one")
+        pytest.skip("no browser can be had here; `scripts/ensure-browser` says why")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
