@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -61,7 +62,7 @@ class Place:
             return [row.record for row in store.feedback.all(MODEL)]
 
 
-def a_capture(number: int, **more: object) -> Capture:
+def a_capture(number: int, **more: Any) -> Capture:
     """A recorded conversation; every fifth answer is fenced."""
     prompt = f"Extract the news about the harbour, number {number}, as JSON"
     plain = f'{{"place": "x{number}"}}'

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def asked(captures: Captures) -> Asked:
     """Records a conversation."""
     count = iter(range(10**6))
 
-    def record(prompt: str, answer: str = "an answer", **more: object) -> Capture:
+    def record(prompt: str, answer: str = "an answer", **more: Any) -> Capture:
         number = next(count)
         turns = (Message(Role.USER, prompt),)
         made = replace(

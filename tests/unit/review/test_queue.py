@@ -23,7 +23,7 @@ TOPICS = ("harbour", "council", "weather", "football", "opera", "bridge", "marke
 
 def judged(frame: Callable[[], Frame], verdict: Callable[[Capture], Verdict], most: int) -> list[Item]:
     """So many items, judged one after the other."""
-    found = []
+    found: list[Item] = []
     while len(found) < most and (item := Queue.of(frame()).next()):
         give(frame(), item, verdict(item.capture))
         found.append(item)
