@@ -34,7 +34,7 @@ def demo(tmp_path: Path, ollama_binary: Path) -> Iterator[DemoEnvironment]:
 
 def test_from_twenty_reviews_and_fifteen_votes_to_a_promotion_and_back(demo: DemoEnvironment) -> None:
     home = Home(demo.home)
-    demo.adapterctl("retrain")
+    demo.adapterctl("retrain", "--follow")
     ask_through_capture(demo, ITEMS)
     with a_browser() as browser:
         page = browser.new_page()

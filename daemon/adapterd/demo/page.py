@@ -32,7 +32,7 @@ def run_demo_page(folder: Path, ollama: Path | None, *, browser: bool = True) ->
     """Prepare everything in `folder`, open the page, and wait until Ctrl-C. Raises AdapterdError if a step fails."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with open_environment(folder, RuntimeKind.OLLAMA, ollama) as demo, with_page(demo):
-        demo.adapterctl("retrain")
+        demo.adapterctl("retrain", "--follow")
         second_version(demo)
         ask_through_capture(demo, newsroom.items(ASKED, ASKED_SEED))
         demo.adapterctl("status")
@@ -63,7 +63,7 @@ def with_page(demo: DemoEnvironment) -> Iterator[None]:
 def second_version(demo: DemoEnvironment) -> None:
     """More feedback, and a version that learns all of it."""
     write_feedback(demo, SECOND, SECOND_SEED, datetime.now(UTC) - timedelta(days=1, hours=1))
-    demo.adapterctl("retrain")
+    demo.adapterctl("retrain", "--follow")
 
 
 def ask_through_capture(demo: DemoEnvironment, items: Sequence[NewsItem]) -> None:

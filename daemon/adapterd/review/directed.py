@@ -21,7 +21,6 @@ Vectors = NDArray[np.float32]
 
 IN_DOMAIN = 0.67
 """The weight of being like what is asked, beside that of being unlike what was judged (lambda of the paper)."""
-BUCKETS = 1 << 12
 FIRST_CHARACTERS = 2_000
 FAULT_WEIGHT, SIGNAL_WEIGHT = 3.0, 1.5
 LEAST = 0.25
@@ -59,8 +58,9 @@ def directed(candidates: Sequence[Capture], judged: Iterable[str], asked_again: 
     hashes of those that were asked more than once."""
     if not candidates:
         return []
-    vectors = _vectors([text_of(each) for each in candidates])
-    known = _vectors(list(judged))
+    texts = [text_of(each) for each in candidates]
+    every = _vectors([*texts, *judged])
+    vectors, known = every[: len(texts)], every[len(texts) :]
     asked = vectors @ vectors.mean(axis=0)
     near = (vectors @ known.T) if len(known) else np.zeros((len(candidates), 1), dtype=np.float32)
     density = IN_DOMAIN * asked - (1 - IN_DOMAIN) * near.mean(axis=1)
@@ -99,11 +99,11 @@ def _why(capture: Capture, signals: Sequence[str], *, is_unlike: bool) -> str:
 
 
 def _vectors(texts: Sequence[str]) -> Vectors:
-    """One unit vector (n, BUCKETS) of hashed words and pairs of words, weighed by how rare they are among the texts."""
-    counts = np.zeros((len(texts), BUCKETS), dtype=np.float32)
-    for row, text in enumerate(texts):
-        for place in _places(text):
-            counts[row, place] += 1
+    """A unit vector of each text (n, words and pairs of words that occur), weighed by how rare they are among them."""
+    rows = [list(_places(text)) for text in texts]
+    used, columns = np.unique([place for row in rows for place in row], return_inverse=True)
+    counts = np.zeros((len(texts), len(used)), dtype=np.float32)
+    np.add.at(counts, (np.repeat(np.arange(len(rows)), [len(row) for row in rows]), columns), 1)
     rarity = np.log1p(len(texts) / (1 + np.count_nonzero(counts, axis=0)))
     weighed: Any = np.log1p(counts) * rarity
     found: Vectors = weighed / np.maximum(np.linalg.norm(weighed, axis=1, keepdims=True), 1e-9)
@@ -113,5 +113,5 @@ def _vectors(texts: Sequence[str]) -> Vectors:
 def _places(text: str) -> Iterator[int]:
     words = _WORD.findall(text[:FIRST_CHARACTERS].lower())
     for one, other in zip(words, [*words[1:], ""], strict=True):
-        yield crc32(one.encode("utf-8", "replace")) % BUCKETS
-        yield crc32(f"{one} {other}".encode("utf-8", "replace")) % BUCKETS
+        yield crc32(one.encode("utf-8", "replace"))
+        yield crc32(f"{one} {other}".encode("utf-8", "replace"))
