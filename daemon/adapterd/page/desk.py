@@ -13,6 +13,7 @@ from adapterd import config
 from adapterd.capture.captures import Captures
 from adapterd.config import ModelSettings, Settings
 from adapterd.deployment.deploy import Deployer
+from adapterd.errors import NotFoundError
 from adapterd.home import Home
 from adapterd.page.entry import Entry
 from adapterd.page.forms import Form
@@ -54,6 +55,9 @@ class Desk:
 
     @cached_property
     def captures(self) -> Captures:
+        """What is recorded; raises NotFoundError where nothing ever was."""
+        if not self.home.captures.is_file():
+            raise NotFoundError("no answer is captured yet", hint="adapterctl capture on")
         return self._ends.enter_context(Captures(self.home.captures))
 
     @property

@@ -24,6 +24,7 @@ def open_(no_browser: bool, end: bool, as_json: bool) -> None:
     """
     from adapterctl.app import App
     from adapterd.page.running import start, stop
+    from adapterd.system.host.browser import open_in_browser
 
     app = App()
     if end:
@@ -38,7 +39,7 @@ def open_(no_browser: bool, end: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"link": link})
         return
-    if no_browser or click.launch(link) != 0:
+    if no_browser or not open_in_browser(link):
         say(link)
         return
     say("the page is open in your browser; `adapterctl open --no-browser` prints a link")

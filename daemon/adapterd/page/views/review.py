@@ -18,6 +18,7 @@ from adapterd.record import FailureTag
 from adapterd.review.frame import Frame
 from adapterd.review.queue import Item, Queue
 from adapterd.review.repairs import Repair, repaired
+from adapterd.review.share import Share
 from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
 from adapterd.store.reviews.reviews import Outcome, Slice
 
@@ -36,6 +37,8 @@ class Piece:
 
 def show(desk: Desk) -> str:
     """GET /review/MODEL: the next one, or what `?capture` names; `?after` names the one that was judged last."""
+    if not desk.home.captures.is_file():
+        return desk.page("review", "Review", item=None, count=0, failing=Share(0, 0), group=None)
     frame = Frame.of(desk.store, desk.captures, desk.model)
     queue = Queue.of(frame)
     wanted = desk.query.get("capture")
