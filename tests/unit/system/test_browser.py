@@ -1,6 +1,7 @@
 """Where a person's browser is asked to show a link."""
 
 import sys
+import webbrowser
 
 import pytest
 
@@ -19,7 +20,12 @@ def test_a_browser_is_asked_where_it_can_be_seen(
 ) -> None:
     shown: list[str] = []
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(browser.webbrowser, "open", lambda link: bool(shown.append(link)) or True)
+
+    def show(link: str) -> bool:
+        shown.append(link)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", show)
     for name in browser.DISPLAYS:
         monkeypatch.delenv(name, raising=False)
     for name, value in display.items():
