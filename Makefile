@@ -77,8 +77,11 @@ bench-recipe: setup ## a first night on seven sets with no setting touched (DATA
 	.venv/bin/python -m bench.ablation
 	.venv/bin/python -m bench.tables
 
-bench-capture: setup ## what capture changes in answers, and what it costs them
+bench-capture: setup ## what capture changes in answers and costs them, what kills cost it, how the page does
 	.venv/bin/python -m bench.capture
+	.venv/bin/python -m bench.capture_kills
+	.venv/bin/python -m bench.review_queue
+	.venv/bin/python -m bench.page
 	.venv/bin/python -m bench.tables
 
 bench-feedback: setup ## how feedback is read, kept and taken back (ARGS="--only ingest" for a part)

@@ -15,6 +15,7 @@ PAGES = {
     DOCS / "feedback.md": (feedback.FILE,),
     DOCS / "robustness.md": (gates.FILE,),
     DOCS / "capture.md": (capture.FILE,),
+    DOCS / "page.md": (capture.FILE,),
 }
 """Each page, and the files in which its figures are kept."""
 WHO = {
@@ -354,6 +355,30 @@ def _capture(replay: Measured, overhead: Measured, kills: Measured) -> str:
     return _table(("what", "measured"), rows, names=1)
 
 
+def _pages(pages: Measured) -> str:
+    rows = (
+        (f"slowest page of {_whole(pages['records'])} captures and as many records, ms", f"{pages['slowest_ms']:g}"),
+        ("findings of axe on all pages, light and dark", str(pages["axe_findings"])),
+        ("complaints in the browser's console, requests to anywhere else",
+         f"{pages['console_errors']}, {pages['outside_requests']}"),
+    )  # fmt: skip
+    return _table(("what", "measured"), rows, names=1)
+
+
+def _review_queue(worlds: Measured) -> str:
+    header = (
+        "world", "the interval holds", "mean error of the share", "failures per answer by chance", "directed", "times"
+    )  # fmt: skip
+    rows = (
+        (
+            name, _percent(found["coverage"]), f"{found['bias']:+.4f}", _percent(found["failures_per_random"]),
+            _percent(found["failures_per_directed"]), f"{found['times']:.1f}",
+        )
+        for name, found in worlds.items()
+    )  # fmt: skip
+    return _table(header, rows, names=1)
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "retention": (("retention",), _retention),
     "peers": (("retention",), _peers),
@@ -382,6 +407,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "forgetting": (("guard",), _forgetting),
     "first_nights": (("first_night",), _first_nights),
     "capture": (("replay", "overhead", "kills"), _capture),
+    "pages": (("pages",), _pages),
+    "review_queue": (("review_queue",), _review_queue),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 
