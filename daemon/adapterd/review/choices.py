@@ -28,6 +28,8 @@ from adapterd.store.reviews.choices import Choice, NewChoice, Vote
 DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0.0}
 """What a vote says of `ours` against `theirs`."""
 SEED = 1
+ASKED_FOR_EACH = 4
+"""So many prompts are asked at most for each choice that is wanted: two versions may answer most of them alike."""
 LOOKED_AT = 2_000
 """So many of the captured answers, in the order of chance, are looked through for a prompt that was not asked yet."""
 
@@ -91,24 +93,24 @@ def make_choices(
     on_progress: Progress = lambda _done, _total: None,
 ) -> int:  # fmt: skip
     """Have both versions answer captured prompts that nobody has said anything of, until so many choices are new;
-    returns how many are. Answers that are the same are no choice. Raises what the runtime raises."""
+    returns how many are. Answers that are the same are kept, and nobody is asked. Raises what the runtime raises."""
     tags, made = ModelTags(frame.model), 0
     ours, theirs = (tags.version(name) for name in (pair.ours, pair.theirs))
     options = ChatOptions(
         num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict, seed=SEED,
         think=settings.think.wanted,
     )  # fmt: skip
-    for prompt_hash, prompt in _prompts(frame, pair):
+    for prompt_hash, prompt in islice(_prompts(frame, pair), ASKED_FOR_EACH * count):
         if made >= count:
             break
         one, other = (runtime.chat(tag, prompt, options).text for tag in (ours, theirs))
-        if one.strip() == other.strip():
-            continue
+        is_same = one.strip() == other.strip()
         new = NewChoice(
             prompt_hash, as_dicts(prompt), pair.ours, pair.ours_digest, one, pair.theirs, pair.theirs_digest, other,
             ours_first=bool(secrets.randbits(1)),
         )  # fmt: skip
-        made += frame.store.choices.add(frame.model, new)
+        is_new = frame.store.choices.add(frame.model, new, Vote.SAME if is_same else None)
+        made += is_new and not is_same
         on_progress(made, count)
     return made
 
@@ -127,16 +129,16 @@ def vote(
         record = _taught(store, model, choice, given, correction)
         if not store.choices.vote(model, choice.id, given, record):
             raise InputError("this choice was made already")
-        pair = pair_of(store, model, choice.ours, choice.theirs)
-        of_these = (pair.ours_digest, pair.theirs_digest) == (choice.ours_digest, choice.theirs_digest)
-        if pair.comparison and of_these:
+        comparison = store.comparisons.open(model, Purpose.CHALLENGE)
+        digests = (choice.ours_digest, choice.theirs_digest)
+        if comparison and (comparison.ours_digest, comparison.theirs_digest) == digests:
             rules = Rules.of(settings)
             said = DIFFERENCE[given]
             case = CaseEvidence(
                 f"vote {choice.id}", record or choice.prompt_hash, "", None, VOTE, Counts.DECIDES,
                 {rules.primary: said, HUMAN_PREFERENCE: said},
             )  # fmt: skip
-            Season(store, model, rules).add_vote(pair.comparison, case)
+            Season(store, model, rules).add_vote(comparison, case)
 
 
 def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Meter:

@@ -11,7 +11,7 @@ from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.e_process import VOTE, EProcess
 from adapterd.evaluation.rules import HUMAN_PREFERENCE
-from adapterd.review.choices import Meter, make_choices, meter, next_choice, pair_of, vote
+from adapterd.review.choices import ASKED_FOR_EACH, Meter, make_choices, meter, next_choice, pair_of, vote
 from adapterd.review.frame import Frame
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Purpose
@@ -84,14 +84,34 @@ def test_no_prompt_is_taken_that_has_feedback_or_is_nearly_one_that_was(
     assert len([each for each in found if each.startswith("The council")]) == 1
 
 
-def test_answers_that_are_the_same_are_no_choice(
+def test_answers_that_are_the_same_are_no_choice_and_are_asked_once(
     played: Played, frame: Callable[[], Frame], store: Store, asked: Asked
 ) -> None:
     asked("alike", model=MODEL)
     runtime = Talking()
     made = make_choices(replace(frame(), model=MODEL), pair_of(store, MODEL), runtime, SETTINGS, 100)
     assert made == PROMPTS
-    assert "alike" in runtime.asked
+    make_choices(replace(frame(), model=MODEL), pair_of(store, MODEL), runtime, SETTINGS, 100)
+    assert runtime.asked.count("alike") == 2
+    assert meter(store, MODEL, SETTINGS, pair_of(store, MODEL)).votes == 0
+
+
+def test_two_that_answer_alike_are_not_asked_for_ever(
+    played: Played, frame: Callable[[], Frame], store: Store, asked: Asked
+) -> None:
+    for number in range(40):
+        asked(f"alike, whatever was said of number {number} in year {number * 7}", model=MODEL)
+    runtime = Talking()
+    pair = pair_of(store, MODEL)
+    make_choices(replace(frame(), model=MODEL), pair, runtime, SETTINGS, 1)
+    assert len(runtime.asked) <= 2 * ASKED_FOR_EACH
+
+
+def test_a_vote_counts_though_a_version_is_gone(made: Callable[[int], list[Choice]], store: Store) -> None:
+    [choice, *_] = made(1)
+    store.execute("DELETE FROM versions WHERE version = ?", (choice.ours,))
+    vote(store, MODEL, SETTINGS, choice, Vote.OURS)
+    assert len(store.choices.voted(MODEL)) == 1
 
 
 def test_sides_are_by_chance(made: Callable[[int], list[Choice]]) -> None:

@@ -11,12 +11,14 @@ from adapterd.store.database import Database
 
 
 class Vote(StrEnum):
-    """What was preferred: the answer of `ours`, of `theirs`, both alike, or neither."""
+    """What was preferred: the answer of `ours`, of `theirs`, both alike, or neither. Where both gave the same answer
+    nobody was asked."""
 
     OURS = "ours"
     THEIRS = "theirs"
     TIE = "tie"
     BOTH_BAD = "both bad"
+    SAME = "same answer"
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,18 @@ class Choices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, model: str, new: NewChoice) -> bool:
-        """Keep two answers; returns whether this pair of versions had none to this prompt before."""
+    def add(self, model: str, new: NewChoice, vote: Vote | None = None) -> bool:
+        """Keep two answers, with a vote where nobody has to be asked; returns whether this pair of versions had none to
+        this prompt before."""
         return (
             self._database.execute(
                 """INSERT OR IGNORE INTO choices (model, prompt_hash, messages, ours, ours_digest, ours_answer, theirs,
-                                                  theirs_digest, theirs_answer, ours_first, made_at)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                                                  theirs_digest, theirs_answer, ours_first, made_at, vote)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     model, new.prompt_hash, json.dumps(list(new.messages), ensure_ascii=False), new.ours,
                     new.ours_digest, new.ours_answer, new.theirs, new.theirs_digest, new.theirs_answer,
-                    new.ours_first, self._database.now(),
+                    new.ours_first, self._database.now(), vote,
                 ),
             ).rowcount
             > 0
@@ -82,8 +85,9 @@ class Choices:
         )
 
     def voted(self, model: str) -> list[Choice]:
-        """Those with a vote, the latest vote last."""
-        return sorted(self._read("model = ? AND vote IS NOT NULL", model), key=lambda each: str(each.voted_at))
+        """Those that somebody voted on, the latest vote last."""
+        found = self._read("model = ? AND vote IS NOT NULL AND vote != ?", model, Vote.SAME)
+        return sorted(found, key=lambda each: str(each.voted_at))
 
     def asked(self, model: str, ours_digest: str, theirs_digest: str) -> set[str]:
         """The hashes of the prompts that a pair of versions has answers to."""
