@@ -36,7 +36,7 @@ ARGUMENTS = {
 }  # fmt: skip
 ONLY_HELP = {
     "demo", "config edit", "service install", "service uninstall", "service start", "service stop", "service restart",
-    "capture on", "capture off", "capture run",
+    "capture on", "capture off", "capture run", "open",
 }  # fmt: skip
 """They would change the machine of whoever runs the tests, wait for an editor, or go on until they are stopped."""
 WRONG = ("Traceback", "unexpected error", "UnicodeEncodeError", "Exception ignored", "AttributeError")

@@ -86,3 +86,13 @@ def test_a_file_that_tells_of_no_page_is_none(tmp_path: Path, written: str) -> N
     home.page.write_text(written)
     assert running(home) is None
     assert not stop(home)
+
+
+def test_uninstall_ends_it_and_leaves_nothing(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "adapterctl", "uninstall", "--with-feedback", "--yes"], capture_output=True, text=True,
+        env={**os.environ, HOME_VARIABLE: str(place.home.root)}, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert running(place.home) is None
+    assert not place.home.root.exists()

@@ -94,6 +94,7 @@ def uninstall(with_tags: bool, with_feedback: bool, dry_run: bool, yes: bool, as
     Works also if Ollama is gone, or if configuration or database are damaged.
     """
     from adapterctl.app import own_home
+    from adapterd.page.running import stop
     from adapterd.removal.whole.uninstall import Uninstaller
 
     home = own_home()
@@ -106,6 +107,7 @@ def uninstall(with_tags: bool, with_feedback: bool, dry_run: bool, yes: bool, as
         _tell_home(found, "goes", err=True)
         ask("remove all of this for good?")
     if not dry_run:
+        stop(home)
         with StageProgress(quiet=as_json) as progress:
             found = uninstaller.run(progress=lambda what, share: progress("removing", {"share": share, "doing": what}))
     notes = [note for note in uninstaller.notes if note not in found.kept]
