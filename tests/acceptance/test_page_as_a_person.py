@@ -21,7 +21,7 @@ from adapterd.store.versions import VersionState
 from tests.support.browser import Seen, a_browser
 
 pytestmark = [pytest.mark.long, pytest.mark.ollama]
-ITEMS = newsroom.items(30, ASKED_SEED)
+ITEMS = newsroom.items(50, ASKED_SEED)
 JUDGED, MOST_VOTES = 20, 15
 
 

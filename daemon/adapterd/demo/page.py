@@ -24,7 +24,7 @@ from adapterd.serving.server import free_port
 from adapterd.serving.tags import ModelTags
 from adapterd.system.python import module_command
 
-ASKED, ASKED_SEED = 40, 500
+ASKED, ASKED_SEED = 50, 500
 START_S = 60.0
 
 
