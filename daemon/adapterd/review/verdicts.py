@@ -62,7 +62,7 @@ def give_all(frame: Frame, given: Sequence[tuple[Item, Verdict]]) -> Posted | No
     with store.transaction():
         posted = _posted(frame, said) if said else None
         names = dict(zip((item.capture.id for item, _ in said), posted.ids if posted else (), strict=True))
-        new = store.feedback.ids_of(model, names.values(), after_id=last_id)
+        new = store.feedback.ids.of_contents(model, names.values(), after_id=last_id)
         for item, verdict in given:
             capture = item.capture.id
             record = name if (name := names.get(capture)) in new else None
@@ -86,7 +86,7 @@ def undo_last(store: Store, model: str) -> str:
         for each in together or [last]:
             store.reviews.forget(model, each.capture)
             if each.record:
-                store.feedback.forget(store.feedback.ids_of(model, [each.record]).values())
+                store.feedback.forget(store.feedback.ids.of_contents(model, [each.record]).values())
     return (together or [last])[0].capture
 
 

@@ -1,13 +1,13 @@
 """Feedback as rows: what was taken, from which files, and what was put into quarantine."""
 
 import json
-import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from adapterd.store.database import Database
+from adapterd.store.feedback_ids import FeedbackIds
 from adapterd.store.followed.file_read import FIELDS, FileRead
 from adapterd.store.followed.files import FollowedFiles
 from adapterd.store.new_feedback import NewFeedback
@@ -103,6 +103,7 @@ class Feedback:
         self._database = database
         self.statements = Statements(database)
         self.followed = FollowedFiles(database)
+        self.ids = FeedbackIds(database)
 
     def add(self, model: str, record: NewFeedback) -> bool:
         """Store the record if it is a new statement; returns whether it is."""
@@ -122,16 +123,6 @@ class Feedback:
         rows = self._database.rows(
             "SELECT * FROM feedback_in_force WHERE model = ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id",
             (model, up_to_id),
-        )
-        return self._stored(rows)
-
-    def search(self, model: str, text: str, *, before_id: int | None, most: int) -> list[StoredFeedback]:
-        """The newest records in force with this text (case of ASCII letters does not matter), before an id if one is
-        given, the newest first."""
-        rows = self._database.rows(
-            """SELECT * FROM feedback_in_force WHERE model = ?1 AND (?2 IS NULL OR id < ?2)
-               AND (?3 = '' OR record LIKE '%' || ?3 || '%' ESCAPE '!') ORDER BY id DESC LIMIT ?4""",
-            (model, before_id, re.sub(r"([!%_])", r"!\1", _in_json(text)), most),
         )
         return self._stored(rows)
 
@@ -165,16 +156,6 @@ class Feedback:
             (model, json.dumps(list(prompts))),
         )
         return {row["value"] for row in rows}
-
-    def ids_of(self, model: str, contents: Iterable[str], *, after_id: int = 0) -> dict[str, int]:
-        """The newest record of each of these content hashes, by its id, where there is one after the given id."""
-        rows = self._database.rows(
-            """SELECT value, max(feedback.id) AS id FROM json_each(?2) JOIN feedback
-               ON substr(content_hash, 1, 12) = substr(value, 1, 12) AND +model = ?1 AND content_hash = value
-               WHERE feedback.id > ?3 GROUP BY value""",
-            (model, json.dumps(list(contents)), after_id),
-        )
-        return {row["value"]: row["id"] for row in rows}
 
     def prompts_new_after(self, model: str, after_id: int) -> list[str]:
         """The hashes of the prompts of which nothing came up to an id, in force or not."""
@@ -405,11 +386,6 @@ class Feedback:
     def _one(self, sql: str, *values: object) -> int:
         row = self._database.row(sql, values)
         return int(row[0]) if row else 0
-
-
-def _in_json(text: str) -> str:
-    """A text as it stands in a record, without the quotes."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _not_later_than(arrival: datetime, stored: StoredFeedback) -> StoredFeedback:

@@ -38,7 +38,7 @@ ACTING = '<script>document.title="owned"</script><img src=x onerror=alert(1)> \x
 
 @dataclass
 class Place:
-    """A page that is served, and the home behind it."""
+    """A page that is served_page, and the home behind it."""
 
     home: Home
     running: Running
@@ -95,7 +95,7 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def place(home: Home) -> Iterator[Place]:
+def served_page(home: Home) -> Iterator[Place]:
     yield Place(home, start(home))
     stop(home)
 
@@ -107,18 +107,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def seen() -> list[Seen]:
+def complaints() -> list[Seen]:
     """What all pages of a test should not have had."""
     return []
 
 
 @pytest.fixture
-def person(browser: Browser, place: Place, seen: list[Seen]) -> Iterator[Page]:
+def visitor(browser: Browser, served_page: Place, complaints: list[Seen]) -> Iterator[Page]:
     """Somebody who was let in."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     page = context.new_page()
     page.set_default_timeout(20_000)
-    seen.append(Seen(page, place.address))
-    yield place.enter(page)
+    complaints.append(Seen(page, served_page.address))
+    yield served_page.enter(page)
     context.close()
-    assert [(each.errors, each.outside) for each in seen] == [([], [])]
+    assert [(each.errors, each.outside) for each in complaints] == [([], [])]

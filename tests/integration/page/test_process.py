@@ -25,31 +25,31 @@ def command(home: Home, *words: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_it_is_started_once_and_ended(place: Place) -> None:
-    assert start(place.home) == place.running
-    assert stat.S_IMODE(place.home.page.stat().st_mode) == 0o600
-    link = json.loads(command(place.home, "--json").stdout)["link"]
-    assert link.startswith(f"{place.address}/enter?ticket=")
-    assert "the page is closed" in command(place.home, "--stop").stdout
-    assert running(place.home) is None
-    assert not place.home.page.exists()
-    assert "was not open" in command(place.home, "--stop").stdout
+def test_it_is_started_once_and_ended(served_page: Place) -> None:
+    assert start(served_page.home) == served_page.running
+    assert stat.S_IMODE(served_page.home.page.stat().st_mode) == 0o600
+    link = json.loads(command(served_page.home, "--json").stdout)["link"]
+    assert link.startswith(f"{served_page.address}/enter?ticket=")
+    assert "the page is closed" in command(served_page.home, "--stop").stdout
+    assert running(served_page.home) is None
+    assert not served_page.home.page.exists()
+    assert "was not open" in command(served_page.home, "--stop").stdout
 
 
-def test_one_of_another_release_is_replaced(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = json.loads(place.home.page.read_text())
+def test_one_of_another_release_is_replaced(served_page: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = json.loads(served_page.home.page.read_text())
     monkeypatch.setattr(running_module, "__version__", "0.0.1")
-    replaced = running_module.start(place.home)
+    replaced = running_module.start(served_page.home)
     assert replaced.pid != written["pid"]
-    stop(place.home)
+    stop(served_page.home)
 
 
-def test_one_that_was_killed_is_started_anew(place: Place) -> None:
-    os.kill(place.running.pid, 9)
+def test_one_that_was_killed_is_started_anew(served_page: Place) -> None:
+    os.kill(served_page.running.pid, 9)
     until = time.monotonic() + 20
-    while running(place.home) and time.monotonic() < until:
+    while running(served_page.home) and time.monotonic() < until:
         time.sleep(0.05)
-    assert start(place.home).pid != place.running.pid
+    assert start(served_page.home).pid != served_page.running.pid
 
 
 def test_it_ends_when_nobody_uses_it(home: Home) -> None:
@@ -88,11 +88,11 @@ def test_a_file_that_tells_of_no_page_is_none(tmp_path: Path, written: str) -> N
     assert not stop(home)
 
 
-def test_uninstall_ends_it_and_leaves_nothing(place: Place) -> None:
+def test_uninstall_ends_it_and_leaves_nothing(served_page: Place) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "adapterctl", "uninstall", "--with-feedback", "--yes"], capture_output=True, text=True,
-        env={**os.environ, HOME_VARIABLE: str(place.home.root)}, timeout=120, check=False,
+        env={**os.environ, HOME_VARIABLE: str(served_page.home.root)}, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert running(place.home) is None
-    assert not place.home.root.exists()
+    assert running(served_page.home) is None
+    assert not served_page.home.root.exists()

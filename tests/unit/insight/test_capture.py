@@ -32,7 +32,7 @@ def no_service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def answering() -> Iterator[Settings]:
+def with_capture() -> Iterator[Settings]:
     """A pass-through that dropped two."""
     body = json.dumps({"requests": 7, "dropped": 2}).encode()
     with scripted(lambda _: [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body]) as server:
@@ -56,12 +56,12 @@ def test_capture_that_is_not_used_is_not_told_of(home: Home) -> None:
     assert not home.captures.exists()
 
 
-def test_one_that_answers_tells_what_it_dropped(home: Home, answering: Settings) -> None:
+def test_one_that_answers_tells_what_it_dropped(home: Home, with_capture: Settings) -> None:
     with Captures(home.captures) as captures:
         captures.add(of(1))
-    found = capture_status(home, answering)
+    found = capture_status(home, with_capture)
     assert (found.is_answering, found.requests, found.dropped, found.records) == (True, 7, 2, 1)
-    levels = [(level, said) for level, said, _ in capture_checks(home, answering)]
+    levels = [(level, said) for level, said, _ in capture_checks(home, with_capture)]
     assert levels[0][0] == "ok"
     assert levels[1] == ("warning", "2 conversations were dropped since capture started")
 

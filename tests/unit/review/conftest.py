@@ -32,7 +32,7 @@ def captures(tmp_path: Path) -> Iterator[Captures]:
 
 
 @pytest.fixture
-def asked(captures: Captures) -> Asked:
+def captured(captures: Captures) -> Asked:
     """Records a conversation."""
     count = iter(range(10**6))
 

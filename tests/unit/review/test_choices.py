@@ -38,17 +38,17 @@ class Talking(FakeRuntime):
 
 
 @pytest.fixture
-def played(store: Store, asked: Asked) -> Played:
+def played(store: Store, captured: Asked) -> Played:
     """A challenger of the base, and captured prompts."""
     for number in range(PROMPTS):
-        asked(f"What happened in village {number}, which has {'x' * number} letters?", model=MODEL)
+        captured(f"What happened in village {number}, which has {'x' * number} letters?", model=MODEL)
     made = Played.begun(store, HandClock())
     made.challenger("1.0.0", 0.1)
     return made
 
 
 @pytest.fixture
-def made(played: Played, store: Store, frame: Callable[[], Frame]) -> Callable[[int], list[Choice]]:
+def choices_of(played: Played, store: Store, frame: Callable[[], Frame]) -> Callable[[int], list[Choice]]:
     """Has both versions answer so many prompts; gives all that wait."""
 
     def make(count: int) -> list[Choice]:
@@ -60,34 +60,34 @@ def made(played: Played, store: Store, frame: Callable[[], Frame]) -> Callable[[
 
 
 def test_the_challenger_and_live_answer_prompts_that_nobody_has_judged(
-    made: Callable[[int], list[Choice]], store: Store, asked: Asked
+    choices_of: Callable[[int], list[Choice]], store: Store, captured: Asked
 ) -> None:
-    found = made(5)
+    found = choices_of(5)
     assert len(found) == 5
     assert {(each.ours_answer, each.theirs_answer) for each in found} == {(f"I am {MODEL}:1.0.0", f"I am {MODEL}:base")}
-    assert len(made(100)) == PROMPTS
-    assert len({each.prompt_hash for each in made(1)}) == PROMPTS
+    assert len(choices_of(100)) == PROMPTS
+    assert len({each.prompt_hash for each in choices_of(1)}) == PROMPTS
 
 
 def test_no_prompt_is_taken_that_has_feedback_or_is_nearly_one_that_was(
-    played: Played, made: Callable[[int], list[Choice]], store: Store, asked: Asked
+    played: Played, choices_of: Callable[[int], list[Choice]], store: Store, captured: Asked
 ) -> None:
     from adapterd.intake.http_intake import take_posted
 
     prompt = "What happened in village 0, which has  letters?"
     take_posted(store, MODEL, [{"prompt": prompt, "output": "x", "rating": 1}])
     text = "The council of the town has met on Monday and decided to mend the old bridge over the river this year"
-    asked(text, model=MODEL)
-    asked(text + ".", model=MODEL)
-    found = [each.messages[-1]["content"] for each in made(100)]
+    captured(text, model=MODEL)
+    captured(text + ".", model=MODEL)
+    found = [each.messages[-1]["content"] for each in choices_of(100)]
     assert prompt not in found
     assert len([each for each in found if each.startswith("The council")]) == 1
 
 
 def test_answers_that_are_the_same_are_no_choice_and_are_asked_once(
-    played: Played, frame: Callable[[], Frame], store: Store, asked: Asked
+    played: Played, frame: Callable[[], Frame], store: Store, captured: Asked
 ) -> None:
-    asked("alike", model=MODEL)
+    captured("alike", model=MODEL)
     runtime = Talking()
     made = make_choices(replace(frame(), model=MODEL), pair_of(store, MODEL), runtime, SETTINGS, 100)
     assert made == PROMPTS
@@ -97,26 +97,26 @@ def test_answers_that_are_the_same_are_no_choice_and_are_asked_once(
 
 
 def test_two_that_answer_alike_are_not_asked_for_ever(
-    played: Played, frame: Callable[[], Frame], store: Store, asked: Asked
+    played: Played, frame: Callable[[], Frame], store: Store, captured: Asked
 ) -> None:
     for number in range(40):
-        asked(f"alike, whatever was said of number {number} in year {number * 7}", model=MODEL)
+        captured(f"alike, whatever was said of number {number} in year {number * 7}", model=MODEL)
     runtime = Talking()
     pair = pair_of(store, MODEL)
     make_choices(replace(frame(), model=MODEL), pair, runtime, SETTINGS, 1)
     assert len(runtime.asked) <= 2 * ASKED_FOR_EACH
 
 
-def test_a_vote_counts_though_a_version_is_gone(made: Callable[[int], list[Choice]], store: Store) -> None:
-    [choice, *_] = made(1)
+def test_a_vote_counts_though_a_version_is_gone(choices_of: Callable[[int], list[Choice]], store: Store) -> None:
+    [choice, *_] = choices_of(1)
     store.execute("DELETE FROM versions WHERE version = ?", (choice.ours,))
     vote(store, MODEL, SETTINGS, choice, Vote.OURS)
     assert len(store.choices.voted(MODEL)) == 1
 
 
-def test_sides_are_by_chance(made: Callable[[int], list[Choice]]) -> None:
+def test_sides_are_by_chance(choices_of: Callable[[int], list[Choice]]) -> None:
     """All twelve on one side have a probability of 1 in 2,048; three times, none."""
-    sides = {each.ours_first for each in made(100)}
+    sides = {each.ours_first for each in choices_of(100)}
     assert sides == {True, False}
 
 
@@ -132,16 +132,20 @@ def test_sides_are_by_chance(made: Callable[[int], list[Choice]]) -> None:
     ],
 )
 def test_what_a_vote_teaches(
-    made: Callable[[int], list[Choice]], store: Store, given: Vote, correction: str | None, taught: dict[str, object]
+    choices_of: Callable[[int], list[Choice]],
+    store: Store,
+    given: Vote,
+    correction: str | None,
+    taught: dict[str, object],
 ) -> None:
-    vote(store, MODEL, SETTINGS, made(1)[0], given, correction)
+    vote(store, MODEL, SETTINGS, choices_of(1)[0], given, correction)
     records = [json.loads(row.record) for row in store.feedback.all(MODEL)]
     assert [{name: each[name] for name in taught} for each in records] == ([taught] if taught else [])
 
 
-def test_votes_are_evidence_of_their_own_kind(made: Callable[[int], list[Choice]], store: Store) -> None:
+def test_votes_are_evidence_of_their_own_kind(choices_of: Callable[[int], list[Choice]], store: Store) -> None:
     votes = [Vote.OURS] * 6 + [Vote.THEIRS] + [Vote.TIE, Vote.BOTH_BAD]
-    for choice, given in zip(made(100), votes, strict=False):
+    for choice, given in zip(choices_of(100), votes, strict=False):
         vote(store, MODEL, SETTINGS, choice, given)
     comparison = store.comparisons.open(MODEL, Purpose.CHALLENGE)
     assert comparison
@@ -158,11 +162,11 @@ def test_votes_are_evidence_of_their_own_kind(made: Callable[[int], list[Choice]
 
 
 def test_so_many_votes_as_the_meter_says_prove_it(
-    made: Callable[[int], list[Choice]], store: Store, asked: Asked
+    choices_of: Callable[[int], list[Choice]], store: Store, captured: Asked
 ) -> None:
     for number in range(60):
-        asked(f"Who won the race {number} of year {1900 + number}?", model=MODEL)
-    choices = made(100)
+        captured(f"Who won the race {number} of year {1900 + number}?", model=MODEL)
+    choices = choices_of(100)
     left = meter(store, MODEL, SETTINGS, pair_of(store, MODEL)).votes_left
     assert left
     assert left < len(choices)
@@ -175,8 +179,8 @@ def test_so_many_votes_as_the_meter_says_prove_it(
     assert "the next night makes it live" in last.text
 
 
-def test_no_vote_is_given_twice(made: Callable[[int], list[Choice]], store: Store) -> None:
-    [choice, *_] = made(1)
+def test_no_vote_is_given_twice(choices_of: Callable[[int], list[Choice]], store: Store) -> None:
+    [choice, *_] = choices_of(1)
     vote(store, MODEL, SETTINGS, choice, Vote.OURS)
     with pytest.raises(InputError, match="made already"):
         vote(store, MODEL, SETTINGS, choice, Vote.THEIRS)
@@ -221,9 +225,9 @@ def test_without_a_challenger_two_versions_are_to_be_named(store: Store) -> None
 
 
 def test_a_vote_that_is_taken_back_closes_what_it_is_evidence_of(
-    made: Callable[[int], list[Choice]], store: Store
+    choices_of: Callable[[int], list[Choice]], store: Store
 ) -> None:
-    vote(store, MODEL, SETTINGS, made(1)[0], Vote.OURS)
+    vote(store, MODEL, SETTINGS, choices_of(1)[0], Vote.OURS)
     [row] = store.feedback.all(MODEL)
     store.comparisons.forget(MODEL, [row.content_hash])
     assert store.comparisons.open(MODEL, Purpose.CHALLENGE) is None

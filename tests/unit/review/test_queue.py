@@ -30,16 +30,16 @@ def judged(frame: Callable[[], Frame], verdict: Callable[[Capture], Verdict], mo
     return found
 
 
-def test_every_answer_comes_once_and_none_is_left(frame: Callable[[], Frame], asked: Asked) -> None:
-    made = {asked(f"Who is number {number}?").id for number in range(12)}
+def test_every_answer_comes_once_and_none_is_left(frame: Callable[[], Frame], captured: Asked) -> None:
+    made = {captured(f"Who is number {number}?").id for number in range(12)}
     found = [item.capture.id for item in judged(frame, lambda _: GOOD, 50)]
     assert len(found) == len(set(found))
     assert set(found) == made
 
 
-def test_every_third_is_chosen_by_chance_in_an_order_that_stays(frame: Callable[[], Frame], asked: Asked) -> None:
+def test_every_third_is_chosen_by_chance_in_an_order_that_stays(frame: Callable[[], Frame], captured: Asked) -> None:
     for number in range(30):
-        asked(f"Who is number {number}?", faults=["json"] * (number % 2))
+        captured(f"Who is number {number}?", faults=["json"] * (number % 2))
     items = judged(frame, lambda _: GOOD, 12)
     assert [item.slice for item in items] == ([Slice.RANDOM] + [Slice.DIRECTED] * (EVERY - 1)) * 4
     by_chance = [chance_of(item.capture.id) for item in items if item.slice is Slice.RANDOM]
@@ -59,36 +59,36 @@ def test_every_third_is_chosen_by_chance_in_an_order_that_stays(frame: Callable[
     ],
 )
 def test_what_cannot_be_judged_is_not_shown(
-    frame: Callable[[], Frame], asked: Asked, changed: dict[str, object]
+    frame: Callable[[], Frame], captured: Asked, changed: dict[str, object]
 ) -> None:
-    asked("Who?", **changed)
+    captured("Who?", **changed)
     assert Queue.of(frame()).next() is None
     assert Queue.of(frame()).item("nobody") is None
 
 
 @pytest.mark.parametrize("tag", ["smol", "smol:latest", "smol:1.2.0"])
-def test_whichever_tag_was_asked_is_the_models(frame: Callable[[], Frame], asked: Asked, tag: str) -> None:
-    asked("Who?", model=tag)
+def test_whichever_tag_was_asked_is_the_models(frame: Callable[[], Frame], captured: Asked, tag: str) -> None:
+    captured("Who?", model=tag)
     assert Queue.of(frame()).next()
 
 
 def test_what_an_application_said_of_an_answer_is_its_verdict(
-    frame: Callable[[], Frame], asked: Asked, store: Store
+    frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
     from adapterd.intake.http_intake import take_posted
 
-    capture = asked("Who?", "Nobody")
+    capture = captured("Who?", "Nobody")
     take_posted(store, "smol", [{"prompt": "Who?", "output": "Nobody", "rating": 1}])
     assert frame().outcome_elsewhere(capture) is Outcome.BAD
-    other = asked("Who else?")
+    other = captured("Who else?")
     [item] = judged(frame, lambda _: GOOD, 5)
     assert item.capture.id == other.id
 
 
 def test_a_verdict_is_feedback_like_any_other_and_can_be_undone(
-    frame: Callable[[], Frame], asked: Asked, store: Store
+    frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
-    capture = asked("Who?", "Nobody")
+    capture = captured("Who?", "Nobody")
     item = Queue.of(frame()).next()
     assert item
     posted = give(frame(), item, Verdict(correction="Ada", notes="she did"))
@@ -108,8 +108,8 @@ def test_a_verdict_is_feedback_like_any_other_and_can_be_undone(
     assert store.http_traffic.posts() == {}
 
 
-def test_an_empty_verdict_skips_and_teaches_nothing(frame: Callable[[], Frame], asked: Asked, store: Store) -> None:
-    asked("Who?")
+def test_an_empty_verdict_skips_and_teaches_nothing(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
+    captured("Who?")
     [item] = judged(frame, lambda _: Verdict(), 5)
     assert store.feedback.all("smol") == []
     assert store.reviews.all("smol")[0].outcome is Outcome.SKIPPED
@@ -117,9 +117,9 @@ def test_an_empty_verdict_skips_and_teaches_nothing(frame: Callable[[], Frame], 
     assert item.capture.id == undo_last(store, "smol")
 
 
-def test_a_group_is_kept_and_undone_as_a_whole(frame: Callable[[], Frame], asked: Asked, store: Store) -> None:
-    asked("Who?", "fence Ada")
-    items = [grouped(Item(asked(f"Who {n}?", f"fence {n}"), Slice.DIRECTED, ""), "as 01A") for n in range(3)]
+def test_a_group_is_kept_and_undone_as_a_whole(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
+    captured("Who?", "fence Ada")
+    items = [grouped(Item(captured(f"Who {n}?", f"fence {n}"), Slice.DIRECTED, ""), "as 01A") for n in range(3)]
     give_all(frame(), [(item, Verdict(correction=item.capture.answer[6:])) for item in items])
     assert len(store.feedback.all("smol")) == 3
     undo_last(store, "smol")
@@ -128,9 +128,9 @@ def test_a_group_is_kept_and_undone_as_a_whole(frame: Callable[[], Frame], asked
 
 
 def test_nothing_is_kept_of_a_group_in_which_one_cannot_be(
-    frame: Callable[[], Frame], asked: Asked, store: Store
+    frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
-    good, gone = asked("Who?"), replace(asked("Who else?"), id="0" * 26, complete=False)
+    good, gone = captured("Who?"), replace(captured("Who else?"), id="0" * 26, complete=False)
     items = [Item(good, Slice.DIRECTED, ""), Item(gone, Slice.DIRECTED, "")]
     with pytest.raises(InputError, match="cannot be kept"):
         give_all(frame(), [(item, GOOD) for item in items])
@@ -139,10 +139,10 @@ def test_nothing_is_kept_of_a_group_in_which_one_cannot_be(
 
 
 def test_an_answer_that_was_taken_back_leaves_the_others_in_their_order(
-    frame: Callable[[], Frame], asked: Asked, captures: Captures
+    frame: Callable[[], Frame], captured: Asked, captures: Captures
 ) -> None:
     for number in range(9):
-        asked(f"Who is number {number}?")
+        captured(f"Who is number {number}?")
     before = [item.capture.id for item in judged(frame, lambda _: GOOD, 3)]
     captures.remove(before)
     rest = judged(frame, lambda _: GOOD, 9)
@@ -150,7 +150,7 @@ def test_an_answer_that_was_taken_back_leaves_the_others_in_their_order(
 
 
 def test_the_random_slice_has_honest_intervals_while_the_directed_one_finds_failures(
-    frame: Callable[[], Frame], asked: Asked, store: Store
+    frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
     """One world of 1,000 answers in which every tenth fails, and what is known to be wrong tells half of these. The
     interval holds in about 95 of 100 of them (bench/review_queue.py); here it is that of a fixed world."""
@@ -160,7 +160,7 @@ def test_the_random_slice_has_honest_intervals_while_the_directed_one_finds_fail
         fails = chance.random() < 0.1
         known = (fails and chance.random() < 0.5) or chance.random() < 0.02
         topic = chance.choice(TOPICS)
-        capture = asked(f"What of the {topic} number {number}?", faults=["json"] if known else [])
+        capture = captured(f"What of the {topic} number {number}?", faults=["json"] if known else [])
         bad |= {capture.id} if fails else set()
     items = judged(frame, lambda capture: BAD if capture.id in bad else GOOD, 150)
     by_slice = {each: [item for item in items if item.slice is each] for each in (Slice.RANDOM, Slice.DIRECTED)}

@@ -48,7 +48,7 @@ def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
         "feedback", "feedback_files", "feedback_reading", "quarantine", "evaluation_sets", "runs", "stages", "versions",
         "deployments", "intents", "run_requests", "schedule_states", "pauses", "events", "screenings", "prompts",
         "prompt_keys", "removals", "removing", "removed_statements", "versions_of_removed", "reduced_evaluation_sets",
-        "releases", "comparisons", "evidence", "error_budgets", "rubric_scores",
+        "releases", "comparisons", "evidence", "error_budgets", "rubric_scores", "reviews", "choices",
         "unreadable",
         "http_tokens", "http_posts", "http_refusals", "http_places",
     }  # fmt: skip

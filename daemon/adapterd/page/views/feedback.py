@@ -44,7 +44,8 @@ def show(desk: Desk) -> str:
         return rendered("removing", progress=progress)
     text, before = desk.query.get("text", "").strip(), desk.query.get("before", "")
     limit = int(before) if before.isascii() and before.isdecimal() and len(before) < 18 else None
-    found = desk.store.feedback.search(desk.model, text, before_id=limit, most=AT_ONCE + 1)
+    ids = desk.store.feedback.ids.with_text(desk.model, text, before_id=limit, most=AT_ONCE + 1)
+    found = list(desk.store.feedback.some(desk.model, ids))[::-1]
     return desk.page(
         "feedback", "Feedback", progress=progress, rows=_rows(desk, found[:AT_ONCE]), text=text,
         count=desk.store.feedback.count(desk.model), more=found[AT_ONCE - 1].id if len(found) > AT_ONCE else None,

@@ -123,7 +123,9 @@ def _group(desk: Desk, frame: Frame, after: str | None = None) -> Group | None:
 
 
 def _correction_of(desk: Desk, record: str) -> str | None:
-    for row in desk.store.feedback.some(desk.model, list(desk.store.feedback.ids_of(desk.model, [record]).values())):
+    for row in desk.store.feedback.some(
+        desk.model, list(desk.store.feedback.ids.of_contents(desk.model, [record]).values())
+    ):
         found: str | None = json.loads(row.record).get("correction")
         return found
     return None

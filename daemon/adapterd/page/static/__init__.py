@@ -1,0 +1,1 @@
+"""The page's one style sheet and one script."""
