@@ -84,7 +84,7 @@ def vote(page: Page, address: str, home: Home) -> None:
     for number in range(MOST_VOTES):
         if not page.locator("form#choice").count():
             page.get_by_role("button", name=re.compile("^Have both answer")).click()
-            expect(page.locator("form#choice")).to_be_visible(timeout=300_000)
+            expect(page.locator("form#choice")).to_be_visible(timeout=900_000)
         choice = page.locator("form#choice [name=choice]").input_value()
         with Store(home.database) as store:
             found = store.choices.get(MODEL, int(choice))

@@ -67,7 +67,9 @@ function refresh(part) {
           part.innerHTML = text;
           part.dataset.shown = text;
         }
-        if (part.dataset.until && find("[data-over]", part)) { location.reload(); return; }
+        const news = part.dataset.until && find("[data-over], [data-ready]", part);
+        if (news && !find("form#choice")) { location.reload(); return; } // not under the eyes of who reads two answers
+        if (part.dataset.until && find("[data-over]", part)) return;
       }
     }
     setTimeout(again, 1000 * Number(part.dataset.every));
