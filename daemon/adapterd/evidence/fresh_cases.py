@@ -114,6 +114,7 @@ def fresh_cases(
     about = store.feedback.about_the_same(model, after_id=comparison.after_id)
     known = {row.prompt_hash for row in about if row.id <= comparison.after_id}
     asked = {case.case for look in store.comparisons.looks(comparison.id) for case in look.cases}
+    asked |= store.choices.asked(model, comparison.ours_digest, comparison.theirs_digest)  # a vote was given on these
     frozen = {case["id"] for each in store.evaluation_sets.all(model) for case in each.cases}
     deployments = store.versions.deployments(model)
     since = [row for row in about if row.prompt_hash not in known and row.content_hash not in held]

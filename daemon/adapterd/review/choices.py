@@ -165,13 +165,19 @@ def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Mete
 
 
 def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
-    """Captured prompts, in the order of chance, that nobody has said anything of and that are unlike those that the
-    pair answered already: what is nearly the same would count twice."""
+    """Captured prompts, in the order of chance, of which nothing was said when the comparison began and that are unlike
+    those that the pair answered already: what is nearly the same would count twice. What was said since leaves none
+    out, or the prompts would be chosen by what live answered to them."""
+    store, comparison = frame.store, pair.comparison
+    up_to = comparison.after_id if comparison else None
     asked = frame.store.choices.asked(frame.model, pair.ours_digest, pair.theirs_digest)
     before = [from_dicts(each.messages) for each in frame.store.choices.all(frame.model) if each.prompt_hash in asked]
+    if comparison:  # what was a fresh case is none again
+        asked |= {case.case for look in store.comparisons.looks(comparison.id) for case in look.cases}
     for capture in islice(frame.by_chance(), LOOKED_AT):
         prompt = prompt_of(capture)
-        if capture.prompt_hash in asked or frame.store.feedback.known_prompts(frame.model, [capture.prompt_hash]):
+        known = store.feedback.known_prompts(frame.model, [capture.prompt_hash], up_to_id=up_to)
+        if capture.prompt_hash in asked or known:
             continue
         if cases_near(before, [prompt])[0]:
             continue

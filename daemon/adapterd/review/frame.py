@@ -1,6 +1,6 @@
 """Which captured answers of a model may be judged, and in which order chance has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from adapterd.capture.captures import Capture, Captures
@@ -11,7 +11,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.judgements import judgement_of
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
-from adapterd.store.reviews.reviews import Outcome
+from adapterd.store.reviews.reviews import Outcome, Review, Slice
 
 RANDOM_FROM, RANDOM_DIGITS = 10, 10
 """The first of the digits of a capture's id that are random (capture/passthrough/capture_id.py), and how many of them
@@ -25,6 +25,11 @@ def chance_of(capture: str) -> float:
     for digit in capture[RANDOM_FROM : RANDOM_FROM + RANDOM_DIGITS]:
         found = found * len(_DIGITS) + _DIGITS.get(digit, 0)
     return found / 32.0**RANDOM_DIGITS
+
+
+def gone_through(reviews: Iterable[Review]) -> float:
+    """How far the random slice went in the order of chance; below 0 where nothing of it was judged."""
+    return max((each.chance for each in reviews if each.slice is Slice.RANDOM), default=-1.0)
 
 
 def prompt_of(capture: Capture) -> Prompt:

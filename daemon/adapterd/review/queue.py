@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from adapterd.capture.captures import Capture
 from adapterd.review.directed import directed, text_of
-from adapterd.review.frame import Frame, chance_of
+from adapterd.review.frame import Frame, chance_of, gone_through
 from adapterd.review.share import Share
 from adapterd.store.reviews.reviews import Outcome, Review, Slice
 
@@ -50,7 +50,9 @@ class Queue:
     def next(self) -> Item | None:
         """What is judged next, None where nothing is left."""
         ways = (
-            (self._by_chance, self._directed) if len(self.reviews) % EVERY == 0 else (self._directed, self._by_chance)
+            (self._by_chance, self._directed)
+            if sum(each.slice is not Slice.GROUP for each in self.reviews.values()) % EVERY == 0
+            else (self._directed, self._by_chance)
         )
         return next((found for way in ways if (found := way())), None)
 
@@ -67,14 +69,18 @@ class Queue:
         found = Counter[Outcome]()
         for capture in takewhile(lambda each: chance_of(each.id) <= self._gone_through, self.frame.by_chance()):
             review = self.reviews.get(capture.id)
-            if outcome := review.outcome if review else self.frame.outcome_elsewhere(capture):
+            if review:
+                found[review.outcome] += 1
+            elif outcome := self.frame.outcome_elsewhere(capture):
                 found[outcome] += 1
+            else:
+                break  # one that came since: from here on only those would count that somebody has complained of
         return Share(found[Outcome.BAD], found[Outcome.BAD] + found[Outcome.GOOD])
 
     @cached_property
     def _gone_through(self) -> float:
         """How far the random slice went in the order of chance."""
-        return max((each.chance for each in self.reviews.values() if each.slice is Slice.RANDOM), default=-1.0)
+        return gone_through(self.reviews.values())
 
     def _by_chance(self) -> Item | None:
         for capture in self.frame.by_chance():

@@ -147,13 +147,13 @@ class Feedback:
         for row in self._database.execute("SELECT id, record FROM feedback WHERE model = ? ORDER BY id", (model,)):
             yield row["id"], row["record"]
 
-    def known_prompts(self, model: str, prompts: Iterable[str]) -> set[str]:
-        """Those of these hashes of prompts of which the model was ever told anything, in force or not."""
+    def known_prompts(self, model: str, prompts: Iterable[str], *, up_to_id: int | None = None) -> set[str]:
+        """Those of these hashes of prompts of which the model was told anything up to an id or ever, in force or not."""
         rows = self._database.rows(
             """SELECT value FROM json_each(?2)
                WHERE EXISTS (SELECT 1 FROM feedback WHERE substr(prompt_hash, 1, 12) = substr(value, 1, 12)
-                             AND +model = ?1 AND prompt_hash = value)""",
-            (model, json.dumps(list(prompts))),
+                             AND +model = ?1 AND prompt_hash = value AND (?3 IS NULL OR id <= ?3))""",
+            (model, json.dumps(list(prompts)), up_to_id),
         )
         return {row["value"] for row in rows}
 

@@ -176,3 +176,27 @@ def test_the_random_slice_has_honest_intervals_while_the_directed_one_finds_fail
 )
 def test_intervals_are_those_of_wilson(share: Share, low: float, high: float) -> None:
     assert share.interval == pytest.approx((low, high), abs=1e-4)
+
+
+def test_what_came_since_and_was_mended_or_complained_of_is_not_counted(
+    frame: Callable[[], Frame], captured: Asked, store: Store
+) -> None:
+    """A fifth of the answers fails; of new ones only failures are heard of."""
+    from adapterd.intake.http_intake import take_posted
+
+    for number in range(40):
+        captured(f"Who is number {number}?", "fails" if number % 5 == 0 else "good")
+    judged(frame, lambda capture: BAD if capture.answer == "fails" else GOOD, 40)
+    assert str(Queue.of(frame()).failing).startswith("8 of 40")
+    for number in range(40, 240):
+        answer = "fails" if number % 5 == 0 else "good"
+        captured(f"Who is number {number}?", answer)
+        if answer == "fails":
+            take_posted(store, "smol", [{"prompt": f"Who is number {number}?", "output": answer, "rating": 1}])
+    share = Queue.of(frame()).failing
+    assert share.of <= 45
+
+
+def test_a_turn_without_content_is_shown(frame: Callable[[], Frame], captured: Asked) -> None:
+    captured("x", turns=[{"role": "system"}, {"role": "user", "content": "x"}])
+    assert Queue.of(frame()).next()

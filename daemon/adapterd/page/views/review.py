@@ -150,7 +150,8 @@ def _verdict(desk: Desk, capture: Capture) -> Verdict:
         raise InputError("the form has a rating or a tag that there is not", hint="load the page anew") from exc
     if stars is not None and stars not in RATINGS:
         raise InputError(f"a rating is 1 to 5, not {stars}")
-    changed = correction if correction.strip() and correction.strip() != capture.answer.strip() else None
+    before = capture.answer.replace("\r\n", "\n").replace("\r", "\n").strip()  # as a browser gives it back
+    changed = correction if correction.strip() and correction.strip() != before else None
     return Verdict(stars, tags, changed, form.text("notes").strip() or None)
 
 
