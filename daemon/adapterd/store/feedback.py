@@ -148,7 +148,7 @@ class Feedback:
             yield row["id"], row["record"]
 
     def known_prompts(self, model: str, prompts: Iterable[str], *, up_to_id: int | None = None) -> set[str]:
-        """Those of these hashes of prompts of which the model was told anything up to an id or ever, in force or not."""
+        """Those of these hashes of prompts of which the model was told anything up to an id, or ever."""
         rows = self._database.rows(
             """SELECT value FROM json_each(?2)
                WHERE EXISTS (SELECT 1 FROM feedback WHERE substr(prompt_hash, 1, 12) = substr(value, 1, 12)
