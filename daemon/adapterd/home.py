@@ -13,7 +13,7 @@ PRIVATE_UMASK = 0o077
 
 OWN_ENTRIES = (
     "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "captures.db*", "removed.json", "daemon.lock",
-    "daemon.json", "daemon.wakeup", "page.json", "run.lock", "tags.lock", "bin", "http-token*", "*.sock",
+    "daemon.json", "daemon.wakeup", "page.*", "run.lock", "tags.lock", "bin", "http-token*", "*.sock",
     "adapterd.sock*", ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
 )  # fmt: skip
 """What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
@@ -56,6 +56,16 @@ class Home:
     def page(self) -> Path:
         """Written by the local page while it is served: where, and the key of its links."""
         return self.root / "page.json"
+
+    @property
+    def page_lock(self) -> Path:
+        """Held by the local page's process while it serves."""
+        return self.root / "page.lock"
+
+    @property
+    def page_link(self) -> Path:
+        """A page for the browser that leads on to the local page, so that its link is in no list of processes."""
+        return self.root / "page.html"
 
     @property
     def removed_statements(self) -> Path:

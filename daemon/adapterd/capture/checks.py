@@ -1,12 +1,15 @@
 """Checks of an answer that need no reference: names of what is wrong with it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterd.capture.wire.conversation import Conversation
 from adapterd.chat import Answer, Message, Role
+from adapterd.errors import InputError
 from adapterd.evaluation.metrics.hygiene import PROMPT_ECHO, REPETITION, SEVERAL_JSON, THINK_LEAK
 from adapterd.evaluation.metrics.json_answers.metrics import json_metrics
+from adapterd.evaluation.metrics.json_answers.schema import usable_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
 
 MUCH_REPEATED = 0.3
@@ -21,8 +24,16 @@ def faults(
     `repetition`, `think_leak`, `several_json`, `json` (it is none, where one is wanted) and `schema`.
 
     The schema is that of the request, else the model's."""
-    wanted = conversation.schema if isinstance(conversation.schema, Mapping) else schema
+    wanted = schema_of(conversation.schema) if isinstance(conversation.schema, Mapping) else schema
     return tuple(_faults(conversation, wanted, wants_json or wanted is not None or conversation.schema is not None))
+
+
+def schema_of(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema that a request asked for, as answers can be checked by it; None of one that no answer can be."""
+    try:
+        return usable_schema(json.dumps(asked).encode(), "the schema of the request")
+    except InputError:
+        return None
 
 
 def _faults(conversation: Conversation, schema: Mapping[str, Any] | None, wants_json: bool) -> Iterator[str]:

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from adapterd.errors import AdapterdError, NotFoundError
 from adapterd.home import Home
 from adapterd.page.desk import Desk
-from adapterd.page.entry import COOKIE, SESSION_S, Entry
+from adapterd.page.entry import SESSION_S, Entry
 from adapterd.page.forms import Form
-from adapterd.page.guard import ENTRY, STATIC, Guard
+from adapterd.page.guard import ENTRY, POLICY, STATIC, Guard
 from adapterd.page.jobs import Jobs
 from adapterd.page.rendering import rendered
 from adapterd.page.views import choice, feedback, home, log, review, settings, versions
@@ -44,7 +44,7 @@ GET: dict[str, View] = {
     "/versions/{model}/{version}": versions.one,
     "/feedback/{model}": feedback.show,
     "/feedback/{model}/quarantine": feedback.quarantine,
-    "/feedback/{model}/{record:int}": feedback.one,
+    "/feedback/{model}/{record}": feedback.one,
     "/settings": settings.show,
     "/log": log.show,
 }
@@ -66,7 +66,7 @@ POST: dict[str, View] = {
 log_of_page = logging.getLogger("adapterd.page")
 
 
-def application(where: Home, entry: Entry, port: int, jobs: Jobs) -> Starlette:
+def application(where: Home, entry: Entry, jobs: Jobs) -> Starlette:
     """The page of a home, for whoever `entry` lets in."""
 
     def route(path: str, view: View, method: str) -> Route:
@@ -79,10 +79,10 @@ def application(where: Home, entry: Entry, port: int, jobs: Jobs) -> Starlette:
         return Route(path, answer, methods=[method])
 
     async def enter(request: Request) -> Response:
-        if not entry.admits(request.query_params.get("ticket", "")):
+        if request.method == "HEAD" or not entry.admits(request.query_params.get("ticket", "")):
             raise NotFoundError("this link was used already, or is too old", hint="adapterctl open makes a new one")
         answer = HTMLResponse(LEAD_ON)
-        answer.set_cookie(COOKIE, entry.session(), max_age=SESSION_S, httponly=True, samesite="strict")
+        answer.set_cookie(entry.cookie, entry.session(), max_age=SESSION_S, httponly=True, samesite="strict")
         return answer
 
     return Starlette(
@@ -92,7 +92,7 @@ def application(where: Home, entry: Entry, port: int, jobs: Jobs) -> Starlette:
             *(route(path, view, "GET") for path, view in GET.items()),
             *(route(path, view, "POST") for path, view in POST.items()),
         ],
-        middleware=[Middleware(Guard, entry=entry, port=port)],
+        middleware=[Middleware(Guard, entry=entry)],
         exception_handlers={
             AdapterdError: _of_fault, HTTPException: _of_route, ClientDisconnect: _of_route, Exception: _of_bug
         },
@@ -115,7 +115,8 @@ async def _static(request: Request) -> Response:
 
 
 def _fault(status: HTTPStatus, text: str, hint: str = "") -> Response:
-    return HTMLResponse(rendered("fault", title="adapterd", models=(), here=None, text=text, hint=hint), status)
+    page = rendered("fault", title="adapterd", models=(), here=None, text=text, hint=hint)
+    return HTMLResponse(page, status, POLICY)  # a bug is answered outside of the guard, which would add this
 
 
 async def _of_fault(_request: Request, exc: Any) -> Response:

@@ -6,12 +6,12 @@ link or a cookie of an earlier process is none any more.
 """
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-COOKIE = "adapterd-page"
 LINK_S = 120
 """How long a link may be followed."""
 SESSION_S = 30 * 86_400
@@ -31,9 +31,12 @@ def ticket(key: str) -> str:
 
 @dataclass
 class Entry:
-    """Signs and checks with one key."""
+    """Signs and checks with one key, for a page at this port. `used_at` is when somebody was let in last, by the
+    monotonic clock, in seconds."""
 
     key: str
+    port: int
+    used_at: float = field(default_factory=time.monotonic)
     _used: set[str] = field(default_factory=set)
 
     def admits(self, given: str) -> bool:
@@ -48,9 +51,17 @@ class Entry:
         """The value of a new cookie."""
         return _signer(self.key, _SESSION).dumps(secrets.token_urlsafe(16))
 
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie: a browser gives those of all ports."""
+        return f"adapterd-page-{self.port}"
+
     def knows(self, cookie: str | None) -> bool:
-        """Whether a cookie is one of this process."""
-        return cookie is not None and _read(self.key, _SESSION, cookie, SESSION_S) is not None
+        """Whether a cookie is one of this process; the page is in use then."""
+        if cookie is None or _read(self.key, _SESSION, cookie, SESSION_S) is None:
+            return False
+        self.used_at = time.monotonic()
+        return True
 
     def seal(self, values: Any) -> str:
         """Plain values as a form carries them, so that nobody changes them on the way."""

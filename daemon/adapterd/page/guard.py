@@ -6,13 +6,12 @@ forbidden by the answer's policy.
 """
 
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapterd.page.entry import COOKIE, Entry
+from adapterd.page.entry import Entry
 
 NAMES = ("127.0.0.1", "localhost")
 ENTRY, STATIC = "/enter", "/static/"
@@ -38,11 +37,11 @@ CLOSED = (
 
 
 class Guard:
-    """Middleware around the page, which listens at `port`."""
+    """Middleware around the page."""
 
-    def __init__(self, app: ASGIApp, entry: Entry, port: int) -> None:
+    def __init__(self, app: ASGIApp, entry: Entry) -> None:
         self._app, self._entry = app, entry
-        self._hosts = {f"{name}:{port}" for name in NAMES}
+        self._hosts = {f"{name}:{entry.port}" for name in NAMES}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +63,7 @@ class Guard:
             return _text(HTTPStatus.MISDIRECTED_REQUEST, "The Host header does not name this page.")
         if not self._is_own(method, headers):
             return _text(HTTPStatus.FORBIDDEN, "The request comes from another page.")
-        if path == ENTRY or path.startswith(STATIC) or self._entry.knows(cookie_of(headers)):
+        if path == ENTRY or path.startswith(STATIC) or self._entry.knows(_cookie(headers, self._entry.cookie)):
             return None
         return HTMLResponse(CLOSED, HTTPStatus.UNAUTHORIZED)
 
@@ -78,16 +77,10 @@ class Guard:
         return site == "same-origin" if site is not None else origin is not None
 
 
-def cookie_of(headers: Headers) -> str | None:
-    """The value of our cookie."""
-    for line in headers.getlist("cookie"):
-        try:
-            found = SimpleCookie(line).get(COOKIE)
-        except CookieError:
-            continue
-        if found:
-            return found.value
-    return None
+def _cookie(headers: Headers, name: str) -> str | None:
+    """The value of a cookie, whatever those of others beside it look like."""
+    pairs = (pair.strip().partition("=") for line in headers.getlist("cookie") for pair in line.split(";"))
+    return next((value for each, _, value in pairs if each == name), None)
 
 
 def _text(status: HTTPStatus, text: str) -> Response:

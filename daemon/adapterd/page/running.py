@@ -1,6 +1,9 @@
-"""The page's process as the command line finds, starts and ends it; nothing heavy is imported for that."""
+"""The page's process as the command line finds, starts and ends it; nothing heavy is imported for that.
 
-import http.client
+The process holds a lock of the home as long as it serves, so neither a file that it left nor another server at its port
+is taken for it.
+"""
+
 import json
 import os
 import signal
@@ -15,10 +18,10 @@ from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
 from adapterd.page.entry import ticket
+from adapterd.system.locks import is_held
 from adapterd.system.python import module_command, safe_environment
 
 START_S, STOP_S, STEP_S = 30.0, 10.0, 0.05
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,15 @@ class Running:
     @property
     def link(self) -> str:
         """A link that lets in once, soon."""
-        return f"http://{LOOPBACK}:{self.port}/enter?{urlencode({'ticket': ticket(self.key)})}"
+        return f"http://127.0.0.1:{self.port}/enter?{urlencode({'ticket': ticket(self.key)})}"
 
 
 def running(home: Home) -> Running | None:
     """The page of a home that is served now."""
     try:
-        found = Running(**json.loads(home.page.read_text("utf-8")))
+        return Running(**json.loads(home.page.read_text("utf-8"))) if is_held(home.page_lock) else None
     except (OSError, ValueError, TypeError):
         return None
-    return found if _answers(found.port) else None
 
 
 def start(home: Home) -> Running:
@@ -71,7 +73,7 @@ def stop(home: Home) -> bool:
     with suppress(ProcessLookupError):
         os.kill(found.pid, signal.SIGTERM)
     until = time.monotonic() + STOP_S
-    while (_answers(found.port) or home.page.exists()) and time.monotonic() < until:
+    while is_held(home.page_lock) and time.monotonic() < until:
         time.sleep(STEP_S)
     return True
 
@@ -83,19 +85,9 @@ def _started(home: Home, process: "subprocess.Popen[bytes]", said: Path) -> Runn
         if found:
             process.returncode = 0  # it goes on by itself, and nobody waits for it
             return found
-        if process.poll() is not None:
+        if process.poll() is not None and not is_held(home.page_lock):  # else another one was quicker
             lines = said.read_text("utf-8", "replace").strip().splitlines()
             raise AdapterdError(lines[-1] if lines else "the page ended at once", hint=f"see {said}")
         time.sleep(STEP_S)
     raise AdapterdError(f"the page did not begin within {START_S:.0f} s", hint=f"see {said}")
 
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/static/page.css")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

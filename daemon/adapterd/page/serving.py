@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from adapterd import __version__, config
 from adapterd.config import Settings
@@ -23,6 +23,7 @@ from adapterd.page.app import application
 from adapterd.page.entry import Entry, new_key
 from adapterd.page.jobs import Jobs
 from adapterd.system.files import write_atomic
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 
 LOOPBACK = "127.0.0.1"
 LOOK_S = 5.0
@@ -30,52 +31,47 @@ LOOK_S = 5.0
 LOG_BYTES, LOGS = 1_000_000, 2
 
 
-class Used:
-    """Middleware that remembers when the last request came."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.at = time.monotonic()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.at = time.monotonic()
-        await self._app(scope, receive, send)
-
-
 class PageServer(uvicorn.Server):
-    """Ends when nothing was asked for so many seconds, and no work goes on."""
+    """Ends when nobody who was let in has asked for anything for so many seconds, and no work goes on."""
 
-    def __init__(self, used: Used, jobs: Jobs, idle_s: float) -> None:
+    def __init__(self, app: ASGIApp, entry: Entry, jobs: Jobs, idle_s: float) -> None:
         super().__init__(
             uvicorn.Config(
-                used, loop="asyncio", ws="none", lifespan="off", proxy_headers=False, server_header=False,
+                app, loop="asyncio", ws="none", lifespan="off", proxy_headers=False, server_header=False,
                 date_header=False, access_log=False, log_config=None, log_level="error", timeout_graceful_shutdown=5,
             )
         )  # fmt: skip
-        self._used, self._jobs, self._idle_s = used, jobs, idle_s
+        self._entry, self._jobs, self._idle_s = entry, jobs, idle_s
 
     async def main_loop(self) -> None:
         """Wait for the end."""
         while not self.should_exit:
             await asyncio.sleep(min(LOOK_S, self._idle_s))
-            if time.monotonic() - self._used.at > self._idle_s and not self._jobs.is_busy:
+            if time.monotonic() - self._entry.used_at > self._idle_s and not self._jobs.is_busy:
                 return
 
 
 def serve(home: Home, settings: Settings) -> None:
-    """Serve the page of a home until nobody uses it or a signal comes. Raises OSError where it cannot listen."""
+    """Serve the page of a home until nobody uses it or a signal comes. Raises OSError where it cannot listen, and
+    BusyError where another process serves it."""
+    with exclusive(home.page_lock, timeout_s=LOCK_TIMEOUT_S, busy="the page is open already"):
+        home.page.unlink(missing_ok=True)
+        try:
+            _serve(home, settings)
+        finally:
+            for left in (home.page, home.page_link):
+                left.unlink(missing_ok=True)
+
+
+def _serve(home: Home, settings: Settings) -> None:
     listening = socket.create_server((LOOPBACK, settings.page.port))
     port = listening.getsockname()[1]
-    entry, jobs = Entry(new_key()), Jobs()
-    used = Used(application(home, entry, port, jobs))
+    entry, jobs = Entry(new_key(), port), Jobs()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends, and gives the signal back for us to end
-    written = json.dumps({"port": port, "pid": os.getpid(), "key": entry.key, "release": __version__})
-    write_atomic(home.page, written)
-    try:
-        PageServer(used, jobs, settings.page.idle_minutes * 60).run(sockets=[listening])
-    finally:
-        if home.page.is_file() and home.page.read_text("utf-8") == written:
-            home.page.unlink()
+    told = {"port": port, "pid": os.getpid(), "key": entry.key, "release": __version__}
+    write_atomic(home.page, json.dumps(told))
+    app = application(home, entry, jobs)
+    PageServer(app, entry, jobs, settings.page.idle_minutes * 60).run(sockets=[listening])
 
 
 def main() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from starlette.responses import Response
 
 from adapterd.capture.captures import Capture
+from adapterd.capture.checks import schema_of
 from adapterd.config import Task
 from adapterd.errors import InputError
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
+from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json
 from adapterd.page.desk import Desk, go
 from adapterd.page.rendering import rendered
 from adapterd.record import FailureTag
@@ -23,8 +25,6 @@ from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
 from adapterd.store.reviews.reviews import Outcome, Slice
 
 RATINGS = range(1, 6)
-SHOWN = 5
-"""So many answers that the same repair fits are shown before it is done."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,22 @@ def _faults(desk: Desk, capture: Capture, text: str) -> list[str]:
     """What is wrong with a text as JSON, where JSON is wanted; in words."""
     if not (_wants_json(desk) or capture.schema):
         return []
+    if parse_json(text) is INVALID:
+        return [f"no valid JSON{_where(text)}"]
+    given = desk.model_settings.schema
+    asked = capture.schema
+    schema = schema_of(asked) if isinstance(asked, dict) else read_schema(given) if given else None
+    try:
+        fault = JsonSchema(schema).fault_of(text) if schema else None
+    except (TimeoutError, RecursionError):
+        return ["the schema cannot tell in time"]
+    return [fault] if fault else []
+
+
+def _where(text: str) -> str:
+    """What Python finds wrong, where it does: the gates are stricter."""
     try:
         json.loads(text)
     except (ValueError, RecursionError) as exc:
-        return [f"no valid JSON: {exc}"]
-    given = desk.model_settings.schema
-    schema = capture.schema if isinstance(capture.schema, dict) else read_schema(given) if given else None
-    try:
-        fault = JsonSchema(schema).fault_of(text) if schema else None
-    except (TimeoutError, RecursionError, ValueError, TypeError):
-        return ["the schema cannot tell in time"]
-    return [fault] if fault else []
+        return f": {exc}"
+    return ", as its readers do not agree on it"

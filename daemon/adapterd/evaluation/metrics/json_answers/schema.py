@@ -63,7 +63,11 @@ class JsonSchema:
 
 def read_schema(path: Path) -> dict[str, Any]:
     """The JSON Schema in a file; raises InputError, with what is wrong, for one that cannot check answers."""
-    data = read_given(path, MOST_SCHEMA_BYTES)
+    return usable_schema(read_given(path, MOST_SCHEMA_BYTES), str(path))
+
+
+def usable_schema(data: bytes, path: str) -> dict[str, Any]:
+    """The JSON Schema in this text, which `path` names in errors; raises InputError as `read_schema` does."""
     try:
         schema = json.loads(data.decode(), parse_constant=_refused, parse_float=_number)
         if not isinstance(schema, dict):
