@@ -18,6 +18,7 @@ from adapterd.dataset.leaks.near_duplicates import cases_near
 from adapterd.dataset.leaks.origins import places_by_origin
 from adapterd.dataset.statements import resolve
 from adapterd.evaluation.e_process import SCORE
+from adapterd.evidence.chosen_by_chance import records_by_chance
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts
@@ -119,7 +120,7 @@ def fresh_cases(
     deployments = store.versions.deployments(model)
     since = [row for row in about if row.prompt_hash not in known and row.content_hash not in held]
     reviewed = {row.content_hash: found for row in since if (found := Reviewed.of(row, deployments))}
-    pair, by_chance = (comparison.ours, comparison.theirs), store.reviews.records_by_chance(model)
+    pair, by_chance = (comparison.ours, comparison.theirs), records_by_chance(store.reviews.all(model))
     fairness = Fairness(pair, reviews, list(reviewed.values()), by_chance)
     new = [row for row in since if row.prompt_hash not in asked | frozen]
     cases = []
@@ -196,7 +197,7 @@ def frozen_evidence(
     known = store.feedback.known_prompts(model, [each.prompt_hash for each in cases])
     every = (Reviewed.of(row, deployments) for row in rows.values())
     reviewed = {each.row.content_hash: each for each in every if each}
-    fairness = Fairness(pair, reviews, list(reviewed.values()), store.reviews.records_by_chance(model))
+    fairness = Fairness(pair, reviews, list(reviewed.values()), records_by_chance(store.reviews.all(model)))
     found = []
     for case in cases:
         record = reviewed.get(case.record)

@@ -121,7 +121,7 @@ class Season:
         if all(each.id != comparison.id for each in self.open):
             return None
         watches = comparison.purpose is Purpose.WATCH
-        votes = "" if watches else self._missing_votes(comparison)
+        votes = "" if watches else self.missing_votes(comparison)
         if standing.is_proven and not votes:
             reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)
             return Decision(comparison.purpose, comparison.ours, reason)
@@ -183,7 +183,7 @@ class Season:
                 self._let_go(each.version, f"held: {best[0].version} does better on the frozen set, and is challenger")
         return comparison
 
-    def _missing_votes(self, comparison: Comparison) -> str:
+    def missing_votes(self, comparison: Comparison) -> str:
         """What is missing of the votes that the gate on human_preference asks for, in words; empty if nothing is."""
         rule = self._rules.settings.gates.get(HUMAN_PREFERENCE)
         if rule is None:

@@ -5,9 +5,10 @@ every night.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ LEAST_SHARE = 0.5
 """An origin's share can be kept by any two origins."""
 WITHOUT_AN_ORIGIN = 0.05
 """The level at which all others have to prove the same without any one origin."""
-MOST_VOTES = 1000
+MOST_VOTES = 200
+"""So many votes are thought of at most when it is told how many are left."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,24 @@ class Differences:
             [number for number, _ in cases],
             [case.source for _, case in cases],
         )
-        origins = tuple(cases[index][1].origin for index in first)
-        weights = origin_weights(origins, at.tolist(), max(LEAST_SHARE, share))
-        return cls(values, at, origins, tuple(cases[index][1].kind for index in first), weights)
+        units = zip(values, at, (cases[index][1] for index in first), strict=True)
+        in_order = sorted(units, key=lambda unit: (unit[1], unit[2].kind == VOTE))
+        return cls.weighed(
+            [value for value, _, _ in in_order], [look for _, look, _ in in_order],
+            [case.origin for *_, case in in_order], [case.kind for *_, case in in_order], share,
+        )  # fmt: skip
+
+    @classmethod
+    def weighed(
+        cls, values: Sequence[float], looks: Sequence[int], origins: Sequence[str], kinds: Sequence[str], share: float
+    ) -> "Differences":
+        """With a weight for each: no origin has more than its share where others are. Scores of a look are weighed
+        together, votes one after the other, as they are bet on."""
+        steps = list(accumulate(_is_next(each, before) for before, each in _with_before(looks, kinds)))
+        weights = origin_weights(origins, steps, max(LEAST_SHARE, share))
+        return cls(
+            np.array(values, dtype=np.float64), np.array(looks, dtype=np.int64), tuple(origins), tuple(kinds), weights
+        )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -83,12 +100,27 @@ class Differences:
 
     def without(self, origin: str, share: float) -> "Differences":
         """What all others sent, weighed among themselves."""
-        rest = np.array([each != origin for each in self.origins], dtype=bool)
-        kept = np.flatnonzero(rest).tolist()
-        origins, kinds = (tuple(each[index] for index in kept) for each in (self.origins, self.kinds))
-        looks = self.looks[rest]
-        weights = origin_weights(origins, looks.tolist(), max(LEAST_SHARE, share))
-        return Differences(self.values[rest], looks, origins, kinds, weights)
+        kept = [index for index, each in enumerate(self.origins) if each != origin]
+        origins, kinds = ([each[index] for index in kept] for each in (self.origins, self.kinds))
+        return Differences.weighed(self.values[kept], self.looks[kept].tolist(), origins, kinds, share)
+
+    def with_votes(self, count: int, origin: str, share: float) -> "Differences":
+        """With so many more votes for it, in a night to come."""
+        night = int(self.looks.max(initial=0)) + 1
+        return Differences.weighed(
+            [*self.values, *[1.0] * count], [*self.looks.tolist(), *[night] * count],
+            [*self.origins, *[origin] * count], [*self.kinds, *[VOTE] * count], share,
+        )  # fmt: skip
+
+
+def _with_before(looks: Sequence[int], kinds: Sequence[str]) -> Iterator[tuple[tuple[int, str], tuple[int, str]]]:
+    """Look and kind of each unit, behind those of the one before it."""
+    return pairwise([(-1, SCORE), *zip(looks, kinds, strict=True)])
+
+
+def _is_next(unit: tuple[int, str], before: tuple[int, str]) -> bool:
+    """Whether a unit is weighed after the one before it, and not together with it."""
+    return unit[1] == VOTE or unit != before
 
 
 def _after(process: EProcess, values: Any, weights: Any, kind: str) -> EProcess:
@@ -119,7 +151,6 @@ def standing_of(
         for case in look.cases
         if case.counts is Counts.SHOWN and primary in case.differences
     ]
-    last = _until(steps)
     return Standing(
         primary=primary,
         cases=sum(_decides(case, SCORE) for look in looks for case in look.cases),
@@ -137,7 +168,7 @@ def standing_of(
         log_capital=min(float(_until(each).log) for each in needed),
         against=_origin_against(comparison, score, share) if ways and ways[-1] >= 1 else None,
         nights_left=_nights_left([0.0, *map(float, ways)]),
-        votes_left=_votes_left(last),
+        votes_left=_votes_left(comparison, score, needed[1:], share),
         log_capitals=tuple(min(float(_until(each, look.number).log) for each in needed) for look in looks),
     )
 
@@ -174,10 +205,18 @@ def _nights_left(ways: Sequence[float]) -> int | None:
     return math.ceil((1 - ways[-1]) / pace) if pace > 0 else None
 
 
-def _votes_left(process: EProcess) -> int | None:
-    """How many votes prove it if all are for it."""
-    for count in range(MOST_VOTES):
-        if process.proven:
-            return count
-        process = process.after(np.array([1.0]), kind=VOTE)
-    return None
+def _votes_left(
+    comparison: Comparison, score: Differences, others: Sequence[Mapping[int, EProcess]], share: float
+) -> int | None:
+    """How many votes more prove it if all are for it; None where no number of them does, because a guard rail has to be
+    proven, or as many are not enough."""
+    if any(not _until(each).proven for each in others):
+        return None
+    voters = [origin for origin, kind in zip(score.origins, score.kinds, strict=True) if kind == VOTE]
+
+    def prove(count: int) -> bool:
+        found = score.with_votes(count, voters[-1] if voters else "", share)
+        proven = bool(_until(found.processes(comparison)).proven)
+        return proven and _origin_against(comparison, found, share) is None
+
+    return bisect_left(range(MOST_VOTES + 1), True, key=prove) if prove(MOST_VOTES) else None

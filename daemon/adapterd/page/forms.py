@@ -6,9 +6,17 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from adapterd.errors import InputError
+from adapterd.errors import InputError, NotFoundError
 
 MOST_BYTES, MOST_FIELDS = 8_000_000, 1_000
+MOST_DIGITS = 18
+
+
+def number(text: str) -> int:
+    """The id that a form or a path names; raises NotFoundError for what is none."""
+    if not text.isascii() or not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise NotFoundError(f"there is nothing with the id {text[:40]!r}", hint="load the page anew")
+    return int(text)
 
 
 @dataclass(frozen=True)

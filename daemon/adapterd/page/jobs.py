@@ -21,33 +21,36 @@ class Progress:
 
 
 class Jobs:
-    """Work by name; each is done once at a time."""
+    """Work by its kind and what it is about; one after the other is done, and none twice at a time."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="page-job")
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[tuple[str, str], Progress] = {}
         self._lock = Lock()
 
-    def start(self, name: str, work: Callable[[Report], str]) -> None:
+    def start(self, kind: str, about: str, work: Callable[[Report], str]) -> None:
         """Have work done that reports how far it is, and returns what to say at its end; without effect while it is
-        being done."""
+        being done. What is over of its kind is forgotten, unless other work of it goes on."""
+        name = (kind, about)
         with self._lock:
             going = self._progress.get(name)
             if going and not going.is_over:
                 return
+            if all(each.is_over for each in self.of(kind)):
+                self._progress = {other: each for other, each in self._progress.items() if other[0] != kind}
             self._progress[name] = Progress()
         self._thread.submit(self._do, name, work)
 
-    def progress(self, name: str) -> Progress | None:
-        """How far it is; None of what was never begun."""
-        return self._progress.get(name)
+    def of(self, kind: str) -> list[Progress]:
+        """How far all work of a kind is, in the order in which it began."""
+        return [each for name, each in list(self._progress.items()) if name[0] == kind]
 
     @property
     def is_busy(self) -> bool:
         """Whether any work is being done."""
         return any(not each.is_over for each in list(self._progress.values()))
 
-    def _do(self, name: str, work: Callable[[Report], str]) -> None:
+    def _do(self, name: tuple[str, str], work: Callable[[Report], str]) -> None:
         def report(done: int, of: int) -> None:
             self._progress[name] = replace(self._progress[name], done=done, of=of)
 

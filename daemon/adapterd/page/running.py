@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from adapterd import __version__
 from adapterd.errors import AdapterdError
 from adapterd.home import Home
 from adapterd.page.entry import ticket
+from adapterd.system.files import write_atomic
 from adapterd.system.locks import is_held
 from adapterd.system.python import module_command, safe_environment
 
@@ -65,6 +67,14 @@ def start(home: Home) -> Running:
     return _started(home, process, said)
 
 
+def linked(home: Home, link: str) -> str:
+    """The address of a file that only the owner of the home can read and that leads on to the link: what a browser is
+    started with stands in the list of processes, which everybody can read."""
+    page = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={escape(link)}">'
+    write_atomic(home.page_link, page)
+    return home.page_link.as_uri()
+
+
 def stop(home: Home) -> bool:
     """End the page that is served; returns whether there was one."""
     found = running(home)
@@ -90,4 +100,3 @@ def _started(home: Home, process: "subprocess.Popen[bytes]", said: Path) -> Runn
             raise AdapterdError(lines[-1] if lines else "the page ended at once", hint=f"see {said}")
         time.sleep(STEP_S)
     raise AdapterdError(f"the page did not begin within {START_S:.0f} s", hint=f"see {said}")
-

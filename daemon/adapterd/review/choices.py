@@ -6,7 +6,7 @@ them, and no frozen set has them.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,6 +18,7 @@ from adapterd.evaluation.e_process import VOTE
 from adapterd.evaluation.rules import HUMAN_PREFERENCE
 from adapterd.evidence.season import Rules, Season
 from adapterd.intake.http_intake import take_posted
+from adapterd.record import FeedbackRecord
 from adapterd.review.frame import Frame, prompt_of
 from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags
@@ -30,7 +31,7 @@ DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0
 SEED = 1
 ASKED_FOR_EACH = 4
 """So many prompts are asked at most for each choice that is wanted: two versions may answer most of them alike."""
-LOOKED_AT = 2_000
+LOOKED_AT = 300
 """So many of the captured answers, in the order of chance, are looked through for a prompt that was not asked yet."""
 
 Progress = Callable[[int, int], object]
@@ -59,6 +60,12 @@ class Meter:
     way: float
     votes_left: int | None
     text: str
+
+    @classmethod
+    def of(cls, votes: Sequence[float], way: float, votes_left: int | None, text: str) -> "Meter":
+        """Of votes as differences."""
+        ours, theirs = (sum(each == side for each in votes) for side in (1.0, -1.0))
+        return cls(ours, theirs, len(votes) - ours - theirs, way, votes_left, text)
 
     @property
     def votes(self) -> int:
@@ -142,48 +149,55 @@ def vote(
 
 
 def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Meter:
-    """Where the votes on a pair stand."""
-    votes = [
-        each.vote
-        for each in store.choices.voted(model)
-        if (each.ours_digest, each.theirs_digest) == (pair.ours_digest, pair.theirs_digest)
-    ]
-    ours, theirs = votes.count(Vote.OURS), votes.count(Vote.THEIRS)
-    neither = len(votes) - ours - theirs
+    """Where the votes on a pair stand: those that are evidence, where the two are compared."""
     if pair.comparison is None:
-        return Meter(ours, theirs, neither, 0.0, None, "these votes are shown; they decide nothing")
-    standing = Season(store, model, Rules.of(settings)).standing(pair.comparison)
+        votes = [
+            DIFFERENCE[each.vote]
+            for each in store.choices.voted(model)
+            if each.vote and (each.ours_digest, each.theirs_digest) == (pair.ours_digest, pair.theirs_digest)
+        ]
+        return Meter.of(votes, 0.0, None, "these votes are shown; they decide nothing")
+    season, comparison = Season(store, model, Rules.of(settings)), pair.comparison
+    cases = (case for look in store.comparisons.looks(comparison.id) for case in look.cases)
+    votes = [case.differences[HUMAN_PREFERENCE] for case in cases if HUMAN_PREFERENCE in case.differences]
+    standing, missing = season.standing(comparison), season.missing_votes(comparison)
     left = standing.votes_left or None
-    text = (
-        f"{pair.ours} is proven to be better; the next night makes it live"
-        if standing.is_proven
-        else f"{left} more votes for {pair.ours} would prove that it is better"
-        if left
-        else "votes are not what is missing"
-    )
-    return Meter(ours, theirs, neither, standing.way, left, text)
+    if standing.is_proven and missing:
+        text = f"{pair.ours} is proven to be better, but people have a say: {missing}"
+    elif standing.is_proven:
+        text = f"{pair.ours} is proven to be better; the next night makes it live"
+    elif left:
+        text = f"{left} more votes for {pair.ours} would prove that it is better"
+    else:
+        text = "votes alone do not decide now: adapterctl evidence tells what is missing"
+    return Meter.of(votes, standing.way, left, text)
 
 
 def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
-    """Captured prompts, in the order of chance, of which nothing was said when the comparison began and that are unlike
-    those that the pair answered already: what is nearly the same would count twice. What was said since leaves none
-    out, or the prompts would be chosen by what live answered to them."""
-    store, comparison = frame.store, pair.comparison
+    """Captured prompts, in the order of chance, that are unlike all of which anything was said when the comparison
+    began, for a version may have learned that, and unlike those that the pair answered already: these would count
+    twice. What was said since leaves none out, or the prompts would be chosen by what live answered to them."""
+    store, model, comparison = frame.store, frame.model, pair.comparison
     up_to = comparison.after_id if comparison else None
-    asked = frame.store.choices.asked(frame.model, pair.ours_digest, pair.theirs_digest)
-    before = [from_dicts(each.messages) for each in frame.store.choices.all(frame.model) if each.prompt_hash in asked]
+    asked = store.choices.asked(model, pair.ours_digest, pair.theirs_digest)
+    before = [from_dicts(each.messages) for each in store.choices.all(model) if each.prompt_hash in asked]
     if comparison:  # what was a fresh case is none again
         asked |= {case.case for look in store.comparisons.looks(comparison.id) for case in look.cases}
-    for capture in islice(frame.by_chance(), LOOKED_AT):
-        prompt = prompt_of(capture)
-        known = store.feedback.known_prompts(frame.model, [capture.prompt_hash], up_to_id=up_to)
-        if capture.prompt_hash in asked or known:
-            continue
-        if cases_near(before, [prompt])[0]:
-            continue
-        asked.add(capture.prompt_hash)
-        before.append(prompt)
-        yield capture.prompt_hash, prompt
+    captures = {
+        each.prompt_hash: each for each in islice(frame.by_chance(), LOOKED_AT) if each.prompt_hash not in asked
+    }
+    known = store.feedback.known_prompts(model, captures, up_to_id=up_to)
+    prompts = {name: prompt_of(each) for name, each in captures.items() if name not in known}
+    told = (
+        FeedbackRecord.from_json(text)
+        for number, text in store.feedback.ever(model)
+        if up_to is None or number <= up_to
+    )
+    learned = cases_near([each.messages for each in told], list(prompts.values()))
+    for (prompt_hash, prompt), is_near in zip(prompts.items(), learned, strict=True):
+        if not is_near and not cases_near(before, [prompt])[0]:
+            before.append(prompt)
+            yield prompt_hash, prompt
 
 
 def _taught(store: Store, model: str, choice: Choice, given: Vote, correction: str | None) -> str | None:

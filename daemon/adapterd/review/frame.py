@@ -1,6 +1,6 @@
-"""Which captured answers of a model may be judged, and in which order chance has them."""
+"""Which captured answers of a model may be judged."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapterd.capture.captures import Capture, Captures
@@ -11,25 +11,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.judgements import judgement_of
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
-from adapterd.store.reviews.reviews import Outcome, Review, Slice
-
-RANDOM_FROM, RANDOM_DIGITS = 10, 10
-"""The first of the digits of a capture's id that are random (capture/passthrough/capture_id.py), and how many of them
-are used: 50 bits."""
-_DIGITS = {digit: place for place, digit in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
-
-
-def chance_of(capture: str) -> float:
-    """The place of a capture, by its id, in an order of chance that never changes, in [0, 1)."""
-    found = 0
-    for digit in capture[RANDOM_FROM : RANDOM_FROM + RANDOM_DIGITS]:
-        found = found * len(_DIGITS) + _DIGITS.get(digit, 0)
-    return found / 32.0**RANDOM_DIGITS
-
-
-def gone_through(reviews: Iterable[Review]) -> float:
-    """How far the random slice went in the order of chance; below 0 where nothing of it was judged."""
-    return max((each.chance for each in reviews if each.slice is Slice.RANDOM), default=-1.0)
+from adapterd.store.reviews.reviews import Outcome
 
 
 def prompt_of(capture: Capture) -> Prompt:
@@ -54,8 +36,12 @@ class Frame:
         return cls(store, captures, model, frozenset(EvaluationCase.from_dict(case).prompt_hash for case in cases))
 
     def has(self, capture: Capture) -> bool:
-        """Whether an answer may be judged."""
-        return is_teachable(capture) and capture.prompt_hash not in self.frozen
+        """Whether an answer may be judged as one of the model's."""
+        return (
+            capture.model.partition(":")[0] == self.model
+            and is_teachable(capture)
+            and capture.prompt_hash not in self.frozen
+        )
 
     def by_chance(self) -> Iterator[Capture]:
         """Those of the sample, in the order of chance."""

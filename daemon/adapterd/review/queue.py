@@ -8,12 +8,14 @@ reason counts with the verdict that it has. The directed one looks for what teac
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import datetime
 from itertools import takewhile
 
 from adapterd.capture.captures import Capture
+from adapterd.capture.passthrough.capture_id import chance_of
+from adapterd.evidence.chosen_by_chance import ChosenByChance
 from adapterd.review.directed import directed, text_of
-from adapterd.review.frame import Frame, chance_of, gone_through
+from adapterd.review.frame import Frame
 from adapterd.review.share import Share
 from adapterd.store.reviews.reviews import Outcome, Review, Slice
 
@@ -28,11 +30,12 @@ JUDGED = 300
 
 @dataclass(frozen=True)
 class Item:
-    """An answer to be judged, and why this one."""
+    """An answer to be judged, why this one, and when it was chosen."""
 
     capture: Capture
     slice: Slice
     why: str
+    chosen_at: datetime
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,8 @@ class Queue:
 
     def next(self) -> Item | None:
         """What is judged next, None where nothing is left."""
-        ways = (
-            (self._by_chance, self._directed)
-            if sum(each.slice is not Slice.GROUP for each in self.reviews.values()) % EVERY == 0
-            else (self._directed, self._by_chance)
-        )
+        shown = sum(each.slice is not Slice.GROUP for each in self.reviews.values())
+        ways = (self._directed, self._by_chance) if shown % EVERY else (self._by_chance, self._directed)
         return next((found for way in ways if (found := way())), None)
 
     def item(self, name: str) -> Item | None:
@@ -61,47 +61,39 @@ class Queue:
         found = self.frame.captures.get(name)
         if found is None or not self.frame.has(found):
             return None
-        return Item(found, Slice.DIRECTED, "you have chosen it yourself")
+        return self._item(found, Slice.DIRECTED, "you have chosen it yourself")
 
     @property
     def failing(self) -> Share:
         """The share of answers that fail, by all that chance has come to and that have a verdict."""
-        found = Counter[Outcome]()
-        for capture in takewhile(lambda each: chance_of(each.id) <= self._gone_through, self.frame.by_chance()):
-            review = self.reviews.get(capture.id)
-            if review:
-                found[review.outcome] += 1
-            elif outcome := self.frame.outcome_elsewhere(capture):
-                found[outcome] += 1
-            else:
-                break  # one that came since: from here on only those would count that somebody has complained of
+        found, chosen = Counter[Outcome](), ChosenByChance(self.reviews.values())
+        furthest = max((each.chance for each in self.reviews.values() if each.slice is Slice.RANDOM), default=-1.0)
+        for capture in takewhile(lambda each: chance_of(each.id) <= furthest, self.frame.by_chance()):
+            if chosen.has(capture.id, chance_of(capture.id)):
+                review = self.reviews.get(capture.id)
+                found[review.outcome if review else self.frame.outcome_elsewhere(capture) or Outcome.SKIPPED] += 1
         return Share(found[Outcome.BAD], found[Outcome.BAD] + found[Outcome.GOOD])
-
-    @cached_property
-    def _gone_through(self) -> float:
-        """How far the random slice went in the order of chance."""
-        return gone_through(self.reviews.values())
 
     def _by_chance(self) -> Item | None:
         for capture in self.frame.by_chance():
             if capture.id not in self.reviews and self.frame.outcome_elsewhere(capture) is None:
-                return Item(capture, Slice.RANDOM, BY_CHANCE)
+                return self._item(capture, Slice.RANDOM, BY_CHANCE)
         return None
 
     def _directed(self) -> Item | None:
-        """Nothing that chance has come to already: that is asked as such, or the rate would be that of the directed."""
         both = [capture for faulty in (True, False) for capture in self.frame.newest(CANDIDATES, faulty=faulty)]
         judged = list(self._judged())
         known = {each.prompt_hash for each in judged}
         known |= self.frame.store.feedback.known_prompts(self.frame.model, {each.prompt_hash for each in both})
         new = {each.id: each for each in both if each.prompt_hash not in known and each.id not in self.reviews}
         times = Counter(each.prompt_hash for each in new.values())
-        one_each = {
-            each.prompt_hash: each for each in reversed(new.values()) if chance_of(each.id) > self._gone_through
-        }
+        one_each = {each.prompt_hash: each for each in reversed(new.values())}
         again = {prompt for prompt, count in times.items() if count > 1}
         found = directed(list(one_each.values()), [text_of(each) for each in judged], again)
-        return next((Item(each.capture, Slice.DIRECTED, each.why) for each in found), None)
+        return next((self._item(each.capture, Slice.DIRECTED, each.why) for each in found), None)
+
+    def _item(self, capture: Capture, of: Slice, why: str) -> Item:
+        return Item(capture, of, why, self.frame.store.clock())
 
     def _judged(self) -> Iterator[Capture]:
         for name in list(self.reviews)[-JUDGED:]:

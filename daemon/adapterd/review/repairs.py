@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Self
 
 from adapterd.capture.captures import Capture
-from adapterd.review.frame import Frame, chance_of, gone_through
+from adapterd.review.frame import Frame
 
 LEAST_CHARACTERS = 3
 """A text that is shorter says too little of where it belongs."""
@@ -75,13 +75,11 @@ def repaired(frame: Frame, repair: Repair) -> list[tuple[Capture, str]]:
 
 
 def _repaired(frame: Frame, repair: Repair) -> Iterator[tuple[Capture, str]]:
-    reviews = frame.store.reviews.all(frame.model)
-    judged, passed = {each.capture for each in reviews}, gone_through(reviews)
+    judged = {each.capture for each in frame.store.reviews.all(frame.model)}
     newest = [*frame.newest(LOOKED_AT, faulty=True), *frame.newest(LOOKED_AT, faulty=False)]
     known = frame.store.feedback.known_prompts(frame.model, {each.prompt_hash for each in newest})
     for capture in newest:
         text = repair.applied(capture.answer)
-        is_open = capture.id not in judged and capture.prompt_hash not in known
-        if text and is_open and chance_of(capture.id) > passed:  # what chance has come to is asked as such
+        if text and capture.id not in judged and capture.prompt_hash not in known:
             known.add(capture.prompt_hash)
             yield capture, text

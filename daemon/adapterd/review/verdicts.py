@@ -7,10 +7,13 @@ from typing import Any
 
 from adapterd.capture.captures import Capture
 from adapterd.capture.in_feedback import FIELD
+from adapterd.capture.passthrough.capture_id import chance_of
+from adapterd.capture.recording import SAMPLE
 from adapterd.errors import InputError, NotFoundError
+from adapterd.evidence.chosen_by_chance import NOT_OF_THE_SAMPLE
 from adapterd.intake.http_intake import FaultyRecordsError, Posted, take_posted
 from adapterd.record import FailureTag
-from adapterd.review.frame import Frame, chance_of
+from adapterd.review.frame import Frame
 from adapterd.review.queue import Item
 from adapterd.store import Store
 from adapterd.store.reviews.reviews import Outcome, Review, Slice
@@ -66,28 +69,38 @@ def give_all(frame: Frame, given: Sequence[tuple[Item, Verdict]]) -> Posted | No
         for item, verdict in given:
             capture = item.capture.id
             record = name if (name := names.get(capture)) in new else None
-            review = Review(capture, item.slice, item.why, verdict.outcome, record, chance_of(capture), now)
+            chance = chance_of(capture) if item.capture.kept == SAMPLE else NOT_OF_THE_SAMPLE
+            review = Review(capture, item.slice, item.why, verdict.outcome, record, chance, item.chosen_at, now)
             if not store.reviews.add(model, review):
                 raise InputError("this answer was judged already", hint="undo that first, to judge it anew")
     return posted
 
 
-def undo_last(store: Store, model: str) -> str:
-    """Take back what was said last, with what was said alike in the same moment; returns the capture's id.
+def undo_last(store: Store, model: str) -> Review:
+    """Take back what was said last, with what was said alike in the same moment; returns the review, or the first of
+    these.
 
-    The record goes as if it had never come: unlike after `feedback remove` it may be given again. Raises NotFoundError.
+    The record goes as if it had never come: unlike after `feedback remove` it may be given again. Raises NotFoundError
+    where nothing was judged, and InputError where something rests on it already: a run, or evidence.
     """
     reviews = store.reviews.all(model)
     if not reviews:
         raise NotFoundError("nothing was judged yet that could be undone")
     last = reviews[-1]
-    together = [each for each in reviews if each.slice is Slice.GROUP and each.why == last.why and each.at == last.at]
+    is_group = last.slice is Slice.GROUP
+    together = [each for each in reviews if is_group and (each.why, each.at) == (last.why, last.at)] or [last]
+    records = [each.record for each in together if each.record]
+    ids = store.feedback.ids.of_contents(model, records).values()
+    run = store.runs.latest(model)
+    if store.comparisons.of_records(model, records) or (run and any(each <= run.last_feedback_id for each in ids)):
+        raise InputError(
+            "a run or the evidence on a version rests on it already", hint=f"adapterctl feedback remove -m {model}"
+        )
     with store.transaction():
-        for each in together or [last]:
+        for each in together:
             store.reviews.forget(model, each.capture)
-            if each.record:
-                store.feedback.forget(store.feedback.ids.of_contents(model, [each.record]).values())
-    return (together or [last])[0].capture
+        store.feedback.forget(ids)
+    return together[0]
 
 
 def _posted(frame: Frame, said: Sequence[tuple[Item, Verdict]]) -> Posted:

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from adapterd.home import Home
 from adapterd.page.app import application
-from adapterd.page.entry import COOKIE, LINK_S, Entry, new_key, ticket
+from adapterd.page.entry import LINK_S, Entry, new_key, ticket
 from adapterd.page.jobs import Jobs
 
 PORT = 11999
@@ -20,7 +20,7 @@ CONFIG = '[models.m]\nbase = "t:1"\nbase_digest = "sha256:00"\n[ollama]\nhost = 
 
 @pytest.fixture
 def entry() -> Entry:
-    return Entry(new_key())
+    return Entry(new_key(), PORT)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def client(tmp_path: Path, entry: Entry) -> TestClient:
     home = Home(tmp_path / "home")
     home.create()
     home.config_file.write_text(CONFIG)
-    return TestClient(application(home, entry, PORT, Jobs()), base_url=HERE, follow_redirects=False)
+    return TestClient(application(home, entry, Jobs()), base_url=HERE, follow_redirects=False)
 
 
 @pytest.fixture
@@ -109,7 +109,8 @@ def test_a_frame_or_an_image_of_another_page_gets_nothing(inside: TestClient) ->
 
 
 def test_without_the_cookie_nothing_is_done(client: TestClient) -> None:
-    for cookie in ("", "x", f"{COOKIE}=x", f"{COOKIE}="):
+    name = f"adapterd-page-{PORT}"
+    for cookie in ("", "x", f"{name}=x", f"{name}=", f"adapterd-page={'x' * 40}"):
         assert client.post("/versions/m/rollback", headers={**OWN, "Cookie": cookie}).status_code == 401
     token = {"Authorization": "Bearer token-of-an-application-0123456789012345"}
     assert client.post("/versions/m/promote", headers={**OWN, **token}).status_code == 401
@@ -167,3 +168,61 @@ def test_a_bug_is_told_without_its_details(inside: TestClient, monkeypatch: pyte
     answer = client.get("/log")
     assert answer.status_code == 500
     assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("beside", ["a[b]=1", '{json}={"a":1}', 'x="un', "=", "adapterd-page-80=y", "é=1", ""])
+@pytest.mark.parametrize("first", [True, False])
+def test_cookies_of_others_at_this_machine_keep_nobody_out(
+    client: TestClient, entry: Entry, beside: str, first: bool
+) -> None:
+    ours = f"{entry.cookie}={entry.session()}"
+    cookie = "; ".join((beside, ours) if first else (ours, beside))
+    assert client.get("/settings", headers={"Cookie": cookie.encode()}).status_code == 200
+
+
+def test_looking_at_a_link_does_not_use_it_up(client: TestClient, entry: Entry) -> None:
+    link = ticket(entry.key)
+    assert client.head("/enter", params={"ticket": link}).status_code == 404
+    assert client.get("/enter", params={"ticket": link}).status_code == 200
+
+
+def test_only_who_was_let_in_keeps_the_page_open(client: TestClient, entry: Entry) -> None:
+    entry.used_at = before = -1.0
+    client.get("/")
+    client.get("/settings", headers={"Cookie": f"{entry.cookie}=x"})
+    assert entry.used_at == before
+    client.get("/settings", headers={"Cookie": f"{entry.cookie}={entry.session()}"})
+    assert entry.used_at > before
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "1e3", "x", "٣", "0x10", "%00"])
+def test_an_id_that_is_none_is_said(inside: TestClient, number: str) -> None:
+    for answer in (
+        inside.get(f"/feedback/m/{number}"),
+        inside.get("/feedback/m", params={"before": number}),
+        inside.post("/feedback/m/release", data={"record": number}, headers=OWN),
+        inside.post("/choice/m", data={"choice": number, "vote": "left"}, headers=OWN),
+    ):
+        assert answer.status_code == 404
+        assert "Traceback" not in answer.text
+
+
+def test_a_text_to_look_for_has_an_end(inside: TestClient) -> None:
+    answer = inside.get("/feedback/m", params={"text": "x" * 10_000})
+    assert (answer.status_code, "characters" in answer.text) == (409, True)
+
+
+def test_a_rollback_from_what_is_not_live_any_more_does_nothing(inside: TestClient) -> None:
+    answer = inside.post("/versions/m/rollback", data={"live": "1.0.0", "to": "base"}, headers=OWN)
+    assert (answer.status_code, "another version went live" in answer.text) == (409, True)
+
+
+def test_what_an_address_says_is_not_told(inside: TestClient) -> None:
+    assert "owned" not in inside.get("/versions/m", params={"said": "owned"}).text
+
+
+def test_a_damaged_file_of_captures_is_told_at_home(inside: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "home" / "captures.db").write_bytes(b"no database" * 500)
+    answer = inside.get("/")
+    assert (answer.status_code, "captures.db" in answer.text) == (200, True)

@@ -3,20 +3,27 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from adapterd.capture.captures import Capture, Captures
+from adapterd.capture.passthrough.capture_id import chance_of, new_id
 from adapterd.errors import InputError, NotFoundError
+from adapterd.evaluation.e_process import SCORE
+from adapterd.evidence.chosen_by_chance import records_by_chance
+from adapterd.intake.http_intake import take_posted
 from adapterd.record import FailureTag
-from adapterd.review.frame import Frame, chance_of
+from adapterd.review.frame import Frame
 from adapterd.review.queue import EVERY, Item, Queue
 from adapterd.review.share import Share
 from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import CaseEvidence, Counts, NewComparison, Purpose
 from adapterd.store.reviews.reviews import Outcome, Slice
 from tests.unit.review.conftest import Asked
 
+NOW = datetime.now(UTC)
 GOOD, BAD = Verdict(rating=5), Verdict(rating=1, tags=(FailureTag.FORMAT_ERROR,))
 TOPICS = ("harbour", "council", "weather", "football", "opera", "bridge", "market", "school")
 
@@ -75,8 +82,6 @@ def test_whichever_tag_was_asked_is_the_models(frame: Callable[[], Frame], captu
 def test_what_an_application_said_of_an_answer_is_its_verdict(
     frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
-    from adapterd.intake.http_intake import take_posted
-
     capture = captured("Who?", "Nobody")
     take_posted(store, "smol", [{"prompt": "Who?", "output": "Nobody", "rating": 1}])
     assert frame().outcome_elsewhere(capture) is Outcome.BAD
@@ -100,7 +105,7 @@ def test_a_verdict_is_feedback_like_any_other_and_can_be_undone(
     with pytest.raises(InputError, match="judged already"):
         give(frame(), item, GOOD)
     assert len(store.feedback.all("smol")) == 1
-    assert undo_last(store, "smol") == capture.id
+    assert undo_last(store, "smol").capture == capture.id
     assert store.feedback.all("smol") == []
     with pytest.raises(NotFoundError):
         undo_last(store, "smol")
@@ -114,12 +119,12 @@ def test_an_empty_verdict_skips_and_teaches_nothing(frame: Callable[[], Frame], 
     assert store.feedback.all("smol") == []
     assert store.reviews.all("smol")[0].outcome is Outcome.SKIPPED
     assert Queue.of(frame()).failing.of == 0
-    assert item.capture.id == undo_last(store, "smol")
+    assert item.capture.id == undo_last(store, "smol").capture
 
 
 def test_a_group_is_kept_and_undone_as_a_whole(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
     captured("Who?", "fence Ada")
-    items = [grouped(Item(captured(f"Who {n}?", f"fence {n}"), Slice.DIRECTED, ""), "as 01A") for n in range(3)]
+    items = [grouped(Item(captured(f"Who {n}?", f"fence {n}"), Slice.DIRECTED, "", NOW), "as 01A") for n in range(3)]
     give_all(frame(), [(item, Verdict(correction=item.capture.answer[6:])) for item in items])
     assert len(store.feedback.all("smol")) == 3
     undo_last(store, "smol")
@@ -131,7 +136,7 @@ def test_nothing_is_kept_of_a_group_in_which_one_cannot_be(
     frame: Callable[[], Frame], captured: Asked, store: Store
 ) -> None:
     good, gone = captured("Who?"), replace(captured("Who else?"), id="0" * 26, complete=False)
-    items = [Item(good, Slice.DIRECTED, ""), Item(gone, Slice.DIRECTED, "")]
+    items = [Item(good, Slice.DIRECTED, "", NOW), Item(gone, Slice.DIRECTED, "", NOW)]
     with pytest.raises(InputError, match="cannot be kept"):
         give_all(frame(), [(item, GOOD) for item in items])
     assert store.feedback.all("smol") == []
@@ -178,24 +183,71 @@ def test_intervals_are_those_of_wilson(share: Share, low: float, high: float) ->
     assert share.interval == pytest.approx((low, high), abs=1e-4)
 
 
-def test_what_came_since_and_was_mended_or_complained_of_is_not_counted(
-    frame: Callable[[], Frame], captured: Asked, store: Store
+@pytest.mark.parametrize("heard_by", ["feedback", "group", "directed"])
+def test_of_what_came_since_only_what_chance_has_come_to_is_counted(
+    frame: Callable[[], Frame], captured: Asked, store: Store, heard_by: str
 ) -> None:
     """A fifth of the answers fails; of new ones only failures are heard of."""
-    from adapterd.intake.http_intake import take_posted
-
     for number in range(40):
         captured(f"Who is number {number}?", "fails" if number % 5 == 0 else "good")
     judged(frame, lambda capture: BAD if capture.answer == "fails" else GOOD, 40)
     before = Queue.of(frame()).failing
+    at = datetime.now(UTC).timestamp() + 60
     for number in range(40, 240):
-        answer = "fails" if number % 5 == 0 else "good"
-        captured(f"Who is number {number}?", answer)
-        if answer == "fails":
-            take_posted(store, "smol", [{"prompt": f"Who is number {number}?", "output": answer, "rating": 1}])
-    share = Queue.of(frame()).failing
-    assert share.of <= before.of + 5
-    assert share.count <= before.count + 5
+        new = captured(f"Who is {number}?", "fails" if number % 5 == 0 else "good", id=new_id(at), at=at)
+        if number % 5 == 0 and heard_by == "feedback":
+            take_posted(store, "smol", [{"prompt": f"Who is {number}?", "output": "fails", "rating": 1}])
+        elif number % 5 == 0:
+            item = Item(new, Slice.DIRECTED, "", NOW)
+            give(frame(), grouped(item, "as 01") if heard_by == "group" else item, BAD)
+    assert Queue.of(frame()).failing == before
+    assert len(records_by_chance(store.reviews.all("smol"))) == before.of
+
+
+def test_what_is_not_of_the_sample_decides_nothing(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
+    kept = captured("Who else?", kept="schema")
+    for number in range(9):
+        captured(f"Who is number {number}?")
+    give(frame(), Item(kept, Slice.DIRECTED, "", NOW), BAD)
+    judged(frame, lambda _: GOOD, 20)
+    assert Queue.of(frame()).failing == Share(0, 9)
+    assert store.reviews.all("smol")[0].record not in records_by_chance(store.reviews.all("smol"))
+
+
+def test_groups_do_not_keep_chance_from_its_turn(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
+    for number in range(60):
+        captured(f"Who is number {number}?")
+    slices = []
+    for number in range(12):
+        [item] = judged(frame, lambda _: GOOD, 1)
+        slices.append(item.slice)
+        give(frame(), grouped(Item(captured(f"And {number}?"), Slice.DIRECTED, "", NOW), "as 01"), BAD)
+    assert slices.count(Slice.RANDOM) == 4
+
+
+@pytest.mark.parametrize("rests", ["evidence", "run"])
+def test_what_something_rests_on_is_not_undone(
+    frame: Callable[[], Frame], captured: Asked, store: Store, rests: str
+) -> None:
+    captured("Who?")
+    judged(frame, lambda _: BAD, 1)
+    [row] = store.feedback.all("smol")
+    if rests == "run":
+        store.runs.begin("r", "smol", reason="", fingerprint="", last_feedback_id=row.id)
+    else:
+        new = NewComparison("smol", Purpose.CHALLENGE, "1.1.0", "d1", "1.0.0", "d0", 0.01, 100, 0)
+        comparison = store.comparisons.begin(new)
+        case = CaseEvidence("c", row.content_hash, "", None, SCORE, Counts.DECIDES, {"field_f1": 1.0})
+        store.comparisons.add_look(comparison.id, [case])
+    with pytest.raises(InputError, match="rests on it"):
+        undo_last(store, "smol")
+    assert len(store.feedback.all("smol")) == 1
+
+
+def test_an_answer_of_another_model_is_not_judged_as_ours(frame: Callable[[], Frame], captured: Asked) -> None:
+    other = captured("Who?", model="another:latest")
+    assert Queue.of(frame()).item(other.id) is None
+    assert Queue.of(frame()).item(other.answer_hash) is None
 
 
 def test_a_turn_without_content_is_shown(frame: Callable[[], Frame], captured: Asked) -> None:

@@ -23,7 +23,7 @@ def open_(no_browser: bool, end: bool, as_json: bool) -> None:
     (page.idle_minutes). The link lets in once, within two minutes; the browser stays let in after that.
     """
     from adapterctl.app import App
-    from adapterd.page.running import start, stop
+    from adapterd.page.running import linked, start, stop
     from adapterd.system.host.browser import open_in_browser
 
     app = App()
@@ -39,7 +39,7 @@ def open_(no_browser: bool, end: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"link": link})
         return
-    if no_browser or not open_in_browser(link):
+    if no_browser or not open_in_browser(linked(app.home, link)):
         say(link)
         return
     say("the page is open in your browser; `adapterctl open --no-browser` prints a link")

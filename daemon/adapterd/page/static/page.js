@@ -29,12 +29,11 @@ function takeDraft(form) {
   }
 }
 
-// What was sent is done with once another answer is shown; where it was refused, the same one is, and the draft stays.
-function forgetSent() {
-  const sent = localStorage.getItem(SENT), shown = find("form[data-draft]");
-  if (!sent || !find("#help") || (shown && shown.dataset.draft === sent)) return;
-  localStorage.removeItem(DRAFTS + sent);
-  localStorage.removeItem(SENT);
+// Of what was sent the last draft stays: where it was refused, or is undone, it is shown again as it was.
+function sending(form) {
+  const before = localStorage.getItem(SENT), now = form.dataset.draft;
+  if (before && before !== now) localStorage.removeItem(DRAFTS + before);
+  localStorage.setItem(SENT, now);
 }
 
 // The difference between the answer and its correction.
@@ -122,12 +121,11 @@ function onKey(event) {
 }
 
 function begin() {
-  forgetSent();
   each("form[data-draft]", (form) => {
     takeDraft(form);
     watchCorrection(form);
     form.addEventListener("input", () => keepDraft(form));
-    form.addEventListener("submit", () => localStorage.setItem(SENT, form.dataset.draft));
+    form.addEventListener("submit", () => sending(form));
   });
   each("form[method=post]", (form) => form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault(); // twice is once

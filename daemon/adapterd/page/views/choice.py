@@ -5,6 +5,7 @@ from starlette.responses import Response
 from adapterd.capture.captures import Captures
 from adapterd.errors import AdapterdError, InputError, NotFoundError
 from adapterd.page.desk import Desk, go
+from adapterd.page.forms import number
 from adapterd.page.jobs import Report
 from adapterd.page.rendering import rendered
 from adapterd.removal.outliving import open_store
@@ -21,7 +22,7 @@ LEFT, RIGHT = "left", "right"
 def show(desk: Desk) -> str:
     """GET /choice/MODEL: the next one of the pair, `?ours` and `?theirs` name another one; `?last` the one before."""
     ours, theirs = (desk.query.get(name) or None for name in ("ours", "theirs"))
-    progress = desk.jobs.progress(_job(desk))
+    progress = next(iter(desk.jobs.of(_kind(desk))), None)
     if "part" in desk.query:
         return rendered("making", progress=progress)
     try:
@@ -37,7 +38,7 @@ def show(desk: Desk) -> str:
 
 def vote(desk: Desk) -> Response:
     """POST /choice/MODEL: keep a vote for the left or the right one, for both alike, or neither."""
-    found = desk.store.choices.get(desk.model, _number(desk.form.text("choice")))
+    found = desk.store.choices.get(desk.model, number(desk.form.text("choice")))
     if found is None:
         raise NotFoundError("this choice is not there any more", hint="load the page anew")
     given = _vote(found, desk.form.text("vote"))
@@ -58,11 +59,11 @@ def make(desk: Desk) -> Response:
             made = make_choices(Frame.of(store, captures, model), pair, runtime, settings, AT_ONCE, report)
         return f"{made} new" if made else "both answer all captured prompts alike, or none is left"
 
-    desk.jobs.start(_job(desk), work)
+    desk.jobs.start(_kind(desk), "", work)
     return go(f"/choice/{model}?ours={pair.ours}&theirs={pair.theirs}")
 
 
-def _job(desk: Desk) -> str:
+def _kind(desk: Desk) -> str:
     return f"choices of {desk.model}"
 
 
@@ -78,7 +79,7 @@ def _vote(choice: Choice, side: str) -> Vote:
 def _last(desk: Desk) -> Choice | None:
     """The choice that was made last, which may be told of now."""
     try:
-        found = desk.store.choices.get(desk.model, _number(desk.query.get("last", "")))
+        found = desk.store.choices.get(desk.model, number(desk.query.get("last", "")))
     except AdapterdError:
         return None
     return found if found and found.vote else None
@@ -86,9 +87,3 @@ def _last(desk: Desk) -> Choice | None:
 
 def _versions(desk: Desk) -> list[str]:
     return [each.version for each in desk.store.versions.all(desk.model)]
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InputError("the form names no choice", hint="load the page anew")
-    return int(text)

@@ -13,6 +13,7 @@ from adapterd.intake.screening import held_records
 from adapterd.intake.screening import release as let_go
 from adapterd.intake.teaching import teachings_of
 from adapterd.page.desk import Desk, go
+from adapterd.page.forms import number
 from adapterd.page.jobs import Report
 from adapterd.page.rendering import rendered
 from adapterd.removal.outliving import open_store
@@ -21,6 +22,8 @@ from adapterd.removal.selection import Criteria, select
 from adapterd.store.feedback import StoredFeedback
 
 AT_ONCE = 50
+LONGEST = 1_000
+"""Characters of a text to look for."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,17 @@ class Row:
 
 def show(desk: Desk) -> str:
     """GET /feedback/MODEL: the newest, or those with the text of `?text`; `?before` an id."""
-    progress = desk.jobs.progress(_job(desk))
+    jobs = desk.jobs.of(_kind(desk))
     if "part" in desk.query:
-        return rendered("removing", progress=progress)
+        return rendered("removing", jobs=jobs)
     text, before = desk.query.get("text", "").strip(), desk.query.get("before", "")
-    limit = int(before) if before.isascii() and before.isdecimal() and len(before) < 18 else None
+    if len(text) > LONGEST:
+        raise InputError(f"a text to look for has at most {LONGEST:,} characters, not {len(text):,}")
+    limit = number(before) if before else None
     ids = desk.store.feedback.ids.with_text(desk.model, text, before_id=limit, most=AT_ONCE + 1)
     found = list(desk.store.feedback.some(desk.model, ids))[::-1]
     return desk.page(
-        "feedback", "Feedback", progress=progress, rows=_rows(desk, found[:AT_ONCE]), text=text,
+        "feedback", "Feedback", jobs=jobs, rows=_rows(desk, found[:AT_ONCE]), text=text,
         count=desk.store.feedback.count(desk.model), more=found[AT_ONCE - 1].id if len(found) > AT_ONCE else None,
         unusable=len(desk.store.feedback.quarantined(desk.model)),
     )  # fmt: skip
@@ -55,7 +60,7 @@ def show(desk: Desk) -> str:
 
 def one(desk: Desk) -> str:
     """GET /feedback/MODEL/ID: a record."""
-    found = list(desk.store.feedback.some(desk.model, [int(desk.path["record"])]))
+    found = list(desk.store.feedback.some(desk.model, [number(desk.path["record"])]))
     if not found:
         raise NotFoundError(f"{desk.model} has no record {desk.path['record']}")
     [row] = _rows(desk, found)
@@ -75,7 +80,7 @@ def remove(desk: Desk) -> Response:
         learned = f"; {', '.join(done.versions)} learned it or were judged by it" if done.versions else ""
         return f"record {record} is removed{learned}"
 
-    desk.jobs.start(_job(desk), work)
+    desk.jobs.start(_kind(desk), record, work)
     return go(f"/feedback/{desk.model}")
 
 
@@ -88,14 +93,11 @@ def quarantine(desk: Desk) -> str:
 
 def release(desk: Desk) -> Response:
     """POST /feedback/MODEL/release: have a record taught that is held for secrets or personal data."""
-    record = desk.form.text("record")
-    if not record.isascii() or not record.isdecimal():
-        raise InputError("the form names no record", hint="load the page anew")
-    let_go(desk.store, desk.model, desk.model_settings.feedback, [int(record)])
+    let_go(desk.store, desk.model, desk.model_settings.feedback, [number(desk.form.text("record"))])
     return go(f"/feedback/{desk.model}/quarantine")
 
 
-def _job(desk: Desk) -> str:
+def _kind(desk: Desk) -> str:
     return f"removal from {desk.model}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from adapterd.capture.rates import Rate, by_day, first_day
+from adapterd.errors import NotFoundError, StoreError
 from adapterd.insight.status import ModelStatus, status
 from adapterd.page.desk import Desk, go
 from adapterd.page.rendering import rendered
@@ -47,15 +48,17 @@ def retrain(desk: Desk) -> Response:
 
 
 def _failing(desk: Desk, model: str) -> Share:
-    if not desk.home.captures.is_file():
+    try:
+        return Queue.of(Frame.of(desk.store, desk.captures, model)).failing
+    except (NotFoundError, StoreError):  # the status tells what is wrong with the file
         return Share(0, 0)
-    return Queue.of(Frame.of(desk.store, desk.captures, model)).failing
 
 
 def _quality(desk: Desk) -> list[Quality]:
-    if not desk.home.captures.is_file():
+    try:
+        rates = by_day(desk.captures.counted(first_day(time.time(), DAYS)))
+    except (NotFoundError, StoreError):
         return []
-    rates = by_day(desk.captures.counted(first_day(time.time(), DAYS)))
     days = sorted({str(each.day) for each in rates})
     found = {(each.model, each.fault, each.day): each for each in rates}
     faults: dict[str, list[str]] = {}

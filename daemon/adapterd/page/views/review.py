@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import SequenceMatcher
 from re import findall
 from typing import Any
@@ -41,9 +42,9 @@ def show(desk: Desk) -> str:
         return desk.page("review", "Review", item=None, count=0, failing=Share(0, 0), group=None)
     frame = Frame.of(desk.store, desk.captures, desk.model)
     queue = Queue.of(frame)
-    wanted = desk.query.get("capture")
-    item = queue.item(wanted) if wanted else queue.next()
-    sealed = desk.entry.seal([item.capture.id, item.slice, item.why]) if item else ""
+    wanted, again = desk.query.get("capture"), desk.query.get("again")
+    item = _unsealed(desk, frame, again) if again else queue.item(wanted) if wanted else queue.next()
+    sealed = _sealed(desk, item) if item else ""
     return desk.page(
         "review", "Review", item=item, sealed=sealed, failing=queue.failing, count=len(queue.reviews),
         tags=list(FailureTag), ratings=RATINGS, wants_json=_wants_json(desk), group=_group(desk, frame),
@@ -53,7 +54,7 @@ def show(desk: Desk) -> str:
 def judge(desk: Desk) -> Response:
     """POST /review/MODEL: keep a verdict."""
     frame, form = Frame.of(desk.store, desk.captures, desk.model), desk.form
-    item = _unsealed(desk, frame)
+    item = _unsealed(desk, frame, form.text("item"))
     if form.text("do") == "skip":
         give(frame, item, Verdict())
         return go(f"/review/{desk.model}")
@@ -66,12 +67,18 @@ def judge(desk: Desk) -> Response:
 
 def undo(desk: Desk) -> Response:
     """POST /review/MODEL/undo: take the last verdict back, and show its answer again."""
-    return go(f"/review/{desk.model}?capture={undo_last(desk.store, desk.model)}")
+    review = undo_last(desk.store, desk.model)
+    capture = desk.captures.get(review.capture) if review.slice is not Slice.GROUP else None
+    if capture is None:
+        return go(f"/review/{desk.model}")
+    item = Item(capture, review.slice, review.why, review.chosen_at)
+    return go(f"/review/{desk.model}?again={_sealed(desk, item)}")
 
 
 def check(desk: Desk) -> str:
     """POST /review/MODEL/check: how a correction differs from the answer, and what is wrong with it as JSON."""
-    capture = _unsealed(desk, Frame.of(desk.store, desk.captures, desk.model)).capture
+    frame = Frame.of(desk.store, desk.captures, desk.model)
+    capture = _unsealed(desk, frame, desk.form.text("item")).capture
     given = desk.form.text("correction")
     return rendered("check", pieces=difference(capture.answer, given), faults=_faults(desk, capture, given))
 
@@ -79,11 +86,13 @@ def check(desk: Desk) -> str:
 def mend_group(desk: Desk) -> Response:
     """POST /review/MODEL/group: mend further answers as the last one was."""
     frame = Frame.of(desk.store, desk.captures, desk.model)
-    found = _group(desk, frame, desk.form.text("after"))
-    if found is None:
+    shown: Any = desk.entry.unseal(desk.form.text("group")) or ["", []]
+    found = _group(desk, frame, shown[0])
+    fits = [(item, text) for item, text in found.fits if item.capture.id in shown[1]] if found else []
+    if found is None or not fits:
         raise InputError("there is nothing that the same repair fits any more")
     why = f"mended as {found.source} was"
-    give_all(frame, [(grouped(item, why), Verdict(correction=text)) for item, text in found.fits])
+    give_all(frame, [(grouped(item, why), Verdict(correction=text)) for item, text in fits])
     return go(f"/review/{desk.model}")
 
 
@@ -101,11 +110,12 @@ def difference(before: str, after: str) -> list[Piece]:
 
 @dataclass(frozen=True)
 class Group:
-    """Answers that the same repair fits as that of `source`, each with what it becomes."""
+    """Answers that the same repair fits as that of `source`, each with what it becomes; `sealed` for a form."""
 
     source: str
     repair: Repair
     fits: list[tuple[Item, str]]
+    sealed: str
 
 
 def _group(desk: Desk, frame: Frame, after: str | None = None) -> Group | None:
@@ -118,8 +128,10 @@ def _group(desk: Desk, frame: Frame, after: str | None = None) -> Group | None:
     repair = Repair.of(capture.answer, correction) if correction else None
     if repair is None:
         return None
-    fits = [(Item(each, Slice.GROUP, ""), text) for each, text in repaired(frame, repair)]
-    return Group(source, repair, fits) if fits else None
+    now = desk.store.clock()
+    fits = [(Item(each, Slice.GROUP, "", now), text) for each, text in repaired(frame, repair)]
+    sealed = desk.entry.seal([source, [item.capture.id for item, _ in fits]])
+    return Group(source, repair, fits, sealed) if fits else None
 
 
 def _correction_of(desk: Desk, record: str) -> str | None:
@@ -131,13 +143,18 @@ def _correction_of(desk: Desk, record: str) -> str | None:
     return None
 
 
-def _unsealed(desk: Desk, frame: Frame) -> Item:
-    """The item that a form is of."""
-    found: Any = desk.entry.unseal(desk.form.text("item"))
+def _sealed(desk: Desk, item: Item) -> str:
+    """An item as a form carries it."""
+    return desk.entry.seal([item.capture.id, item.slice, item.why, item.chosen_at.isoformat()])
+
+
+def _unsealed(desk: Desk, frame: Frame, sealed: str) -> Item:
+    """The item of a form."""
+    found: Any = desk.entry.unseal(sealed)
     capture = frame.captures.get(found[0]) if found else None
-    if capture is None:
+    if capture is None or not frame.has(capture):
         raise InputError("this answer is not there any more", hint="load the page anew")
-    return Item(capture, Slice(found[1]), found[2])
+    return Item(capture, Slice(found[1]), found[2], datetime.fromisoformat(found[3]))
 
 
 def _verdict(desk: Desk, capture: Capture) -> Verdict:

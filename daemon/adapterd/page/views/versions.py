@@ -13,7 +13,6 @@ from adapterd.insight.report import write_report
 from adapterd.insight.season.compared import open_of
 from adapterd.insight.versions_table import list_versions
 from adapterd.page.desk import Desk, go
-from adapterd.serving.tags import is_base
 from adapterd.store.evidence.comparisons import Purpose
 
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -21,7 +20,7 @@ REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-a
 
 def show(desk: Desk) -> str:
     """GET /versions/MODEL."""
-    return _page(desk)
+    return _page(desk, said=desk.entry.unseal(desk.query.get("said", "")) or "")
 
 
 def one(desk: Desk) -> str:
@@ -50,17 +49,17 @@ def promote(desk: Desk) -> Response:
         if force:
             raise
         return HTMLResponse(_page(desk, asked=version, objection=str(exc)), HTTPStatus.CONFLICT)
-    return HTMLResponse(_page(desk, said=f"{desk.model} {swap.live} is live; {swap.replaced} was before"))
+    return _told(desk, f"{desk.model} {swap.live} is live; {swap.replaced} was before")
 
 
 def rollback(desk: Desk) -> Response:
-    """POST /versions/MODEL/rollback."""
-    to = desk.form.text("to") or None
-    if to is not None and not is_base(to):
-        require_version(desk.store, desk.model, to)
+    """POST /versions/MODEL/rollback: from the version that was live when the button was shown, to the one it named."""
+    shown, to = desk.form.text("live"), desk.form.text("to")
+    deployment = desk.store.versions.deployment(desk.model)
+    if deployment is None or (deployment.live, deployment.previous) != (shown, to):
+        raise InputError("another version went live meanwhile", hint="load the page anew, and look again")
     swap = desk.deployer.rollback(desk.model, to)
-    said = f"{desk.model} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)"
-    return HTMLResponse(_page(desk, said=said))
+    return _told(desk, f"{desk.model} {swap.live} is live again; {swap.replaced} is withdrawn ({swap.swap_ms:.0f} ms)")
 
 
 def pin(desk: Desk) -> Response:
@@ -68,6 +67,11 @@ def pin(desk: Desk) -> Response:
     version = desk.form.text("version")
     pin_version(desk.store, desk.model, version, pinned=desk.form.text("pinned") == "yes")
     return go(f"/versions/{desk.model}")
+
+
+def _told(desk: Desk, said: str) -> Response:
+    """To the page of all versions, which tells this; loading it anew does nothing twice."""
+    return go(f"/versions/{desk.model}?said={desk.entry.seal(said)}")
 
 
 def _page(desk: Desk, *, said: str = "", asked: str = "", objection: str = "") -> str:

@@ -48,12 +48,6 @@ class Choice(NewChoice):
     voted_at: datetime | None
     record: str | None
 
-    @property
-    def preferred(self) -> tuple[str, str] | None:
-        """The better and the worse answer, where one was preferred."""
-        both = (self.ours_answer, self.theirs_answer)
-        return both if self.vote is Vote.OURS else both[::-1] if self.vote is Vote.THEIRS else None
-
 
 class Choices:
     """The choices table."""

@@ -27,7 +27,8 @@ class Outcome(StrEnum):
 @dataclass(frozen=True)
 class Review:
     """A review of a captured answer. `why` is what the card said, `record` the content hash of the feedback record that
-    came of it, None where nothing new was said; `chance` the capture's place in the order of chance, in [0, 1)."""
+    came of it, None where nothing new was said; `chance` the capture's place in the order of chance, in [0, 1), and 1
+    of one that is not of the sample. It was chosen to be shown at `chosen_at`, and judged `at`."""
 
     capture: str
     slice: Slice
@@ -35,6 +36,7 @@ class Review:
     outcome: Outcome
     record: str | None
     chance: float
+    chosen_at: datetime
     at: datetime
 
 
@@ -48,10 +50,10 @@ class Reviews:
         """Keep a review; returns whether the answer had none before."""
         return (
             self._database.execute(
-                "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     model, review.capture, review.slice, review.why, review.outcome, review.record, review.chance,
-                    review.at.isoformat(timespec="milliseconds"),
+                    *(each.isoformat(timespec="milliseconds") for each in (review.chosen_at, review.at)),
                 ),
             ).rowcount
             > 0
@@ -59,23 +61,14 @@ class Reviews:
 
     def all(self, model: str) -> list[Review]:
         """Every review, the oldest first."""
-        rows = self._database.rows("SELECT * FROM reviews WHERE model = ? ORDER BY at, rowid", (model,))
+        rows = self._database.rows("SELECT * FROM reviews WHERE model = ? ORDER BY rowid", (model,))
         return [
             Review(
                 row["capture"], Slice(row["slice"]), row["why"], Outcome(row["outcome"]), row["record"], row["chance"],
-                datetime.fromisoformat(row["at"]),
+                datetime.fromisoformat(row["chosen_at"]), datetime.fromisoformat(row["at"]),
             )
             for row in rows
         ]  # fmt: skip
-
-    def records_by_chance(self, model: str) -> set[str]:
-        """The content hashes of the records on answers that chance has come to, whatever was said of them."""
-        rows = self._database.rows(
-            """SELECT record FROM reviews WHERE model = ?1 AND record IS NOT NULL
-               AND chance <= (SELECT max(chance) FROM reviews WHERE model = ?1 AND slice = ?2)""",
-            (model, Slice.RANDOM),
-        )
-        return {row["record"] for row in rows}
 
     def get(self, model: str, capture: str) -> Review | None:
         """The review of a captured answer."""

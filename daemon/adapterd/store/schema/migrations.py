@@ -306,7 +306,7 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE reviews (
         model TEXT NOT NULL, capture TEXT NOT NULL, slice TEXT NOT NULL, why TEXT NOT NULL, outcome TEXT NOT NULL,
-        record TEXT, chance REAL NOT NULL, at TEXT NOT NULL, PRIMARY KEY (model, capture)
+        record TEXT, chance REAL NOT NULL, chosen_at TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (model, capture)
     );
     CREATE TABLE choices (
         id INTEGER PRIMARY KEY,
