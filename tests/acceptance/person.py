@@ -24,6 +24,7 @@ MODEL = "news"
 SMALL = (
     "training.layers=1",
     "training.epochs=1",
+    "merging.steps=4",
     "training.learning_rate=0.02",
     "dataset.evaluation_max=2",
     "dataset.evaluation_share=0.1",

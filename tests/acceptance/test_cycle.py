@@ -81,7 +81,7 @@ def test_status_tells_where_things_stand(person: Person) -> None:
     found = person.json("status")
     assert found.keys() == {
         "home", "daemon_running", "daemon_release", "daemon_why_not", "other_release", "runtime", "models", "http",
-        "faults",
+        "faults", "capture",
     }  # fmt: skip
     assert found["runtime"].keys() == {"name", "version", "fault", "hint", "address", "address_from", "note"}
     assert (found["daemon_running"], found["runtime"]["fault"]) == (False, None)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
 
 from adapterd.capture.captures import Capture
 from adapterd.capture.passthrough.capture_id import chance_of
@@ -65,13 +64,21 @@ class Queue:
 
     @property
     def failing(self) -> Share:
-        """The share of answers that fail, by all that chance has come to and that have a verdict."""
-        found, chosen = Counter[Outcome](), ChosenByChance(self.reviews.values())
-        furthest = max((each.chance for each in self.reviews.values() if each.slice is Slice.RANDOM), default=-1.0)
-        for capture in takewhile(lambda each: chance_of(each.id) <= furthest, self.frame.by_chance()):
-            if chosen.has(capture.id, chance_of(capture.id)):
+        """The share of answers that fail, by all that chance has come to and that have a verdict.
+
+        What follows these, up to the first answer without a verdict, counts, too: the last that chance came to was one
+        that nobody had judged before, which failures are less often, and a share that ended with it would be too low.
+        """
+        found, chosen, is_whole = Counter[Outcome](), ChosenByChance(self.reviews.values()), True
+        for capture in self.frame.by_chance():
+            has = chosen.has(capture.id, chance_of(capture.id))
+            if has or (is_whole and chosen.was_there(capture.id)):
                 review = self.reviews.get(capture.id)
-                found[review.outcome if review else self.frame.outcome_elsewhere(capture) or Outcome.SKIPPED] += 1
+                outcome = review.outcome if review else self.frame.outcome_elsewhere(capture)
+                is_whole = is_whole and outcome is not None
+                found[outcome or Outcome.SKIPPED] += 1
+            elif not is_whole and chance_of(capture.id) > chosen.furthest:
+                break
         return Share(found[Outcome.BAD], found[Outcome.BAD] + found[Outcome.GOOD])
 
     def _by_chance(self) -> Item | None:

@@ -60,7 +60,19 @@ def test_what_was_begun_is_there_when_the_tab_is_opened_again(visitor: Page, ser
     expect(again.locator("[name=rating][value='2']")).to_be_checked()
     again.get_by_role("button", name="Save and next").click()
     expect(again.locator("main p").first).to_contain_text("1 judged")
-    assert again.evaluate("Object.keys(localStorage)") == []
+    again.keyboard.press("ArrowLeft")
+    expect(again.locator("main p").first).to_contain_text("0 judged")
+    expect(again.locator("#correction")).to_have_value("half of a correc")
+    expect(again.locator("[name=rating][value='2']")).to_be_checked()
+
+
+def test_drafts_go_when_they_were_sent_but_for_the_last(visitor: Page, served_page: Place) -> None:
+    review(visitor, served_page)
+    for count in (1, 2, 3):
+        visitor.keyboard.press("5")
+        visitor.keyboard.press("Control+Enter")
+        expect(visitor.locator("main p").first).to_contain_text(f"{count} judged")
+    assert visitor.evaluate("Object.keys(localStorage).filter(key => key.startsWith('draft of ')).length") <= 1
 
 
 def test_skip_and_undo(visitor: Page, served_page: Place) -> None:

@@ -300,7 +300,8 @@ def test_what_chance_chose_to_be_judged_decides_good_or_bad(played: Played, comp
     for number, record in enumerate(posted.ids):
         is_random = number in (0, 4)
         review = Review(
-            new_id(played.clock().timestamp() - 60 + number), Slice.RANDOM if is_random else Slice.DIRECTED, "", Outcome.BAD, record,
+            new_id(played.clock().timestamp() - 60 + number),
+            Slice.RANDOM if is_random else Slice.DIRECTED, "", Outcome.BAD, record,
             chance=0.1 if number % 2 == 0 and number != 6 else 0.9, chosen_at=played.clock(), at=played.clock(),
         )  # fmt: skip
         assert played.store.reviews.add(MODEL, review)

@@ -191,7 +191,7 @@ def test_of_what_came_since_only_what_chance_has_come_to_is_counted(
     for number in range(40):
         captured(f"Who is number {number}?", "fails" if number % 5 == 0 else "good")
     judged(frame, lambda capture: BAD if capture.answer == "fails" else GOOD, 40)
-    before = Queue.of(frame()).failing
+    before, by_chance = Queue.of(frame()).failing, records_by_chance(store.reviews.all("smol"))
     at = datetime.now(UTC).timestamp() + 60
     for number in range(40, 240):
         new = captured(f"Who is {number}?", "fails" if number % 5 == 0 else "good", id=new_id(at), at=at)
@@ -201,7 +201,7 @@ def test_of_what_came_since_only_what_chance_has_come_to_is_counted(
             item = Item(new, Slice.DIRECTED, "", NOW)
             give(frame(), grouped(item, "as 01") if heard_by == "group" else item, BAD)
     assert Queue.of(frame()).failing == before
-    assert len(records_by_chance(store.reviews.all("smol"))) == before.of
+    assert records_by_chance(store.reviews.all("smol")) == by_chance
 
 
 def test_what_is_not_of_the_sample_decides_nothing(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
@@ -212,6 +212,17 @@ def test_what_is_not_of_the_sample_decides_nothing(frame: Callable[[], Frame], c
     judged(frame, lambda _: GOOD, 20)
     assert Queue.of(frame()).failing == Share(0, 9)
     assert store.reviews.all("smol")[0].record not in records_by_chance(store.reviews.all("smol"))
+
+
+def test_the_share_goes_on_to_the_first_answer_that_nobody_judged(frame: Callable[[], Frame], captured: Asked) -> None:
+    """Chance comes only to what nobody judged before: a share that ended there would be too low."""
+    for number in range(9):
+        captured(f"Who is number {number}?", "fails")
+    in_order = list(frame().by_chance())
+    judged(frame, lambda _: GOOD, 1)
+    for capture in (in_order[1], in_order[2], in_order[4]):
+        give(frame(), Item(capture, Slice.DIRECTED, "", NOW), BAD)
+    assert Queue.of(frame()).failing == Share(2, 3)
 
 
 def test_groups_do_not_keep_chance_from_its_turn(frame: Callable[[], Frame], captured: Asked, store: Store) -> None:
@@ -233,7 +244,7 @@ def test_what_something_rests_on_is_not_undone(
     judged(frame, lambda _: BAD, 1)
     [row] = store.feedback.all("smol")
     if rests == "run":
-        store.runs.begin("r", "smol", reason="", fingerprint="", last_feedback_id=row.id)
+        store.runs.start("r", "smol", reason="asked", fingerprint="ff", last_feedback_id=row.id)
     else:
         new = NewComparison("smol", Purpose.CHALLENGE, "1.1.0", "d1", "1.0.0", "d0", 0.01, 100, 0)
         comparison = store.comparisons.begin(new)

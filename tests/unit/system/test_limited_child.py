@@ -19,7 +19,9 @@ def test_one_that_was_ended_between_two_requests_is_replaced(monkeypatch: pytest
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     child = LimitedChild(__name__, LIMITS)
     assert child.ask(b"one") == b"one"
-    (process,) = [each for each in psutil.Process().children() if __name__ in each.cmdline()]
+    (process,) = [
+        each for each in psutil.Process().children() if __name__ in (each.as_dict(["cmdline"])["cmdline"] or ())
+    ]
     process.kill()
     psutil.wait_procs([process], timeout=60)
     assert child.ask(b"two") == b"two"
