@@ -27,6 +27,7 @@ from adapterctl.main import cli
 from adapterd.config import HttpSettings
 from adapterd.errors import ConfigError
 from adapterd.home import HOME_VARIABLE, Home
+from adapterd.serving.server import free_port
 from adapterd.store import Store
 from adapterd.system.locks import exclusive
 from adapterd.web import FeedbackServer, server
@@ -34,7 +35,6 @@ from adapterd.web.applications import add_token, revoke_token
 from adapterd.web.listening import refusals
 from adapterd.web.listening.connections import MAX_CONNECTIONS
 from adapterd.web.protocol import TimeoutProtocol
-from tests.support.free_port import free_port
 
 MODEL = "news"
 NOBODY = 65534

@@ -22,9 +22,8 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.home import Home
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.runtimes import file_digest
-from adapterd.serving.server import PrivateOllama
+from adapterd.serving.server import PrivateOllama, free_port
 from tests.acceptance.person import MODEL, SMALL, Person, settings
-from tests.support.free_port import free_port
 from tests.support.tiny_gguf import write_tiny_gguf
 from tests.torture.ready import CHATML, ollama_binary
 

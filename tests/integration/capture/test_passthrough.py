@@ -19,8 +19,8 @@ from adapterd.capture.passthrough.capture_id import HEADER, LENGTH
 from adapterd.capture.set_aside import those_aside
 from adapterd.capture.standing import counts_of
 from adapterd.home import HOME_VARIABLE
+from adapterd.serving.server import free_port
 from tests.integration.capture.running import PassThrough, eventually, exchanged, pass_through, posted
-from tests.support.free_port import free_port
 from tests.support.scripted_server import ScriptedServer, scripted
 
 OF_ID = re.compile(rb"%s: [0-9A-Z]{%d}\r\n" % (re.escape(HEADER), LENGTH))

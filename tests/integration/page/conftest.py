@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.page import CONFIG, MODEL
 from playwright.sync_api import Browser, Page
 
 from adapterd.capture.captures import Capture, Captures
@@ -21,17 +22,6 @@ from adapterd.store.versions import VersionState
 from tests.support.browser import Seen, a_browser
 from tests.unit.capture.test_captures import HELLO
 
-MODEL = "newsbrief"
-CONFIG = f"""
-[models.{MODEL}]
-base = "smollm2:135m"
-base_digest = "sha256:00"
-task = "json"
-[ollama]
-host = "http://127.0.0.1:9"
-[page]
-port = 0
-"""
 ACTING = '<script>document.title="owned"</script><img src=x onerror=alert(1)> \x1b[31m \u202eevil {{ 7*7 }}'
 """What would act if a page took it for anything but text."""
 

@@ -4,7 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.integration.page.conftest import MODEL, Place
+from bench.page import MODEL
+from tests.integration.page.conftest import Place
 
 PAGES = [
     "/", f"/home/{MODEL}", f"/review/{MODEL}", f"/choice/{MODEL}", f"/versions/{MODEL}", f"/versions/{MODEL}/1.0.0",

@@ -5,7 +5,8 @@ import json
 from playwright.sync_api import Page, expect
 
 from adapterd.capture.captures import Captures
-from tests.integration.page.conftest import MODEL, Place, a_capture
+from bench.page import MODEL
+from tests.integration.page.conftest import Place, a_capture
 from tests.support.browser import Seen
 
 

@@ -15,7 +15,7 @@ from adapterd.capture.rates import DAY_S, day_of
 from adapterd.config import Settings, load
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
-from tests.support.free_port import free_port
+from adapterd.serving.server import free_port
 from tests.support.scripted_server import ScriptedServer, scripted
 from tests.unit.capture.test_captures import HELLO
 

@@ -16,8 +16,8 @@ from adapterd.housekeeping.backup.contents import copies
 from adapterd.insight.capture import state
 from adapterd.insight.capture.noted import ALERT, note_capture
 from adapterd.insight.capture.state import capture_checks, capture_status
+from adapterd.serving.server import free_port
 from adapterd.store import Store
-from tests.support.free_port import free_port
 from tests.support.scripted_server import scripted
 from tests.unit.capture.test_captures import of
 

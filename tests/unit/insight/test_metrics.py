@@ -9,8 +9,8 @@ from adapterd.capture.captures import Captures, Counted
 from adapterd.capture.rates import day_of
 from adapterd.home import Home
 from adapterd.insight.metrics import Exposition, exposition
+from adapterd.serving.server import free_port
 from adapterd.store import Store
-from tests.support.free_port import free_port
 from tests.support.scripted_server import scripted
 from tests.unit.capture.test_captures import of
 

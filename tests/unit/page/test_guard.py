@@ -178,7 +178,7 @@ def test_cookies_of_others_at_this_machine_keep_nobody_out(
 ) -> None:
     ours = f"{entry.cookie}={entry.session()}"
     cookie = "; ".join((beside, ours) if first else (ours, beside))
-    assert client.get("/settings", headers={"Cookie": cookie.encode()}).status_code == 200
+    assert client.get("/settings", headers=[(b"Cookie", cookie.encode())]).status_code == 200
 
 
 def test_looking_at_a_link_does_not_use_it_up(client: TestClient, entry: Entry) -> None:

@@ -1,5 +1,6 @@
 """A store, captured answers, and the queue over both."""
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,14 +34,14 @@ def captures(tmp_path: Path) -> Iterator[Captures]:
 
 @pytest.fixture
 def captured(captures: Captures) -> Asked:
-    """Records a conversation."""
-    count = iter(range(10**6))
+    """Records a conversation; ids are those of one fixed world."""
+    count, chance = iter(range(10**6)), random.Random(1)
 
     def record(prompt: str, answer: str = "an answer", **more: Any) -> Capture:
         number = next(count)
         turns = (Message(Role.USER, prompt),)
         made = replace(
-            HELLO, id=new_id(1_700_000_000 + number), at=1_700_000_000.0 + number, model="smol",
+            HELLO, id=new_id(1_700_000_000 + number)[:10] + "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16)), at=1_700_000_000.0 + number, model="smol",
             turns=[{"role": "user", "content": prompt}], prompt_hash=prompt_hash(turns), answer=answer,
             answer_hash=answer_hash(answer), faults=[],
         )  # fmt: skip

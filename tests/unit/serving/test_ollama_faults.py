@@ -13,7 +13,7 @@ from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
 from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving.ollama import OllamaRuntime
-from tests.support.free_port import free_port
+from adapterd.serving.server import free_port
 
 ASKED = (Message(Role.USER, "hello"),)
 DIGEST = "sha256:" + "0" * 64
