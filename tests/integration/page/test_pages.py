@@ -2,9 +2,9 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bench.page import MODEL
 from playwright.sync_api import Page, expect
 
-from bench.page import MODEL
 from tests.integration.page.conftest import Place
 
 PAGES = [

@@ -2,10 +2,10 @@
 
 import json
 
+from bench.page import MODEL
 from playwright.sync_api import Page, expect
 
 from adapterd.capture.captures import Captures
-from bench.page import MODEL
 from tests.integration.page.conftest import Place, a_capture
 from tests.support.browser import Seen
 

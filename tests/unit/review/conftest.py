@@ -40,8 +40,9 @@ def captured(captures: Captures) -> Asked:
     def record(prompt: str, answer: str = "an answer", **more: Any) -> Capture:
         number = next(count)
         turns = (Message(Role.USER, prompt),)
+        random_part = "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16))
         made = replace(
-            HELLO, id=new_id(1_700_000_000 + number)[:10] + "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16)), at=1_700_000_000.0 + number, model="smol",
+            HELLO, id=new_id(1_700_000_000 + number)[:10] + random_part, at=1_700_000_000.0 + number, model="smol",
             turns=[{"role": "user", "content": prompt}], prompt_hash=prompt_hash(turns), answer=answer,
             answer_hash=answer_hash(answer), faults=[],
         )  # fmt: skip
