@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from adapterd.capture.passthrough.capture_id import first_after
 from adapterd.capture.set_aside import SET_ASIDE
 from adapterd.errors import DamagedStoreError, StoreError, reason
 
@@ -215,10 +216,15 @@ class Captures:
             self._run(f"DELETE FROM answers_by_day WHERE {_OF_MODEL}", _of(name))  # noqa: S608 (a condition of this module)
             return self._run(f"DELETE FROM captures WHERE {_OF_MODEL}", _of(name)).rowcount  # noqa: S608
 
-    def by_chance(self, name: str, kept: str) -> Iterator[Capture]:
-        """The whole answers of a model that were kept for this reason, in the order of the random part of their ids."""
+    def by_chance(self, name: str, kept: str, until: float | None = None) -> Iterator[Capture]:
+        """The whole answers of a model that were kept for this reason, in the order of the random part of their ids;
+        those that came until a moment, if one is given."""
         which = f"{_OF_MODEL.replace('model', '+model')} AND kept = ? AND complete"  # a sign keeps other indexes out
-        rows = self._run(f"SELECT id FROM captures WHERE {which} ORDER BY substr(id, 11)", [*_of(name), kept])  # noqa: S608 (a condition of this module)
+        before = "~" if until is None else first_after(until)
+        rows = self._run(
+            f"SELECT id FROM captures WHERE {which} AND +id < ? ORDER BY substr(id, 11)",  # noqa: S608 (a condition of this module)
+            [*_of(name), kept, before],
+        )
         return (found for (name,) in rows if (found := self.get(name)))
 
     def newest(self, name: str, most: int, *, faulty: bool = False) -> Iterator[Capture]:

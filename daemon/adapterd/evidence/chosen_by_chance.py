@@ -28,21 +28,18 @@ class ChosenByChance:
 
     def has(self, capture: str, chance: float) -> bool:
         """Whether it has come to a capture, by its id and its place in the order of chance."""
-        first = bisect_left(self._when, _arrival(capture))
+        first = bisect_left(self._when, datetime.fromtimestamp(time_of(capture)).astimezone())
         return first < len(self._up_to) and chance <= self._up_to[first]
 
-    def was_there(self, capture: str) -> bool:
-        """Whether a capture had come when chance chose last."""
-        return bool(self._when) and _arrival(capture) <= self._when[-1]
+    @property
+    def last(self) -> datetime | None:
+        """When chance chose last; None where it chose nothing yet."""
+        return self._when[-1] if self._when else None
 
     @property
     def furthest(self) -> float:
         """The furthest that it has come to; below all where it chose nothing yet."""
         return max(self._up_to, default=-1.0)
-
-
-def _arrival(capture: str) -> datetime:
-    return datetime.fromtimestamp(time_of(capture)).astimezone()
 
 
 def records_by_chance(reviews: list[Review]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from adapterd.capture.captures import Capture, Captures
 from adapterd.capture.in_feedback import is_teachable
@@ -43,9 +44,10 @@ class Frame:
             and capture.prompt_hash not in self.frozen
         )
 
-    def by_chance(self) -> Iterator[Capture]:
-        """Those of the sample, in the order of chance."""
-        return filter(self.has, self.captures.by_chance(self.model, SAMPLE))
+    def by_chance(self, until: datetime | None = None) -> Iterator[Capture]:
+        """Those of the sample, in the order of chance; those that came until a moment, if one is given."""
+        moment = until.timestamp() if until else None
+        return filter(self.has, self.captures.by_chance(self.model, SAMPLE, moment))
 
     def newest(self, most: int, *, faulty: bool) -> list[Capture]:
         """The newest of all, or of those that something is known to be wrong with."""

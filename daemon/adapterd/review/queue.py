@@ -70,15 +70,15 @@ class Queue:
         that nobody had judged before, which failures are less often, and a share that ended with it would be too low.
         """
         found, chosen, is_whole = Counter[Outcome](), ChosenByChance(self.reviews.values()), True
-        for capture in self.frame.by_chance():
-            has = chosen.has(capture.id, chance_of(capture.id))
-            if has or (is_whole and chosen.was_there(capture.id)):
+        for capture in self.frame.by_chance(until=chosen.last) if chosen.last else ():
+            chance = chance_of(capture.id)
+            if not is_whole and chance > chosen.furthest:
+                break
+            if is_whole or chosen.has(capture.id, chance):
                 review = self.reviews.get(capture.id)
                 outcome = review.outcome if review else self.frame.outcome_elsewhere(capture)
                 is_whole = is_whole and outcome is not None
                 found[outcome or Outcome.SKIPPED] += 1
-            elif not is_whole and chance_of(capture.id) > chosen.furthest:
-                break
         return Share(found[Outcome.BAD], found[Outcome.BAD] + found[Outcome.GOOD])
 
     def _by_chance(self) -> Item | None:

@@ -12,9 +12,13 @@ _OF_TIME, _BITS = 10, 5
 
 def new_id(now: float | None = None) -> str:
     """48 bits of milliseconds since 1970 and 80 random ones, in 26 digits of base 32."""
-    milliseconds = int((time.time() if now is None else now) * 1000)
-    number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join(_DIGITS[number >> 5 * place & 31] for place in reversed(range(LENGTH)))
+    made = _milliseconds(time.time() if now is None else now)
+    return _digits(made << 80 | int.from_bytes(os.urandom(10), "big"), LENGTH)
+
+
+def first_after(moment: float) -> str:
+    """What all ids that were made after a moment, in seconds since 1970, begin with or are above."""
+    return _digits(_milliseconds(moment) + 1, _OF_TIME)
 
 
 def time_of(capture: str) -> float:
@@ -25,6 +29,14 @@ def time_of(capture: str) -> float:
 def chance_of(capture: str) -> float:
     """The random part of an id, in [0, 1): a place in an order of chance that never changes."""
     return _number(capture[_OF_TIME:LENGTH]) / 2.0 ** (_BITS * (LENGTH - _OF_TIME))
+
+
+def _milliseconds(moment: float) -> int:
+    return int(moment * 1000) & (1 << 48) - 1
+
+
+def _digits(number: int, count: int) -> str:
+    return "".join(_DIGITS[number >> _BITS * place & (1 << _BITS) - 1] for place in reversed(range(count)))
 
 
 def _number(digits: str) -> int:
