@@ -232,7 +232,7 @@ class Feedback:
         """How many records in force the model has, or has got since the given id."""
         return self._one("SELECT count(*) FROM feedback_in_force WHERE model = ? AND id > ?", model, after_id)
 
-    def usable_prompts(self, model: str, newest: int = 10_000, *, without: Iterable[str] = ()) -> dict[str | None, int]:
+    def usable_prompts(self, model: str, newest: int = 5_000, *, without: Iterable[str] = ()) -> dict[str | None, int]:
         """How many different prompts have an answer that can be taught, by output type, among the newest records; those
         `without`, by content hash, aside."""
         rows = self._database.rows(

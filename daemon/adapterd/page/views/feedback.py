@@ -49,11 +49,12 @@ def show(desk: Desk) -> str:
     if len(text) > LONGEST:
         raise InputError(f"a text to look for has at most {LONGEST:,} characters, not {len(text):,}")
     limit = number(before) if before else None
-    ids = desk.store.feedback.ids.with_text(desk.model, text, before_id=limit, most=AT_ONCE + 1)
+    ids, rest = desk.store.feedback.ids.with_text(desk.model, text, before_id=limit, most=AT_ONCE + 1)
     found = list(desk.store.feedback.some(desk.model, ids))[::-1]
+    more = found[AT_ONCE - 1].id if len(found) > AT_ONCE else rest
     return desk.page(
         "feedback", "Feedback", jobs=jobs, rows=_rows(desk, found[:AT_ONCE]), text=text,
-        count=desk.store.feedback.count(desk.model), more=found[AT_ONCE - 1].id if len(found) > AT_ONCE else None,
+        count=desk.store.feedback.count(desk.model), more=more,
         unusable=len(desk.store.feedback.quarantined(desk.model)),
     )  # fmt: skip
 

@@ -326,6 +326,8 @@ MIGRATIONS: tuple[str, ...] = (
         record TEXT,
         UNIQUE (model, ours_digest, theirs_digest, prompt_hash)
     );
+    DROP INDEX feedback_by_model;
+    CREATE INDEX feedback_by_model ON feedback (model, id, withdrawn_at, repeats);
     """,
 )
 
