@@ -240,6 +240,14 @@ class EvaluationSettings:
         Range(1, 10_000),
         Doc("new cases that challenger and live are asked in a night, before they are trained on", page="evidence.md"),
     ] = 30
+    choices_per_night: Annotated[
+        int,
+        Range(0, 1_000),
+        Doc(
+            "pairs of answers that challenger and live have ready for people to choose between; 0: made on demand only",
+            page="page.md",
+        ),
+    ] = 10
     error_budget: Annotated[
         float,
         Range(0.001, 0.5),

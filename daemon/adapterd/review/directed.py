@@ -9,6 +9,7 @@ answer. No rate can be estimated from what is chosen so.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
@@ -22,13 +23,18 @@ Vectors = NDArray[np.float32]
 IN_DOMAIN = 0.67
 """The weight of being like what is asked, beside that of being unlike what was judged (lambda of the paper)."""
 FIRST_CHARACTERS = 2_000
-FAULT_WEIGHT, SIGNAL_WEIGHT = 3.0, 1.5
+FAULT_WEIGHT, SIGNAL_WEIGHT, DISAGREEMENT_WEIGHT = 3.0, 1.5, 1.5
 LEAST = 0.25
 """What an answer without any fault weighs at least, so that the order among faults is that of their prompts."""
 UNSURE = -1.5
 """The mean log-probability of an answer's tokens below which the model was unsure of them."""
+DIFFERENT = 0.3
+"""Live and the challenger are said to disagree where this share of the words is not in both answers."""
 UNUSUAL = 0.7
 """A prompt that is this far from all that was judged is said to be unlike it."""
+
+DISAGREED = "live and the challenger answer it differently"
+UNLIKE = "its prompt is unlike those that were judged"
 
 _WORD = re.compile(r"\w+")
 FAULTS: Mapping[str, str] = {
@@ -53,9 +59,15 @@ class Directed:
     why: str
 
 
-def directed(candidates: Sequence[Capture], judged: Iterable[str], asked_again: Collection[str] = ()) -> list[Directed]:
+def directed(
+    candidates: Sequence[Capture],
+    judged: Iterable[str],
+    asked_again: Collection[str] = (),
+    disagreement: Mapping[str, float] = MappingProxyType({}),
+) -> list[Directed]:
     """The candidates, the most instructive first; `judged` are the texts of prompts that were judged, `asked_again` the
-    hashes of those that were asked more than once."""
+    hashes of those that were asked more than once, `disagreement` how unlike live and the challenger answer, from 0 to
+    1, by the hash of the prompt."""
     if not candidates:
         return []
     texts = [text_of(each) for each in candidates]
@@ -68,15 +80,23 @@ def directed(candidates: Sequence[Capture], judged: Iterable[str], asked_again: 
     rank = np.argsort(np.argsort(density, kind="stable"), kind="stable") / max(1, len(candidates) - 1)
     found = []
     for each, place, is_unlike in zip(candidates, rank, unlike, strict=True):
+        differ = disagreement.get(each.prompt_hash, 0.0)
         signals = list(_signals(each, asked_again))
-        score = (LEAST + float(place)) * _weight(each, signals)
-        found.append(Directed(each, score, _why(each, signals, is_unlike=bool(is_unlike))))
+        score = (LEAST + float(place)) * _weight(each, signals) * (1 + DISAGREEMENT_WEIGHT * differ)
+        more = [text for text, holds in ((DISAGREED, differ >= DIFFERENT), (UNLIKE, is_unlike)) if holds]
+        found.append(Directed(each, score, _why(each, [*signals, *more])))
     return sorted(found, key=lambda each: (-each.score, each.capture.id))
 
 
 def text_of(capture: Capture) -> str:
     """The text of a prompt by which it is like others: that of its last turn."""
     return str(capture.turns[-1].get("content", "")) if capture.turns else ""
+
+
+def unlikeness(one: str, other: str) -> float:
+    """The share of the words of two texts that is not in both (Jaccard distance), from 0 to 1."""
+    words = [set(_WORD.findall(text.lower())) for text in (one, other)]
+    return 1 - len(words[0] & words[1]) / (len(words[0] | words[1]) or 1) if one.strip() != other.strip() else 0.0
 
 
 def _weight(capture: Capture, signals: Sequence[str]) -> float:
@@ -91,10 +111,8 @@ def _signals(capture: Capture, asked_again: Collection[str]) -> Iterator[str]:
         yield "the model was unsure of its tokens"
 
 
-def _why(capture: Capture, signals: Sequence[str], *, is_unlike: bool) -> str:
-    reasons = [*(FAULTS.get(name, name) for name in capture.faults), *signals]
-    if is_unlike:
-        reasons.append("its prompt is unlike those that were judged")
+def _why(capture: Capture, signs: Sequence[str]) -> str:
+    reasons = [*(FAULTS.get(name, name) for name in capture.faults), *signs]
     return "; ".join(reasons) or "its prompt is like what is often asked, and unlike what was judged"
 
 

@@ -11,7 +11,9 @@ from adapterd.chat import Message, Prompt, Role
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.judgements import judgement_of
 from adapterd.record import FeedbackRecord
+from adapterd.review.directed import unlikeness
 from adapterd.store import Store
+from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.reviews.reviews import Outcome
 
 
@@ -52,6 +54,15 @@ class Frame:
     def newest(self, most: int, *, faulty: bool) -> list[Capture]:
         """The newest of all, or of those that something is known to be wrong with."""
         return list(filter(self.has, self.captures.newest(self.model, most, faulty=faulty)))
+
+    def disagreement(self) -> dict[str, float]:
+        """How unlike live and the challenger answer, from 0 to 1, by the hash of the prompt; of prompts that both were
+        asked so that people may choose."""
+        open_one = self.store.comparisons.open(self.model, Purpose.CHALLENGE)
+        if open_one is None:
+            return {}
+        waiting = self.store.choices.waiting(self.model, open_one.ours_digest, open_one.theirs_digest)
+        return {each.prompt_hash: unlikeness(each.ours_answer, each.theirs_answer) for each in waiting}
 
     def outcome_elsewhere(self, capture: Capture) -> Outcome | None:
         """What feedback says of this very answer, whoever gave it."""

@@ -96,7 +96,8 @@ class Queue:
         times = Counter(each.prompt_hash for each in new.values())
         one_each = {each.prompt_hash: each for each in reversed(new.values())}
         again = {prompt for prompt, count in times.items() if count > 1}
-        found = directed(list(one_each.values()), [text_of(each) for each in judged], again)
+        texts = [text_of(each) for each in judged]
+        found = directed(list(one_each.values()), texts, again, self.frame.disagreement())
         return next((self._item(each.capture, Slice.DIRECTED, each.why) for each in found), None)
 
     def _item(self, capture: Capture, of: Slice, why: str) -> Item:

@@ -32,21 +32,23 @@ def captures(tmp_path: Path) -> Iterator[Captures]:
         yield made
 
 
+def recorded(number: int, prompt: str, chance: random.Random, **more: Any) -> Capture:
+    """A conversation, whose id is one of a fixed world."""
+    random_part = "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16))
+    made = replace(
+        HELLO, id=new_id(1_700_000_000 + number)[:10] + random_part, at=1_700_000_000.0 + number, model="smol",
+        turns=[{"role": "user", "content": prompt}], prompt_hash=prompt_hash((Message(Role.USER, prompt),)), faults=[],
+    )  # fmt: skip
+    return replace(made, **more)
+
+
 @pytest.fixture
 def captured(captures: Captures) -> Asked:
-    """Records a conversation; ids are those of one fixed world."""
+    """Records a conversation."""
     count, chance = iter(range(10**6)), random.Random(1)
 
     def record(prompt: str, answer: str = "an answer", **more: Any) -> Capture:
-        number = next(count)
-        turns = (Message(Role.USER, prompt),)
-        random_part = "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16))
-        made = replace(
-            HELLO, id=new_id(1_700_000_000 + number)[:10] + random_part, at=1_700_000_000.0 + number, model="smol",
-            turns=[{"role": "user", "content": prompt}], prompt_hash=prompt_hash(turns), answer=answer,
-            answer_hash=answer_hash(answer), faults=[],
-        )  # fmt: skip
-        made = replace(made, **more)
+        made = recorded(next(count), prompt, chance, answer=answer, answer_hash=answer_hash(answer), **more)
         captures.add(made)
         return made
 

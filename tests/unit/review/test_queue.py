@@ -14,6 +14,7 @@ from adapterd.evaluation.e_process import SCORE
 from adapterd.evidence.chosen_by_chance import records_by_chance
 from adapterd.intake.http_intake import take_posted
 from adapterd.record import FailureTag
+from adapterd.review.directed import directed, unlikeness
 from adapterd.review.frame import Frame
 from adapterd.review.queue import EVERY, Item, Queue
 from adapterd.review.share import Share
@@ -264,3 +265,27 @@ def test_an_answer_of_another_model_is_not_judged_as_ours(frame: Callable[[], Fr
 def test_a_turn_without_content_is_shown(frame: Callable[[], Frame], captured: Asked) -> None:
     captured("x", turns=[{"role": "system"}, {"role": "user", "content": "x"}])
     assert Queue.of(frame()).next()
+
+
+def test_answers_that_live_and_the_challenger_disagree_on_come_sooner(captured: Asked) -> None:
+    asked = [captured(f"What of the {topic}?") for topic in TOPICS]
+    before = [each.capture for each in directed(asked, [])]
+    last, other = before[-1], before[0]
+    found = directed(asked, [], disagreement={last.prompt_hash: 1.0, other.prompt_hash: 0.1})
+    assert [each.capture for each in found].index(last) < before.index(last)
+    assert [each.capture for each in found if "answer it differently" in each.why] == [last]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("a b", "a b", 0.0),
+        ("a b ", "a b", 0.0),
+        ("a b", "a c", 2 / 3),
+        ("a", "b", 1.0),
+        ("", "b", 1.0),
+        ("!", "?", 1.0),
+    ],
+)
+def test_unlikeness_is_the_share_of_words_that_are_not_in_both(one: str, other: str, expected: float) -> None:
+    assert unlikeness(one, other) == pytest.approx(expected)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from adapterd.capture.captures import Captures
 from adapterd.config import ModelSettings
 from adapterd.errors import NotFoundError
 from adapterd.evaluation.e_process import SCORE
@@ -10,6 +11,8 @@ from adapterd.evidence.decision import Decision, Judged, Night
 from adapterd.evidence.fresh_cases import FreshCase, fresh_cases, frozen_evidence, unit_of
 from adapterd.evidence.season import Rules, Season
 from adapterd.home import Home
+from adapterd.review.choices import make_choices, pair_of
+from adapterd.review.frame import Frame
 from adapterd.runs.tag_evaluation import Evaluator
 from adapterd.serving.runtimes import pinned_base, runtime_for
 from adapterd.serving.tags import BASE, ModelTags
@@ -42,6 +45,21 @@ class FreshAnswers:
         if may:  # the watch comes first, for it changes what the challenger is compared with
             return may[0]
         return self._begun(season) or next(iter(found), None)
+
+    def make_choices(self) -> int:
+        """Have the challenger and live answer captured prompts, until as many choices wait for people as are wanted;
+        returns how many are new. Raises StoreError for captures that cannot be read, and what the runtime raises."""
+        comparison = self.store.comparisons.open(self.night.model, Purpose.CHALLENGE)
+        wanted, captures = self._model.evaluation.choices_per_night, self.home.captures
+        if comparison is None or not wanted or not captures.is_file():
+            return 0
+        pair = pair_of(self.store, self.night.model)
+        missing = wanted - len(self.store.choices.waiting(self.night.model, pair.ours_digest, pair.theirs_digest))
+        if missing <= 0:
+            return 0
+        with Captures(captures) as opened:
+            frame = Frame.of(self.store, opened, self.night.model)
+            return make_choices(frame, pair, runtime_for(self.night.settings, self.home), self._model, missing)
 
     def _decided(self, season: Season, comparison: Comparison) -> Decision | None:
         """What the fresh cases say, if anything follows from it."""

@@ -88,12 +88,21 @@ class EvidenceNight:
 
 
 def decided(night: Night) -> Decision | None:
-    """Ask, count and decide, in this process."""
+    """Ask, count and decide, in this process; where nothing follows, have choices ready for people."""
     from adapterd.runs.season.fresh_answers import FreshAnswers
 
     home = Home(night.home)
     with Store(home.database, clock=lambda: night.now) as store:
-        return FreshAnswers(store, home, night).decided()
+        answers = FreshAnswers(store, home, night)
+        decision = answers.decided()
+        if decision is None:
+            try:
+                answers.make_choices()
+            except AdapterdError as exc:  # nothing of the night depends on it
+                store.events.add(
+                    "choices.failed", f"{night.model}: no choice could be made ready: {exc}", model=night.model
+                )
+        return decision
 
 
 def settled(night: Night) -> None:
