@@ -49,6 +49,25 @@ def test_an_edit_shows_its_difference_and_its_faults_and_teaches(visitor: Page, 
     assert record["failure_tags"] == ["wrong_entity"]
 
 
+def test_a_field_of_an_object_is_mended_by_itself(visitor: Page, served_page: Place) -> None:
+    with Captures(served_page.home.captures) as captures:
+        captures.remove([each.id for each in captures.newest(MODEL, 1000)])
+        captures.add(a_capture(1, answer='{"place": "Rome",  "people": ["Ann", "Bo"], "count": 3}'))
+    review(visitor, served_page)
+    visitor.locator("[data-field=place]").fill("Oslo")
+    visitor.locator("[data-field=people]").fill("Ann\nBo\nCy")
+    expect(visitor.locator("#correction")).to_have_value(
+        '{"place": "Oslo",  "people": ["Ann", "Bo", "Cy"], "count": 3}'
+    )
+    visitor.locator("[data-field=count]").fill("three")
+    expect(visitor.locator("#difference .fault")).to_contain_text("no JSON")
+    visitor.locator("[data-field=count]").fill("4")
+    visitor.keyboard.press("Control+Enter")  # before the text has it
+    expect(visitor.locator("main p").first).to_contain_text("1 judged")
+    record = json.loads(served_page.records()[-1])
+    assert record["correction"] == mended.replace("3", "4")
+
+
 def test_what_was_begun_is_there_when_the_tab_is_opened_again(visitor: Page, served_page: Place) -> None:
     review(visitor, served_page)
     visitor.locator("#correction").fill("half of a correc")

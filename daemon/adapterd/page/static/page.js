@@ -36,22 +36,41 @@ function sending(form) {
   localStorage.setItem(SENT, now);
 }
 
-// The difference between the answer and its correction.
+// The difference between the answer and its correction, and the fields of an object: the server tells both. A field
+// that was changed is sent with the form, and the server puts it into the text.
 
 function watchCorrection(form) {
-  const field = find("#correction", form), shown = find("#difference", form);
-  const before = field.defaultValue;
-  let waiting = 0, asked = 0;
+  const text = find("#correction", form), shown = find("#difference", form);
+  const details = find("#fields", form), fields = find(".fields", details);
+  const before = text.defaultValue;
+  let waiting = 0, asked = 0, byField = false;
+  const tell = (all) => {
+    const changed = find("[data-part=text]", all);
+    if (changed && byField) { text.value = changed.defaultValue; keepDraft(form); }
+    shown.replaceChildren(...find("[data-part=difference]", all).childNodes);
+    if (fields.contains(document.activeElement)) return; // not while somebody writes there
+    fields.replaceChildren(...find("[data-part=fields]", all).childNodes);
+    byField = false;
+    details.hidden = !find("[data-field]", fields);
+  };
   const ask = async () => {
     const number = ++asked;
-    if (field.value === before) { shown.replaceChildren(); return; }
-    const body = new URLSearchParams({ item: form.elements.namedItem("item").value, correction: field.value });
-    const answer = await fetch(form.dataset.check, { method: "POST", body }).catch(() => null);
-    if (number === asked && answer && answer.ok) shown.innerHTML = await answer.text();
+    const answer = await fetch(form.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+    const all = document.createElement("template");
+    if (answer && answer.ok) all.innerHTML = await answer.text();
+    if (number === asked && all.content.childElementCount) tell(all.content);
   };
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); };
-  field.addEventListener("input", soon);
-  if (field.value !== before) soon();
+  form.addEventListener("formdata", ({ formData }) => {
+    if (byField) each("[data-field]", ({ dataset, value, defaultValue }) => {
+      if (value === defaultValue) return;
+      for (const [name, what] of [["field", dataset.field], ["kind", dataset.kind], ["value", value]]) formData.append(name, what);
+    });
+  });
+  text.addEventListener("input", () => { byField = false; soon(); });
+  fields.addEventListener("input", () => { byField = true; soon(); });
+  details.hidden = !find("[data-field]", fields);
+  if (text.value !== before) soon();
 }
 
 // Parts that change by themselves, while they are seen.

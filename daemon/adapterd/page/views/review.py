@@ -1,6 +1,7 @@
 """Review: one captured answer at a time, rated, tagged, mended, skipped, or taken back."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -19,6 +20,7 @@ from adapterd.page.desk import Desk, go
 from adapterd.page.rendering import rendered
 from adapterd.record import FailureTag
 from adapterd.review.frame import Frame
+from adapterd.review.json_fields import Kind, json_fields, with_field
 from adapterd.review.queue import Item, Queue
 from adapterd.review.repairs import Repair, repaired
 from adapterd.review.share import Share
@@ -47,7 +49,8 @@ def show(desk: Desk) -> str:
     sealed = _sealed(desk, item) if item else ""
     return desk.page(
         "review", "Review", item=item, sealed=sealed, failing=queue.failing, count=len(queue.reviews),
-        tags=list(FailureTag), ratings=RATINGS, wants_json=_wants_json(desk), group=_group(desk, frame),
+        tags=list(FailureTag), ratings=RATINGS, group=_group(desk, frame),
+        fields=json_fields(item.capture.answer) if item else (),
     )  # fmt: skip
 
 
@@ -78,9 +81,26 @@ def undo(desk: Desk) -> Response:
 def check(desk: Desk) -> str:
     """POST /review/MODEL/check: how a correction differs from the answer, and what is wrong with it as JSON."""
     frame = Frame.of(desk.store, desk.captures, desk.model)
-    capture = _unsealed(desk, frame, desk.form.text("item")).capture
-    given = desk.form.text("correction")
-    return rendered("check", pieces=difference(capture.answer, given), faults=_faults(desk, capture, given))
+    capture, text, faults = _unsealed(desk, frame, desk.form.text("item")).capture, desk.form.text("correction"), []
+    for change in _changes(desk):
+        try:
+            text = with_field(text, *change)
+        except InputError as exc:
+            faults.append(str(exc))
+    is_changed = text != desk.form.text("correction")
+    return rendered(
+        "check", pieces=difference(capture.answer, text) if text != capture.answer else (),
+        faults=[*faults, *_faults(desk, capture, text)], fields=json_fields(text), text=text if is_changed else None,
+    )  # fmt: skip
+
+
+def _changes(desk: Desk) -> Iterator[tuple[str, Kind, str]]:
+    """The fields of an object that were changed by themselves: name, kind and value of each."""
+    names, kinds, values = (desk.form.all(name) for name in ("field", "kind", "value"))
+    try:
+        yield from zip(names, map(Kind, kinds), values, strict=True)
+    except ValueError as exc:
+        raise InputError("the form has a field that there is not", hint="load the page anew") from exc
 
 
 def mend_group(desk: Desk) -> Response:
@@ -159,6 +179,8 @@ def _unsealed(desk: Desk, frame: Frame, sealed: str) -> Item:
 
 def _verdict(desk: Desk, capture: Capture) -> Verdict:
     form, correction = desk.form, desk.form.text("correction")
+    for change in _changes(desk):
+        correction = with_field(correction, *change)
     rating = form.text("rating")
     try:
         tags = tuple(FailureTag(name) for name in form.all("tag"))
