@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from adapterd.errors import InputError
 from adapterd.feedback import checks
@@ -25,6 +26,7 @@ PLACE = re.compile(r"(?<!\\)\[[\w:-]{1,80}\]", re.ASCII)
 backslash before it within a path, as `within` writes it."""
 _TYPED_PLACE = re.compile(r"\[\d{1,18}\]|\[[\w:-]{1,80}\](?=\.)", re.ASCII)
 
+_OPTION = re.compile(r"""--(map|ignore) ('[^']*'(?:"'"'[^']*')*|[^'\s]\S*)""")
 _LONGEST_TYPED = 200
 """Characters of the longest path that anybody is asked to type."""
 
@@ -42,6 +44,29 @@ def if_nothing(path: str) -> str:
 def mapping(ours: str, path: str) -> str:
     """The option that says that the field at a path is one of ours."""
     return f"--map {shlex.quote(f'{ours}={plain_path(path)}')}"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What a refusal names: our names with the fields that may be these, fields that may mean nothing, and whether a
+    scale may be missing."""
+
+    fields: tuple[tuple[str, str], ...]
+    ignore: tuple[str, ...]
+    scale: bool
+
+
+def named_in(refusal: str) -> Ways:
+    """The ways on that the text of a refusal names, as `mapping` and `ignore` write them."""
+    fields, ignored = list[tuple[str, str]](), list[str]()
+    for option, typed in _OPTION.findall(refusal):
+        [value] = shlex.split(typed) if typed.startswith("'") else [typed.rstrip(",;")]
+        ours, equals, theirs = value.partition("=")
+        if option == "map" and equals and theirs:
+            fields.append((ours, theirs))
+        elif option == "ignore":
+            ignored.append(value)
+    return Ways(tuple(dict.fromkeys(fields)), tuple(dict.fromkeys(ignored)), "--scale" in refusal)
 
 
 def can_be_typed(path: str) -> bool:

@@ -22,7 +22,7 @@ from adapterd.page.forms import Form
 from adapterd.page.guard import ENTRY, POLICY, STATIC, Guard
 from adapterd.page.jobs import Jobs
 from adapterd.page.rendering import rendered
-from adapterd.page.views import choice, feedback, home, log, review, settings, versions
+from adapterd.page.views import choice, feedback, home, log, quarantine, review, settings, versions
 
 View = Callable[[Desk], str | Response]
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -43,7 +43,7 @@ GET: dict[str, View] = {
     "/versions/{model}/{version}/report": versions.report,
     "/versions/{model}/{version}": versions.one,
     "/feedback/{model}": feedback.show,
-    "/feedback/{model}/quarantine": feedback.quarantine,
+    "/feedback/{model}/quarantine": quarantine.show,
     "/feedback/{model}/{record}": feedback.one,
     "/settings": settings.show,
     "/log": log.show,
@@ -59,7 +59,8 @@ POST: dict[str, View] = {
     "/versions/{model}/rollback": versions.rollback,
     "/versions/{model}/pin": versions.pin,
     "/feedback/{model}/remove": feedback.remove,
-    "/feedback/{model}/release": feedback.release,
+    "/feedback/{model}/release": quarantine.release,
+    "/feedback/{model}/fields": quarantine.declare,
     "/home/{model}/retrain": home.retrain,
 }
 

@@ -56,9 +56,8 @@ def test_a_field_of_an_object_is_mended_by_itself(visitor: Page, served_page: Pl
     review(visitor, served_page)
     visitor.locator("[data-field=place]").fill("Oslo")
     visitor.locator("[data-field=people]").fill("Ann\nBo\nCy")
-    expect(visitor.locator("#correction")).to_have_value(
-        '{"place": "Oslo",  "people": ["Ann", "Bo", "Cy"], "count": 3}'
-    )
+    mended = '{"place": "Oslo",  "people": ["Ann", "Bo", "Cy"], "count": 3}'
+    expect(visitor.locator("#correction")).to_have_value(mended)
     visitor.locator("[data-field=count]").fill("three")
     expect(visitor.locator("#difference .fault")).to_contain_text("no JSON")
     visitor.locator("[data-field=count]").fill("4")

@@ -14,6 +14,7 @@ from adapterctl.reading_options import read_options
 from adapterd.config.choices import FeedbackTurns
 from adapterd.errors import InputError
 from adapterd.feedback.formats import FORMATS, FeedbackFormat, ReadingOptions
+from adapterd.feedback.ways_on import Ways, ignore, mapping, named_in, plain_path
 from tests.support.readings import chat, examples, reading, refusal
 
 NAMES = [
@@ -372,3 +373,15 @@ def test_an_output_beside_a_conversation_is_told_what_it_may_be() -> None:
     better, nothing = ways(refusal(record))
     assert examples(record, typed(ReadingOptions(), better)) == ["At ten."]
     assert examples(record, typed(ReadingOptions(), nothing)) == ["At nine."]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "a=b", "it's 'so'", "x,y", "(a)"])
+@pytest.mark.parametrize("sentence", ["as with {} ([x]), or {}", "say {}", "{}; if nothing: {}, say", "{}, {}"])
+def test_what_a_refusal_names_is_found_in_its_text(name: str, sentence: str) -> None:
+    found = named_in(sentence.replace("{}", mapping("rating", name), 1).replace("{}", ignore(name)))
+    assert found.fields == (("rating", plain_path(name)),)
+    assert found.ignore == ((plain_path(name),) if sentence.count("{}") == 2 else ())
+
+
+def test_a_text_that_names_none_has_none() -> None:
+    assert named_in("the record is --mapped, --map, --map x, --ignore") == Ways((), (), scale=False)

@@ -1,16 +1,13 @@
-"""Feedback: what was taken, what it teaches, how it is taken back, and what could not be used."""
+"""Feedback: what was taken, what it teaches, and how it is taken back."""
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
 
 from adapterd.dataset.statements import Teaching
 from adapterd.errors import InputError, NotFoundError
-from adapterd.intake.screening import held_records
-from adapterd.intake.screening import release as let_go
 from adapterd.intake.teaching import teachings_of
 from adapterd.page.desk import Desk, go
 from adapterd.page.forms import number
@@ -83,19 +80,6 @@ def remove(desk: Desk) -> Response:
 
     desk.jobs.start(_kind(desk), record, work)
     return go(f"/feedback/{desk.model}")
-
-
-def quarantine(desk: Desk) -> str:
-    """GET /feedback/MODEL/quarantine."""
-    pieces = [(each, Path(each.file).name) for each in desk.store.feedback.quarantined(desk.model)]
-    held = held_records(desk.store, desk.model, desk.model_settings.feedback)
-    return desk.page("quarantine", "Quarantine", pieces=pieces, held=held)
-
-
-def release(desk: Desk) -> Response:
-    """POST /feedback/MODEL/release: have a record taught that is held for secrets or personal data."""
-    let_go(desk.store, desk.model, desk.model_settings.feedback, [number(desk.form.text("record"))])
-    return go(f"/feedback/{desk.model}/quarantine")
 
 
 def _kind(desk: Desk) -> str:
