@@ -22,7 +22,7 @@ from adapterd.page.forms import Form
 from adapterd.page.guard import ENTRY, POLICY, STATIC, Guard
 from adapterd.page.jobs import Jobs
 from adapterd.page.rendering import rendered
-from adapterd.page.views import choice, feedback, home, log, quarantine, review, settings, versions
+from adapterd.page.views import choice, compare, feedback, home, log, quarantine, review, settings, versions
 
 View = Callable[[Desk], str | Response]
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -42,6 +42,7 @@ GET: dict[str, View] = {
     "/versions/{model}": versions.show,
     "/versions/{model}/{version}/report": versions.report,
     "/versions/{model}/{version}": versions.one,
+    "/compare/{model}": compare.show,
     "/feedback/{model}": feedback.show,
     "/feedback/{model}/quarantine": quarantine.show,
     "/feedback/{model}/{record}": feedback.one,
@@ -55,6 +56,7 @@ POST: dict[str, View] = {
     "/review/{model}/group": review.mend_group,
     "/choice/{model}": choice.vote,
     "/choice/{model}/make": choice.make,
+    "/compare/{model}": compare.ask,
     "/versions/{model}/promote": versions.promote,
     "/versions/{model}/rollback": versions.rollback,
     "/versions/{model}/pin": versions.pin,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
@@ -17,6 +17,11 @@ def number(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > MOST_DIGITS:
         raise NotFoundError(f"there is nothing with the id {text[:40]!r}", hint="load the page anew")
     return int(text)
+
+
+def query(path: str, **values: str) -> str:
+    """A path with values behind it."""
+    return f"{path}?{urlencode(values)}"
 
 
 @dataclass(frozen=True)
