@@ -11,7 +11,7 @@ from adapterd.evaluation.gates import BASE, CANDIDATE
 from adapterd.formats.evaluation import ANSWERS, FROZEN
 from adapterd.formats.json_files import read_json_lines
 from adapterd.home import Home
-from adapterd.serving.tags import is_base
+from adapterd.serving.tags import BASE as BASE_VERSION
 from adapterd.store import Store
 
 
@@ -42,7 +42,7 @@ def kept_answers(store: Store, model: str, version: str) -> list[KeptAnswer]:
     """The answers of a version to the frozen set that it was evaluated on; those of the base are kept with the newest
     version that has any. None where none are kept. Raises InputError for a file that cannot be read."""
     home, role, folder = Home.of_database(store.path), CANDIDATE, version
-    if is_base(version):
+    if version == BASE_VERSION:
         role, folder = BASE, next(iter(versions_with_answers(store, model)), version)
     file = home.version(model, folder) / ANSWERS / FROZEN
     if not file.is_file():
