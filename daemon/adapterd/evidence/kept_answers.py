@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapterd.chat import as_dicts, from_dicts
 from adapterd.evaluation.answers import prompt_key
 from adapterd.evaluation.gates import BASE, CANDIDATE
 from adapterd.formats.evaluation import ANSWERS, FROZEN
@@ -58,11 +59,13 @@ def versions_with_answers(store: Store, model: str) -> list[str]:
 
 
 def _answer(line: Mapping[str, Any], role: str) -> KeptAnswer | None:
-    given, messages, reference = line["answers"].get(role), line["messages"], line["reference"]
-    if given is None:
+    answers, messages, reference = line["answers"], as_dicts(from_dicts(line["messages"])), str(line["reference"])
+    if not isinstance(answers, dict):
+        raise TypeError("its answers are none by role")
+    if role not in answers:
         return None
-    text = str(given["text"])
+    text = str(answers[role]["text"])
     return KeptAnswer(
-        str(line["id"]), messages, reference, tuple(line.get("key_facts", ())), text,
+        str(line["id"]), messages, reference, tuple(map(str, line.get("key_facts", ()))), text,
         case_hash(messages, reference), answer_hash(text),
     )  # fmt: skip

@@ -14,7 +14,7 @@ MOST_FACTS, MOST_CHARACTERS = 50, 1_000
 _FENCE = "```"
 _MARKER = re.compile(r"^(?:[-*+•–]|#{1,6}|\d{1,3}[.)])\s+")
 """What a line of a list, or a heading, begins with."""
-_END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])(?![」』）】”’])")
+_END = re.compile(r"(?<=[.!?…])[\"'“”’»)\]]*\s+|(?<=[。！？])(?![」』）】”’])")
 """Where a sentence may end."""
 _NO_END = re.compile(r"(?:^|[\s(])(?:\w|Mr|Mrs|Ms|Dr|Prof|St|No|Nr|vs|ca|cf|approx|e\.g|i\.e|z\.B|d\.h)\.\s*$")
 """An abbreviation, or an initial."""
