@@ -25,7 +25,11 @@ def home(store: Store, tmp_path: Path) -> Home:
     for version, cases in (("1.0.0", 4), ("1.1.0", 5)):
         played.candidate(version)
         answers = [
-            (f"question {number}", REFERENCE, {"candidate": f"{version if number else 'same'} says {number}", "base": "b"})
+            (
+                f"question {number}",
+                REFERENCE,
+                {"candidate": f"{version if number else 'same'} says {number}", "base": "b"},
+            )
             for number in range(cases)
         ]
         keep_answers(home, MODEL, version, answers)
@@ -130,8 +134,8 @@ def test_marks_are_scores_of_the_cases(home: Home, store: Store) -> None:
 def test_an_answer_is_marked_once_and_undone(home: Home, store: Store) -> None:
     item = one(store)
     Marking.of(store, MODEL).mark(item, [0, 0], on_topic=True)
+    marking = Marking.of(store, MODEL)
     with pytest.raises(InputError, match="marked already"):
-        marking = Marking.of(store, MODEL)
         marking.mark(marking.item(item.key), [1], on_topic=True)
     assert undo_last(store, MODEL).ticked == (0,)
     assert one(store).key == item.key

@@ -109,16 +109,16 @@ function choiceKey(event, form) {
   return true;
 }
 
-function rubricKey(event, form) {
-  const undo = find("#undo"), topic = { y: "on", n: "off" }[event.key];
-  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") press(form, "do", "save");
+function rubricKey(event, part) {
+  const undo = find("#undo"), topic = find(`[name=topic][value="${{ y: "on", n: "off" }[event.key]}"]`, part);
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") press(part, "do", "save");
   else if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
   else if (/^[1-9]$/.test(event.key)) {
-    const fact = form.querySelectorAll("[name=tick]")[Number(event.key) - 1];
+    const fact = part.querySelectorAll("[name=tick]")[Number(event.key) - 1];
     if (fact) fact.checked = !fact.checked;
-  } else if (topic) find(`[name=topic][value="${topic}"]`, form).checked = true;
+  } else if (topic) topic.checked = true;
   else if (event.target.matches("[type=radio]")) return false; // there, arrows choose
-  else if (event.key === "ArrowRight") press(form, "do", "skip");
+  else if (event.key === "ArrowRight") press(part, "do", "skip");
   else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
   else return false;
   return true;
