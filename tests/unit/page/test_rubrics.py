@@ -6,7 +6,6 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -66,9 +65,9 @@ def form_of(page: str) -> dict[str, str]:
     return {"item": unescape(item[1]), "facts": unescape(text[1]).replace("\n", "\r\n"), "do": "save"}
 
 
-def sent(inside: TestClient, form: dict[str, str], **more: Any) -> httpx.Response:
-    found: httpx.Response = inside.post(HERE_PATH, data={**form, **more}, headers=OWN)
-    return found
+def sent(inside: TestClient, form: dict[str, str], **more: Any) -> Any:
+    """The answer to what is sent."""
+    return inside.post(HERE_PATH, data={**form, **more}, headers=OWN)
 
 
 def test_a_mark_is_kept_and_the_next_answer_is_shown(inside: TestClient, store: Store) -> None:
