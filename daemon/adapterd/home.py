@@ -35,6 +35,11 @@ class Home:
 
         return cls(platformdirs.user_data_path("adapterd"))
 
+    @classmethod
+    def of_database(cls, database: Path) -> "Home":
+        """The home that a database is in."""
+        return cls(database.parent)
+
     @property
     def config_file(self) -> Path:
         return self.root / "config.toml"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapterd.intake.http_intake import take_posted
+from adapterd.review.marking import Marking
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
 from tests.acceptance.conftest import begin
@@ -58,6 +59,11 @@ def trained(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
     said = person.run("retrain")
     assert said.code == 0, said
     assert person.run("report", "1.0.0").code == 0
+    with Store(person.home.database) as store:
+        marking = Marking.of(store, MODEL)
+        for item in marking.items.values():
+            marking.mark(item, range(len(item.facts)), on_topic=True)
+        assert MARK in str(store.rubrics.facts(MODEL))
     return person
 
 

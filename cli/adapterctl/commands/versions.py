@@ -23,6 +23,7 @@ from adapterctl.output import (
 if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.deployment.deploy import Swap
+    from adapterd.evidence.marked import Marked
     from adapterd.insight.versions_table import PrimaryScore, VersionRow
     from adapterd.serving.runtime import Runtime
 
@@ -134,6 +135,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     from adapterctl.app import App
     from adapterctl.commands.retrain import table_of_scores
     from adapterd.deployment.history import require_version
+    from adapterd.evidence.marked import marked
     from adapterd.formats.data_card import DATA_CARD
     from adapterd.formats.evaluation import EVALUATION
     from adapterd.formats.lineage import LINEAGE
@@ -146,11 +148,10 @@ def show(version: str, model: str | None, as_json: bool) -> None:
     bridge = (EVALUATION.read(folder) or {}).get("bridge")
     deployment = app.store.versions.deployment(name)
     live = deployment is not None and deployment.live == version
-    mark = app.store.removals.marks(name).get(version)
+    mark, by_people = app.store.removals.marks(name).get(version), marked(app.store, name, version)
     if as_json:
-        emit_json(
-            {**vars(found), "live": live, "removed": mark, "lineage": lineage, "data_card": card, "bridge": bridge}
-        )
+        more = {"removed": mark, "lineage": lineage, "data_card": card, "bridge": bridge, "by_people": by_people}
+        emit_json({**vars(found), "live": live, **more})
         return
     with LINEAGE.used(folder):
         base = f"{lineage['base']['tag']} ({found.base_digest[:19]}…)" if lineage else found.base_digest
@@ -174,6 +175,7 @@ def show(version: str, model: str | None, as_json: bool) -> None:
         fields([("set has grown", _bridge(bridge))])
     if card:
         _show_card(card)
+    _show_marked(by_people)
     say()
     table_of_scores(found.metrics.get("scores", {}), found.metrics.get("baselines", {}))
 
@@ -192,6 +194,15 @@ def _show_card(card: dict[str, Any]) -> None:
     say()
     say(Styled("data card", bold=True))
     fields((f"  {label}", text) for label, text in in_words(card))
+
+
+def _show_marked(found: "Marked") -> None:
+    """What people marked in its answers, if they did."""
+    figures = [(f"  {name}", figure) for name, figure in found.figures.items() if figure.value is not None]
+    if figures:
+        say()
+        say(Styled("what people marked (95% intervals)", bold=True))
+        fields([*figures, ("  note", found.notes)])
 
 
 def _made(lineage: dict[str, Any]) -> list[tuple[str, object]]:

@@ -26,7 +26,14 @@ PRIMARY: Mapping[Task, str] = {
 
 GUARD_MARGIN = 0.05
 HUMAN_PREFERENCE = "human_preference"
-"""The share of votes between two answers that are for a version, and half of those for neither: no run measures it."""
+"""The share of votes between two answers that are for a version, and half of those for neither."""
+FACT_COVERAGE = "fact_coverage"
+"""The share of a case's key facts that an answer has."""
+TOPIC_DRIFT = "topic_drift"
+"""The share of answers that are off topic."""
+BY_PEOPLE = (HUMAN_PREFERENCE, FACT_COVERAGE, TOPIC_DRIFT)
+"""Metrics that people measure, after a version was made: their gates are asked before a challenger goes live, and never
+of a run (evidence/by_people.py)."""
 
 
 def primary_of(settings: ModelSettings) -> str:
@@ -43,10 +50,11 @@ def primary_in(settings: Mapping[str, Any]) -> str | None:
 
 
 def rules_of(settings: ModelSettings) -> dict[str, GateRule]:
-    """The gates in force: those of the task and of the guard set, and over them what the configuration says."""
+    """The gates in force: those of the task and of the guard set, and over them what the configuration says of all that
+    a run can measure."""
     own = {name: GateRule(critical=True) for name in (*CRITICAL[settings.task], primary_of(settings))}
     guard = {"guard": GateRule(margin=GUARD_MARGIN)} if settings.evaluation.guard else {}
-    measured = {name: rule for name, rule in settings.gates.items() if name != HUMAN_PREFERENCE}
+    measured = {name: rule for name, rule in settings.gates.items() if name not in BY_PEOPLE}
     return {**own, **guard, **measured}
 
 

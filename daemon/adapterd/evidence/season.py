@@ -13,9 +13,10 @@ from typing import Any
 
 from adapterd.config import ModelSettings
 from adapterd.evaluation.e_process import HORIZON
-from adapterd.evaluation.rules import HUMAN_PREFERENCE, guard_rails, primary_of
+from adapterd.evaluation.rules import guard_rails, primary_of
 from adapterd.evidence import words
 from adapterd.evidence.budgets import WATCH_YEARLY, Budgets
+from adapterd.evidence.by_people import missing_by_people
 from adapterd.evidence.decision import Decision
 from adapterd.evidence.standing import MARGIN, Standing
 from adapterd.evidence.weighing import standing_of
@@ -44,8 +45,6 @@ LEAST_LEVEL = 1e-5
 FIRST_LOOK = 5
 """The first exam is looked at by so many cases, in the order of their hashes."""
 LEAST_HORIZON = 30
-LEAST_VOTES = 50
-"""So many votes are needed where a gate asks for some."""
 
 
 @dataclass(frozen=True)
@@ -121,15 +120,15 @@ class Season:
         if all(each.id != comparison.id for each in self.open):
             return None
         watches = comparison.purpose is Purpose.WATCH
-        votes = "" if watches else self.missing_votes(comparison)
-        if standing.is_proven and not votes:
+        missing = "" if watches else self.missing_by_people(comparison)
+        if standing.is_proven and not missing:
             reason = words.rolled_back(comparison, standing) if watches else words.proven(comparison, standing)
             return Decision(comparison.purpose, comparison.ours, reason)
         if why := self._leads_nowhere(comparison, standing):
             self.drop(comparison, why)
         elif not watches:
             reason = (
-                words.waits_for_votes(comparison, standing, votes)
+                words.waits_for_people(comparison, standing, missing)
                 if standing.is_proven
                 else words.waits(comparison, standing)
             )
@@ -183,23 +182,9 @@ class Season:
                 self._let_go(each.version, f"held: {best[0].version} does better on the frozen set, and is challenger")
         return comparison
 
-    def missing_votes(self, comparison: Comparison) -> str:
-        """What is missing of the votes that the gate on human_preference asks for, in words; empty if nothing is."""
-        rule = self._rules.settings.gates.get(HUMAN_PREFERENCE)
-        if rule is None:
-            return ""
-        said = [
-            case.differences[HUMAN_PREFERENCE]
-            for look in self._store.comparisons.looks(comparison.id)
-            for case in look.cases
-            if HUMAN_PREFERENCE in case.differences
-        ]
-        if len(said) < LEAST_VOTES:
-            return f"{len(said)} of the {LEAST_VOTES} votes that gates.{HUMAN_PREFERENCE} asks for"
-        share = (1 + sum(said) / len(said)) / 2
-        if rule.min is not None and share < rule.min:
-            return f"{share:.0%} of {len(said)} votes are for it, and gates.{HUMAN_PREFERENCE} asks for {rule.min:.0%}"
-        return ""
+    def missing_by_people(self, comparison: Comparison) -> str:
+        """What is missing of what gates ask of people, in words; empty if nothing is."""
+        return missing_by_people(self._store, comparison, self._rules.settings.gates)
 
     @property
     def _challenger(self) -> Comparison | None:

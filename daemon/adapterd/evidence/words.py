@@ -44,7 +44,7 @@ def waits(comparison: Comparison, standing: Standing) -> str:
     return f"not proven: {stands(comparison, standing)}"
 
 
-def waits_for_votes(comparison: Comparison, standing: Standing, missing: str) -> str:
+def waits_for_people(comparison: Comparison, standing: Standing, missing: str) -> str:
     """Why a challenger that is proven is not live yet."""
     return f"proven on {cases_of(standing)} to be better than {comparison.theirs}, but people have a say: {missing}"
 

@@ -22,7 +22,7 @@ from adapterd.page.forms import Form
 from adapterd.page.guard import ENTRY, POLICY, STATIC, Guard
 from adapterd.page.jobs import Jobs
 from adapterd.page.rendering import rendered
-from adapterd.page.views import choice, compare, feedback, home, log, quarantine, review, settings, versions
+from adapterd.page.views import choice, compare, feedback, home, log, quarantine, review, rubrics, settings, versions
 
 View = Callable[[Desk], str | Response]
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -39,6 +39,7 @@ GET: dict[str, View] = {
     "/home/{model}": home.show,
     "/review/{model}": review.show,
     "/choice/{model}": choice.show,
+    "/rubrics/{model}": rubrics.show,
     "/versions/{model}": versions.show,
     "/versions/{model}/{version}/report": versions.report,
     "/versions/{model}/{version}": versions.one,
@@ -57,6 +58,8 @@ POST: dict[str, View] = {
     "/choice/{model}": choice.vote,
     "/choice/{model}/make": choice.make,
     "/compare/{model}": compare.ask,
+    "/rubrics/{model}": rubrics.mark,
+    "/rubrics/{model}/undo": rubrics.undo,
     "/versions/{model}/promote": versions.promote,
     "/versions/{model}/rollback": versions.rollback,
     "/versions/{model}/pin": versions.pin,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapterd.dataset.cases import EvaluationCase, content_hash
+from adapterd.evidence.kept_answers import case_hash
 from adapterd.removal.removed import Scene
 from adapterd.store.evaluation_sets import EvaluationSet
 
@@ -77,6 +78,22 @@ def choices(scene: Scene, change: bool) -> Iterator[str]:
             yield f"choice {each.id}"
             if change:
                 scene.store.choices.forget(scene.model, each.id)
+
+
+def rubrics(scene: Scene, change: bool) -> Iterator[str]:
+    """Key facts and marks of cases: those with a fact that goes, and those of cases that go, or are in no set any
+    more."""
+    sets = scene.store.evaluation_sets.all(scene.model)
+    cases = [case for each in sets for case in each.cases if not scene.removed.has_case(case)]
+    left = {case_hash(case["messages"], case["reference"]) for case in cases}
+    kept = scene.store.rubrics
+    going = {case for case, facts in kept.facts(scene.model).items() if scene.removed.texts.are_in_value(list(facts))}
+    going |= kept.cases(scene.model) - left
+    if going:
+        yield f"key facts of {len(going)} cases"
+        if change:
+            with scene.store.transaction():
+                kept.forget(scene.model, going)
 
 
 def history(scene: Scene, change: bool) -> Iterator[str]:

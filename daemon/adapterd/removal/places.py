@@ -45,6 +45,7 @@ PLACES: tuple[Place, ...] = (
     Place("folders of versions", in_files.version_folders),
     Place("evidence of fresh cases", in_store.evidence),
     Place("answers beside each other", in_store.choices),
+    Place("key facts of frozen cases", in_store.rubrics),
     Place("cached answers", in_files.answers),
     Place("cached hidden states", in_files.hidden_states),
     Place("history", in_store.history),

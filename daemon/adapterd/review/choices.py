@@ -16,6 +16,7 @@ from adapterd.dataset.leaks.near_duplicates import cases_near
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.e_process import VOTE
 from adapterd.evaluation.rules import HUMAN_PREFERENCE
+from adapterd.evidence.by_people import votes_of
 from adapterd.evidence.season import Rules, Season
 from adapterd.intake.http_intake import take_posted
 from adapterd.record import FeedbackRecord
@@ -158,9 +159,8 @@ def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Mete
         ]
         return Meter.of(votes, 0.0, None, "these votes are shown; they decide nothing")
     season, comparison = Season(store, model, Rules.of(settings)), pair.comparison
-    cases = (case for look in store.comparisons.looks(comparison.id) for case in look.cases)
-    votes = [case.differences[HUMAN_PREFERENCE] for case in cases if HUMAN_PREFERENCE in case.differences]
-    standing, missing = season.standing(comparison), season.missing_votes(comparison)
+    votes = votes_of(store, comparison)
+    standing, missing = season.standing(comparison), season.missing_by_people(comparison)
     left = standing.votes_left or None
     if standing.is_proven and missing:
         text = f"{pair.ours} is proven to be better, but people have a say: {missing}"

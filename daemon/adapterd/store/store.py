@@ -16,6 +16,7 @@ from adapterd.store.http_access.traffic import Traffic
 from adapterd.store.prompt_pool.prompts import Prompts
 from adapterd.store.reviews.choices import Choices
 from adapterd.store.reviews.reviews import Reviews
+from adapterd.store.reviews.rubrics import Rubrics
 from adapterd.store.rubric_scores import RubricScores
 from adapterd.store.runs import Runs
 from adapterd.store.schedule_state import ScheduleStates
@@ -40,6 +41,7 @@ class Store(Database):
         self.rubric_scores = RubricScores(self)
         self.reviews = Reviews(self)
         self.choices = Choices(self)
+        self.rubrics = Rubrics(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

@@ -16,6 +16,8 @@ from adapterd.config import Settings, load
 from adapterd.errors import ConfigError, NotFoundError
 from adapterd.home import Home
 from adapterd.serving.server import free_port
+from adapterd.store import Store
+from adapterd.store.reviews.choices import NewChoice, Vote
 from tests.support.scripted_server import ScriptedServer, scripted
 from tests.unit.capture.test_captures import HELLO
 
@@ -114,6 +116,17 @@ def test_show_tells_one_by_its_id_or_its_answer(
 def test_remove_removes_for_good(adapterctl: Command, as_json: Callable[..., Any], recorded: None) -> None:
     assert "1 removed, 1 not found" in adapterctl("capture", "remove", "01A", "nobody").stdout
     assert [each["id"] for each in as_json("capture", "list")] == ["01B"]
+
+
+def test_remove_reaches_choices_that_nobody_has_made(adapterctl: Command, home: Home, recorded: None) -> None:
+    with Store(home.database) as store:
+        for prompt, vote in ((HELLO.prompt_hash, None), ("of another", None), (HELLO.prompt_hash, Vote.TIE)):
+            new = NewChoice(prompt, [], "1.1.0", str(vote), "a", "1.0.0", "d", "b", ours_first=True)
+            store.choices.add("m", new, vote)
+        adapterctl("capture", "remove", "01A")
+        assert {(each.prompt_hash, each.vote) for each in store.choices.all("m")} == {
+            ("of another", None), (HELLO.prompt_hash, Vote.TIE),
+        }  # fmt: skip
 
 
 def test_commands_make_no_file(adapterctl: Command, home: Home) -> None:

@@ -1,6 +1,7 @@
 """adapterctl versions and label."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,8 +10,10 @@ from click.testing import Result
 
 from adapterd.errors import InputError
 from adapterd.home import Home
+from adapterd.review.marking import Marking
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
+from tests.support.kept_answers import keep_answers
 
 Command = Callable[..., Result]
 
@@ -87,3 +90,20 @@ def test_modules_that_a_registered_adapter_had_for_nothing_are_counted(
     lineage |= {"base": {"tag": "tiny:1"}, "stages": stages, "given": given}
     (folder / "lineage.json").write_text(json.dumps(lineage))
     assert [line.split("  ")[-1].strip() for line in adapterctl("show", "1.0.0").stdout.splitlines()].count(said) == 1
+
+
+def test_show_tells_what_people_marked(
+    adapterctl: Command, as_json: Callable[..., Any], home: Home, store: Store
+) -> None:
+    store.versions.set_metrics("m", "1.0.0", {})
+    assert "people marked" not in adapterctl("show", "1.0.0").stdout
+    assert as_json("show", "1.0.0")["by_people"]["topic_drift"] == {"value": None, "low": 0.0, "high": 1.0, "cases": 0}
+    keep_answers(home, "m", "1.0.0", [(f"question {n}", "It rains.", {"candidate": "It does."}) for n in range(4)])
+    marking = Marking.of(store, "m", "1.0.0")
+    for number, item in enumerate(marking.items.values()):
+        marking.mark(item, [0] if number else [], on_topic=number != 1)
+    shown = adapterctl("show", "1.0.0").stdout
+    assert re.search(r"fact_coverage +75% \(\d+% to \d+%\) by 4 marked cases", shown)
+    assert re.search(r"topic_drift +25% \(5% to 70%\) by 4 marked cases", shown)
+    found = as_json("show", "1.0.0")["by_people"]
+    assert (found["fact_coverage"]["value"], found["topic_drift"]["value"], found["outdated"]) == (0.75, 0.25, 0)

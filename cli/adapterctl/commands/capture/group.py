@@ -137,18 +137,22 @@ def show(id_: str, as_json: bool) -> None:
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @json_option
 def remove(ids: tuple[str, ...], as_json: bool) -> None:
-    """Remove recorded conversations for good, and their prompts in the pool of prompts without answers."""
+    """Remove recorded conversations for good, with their prompts in the pool of prompts without answers, and in choices
+    that nobody has made yet. What was judged is feedback: `adapterctl feedback remove` removes that."""
     from adapterctl.app import App
     from adapterd.capture.captures import Captures
     from adapterd.intake.prompt_intake import remove_captured
 
     app = App()
     home, removed = app.home, 0
-    if home.database.exists():
-        remove_captured(app.store, ids)
     if home.captures.is_file():
         with Captures(home.captures) as captures:
+            if home.database.exists():
+                found = [each for name in ids if (each := captures.get(name))]
+                app.store.choices.forget_prompts(each.prompt_hash for each in found)
             removed = captures.remove(ids)
+    if home.database.exists():
+        remove_captured(app.store, ids)
     if as_json:
         emit_json({"removed": removed})
         return

@@ -1,9 +1,9 @@
 """Metrics that no program computes: a person or a judge gives each answer a score from 0 to 1, after it was asked.
 
-Until then they have no value. They stop no candidate meanwhile, unless their gate is critical: then it is not proven,
-and the verdict says what is missing.
+Until then they have no value, and stop no candidate: their gates are asked of a challenger (evidence/by_people.py).
 """
 
+from adapterd.evaluation import rules
 from adapterd.evaluation.metrics.metric import Better, Metric, mean_of
 
 
@@ -15,6 +15,10 @@ def _rubric(name: str, definition: str, better: Better = Better.HIGHER) -> Metri
     )  # fmt: skip
 
 
-FACT_COVERAGE = _rubric("fact_coverage", "share of the facts that a good answer has which the answer states rightly")
-TOPIC_DRIFT = _rubric("topic_drift", "share of the answer that is about something else than was asked", Better.LOWER)
+FACT_COVERAGE = _rubric(
+    rules.FACT_COVERAGE, "share of the facts that a good answer has which the answer states rightly"
+)
+TOPIC_DRIFT = _rubric(
+    rules.TOPIC_DRIFT, "share of the answer that is about something else than was asked", Better.LOWER
+)
 RUBRIC = (FACT_COVERAGE, TOPIC_DRIFT)

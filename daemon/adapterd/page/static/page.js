@@ -128,14 +128,30 @@ function choiceKey(event, form) {
   return true;
 }
 
+function rubricKey(event, part) {
+  const undo = find("#undo"), topic = find(`[name=topic][value="${{ y: "on", n: "off" }[event.key]}"]`, part);
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") press(part, "do", "save");
+  else if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+  else if (/^[1-9]$/.test(event.key)) {
+    const fact = part.querySelectorAll("[name=tick]")[Number(event.key) - 1];
+    if (fact) fact.checked = !fact.checked;
+  } else if (topic) topic.checked = true;
+  else if (event.target.matches("[type=radio]")) return false; // there, arrows choose
+  else if (event.key === "ArrowRight") press(part, "do", "skip");
+  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  else return false;
+  return true;
+}
+
 function onKey(event) {
-  const review = find("#review"), choice = find("#choice"), help = find("#help");
+  const review = find("#review"), choice = find("#choice"), rubric = find("#rubric"), help = find("#help");
   if (event.key === "Escape" && isWriting(event.target)) { event.target.blur(); return; }
   if (help && help.open) return;
   let done = false;
   if (event.key === "?" && help && !isWriting(event.target)) { help.showModal(); done = true; }
   else if (review) done = reviewKey(event, review);
   else if (choice) done = choiceKey(event, choice);
+  else if (rubric) done = rubricKey(event, rubric);
   if (done) event.preventDefault();
 }
 

@@ -51,7 +51,7 @@ def show(desk: Desk) -> str:
 def ask(desk: Desk) -> Response:
     """POST /compare/MODEL: ask two versions the frozen set; answers that were given before are kept."""
     first, second = desk.form.text("first"), desk.form.text("second")
-    if first == second:
+    if first == second or not first or not second:
         raise InputError("two different versions are compared", hint="choose another one")
     home, settings, model = desk.home, desk.settings, desk.model
 

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from adapterd.deployment.history import require_version
 from adapterd.deployment.promote_by_hand import promote_by_hand
 from adapterd.errors import InputError
+from adapterd.evidence.marked import TARGETS, marked
 from adapterd.formats.data_card import DATA_CARD, in_words
 from adapterd.housekeeping.policy import pin as pin_version
 from adapterd.insight.report import write_report
@@ -30,7 +31,8 @@ def one(desk: Desk) -> str:
     scores = found.metrics.get("scores", {})
     return desk.page(
         "version", f"{desk.model} {found.version}", version=found, card=in_words(card) if card else (),
-        scores={role: each.get("metrics", {}) for role, each in scores.items() if each},
+        scores={role: each.get("metrics", {}) for role, each in scores.items() if each}, targets=TARGETS,
+        marked={found.version: marked(desk.store, desk.model, found.version)},
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""What people said of captured answers, and of two answers beside each other."""
+"""What people said of captured answers, of two answers beside each other, and of answers to frozen cases."""

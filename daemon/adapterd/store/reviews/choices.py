@@ -1,7 +1,7 @@
 """Two answers to one prompt beside each other, and which of them somebody preferred without knowing whose it was."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,6 +112,13 @@ class Choices:
     def forget(self, model: str, choice: int) -> None:
         """Delete one."""
         self._database.execute("DELETE FROM choices WHERE model = ? AND id = ?", (model, choice))
+
+    def forget_prompts(self, prompt_hashes: Iterable[str]) -> None:
+        """Delete those to these prompts, of all models, that nobody chose between: what was voted on is feedback."""
+        self._database.execute(
+            "DELETE FROM choices WHERE (vote IS NULL OR vote = ?) AND prompt_hash IN (SELECT value FROM json_each(?))",
+            (Vote.SAME, json.dumps(list(prompt_hashes))),
+        )
 
     def _read(self, where: str, *values: object) -> list[Choice]:
         rows = self._database.rows(f"SELECT * FROM choices WHERE {where} ORDER BY id", values)  # noqa: S608 (conditions of this module)

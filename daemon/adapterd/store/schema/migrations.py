@@ -329,6 +329,24 @@ MIGRATIONS: tuple[str, ...] = (
     DROP INDEX feedback_by_model;
     CREATE INDEX feedback_by_model ON feedback (model, id, withdrawn_at, repeats);
     """,
+    """
+    CREATE TABLE case_facts (
+        model TEXT NOT NULL, "case" TEXT NOT NULL, facts TEXT NOT NULL, changed_at TEXT NOT NULL,
+        PRIMARY KEY (model, "case")
+    ) WITHOUT ROWID;
+    CREATE TABLE rubric_marks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        "case" TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        ticked TEXT NOT NULL,
+        on_topic INTEGER NOT NULL,
+        marked_at TEXT NOT NULL,
+        UNIQUE (model, "case", answer)
+    );
+    """,
 )
 
 
