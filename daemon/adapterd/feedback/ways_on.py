@@ -27,6 +27,7 @@ backslash before it within a path, as `within` writes it."""
 _TYPED_PLACE = re.compile(r"\[\d{1,18}\]|\[[\w:-]{1,80}\](?=\.)", re.ASCII)
 
 _OPTION = re.compile(r"""--(map|ignore) ('[^']*'(?:"'"'[^']*')*|[^'\s]\S*)""")
+_OTHERS = re.compile(r"; say it of (.+?)(?: and \d+ more)? as well$")
 _LONGEST_TYPED = 200
 """Characters of the longest path that anybody is asked to type."""
 
@@ -48,12 +49,13 @@ def mapping(ours: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Ways:
-    """What a refusal names: our names with the fields that may be these, fields that may mean nothing, and whether a
-    scale may be missing."""
+    """What a refusal names: our names with the fields that may be these, fields that may mean nothing, other fields of
+    which something has to be said, and whether a scale may be missing."""
 
-    fields: tuple[tuple[str, str], ...]
-    ignore: tuple[str, ...]
-    scale: bool
+    fields: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    scale: bool = False
 
 
 def named_in(refusal: str) -> Ways:
@@ -66,7 +68,10 @@ def named_in(refusal: str) -> Ways:
             fields.append((ours, theirs))
         elif option == "ignore":
             ignored.append(value)
-    return Ways(tuple(dict.fromkeys(fields)), tuple(dict.fromkeys(ignored)), "--scale" in refusal)
+    others = [name for said in _OTHERS.findall(refusal) for name in said.split(", ")]
+    return Ways(
+        tuple(dict.fromkeys(fields)), tuple(dict.fromkeys(ignored)), tuple(dict.fromkeys(others)), "--scale" in refusal
+    )
 
 
 def can_be_typed(path: str) -> bool:

@@ -384,4 +384,9 @@ def test_what_a_refusal_names_is_found_in_its_text(name: str, sentence: str) -> 
 
 
 def test_a_text_that_names_none_has_none() -> None:
-    assert named_in("the record is --mapped, --map, --map x, --ignore") == Ways((), (), scale=False)
+    assert named_in("the record is --mapped, --map, --map x, --ignore") == Ways()
+
+
+def test_other_fields_of_a_refusal_are_found() -> None:
+    said = refusal({"prompt": "Who?", "response": "x", "score": 7, "mood": "sad stuff", "looks_good": True})
+    assert named_in(said) == Ways((("rating", "score"),), ("score",), ("mood", "looks_good"), scale=True)

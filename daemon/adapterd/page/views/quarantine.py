@@ -98,8 +98,9 @@ def _groups(pieces: list[Quarantined]) -> list[Group]:
     for piece in pieces:
         ways = named_in(piece.reason)
         meant = {theirs: ours for ours, theirs in ways.fields}
-        fields = [*((theirs, ours) for theirs, ours in meant.items())]
+        fields = list(meant.items())
         fields += [(theirs, IGNORE) for theirs in ways.ignore if theirs not in meant]
+        fields += [(theirs, "") for theirs in ways.others if theirs not in meant]
         key = (*fields, ways.scale) if fields else piece.reason
         found.setdefault(key, Group([], fields, ways.scale)).pieces.append(piece)
     return sorted(found.values(), key=lambda each: -len(each.pieces))
