@@ -46,6 +46,7 @@ def test_from_twenty_reviews_and_fifteen_votes_to_a_promotion_and_back(demo: Dem
         judge_by_keys(page, f"{address}/review/{MODEL}")
         second_version(demo)
         challenger = the_challenger(home)
+        compare(page, f"{address}/compare/{MODEL}", challenger)
         vote(page, f"{address}/choice/{MODEL}", home)
         demo.adapterctl("evidence", "--now")
         reason = reason_of(home, challenger)
@@ -76,6 +77,16 @@ def judge_by_keys(page: Page, address: str) -> None:
             page.keyboard.insert_text(wanted)
         page.keyboard.press("Control+Enter")
         expect(page.locator("main p").first).to_contain_text(f"{number + 1} judged")
+
+
+def compare(page: Page, address: str, challenger: str) -> None:
+    """The challenger with what is live, on the frozen set."""
+    page.goto(address)
+    expect(page.get_by_label("To")).to_have_value(challenger)
+    page.get_by_role("button", name="Compare").click()
+    table = page.get_by_role("region", name="Metrics")
+    expect(table).to_be_visible(timeout=900_000)
+    expect(table.get_by_role("row").filter(has_text="json_valid")).to_have_count(1)
 
 
 def vote(page: Page, address: str, home: Home) -> None:
