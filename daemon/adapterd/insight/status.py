@@ -247,7 +247,7 @@ def _model(store: Store, home: Home, name: str, settings: ModelSettings, view: _
         prompts=store.prompts.counts(name),
         new_records=new_records.new,
         min_new_records=settings.schedule.min_new_records,
-        quarantined=len(store.feedback.quarantined(name)),
+        quarantined=store.feedback.quarantined_count(name),
         held=len(held),
         oldest_new=new_records.oldest,
         schedule=describe(settings.schedule),

@@ -41,9 +41,11 @@ class _Member:
 
 
 def json_fields(text: str) -> list[JsonField]:
-    """The fields of an object; none where the text is no JSON object, has a name twice, or too many fields."""
+    """The fields of an object; none where the text is no JSON object, has a name twice, too many fields, or half of a
+    surrogate pair in a name."""
     members = _members(text)
-    if len({each.name for each in members}) < len(members) or len(members) > MOST_FIELDS:
+    names = [each.name for each in members]
+    if len(set(names)) < len(names) or len(names) > MOST_FIELDS or not all(map(_is_encodable, names)):
         return []
     return [_field(text, each) for each in members]
 
@@ -101,7 +103,7 @@ def _after_space(text: str, at: int) -> int:
 
 def _field(text: str, member: _Member) -> JsonField:
     value = member.value
-    if isinstance(value, str) and "\n" not in value and "\r" not in value:
+    if isinstance(value, str) and "\n" not in value and "\r" not in value and _is_encodable(value):
         return JsonField(member.name, Kind.TEXT, value)
     if isinstance(value, list) and value and all(_is_line(each) for each in value):
         return JsonField(member.name, Kind.LIST, "\n".join(value))
@@ -109,7 +111,12 @@ def _field(text: str, member: _Member) -> JsonField:
 
 
 def _is_line(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and value.splitlines() == [value]
+    return isinstance(value, str) and bool(value.strip()) and value.splitlines() == [value] and _is_encodable(value)
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether a text may stand in a page: half of a surrogate pair may not."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _written(name: str, kind: Kind, value: str) -> str:

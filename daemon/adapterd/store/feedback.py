@@ -366,11 +366,13 @@ class Feedback:
 
     def quarantined(self, model: str) -> list[Quarantined]:
         """Everything in quarantine, oldest first."""
-        rows = self._database.rows(
-            """SELECT id, file, line, reason, excerpt, kept, received_at FROM quarantine WHERE model = ? ORDER BY id""",
-            (model,),
-        )
+        columns = "id, file, line, reason, excerpt, kept, received_at"
+        rows = self._database.rows(f"SELECT {columns} FROM quarantine WHERE model = ? ORDER BY id", (model,))  # noqa: S608 (names)
         return [Quarantined(**{**dict(row), "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
+
+    def quarantined_count(self, model: str) -> int:
+        """How many pieces are in quarantine."""
+        return self._one("SELECT count(*) FROM quarantine WHERE model = ?", model)
 
     def forget_pieces(self, ids: Iterable[int]) -> None:
         """Delete the notes about these pieces in quarantine."""

@@ -52,7 +52,7 @@ def show(desk: Desk) -> str:
     return desk.page(
         "feedback", "Feedback", jobs=jobs, rows=_rows(desk, found[:AT_ONCE]), text=text,
         count=desk.store.feedback.count(desk.model), more=more,
-        unusable=len(desk.store.feedback.quarantined(desk.model)),
+        unusable=desk.store.feedback.quarantined_count(desk.model),
     )  # fmt: skip
 
 
