@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +10,11 @@ from starlette.testclient import TestClient
 
 from adapterd.evidence.marked import marked
 from adapterd.home import Home
-from adapterd.page.app import application
-from adapterd.page.entry import Entry, new_key, ticket
-from adapterd.page.jobs import Jobs
+from adapterd.page.entry import Entry
 from adapterd.store import Store
 from adapterd.store.versions import VersionState
 from tests.support.kept_answers import keep_answers
-from tests.unit.page.conftest import CONFIG, HERE, OWN, PORT
+from tests.unit.page.conftest import OWN
 
 ACTING = "<script>alert(1)</script> {{ 7*7 }} \u202eevil"
 REFERENCE = f"It rains. It is cold. {ACTING}"
@@ -25,11 +22,9 @@ HERE_PATH = "/rubrics/m"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def page_home(page_home: Home) -> Home:
     """One version that answered three cases."""
-    made = Home(tmp_path / "home")
-    made.create()
-    made.config_file.write_text(CONFIG)
+    made = page_home
     with Store(made.database) as store:
         store.versions.add("m", "1.0.0", run_id="r", digest="d", base_digest="b")
         store.versions.set_state("m", "1.0.0", VersionState.HELD, "held")
@@ -38,20 +33,8 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def entry() -> Entry:
-    return Entry(new_key(), PORT)
-
-
-@pytest.fixture
-def inside(home: Home, entry: Entry) -> TestClient:
-    client = TestClient(application(home, entry, Jobs()), base_url=HERE)
-    client.get("/enter", params={"ticket": ticket(entry.key)})
-    return client
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    with Store(home.database) as opened:
+def store(page_home: Home) -> Iterator[Store]:
+    with Store(page_home.database) as opened:
         yield opened
 
 
@@ -67,7 +50,7 @@ def form_of(page: str) -> dict[str, str]:
 
 def sent(inside: TestClient, form: dict[str, str], **more: Any) -> Any:
     """The answer to what is sent."""
-    return inside.post(HERE_PATH, data={**form, **more}, headers=OWN)
+    return inside.post(HERE_PATH, data={**form, **more}, headers=OWN, follow_redirects=True)
 
 
 def test_a_mark_is_kept_and_the_next_answer_is_shown(inside: TestClient, store: Store) -> None:
@@ -122,10 +105,10 @@ def test_a_skipped_one_is_not_marked(inside: TestClient, store: Store) -> None:
 
 
 def test_the_last_mark_is_undone_and_shown_again(inside: TestClient, store: Store) -> None:
-    assert inside.post(f"{HERE_PATH}/undo", headers=OWN).status_code == 404
+    assert inside.post(f"{HERE_PATH}/undo", headers=OWN, follow_redirects=True).status_code == 404
     form = form_of(inside.get(HERE_PATH).text)
     sent(inside, form, tick="1", topic="off")
-    answer = inside.post(f"{HERE_PATH}/undo", headers=OWN)
+    answer = inside.post(f"{HERE_PATH}/undo", headers=OWN, follow_redirects=True)
     assert store.rubrics.marks("m") == []
     assert re.search(r'value="1" checked', answer.text)
     assert re.search(r'value="off" required checked', answer.text)
@@ -175,7 +158,7 @@ def test_an_odd_address_shows_something(inside: TestClient, query: dict[str, str
     assert inside.get(HERE_PATH, params=query).status_code == 200
 
 
-def test_without_kept_answers_it_says_what_makes_some(inside: TestClient, home: Home) -> None:
-    (home.version("m", "1.0.0") / "answers" / "frozen.jsonl").unlink()
+def test_without_kept_answers_it_says_what_makes_some(inside: TestClient, page_home: Home) -> None:
+    (page_home.version("m", "1.0.0") / "answers" / "frozen.jsonl").unlink()
     assert "A run makes one" in inside.get(HERE_PATH).text
     assert inside.get("/versions/m/1.0.0").status_code == 200
