@@ -2,18 +2,23 @@
 
 1,000 answers are captured in each world, of which some fail; what is known to be wrong tells a part of these, and
 blames some good ones; failing answers are of some topics more than of others. A person judges 150, as the queue shows
-them, and new answers come meanwhile. Two worlds are against it: what is known says nothing, or everything.
+them, and new answers come meanwhile. Three worlds are against it: what is known says nothing, or everything, or half of
+the failures are heard of as feedback at once.
 """
 
 import argparse
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from adapterd.capture.captures import Captures
+from adapterd.chat import Message, Role
+from adapterd.intake.http_intake import take_posted
+from adapterd.record import prompt_hash
 from adapterd.review.frame import Frame
 from adapterd.review.queue import Queue
 from adapterd.review.verdicts import Verdict, give
@@ -22,18 +27,22 @@ from adapterd.store.reviews.reviews import Slice
 from bench import capture, results
 from bench.page import MODEL, an_answer
 
-ANSWERS, JUDGED, LATER = 1_000, 150, 0.3
-"""So large a share of the answers comes while they are judged."""
+ANSWERS, JUDGED, LATER = 1_000, 150, 2
+"""After each that is judged so many new ones come."""
+BEGIN = 1_700_000_000.0
+"""When the first answer comes, in seconds since 1970."""
 TOPICS = ("harbour", "council", "weather", "football", "opera", "bridge", "market", "school")
 
 
 @dataclass(frozen=True)
 class World:
-    """The share of answers that fail, that of failures which checks find, and that of good ones which they blame."""
+    """The share of answers that fail, that of failures which checks find, that of good ones which they blame, and that
+    of failures which the application sends as feedback."""
 
     fails: float
     found: float
     blamed: float
+    heard: float = 0.0
 
 
 WORLDS: Mapping[str, World] = {
@@ -42,42 +51,67 @@ WORLDS: Mapping[str, World] = {
     "common": World(0.40, 0.3, 0.05),
     "blind": World(0.10, 0.05, 0.05),
     "telling": World(0.10, 1.0, 0.0),
+    "heard": World(0.10, 0.5, 0.02, heard=0.5),
 }
+
+
+@dataclass
+class Answers:
+    """The answers of a world as they come, one a second; `bad` are the ids of those that fail."""
+
+    world: World
+    chance: random.Random
+    store: Store
+    captures: Captures
+    bad: set[str] = field(default_factory=set)
+    count: int = 0
+
+    @property
+    def now(self) -> datetime:
+        """When the last one came."""
+        return datetime.fromtimestamp(BEGIN + self.count, UTC)
+
+    def arrive(self, count: int) -> None:
+        """So many more."""
+        for number in range(self.count, self.count + count):
+            self.count += 1
+            fails = self.chance.random() < self.world.fails
+            known = self.chance.random() < (self.world.found if fails else self.world.blamed)
+            topic = self.chance.choice(TOPICS[:3] if fails and self.chance.random() < 0.5 else TOPICS)
+            made, prompt = an_answer(number, BEGIN + number, self.chance), f"What of the {topic}, {number}?"
+            digits = "".join(self.chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16))
+            made = replace(
+                made, id=made.id[:10] + digits, turns=({"role": "user", "content": prompt},),
+                prompt_hash=prompt_hash((Message(Role.USER, prompt),)), faults=["json"] if known else [],
+            )  # fmt: skip
+            self.captures.add(made)
+            self.bad.update([made.id] if fails else [])
+            if fails and self.chance.random() < self.world.heard:
+                take_posted(self.store, MODEL, [{"prompt": prompt, "output": made.answer, "rating": 1}])
 
 
 def one(world: World, seed: int) -> dict[str, Any]:
     """What the queue showed in one world."""
-    chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with Store(folder / "state.db") as store, Captures(folder / "captures.db") as captures:
-            bad = set[str]()
-
-            def arrive(count: int, start: int) -> None:
-                for number in range(start, start + count):
-                    fails = chance.random() < world.fails
-                    known = chance.random() < (world.found if fails else world.blamed)
-                    topic = chance.choice(TOPICS[:3] if fails and chance.random() < 0.5 else TOPICS)
-                    made = an_answer(number, 1_700_000_000.0 + number, chance)
-                    turns = ({"role": "user", "content": f"What of the {topic}, {number}?"},)
-                    digits = "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=16))
-                    made = replace(made, id=made.id[:10] + digits, turns=turns, faults=["json"] if known else [])
-                    captures.add(made)
-                    bad.update([made.id] if fails else [])
-
-            arrive(round(ANSWERS * (1 - LATER)), 0)
+        folder, moment = Path(name), [datetime.fromtimestamp(BEGIN, UTC)]
+        with (
+            Store(folder / "state.db", clock=lambda: moment[0]) as store,
+            Captures(folder / "captures.db") as captures,
+        ):
+            answers = Answers(world, random.Random(seed), store, captures)
+            answers.arrive(ANSWERS - LATER * JUDGED)
             judged = dict[Slice, list[bool]]()
-            for number in range(JUDGED):
-                if number == JUDGED // 2:
-                    arrive(round(ANSWERS * LATER), ANSWERS)
+            for _ in range(JUDGED):
+                moment[0] = answers.now
                 frame = Frame.of(store, captures, MODEL)
                 item = Queue.of(frame).next()
                 assert item
-                fails = item.capture.id in bad
+                fails = item.capture.id in answers.bad
                 give(frame, item, Verdict(rating=1 if fails else 5))
                 judged.setdefault(item.slice, []).append(fails)
+                answers.arrive(LATER)
             failing = Queue.of(Frame.of(store, captures, MODEL)).failing
-    true = len(bad) / ANSWERS
+    true = len(answers.bad) / ANSWERS
     low, high = failing.interval
     return {
         "covered": low <= true <= high, "estimate": (failing.value or 0.0) - true, "of": failing.of,
