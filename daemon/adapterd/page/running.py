@@ -43,10 +43,7 @@ class Running:
 
 def running(home: Home) -> Running | None:
     """The page of a home that is served now."""
-    try:
-        return Running(**json.loads(home.page.read_text("utf-8"))) if is_held(home.page_lock) else None
-    except (OSError, ValueError, TypeError):
-        return None
+    return _written(home) if is_held(home.page_lock) else None
 
 
 def start(home: Home) -> Running:
@@ -58,13 +55,14 @@ def start(home: Home) -> Running:
     if found:
         stop(home)
     home.create()
+    left = _written(home)  # by one that was killed
     said = home.logs / "page.err"
     with said.open("wb") as errors:
         process = subprocess.Popen(
             module_command("adapterd.page", home.root), cwd=home.root, env=safe_environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
-    return _started(home, process, said)
+    return _started(home, process, said, left)
 
 
 def linked(home: Home, link: str) -> str:
@@ -88,11 +86,18 @@ def stop(home: Home) -> bool:
     return True
 
 
-def _started(home: Home, process: "subprocess.Popen[bytes]", said: Path) -> Running:
+def _written(home: Home) -> Running | None:
+    try:
+        return Running(**json.loads(home.page.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _started(home: Home, process: "subprocess.Popen[bytes]", said: Path, left: Running | None) -> Running:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         found = running(home)
-        if found:
+        if found and found != left:
             process.returncode = 0  # it goes on by itself, and nobody waits for it
             return found
         if process.poll() is not None and not is_held(home.page_lock):  # else another one was quicker

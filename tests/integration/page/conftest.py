@@ -90,8 +90,9 @@ def served_page(home: Home) -> Iterator[Place]:
     stop(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file of tests: while it is open an event loop runs in this thread, and tests of others need none."""
     with a_browser() as made:
         yield made
 
