@@ -1,7 +1,8 @@
 """One connection of a client and its connection to Ollama, which live and end together.
 
-Bytes are passed on as they come, those of an answer before a copy of them is read; only the head of an answer that is
-recorded gets one line more, with the id of the capture. A second request waits until the first is answered.
+Bytes are passed on as they come, those of answers before copies of them are read, which waits until all that came at
+the same time was passed on; only the head of an answer that is recorded gets one line more, with the id of the capture.
+A second request waits until the first is answered.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from adapterd.capture.wire.routes import STATUS
 MOST_BODY = 8 << 20
 """What is longer is passed on and not recorded."""
 CONNECT_S = 10.0
+_RECEIVED = memoryview(bytearray(64 << 10))
+"""What a connection has received, until it has taken it: asyncio's own way takes 256 KB from the system each time."""
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -62,7 +65,21 @@ class _Current:
     first_byte: float | None = None
 
 
-class ServerSide(asyncio.Protocol):
+class _Side(asyncio.BufferedProtocol):
+    """One end: receives into the place that all connections share, each after the other."""
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.received(bytes(_RECEIVED[:nbytes]))
+
+    def received(self, data: bytes) -> None:
+        """Take what came."""
+        raise NotImplementedError
+
+
+class ServerSide(_Side):
     """The connection to Ollama."""
 
     def __init__(self, client: "ClientSide") -> None:
@@ -73,7 +90,8 @@ class ServerSide(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        """Pass on a part of an answer."""
         self._client.answered(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -87,7 +105,7 @@ class ServerSide(asyncio.Protocol):
         self._client.resume()
 
 
-class ClientSide(asyncio.Protocol):
+class ClientSide(_Side):
     """The connection of a client."""
 
     def __init__(self, shared: Relaying) -> None:
@@ -101,6 +119,8 @@ class ClientSide(asyncio.Protocol):
         """What came after the end of the request that is being answered."""
         self._is_read = True
         """Whether a copy of the answer is read; not any more where it is no HTTP."""
+        self._unread: list[bytes] = []
+        """What was passed on of the answer, and is still to be read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -108,7 +128,8 @@ class ClientSide(asyncio.Protocol):
         self._shared.counts.connections += 1
         self._shared.counts.open += 1
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        """Take a part of a request."""
         if self._request.ended:
             self._waiting += data
             if len(self._waiting) > MOST_HEAD:
@@ -117,6 +138,7 @@ class ClientSide(asyncio.Protocol):
             self._read(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._read_copy()
         self._shared.counts.open -= 1
         self._transport = None
         if self._connecting:
@@ -153,17 +175,17 @@ class ClientSide(asyncio.Protocol):
             return
         if current.response.head is not None:
             self._transport.write(data)
-            self._read_answer(current, data)
-            current.response.taken()
+            if not self._unread:
+                asyncio.get_running_loop().call_soon(self._read_copy)
+            self._unread.append(data)
         else:
             self._read_answer(current, data)
             self._transport.write(self._with_id(current))
-        if current.response.ended and current.request.ended:
-            self._finish()
-            self._begin_next()
+            self._end_if_over(current)
 
     def left_by_server(self) -> None:
         """Ollama has closed the connection; the client's is closed when all was sent."""
+        self._read_copy()
         if self._current and self._is_read and not self._current.response.ended:
             with suppress(h11.RemoteProtocolError):  # an answer that broke off is recorded as one
                 self._current.response.feed(b"")
@@ -240,6 +262,21 @@ class ClientSide(asyncio.Protocol):
         assert isinstance(head, h11.Request)
         route = head.target.decode("latin-1").partition("?")[0]
         return self._shared.is_recorded(head.method.decode("ascii"), route)
+
+    def _read_copy(self) -> None:
+        """Read what was passed on of the answer since the last time."""
+        unread, self._unread = self._unread, []
+        current = self._current
+        if not unread or current is None:
+            return
+        self._read_answer(current, b"".join(unread))
+        current.response.taken()
+        self._end_if_over(current)
+
+    def _end_if_over(self, current: _Current) -> None:
+        if current.response.ended and current.request.ended:
+            self._finish()
+            self._begin_next()
 
     def _read_answer(self, current: _Current, data: bytes) -> None:
         """Read a copy of an answer; one that is no HTTP is passed on and not recorded."""
