@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapterd.capture.passthrough.relay import ClientSide, Relaying, ServerSide
+from adapterd.capture.passthrough.relay import MOST_UNREAD, READ_AFTER_S, ClientSide, Relaying, ServerSide
 from adapterd.capture.wire.exchange import Exchange
 
 ASKED = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
@@ -55,7 +55,7 @@ class Pair:
 def ran(does: Callable[[], Any]) -> None:
     async def run() -> None:
         does()
-        await asyncio.sleep(0)
+        await asyncio.sleep(2 * READ_AFTER_S)
 
     asyncio.run(run())
 
@@ -104,11 +104,43 @@ def test_a_request_that_came_early_is_passed_on_when_the_answer_is_over() -> Non
         pair.came(pair.client, ASKED)
         pair.came(pair.client, ASKED)
         assert pair.to_server.data == ASKED
+        pairs.append(pair)
         for data in (HEAD, PARTS[0], END):
             pair.came(pair.server, data)
-        asyncio.get_running_loop().call_soon(lambda: told.append(pair.to_server.data))
 
-    told: list[bytes] = []
+    pairs: list[Pair] = []
     ran(does)
-    assert told == [ASKED + ASKED]
+    assert pairs[0].to_server.data == ASKED + ASKED
     assert len(recorded) == 1
+
+
+def test_the_next_request_waits_for_nothing() -> None:
+    recorded: list[Exchange] = []
+
+    def does() -> None:
+        pair = Pair([], recorded)
+        pair.came(pair.client, ASKED)
+        for data in (HEAD, PARTS[0], END):
+            pair.came(pair.server, data)
+        pair.came(pair.client, ASKED)
+        assert pair.to_server.data == ASKED + ASKED
+        assert len(recorded) == 1
+        pair.came(pair.server, HEAD)
+        assert pair.to_client.data.count(b"X-Adapterd-Capture: ") == 2
+
+    ran(does)
+
+
+def test_little_waits_to_be_read() -> None:
+    recorded: list[Exchange] = []
+
+    def does() -> None:
+        pair = Pair([], recorded)
+        pair.came(pair.client, ASKED)
+        pair.came(pair.server, HEAD)
+        for data in [PARTS[0]] * (MOST_UNREAD - 1) + [END]:
+            pair.came(pair.server, data)
+        assert len(recorded) == 1
+
+    ran(does)
+    assert recorded[0].response.data == b"one " * (MOST_UNREAD - 1)

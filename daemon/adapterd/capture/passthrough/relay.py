@@ -1,8 +1,8 @@
 """One connection of a client and its connection to Ollama, which live and end together.
 
-Bytes are passed on as they come, those of answers before copies of them are read, which waits until all that came at
-the same time was passed on; only the head of an answer that is recorded gets one line more, with the id of the capture.
-A second request waits until the first is answered.
+Bytes are passed on as they come; a copy of an answer is read a little later, so that others which come at the same time
+do not wait for it. Only the head of an answer that is recorded gets one line more, with the id of the capture. A second
+request waits until the first is answered.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from adapterd.capture.wire.routes import STATUS
 MOST_BODY = 8 << 20
 """What is longer is passed on and not recorded."""
 CONNECT_S = 10.0
+READ_AFTER_S, MOST_UNREAD = 0.01, 16
+"""The copy of an answer is read so long after its bytes were passed on, or when there are so many pieces of it."""
 _RECEIVED = memoryview(bytearray(64 << 10))
 """What a connection has received, until it has taken it: asyncio's own way takes 256 KB from the system each time."""
 _END_OF_HEAD = b"\r\n\r\n"
@@ -39,6 +41,24 @@ class Counts:
     answering: int = 0
 
 
+@dataclass
+class Copies:
+    """What is read a little later, for all connections together: each time wakes the process up."""
+
+    _waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def later(self, read: Callable[[], None]) -> None:
+        """Call this after READ_AFTER_S, or sooner."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(READ_AFTER_S, self._read)
+        self._waiting.append(read)
+
+    def _read(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for read in waiting:
+            asyncio.get_running_loop().call_soon(read)
+
+
 @dataclass(frozen=True)
 class Relaying:
     """What all connections share: where Ollama answers, which method and route are recorded, and who takes what was
@@ -50,6 +70,7 @@ class Relaying:
     record: Callable[[Exchange], None]
     status: Callable[[], bytes] = lambda: b"{}"
     counts: Counts = field(default_factory=Counts)
+    copies: Copies = field(default_factory=Copies)
 
 
 @dataclass
@@ -62,7 +83,8 @@ class _Current:
     is_recorded: bool
     started_at: float = field(default_factory=time.time)
     began: float = field(default_factory=time.perf_counter)
-    first_byte: float | None = None
+    first_byte: float = 0.0
+    last_byte: float = 0.0
 
 
 class _Side(asyncio.BufferedProtocol):
@@ -130,6 +152,7 @@ class ClientSide(_Side):
 
     def received(self, data: bytes) -> None:
         """Take a part of a request."""
+        self._read_copy()  # the answer before may be over
         if self._request.ended:
             self._waiting += data
             if len(self._waiting) > MOST_HEAD:
@@ -175,9 +198,12 @@ class ClientSide(_Side):
             return
         if current.response.head is not None:
             self._transport.write(data)
-            if not self._unread:
-                asyncio.get_running_loop().call_soon(self._read_copy)
+            current.last_byte = time.perf_counter()
             self._unread.append(data)
+            if len(self._unread) == 1:
+                self._shared.copies.later(self._read_copy)
+            elif len(self._unread) >= MOST_UNREAD:
+                self._read_copy()
         else:
             self._read_answer(current, data)
             self._transport.write(self._with_id(current))
@@ -291,7 +317,7 @@ class ClientSide(_Side):
         data = response.taken() if self._is_read else response.taken() + response.rest()
         if response.head is None or not self._is_read:
             return data
-        current.first_byte = time.perf_counter()
+        current.first_byte = current.last_byte = time.perf_counter()
         end = response.head_end
         if not current.is_recorded or not data[:end].endswith(_END_OF_HEAD):
             return data
@@ -308,12 +334,12 @@ class ClientSide(_Side):
         asked, answer = current.request.head, current.response.head
         assert isinstance(asked, h11.Request)
         assert isinstance(answer, h11.Response)
-        now = time.perf_counter()
+        over = current.last_byte if current.response.ended else time.perf_counter()
         self._shared.record(
             Exchange(
                 current.id, asked.method.decode("ascii"), asked.target.decode("latin-1"),
                 _body(current.request), answer.status_code, _body(current.response),
-                current.started_at, (current.first_byte or now) - current.began, now - current.began,
+                current.started_at, current.first_byte - current.began, over - current.began,
             )
         )  # fmt: skip
 
