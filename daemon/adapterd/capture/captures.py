@@ -58,8 +58,9 @@ class Capture:
     `model` is the name that was asked for, `digest` that of its file in Ollama at the time, `template_hash` of its
     template (SHA-256). `prompt_hash` is of the turns, `answer_hash` of the answer's text (SHA-256). `options` are those
     in force: the model's parameters, and over them the request's. `faults` names what is wrong with the answer without
-    knowing the right one, `kept` why it was recorded (`sample`, or the rule that keeps it), `repeats` how often the
-    same request broke off before. Times are in seconds, `at` since 1970, `bytes` those of the texts.
+    knowing the right one, or is a weak sign of that (`edited`), `kept` why it was recorded (`sample`, or the rule that
+    keeps it), `repeats` how often the same request broke off before. Times are in seconds, `at` since 1970, `bytes`
+    those of the texts.
     """
 
     id: str
@@ -102,6 +103,15 @@ class Counted:
     digest: str
     answers: int
     faults: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A tag that an earlier conversation gets, by its id, None for none, and those that it is taken from."""
+
+    tag: str = ""
+    on: str | None = None
+    not_on: Sequence[str] = ()
 
 
 _COLUMNS = tuple(each.name for each in fields(Capture))
@@ -149,11 +159,12 @@ class Captures:
         self._run(f"INSERT OR IGNORE INTO captures ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
 
     def take(
-        self, name: str, counted: Counted | None, capture: Capture | None, *, former: str | None = None, why: str = ""
-    ) -> None:
+        self, name: str, counted: Counted | None, capture: Capture | None, *, former: str | None = None, why: str = "",
+        tagged: Tagged = Tagged(),
+    ) -> None:  # fmt: skip
         """All that becomes of an exchange, in one transaction: its answer is counted, and stored, in the place of a
-        `former` one of the same request, or left out and `why`. Nothing is done for the one that was taken last: a
-        recorder that was killed before it said so is given it again."""
+        `former` one of the same request, or left out and `why`; and earlier ones are `tagged`. Nothing is done for the
+        one that was taken last: a recorder that was killed before it said so is given it again."""
         with self._transaction():
             if not self._run("UPDATE last_taken SET id = ?1 WHERE id <> ?1", [name]).rowcount:
                 return
@@ -165,6 +176,7 @@ class Captures:
                 self.add(capture)
             else:
                 self.leave_out(why)
+            self._tag(tagged)
 
     def counted(self, since: str) -> list[Counted]:
         """The answers of each day since this one, by model and digest, the oldest day first."""
@@ -241,6 +253,11 @@ class Captures:
             None,
         )  # fmt: skip
 
+    def before(self, model: str, since: float, most: int, most_bytes: int) -> list[Capture]:
+        """The newest conversations of a model after a moment that are no longer than this, the newest first."""
+        which = "WHERE +model = ? AND at >= ? AND bytes <= ? ORDER BY at DESC, id DESC LIMIT ?"  # by time: few are new
+        return list(self._read(which, [model, since, most_bytes, most]))
+
     def remove(self, ids: Sequence[str]) -> int:
         """Remove these for good; how many there were."""
         return self._run(
@@ -272,6 +289,15 @@ class Captures:
                 for name, value in zip(_COLUMNS, row, strict=True)
             }
             yield Capture(**{**plain, "complete": bool(plain["complete"])})
+
+    def _tag(self, tagged: Tagged) -> None:
+        """Add a tag to the faults of one, once, and take it from others."""
+        without = """(SELECT json_group_array(value) FROM json_each(faults) WHERE value <> ?1)"""
+        for name in tagged.not_on:
+            self._run(f"UPDATE captures SET faults = {without} WHERE id = ?2", [tagged.tag, name])  # noqa: S608 (of here)
+        if tagged.on:
+            added = f"json_insert({without}, '$[#]', ?1)"
+            self._run(f"UPDATE captures SET faults = {added} WHERE id = ?2", [tagged.tag, tagged.on])  # noqa: S608
 
     def _count(self, counted: Counted) -> None:
         rows = {_ANY: counted.answers, **counted.faults}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import sqrt
-from statistics import NormalDist
 
 from adapterd.capture.captures import Counted
 
@@ -18,7 +17,8 @@ COUNTED_DAYS = 400
 SHOWN_DAYS = 30
 """Of so many days rates are shown, unless it is said."""
 DAY_S = 86_400
-_Z = NormalDist().inv_cdf(0.975)
+_Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution; the daemon would keep `statistics` in memory for it."""
 
 
 @dataclass(frozen=True)

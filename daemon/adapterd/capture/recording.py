@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from adapterd.capture.captures import Capture, Captures, Counted
-from adapterd.capture.checks import faults
+from adapterd.capture.captures import Capture, Captures, Counted, Tagged
 from adapterd.capture.model_facts import ModelFacts
 from adapterd.capture.rates import day_of
+from adapterd.capture.tags.checks import faults
+from adapterd.capture.tags.edits import EDITED, LOOKED_AT, MOST_BYTES, WITHIN_S, Edits, Request, edits
 from adapterd.capture.wire.conversation import Conversation, NotRecordedError
 from adapterd.capture.wire.dialects import read_exchange
 from adapterd.capture.wire.exchange import Exchange
@@ -46,7 +47,7 @@ class Recording:
     def take(self, exchange: Exchange) -> bool:
         """Count the answer of an exchange, if it is one of a model that is recorded, and store the conversation, if it
         is to be; whether it was."""
-        counted, capture, why = None, None, ""
+        counted, capture, edited, why = None, None, Edits(), ""
         try:
             if self.settings is None:
                 raise NotRecordedError("settings that cannot be read")
@@ -55,7 +56,8 @@ class Recording:
             model = self.settings.models.get(found.model.partition(":")[0])  # whichever of its tags was asked
             wrong = faults(found, _schema(model), wants_json=model is not None and model.task is Task.JSON)
             counted = self._counted(found, wrong, exchange.started_at)
-            capture = self._capture(exchange, found, wrong, model, self.settings.capture)
+            edited = self._edits(found, exchange.started_at, self.settings.capture)
+            capture = self._capture(exchange, found, wrong, model, edited, self.settings.capture)
         except NotRecordedError as exc:
             why = str(exc)
         except (ConfigError, InputError):
@@ -63,8 +65,19 @@ class Recording:
         former = self._broken_before(capture)
         if capture and former:
             capture = replace(capture, repeats=former.repeats + 1)
-        self.captures.take(exchange.id, counted, capture, former=former.id if former else None, why=why)
+        self.captures.take(
+            exchange.id, counted, capture, former=former.id if former else None, why=why,
+            tagged=Tagged(EDITED, edited.former, edited.of_program),
+        )  # fmt: skip
         return capture is not None
+
+    def _edits(self, found: Conversation, at: float, wanted: CaptureSettings) -> Edits:
+        """The answer of the model whose prompt this one is with an edit."""
+        request = Request([_plain(vars(turn)) for turn in found.turns], found.tools, found.schema, at)
+        if not request.is_a_persons:
+            return Edits()
+        earlier = self.captures.before(found.model, at - WITHIN_S, LOOKED_AT, MOST_BYTES)
+        return edits(request, earlier, wanted.again_s)
 
     def _broken_before(self, capture: Capture | None) -> Capture | None:
         """The conversation whose request this one repeats, as its answer broke off."""
@@ -80,10 +93,10 @@ class Recording:
 
     def _capture(
         self, exchange: Exchange, found: Conversation, wrong: Sequence[str], model: ModelSettings | None,
-        wanted: CaptureSettings,
+        edited: Edits, wanted: CaptureSettings,
     ) -> Capture:  # fmt: skip
         hashed = _prompt_hash(found)
-        kept = self._why(found, wrong, hashed, exchange.started_at, wanted)
+        kept = self._why(found, wrong, hashed, exchange.started_at, edited, wanted)
         self._refuse_private(found, model)
         facts, said = self.facts(found.model), found.said
         texts = _texts([vars(turn) for turn in found.turns], vars(said), found.options, found.tools, found.schema)
@@ -98,7 +111,9 @@ class Recording:
             faults=list(wrong), kept=kept, repeats=0, bytes=sum(len(text.encode("utf-8", "replace")) for text in texts),
         )  # fmt: skip
 
-    def _why(self, found: Conversation, wrong: Iterable[str], hashed: str, at: float, wanted: CaptureSettings) -> str:
+    def _why(
+        self, found: Conversation, wrong: Iterable[str], hashed: str, at: float, edited: Edits, wanted: CaptureSettings
+    ) -> str:
         """Why a conversation is recorded; raises NotRecordedError if it is not in the sample and no rule keeps it."""
         if self.chance.random() < wanted.sample:  # whatever the answer is like, so that rates may rest on the sample
             return SAMPLE
@@ -110,6 +125,8 @@ class Recording:
             return LOW_LOGPROB
         if self.captures.of_prompt(found.model, hashed, at - wanted.again_s):
             return AGAIN
+        if edited.former:
+            return EDITED
         raise NotRecordedError("an answer that is not in the sample")
 
     def _refuse_private(self, found: Conversation, model: ModelSettings | None) -> None:

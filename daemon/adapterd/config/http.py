@@ -46,7 +46,9 @@ class CaptureSettings:
         float, Range(-100.0, 0.0), Doc("answers with a lower mean log-probability of a token are always recorded")
     ] = -1.5
     again_s: Annotated[
-        float, Range(0.0, 86_400.0), Doc("seconds within which a prompt that is asked again is always recorded")
+        float,
+        Range(0.0, 86_400.0),
+        Doc("seconds within which a prompt that is asked again, edited or not, is always recorded"),
     ] = 120.0
     keep_days: Annotated[float, Range(0.01, 36_600), Doc("days after which a recorded conversation is removed")] = 30.0
     keep_gb: Annotated[

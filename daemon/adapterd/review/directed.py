@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterd.capture.captures import Capture
+from adapterd.capture.tags.edits import EDITED
 
 Vectors = NDArray[np.float32]
 
@@ -100,19 +101,25 @@ def unlikeness(one: str, other: str) -> float:
 
 
 def _weight(capture: Capture, signals: Sequence[str]) -> float:
-    return 1 + FAULT_WEIGHT * bool(capture.faults) + SIGNAL_WEIGHT * len(signals)
+    return 1 + FAULT_WEIGHT * bool(_faults(capture)) + SIGNAL_WEIGHT * len(signals)
+
+
+def _faults(capture: Capture) -> list[str]:
+    return [name for name in capture.faults if name != EDITED]
 
 
 def _signals(capture: Capture, asked_again: Collection[str]) -> Iterator[str]:
     """Weak signs, which are no verdict."""
     if capture.prompt_hash in asked_again:
         yield "the same was asked more than once"
+    if EDITED in capture.faults:
+        yield "the prompt was edited and sent again"
     if capture.logprob is not None and capture.logprob < UNSURE * capture.logprob_tokens:
         yield "the model was unsure of its tokens"
 
 
 def _why(capture: Capture, signs: Sequence[str]) -> str:
-    reasons = [*(FAULTS.get(name, name) for name in capture.faults), *signs]
+    reasons = [*(FAULTS.get(name, name) for name in _faults(capture)), *signs]
     return "; ".join(reasons) or "its prompt is like what is often asked, and unlike what was judged"
 
 

@@ -1,10 +1,12 @@
 """The pass-through's command line: `python -m adapterd.capture --listen HOST:PORT --upstream HOST:PORT --home HOME`."""
 
-import argparse
 import asyncio
 import socket
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from adapterd.capture.passthrough.outbox import Outbox
 from adapterd.capture.passthrough.relay import Relaying
@@ -31,13 +33,32 @@ def _say(line: str) -> None:
         sys.stdout.flush()
 
 
-def run() -> None:
-    """Relay until a signal."""
+class _Given(NamedTuple):
+    """What the command line says."""
+
+    listen: tuple[str, int]
+    upstream: tuple[str, int]
+    home: Path
+
+
+def _given(arguments: Sequence[str]) -> _Given:
+    """The command line. As services are begun it is read here: argparse would stay in memory."""
+    names, values = tuple(arguments[::2]), arguments[1::2]
+    if names == ("--listen", "--upstream", "--home") and len(values) == len(names):
+        with suppress(ValueError):
+            return _Given(_address(values[0]), _address(values[1]), Path(values[2]))
+    import argparse
+
     parser = argparse.ArgumentParser(prog="adapterd-capture", description=__doc__)
     parser.add_argument("--listen", type=_address, required=True, metavar="HOST:PORT")
     parser.add_argument("--upstream", type=_address, required=True, metavar="HOST:PORT", help="where Ollama answers")
     parser.add_argument("--home", type=Path, required=True, metavar="FOLDER")
-    given = parser.parse_args()
+    return _Given(**vars(parser.parse_args(arguments)))
+
+
+def run() -> None:
+    """Relay until a signal."""
+    given = _given(sys.argv[1:])
     try:
         listening = _listening(*given.listen)
     except OSError as exc:

@@ -1,7 +1,8 @@
 """One connection of a client and its connection to Ollama, which live and end together.
 
-Bytes are passed on as they come, those of an answer before a copy of them is read; only the head of an answer that is
-recorded gets one line more, with the id of the capture. A second request waits until the first is answered.
+Bytes are passed on as they come; a copy of an answer is read a little later, so that others which come at the same time
+do not wait for it. Only the head of an answer that is recorded gets one line more, with the id of the capture. A second
+request waits until the first is answered.
 """
 
 import asyncio
@@ -23,6 +24,10 @@ from adapterd.capture.wire.routes import STATUS
 MOST_BODY = 8 << 20
 """What is longer is passed on and not recorded."""
 CONNECT_S = 10.0
+READ_AFTER_S, MOST_UNREAD = 0.01, 16
+"""The copy of an answer is read so long after its bytes were passed on, or when there are so many pieces of it."""
+_RECEIVED = memoryview(bytearray(64 << 10))
+"""What a connection has received, until it has taken it: asyncio's own way takes 256 KB from the system each time."""
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -36,6 +41,24 @@ class Counts:
     answering: int = 0
 
 
+@dataclass
+class Copies:
+    """What is read a little later, for all connections together: each time wakes the process up."""
+
+    _waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def later(self, read: Callable[[], None]) -> None:
+        """Call this after READ_AFTER_S, or sooner."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(READ_AFTER_S, self._read)
+        self._waiting.append(read)
+
+    def _read(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for read in waiting:
+            asyncio.get_running_loop().call_soon(read)
+
+
 @dataclass(frozen=True)
 class Relaying:
     """What all connections share: where Ollama answers, which method and route are recorded, and who takes what was
@@ -47,6 +70,7 @@ class Relaying:
     record: Callable[[Exchange], None]
     status: Callable[[], bytes] = lambda: b"{}"
     counts: Counts = field(default_factory=Counts)
+    copies: Copies = field(default_factory=Copies)
 
 
 @dataclass
@@ -59,10 +83,25 @@ class _Current:
     is_recorded: bool
     started_at: float = field(default_factory=time.time)
     began: float = field(default_factory=time.perf_counter)
-    first_byte: float | None = None
+    first_byte: float = 0.0
+    last_byte: float = 0.0
 
 
-class ServerSide(asyncio.Protocol):
+class _Side(asyncio.BufferedProtocol):
+    """One end: receives into the place that all connections share, each after the other."""
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.received(bytes(_RECEIVED[:nbytes]))
+
+    def received(self, data: bytes) -> None:
+        """Take what came."""
+        raise NotImplementedError
+
+
+class ServerSide(_Side):
     """The connection to Ollama."""
 
     def __init__(self, client: "ClientSide") -> None:
@@ -73,7 +112,8 @@ class ServerSide(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        """Pass on a part of an answer."""
         self._client.answered(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -87,7 +127,7 @@ class ServerSide(asyncio.Protocol):
         self._client.resume()
 
 
-class ClientSide(asyncio.Protocol):
+class ClientSide(_Side):
     """The connection of a client."""
 
     def __init__(self, shared: Relaying) -> None:
@@ -101,6 +141,8 @@ class ClientSide(asyncio.Protocol):
         """What came after the end of the request that is being answered."""
         self._is_read = True
         """Whether a copy of the answer is read; not any more where it is no HTTP."""
+        self._unread: list[bytes] = []
+        """What was passed on of the answer, and is still to be read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -108,7 +150,9 @@ class ClientSide(asyncio.Protocol):
         self._shared.counts.connections += 1
         self._shared.counts.open += 1
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        self._read_copy()  # the answer before may be over
         if self._request.ended:
             self._waiting += data
             if len(self._waiting) > MOST_HEAD:
@@ -117,6 +161,7 @@ class ClientSide(asyncio.Protocol):
             self._read(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._read_copy()
         self._shared.counts.open -= 1
         self._transport = None
         if self._connecting:
@@ -153,17 +198,20 @@ class ClientSide(asyncio.Protocol):
             return
         if current.response.head is not None:
             self._transport.write(data)
-            self._read_answer(current, data)
-            current.response.taken()
+            current.last_byte = time.perf_counter()
+            self._unread.append(data)
+            if len(self._unread) == 1:
+                self._shared.copies.later(self._read_copy)
+            elif len(self._unread) >= MOST_UNREAD:
+                self._read_copy()
         else:
             self._read_answer(current, data)
             self._transport.write(self._with_id(current))
-        if current.response.ended and current.request.ended:
-            self._finish()
-            self._begin_next()
+            self._end_if_over(current)
 
     def left_by_server(self) -> None:
         """Ollama has closed the connection; the client's is closed when all was sent."""
+        self._read_copy()
         if self._current and self._is_read and not self._current.response.ended:
             with suppress(h11.RemoteProtocolError):  # an answer that broke off is recorded as one
                 self._current.response.feed(b"")
@@ -241,6 +289,21 @@ class ClientSide(asyncio.Protocol):
         route = head.target.decode("latin-1").partition("?")[0]
         return self._shared.is_recorded(head.method.decode("ascii"), route)
 
+    def _read_copy(self) -> None:
+        """Read what was passed on of the answer since the last time."""
+        unread, self._unread = self._unread, []
+        current = self._current
+        if not unread or current is None:
+            return
+        self._read_answer(current, b"".join(unread))
+        current.response.taken()
+        self._end_if_over(current)
+
+    def _end_if_over(self, current: _Current) -> None:
+        if current.response.ended and current.request.ended:
+            self._finish()
+            self._begin_next()
+
     def _read_answer(self, current: _Current, data: bytes) -> None:
         """Read a copy of an answer; one that is no HTTP is passed on and not recorded."""
         try:
@@ -254,7 +317,7 @@ class ClientSide(asyncio.Protocol):
         data = response.taken() if self._is_read else response.taken() + response.rest()
         if response.head is None or not self._is_read:
             return data
-        current.first_byte = time.perf_counter()
+        current.first_byte = current.last_byte = time.perf_counter()
         end = response.head_end
         if not current.is_recorded or not data[:end].endswith(_END_OF_HEAD):
             return data
@@ -271,12 +334,12 @@ class ClientSide(asyncio.Protocol):
         asked, answer = current.request.head, current.response.head
         assert isinstance(asked, h11.Request)
         assert isinstance(answer, h11.Response)
-        now = time.perf_counter()
+        over = current.last_byte if current.response.ended else time.perf_counter()
         self._shared.record(
             Exchange(
                 current.id, asked.method.decode("ascii"), asked.target.decode("latin-1"),
                 _body(current.request), answer.status_code, _body(current.response),
-                current.started_at, (current.first_byte or now) - current.began, now - current.began,
+                current.started_at, current.first_byte - current.began, over - current.began,
             )
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from adapterd.capture.captures import Capture
-from adapterd.capture.checks import schema_of
+from adapterd.capture.tags.checks import schema_of
 from adapterd.config import Task
 from adapterd.errors import InputError
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
