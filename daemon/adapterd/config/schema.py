@@ -244,7 +244,7 @@ class EvaluationSettings:
         int,
         Range(0, 1_000),
         Doc(
-            "pairs of answers that challenger and live have ready for people to choose between; 0: made on demand only",
+            "pairs of answers of challenger and live that wait for people to choose between; 0: on demand only",
             page="page.md",
         ),
     ] = 10
