@@ -22,7 +22,7 @@ from adapterd.store.versions import VersionState
 from tests.support.browser import Seen, a_browser
 from tests.unit.capture.test_captures import HELLO
 
-ACTING = '<script>document.title="owned"</script><img src=x onerror=alert(1)> \x1b[31m \u202eevil {{ 7*7 }}'
+ACTING = '<script>document.title="owned"</script><img src=x onerror=alert(1)> \x1b[31m \u202eevil {{ 7919*6841 }}'
 """What would act if a page took it for anything but text."""
 
 

@@ -25,7 +25,7 @@ def test_a_page_is_accessible_and_its_texts_are_texts(visitor: Page, served_page
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
     assert "owned" not in visitor.title()
     assert visitor.locator("img").count() == 0
-    assert "49" not in visitor.locator("main").inner_text()
+    assert "54173879" not in visitor.locator("main").inner_text()
     assert "\u202e" not in visitor.content()
 
 

@@ -16,7 +16,7 @@ from adapterd.store.versions import VersionState
 from tests.support.kept_answers import keep_answers
 from tests.unit.page.conftest import OWN
 
-ACTING = "<script>alert(1)</script> {{ 7*7 }} \u202eevil"
+ACTING = "<script>alert(1)</script> {{ 7919*6841 }} \u202eevil"
 REFERENCE = f"It rains. It is cold. {ACTING}"
 HERE_PATH = "/rubrics/m"
 
@@ -70,7 +70,7 @@ def test_a_mark_is_kept_and_the_next_answer_is_shown(inside: TestClient, store: 
 def test_texts_are_texts(inside: TestClient) -> None:
     page = inside.get(HERE_PATH).text
     assert "<script>alert" not in page
-    assert "49" not in page
+    assert "54173879" not in page
     assert page.count("\u202e") == 1  # in the field that is edited, to the last character
 
 
