@@ -112,7 +112,7 @@ def test_show_tells_what_a_version_is_made_of(person: Person) -> None:
     found = person.json("show", FIRST)
     assert found.keys() == {
         "model", "version", "run_id", "digest", "base_digest", "state", "reason", "metrics", "created_at", "pinned",
-        "label", "live", "lineage", "removed", "data_card", "bridge",
+        "label", "live", "lineage", "removed", "data_card", "bridge", "by_people",
     }  # fmt: skip
     assert (found["model"], found["version"]) == (MODEL, FIRST)
     assert found["digest"] == person.tags()[FIRST]
