@@ -20,8 +20,8 @@ def number(text: str) -> int:
 
 
 def query(path: str, **values: str) -> str:
-    """A path with values behind it."""
-    return f"{path}?{urlencode(values)}"
+    """A path with values behind it, where there are any."""
+    return f"{path}?{urlencode(values)}" if values else path
 
 
 @dataclass(frozen=True)

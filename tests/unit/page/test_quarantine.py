@@ -87,3 +87,10 @@ def test_names_of_fields_are_data(inside: TestClient, page_home: Home, inbox: Pa
     written(inbox, **{'"><script>alert(1)</script>': 7})
     assert read_in(page_home, inbox) == (0, 3)
     assert "<script>alert" not in inside.get("/feedback/m/quarantine").text
+
+
+@pytest.mark.parametrize("name", ['sc"ore', "a.b", "grade[0]", "\u202escore", "it's so", "7", "true"])
+def test_names_of_fields_are_kept_as_they_are(inside: TestClient, page_home: Home, name: str) -> None:
+    assert mapped(inside, (name, "rating")) == 303
+    assert config.load(page_home).models["m"].feedback.fields == {"rating": name}
+    assert inside.get("/feedback/m/quarantine").status_code == 200

@@ -57,7 +57,7 @@ def release(desk: Desk) -> Response:
 
 def declare(desk: Desk) -> Response:
     """POST /feedback/MODEL/fields: say what fields mean in all feedback of the model, which is then read again. All of
-    it is kept or nothing."""
+    it is checked before any is written."""
     settings = desk.model_settings.feedback
     given = list(zip(desk.form.all("field"), desk.form.all("means"), strict=False))
     declared = [(field.strip(), means) for field, means in given if field.strip() and means]

@@ -3,14 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from adapterd.errors import InputError
 from adapterd.evidence.marked import TARGETS, marked
 from adapterd.page.desk import Desk, go
-from adapterd.page.forms import number
+from adapterd.page.forms import number, query
 from adapterd.review.facts import MOST_FACTS, edited
 from adapterd.review.marking import Item, Key, Marking, undo_last
 from adapterd.store.reviews.rubrics import Mark, facts_hash
@@ -110,7 +109,6 @@ def _again(desk: Desk, key: Key, shown: Shown) -> Response:
     return go(_path(desk, at=desk.entry.seal([BEGUN, *key, list(shown.ticked), shown.topic, shown.said])))
 
 
-def _path(desk: Desk, **query: str) -> str:
+def _path(desk: Desk, **values: str) -> str:
     version = {"version": given} if (given := desk.form.text("version")) else {}
-    asked = urlencode({**version, **query})
-    return f"/rubrics/{desk.model}{f'?{asked}' if asked else ''}"
+    return query(f"/rubrics/{desk.model}", **version, **values)
