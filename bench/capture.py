@@ -186,8 +186,9 @@ async def _many(port: int, count: int) -> None:
 
 
 def _idle_mb(home: Path, capture: psutil.Process) -> dict[str, float]:
-    """The memory of a daemon and of the pass-through a while after the last request, together and each."""
-    home.mkdir()
+    """The memory of a daemon with a model and of the pass-through a while after the last request, together and each."""
+    (home / "feedback" / "news").mkdir(parents=True, mode=0o700)
+    (home / "config.toml").write_text(f'[models.news]\nbase = "{TAG}"\nbase_digest = "sha256:{0:064}"\n')
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "adapterd"], env=_environment(home), stderr=subprocess.DEVNULL
     ) as started:

@@ -20,6 +20,7 @@ from adapterd.config.parsing import read_table
 from adapterd.config.reference import setting_at
 from adapterd.config.toml_edit import with_tables, with_value, without_value
 from adapterd.errors import BusyError, ConfigError, InputError, reason
+from adapterd.feedback.formats import reading_options
 from adapterd.home import Home
 from adapterd.scheduling.schedule import cron_times
 from adapterd.system.files import PRIVATE_FILE, atomic_path, read_given
@@ -107,8 +108,6 @@ def _reading_faults(settings: Settings | None) -> list[str]:
     faults = []
     for name, model in settings.models.items() if settings else ():
         try:
-            from adapterd.feedback.formats import reading_options
-
             reading_options(model.feedback)
         except InputError as exc:
             faults.append(f"models.{name}.feedback: {exc}")

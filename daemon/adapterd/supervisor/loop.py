@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adapterd import config
 from adapterd.config import Settings
@@ -28,6 +27,7 @@ from adapterd.errors import (
     OtherReleaseError,
     WorkerLostError,
 )
+from adapterd.feedback.formats import ReadingOptions, reading_options
 from adapterd.feedback.watch import FileWatch, FolderWatch
 from adapterd.home import Home
 from adapterd.housekeeping.reconcile import reconcile
@@ -38,6 +38,7 @@ from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
 from adapterd.supervisor.maintenance import collect_garbage, note_capture, remove_feedback, repair_tags
 from adapterd.supervisor.planner import Planner
+from adapterd.supervisor.reading import WALK_UNWATCHED_EVERY_S, Inbox, InboxReader
 from adapterd.supervisor.runner import Runner
 from adapterd.supervisor.timer import Timer
 from adapterd.system.child.call import Stopped, never
@@ -47,10 +48,6 @@ from adapterd.system.permissions.home import look_at_inbox
 from adapterd.system.release.installed import ReleaseWatch
 from adapterd.system.release.running import write_running_release
 from adapterd.web.server import FeedbackServer
-
-if TYPE_CHECKING:
-    from adapterd.feedback.formats import ReadingOptions
-    from adapterd.supervisor.reading import Inbox, InboxReader
 
 LONGEST_REST_S = 60.0
 RUN_ELSEWHERE_S = 1.0
@@ -162,9 +159,7 @@ class Session:
         self.hint = threading.Event()
         self._wake = wake
         self.runner = Runner(home, ended=self._hint, clock=clock)
-        self._clock = clock
-        self._has_models = False
-        """Whether there is, or was, a model to read feedback for."""
+        self.reader = InboxReader(home, ended=wake, clock=clock)
         self._seen = self._stamp()
         self._config_watch = FileWatch(home.config_file, wake)
         self._repair = Timer(REPAIR_S, seconds)
@@ -175,13 +170,6 @@ class Session:
         except BaseException:
             self.store.close()
             raise
-
-    @cached_property
-    def reader(self) -> "InboxReader":
-        """What reads the inboxes. It is loaded with the first model: it takes 4 MB."""
-        from adapterd.supervisor.reading import InboxReader
-
-        return InboxReader(self.home, ended=self._wake, clock=self._clock)
 
     def _hint(self) -> None:
         """There may be new feedback."""
@@ -194,7 +182,6 @@ class Session:
             self.store, self.home, settings, partial(next_times_by_child, stopped=self._stopped), self._stopped
         )
         self.settings = settings
-        self._has_models |= bool(settings.models)
         self._watch = FolderWatch([self._inbox(name) for name in settings.models], self._hint)
         self._web = (
             FeedbackServer(self.home, settings.http, settings.models.keys, self._options, tcp=settings.http.enabled)
@@ -215,8 +202,6 @@ class Session:
     def _open(self) -> None:
         self._watch.start()
         for folder in self._watch.blind:
-            from adapterd.supervisor.reading import WALK_UNWATCHED_EVERY_S
-
             log.info("%s cannot be watched; it is scanned every %.0f s", folder, WALK_UNWATCHED_EVERY_S)
         for finding in filter(None, map(look_at_inbox, map(self._inbox, self.settings.models))):
             log.warning("%s; %s", finding.text, finding.hint)
@@ -240,17 +225,14 @@ class Session:
         """Stop watching and listening; a run's worker ends with this process, and goes on with the next."""
         self._close()
         self._config_watch.stop()
-        if self._has_models:
-            self.reader.stop()
+        self.reader.stop()
         self._watch.join()
         self.store.close()
 
     def rest_s(self) -> float:
         """Seconds until there may be something to do of which no event tells."""
         soon = [self._repair.left_s()]
-        if not self._has_models:
-            soon.append(self.planner.rest_s())
-        elif not self.reader.busy:  # else its end makes the next tick come
+        if not self.reader.busy:  # else its end makes the next tick come
             soon += [self.planner.rest_s(), self.reader.due_in_s()]
         if self.runner.is_busy_elsewhere:
             soon.append(RUN_ELSEWHERE_S)
@@ -261,10 +243,10 @@ class Session:
         if self.store.is_newer():
             raise self.store.newer()
         self._reload()
-        if self.hint.is_set() or (self._has_models and self.reader.due_in_s() <= 0):
+        if self.hint.is_set() or self.reader.due_in_s() <= 0:
             self.hint.clear()
             self._watch.refresh()
-        is_reading = self._read()
+        is_reading = self.reader.begin({name: self._inbox_of(name) for name in self.settings.models}, self._watch)
         if not is_reading:
             self.planner.refresh(busy=self.runner.busy)
             self._reload()  # a base that was pinned anew is in the configuration now
@@ -279,12 +261,6 @@ class Session:
         may_try = _nothing_due if is_reading else self.runner.may_try
         if not self.runner.busy and self.runner.may_begin() and (wanted := self.planner.next(may_try)):
             self.runner.begin(wanted, self.settings)
-
-    def _read(self) -> bool:
-        """Have what is new read; whether a reading goes on."""
-        return self._has_models and self.reader.begin(
-            {name: self._inbox_of(name) for name in self.settings.models}, self._watch
-        )
 
     def _repair_tags(self) -> None:
         """Repair tags; what cannot be repaired is logged once, not at every attempt."""
@@ -318,17 +294,13 @@ class Session:
         changed_ns = self.home.config_file.stat().st_mtime_ns if self.home.config_file.is_file() else 0
         return changed_ns, time.localtime().tm_gmtoff
 
-    def _options(self, name: str) -> "ReadingOptions":
-        from adapterd.feedback.formats import reading_options  # what reads feedback is loaded when there may be some
-
+    def _options(self, name: str) -> ReadingOptions:
         return reading_options(self.settings.models[name].feedback)
 
     def _inbox(self, name: str) -> Path:
         return self.settings.models[name].feedback.folder or self.home.inbox(name)
 
-    def _inbox_of(self, name: str) -> "Inbox":
-        from adapterd.supervisor.reading import Inbox
-
+    def _inbox_of(self, name: str) -> Inbox:
         return Inbox(self._inbox(name), self._options(name), self.settings.models[name].feedback.withdraw_vanished)
 
 

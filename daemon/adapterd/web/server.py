@@ -1,5 +1,4 @@
-"""The server as the daemon starts and stops it; uvicorn, Starlette and what reads records are loaded when somebody
-connects first."""
+"""The server as the daemon starts and stops it; uvicorn and Starlette are loaded when somebody connects first."""
 
 import logging
 import selectors
@@ -11,18 +10,16 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adapterd.config import HttpSettings
 from adapterd.errors import AdapterdError
+from adapterd.feedback.formats import ReadingOptions
 from adapterd.home import Home
+from adapterd.intake.http_intake import DEFAULT_OPTIONS
 from adapterd.store import Store
 from adapterd.web.applications import take_up_file
 from adapterd.web.listening.places import Places
 from adapterd.web.token import TOKEN_FILE
-
-if TYPE_CHECKING:
-    from adapterd.feedback.formats import ReadingOptions
 
 __all__ = ["TOKEN_FILE", "FeedbackServer", "socket_path"]
 
@@ -40,12 +37,6 @@ def socket_path(home: Home, settings: HttpSettings) -> Path | None:
     return (settings.socket_path or home.socket) if settings.unix_socket else None
 
 
-def _usual_options(_model: str) -> "ReadingOptions":
-    from adapterd.intake.http_intake import DEFAULT_OPTIONS
-
-    return DEFAULT_OPTIONS
-
-
 class FeedbackServer:
     """Takes feedback over HTTP for the models that `models` names at the time, in threads of its own: over a Unix
     socket, from the user's own programs, and with `tcp` on loopback, from who has a token.
@@ -59,7 +50,7 @@ class FeedbackServer:
         home: Home,
         settings: HttpSettings,
         models: Callable[[], Collection[str]],
-        options: "Callable[[str], ReadingOptions]" = _usual_options,
+        options: Callable[[str], ReadingOptions] = lambda _: DEFAULT_OPTIONS,
         *,
         tcp: bool = True,
     ) -> None:

@@ -381,21 +381,6 @@ def test_a_changed_configuration_is_taken_up(session: Session, runs: Runs, loop_
     session._close()
 
 
-def test_feedback_is_read_from_the_first_model_on(home: Home, runs: Runs, loop_clock: Clock) -> None:
-    """Before that, nothing that reads it takes memory."""
-    home.config_file.write_text('runtime = "embedded"\n')
-    session = Session(home, loop_clock, seconds=HandSeconds())
-    session.tick()
-    assert "reader" not in vars(session)
-    home.inbox(NEWS).mkdir(parents=True)
-    (home.inbox(NEWS) / "a.jsonl").write_text('{"prompt": "Who?", "output": "Ada", "rating": 5}\n')
-    home.config_file.write_text(CONFIG)
-    session.tick()
-    session.reader.join()
-    assert 0 < session.reader.due_in_s() < SETTLING_S + 60  # it was looked at, and has to settle
-    session.end()
-
-
 def test_a_broken_configuration_leaves_the_old_one_in_force(session: Session, runs: Runs, loop_clock: Clock) -> None:
     look(session)
     give(session, 2)
