@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -100,20 +99,24 @@ def _kill(count: int, passing: psutil.Process, home: Path, port: int) -> int:
                 daemon.wait()
                 daemon, of_daemon = _started(home), of_daemon + 1
                 continue
-            for each in _recorders(passing):
-                os.kill(each, signal.SIGKILL)
+            _kill_recorder(passing)
     finally:
         daemon.kill()
         daemon.wait()
     return of_daemon
 
 
-def _recorders(passing: psutil.Process) -> list[int]:
-    """Those that record now, awaited if there is none."""
+def _kill_recorder(passing: psutil.Process) -> None:
+    """Kill the one that records now, awaited if there is none; one that has just ended is not it."""
     until = time.monotonic() + STORED_S
-    while not (found := [each.pid for each in passing.children()]) and time.monotonic() < until:
+    while time.monotonic() < until:
+        for each in passing.children():
+            with suppress(psutil.NoSuchProcess):
+                if each.status() != psutil.STATUS_ZOMBIE:
+                    each.kill()
+                    return
         time.sleep(0.01)
-    return found
+    raise TimeoutError("nothing records")
 
 
 def _started(home: Path) -> "subprocess.Popen[bytes]":
