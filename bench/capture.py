@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 
 from adapterd.config import RuntimeKind
-from adapterd.config.ollama_address import OllamaAddress
+from adapterd.config.addresses.ollama_address import OllamaAddress
 from adapterd.demo.environment import open_environment, register_base
 from bench import results
 from bench.ollama import ollama_binary

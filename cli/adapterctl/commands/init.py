@@ -102,7 +102,7 @@ def init(
 def _address_note(home: "Home", settings: "Settings", *, given: bool) -> list[str]:
     """That a first configuration gets its address from the environment, which the daemon may not have."""
     from adapterd.config import RuntimeKind
-    from adapterd.config.ollama_host import HostSource, named_host
+    from adapterd.config.addresses.ollama_host import HostSource, named_host
 
     found = named_host(home, settings)
     if given or home.config_file.is_file() or settings.runtime is not RuntimeKind.OLLAMA:

@@ -11,7 +11,7 @@ from adapterd.capture.captures import Captures, Counted, Kept
 from adapterd.capture.rates import COUNTED_DAYS, SHOWN_DAYS, Rate, answers_of, by_day, by_version, day_of, first_day
 from adapterd.capture.wire.routes import STATUS
 from adapterd.config import Settings
-from adapterd.config.ollama_address import OllamaAddress
+from adapterd.config.addresses.ollama_address import OllamaAddress
 from adapterd.errors import ConfigError
 from adapterd.home import Home
 

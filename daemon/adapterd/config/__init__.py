@@ -43,6 +43,7 @@ from adapterd.config.schema import (
     VersionsSettings,
     WatchSettings,
 )
+from adapterd.config.teachers import TeacherSettings, TeachingSettings
 from adapterd.config.training import Addresses, MergingSettings, TrainingSettings
 
 __all__ = [
@@ -79,6 +80,8 @@ __all__ = [
     "Sources",
     "Start",
     "Task",
+    "TeacherSettings",
+    "TeachingSettings",
     "Think",
     "TrainingSettings",
     "VersionsSettings",

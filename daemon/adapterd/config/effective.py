@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapterd.config.addresses.ollama_address import HOST_VARIABLE, address_of_environment, without_password
+from adapterd.config.addresses.ollama_host import shown_address
 from adapterd.config.keys import join_key, split_key
-from adapterd.config.ollama_address import HOST_VARIABLE, address_of_environment, without_password
-from adapterd.config.ollama_host import shown_address
 from adapterd.config.parsing import to_table
 from adapterd.config.reference import Setting, all_settings, setting_at
 from adapterd.config.schema import Settings

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from adapterd.config.addresses.ollama_address import without_password
+from adapterd.config.addresses.ollama_host import with_host_of_environment
 from adapterd.config.annotations import Range
 from adapterd.config.choices import PERSONAL_DATA_KINDS
 from adapterd.config.faults import describe_faults
 from adapterd.config.keys import read_value, split_key
-from adapterd.config.ollama_host import with_host_of_environment
 from adapterd.config.schema import AllowRules, ModelSettings, Names, Settings
 from adapterd.config.training import Addresses
 from adapterd.errors import ConfigError, reason
@@ -56,6 +57,9 @@ def _with_absolute_paths(model: ModelSettings, home: Home) -> ModelSettings:
         model,
         feedback=replace(model.feedback, folder=home.root / model.feedback.folder if model.feedback.folder else None),
         schema=home.root / model.schema if model.schema else None,
+        teaching=replace(
+            model.teaching, documents=home.root / model.teaching.documents if model.teaching.documents else None
+        ),
     )
 
 
@@ -99,6 +103,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for name, model in settings.models.items():
         if model.evaluation.structured and model.schema is None:
             yield f"models.{name}.evaluation.structured: needs models.{name}.schema, the schema to hold answers to"
+        if (teacher := model.teaching.teacher) is not None and teacher not in settings.teachers:
+            yield f"models.{name}.teaching.teacher: there is no [teachers.{teacher}]"
+        if model.teaching.nightly and not settings.teachers:
+            yield f"models.{name}.teaching.nightly: needs a teacher, [teachers.NAME]"
+    for name, each in settings.teachers.items():
+        if each.base_url is not None and not re.match(r"https?://[^\s/]+", each.base_url):
+            yield f"teachers.{name}.base_url: {without_password(each.base_url)!r} is not http://… or https://…"
+        if each.base_url is None and each.key_env is not None:
+            yield f"teachers.{name}.key_env: needs teachers.{name}.base_url; Ollama takes no key"
 
 
 @cache

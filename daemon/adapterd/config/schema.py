@@ -22,6 +22,7 @@ from adapterd.config.choices import (
     Think,
 )
 from adapterd.config.http import CaptureSettings, HttpSettings, PageSettings
+from adapterd.config.teachers import TeacherSettings, TeachingSettings
 from adapterd.config.training import MergingSettings, TrainingSettings
 from adapterd.errors import NotFoundError
 from adapterd.hours import Hours
@@ -115,6 +116,12 @@ class DatasetSettings:
         Range(0.01, 100),
         Doc("weight in the loss of examples that came after the live version was trained; others weigh 1"),
     ] = 1.0
+    max_synthetic: Annotated[
+        int, Range(0, 1_000_000), Doc("examples that teachers made in a training, at most; the newest are taken")
+    ] = 1000
+    synthetic_weight: Annotated[
+        float, Range(0.01, 100), Doc("weight in the loss of examples that teachers made; people's weigh 1")
+    ] = 0.5
 
 
 @dataclass(frozen=True)
@@ -349,6 +356,7 @@ class ModelSettings:
     ] = field(default_factory=dict)
     versions: VersionsSettings = field(default_factory=VersionsSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    teaching: TeachingSettings = field(default_factory=TeachingSettings)
 
 
 @dataclass(frozen=True)
@@ -364,6 +372,9 @@ class Settings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     page: PageSettings = field(default_factory=PageSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
+    teachers: Annotated[dict[str, TeacherSettings], Doc("stronger models that make examples", each="TEACHER")] = field(
+        default_factory=dict
+    )
     models: Annotated[dict[str, ModelSettings], Doc("the models, by their names", each="NAME")] = field(
         default_factory=dict
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
+from adapterd.config.addresses.ollama_address import OllamaAddress
 from adapterd.config.effective import require_setting
 from adapterd.config.keys import read_value
-from adapterd.config.ollama_address import OllamaAddress
 from adapterd.config.parsing import read_table
 from adapterd.config.reference import setting_at
 from adapterd.config.toml_edit import with_tables, with_value, without_value

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adapterd import config
 from adapterd.config import ModelSettings, RuntimeKind, Settings
-from adapterd.config.ollama_host import HostSource, NamedHost, named_host
+from adapterd.config.addresses.ollama_host import HostSource, NamedHost, named_host
 from adapterd.deployment.base_drift import drifted_to
 from adapterd.deployment.history import other_base
 from adapterd.deployment.live_tag import look_at_live, promoting, require_our_store, returned

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from adapterd.config import ModelSettings, RuntimeKind, ScheduleSettings, Settings
-from adapterd.config.ollama_host import HostSource, named_host
+from adapterd.config.addresses.ollama_host import HostSource, named_host
 from adapterd.deployment.history import other_base
 from adapterd.deployment.live_tag import LiveTag, look_at_live, place_of
 from adapterd.errors import AdapterdError

@@ -16,6 +16,7 @@ from adapterd.config import (
     ModelSettings,
     ScheduleSettings,
     Settings,
+    TeachingSettings,
     VersionsSettings,
     WatchSettings,
 )
@@ -126,6 +127,7 @@ def _making(settings: ModelSettings) -> ModelSettings:
         settings,
         feedback=FeedbackSettings(),
         schedule=ScheduleSettings(),
+        teaching=TeachingSettings(),
         versions=VersionsSettings(),
         watch=WatchSettings(),
     )

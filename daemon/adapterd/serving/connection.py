@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from adapterd.config.ollama_address import PORT, OllamaAddress, without_password
-from adapterd.config.this_machine import is_this_machine
+from adapterd.config.addresses.ollama_address import PORT, OllamaAddress, without_password
+from adapterd.config.addresses.this_machine import is_this_machine
 from adapterd.errors import (
     AdapterdError,
     ConfigError,

@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from adapterd import config
-from adapterd.config.ollama_host import HostSource, named_host
+from adapterd.config.addresses.ollama_host import HostSource, named_host
 from adapterd.errors import ConfigError
 from adapterd.home import Home
 from adapterd.insight.status import status

@@ -10,7 +10,7 @@ import pytest
 from adapterd.capture.captures import Captures, Counted
 from adapterd.capture.set_aside import set_aside
 from adapterd.config import CaptureSettings, Settings
-from adapterd.config.ollama_address import HOST_VARIABLE
+from adapterd.config.addresses.ollama_address import HOST_VARIABLE
 from adapterd.home import Home
 from adapterd.housekeeping.backup.contents import copies
 from adapterd.insight.capture import state

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapterd.config import ModelSettings, OllamaSettings, RuntimeKind, ScheduleSettings, Settings
-from adapterd.config.ollama_host import HostSource
+from adapterd.config.addresses.ollama_host import HostSource
 from adapterd.home import Home
 from adapterd.insight import status as status_module
 from adapterd.insight.capture.state import CaptureStatus

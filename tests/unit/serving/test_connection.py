@@ -153,7 +153,7 @@ def test_a_proxy_that_does_not_know_the_server_is_named(proxy: ReverseProxy, mon
 def test_an_address_without_a_port_is_asked_where_its_scheme_says_and_that_is_told(
     monkeypatch: pytest.MonkeyPatch, free_tcp_port: int
 ) -> None:
-    monkeypatch.setattr("adapterd.config.ollama_address._PORTS", {"http": free_tcp_port, "https": 443})
+    monkeypatch.setattr("adapterd.config.addresses.ollama_address._PORTS", {"http": free_tcp_port, "https": 443})
     with pytest.raises(RuntimeUnavailableError) as caught:
         OllamaRuntime("http://127.0.0.1", timeout_s=5).tags()
     assert f"has no port, so {free_tcp_port} was asked" in caught.value.hint

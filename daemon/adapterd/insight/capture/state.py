@@ -11,7 +11,7 @@ from adapterd.capture.rates import COUNTED_DAYS, day_of, first_day
 from adapterd.capture.set_aside import SET_ASIDE, those_aside
 from adapterd.capture.standing import counts_of, listen_address
 from adapterd.config import Settings
-from adapterd.config.ollama_host import names_capture
+from adapterd.config.addresses.ollama_host import names_capture
 from adapterd.errors import AdapterdError, StoreError
 from adapterd.home import Home
 from adapterd.system.service import capture_service

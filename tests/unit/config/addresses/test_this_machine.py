@@ -5,7 +5,7 @@ import socket
 import psutil
 import pytest
 
-from adapterd.config.this_machine import is_this_machine
+from adapterd.config.addresses.this_machine import is_this_machine
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "api.localhost", "127.0.0.1", "127.0.1.1"])

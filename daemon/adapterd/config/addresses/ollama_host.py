@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from adapterd.config.ollama_address import HOST_VARIABLE, OllamaAddress, address_of_environment, without_password
+from adapterd.config.addresses.ollama_address import (
+    HOST_VARIABLE,
+    OllamaAddress,
+    address_of_environment,
+    without_password,
+)
 from adapterd.config.schema import Settings
 from adapterd.errors import ConfigError
 from adapterd.home import Home

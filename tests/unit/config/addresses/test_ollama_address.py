@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterd.config.ollama_address import OllamaAddress, address_of_environment, without_password
+from adapterd.config.addresses.ollama_address import OllamaAddress, address_of_environment, without_password
 from adapterd.errors import ConfigError
 
 SECRET = "s3cret-pass"

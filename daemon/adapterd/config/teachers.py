@@ -1,0 +1,58 @@
+"""The settings of teachers: what they are, and what a model has them make."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from adapterd.config.annotations import Doc, Range
+from adapterd.config.choices import Think
+
+Made = Annotated[int, Range(0, 100_000)]
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """A stronger model that makes examples, and the bounds of what it is asked at a time."""
+
+    model: Annotated[str, Doc("Ollama tag, or the model's name at base_url", page="teachers.md")]
+    base_url: Annotated[
+        str | None, Doc("address of an OpenAI-compatible API, up to and with /v1", unset="Ollama at ollama.host")
+    ] = None
+    key_env: Annotated[
+        str | None, Doc("environment variable that has the API key; the key itself is nowhere", unset="no key")
+    ] = None
+    terms_allow_training: Annotated[
+        bool, Doc("you have read that its terms allow training on its answers; asked of all but local models")
+    ] = False
+    parallel: Annotated[int, Range(1, 64), Doc("requests at the same time")] = 2
+    timeout_s: Annotated[float, Range(1, 86_400), Doc("seconds that a request may take")] = 600.0
+    think: Annotated[Think, Doc("for thinking models: whether to think before they answer")] = Think.DEFAULT
+    num_ctx: Annotated[int, Range(128, 10_000_000), Doc("tokens of context, for Ollama")] = 8192
+    num_predict: Annotated[int, Range(1, 100_000), Doc("tokens of the longest answer, thoughts included")] = 1024
+    temperature: Annotated[float, Range(0.0, 2.0), Doc("temperature of sampling")] = 0.7
+    max_calls: Annotated[int, Range(1, 10_000_000), Doc("requests of a command or a night, at most")] = 1000
+    max_tokens: Annotated[
+        int, Range(1, 10_000_000_000), Doc("tokens of a command or a night, prompts included, at most")
+    ] = 2_000_000
+    max_minutes: Annotated[float, Range(0.01, 100_000), Doc("minutes of a command or a night, at most")] = 120.0
+
+
+@dataclass(frozen=True)
+class TeachingSettings:
+    """What teachers make for a model, each time."""
+
+    teacher: Annotated[str | None, Doc("name of the teacher", unset="the only one there is", page="teachers.md")] = None
+    nightly: Annotated[bool, Doc("have examples made before each run by schedule, too")] = False
+    answers: Annotated[Made, Doc("prompts of the pool and captured ones that are answered")] = 200
+    repairs: Annotated[Made, Doc("answers that people called bad that are mended")] = 50
+    variations: Annotated[Made, Doc("examples of people that are put in other words")] = 0
+    worse: Annotated[Made, Doc("worse answers to prompts that people answered, for preference pairs")] = 0
+    from_documents: Annotated[
+        Made, Doc("questions and answers from documents: 60 % grounded, 20 % of two passages, 20 % refusals")
+    ] = 100
+    documents: Annotated[Path | None, Doc("folder of documents (txt, md, html, jsonl)", unset="none")] = None
+    chunk_tokens: Annotated[int, Range(64, 100_000), Doc("tokens of a passage, by the base's tokenizer")] = 512
+    shown: Annotated[int, Range(0, 20), Doc("corrections of people that a teacher is shown as examples")] = 3
+    agreement: Annotated[
+        int, Range(1, 9), Doc("answers to each prompt, of which most have to agree; 1: the only one is taken")
+    ] = 1
