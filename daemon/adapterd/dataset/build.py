@@ -16,6 +16,7 @@ from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
 from adapterd.dataset.curation.balance import balanced
 from adapterd.dataset.curation.copied import fault_of_copy
 from adapterd.dataset.curation.data_card import data_card
+from adapterd.dataset.curation.synthetic import Synthetic, synthetic_beside
 from adapterd.dataset.encoding import (
     TokenStatistics,
     encode,
@@ -43,6 +44,7 @@ from adapterd.formats.encoded import (
     EncodedPair,
     write_encoded,
 )
+from adapterd.formats.synthetic import SyntheticExample
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
@@ -65,6 +67,7 @@ def build_dataset(
     thinks: bool = True,
     thoughts_apart: Callable[[], bool] = always,
     replay: Replay | None = None,
+    synthetic: Sequence[SyntheticExample] = (),
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.
@@ -77,33 +80,40 @@ def build_dataset(
     would train the model to stop early. The first `old_records` are not new; those `held`, by content hash, are in no
     set. A model that `thinks` is trained on the thoughts in front of an answer, another one is not; `thoughts_apart`
     says whether one that a prompt has opened is delivered apart from the content. `replay` says how the base is asked
-    general prompts, which become examples, too.
+    general prompts, which become examples, too. What teachers made is `synthetic`: as many fewer examples of people are
+    enough.
     Raises NotEnoughDataError, StageError.
     """
     everything = list(records)
     taught = resolve(everything, thinks=thinks)
     examples = _with_origins((each for each in taught.examples if each.record not in held), origins)
     to_encode = {each.prompt_hash for each in examples} - evaluation_prompt_hashes
-    progress = _EncodingProgress(report, 2 * len(to_encode) + (len(replay_prompts()) if replay else 0))
+    count = 2 * (len(to_encode) + len(synthetic)) + (len(replay_prompts()) if replay else 0)
+    progress = _EncodingProgress(report, count)
     prompts = Prompts(render, tokenizer)
 
     faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
     _require_an_askable_case(frozen, faults.of_case)
+    needed = max(1, settings.min_examples - len(synthetic))
     sets = split(
-        examples, settings, frozen=frozen, evaluation_prompt_hashes=evaluation_prompt_hashes, earlier=earlier,
-        new=new_prompts, unusable=faults.unusable, unaskable=faults.unaskable,
+        examples, replace(settings, min_examples=needed), frozen=frozen, earlier=earlier, new=new_prompts,
+        evaluation_prompt_hashes=evaluation_prompt_hashes, unusable=faults.unusable, unaskable=faults.unaskable,
     )  # fmt: skip
     new = {record.content_hash for record in everything[old_records:]} if old_records else set()
     stop = end_of_turn(render, tokenizer)
 
     encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
-    train, train_statistics = encoder.to_train(to_train)
-    validation, validation_statistics = encoder.examples(sets.validation)
+    made_by_teachers = synthetic_beside(
+        synthetic, said={each.prompt_hash for each in taught.examples}, judged_hashes=evaluation_prompt_hashes,
+        judged=sets.judged, validating=len(sets.validation), settings=settings, unusable=faults.unusable,
+    )  # fmt: skip
+    train, train_statistics = encoder.to_train(to_train, made_by_teachers.train)
+    validation, validation_statistics = encoder.examples([*sets.validation, *made_by_teachers.validation])
     general = encoder.replay(replay, train)
     progress.done()
     pairs, refused_pairs = _servable((each for each in taught.pairs if each.record not in held), sets, faults)
-    divided = split_pairs(pairs, sets, evaluation_prompt_hashes, settings)
+    divided = split_pairs([*pairs, *made_by_teachers.pairs], sets, evaluation_prompt_hashes, settings)
     preferred, validation_preferred = map(encoder.pairs, divided)
     sets_of_pairs = {PAIRS: preferred, VALIDATION_PAIRS: validation_preferred}
     digest = _write(out, {TRAIN: train, VALIDATION: validation, **general, **sets_of_pairs})
@@ -134,9 +144,12 @@ def build_dataset(
         joined=[case.id for case in sets.newcomers.joining],
         waiting=sets.newcomers.waiting,
         replay=len(general.get(REPLAY, [])),
+        synthetic=len(made_by_teachers.train) + len(made_by_teachers.validation) + len(made_by_teachers.pairs),
+        synthetic_left_out=made_by_teachers.left_out,
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
-    return replace(made, notes=list(notes), card=_card(made, everything, [*to_train, *sets.validation], settings))
+    said = [*to_train, *sets.validation]
+    return replace(made, notes=list(notes), card=_card(made, everything, said, made_by_teachers, settings))
 
 
 def _with_origins(examples: Iterable[Example], origins: Mapping[str, str]) -> list[Example]:
@@ -186,7 +199,7 @@ class _EncodingProgress:
 @dataclass(frozen=True)
 class _Encoder:
     """Encodes examples and pairs as they are served, and leaves out what is longer than `settings.max_tokens`. The
-    records that are `new` weigh `settings.new_weight`."""
+    records that are `new` weigh `settings.new_weight`, what teachers made `settings.synthetic_weight`."""
 
     prompts: Prompts
     tokenizer: Tokenizer
@@ -196,9 +209,13 @@ class _Encoder:
     new: AbstractSet[str]
     progress: _EncodingProgress
 
-    def to_train(self, chosen: Sequence[Example]) -> tuple[list[EncodedExample], TokenStatistics]:
+    def to_train(
+        self, chosen: Sequence[Example], synthetic: Sequence[Example]
+    ) -> tuple[list[EncodedExample], TokenStatistics]:
         """As `examples`; raises NotEnoughDataError where none is left."""
-        train, counted = self.examples(chosen)
+        train, counted = self.examples([*chosen, *synthetic])
+        weight, made = self.settings.synthetic_weight, {each.record for each in synthetic}
+        train = [replace(each, weight=weight) if each.record in made else each for each in train]
         if not train:
             raise NotEnoughDataError(
                 f"every example is longer than {self.settings.max_tokens} tokens", hint="raise dataset.max_tokens"
@@ -286,7 +303,11 @@ def _newest(examples: Sequence[Example], new: AbstractSet[str]) -> set[str]:
 
 
 def _card(
-    made: DatasetResult, records: Sequence[FeedbackRecord], taught: Sequence[Example], settings: DatasetSettings
+    made: DatasetResult,
+    records: Sequence[FeedbackRecord],
+    taught: Sequence[Example],
+    teachers: Synthetic,
+    settings: DatasetSettings,
 ) -> dict[str, Any]:
     """The data card of these sets."""
     splits = {
@@ -301,4 +322,8 @@ def _card(
         "beyond dataset.balance_cap": made.unbalanced,
         "longer than dataset.max_tokens": made.train.too_long + made.validation.too_long,
     }  # fmt: skip
-    return data_card(records, taught, splits, left_out, {"new": settings.new_weight, "others": 1.0})
+    left_out |= {f"made by teachers: {reason}": count for reason, count in teachers.left_out.items()}
+    weights = {"new": settings.new_weight, "others": 1.0}
+    if made.synthetic:
+        weights["made by teachers"] = settings.synthetic_weight
+    return data_card(records, [*taught, *teachers.train, *teachers.validation], splits, left_out, weights)

@@ -32,7 +32,8 @@ class DatasetResult:
     that a person should read. `held` examples wait for their release, `unbalanced` ones are beyond the cap of their
     group; `card` is the data card.
     Where the set in force has `grown`, the cases of these ids have `joined`; the prompts that are `waiting` for that
-    are in no set. `replay` counts the general prompts that are trained on with the base's own answers. `long_context`
+    are in no set. `replay` counts the general prompts that are trained on with the base's own answers, `synthetic` the
+    examples and pairs that teachers made; of those `synthetic_left_out` counts the others, by reason. `long_context`
     tells which rotary factors are in force, None for a base with one set.
     """
 
@@ -64,6 +65,8 @@ class DatasetResult:
     joined: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     replay: int = 0
+    synthetic: int = 0
+    synthetic_left_out: dict[str, int] = field(default_factory=dict)
 
 
 def notes_of(
@@ -88,6 +91,7 @@ def _notes_of_training(
     yield f"learned {made.learned} of the {made.newest} newest" + (
         f"; in the evaluation set: {len(newest_evaluated)}" if newest_evaluated else ""
     )
+    yield from _notes_of_teachers(made)
     if made.held:
         yield (
             f"left out: {made.held} examples held for secrets or personal data (`adapterctl feedback quarantine` names "
@@ -120,6 +124,12 @@ def _notes_of_training(
         yield summary(made.unusable, "left out, as they cannot be used")
     if made.unaskable:
         yield summary(made.unaskable, "left out of the evaluation set")
+
+
+def _notes_of_teachers(made: DatasetResult) -> Iterable[str]:
+    if made.synthetic or made.synthetic_left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in made.synthetic_left_out.items())
+        yield f"learned {made.synthetic} that teachers made" + (f"; left out: {reasons}" if reasons else "")
 
 
 def _notes_of_validation(sets: Split) -> Iterable[str]:

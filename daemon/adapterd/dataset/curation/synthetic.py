@@ -1,0 +1,91 @@
+"""What teachers made, beside what people said: it is trained on, and never frozen nor a reference."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from adapterd.config import DatasetSettings
+from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.leaks.conversations import Judged, gives_away
+from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
+from adapterd.formats.synthetic import SyntheticExample
+
+FEW_VALIDATING = 20
+"""Where people's examples that validate are fewer, some of the teachers' do, too: no one's loss would say much else."""
+
+SAID_BY_PEOPLE = "prompts that people answered"
+NEAR_FROZEN = "in a frozen set, or nearly the same"
+GIVES_AWAY = "give a frozen case away"
+UNUSABLE = "unusable or copied"
+BEYOND = "beyond dataset.max_synthetic"
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """The examples that are trained on and those that validate, the pairs, and how many were left out, by reason."""
+
+    train: list[Example] = field(default_factory=list)
+    validation: list[Example] = field(default_factory=list)
+    pairs: list[PreferencePair] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def synthetic_beside(
+    made: Sequence[SyntheticExample],
+    *,
+    said: AbstractSet[str],
+    judged_hashes: AbstractSet[str],
+    judged: Sequence[EvaluationCase],
+    validating: int,
+    settings: DatasetSettings,
+    unusable: Callable[[Example], str],
+) -> Synthetic:
+    """Choose among what teachers `made`. `said` are the prompts whose right answer people gave: theirs counts. `judged`
+    are the cases of all sets there ever were, `judged_hashes` their prompts; `validating` examples of people validate.
+    """
+    left_out, examples, pairs = Counter[str](), list[Example](), list[PreferencePair]()
+    newest_first = sorted(made, key=lambda each: (each.made_at, each.id), reverse=True)
+    for each, reason in zip(newest_first, _leaks(newest_first, judged_hashes, judged), strict=True):
+        example = _example(each)
+        if not reason and each.rejected is None and example.prompt_hash in said:
+            reason = SAID_BY_PEOPLE
+        if not reason and unusable(example):
+            reason = UNUSABLE
+        if not reason and len(examples) + len(pairs) >= settings.max_synthetic:
+            reason = BEYOND
+        if reason:
+            left_out[reason] += 1
+        elif each.rejected is None:
+            examples.append(example)
+        else:
+            pairs.append(_pair(each, each.rejected))
+    wanted = max(0, min(round(len(examples) * settings.validation_share), FEW_VALIDATING - validating))
+    every = max(2, len(examples) // wanted) if wanted else len(examples) + 1
+    validation = examples[every - 1 :: every][:wanted]
+    taken = {id(each) for each in validation}
+    return Synthetic([each for each in examples if id(each) not in taken], validation, pairs, dict(left_out))
+
+
+def _leaks(
+    made: Sequence[SyntheticExample], judged_hashes: AbstractSet[str], judged: Sequence[EvaluationCase]
+) -> list[str]:
+    """Of each why it must not be trained on, as it is too near what judges; empty for the others."""
+    prompts = [each.messages for each in made]
+    near = near_duplicates_of(prompts, [case.messages for case in judged])
+    gives = gives_away(prompts, [Judged(case.messages, case.reference) for case in judged])
+    return [
+        NEAR_FROZEN if is_near or each.prompt_hash in judged_hashes else GIVES_AWAY if is_given else ""
+        for each, is_near, is_given in zip(made, near, gives, strict=True)
+    ]
+
+
+def _example(each: SyntheticExample) -> Example:
+    return Example(
+        each.messages, each.answer, each.record, each.prompt_hash, each.made_at, origin=f"teacher {each.teacher}"
+    )
+
+
+def _pair(each: SyntheticExample, rejected: str) -> PreferencePair:
+    return PreferencePair(each.messages, each.answer, rejected, each.record, each.prompt_hash, each.made_at)
