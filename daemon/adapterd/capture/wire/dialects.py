@@ -19,6 +19,11 @@ READERS: Mapping[str, Callable[[Exchange], Conversation]] = {
 _CLOUD = ("-cloud", ":cloud")
 
 
+def is_cloud(tag: str) -> bool:
+    """Whether Ollama has a model answer elsewhere, by its tag."""
+    return tag.endswith(_CLOUD)
+
+
 def read_exchange(exchange: Exchange) -> Conversation:
     """The conversation of an exchange; raises NotRecordedError where it is none, was refused, or went to a model that
     does not run here."""
@@ -31,6 +36,6 @@ def read_exchange(exchange: Exchange) -> Conversation:
     found = READERS[exchange.route](exchange)
     if not found.model:
         raise NotRecordedError("a request without a model")
-    if found.model.endswith(_CLOUD):
+    if is_cloud(found.model):
         raise NotRecordedError("a model that does not run here")
     return found if exchange.response.whole else replace(found, said=replace(found.said, complete=False))

@@ -1,0 +1,1 @@
+"""Documents that examples are grounded in: read from a folder, and cut into passages."""

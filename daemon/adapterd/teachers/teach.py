@@ -1,0 +1,176 @@
+"""Examples made by a teacher: asked, filtered, and kept with what each filter said."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from adapterd.chat import as_dicts, from_dicts
+from adapterd.config import ModelSettings, Task
+from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.curation.balance import labels_of
+from adapterd.dataset.examples import Example
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
+from adapterd.record import prompt_hash
+from adapterd.store import Store
+from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.requests import RequestState
+from adapterd.teachers.clients.ollama import OllamaTeacher
+from adapterd.teachers.clients.openai import OpenAITeacher
+from adapterd.teachers.filters.chain import Sifted, sift
+from adapterd.teachers.filters.verdict import Against, Known
+from adapterd.teachers.filters.yields import Yield
+from adapterd.teachers.request import Candidate, Kind, TeacherReply, TeacherRequest
+from adapterd.teachers.work import Budget, Ended, Outcome, Planned, WorkProgress, ask_all, replies
+from adapterd.teachers.writing.draft import Draft
+
+FORM = "form"
+"""What drops an answer without the form that was asked for."""
+SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
+"""Of these several answers can agree."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What came of asking a teacher: `made` counts the candidates of each kind, `counted` what the filters kept, and
+    `formless` are answers without the form that was asked for."""
+
+    teacher: str
+    outcome: Outcome
+    made: Mapping[Kind, int] = field(default_factory=dict)
+    counted: Yield = field(default_factory=Yield)
+    formless: int = 0
+
+    def __str__(self) -> str:
+        more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
+        return f"{self.counted}{more}"
+
+
+def is_open(store: Store, model: str, teacher: OllamaTeacher | OpenAITeacher) -> Callable[[Draft], bool]:
+    """Says of a draft whether nothing was made of it yet, and the teacher did not refuse it."""
+    used = {each.request_key for each in store.teaching.examples.all(model)}
+
+    def is_new(draft: Draft) -> bool:
+        key = draft.request.key(teacher.name, teacher.model)
+        state = store.teaching.requests.states(model, [key]).get(key)
+        return key not in used and (state is None or state[0] is not RequestState.REFUSED)
+
+    return is_new
+
+
+def held_against(store: Store, model: str, settings: ModelSettings, people: Sequence[Example]) -> Against:
+    """What candidates of a model are held against; `people` are the examples that people gave. Raises InputError for a
+    schema that cannot be read."""
+    cases = [EvaluationCase.from_dict(case) for each in store.evaluation_sets.all(model) for case in each.cases]
+    labels = labels_of(people) if settings.task is Task.CLASSIFICATION else set()
+    known = [Known(each.messages, each.completion, each.record, by_person=True) for each in people]
+    kept = store.teaching.examples.all(model, ExampleState.KEPT)
+    known += [
+        Known(from_dicts(list(each.messages)), each.answer, f"synthetic:{each.id}")
+        for each in kept
+        if each.rejected is None
+    ]
+    return Against(
+        settings.task, read_schema(settings.schema) if settings.schema else None, frozenset(labels),
+        [case.messages for case in cases], known, settings.dataset.max_copied,
+    )  # fmt: skip
+
+
+def teach(
+    store: Store,
+    model: str,
+    teacher: OllamaTeacher | OpenAITeacher,
+    drafts: Mapping[Kind, Sequence[Draft]],
+    against: Against,
+    *,
+    run: str,
+    budget: Budget,
+    parallel: int = 1,
+    agreement: int = 1,
+    progress: Callable[[WorkProgress], object] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Taught:
+    """Ask the teacher for all drafts, filter what it said, and keep that with the reasons; `run` names what asked.
+
+    What ends early, by Ctrl-C or a bound, keeps what there is. Raises ConfigError and NotFoundError for a wrong key,
+    address or model, before anything is made, and StoreError.
+    """
+    every = [each for some in drafts.values() for each in some]
+    samples = {id(each): _samples(each, agreement) for each in every}
+    planned = [Planned(request, each.records) for each in every for request in samples[id(each)]]
+
+    async def work() -> Outcome:
+        async with teacher:
+            return await ask_all(
+                planned, teacher, store, model, budget=budget, parallel=parallel, progress=progress, stopped=stopped
+            )
+
+    outcome = asyncio.run(work())
+    answered = [(each, found) for each in every if (found := replies(store, model, teacher, samples[id(each)]))[0]]
+    made, formless = _candidates(teacher.name, answered)
+    sifted = sift([each for each, _ in made], against)
+    _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run)
+    counts = {kind: sum(each.kind is kind for each, _ in made) for kind in drafts}
+    return Taught(teacher.name, outcome, counts, sifted.counted, len(formless))
+
+
+def _samples(draft: Draft, agreement: int) -> list[TeacherRequest]:
+    if draft.kind not in SAMPLED:
+        return [draft.request]
+    return [replace(draft.request, sample=draft.request.sample + number) for number in range(agreement)]
+
+
+def _candidates(
+    teacher: str, answered: Sequence[tuple[Draft, Sequence[TeacherReply | None]]]
+) -> tuple[list[tuple[Candidate, Draft]], list[tuple[Draft, str]]]:
+    """The candidates with their drafts, and the drafts whose answer has not the form that was asked for, with that."""
+    made, formless = list[tuple[Candidate, Draft]](), list[tuple[Draft, str]]()
+    for draft, (first, *more) in answered:
+        if first is None:
+            continue
+        candidate = draft.candidate(teacher, first, tuple(filter(None, more)))
+        if candidate is None:
+            formless.append((draft, first.text))
+        else:
+            made.append((candidate, draft))
+    return made, formless
+
+
+def _keep(
+    store: Store,
+    model: str,
+    teacher: OllamaTeacher | OpenAITeacher,
+    sifted: Sifted,
+    draft_of: Mapping[int, Draft],
+    formless: Collection[tuple[Draft, str]],
+    run: str,
+) -> None:
+    def new(candidate: Candidate, draft: Draft, state: ExampleState, by: str | None, reason: str | None) -> NewExample:
+        return NewExample(
+            candidate.kind, teacher.name, teacher.model, prompt_hash(candidate.messages), as_dicts(candidate.messages),
+            candidate.answer, state, candidate.rejected, candidate.sources, candidate.source_ids, candidate.records,
+            draft.request.key(teacher.name, teacher.model), by, reason, run,
+        )  # fmt: skip
+
+    found = [(each, draft_of[id(each)], ExampleState.KEPT, None, None) for each in sifted.kept]
+    for state, some in ((ExampleState.UNSURE, sifted.unsure), (ExampleState.DROPPED, sifted.dropped)):
+        found += [(each.candidate, draft_of[id(each.candidate)], state, each.filter, each.reason) for each in some]
+    for draft, text in formless:
+        asked = Candidate(draft.kind, teacher.name, draft.request.messages, text, records=draft.records)
+        found.append((asked, draft, ExampleState.DROPPED, FORM, "the answer has not the form that was asked for"))
+    with store.transaction():
+        for each in found:
+            store.teaching.examples.add(model, new(*each))
+
+
+def ended_sentence(outcome: Outcome) -> str:
+    """Why asking ended before all was asked; empty where it did not."""
+    words = {
+        Ended.CALLS: "as many requests as max_calls allows were asked",
+        Ended.TOKENS: "as many tokens as max_tokens allows were used",
+        Ended.MINUTES: "max_minutes are over",
+        Ended.STOPPED: "it was told to stop",
+        Ended.INTERRUPTED: "it was interrupted",
+        Ended.UNAVAILABLE: f"the teacher does not answer: {outcome.error}",
+    }
+    said = words.get(outcome.ended)
+    return f"{said}; {outcome.left} requests are left for the next time" if said else ""
