@@ -11,6 +11,8 @@ from adapterd.intake.http_intake import take_posted
 from adapterd.review.marking import Marking
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
+from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.requests import NewRequest
 from tests.acceptance.conftest import begin
 from tests.acceptance.person import MODEL, Person, write_news
 from tests.support.marked_text import files_with
@@ -64,7 +66,17 @@ def trained(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
         for item in marking.items.values():
             marking.mark(item, range(len(item.facts)), on_topic=True)
         assert MARK in str(store.rubrics.facts(MODEL))
+        teach(store)
     return person
+
+
+def teach(store: Store) -> None:
+    """A teacher answered a marked prompt, and an example was made of that."""
+    messages = asked(f"What does {MARK} do?")
+    store.teaching.requests.begin(MODEL, NewRequest("k", "answer", "big", "big:70b", {"messages": messages}))
+    store.teaching.requests.answered(MODEL, "k", {"text": f"{MARK} sings."}, (1, 1), 0.1)
+    new = NewExample("answer", "big", "big:70b", "p", messages, f"{MARK} sings.", ExampleState.KEPT, request_key="k")
+    assert store.teaching.examples.add(MODEL, new)
 
 
 def asked(text: str) -> list[dict[str, str]]:

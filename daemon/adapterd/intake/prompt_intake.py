@@ -122,12 +122,14 @@ def _messages(turns: Sequence[Mapping[str, Any]]) -> Prompt:
     return tuple(Message(Role(each["role"]), each.get("content", "")) for each in turns)
 
 
-def remove_captured(store: Store, ids: Sequence[str]) -> int:
-    """Remove from the pool what came of these captures; how many prompts. Free pages of the database have them until
-    the removals that are noted here are finished, by the daemon or the next one."""
+def remove_captured(store: Store, ids: Sequence[str], prompt_hashes: Sequence[str] = ()) -> int:
+    """Remove from the pool what came of these captures, and what teachers made from them, or of their prompts; how many
+    prompts of the pool. Free pages of the database have them until the removals that are noted here are finished, by
+    the daemon or the next one."""
     with store.transaction():
         found = store.prompts.remove_by_keys(ids, CAPTURE)
-        for model in found:
+        taught = {*store.teaching.forget_records(ids), *store.teaching.forget_prompts(prompt_hashes)}
+        for model in sorted(taught.union(found)):
             store.removals.cleaned(store.removals.begin(model, "capture removed", going=(), hashes=(), versions={}))
     return sum(found.values())
 

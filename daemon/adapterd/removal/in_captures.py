@@ -13,11 +13,19 @@ def captures(scene: Scene, change: bool) -> Iterator[str]:
     """Conversations with the prompt of a record that goes, or with a text that goes, whichever model was asked."""
     if not scene.home.captures.is_file():
         return
-    with Captures(scene.home.captures) as recorded:
-        going = [each.id for each in recorded.all() if _goes(each, scene.removed)]
-        yield from (f"capture {each}" for each in going)
-        if change:
+    going = going_captures(scene)
+    yield from (f"capture {each}" for each in going)
+    if change:
+        with Captures(scene.home.captures) as recorded:
             recorded.remove(going)
+
+
+def going_captures(scene: Scene) -> list[str]:
+    """The ids of the conversations that go."""
+    if not scene.home.captures.is_file():
+        return []
+    with Captures(scene.home.captures) as recorded:
+        return [each.id for each in recorded.all() if _goes(each, scene.removed)]
 
 
 def _goes(capture: Capture, removed: Removed) -> bool:

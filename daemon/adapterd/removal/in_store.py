@@ -2,13 +2,21 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from adapterd.dataset.cases import EvaluationCase, content_hash
 from adapterd.evidence.kept_answers import case_hash
+from adapterd.removal.in_captures import going_captures
 from adapterd.removal.removed import Scene
 from adapterd.store.evaluation_sets import EvaluationSet
+from adapterd.store.teaching.examples import SyntheticExample
+from adapterd.store.teaching.requests import StoredRequest
+
+_TEXTS_OF_TEACHING = frozenset(
+    {"request", "reply", "messages", "answer", "rejected", "sources", "source_ids", "reason"}
+)
+"""Fields of requests to teachers, and of synthetic examples, that hold what somebody, or a model, wrote."""
 
 
 def records(scene: Scene, change: bool) -> Iterator[str]:
@@ -78,6 +86,49 @@ def choices(scene: Scene, change: bool) -> Iterator[str]:
             yield f"choice {each.id}"
             if change:
                 scene.store.choices.forget(scene.model, each.id)
+
+
+def teacher_requests(scene: Scene, change: bool) -> Iterator[str]:
+    """Requests to teachers, with their replies: those made from a record or a conversation that goes, and those with a
+    text that goes."""
+    requests, made_from = scene.store.teaching.requests, _made_from(scene)
+    of_examples = {each.request_key for each in _going_examples(scene, made_from)}
+    going = [
+        each.key
+        for each in requests.all(scene.model)
+        if each.key in of_examples or _is_made_from(scene, each, made_from)
+    ]
+    if going:
+        yield f"{len(going)} requests"
+        if change:
+            requests.forget(scene.model, going)
+
+
+def synthetic_examples(scene: Scene, change: bool) -> Iterator[str]:
+    """Examples that teachers made from a record or a conversation that goes, those to its prompt, and those with a text
+    that goes."""
+    going = [each.id for each in _going_examples(scene, _made_from(scene))]
+    yield from (f"synthetic example {each}" for each in going)
+    if change:
+        scene.store.teaching.examples.forget(scene.model, going)
+
+
+def _going_examples(scene: Scene, made_from: frozenset[str]) -> list[SyntheticExample]:
+    return [
+        each
+        for each in scene.store.teaching.examples.all(scene.model)
+        if scene.removed.has_prompt(each.messages, None) or _is_made_from(scene, each, made_from)
+    ]
+
+
+def _made_from(scene: Scene) -> frozenset[str]:
+    """What names the records and the conversations that go; these places are visited while the latter are there."""
+    return scene.removed.hashes.union(going_captures(scene))
+
+
+def _is_made_from(scene: Scene, made: StoredRequest | SyntheticExample, going: frozenset[str]) -> bool:
+    texts = [value for name, value in asdict(made).items() if name in _TEXTS_OF_TEACHING]
+    return not going.isdisjoint(made.records) or scene.removed.texts.are_in_value(texts)
 
 
 def rubrics(scene: Scene, change: bool) -> Iterator[str]:

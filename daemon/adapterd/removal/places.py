@@ -37,6 +37,8 @@ PLACES: tuple[Place, ...] = (
     Place("quarantine", in_inbox.quarantine),
     Place("notes about the quarantine", in_store.quarantine_notes),
     Place("prompts without answers", in_store.prompt_pool),
+    Place("what teachers were asked and answered", in_store.teacher_requests),
+    Place("synthetic examples", in_store.synthetic_examples),
     Place("recorded conversations", in_captures.captures),
     Place("frozen evaluation sets", in_store.evaluation_sets),
     Place("results of stages and runs", in_store.journal),

@@ -57,9 +57,10 @@ def remove_expired(store: Store, home: Home, settings: Settings) -> list[str]:
 
 
 def _remove_prompts(store: Store, model: str, limit: datetime) -> int:
-    """Remove prompts without answers that came before then; free pages of the database have them until the removal that
-    is noted here is finished. Returns how many these are."""
+    """Remove prompts without answers that came before then, with what teachers made of them; free pages of the database
+    have them until the removal that is noted here is finished. Returns how many these are."""
     with store.transaction():
+        store.teaching.forget_prompts(store.prompts.hashes_older(model, limit), model)
         if count := store.prompts.remove_older(model, limit):
             store.removals.cleaned(store.removals.begin(model, KEEP_DAYS, going=(), hashes=(), versions={}))
     return count

@@ -22,6 +22,7 @@ from adapterd.store.runs import Runs
 from adapterd.store.schedule_state import ScheduleStates
 from adapterd.store.screenings import Screenings
 from adapterd.store.taken_back.removals import Removals
+from adapterd.store.teaching.teaching import Teaching
 from adapterd.store.unreadable import Unreadable
 from adapterd.store.versions import Versions
 
@@ -42,6 +43,7 @@ class Store(Database):
         self.reviews = Reviews(self)
         self.choices = Choices(self)
         self.rubrics = Rubrics(self)
+        self.teaching = Teaching(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

@@ -138,21 +138,23 @@ def show(id_: str, as_json: bool) -> None:
 @json_option
 def remove(ids: tuple[str, ...], as_json: bool) -> None:
     """Remove recorded conversations for good, with their prompts in the pool of prompts without answers, and in choices
-    that nobody has made yet. What was judged is feedback: `adapterctl feedback remove` removes that."""
+    that nobody has made yet, and with what teachers made from them. What was judged is feedback: `adapterctl feedback
+    remove` removes that."""
     from adapterctl.app import App
     from adapterd.capture.captures import Captures
     from adapterd.intake.prompt_intake import remove_captured
 
     app = App()
-    home, removed = app.home, 0
+    home, removed, hashes = app.home, 0, list[str]()
     if home.captures.is_file():
         with Captures(home.captures) as captures:
             if home.database.exists():
                 found = [each for name in ids if (each := captures.get(name))]
-                app.store.choices.forget_prompts(each.prompt_hash for each in found)
+                hashes = [each.prompt_hash for each in found]
+                app.store.choices.forget_prompts(hashes)
             removed = captures.remove(ids)
     if home.database.exists():
-        remove_captured(app.store, ids)
+        remove_captured(app.store, ids, hashes)
     if as_json:
         emit_json({"removed": removed})
         return

@@ -140,7 +140,8 @@ def _prepare(staged: Home, home: Home, manifest: Manifest, known: _Known) -> tup
 
 
 def _forget_prompts(store: Store, known: Mapping[str, frozenset[str]]) -> None:
-    """Remove prompts without answers that were taken back, but for those of records that stay."""
+    """Remove prompts without answers that were taken back, but for those of records that stay; and what teachers made
+    from what was taken back."""
     gone = 0
     with store.transaction():
         for model, hashes in known.items():
@@ -148,6 +149,8 @@ def _forget_prompts(store: Store, known: Mapping[str, frozenset[str]]) -> None:
                 row["prompt_hash"] for row in store.rows("SELECT prompt_hash FROM feedback WHERE model = ?", (model,))
             }
             gone += len(store.prompts.remove_matching(model, _is_one_of(hashes - asked)))
+            gone += len(store.teaching.forget_records(hashes, model))
+            gone += len(store.teaching.forget_prompts(hashes - asked, model))
     if gone:
         store.compact()
 

@@ -133,6 +133,14 @@ class Prompts:
         row = self._database.row("SELECT min(added_at) FROM prompts WHERE model = ?", (model,))
         return datetime.fromisoformat(row[0]) if row and row[0] else None
 
+    def hashes_older(self, model: str, limit: datetime) -> list[str]:
+        """The hashes of the prompts that came before then."""
+        rows = self._database.rows(
+            "SELECT prompt_hash FROM prompts WHERE model = ? AND added_at < ?",
+            (model, limit.astimezone(UTC).isoformat(timespec="milliseconds")),
+        )
+        return [str(row["prompt_hash"]) for row in rows]
+
     def remove_older(self, model: str, limit: datetime) -> int:
         """Remove the prompts that came before then, with their keys; returns how many these are."""
         with self._database.transaction():

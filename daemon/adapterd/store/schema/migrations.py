@@ -347,6 +347,22 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (model, "case", answer)
     );
     """,
+    """
+    CREATE TABLE teacher_requests (
+        model TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, teacher TEXT NOT NULL, teacher_model TEXT NOT NULL,
+        request TEXT NOT NULL, records TEXT NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL,
+        reply TEXT, reason TEXT, prompt_tokens INTEGER NOT NULL DEFAULT 0, answer_tokens INTEGER NOT NULL DEFAULT 0,
+        seconds REAL NOT NULL DEFAULT 0, asked_at TEXT NOT NULL, ended_at TEXT, PRIMARY KEY (model, key)
+    );
+    CREATE TABLE synthetic_examples (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, kind TEXT NOT NULL, teacher TEXT NOT NULL,
+        teacher_model TEXT NOT NULL, prompt_hash TEXT NOT NULL, messages TEXT NOT NULL, answer TEXT NOT NULL,
+        rejected TEXT, sources TEXT NOT NULL, source_ids TEXT NOT NULL, records TEXT NOT NULL, request_key TEXT,
+        state TEXT NOT NULL, filter TEXT, reason TEXT, run TEXT, created_at TEXT NOT NULL
+    );
+    CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state);
+    CREATE INDEX synthetic_examples_by_prompt ON synthetic_examples (prompt_hash);
+    """,
 )
 
 

@@ -1,0 +1,144 @@
+"""Synthetic examples: what was made of teachers' answers, what a filter said of each, and what it was made from."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from adapterd.store.database import Database
+
+
+class ExampleState(StrEnum):
+    """What became of an example: it teaches, it does not, or a person has to say."""
+
+    KEPT = "kept"
+    DROPPED = "dropped"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True)
+class NewExample:
+    """An example: `answer` to `messages`, or, with `rejected`, a pair. `sources` are the texts that it rests on, with
+    their names in `source_ids`; `records` the content hashes of the feedback and the ids of the captures that it was
+    made from; `filter` and `reason` say what decided its state. `run` names the run or the command that made it."""
+
+    kind: str
+    teacher: str
+    teacher_model: str
+    prompt_hash: str
+    messages: Sequence[dict[str, str]]
+    answer: str
+    state: ExampleState
+    rejected: str | None = None
+    sources: tuple[str, ...] = ()
+    source_ids: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    request_key: str | None = None
+    filter: str | None = None
+    reason: str | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class SyntheticExample(NewExample):
+    """An example as it is stored."""
+
+    id: int = 0
+    created_at: datetime | None = None
+
+
+_COLUMNS = (
+    "kind", "teacher", "teacher_model", "prompt_hash", "messages", "answer", "state", "rejected", "sources",
+    "source_ids", "records", "request_key", "filter", "reason", "run",
+)  # fmt: skip
+_AS_JSON = ("messages", "sources", "source_ids", "records")
+_TAKEN_BACK = """
+    EXISTS (SELECT 1 FROM removed_statements r, json_each(:records) e WHERE r.model = :model AND r.hash = e.value)
+    OR :request_key IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM teacher_requests t WHERE t.model = :model AND t.key = :request_key)
+    OR EXISTS (SELECT 1 FROM removed_statements r WHERE r.model = :model AND r.hash = :prompt_hash)
+       AND NOT EXISTS (SELECT 1 FROM feedback f WHERE substr(f.prompt_hash, 1, 12) = substr(:prompt_hash, 1, 12)
+                       AND f.model = :model AND +f.prompt_hash = :prompt_hash)
+"""
+"""Whether what an example was made from has gone: one of its records, the request that it came of, or its prompt, which
+nobody else asked."""
+
+
+class SyntheticExamples:
+    """The synthetic_examples table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, model: str, new: NewExample) -> int | None:
+        """Keep an example; returns its id, or None where what it was made from was taken back meanwhile."""
+        values = {name: getattr(new, name) for name in _COLUMNS}
+        values |= {name: json.dumps(list(values[name]), ensure_ascii=False) for name in _AS_JSON}
+        cursor = self._database.execute(
+            f"""INSERT INTO synthetic_examples (model, created_at, {", ".join(_COLUMNS)})
+                SELECT :model, :now, {", ".join(f":{name}" for name in _COLUMNS)} WHERE NOT ({_TAKEN_BACK})""",
+            values | {"model": model, "now": self._database.now()},
+        )
+        return cursor.lastrowid if cursor.rowcount > 0 else None
+
+    def decide(self, model: str, example: int, state: ExampleState, decided_by: str, reason: str | None) -> bool:
+        """Note what a filter, or a person, says of an example later; returns whether it is there."""
+        return (
+            self._database.execute(
+                "UPDATE synthetic_examples SET state = ?, filter = ?, reason = ? WHERE model = ? AND id = ?",
+                (state, decided_by, reason, model, example),
+            ).rowcount
+            > 0
+        )
+
+    def all(self, model: str, state: ExampleState | None = None) -> list[SyntheticExample]:
+        """Every example, or those of a state, the oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM synthetic_examples WHERE model = ?1 AND (?2 IS NULL OR state = ?2) ORDER BY id",
+            (model, state),
+        )
+        return [_example(dict(row)) for row in rows]
+
+    def get(self, model: str, example: int) -> SyntheticExample | None:
+        """One by its id."""
+        row = self._database.row("SELECT * FROM synthetic_examples WHERE model = ? AND id = ?", (model, example))
+        return _example(dict(row)) if row else None
+
+    def counts(self, model: str) -> dict[tuple[str, str, ExampleState], int]:
+        """How many there are of each kind, teacher and state."""
+        rows = self._database.rows(
+            "SELECT kind, teacher, state, count(*) AS n FROM synthetic_examples WHERE model = ? GROUP BY 1, 2, 3",
+            (model,),
+        )
+        return {(row["kind"], row["teacher"], ExampleState(row["state"])): row["n"] for row in rows}
+
+    def filtered(self, model: str, run: str | None = None) -> dict[tuple[ExampleState, str | None], int]:
+        """How many each filter decided on, by what it said; of one run, if one is named."""
+        rows = self._database.rows(
+            """SELECT state, filter, count(*) AS n FROM synthetic_examples
+               WHERE model = ?1 AND (?2 IS NULL OR run = ?2) GROUP BY 1, 2""",
+            (model, run),
+        )
+        return {(ExampleState(row["state"]), row["filter"]): row["n"] for row in rows}
+
+    def forget(self, model: str, examples: Iterable[int]) -> int:
+        """Delete these; returns how many there were."""
+        return self._database.execute(
+            "DELETE FROM synthetic_examples WHERE model = ? AND id IN (SELECT value FROM json_each(?))",
+            (model, json.dumps(list(examples))),
+        ).rowcount
+
+
+def _example(row: dict[str, Any]) -> SyntheticExample:
+    row.pop("model")
+    row["messages"] = json.loads(row["messages"])
+    row |= {name: tuple(json.loads(row[name])) for name in ("sources", "source_ids", "records")}
+    return SyntheticExample(
+        **{
+            **row,
+            "state": ExampleState(row["state"]),
+            "created_at": datetime.fromisoformat(row["created_at"]),
+        }
+    )

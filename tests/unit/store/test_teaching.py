@@ -1,0 +1,121 @@
+"""Requests to teachers and synthetic examples: each once, counted, and gone with what they were made from."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapterd.store import Store
+from adapterd.store.prompt_pool.prompts import NewPrompt
+from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.requests import NewRequest, RequestState, Spent
+from tests.support.hand_clock import HandClock
+
+MODEL = "m"
+REQUEST = NewRequest("k1", "answer", "big", "big:70b", {"messages": [{"role": "user", "content": "Who?"}]}, ("r1",))
+REPLY = {"text": "Ada \ud83d", "complete": True, "thoughts": ""}
+EXAMPLE = NewExample(
+    "answer", "big", "big:70b", "p1", [{"role": "user", "content": "Who?"}], "Ada", ExampleState.KEPT,
+    records=("r1",), request_key="k1", filter="judge",
+)  # fmt: skip
+
+
+def take_back(store: Store, *hashes: str) -> None:
+    store.removals.begin(MODEL, "test", going=(), hashes=hashes, versions={})
+
+
+def test_a_request_is_asked_until_it_is_answered(store: Store) -> None:
+    requests = store.teaching.requests
+    assert requests.begin(MODEL, REQUEST)
+    requests.failed(MODEL, "k1", "too busy")
+    assert requests.states(MODEL, ["k1", "k2"]) == {"k1": (RequestState.ASKED, True)}
+    assert requests.begin(MODEL, REQUEST)
+    assert requests.states(MODEL, ["k1"]) == {"k1": (RequestState.ASKED, False)}
+    assert requests.answered(MODEL, "k1", REPLY, (3, 5), 0.5)
+    assert not requests.begin(MODEL, REQUEST)
+    assert not requests.answered(MODEL, "k1", {"text": "another"}, (1, 1), 0.1)
+    stored = requests.of(MODEL, ["k1"])["k1"]
+    assert (stored.state, stored.tries, stored.reply, stored.tokens) == (RequestState.ANSWERED, 2, REPLY, (3, 5))
+    assert stored.request == REQUEST.request
+    assert stored.ended_at is not None
+
+
+def test_a_refused_request_is_not_asked_again(store: Store) -> None:
+    requests = store.teaching.requests
+    assert requests.begin(MODEL, REQUEST)
+    assert requests.refused(MODEL, "k1", "too long")
+    assert not requests.begin(MODEL, REQUEST)
+    assert requests.all(MODEL)[0].reason == "too long"
+    assert requests.counts(MODEL) == {("answer", "big", RequestState.REFUSED): 1}
+
+
+def test_what_was_taken_back_is_neither_asked_nor_kept(store: Store) -> None:
+    requests, examples = store.teaching.requests, store.teaching.examples
+    assert requests.begin(MODEL, REQUEST)
+    requests.forget(MODEL, ["k1"])
+    assert not requests.answered(MODEL, "k1", REPLY, (1, 1), 0.1), "it went while it was in flight"
+    assert requests.all(MODEL) == []
+    assert examples.add(MODEL, EXAMPLE) is None, "its request is gone"
+    take_back(store, "r1", "p2")
+    assert not requests.begin(MODEL, REQUEST)
+    assert examples.add(MODEL, replace(EXAMPLE, request_key=None)) is None
+    assert examples.add(MODEL, replace(EXAMPLE, request_key=None, records=(), prompt_hash="p2")) is None
+    assert examples.add(MODEL, replace(EXAMPLE, request_key=None, records=("r2",))) == 1
+    assert requests.begin(MODEL, replace(REQUEST, records=("r2",)))
+
+
+def test_what_a_teacher_took_is_added_up_since_a_moment(store: Store, clock: HandClock) -> None:
+    requests = store.teaching.requests
+    for key in ("k1", "k2"):
+        began = store.clock()
+        requests.begin(MODEL, replace(REQUEST, key=key))
+        requests.answered(MODEL, key, REPLY, (3, 5), 0.5)
+        clock.now += timedelta(hours=1)
+    assert requests.spent(MODEL, "big", began) == Spent(1, 8, 0.5)
+    assert requests.spent(MODEL, "big", began - timedelta(days=1)) == Spent(2, 16, 1.0)
+    assert requests.spent(MODEL, "other", began) == Spent()
+
+
+def test_examples_are_counted_by_kind_teacher_and_state_and_by_filter(store: Store) -> None:
+    examples = store.teaching.examples
+    new = replace(EXAMPLE, request_key=None, rejected="Bo", sources=("text",), source_ids=("s",), run="r-1")
+    first = examples.add(MODEL, new)
+    assert first is not None
+    examples.add(MODEL, replace(new, state=ExampleState.DROPPED, filter="schema", run="r-2"))
+    assert examples.counts(MODEL) == {
+        ("answer", "big", ExampleState.KEPT): 1, ("answer", "big", ExampleState.DROPPED): 1,
+    }  # fmt: skip
+    assert examples.filtered(MODEL, "r-2") == {(ExampleState.DROPPED, "schema"): 1}
+    assert examples.decide(MODEL, first, ExampleState.UNSURE, "agreement", "2 of 3")
+    found = examples.get(MODEL, first)
+    assert found is not None
+    assert {name: getattr(found, name) for name in vars(new)} == vars(
+        replace(new, state=ExampleState.UNSURE, filter="agreement", reason="2 of 3")
+    )
+    assert [each.id for each in examples.all(MODEL, ExampleState.UNSURE)] == [first]
+    assert not examples.decide(MODEL, 99, ExampleState.KEPT, "person", None)
+
+
+@pytest.mark.parametrize(("records", "prompts"), [(("r1",), ()), ((), ("p1",))])
+def test_what_was_made_from_something_goes_with_it(
+    store: Store, records: tuple[str, ...], prompts: tuple[str, ...]
+) -> None:
+    teaching = store.teaching
+    for model in (MODEL, "other"):
+        for number in (1, 2):
+            teaching.requests.begin(model, replace(REQUEST, key=f"k{number}", records=(f"r{number}", "r0")))
+            new = replace(EXAMPLE, request_key=f"k{number}", records=(f"r{number}",), prompt_hash=f"p{number}")
+            teaching.examples.add(model, new)
+    gone = teaching.forget_records(records, MODEL) | teaching.forget_prompts(prompts, MODEL)
+    assert gone == {MODEL: 2}
+    assert [each.key for each in teaching.requests.all(MODEL)] == ["k2"]
+    assert [each.prompt_hash for each in teaching.examples.all(MODEL)] == ["p2"]
+    assert teaching.forget_records(records) | teaching.forget_prompts(prompts) == {"other": 2}
+    assert len(teaching.examples.all("other")) == 1
+
+
+def test_old_prompts_are_named_by_their_hashes(store: Store, clock: HandClock) -> None:
+    for number in (1, 2):
+        store.prompts.add(MODEL, [NewPrompt(f"p{number}", "[]", (), "import")])
+        clock.now += timedelta(days=1)
+    assert store.prompts.hashes_older(MODEL, store.clock() - timedelta(days=1)) == ["p1"]
