@@ -1,7 +1,7 @@
 """The numbers of a text, however they are written: 1,200, 1.200, 1 200, ١٢٠٠, 1.2 thousand, 12 %, 12.05.2026, 3 pm.
 
-What is written in one way may mean two numbers (1.200): such a number is there if either is. A date, a time or a version
-is there if all its parts are.
+What is written in one way may mean two numbers (1.200): such a number is there if either is. A date, a time or a
+version is there if all its parts are.
 """
 
 import unicodedata
@@ -22,7 +22,9 @@ MOST_COMPARED = 80
 MOST_NUMBERS = 5_000
 _DIGIT = regex.compile(r"\p{Nd}")
 _NUMBER = regex.compile(
-    r"(?<![\p{L}\d])(?<!\p{L}[-.])(?:\d{1,3}(?: \d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)(?=\P{L}|\p{L}{1,3}\b|[^\p{Latin}]|$)"
+    r"(?<![\p{Latin}\d])(?<!\p{Latin}[-.])"
+    r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)"
+    r"(?=\p{L}{1,3}\b|[^\p{Latin}]|$)"
 )
 _LIST_MARK = regex.compile(r"^[ \t>*#-]*\d{1,3}[.)](?=\s)", regex.MULTILINE)
 _PERCENT = regex.compile(
@@ -78,7 +80,7 @@ class Numbers:
     def gives(self, number: Number) -> bool:
         """Whether the number follows from one or two that are there: a sum, a difference, a share, a change in percent,
         another unit."""
-        return any(_follows(value, self._compared) for value in number.values)
+        return not number.month and any(_follows(value, self._compared) for value in number.values)
 
     def _rounds(self, value: float) -> bool:
         digits = f"{value:.10g}".replace(".", "").strip("0")
