@@ -147,7 +147,7 @@ def _names(text: str, ground: Ground, *, alone: bool) -> Iterator[Checked]:
 
 
 def _found_names(text: str, known: KnownNames, missing: set[str]) -> Iterator[str]:
-    """The capitalised words of an answer that its texts write with a capital letter, too: as many items as were checked."""
+    """The capitalised words of an answer that its texts write with a capital letter, too."""
     for found in WORD.finditer(text):
         word = found[0]
         if _CAPITALISED.match(word) and word not in missing and key(word) in known.capitalised:

@@ -37,9 +37,9 @@ GERMAN = _keys(
 """German words that hardly any sentence is without."""
 GERMAN_NOUNS = _keys(
     "ende anfang mitte prozent euro dollar meter kilometer liter gramm kilogramm tonnen grad uhr jahr jahre jahren "
-    "monat monate monaten woche wochen tag tage tagen stunde stunden minute minuten hause haus zukunft kraft betrieb angaben "
-    "bericht sicht ansicht arbeit gefahr holz wasser milch luft strom geld zeit teil rahmen regel folge frage antwort "
-    "grund ziel ort orte menschen leute kinder gäste personen mitarbeiter stück mal beginn schluss meinung bedarf "
+    "monat monate monaten woche wochen tag tage tagen stunde stunden minute minuten hause haus zukunft kraft "
+    "betrieb angaben bericht sicht ansicht arbeit gefahr holz wasser milch luft strom geld zeit teil rahmen regel folge "
+    "frage antwort grund ziel ort orte menschen leute kinder gäste personen mitarbeiter stück mal beginn schluss meinung bedarf "
     "abschluss eigenregie deutsch englisch text quelle artikel dokument"
 )
 """German nouns that stand without an article, as names do."""
@@ -49,12 +49,21 @@ GERMAN_ENDINGS = (
     "ien", "ik", "tum", "sal", "erin", "erinnen", "innen", "eur", "eure", "ierung", "werk", "zeit", "haus", "platz",
 )  # fmt: skip
 """What German nouns end with and names seldom do."""
+GERMAN_INFLECTION = ("e", "en", "er", "es", "em")
+"""How a German adjective or pronoun ends that a sentence begins with."""
+GERMAN_BEGINNINGS = GERMAN | _keys(
+    "seit laut durch ohne unter über vor zwischen während wenn weil dass ob heute gestern dort hier dann danach dabei "
+    "damit dafür daher zudem außerdem etwa rund nur noch mehr viel kein mein sein ihr zwei drei vier fünf sechs acht "
+    "neun zehn elf zwölf so da doch jedoch dazu hinzu gibt insgesamt gut fast ab bis trotz wegen gegen um was wie wo "
+    "wann warum wozu womit jetzt bald oft statt anstatt obwohl falls sobald nun davon darin darauf daneben pro je"
+)
+"""What German sentences begin with in front of a noun."""
 GERMAN_BEFORE_NAMES = _keys("in aus nach bei laut sagt sagte erklärt erklärte heißt namens meint meinte von")
 """German words behind which a noun without an article may be a name."""
 ENDINGS = frozenset(
     ("", "s", "es", "'s", "e", "n", "en", "ns", "ens", "er", "a", "u", "i", "y", "o", "owi", "em", "om", "ow", "ie",
-     "ą", "ę", "ovi", "ova", "ou", "а", "у", "ю", "я", "е", "ы", "и", "ь", "ом", "ем", "ой", "ей", "ого", "ому", "ым", "им",
-     "ая", "ую", "ые", "ии", "ией", "ию", "ов", "ами", "ах", "ов", "ския", "ский", "ской", "ς", "υ", "ου", "ο", "α",
-     "ας", "η", "ης", "ος", "ον", "ο", "οι", "ων", "ες", "ε")
+     "ą", "ę", "ovi", "ova", "ou", "а", "у", "ю", "я", "е", "ы", "и", "ь", "ом", "ем", "ой", "ей", "ого", "ому", "ым",
+     "им", "ая", "ую", "ые", "ии", "ией", "ию", "ов", "ами", "ах", "ов", "ския", "ский", "ской", "ς", "υ", "ου",
+     "ο", "α", "ας", "η", "ης", "ος", "ον", "ο", "οι", "ων", "ες", "ε")
 )  # fmt: skip
 """Endings by which two forms of one name differ, in Germanic, Romance and Slavic languages and in Greek."""

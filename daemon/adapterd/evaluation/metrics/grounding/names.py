@@ -18,7 +18,9 @@ from adapterd.evaluation.metrics.grounding.known_words import (
     ENDINGS,
     GERMAN,
     GERMAN_BEFORE_NAMES,
+    GERMAN_BEGINNINGS,
     GERMAN_ENDINGS,
+    GERMAN_INFLECTION,
     GERMAN_NOUNS,
     TITLES,
 )
@@ -27,8 +29,8 @@ STEM = 3
 """Letters of the shortest stem that two forms of a name share."""
 LONGER = 4
 """So many letters may be added to a name of as many, in languages that say by endings what others say by words."""
-TITLE_CASE = 0.6
-"""The share of its long words that a heading writes with capitals."""
+HEADING = 4
+"""Long words of the shortest heading that writes all of them with capitals."""
 SAME_LANGUAGE, WORDS_OF_A_LANGUAGE = 0.12, 8
 """The share of an answer's small words that are in the text, if both are in one language, and how many tell."""
 _BOUNDARY = regex.compile(r"[.!?…:;。！？।؟]+[\"'”»)\]]*(?:\s+|$)|\n|(?<=[。！？।])")
@@ -63,13 +65,11 @@ class KnownNames:
     @cached_property
     def _initials(self) -> list[str]:
         """The first letters of words that stand together: what an abbreviation of them is."""
-        capitals = [[key(each[0])[:1] for each in WORD.finditer(run[0])] for run in _RUN.finditer(self.text)]
+        runs = [[key(each[0])[:1] for each in WORD.finditer(run[0])][:8] for run in _RUN.finditer(self.text)]
+        ends = range(2, 9)
         return [
-            "".join(run[at:end])
-            for run in capitals[:2000]
-            for at in range(len(run))
-            for end in range(at + 2, len(run) + 1)
-        ][:20000]
+            "".join(run[at : at + end]) for run in runs for at in range(len(run)) for end in ends if len(run) >= end
+        ]
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
@@ -132,7 +132,7 @@ def names_in(answer: str, known: KnownNames, *, alone: bool = False) -> Iterator
     german = is_german(answer) or (known.is_german and len(answer.split()) < 12)
     for sentence in _sentences(answer):
         tokens = list(WORD.finditer(sentence))
-        if tokens and not _is_heading(tokens, german=german):
+        if tokens and not _is_heading(sentence, tokens, german=german):
             yield from _of_sentence(sentence, tokens, known, german=german, alone=alone)
 
 
@@ -179,8 +179,10 @@ def _of_sentence(
 
 def _german(run: Sequence[str], before: str, known: KnownNames, *, first: bool) -> Iterator[NameIn]:
     missing = [not known.has(word) and not _is_noun(word, known) for word in run]
+    if first and (key(run[0]).endswith(GERMAN_INFLECTION) or key(run[0]) in GERMAN_BEGINNINGS):
+        missing[0] = False
     for place, word in enumerate(run):
-        if not missing[place] or (first and place == 0 and not (len(run) > 1 and missing[1])):
+        if not missing[place] or (first and place == 0):
             continue
         previous = key(run[place - 1]) if place else before
         beside = (place > 0 and missing[place - 1]) or (place + 1 < len(run) and missing[place + 1])
@@ -192,7 +194,9 @@ def _german(run: Sequence[str], before: str, known: KnownNames, *, first: bool) 
 
 def _is_noun(word: str, known: KnownNames) -> bool:
     form = key(word)
-    return form in GERMAN_NOUNS or form.endswith(GERMAN_ENDINGS) or "-" in form or known.has_part(word)
+    return (
+        form in GERMAN_NOUNS or form in GERMAN or form.endswith(GERMAN_ENDINGS) or "-" in form or known.has_part(word)
+    )
 
 
 def _is_odd(word: str) -> bool:
@@ -221,10 +225,12 @@ def _is_capitalised(word: str) -> bool:
     )
 
 
-def _is_heading(tokens: Sequence["regex.Match[str]"], *, german: bool) -> bool:
+def _is_heading(sentence: str, tokens: Sequence["regex.Match[str]"], *, german: bool) -> bool:
     long = [token[0] for token in tokens if len(token[0]) > 3]
-    capitals = sum(_CAPITAL.match(word) is not None for word in long)
-    return not german and len(long) >= 5 and capitals >= TITLE_CASE * len(long)
+    ends = sentence[tokens[-1].end() :].strip()[:1] in (".", "?", ";") and not sentence[: tokens[0].start()].strip(
+        "*_ "
+    )
+    return not german and not ends and len(long) >= HEADING and all(_CAPITAL.match(word) for word in long)
 
 
 def _same_name(one: str, other: str) -> bool:

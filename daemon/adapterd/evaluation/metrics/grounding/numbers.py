@@ -31,10 +31,7 @@ _PERCENT = regex.compile(
     r"\s?(?:%|٪|percent|per cent|prozent|pour cent|por ciento|per cento|процент|τοις|प्रतिशत)", regex.I
 )
 _AFTERNOON = regex.compile(r"(?:[:.]\d\d)?\s?p\.?\s?m\b", regex.I)
-_FACTORS = np.array([
-    60, 24, 7, 12, 100, 1000, 1e6, 52, 365, 30, 16, 1.609344, 2.54, 0.3048, 0.9144, 0.45359237, 28.349523, 3.785411784,
-    1024, 3600,
-])  # fmt: skip
+_FACTORS = np.array([60, 24, 7, 12, 100, 1000, 1e6, 1.609344, 2.54, 0.3048, 0.45359237, 3.785411784])
 """What units of time, length, weight and volume are multiplied by for one another."""
 
 
@@ -80,7 +77,7 @@ class Numbers:
     def gives(self, number: Number) -> bool:
         """Whether the number follows from one or two that are there: a sum, a difference, a share, a change in percent,
         another unit."""
-        return not number.month and any(_follows(value, self._compared) for value in number.values)
+        return not number.month and _follows(max(number.values, default=0.0), self._compared)
 
     def _rounds(self, value: float) -> bool:
         digits = f"{value:.10g}".replace(".", "").strip("0")
@@ -103,7 +100,7 @@ def _last_digit(value: float) -> float:
     """The place of the last digit that is not 0, as a power of ten."""
     written = f"{value:.10g}"
     if "e" in written:
-        return 10.0 ** (np.floor(np.log10(value)) - 1)
+        return float(10.0 ** (np.floor(np.log10(value)) - 1))
     whole, _, fraction = written.partition(".")
     return float(10.0 ** -len(fraction)) if fraction else float(10.0 ** (len(whole) - len(whole.rstrip("0"))))
 
