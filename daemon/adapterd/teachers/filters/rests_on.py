@@ -60,10 +60,10 @@ def _grounded(candidate: Candidate, checked: Sequence[Checked], free: set[str]) 
     strange = [name for name in _citations(candidate) if name not in set(map(folded, candidate.source_ids))]
     if strange:
         return drop(f"the answer cites what is none of its sources: {strange[0]}")
-    if candidate.kind in (Kind.GROUNDED, Kind.SYNTHESIS) and candidate.source_ids and not _is_json(candidate):
-        if not _citations(candidate):
-            return drop("the answer cites none of its sources")
-    counted = [each for each in checked if each.field not in free]
+    has_to = candidate.kind in (Kind.GROUNDED, Kind.SYNTHESIS) and candidate.source_ids and not _is_json(candidate)
+    if has_to and not _citations(candidate):
+        return drop("the answer cites none of its sources")
+    counted = [each for each in checked if each.field not in free and each.item is not Item.CITATION]
     where = "its sources" if candidate.sources else "its prompt"
     for support, say in ((Support.MISSING, drop), (Support.UNSURE, unsure)):
         for each in counted:

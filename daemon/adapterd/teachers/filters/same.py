@@ -62,10 +62,6 @@ def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
     return found
 
 
-def _pair(candidates: Sequence[Candidate], place: int) -> bool:
-    return candidates[place].rejected is not None
-
-
 def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
     """The prompt or a source is near a prompt of a frozen set, whatever was asked about it."""
     shortlist = Shortlist(against.frozen)
@@ -83,7 +79,7 @@ def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
     ]
 
 
-def _first(candidate: Candidate, finding: Finding | None, near: set[str], asked: bool) -> Finding | None:
+def _first(candidate: Candidate, finding: Finding | None, asked: bool, near: set[str]) -> Finding | None:
     if finding or not (asked or near.intersection(candidate.sources)):
         return finding
     what = "the question" if asked else "a source"

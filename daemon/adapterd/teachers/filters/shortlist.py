@@ -12,7 +12,7 @@ import numpy as np
 
 from adapterd.chat import Prompt
 from adapterd.dataset.leaks.near_duplicates import near_each
-from adapterd.dataset.leaks.shingles import Identities, Rows, Shingles, words
+from adapterd.dataset.leaks.shingles import Identities, Shingles, words
 from adapterd.dataset.leaks.short_prompts import LONGER, SHORT
 
 LIKE = 0.4
@@ -89,7 +89,7 @@ class _Postings:
         keys = np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint64)
         order = np.argsort(keys, kind="stable")
         self._keys = keys[order]
-        self._rows: Rows = np.repeat(np.arange(len(rows), dtype=np.int32), self._sizes)[order]
+        self._rows = np.repeat(np.arange(len(rows), dtype=np.int32), self._sizes)[order]
 
     def like(self, own: Identities) -> list[int]:
         """The rows that have most in common with these shingles."""

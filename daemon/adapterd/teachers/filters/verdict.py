@@ -39,8 +39,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Against:
-    """What candidates are held against: the task with its schema and its labels, all prompts of frozen sets, and what is
-    kept already."""
+    """What candidates are held against: the task with its schema and its labels, all prompts of frozen sets, and what
+    is kept already."""
 
     task: Task
     schema: JsonSchema | None = None

@@ -14,6 +14,7 @@ from adapterd.evaluation.metrics.grounding.numbers import Number, Numbers, numbe
 from adapterd.evaluation.metrics.grounding.quotations import Said, quotations_of
 from adapterd.evaluation.metrics.json_answers.values import INVALID, is_number, parse_json
 from adapterd.evaluation.metrics.text_forms import without_fence
+from adapterd.evaluation.metrics.text_metrics import cited
 
 SHORT_VALUE = 4
 """Words of a JSON text that is a name or a label, and no sentence."""
@@ -73,6 +74,11 @@ class Ground:
         return KnownNames(self.text)
 
     @cached_property
+    def cited(self) -> frozenset[str]:
+        """What stands in brackets, as the names of sources do."""
+        return frozenset(cited(self.text))
+
+    @cached_property
     def said(self) -> Said:
         """Their words in order."""
         return Said(self.text)
@@ -116,10 +122,17 @@ def _of_value(field: str, value: object, ground: Ground) -> Iterator[Checked]:
 def _of_text(answer: str, ground: Ground, *, alone: bool = False) -> Iterator[Checked]:
     text = shown(_CODE.sub(" ", answer))[:MOST_CHARACTERS]
     plain = _CITATION.sub(" ", text)
+    yield from _citations(text, ground)
     yield from (_number(each, ground) for each in numbers_of(plain))
     if not another_language(plain, ground.names):
         yield from _quotations(plain, ground)
         yield from _names(plain, ground, alone=alone)
+
+
+def _citations(text: str, ground: Ground) -> Iterator[Checked]:
+    """Where the texts have names in brackets, those of the answer are among them."""
+    for name in cited(text) if ground.cited else ():
+        yield Checked(Item.CITATION, name, Support.FOUND if name in ground.cited else Support.MISSING)
 
 
 def _number(found: Number, ground: Ground, field: str = "") -> Checked:

@@ -38,8 +38,9 @@ GERMAN = _keys(
 GERMAN_NOUNS = _keys(
     "ende anfang mitte prozent euro dollar meter kilometer liter gramm kilogramm tonnen grad uhr jahr jahre jahren "
     "monat monate monaten woche wochen tag tage tagen stunde stunden minute minuten hause haus zukunft kraft "
-    "betrieb angaben bericht sicht ansicht arbeit gefahr holz wasser milch luft strom geld zeit teil rahmen regel folge "
-    "frage antwort grund ziel ort orte menschen leute kinder gäste personen mitarbeiter stück mal beginn schluss meinung bedarf "
+    "betrieb angaben bericht sicht ansicht arbeit gefahr holz wasser milch luft strom geld zeit teil rahmen regel "
+    "folge frage antwort grund ziel ort orte menschen leute kinder gäste personen mitarbeiter stück mal beginn "
+    "schluss meinung bedarf "
     "abschluss eigenregie deutsch englisch text quelle artikel dokument"
 )
 """German nouns that stand without an article, as names do."""
