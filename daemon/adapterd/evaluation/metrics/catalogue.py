@@ -13,6 +13,7 @@ from typing import Any
 from adapterd.chat import Answer
 from adapterd.config import Task
 from adapterd.evaluation.metrics.consistency import consistency
+from adapterd.evaluation.metrics.grounding.ungrounded import UNGROUNDED
 from adapterd.evaluation.metrics.guard import guard_metrics
 from adapterd.evaluation.metrics.hygiene import HYGIENE
 from adapterd.evaluation.metrics.json_answers.metrics import EXACT, json_metrics
@@ -51,7 +52,7 @@ def metrics_for(
     With `strip_fences`, those of the task score what is in an answer that is one fenced code block.
     """
     own = _OF_TASK[task](questions, schema, embed)
-    return [*(map(_of_what_is_fenced, own) if strip_fences else own), *LIKELIHOOD, *HYGIENE]
+    return [*(map(_of_what_is_fenced, own) if strip_fences else own), *LIKELIHOOD, UNGROUNDED, *HYGIENE]
 
 
 def free_metrics(metrics: Sequence[Metric]) -> list[Metric]:

@@ -1,0 +1,72 @@
+"""Whether an answer is whole and in the form of its task: the filters `complete` and `schema`."""
+
+from adapterd.chat import Answer, without_thought
+from adapterd.config import Task
+from adapterd.evaluation.metrics.hygiene import REPETITION, THINK_LEAK
+from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json
+from adapterd.evaluation.metrics.label_metrics import label_of
+from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
+from adapterd.evaluation.metrics.text_forms import folded, words
+from adapterd.teachers.filters.verdict import Against, Finding, drop, judged, of_each, texts_of
+from adapterd.teachers.request import Candidate
+
+MUCH_REPEATED = 0.3
+"""An answer of whose runs of words so many were there before repeats itself."""
+LINES_AGAIN = 4
+"""So often no line of some words is said."""
+ECHOED = 6
+"""Words of the shortest prompt that an answer that begins with it repeats."""
+
+
+def _complete(candidate: Candidate, _: Against) -> Finding | None:
+    text = judged(candidate)
+    if not candidate.complete:
+        return drop("the teacher did not end its answer")
+    if not text.strip() or not any(map(str.isalnum, text)):
+        return drop("the answer is empty")
+    answer = Answer(text, NOTHING.done_reason, 0, 0, 0.0, 0.0)
+    question = Question("", candidate.messages, "")
+    if _value(THINK_LEAK, question, answer) or without_thought(text) != text:
+        return drop("thoughts are in the answer")
+    if _value(REPETITION, question, answer) > MUCH_REPEATED or _says_lines_again(text):
+        return drop("the answer repeats itself")
+    if _echoes(text, candidate):
+        return drop("the answer repeats its prompt")
+    return None
+
+
+def _value(metric: Metric, question: Question, answer: Answer) -> float:
+    parts = metric.parts(question, answer)
+    return parts[0] if parts else 0.0
+
+
+def _says_lines_again(text: str) -> bool:
+    lines = [folded(line) for line in text.splitlines() if len(words(line)) > 2]
+    return any(lines.count(line) >= LINES_AGAIN for line in set(lines)) if len(lines) < 2000 else len(set(lines)) < 1000
+
+
+def _echoes(text: str, candidate: Candidate) -> bool:
+    """Whether the answer begins with the whole of what was asked, or is all of it."""
+    said, asked = words(text), words(texts_of(candidate.messages)[-1])
+    return len(asked) >= ECHOED and said[: len(asked)] == asked
+
+
+def _schema(candidate: Candidate, against: Against) -> Finding | None:
+    if candidate.rejected is not None:
+        return None
+    text = candidate.answer
+    if against.task is Task.CLASSIFICATION:
+        known = {label_of(each) for each in against.labels}
+        return None if not known or label_of(text) in known else drop("the answer is none of the known labels")
+    if against.task is not Task.JSON and against.schema is None:
+        return None
+    if parse_json(text) is INVALID:
+        return drop("the answer is no valid JSON")
+    try:
+        fault = against.schema.fault_of(text) if against.schema else None
+    except (TimeoutError, RecursionError):
+        return drop("the answer cannot be checked by the schema")
+    return drop(f"the schema does not allow the answer: {fault:.200}") if fault else None
+
+
+complete, schema = of_each(_complete), of_each(_schema)
