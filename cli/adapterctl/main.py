@@ -32,6 +32,8 @@ from adapterctl.commands.run import run
 from adapterctl.commands.season.evidence import challenger, evidence, watch
 from adapterctl.commands.service import service
 from adapterctl.commands.status import doctor, status, triage
+from adapterctl.commands.teaching.synthetic import synthetic
+from adapterctl.commands.teaching.teach import teach
 from adapterctl.commands.versions import history, label, promote, rollback, show, versions
 from adapterctl.output import complain
 from adapterd import __version__
@@ -77,6 +79,8 @@ for command in (
     capture,
     open_,
     review,
+    teach,
+    synthetic,
     retrain,
     rebase,
     register,

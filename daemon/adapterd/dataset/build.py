@@ -44,7 +44,7 @@ from adapterd.formats.encoded import (
     EncodedPair,
     write_encoded,
 )
-from adapterd.formats.synthetic import SyntheticExample
+from adapterd.formats.synthetic import TeacherExample
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
@@ -67,7 +67,7 @@ def build_dataset(
     thinks: bool = True,
     thoughts_apart: Callable[[], bool] = always,
     replay: Replay | None = None,
-    synthetic: Sequence[SyntheticExample] = (),
+    synthetic: Sequence[TeacherExample] = (),
     report: Callable[[float], object] = lambda _: None,
 ) -> DatasetResult:
     """Write the sets of examples and of pairs into `out` as JSON lines; `report` gets the share done, 0…1.

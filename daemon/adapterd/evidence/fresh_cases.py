@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from adapterd.chat import from_dicts
 from adapterd.config import DatasetSettings, Reviews, Sources
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.judgements import judgement_of
@@ -141,14 +142,16 @@ def _unlike_what_was_known(
     asked: Sequence[tuple[int, str]],
     dataset: DatasetSettings,
 ) -> list[FreshCase]:
-    """Without what is nearly a prompt of before, or of a source of before: a version may have been trained on that; and
-    without what is nearly a prompt that was asked: it would count twice."""
+    """Without what is nearly a prompt of before, one that a teacher answered, or of a source of before: a version may
+    have been trained on that; and without what is nearly a prompt that was asked: it would count twice."""
     if not cases:
         return []
     ever = ((number, text) for number, text in store.feedback.ever(comparison.model) if number <= comparison.after_id)
     before = [FeedbackRecord.from_json(text) for _, text in ever]
     again = [FeedbackRecord.from_json(text) for _, text in asked]
-    near = cases_near([record.messages for record in (*before, *again)], [each.case.messages for each in cases])
+    taught = [from_dicts(messages) for _, messages in store.teaching.examples.prompts(comparison.model)]
+    known = [*(record.messages for record in (*before, *again)), *taught]
+    near = cases_near(known, [each.case.messages for each in cases])
     sides = dataset.sources is Sources.ONE_SIDE
     sources = {record.source_id for record in before if record.source_id} if sides else set()
     talks = {record.conversation_id for record in before if record.conversation_id} if sides else set()

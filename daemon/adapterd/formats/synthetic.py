@@ -11,7 +11,7 @@ from adapterd.serialization import dumps
 
 
 @dataclass(frozen=True)
-class SyntheticExample:
+class TeacherExample:
     """What a teacher said to a prompt, or, with `rejected`, a pair of which that is the worse answer.
 
     `id` is the store's; `teacher` the teacher's name, `kind` the way in which it was made. `made_at` is aware.
@@ -35,12 +35,12 @@ class SyntheticExample:
         return prompt_hash(self.messages)
 
 
-def write_synthetic(examples: Iterable[SyntheticExample]) -> str:
+def write_synthetic(examples: Iterable[TeacherExample]) -> str:
     """The examples as lines of JSON."""
     return "".join(dumps(each) + "\n" for each in examples)
 
 
-def read_synthetic(lines: Iterable[str]) -> Iterator[SyntheticExample]:
+def read_synthetic(lines: Iterable[str]) -> Iterator[TeacherExample]:
     """What `write_synthetic` wrote."""
     for line in lines:
         fields = json.loads(line)
@@ -48,4 +48,4 @@ def read_synthetic(lines: Iterable[str]) -> Iterator[SyntheticExample]:
             "messages": from_dicts(fields["messages"]),
             "made_at": datetime.fromisoformat(fields["made_at"]),
         }
-        yield SyntheticExample(**fields)
+        yield TeacherExample(**fields)

@@ -12,7 +12,7 @@ from adapterd.errors import InputError
 from adapterd.evaluation.answers import ASKED
 from adapterd.formats.evaluation import ANSWERS
 from adapterd.formats.hidden_states import records_in
-from adapterd.formats.run_folder import DATASET, GIVEN, PLAN, RECORDS, RESULTS
+from adapterd.formats.run_folder import DATASET, GIVEN, PLAN, RECORDS, RESULTS, SYNTHETIC
 from adapterd.housekeeping import leftovers
 from adapterd.housekeeping.leftovers import UNFINISHED
 from adapterd.removal.removed import Removed, Scene
@@ -28,7 +28,7 @@ def runs(scene: Scene, change: bool) -> Iterator[str]:
         if run.model != scene.model:
             continue
         folder = scene.home.run(run.id)
-        going = [] if run.state.open else [folder / name for name in (RECORDS, DATASET, GIVEN)]
+        going = [] if run.state.open else [folder / name for name in (RECORDS, SYNTHETIC, DATASET, GIVEN)]
         yield from _removed(scene, [path for path in going if path.exists()], change)
         for name in (PLAN, RESULTS):
             yield from _cleaned_json(scene, folder / name, change)

@@ -175,8 +175,9 @@ def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Mete
 
 def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
     """Captured prompts, in the order of chance, that are unlike all of which anything was said when the comparison
-    began, for a version may have learned that, and unlike those that the pair answered already: these would count
-    twice. What was said since leaves none out, or the prompts would be chosen by what live answered to them."""
+    began, and unlike all that teachers answered, for a version may have learned that; and unlike those that the pair
+    answered already: these would count twice. What was said since leaves none out, or the prompts would be chosen by
+    what live answered to them."""
     store, model, comparison = frame.store, frame.model, pair.comparison
     up_to = comparison.after_id if comparison else None
     asked = store.choices.asked(model, pair.ours_digest, pair.theirs_digest)
@@ -193,7 +194,8 @@ def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
         for number, text in store.feedback.ever(model)
         if up_to is None or number <= up_to
     )
-    learned = cases_near([each.messages for each in told], list(prompts.values()))
+    taught = (from_dicts(messages) for _, messages in store.teaching.examples.prompts(model))
+    learned = cases_near([*(each.messages for each in told), *taught], list(prompts.values()))
     for (prompt_hash, prompt), is_near in zip(prompts.items(), learned, strict=True):
         if not is_near and not cases_near(before, [prompt])[0]:
             before.append(prompt)

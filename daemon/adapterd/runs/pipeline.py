@@ -64,6 +64,7 @@ from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Purpose
 from adapterd.store.runs import Run, RunState
+from adapterd.store.teaching.examples import ExampleState
 from adapterd.store.versions import VersionState
 from adapterd.system.files import write_atomic
 from adapterd.system.host.stay_awake import staying_awake
@@ -186,6 +187,7 @@ class Pipeline:
             evaluation_cases=sets[-1].cases if sets else [],
             judged=prompt_hashes(sets), earlier_cases=earlier_cases(sets), given=given,
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
+            synthetic=[] if given else self.store.teaching.examples.ids(model, ExampleState.KEPT),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
         plan = completed(self.store, self.home, plan, sets, taken)

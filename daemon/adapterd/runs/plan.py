@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,8 @@ from adapterd.config import (
 )
 from adapterd.errors import AdapterdError, InputError
 from adapterd.formats.adapter_files import find_adapter
-from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS
+from adapterd.formats.run_folder import GIVEN, ORIGINS, PLAN, RECORDS, SYNTHETIC
+from adapterd.formats.synthetic import TeacherExample, write_synthetic
 from adapterd.home import Home, make_private
 from adapterd.record import prompt_hash
 from adapterd.runs.recipe_change import RecipeChange
@@ -32,6 +33,7 @@ from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run
+from adapterd.store.teaching.examples import ExampleState
 from adapterd.system.files import write_atomic
 
 
@@ -71,7 +73,8 @@ class RunPlan:
     force when it grew; of the prompts that are `unseen` by all versions, or `waiting`, some may join next, unless the
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
     `sample`. The `recipe_change` is what is done otherwise than the `settings` leave open; the training may take so
-    many `training_hours` where that is less than they say."""
+    many `training_hours` where that is less than they say. `synthetic` are the ids of the examples of teachers that the
+    snapshot has."""
 
     run_id: str
     model: str
@@ -97,6 +100,7 @@ class RunPlan:
     origins: dict[str, int] = field(default_factory=dict)
     recipe_change: RecipeChange | None = None
     training_hours: float | None = None
+    synthetic: list[int] = field(default_factory=list)
 
     @property
     def made_with(self) -> ModelSettings:
@@ -170,7 +174,18 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     )
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
+    write_atomic(folder / SYNTHETIC, write_synthetic(_of_teachers(store, plan)))
     write_atomic(folder / PLAN, dumps(plan))
+
+
+def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
+    wanted = set(plan.synthetic)
+    for each in store.teaching.examples.all(plan.model, ExampleState.KEPT) if wanted else ():
+        if each.id in wanted and each.created_at:
+            messages = from_dicts(list(each.messages))
+            yield TeacherExample(
+                each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected
+            )
 
 
 def change_plan(home: Home, plan: RunPlan, store: Store) -> RunPlan:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Sources:
         makers: dict[Kind, Callable[[], Iterator[Draft]]] = {
             Kind.ANSWER: self._answers, Kind.REPAIR: self._repairs, Kind.VARIATION: self._variations,
             Kind.WORSE: self._worse,
-            **{kind: lambda kind=kind: self._from_documents(kind) for kind in SHARES},
+            **{kind: partial(self._from_documents, kind) for kind in SHARES},
         }  # fmt: skip
         return {kind: list(islice(filter(is_open, makers[kind]()), count)) for kind, count in wanted.items() if count}
 

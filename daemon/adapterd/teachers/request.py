@@ -1,10 +1,10 @@
 """What a teacher is asked, what it answers, and what is made of that."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, Self
 
 from adapterd.chat import ChatOptions, Prompt
 
@@ -37,6 +37,11 @@ class TeacherRequest:
     messages: Prompt
     options: ChatOptions
     sample: int = 0
+
+    def again(self, number: int) -> Self:
+        """The same once more: another sample, with another seed. 0 is the request itself."""
+        seed = self.options.seed + number
+        return replace(self, sample=self.sample + number, options=replace(self.options, seed=seed))
 
     def key(self, teacher: str, model: str) -> str:
         """SHA-256 in hex of all that decides the answer: asked again, it is the same request."""

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from adapterd.chat import as_dicts, from_dicts
 from adapterd.config import ModelSettings, Task
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.curation.balance import labels_of
 from adapterd.dataset.examples import Example
-from adapterd.evaluation.metrics.json_answers.schema import read_schema
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
 from adapterd.record import prompt_hash
 from adapterd.store import Store
 from adapterd.store.teaching.examples import ExampleState, NewExample
@@ -70,7 +70,7 @@ def held_against(store: Store, model: str, settings: ModelSettings, people: Sequ
         if each.rejected is None
     ]
     return Against(
-        settings.task, read_schema(settings.schema) if settings.schema else None, frozenset(labels),
+        settings.task, JsonSchema(read_schema(settings.schema)) if settings.schema else None, frozenset(labels),
         [case.messages for case in cases], known, settings.dataset.max_copied,
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def teach(
 def _samples(draft: Draft, agreement: int) -> list[TeacherRequest]:
     if draft.kind not in SAMPLED:
         return [draft.request]
-    return [replace(draft.request, sample=draft.request.sample + number) for number in range(agreement)]
+    return [draft.request.again(number) for number in range(agreement)]
 
 
 def _candidates(
@@ -151,6 +151,7 @@ def _keep(
             draft.request.key(teacher.name, teacher.model), by, reason, run,
         )  # fmt: skip
 
+    found: list[tuple[Candidate, Draft, ExampleState, str | None, str | None]]
     found = [(each, draft_of[id(each)], ExampleState.KEPT, None, None) for each in sifted.kept]
     for state, some in ((ExampleState.UNSURE, sifted.unsure), (ExampleState.DROPPED, sifted.dropped)):
         found += [(each.candidate, draft_of[id(each.candidate)], state, each.filter, each.reason) for each in some]

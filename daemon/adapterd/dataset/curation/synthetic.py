@@ -10,7 +10,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.leaks.conversations import Judged, gives_away
 from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
-from adapterd.formats.synthetic import SyntheticExample
+from adapterd.formats.synthetic import TeacherExample
 
 FEW_VALIDATING = 20
 """Where people's examples that validate are fewer, some of the teachers' do, too: no one's loss would say much else."""
@@ -33,7 +33,7 @@ class Synthetic:
 
 
 def synthetic_beside(
-    made: Sequence[SyntheticExample],
+    made: Sequence[TeacherExample],
     *,
     said: AbstractSet[str],
     judged_hashes: AbstractSet[str],
@@ -69,7 +69,7 @@ def synthetic_beside(
 
 
 def _leaks(
-    made: Sequence[SyntheticExample], judged_hashes: AbstractSet[str], judged: Sequence[EvaluationCase]
+    made: Sequence[TeacherExample], judged_hashes: AbstractSet[str], judged: Sequence[EvaluationCase]
 ) -> list[str]:
     """Of each why it must not be trained on, as it is too near what judges; empty for the others."""
     prompts = [each.messages for each in made]
@@ -81,11 +81,11 @@ def _leaks(
     ]
 
 
-def _example(each: SyntheticExample) -> Example:
+def _example(each: TeacherExample) -> Example:
     return Example(
         each.messages, each.answer, each.record, each.prompt_hash, each.made_at, origin=f"teacher {each.teacher}"
     )
 
 
-def _pair(each: SyntheticExample, rejected: str) -> PreferencePair:
+def _pair(each: TeacherExample, rejected: str) -> PreferencePair:
     return PreferencePair(each.messages, each.answer, rejected, each.record, each.prompt_hash, each.made_at)

@@ -49,6 +49,8 @@ class SyntheticExample(NewExample):
     created_at: datetime | None = None
 
 
+BY_PERSON = "person"
+"""Stands in place of a filter where a person decided."""
 _COLUMNS = (
     "kind", "teacher", "teacher_model", "prompt_hash", "messages", "answer", "state", "rejected", "sources",
     "source_ids", "records", "request_key", "filter", "reason", "run",
@@ -100,6 +102,23 @@ class SyntheticExamples:
             (model, state),
         )
         return [_example(dict(row)) for row in rows]
+
+    def ids(self, model: str, state: ExampleState) -> list[int]:
+        """Those of all that are in a state, the oldest first."""
+        rows = self._database.rows(
+            "SELECT id FROM synthetic_examples WHERE model = ? AND state = ? ORDER BY id", (model, state)
+        )
+        return [row["id"] for row in rows]
+
+    def prompts(self, model: str) -> list[tuple[str, list[dict[str, str]]]]:
+        """Hash and messages of the prompts that a training may have had: of all that is kept, or that a person looked
+        at."""
+        rows = self._database.rows(
+            """SELECT DISTINCT prompt_hash, messages FROM synthetic_examples
+               WHERE model = ? AND (state = ? OR filter = ?)""",
+            (model, ExampleState.KEPT, BY_PERSON),
+        )
+        return [(row["prompt_hash"], json.loads(row["messages"])) for row in rows]
 
     def get(self, model: str, example: int) -> SyntheticExample | None:
         """One by its id."""

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import httpx
 
-from adapterd.config.ollama_address import OllamaAddress
-from adapterd.config.this_machine import is_this_machine
+from adapterd.config.addresses.ollama_address import OllamaAddress
+from adapterd.config.addresses.this_machine import is_this_machine
 from adapterd.errors import ConfigError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.printable import printable
 from adapterd.teachers.clients import statuses

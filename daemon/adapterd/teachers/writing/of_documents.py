@@ -36,7 +36,7 @@ def of_passages(kind: Kind, passages: tuple[Passage, ...], options: ChatOptions,
     wish = _WISHES[kind].format(cited=cited)
     text = f"{sources}\n\n{wish} Write in the language of the source. {DATA}"
     schema = schema_of(question=_QUESTION, answer="the answer")
-    request = TeacherRequest(kind, (Message(Role.USER, text),), replace(options, schema=schema), number)
+    request = TeacherRequest(kind, (Message(Role.USER, text),), replace(options, schema=schema)).again(number)
 
     def make(said: str) -> Made | None:
         found = object_of(said, "question", "answer")

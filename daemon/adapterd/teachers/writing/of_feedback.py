@@ -61,7 +61,7 @@ def variation(example: Example, options: ChatOptions, number: int) -> Draft:
         f"quotation as it is, and all that an answer needs.\n{fenced('message', example.messages[-1].content)}\n"
         f"Write the message only. {DATA}"
     )
-    request = TeacherRequest(Kind.VARIATION, (Message(Role.USER, text),), replace(options, schema=None), number)
+    request = TeacherRequest(Kind.VARIATION, (Message(Role.USER, text),), replace(options, schema=None)).again(number)
 
     def make(said: str) -> Made | None:
         return Made(with_last_turn(example.messages, said.strip()), example.completion) if said.strip() else None

@@ -1,0 +1,1 @@
+"""Examples that teachers make, and what a person says of them."""

@@ -1,0 +1,124 @@
+"""adapterctl teach"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapterctl.output import (
+    StageProgress,
+    Styled,
+    emit_json,
+    examples,
+    json_option,
+    name_argument,
+    say,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from adapterctl.app import App
+    from adapterd.teachers.prepare import Round
+    from adapterd.teachers.teach import Taught
+    from adapterd.teachers.work import WorkProgress
+
+KINDS = ("answer", "repair", "grounded", "synthesis", "refusal", "variation", "worse")
+MOST_NAMED = 5
+
+
+@click.command(
+    epilog=examples(
+        "adapterctl teach --dry-run                     what would be asked, and about how many tokens that takes",
+        "adapterctl teach --kind answer --limit 50      50 answers to prompts that nobody answered yet",
+        "adapterctl teach --documents ~/handbook        questions and answers from documents, too",
+    )
+)
+@name_argument
+@click.option(
+    "--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only examples of this kind; repeatable."
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="So many examples in all, at most.")
+@click.option(
+    "--documents", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of documents."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would be asked.")
+@json_option
+def teach(
+    name: str | None, kinds: tuple[str, ...], limit: int | None, documents: Path | None, dry_run: bool, as_json: bool
+) -> None:
+    """Have the model's teacher make examples, and keep what all filters let through.
+
+    Teachers are in the configuration ([teachers.NAME]). What is kept is trained on beside people's feedback, is marked,
+    and never judges. Ctrl-C keeps what there is; the same command goes on, and asks nothing twice.
+    """
+    from adapterctl.app import App
+    from adapterd.teachers.prepare import prepare
+    from adapterd.teachers.request import Kind
+
+    app = App()
+    model = app.model(name)
+    wanted = [Kind(each) for each in kinds]
+    asked = prepare(app.store, app.home, app.settings, model, kinds=wanted, limit=limit, documents=documents)
+    if dry_run:
+        _show_plan(asked, as_json)
+        return
+    if not any(asked.counts.values()):
+        _show_nothing(app, asked, as_json)
+        return
+    with StageProgress(quiet=as_json) as progress:
+        taught = asked.ask("teach", lambda done: progress("asking", _told(done)))
+    _show(asked, taught, as_json)
+
+
+def _told(done: "WorkProgress") -> dict[str, Any]:
+    share = done.done / done.of if done.of else 1.0
+    said = f"{done.done} of {done.of}, {done.per_minute:.0f}/min"
+    return {"share": share, "doing": said, "remaining_s": done.left_s}
+
+
+def _show_plan(asked: "Round", as_json: bool) -> None:
+    if as_json:
+        emit_json({"teacher": asked.teacher, "counts": asked.counts, "prompt_tokens": asked.prompt_tokens})
+        return
+    counts = ", ".join(f"{count} {kind}" for kind, count in asked.counts.items() if count) or "nothing"
+    say(f"{asked.model}: {asked.teacher} ({asked.of_teacher.model}) would be asked for {counts}")
+    say(f"about {asked.prompt_tokens:,} tokens of prompts; answers have {asked.of_teacher.num_predict} each at most")
+    _name_left_out(asked)
+
+
+def _show_nothing(app: "App", asked: "Round", as_json: bool) -> None:
+    if as_json:
+        emit_json({"teacher": asked.teacher, "counts": asked.counts, "yield": None})
+        return
+    say(f"{asked.model}: there is nothing new to ask {asked.teacher} for")
+    if not app.store.prompts.counts(asked.model).prompts and not app.home.captures.is_file():
+        say("  prompts come by `adapterctl prompts import FILE` or `adapterctl capture on`")
+    _name_left_out(asked)
+
+
+def _show(asked: "Round", taught: "Taught", as_json: bool) -> None:
+    from adapterd.teachers.teach import ended_sentence
+
+    if as_json:
+        outcome = {**vars(taught.outcome), "error": str(taught.outcome.error) if taught.outcome.error else None}
+        emit_json({
+            "teacher": taught.teacher, "made": taught.made, "yield": taught.counted, "formless": taught.formless,
+            "outcome": outcome, "left_out": asked.left_out,
+        })  # fmt: skip
+        return
+    say(Styled(f"{asked.model}: {taught}", "green" if taught.counted.kept else "yellow"))
+    for each in taught.counted.filters:
+        if (each.dropped or each.unsure) and each.examples:
+            say(f"  {each.said or each.name}: {each.examples[0]}")
+    if taught.counted.unsure:
+        say(f"`adapterctl synthetic list --state unsure` shows what a person has to look at ({taught.counted.unsure})")
+    if said := ended_sentence(taught.outcome):
+        warn(said, "the same command goes on")
+    _name_left_out(asked)
+
+
+def _name_left_out(asked: "Round") -> None:
+    for each in asked.left_out[:MOST_NAMED]:
+        say(f"  not read: {each}")
+    if len(asked.left_out) > MOST_NAMED:
+        say(f"  and {len(asked.left_out) - MOST_NAMED} more")

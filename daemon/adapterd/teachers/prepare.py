@@ -1,0 +1,123 @@
+"""One round of teaching: the teacher, what it is asked, and what its answers are held against."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapterd.base.gguf.tokenizer import Tokenizer
+from adapterd.capture.captures import Captures
+from adapterd.chat import ChatOptions
+from adapterd.config import Settings, TeacherSettings
+from adapterd.evaluation.metrics.json_answers.schema import read_schema
+from adapterd.home import Home
+from adapterd.intake.screening import held_hashes
+from adapterd.serialization import dumps
+from adapterd.serving.runtimes import base_file, runtime_for
+from adapterd.serving.tags import ModelTags
+from adapterd.store import Store
+from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
+from adapterd.teachers.filters.verdict import Against
+from adapterd.teachers.gathering import SHARES, Sources, amounts
+from adapterd.teachers.request import Kind
+from adapterd.teachers.teach import Taught, held_against, is_open, teach
+from adapterd.teachers.work import Budget, WorkProgress
+from adapterd.teachers.writing.draft import Draft
+
+CHARACTERS_PER_TOKEN = 4
+"""As an estimate, for who wants to know beforehand."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a teacher is to be asked for a model. `left_out` says of documents why they were not read."""
+
+    store: Store
+    settings: Settings
+    model: str
+    teacher: str
+    drafts: Mapping[Kind, list[Draft]]
+    against: Against
+    left_out: list[str]
+
+    @property
+    def of_teacher(self) -> TeacherSettings:
+        """The settings of the teacher."""
+        return self.settings.teachers[self.teacher]
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """How many of each kind there is something to ask for."""
+        return {kind: len(drafts) for kind, drafts in self.drafts.items()}
+
+    @property
+    def prompt_tokens(self) -> int:
+        """About how many tokens all prompts have together."""
+        every = (each for drafts in self.drafts.values() for each in drafts)
+        return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
+
+    def ask(
+        self,
+        run: str,
+        progress: Callable[[WorkProgress], object] = lambda _: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Taught:
+        """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
+        not read, and what `teach` raises."""
+        require_terms(self.teacher, self.of_teacher, self.settings)
+        teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
+        return teach(
+            self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
+            budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
+            agreement=self.settings.models[self.model].teaching.agreement, progress=progress, stopped=stopped,
+        )  # fmt: skip
+
+
+def prepare(
+    store: Store,
+    home: Home,
+    settings: Settings,
+    model: str,
+    *,
+    kinds: Collection[Kind] = (),
+    limit: int | None = None,
+    documents: Path | None = None,
+) -> Round:
+    """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
+    named kinds. Raises NotFoundError without a teacher, ConfigError for one that cannot be used, InputError for
+    documents or a schema that cannot be read, and what the runtime raises where documents are cut by its base."""
+    name = teacher_name(settings, model)
+    asked, chosen = settings.models[model], settings.teachers[name]
+    wanted = amounts(asked.teaching, kinds, limit)
+    folder = documents or asked.teaching.documents
+    if folder is None:
+        wanted = {kind: count for kind, count in wanted.items() if kind not in SHARES}
+    options = ChatOptions(
+        num_ctx=chosen.num_ctx, num_predict=chosen.num_predict, temperature=chosen.temperature,
+        think=chosen.think.wanted,
+    )  # fmt: skip
+    with _captures(home) as captures:
+        sources = Sources(
+            store, model, asked.teaching, options, captures, frozenset(held_hashes(store, model, asked.feedback)),
+            dumps(read_schema(asked.schema)) if asked.schema else None, folder,
+            _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
+        )  # fmt: skip
+        drafts = sources.drafts(wanted, is_open(store, model, open_teacher(name, chosen, settings)))
+    against = held_against(store, model, asked, sources.people)
+    return Round(store, settings, model, name, drafts, against, sources.left_out)
+
+
+@contextmanager
+def _captures(home: Home) -> Iterator[Captures | None]:
+    if not home.captures.is_file():
+        yield None
+        return
+    with Captures(home.captures) as captures:
+        yield captures
+
+
+def _tokens(home: Home, settings: Settings, model: str) -> Callable[[str], int]:
+    """Counts the tokens of a text, as the base's tokenizer has them."""
+    runtime = runtime_for(settings, home)
+    tokenizer = Tokenizer.open(base_file(runtime.show(ModelTags(model).base), settings.models[model].base, model))
+    return lambda text: len(tokenizer.encode_continuation(text))
