@@ -52,12 +52,8 @@ def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
         if any(kept[row] != keys[place] and against.kept[row].record not in own for row in rows):
             found[place] = drop("the prompt is nearly one that is kept already")
     for place, other in near_among(prompts):
-        if (
-            found[place] is None
-            and found[other] is None
-            and keys[place] != keys[other]
-            and not _pair(candidates, place)
-        ):
+        apart = keys[place] != keys[other] and candidates[place].rejected is None
+        if apart and found[place] is None and found[other] is None:
             found[place] = drop("the prompt is nearly that of another candidate")
     return found
 
@@ -74,9 +70,7 @@ def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
     asked: list[Prompt] = [each.messages[-1:] for each in candidates]
     near = {source for source, rows in zip(sources, shortlist.near(texts), strict=True) if rows}
     last = shortlist.near(asked)
-    return [
-        _first(each, finding, near, bool(rows)) for each, finding, rows in zip(candidates, found, last, strict=True)
-    ]
+    return [_first(*each, near) for each in zip(candidates, found, map(bool, last), strict=True)]
 
 
 def _first(candidate: Candidate, finding: Finding | None, asked: bool, near: set[str]) -> Finding | None:
