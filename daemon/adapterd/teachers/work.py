@@ -118,7 +118,7 @@ class _Work:
     progress: Callable[[WorkProgress], object]
     outcome: Outcome = field(default_factory=lambda: Outcome(Ended.DONE))
     of: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: _now_s())
     in_a_row: int = 0
     error: AdapterdError | None = None
     running: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -230,7 +230,7 @@ class _Work:
 
     @property
     def _seconds(self) -> float:
-        return time.monotonic() - self.began
+        return _now_s() - self.began
 
     def _count(self, **more: int) -> None:
         counted = {name: getattr(self.outcome, name) + count for name, count in more.items()}
@@ -266,6 +266,10 @@ def replies(
             answer_tokens=row.tokens[1], seconds=row.seconds, thoughts=str(row.reply["thoughts"]),
         ))  # fmt: skip
     return found
+
+
+def _now_s() -> float:
+    return time.monotonic()
 
 
 def _plain(request: TeacherRequest) -> dict[str, object]:
