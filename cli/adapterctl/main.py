@@ -15,6 +15,7 @@ from adapterctl.commands.bases import bases
 from adapterctl.commands.capture import capture
 from adapterctl.commands.config import config
 from adapterctl.commands.data.backup import backup, restore
+from adapterctl.commands.data.dataset import dataset
 from adapterctl.commands.data.export import export
 from adapterctl.commands.data.prompts import prompts
 from adapterctl.commands.data.whole_removal import remove, uninstall
@@ -76,6 +77,7 @@ for command in (
     config,
     feedback,
     prompts,
+    dataset,
     capture,
     open_,
     review,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import click
 
@@ -59,6 +59,11 @@ class Break:
 def say(*parts: object, err: bool = False) -> None:
     """Print one line of these pieces, one after the other; what is foreign in them stays on it."""
     click.echo("".join(map(_shown, parts)), err=err)
+
+
+def binary_output() -> BinaryIO:
+    """Standard output, for records as bytes."""
+    return click.get_binary_stream("stdout")
 
 
 def say_lines(text: object, *, indent: int = 0) -> None:

@@ -1,0 +1,1 @@
+"""What the feedback of a model teaches, written for programs that train elsewhere."""

@@ -1,0 +1,203 @@
+"""What the feedback of a model teaches, one example and pair after the other.
+
+Prompts are looked at part by part, by their hashes, so that memory does not grow with the feedback. What is taught is
+what the dataset stage teaches; its rules that need a tokenizer, or everything at once, are not applied (see
+docs/feedback-formats.md).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from adapterd.chat import Prompt
+from adapterd.config import ModelSettings, Think
+from adapterd.dataset.askable import fault_of_text
+from adapterd.dataset.cases import EvaluationCase
+from adapterd.dataset.curation.balance import stratum_of
+from adapterd.dataset.curation.copied import fault_of_copy
+from adapterd.dataset.examples import Example, PreferencePair
+from adapterd.dataset.export import Part, StatedPair, stated_pairs
+from adapterd.dataset.leaks.conversations import Judged, gives_away
+from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
+from adapterd.dataset.statements import Resolution, resolve
+from adapterd.dataset.validation import Arrival, validating
+from adapterd.errors import NotFoundError
+from adapterd.intake.screening import held_hashes
+from adapterd.record import FeedbackRecord
+from adapterd.store import Store
+
+AT_ONCE = 5_000
+"""Records whose prompts are looked at in one go, on average at most."""
+FROZEN = "its prompt is in a frozen evaluation set, which only judges"
+NEARLY_FROZEN = "its prompt is nearly the same as one of a frozen evaluation set"
+GIVES_AWAY = "its prompt goes on behind one of a frozen evaluation set, or has its answer in it"
+HELD = "held for secrets or personal data; `adapterctl feedback quarantine` lists these records"
+COPIED = "its answer copies long passages of its prompt (dataset.max_copied)"
+NO_TEXT = "it has characters that cannot be written"
+
+Progress = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """One example or pair, and the set that it is in; None where training and validation are not told apart."""
+
+    what: Example | StatedPair
+    part: Part | None
+
+
+@dataclass
+class TaughtFeedback:
+    """What feedback teaches; `left_out` counts, once `items` is through, what training leaves out, too, by whether it
+    is an example or a pair, and why."""
+
+    store: Store
+    model: str
+    settings: ModelSettings
+    left_out: Counter[tuple[type, str]] = field(default_factory=Counter)
+    _leaks: dict[str, str] = field(default_factory=dict)
+    _knows_leaks: bool = False
+    _has_cases: bool = False
+
+    def items(self, parts: AbstractSet[Part], *, divide: bool, progress: Progress = lambda _: None) -> Iterator[Taught]:
+        """The examples and pairs of these sets; without `divide`, training and validation are not told apart.
+
+        `progress` gets the share done, 0…1. Raises NotFoundError where the evaluation set is wanted alone and there is
+        none.
+        """
+        self._has_cases = Part.EVALUATION in parts
+        if parts != {Part.EVALUATION}:
+            held = set(held_hashes(self.store, self.model, self.settings.feedback))
+            begin = 0.0
+            validation: AbstractSet[str] = set()
+            if divide:
+                begin = 0.5
+                validation = self._validating(held, lambda share: progress(share * begin))
+                self.left_out.clear()
+                self._knows_leaks = True
+            for what in self._taught(held, lambda share: progress(begin + share * (1 - begin))):
+                part = Part.VALIDATION if _example_or_pair(what).prompt_hash in validation else Part.TRAIN
+                if not divide or part in parts:
+                    yield Taught(what, part if divide else None)
+        if Part.EVALUATION in parts:
+            yield from self._frozen(is_wanted=parts == {Part.EVALUATION})
+        progress(1.0)
+
+    def _taught(self, held: AbstractSet[str], progress: Progress) -> Iterator[Example | StatedPair]:
+        cases = _Cases.of(self.store, self.model)
+        count = self.store.feedback.count(self.model)
+        digits = 0 if count <= AT_ONCE else 1 if count <= 16 * AT_ONCE else 2
+        places = [f"{number:0{digits}x}" for number in range(16**digits)] if digits else [""]
+        for done, place in enumerate(places, start=1):
+            rows = self.store.feedback.about_the_same(self.model, after_id=0, begins_with=place)
+            records = (FeedbackRecord.from_json(row.record) for row in rows)
+            yield from self._without_faults(resolve(records, thinks=self.settings.think is not Think.OFF), cases, held)
+            progress(done / len(places))
+
+    def _without_faults(
+        self, said: Resolution, cases: "_Cases", held: AbstractSet[str]
+    ) -> Iterator[Example | StatedPair]:
+        everything: list[Example | PreferencePair] = [*said.examples, *said.pairs]
+        self._find_leaks(everything, cases)
+        faults = {id(each): self._fault(each, held) for each in everything}
+        for each in everything:
+            fault = faults[id(each)]
+            is_case = self._has_cases and isinstance(each, Example) and each.prompt_hash in cases.in_force
+            if fault and not (fault == FROZEN and is_case):
+                self.left_out[type(each), fault] += 1
+        examples = [each for each in said.examples if not faults[id(each)]]
+        yield from examples
+        yield from stated_pairs(examples, (each for each in said.pairs if not faults[id(each)]))
+
+    def _find_leaks(self, everything: Sequence[Example | PreferencePair], cases: "_Cases") -> None:
+        """Note which of the prompts are known from a frozen set."""
+        if cases.judged and not self._knows_leaks:
+            found = cases.leaks({each.prompt_hash: each.messages for each in everything})
+            self._leaks.update((name, leak) for name, leak in found.items() if leak)
+
+    def _fault(self, each: Example | PreferencePair, held: AbstractSet[str]) -> str:
+        """Why an example or a pair is not taught; empty if it is."""
+        taught, texts = _texts(each)
+        if leak := self._leaks.get(each.prompt_hash):
+            return leak
+        if each.record in held:
+            return HELD
+        if any(fault_of_text(text) for text in (*texts, *(turn.content for turn in each.messages))):
+            return NO_TEXT
+        return COPIED if fault_of_copy(each.messages, taught, self.settings.dataset.max_copied) else ""
+
+    def _validating(self, held: AbstractSet[str], progress: Progress) -> AbstractSet[str]:
+        """The prompts of the validation set, by the rule of training: a sample that stays while more arrives."""
+        arrivals: dict[str, Arrival] = {}
+        for what in self._taught(held, progress):
+            each = _example_or_pair(what)
+            if each.prompt_hash not in arrivals:
+                arrivals[each.prompt_hash] = self._arrival(each)
+        if len(arrivals) < 2:
+            return set()
+        return validating(arrivals.values(), arrivals.keys(), self.settings.dataset.validation_share)
+
+    def _arrival(self, each: Example | PreferencePair) -> Arrival:
+        at, stratum = each.created_at, None
+        if isinstance(each, Example):
+            at, stratum = each.first_at or at, stratum_of(each, self.settings.dataset.balance)
+        return Arrival(each.prompt_hash, each.source_id or each.conversation_id, at, stratum)
+
+    def _frozen(self, *, is_wanted: bool) -> Iterator[Taught]:
+        """The cases of the set in force as examples, with their references."""
+        newest = self.store.evaluation_sets.newest(self.model)
+        if newest is None and is_wanted:
+            raise NotFoundError(
+                f"{self.model} has no frozen evaluation set yet",
+                hint="the first run makes one, or `adapterctl eval freeze`",
+            )
+        if newest:
+            for values in newest.cases:
+                case = EvaluationCase.from_dict(values)
+                yield Taught(_example_of(case, newest.created_at), Part.EVALUATION)
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """The cases of all sets that were ever frozen."""
+
+    prompt_hashes: frozenset[str]
+    in_force: frozenset[str]
+    judged: Sequence[Judged]
+
+    @classmethod
+    def of(cls, store: Store, model: str) -> "_Cases":
+        sets = [[EvaluationCase.from_dict(each) for each in one.cases] for one in store.evaluation_sets.all(model)]
+        distinct = {(each.messages, each.reference): each.prompt_hash for one in sets for each in one}
+        in_force = frozenset(each.prompt_hash for each in sets[-1]) if sets else frozenset[str]()
+        return cls(frozenset(distinct.values()), in_force, [Judged(*each) for each in distinct])
+
+    def leaks(self, prompts: dict[str, Prompt]) -> dict[str, str]:
+        """The reasons by hash why prompts are not taught; empty for one that is."""
+        asked = [each for name, each in prompts.items() if name not in self.prompt_hashes]
+        near = iter(near_duplicates_of(asked, [case.messages for case in self.judged]))
+        away = iter(gives_away(asked, self.judged))
+        return {
+            name: FROZEN if name in self.prompt_hashes else _leak(next(near), next(away)) for name in prompts
+        }  # fmt: skip
+
+
+def _leak(is_near: bool, is_given_away: bool) -> str:
+    return NEARLY_FROZEN if is_near else GIVES_AWAY if is_given_away else ""
+
+
+def _example_or_pair(what: Example | StatedPair) -> Example | PreferencePair:
+    return what.pair if isinstance(what, StatedPair) else what
+
+
+def _texts(each: Example | PreferencePair) -> tuple[str, tuple[str, ...]]:
+    """The answer that is taught, and all answers."""
+    if isinstance(each, Example):
+        return each.completion, (each.completion,)
+    return each.chosen, (each.chosen, each.rejected)
+
+
+def _example_of(case: EvaluationCase, at: datetime) -> Example:
+    return Example(case.messages, case.reference, case.record, case.prompt_hash, at, source_id=case.source_id)
