@@ -1,6 +1,7 @@
 """What is read of an answer after it was passed on: nothing is lost of it, whoever leaves in the meantime."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,21 @@ def test_all_that_came_is_passed_on_before_any_copy_is_read() -> None:
     ran(does)
     assert order == [PARTS[0] + END] * 3
     assert [each.response.data for each in recorded] == [b"one "] * 3
+
+
+@pytest.mark.parametrize("cut", range(1, len(HEAD + PARTS[0] + END)))
+def test_no_byte_is_lost_wherever_an_answer_is_cut(cut: int) -> None:
+    recorded, pairs, whole = list[Exchange](), list[Pair](), HEAD + PARTS[0] + END
+
+    def does() -> None:
+        pairs.append(Pair([], recorded))
+        pairs[0].came(pairs[0].client, ASKED)
+        pairs[0].came(pairs[0].server, whole[:cut])
+        pairs[0].came(pairs[0].server, whole[cut:])
+
+    ran(does)
+    assert re.sub(rb"X-Adapterd-Capture: \w+\r\n", b"", pairs[0].to_client.data) == whole
+    assert [each.response.data for each in recorded] == [b"one "]
 
 
 @pytest.mark.parametrize("who", ["client", "server"])

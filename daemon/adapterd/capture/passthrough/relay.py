@@ -314,8 +314,11 @@ class ClientSide(_Side):
     def _with_id(self, current: _Current) -> bytes:
         """What is complete of an answer, the id in its head."""
         response = current.response
-        data = response.taken() if self._is_read else response.taken() + response.rest()
-        if response.head is None or not self._is_read:
+        data = response.taken()
+        if response.head is None and self._is_read:
+            return data
+        data += response.rest()  # what comes from now on is passed on unread
+        if not self._is_read:
             return data
         current.first_byte = current.last_byte = time.perf_counter()
         end = response.head_end
