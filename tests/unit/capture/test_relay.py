@@ -147,6 +147,21 @@ def test_the_next_request_waits_for_nothing() -> None:
     ran(does)
 
 
+def test_an_answer_may_be_over_before_its_request_is() -> None:
+    recorded: list[Exchange] = []
+
+    def does() -> None:
+        pair = Pair([], recorded)
+        pair.came(pair.client, ASKED[:-1])
+        pair.came(pair.server, HEAD + PARTS[0] + END)
+        pair.came(pair.client, ASKED[-1:])
+        assert len(recorded) == 1
+        pair.came(pair.client, ASKED)
+        assert pair.to_server.data == ASKED + ASKED
+
+    ran(does)
+
+
 def test_little_waits_to_be_read() -> None:
     recorded: list[Exchange] = []
 

@@ -237,6 +237,8 @@ class ClientSide(_Side):
             self.pause()  # until there is a connection
         if request.ended:
             self._waiting += request.rest()
+            if self._current:
+                self._end_if_over(self._current)  # some answer before they have read all
 
     def _begin(self, head: Head) -> bool:
         """A request is there: whether it may go on to Ollama, to which the connection is opened if there is none."""
