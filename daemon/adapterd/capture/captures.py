@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -252,6 +252,14 @@ class Captures:
                        [model, prompt_hash, since]),
             None,
         )  # fmt: skip
+
+    def recorded_prompts(self, hashes: Collection[str]) -> set[str]:
+        """Those of these prompts that are recorded."""
+        rows = self._run(
+            "SELECT DISTINCT prompt_hash FROM captures WHERE prompt_hash IN (SELECT value FROM json_each(?))",
+            [json.dumps(list(hashes))],
+        )
+        return {name for (name,) in rows}
 
     def before(self, model: str, since: float, most: int, most_bytes: int) -> list[Capture]:
         """The newest conversations of a model after a moment that are no longer than this, the newest first."""

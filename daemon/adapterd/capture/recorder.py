@@ -2,9 +2,11 @@
 on its standard input, and writes the id of each on its standard output when that is done."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -45,8 +47,8 @@ def main() -> None:
                         if recording.settings:
                             remove_old(captures, recording.settings)
                     recording.take(exchange)
-                    sys.stdout.write(f"{exchange.id}\n")
-                    sys.stdout.flush()
+                    with suppress(BrokenPipeError):  # who gave it was killed: what else it gave is stored all the same
+                        os.write(sys.stdout.fileno(), f"{exchange.id}\n".encode())
                 return
         except DamagedStoreError as exc:
             log.warning("%s; it is kept aside as %s, and a new file is begun", exc, set_aside(home.captures).name)

@@ -84,13 +84,15 @@ def marked(store: Store, model: str, version: str) -> Marked:
     )
 
 
-def scores_of(store: Store, model: str, version: str) -> dict[str, dict[str, float]]:
-    """The same as scores of single answers, by the case's id and the metric, for comparisons of versions."""
-    found: dict[str, dict[str, float]] = {}
-    for given, mark, is_current in _marks(store, model, version):
-        share = _coverage(mark, is_current)
+def scores_of(store: Store, model: str) -> dict[tuple[str, str], dict[str, float]]:
+    """All marks as scores of single answers, by the hashes of case and answer, then by the metric. One that is asked
+    again and answers otherwise has none."""
+    facts = {case: facts_hash(each) for case, each in store.rubrics.facts(model).items()}
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for mark in store.rubrics.marks(model):
+        share = _coverage(mark, mark.facts == facts.get(mark.case))
         covered = {} if share is None else {FACT_COVERAGE: share}
-        found[given.id] = {TOPIC_DRIFT: float(not mark.on_topic), **covered}
+        found[mark.case, mark.answer] = {TOPIC_DRIFT: float(not mark.on_topic), **covered}
     return found
 
 

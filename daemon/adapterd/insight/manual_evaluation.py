@@ -178,16 +178,11 @@ class ManualEvaluation:
                     hint=f"`adapterctl versions {self.model}` shows which versions are there",
                 )
         base = pinned_base(runtime, self.model, settings, self.home)
-        rubric = {tags.version(each): self._rubric(each) for each in versions.values()}
-        evaluator = Evaluator(self.home, runtime, settings, base.gguf, rubric)
+        noted = {tags.version(each): self.store.rubric_scores.of(self.model, each) for each in versions.values()}
+        marks = scores_of(self.store, self.model)
+        evaluator = Evaluator(self.home, runtime, settings, base.gguf, noted, marks)
         asked = {name: tags.version(version) for name, version in versions.items()}
         return evaluator, evaluator.collect_answers(asked, cases, digest, report)
-
-    def _rubric(self, version: str) -> dict[str, dict[str, float]]:
-        """The scores of a version's answers by case and metric: those that were noted, and over them what people marked
-        on the page."""
-        noted, seen = self.store.rubric_scores.of(self.model, version), scores_of(self.store, self.model, version)
-        return {case: {**noted.get(case, {}), **seen.get(case, {})} for case in {**noted, **seen}}
 
     def _set(self, number: int | None) -> EvaluationSet:
         sets = self.sets()

@@ -6,6 +6,7 @@ it computes what versions scored (law 8).
 
 from datetime import datetime, timedelta
 
+from adapterd.capture.captures import Captures
 from adapterd.config import Settings
 from adapterd.home import Home
 from adapterd.store import Store
@@ -14,6 +15,7 @@ from adapterd.system.child.call import Stopped, never
 
 KEEP_DAYS = "older than feedback.keep_days"
 EVERY = timedelta(days=1)
+GIGABYTE = 1_000_000_000
 WAIT_S = 1.0
 """How long the daemon waits for a run that a command has begun meanwhile."""
 
@@ -54,6 +56,19 @@ def remove_expired(store: Store, home: Home, settings: Settings) -> list[str]:
             finish_removals(store, home, settings, wait_s=WAIT_S)
             said.append(f"{model}: prompts without answers removed: {prompts} ({KEEP_DAYS})")
     return said
+
+
+def remove_old_captures(store: Store, home: Home, settings: Settings) -> None:
+    """Remove recorded conversations that are too old or too many, for no recorder does where nothing is recorded any
+    more; and what waits to be chosen between, to prompts that are not recorded any more. Raises StoreError."""
+    wanted, waiting, recorded = settings.capture, store.choices.prompts_to_choose(), set[str]()
+    if home.captures.is_file():
+        with Captures(home.captures) as captures:
+            limit = store.clock() - timedelta(days=wanted.keep_days)
+            captures.remove_old(limit.timestamp(), round(wanted.keep_gb * GIGABYTE))
+            recorded = captures.recorded_prompts(waiting)
+    if gone := waiting - recorded:
+        store.choices.forget_prompts(gone)
 
 
 def _remove_prompts(store: Store, model: str, limit: datetime) -> int:

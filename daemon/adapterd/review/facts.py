@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from adapterd.errors import InputError
@@ -42,7 +43,7 @@ def edited(text: str) -> Facts:
 
 def _listed(texts: Iterable[str]) -> Facts:
     """What is proposed, within the limits."""
-    return tuple(line[:MOST_CHARACTERS] for line in _lines(texts))[:MOST_FACTS]
+    return tuple(islice(_lines(line[:MOST_CHARACTERS] for line in _lines(texts)), MOST_FACTS))
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

@@ -41,8 +41,8 @@ class _Member:
 
 
 def json_fields(text: str) -> list[JsonField]:
-    """The fields of an object; none where the text is no JSON object, has a name twice, too many fields, or half of a
-    surrogate pair in a name."""
+    """The fields of an object; none where the text is no JSON object, has a name twice, too many fields, or what cannot
+    stand in a page in a name."""
     members = _members(text)
     names = [each.name for each in members]
     if len(set(names)) < len(names) or len(names) > MOST_FIELDS or not all(map(_is_encodable, names)):
@@ -111,12 +111,14 @@ def _field(text: str, member: _Member) -> JsonField:
 
 
 def _is_line(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and value.splitlines() == [value] and _is_encodable(value)
+    """Whether a value may be a line of a list: space around a line is not kept."""
+    return isinstance(value, str) and value.strip() == value and value.splitlines() == [value] and _is_encodable(value)
 
 
 def _is_encodable(text: str) -> bool:
-    """Whether a text may stand in a page: half of a surrogate pair may not."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    """Whether a text may stand in a page: half of a surrogate pair may not, and a browser puts another character in the
+    place of NUL."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _written(name: str, kind: Kind, value: str) -> str:

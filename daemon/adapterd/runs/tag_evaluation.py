@@ -41,7 +41,7 @@ from adapterd.evaluation.statistics import Comparison
 from adapterd.evaluation.verdict import Decision, GateFinding
 from adapterd.formats.evaluation import ANSWERS, EVALUATION, Bridge
 from adapterd.home import Home, make_private
-from adapterd.runs.measuring.figures import Figures, Rubric
+from adapterd.runs.measuring.figures import Figures, Marks, Rubric
 from adapterd.runs.served_prompts import ServedPrompts
 from adapterd.serving.runtime import Runtime
 from adapterd.system.files import write_atomic
@@ -143,6 +143,7 @@ class Evaluator:
     settings: ModelSettings
     gguf: Path
     rubric: Rubric = field(default_factory=dict)
+    marks: Marks = field(default_factory=dict)
 
     def collect_answers(
         self,
@@ -200,7 +201,7 @@ class Evaluator:
             self.settings.task, questions, schema=self._schema, embed=self._embed, strip_fences=asked.strip_fences
         )
         frozen, cut = _without_cut_prompts(AnsweredSet(questions, metrics, given["frozen"]), cases, prompts)
-        figures = Figures(prompts, self._options, make_private(self.home.answers), self.rubric)
+        figures = Figures(prompts, self._options, make_private(self.home.answers), self.rubric, self.marks)
         progress = _QuestionProgress(report, "", 1 - len(tags) * asked.latency_questions * step, step)
         measured, notes = figures.added(frozen.questions, frozen.answers, progress.one_more_of)
         frozen = replace(frozen, answers=measured)

@@ -36,7 +36,7 @@ from adapterd.scheduling.schedule import next_times_by_child
 from adapterd.serving.runtimes import runtime_for
 from adapterd.store import Store
 from adapterd.store.database import Clock, utc_now
-from adapterd.supervisor.maintenance import collect_garbage, note_capture, remove_feedback, repair_tags
+from adapterd.supervisor.maintenance import collect_garbage, note_capture, remove_captures, remove_feedback, repair_tags
 from adapterd.supervisor.planner import Planner
 from adapterd.supervisor.reading import WALK_UNWATCHED_EVERY_S, Inbox, InboxReader
 from adapterd.supervisor.runner import Runner
@@ -254,6 +254,7 @@ class Session:
             self._repair_tags()
             if self._capture.is_due():
                 note_capture(self.store, self.home, self.settings)
+                remove_captures(self.store, self.home, self.settings)
             if not self.runner.busy:
                 remove_feedback(self.store, self.home, self.settings, self._stopped)
         if self.runner.finished():

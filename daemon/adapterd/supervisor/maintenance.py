@@ -9,7 +9,7 @@ from adapterd.home import Home
 from adapterd.housekeeping.collect import run_collection
 from adapterd.housekeeping.reconcile import reconcile
 from adapterd.insight.capture import noted as capture_noted
-from adapterd.removal.upkeep import look_after
+from adapterd.removal.upkeep import look_after, remove_old_captures
 from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
@@ -52,6 +52,14 @@ def note_capture(store: Store, home: Home, settings: Settings) -> None:
         return
     for sentence in said:
         log.warning("%s", sentence)
+
+
+def remove_captures(store: Store, home: Home, settings: Settings) -> None:
+    """Remove recorded conversations that are too old, and what was made of them; a failure is logged."""
+    try:
+        remove_old_captures(store, home, settings)
+    except (AdapterdError, OSError) as exc:
+        log.warning("recorded conversations that are too old are not gone: %s", exc)
 
 
 def repair_tags(store: Store, home: Home, settings: Settings) -> list[str]:

@@ -176,6 +176,21 @@ def test_a_client_that_leaves_ends_the_answer(tmp_path: Path) -> None:
         assert not capture.complete
 
 
+@pytest.mark.parametrize("name", ["root", "chat", "two in one"])
+def test_a_client_that_only_listens_on_gets_all_of_its_answers(tmp_path: Path, name: str) -> None:
+    """As `nc -N` does, and as Ollama answers it."""
+    with (
+        scripted(lambda request: [part for part in reply(request) if isinstance(part, bytes)]) as server,
+        pass_through(tmp_path / "home", server.port) as through,
+        socket.create_connection(("127.0.0.1", through.port)) as connection,
+    ):
+        connection.sendall(REQUESTS[name])
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(10.0)
+        passed = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert OF_ID.sub(b"", passed) == exchanged(server.port, REQUESTS[name])
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "8.8.8.8", "localhost.evil.example:11434"])
 def test_a_name_that_is_not_this_machines_is_refused(through: PassThrough, upstream: ScriptedServer, host: str) -> None:
     """DNS rebinding: a page has its own name point here."""

@@ -1,6 +1,7 @@
 """What is read of an answer after it was passed on: nothing is lost of it, whoever leaves in the meantime."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,21 @@ def test_all_that_came_is_passed_on_before_any_copy_is_read() -> None:
     assert [each.response.data for each in recorded] == [b"one "] * 3
 
 
+@pytest.mark.parametrize("cut", range(1, len(HEAD + PARTS[0] + END)))
+def test_no_byte_is_lost_wherever_an_answer_is_cut(cut: int) -> None:
+    recorded, pairs, whole = list[Exchange](), list[Pair](), HEAD + PARTS[0] + END
+
+    def does() -> None:
+        pairs.append(Pair([], recorded))
+        pairs[0].came(pairs[0].client, ASKED)
+        pairs[0].came(pairs[0].server, whole[:cut])
+        pairs[0].came(pairs[0].server, whole[cut:])
+
+    ran(does)
+    assert re.sub(rb"X-Adapterd-Capture: \w+\r\n", b"", pairs[0].to_client.data) == whole
+    assert [each.response.data for each in recorded] == [b"one "]
+
+
 @pytest.mark.parametrize("who", ["client", "server"])
 @pytest.mark.parametrize(("end", "whole"), [(END, True), (b"", False)])
 def test_who_leaves_at_once_takes_nothing_of_the_record_along(who: str, end: bytes, whole: bool) -> None:
@@ -127,6 +143,21 @@ def test_the_next_request_waits_for_nothing() -> None:
         assert len(recorded) == 1
         pair.came(pair.server, HEAD)
         assert pair.to_client.data.count(b"X-Adapterd-Capture: ") == 2
+
+    ran(does)
+
+
+def test_an_answer_may_be_over_before_its_request_is() -> None:
+    recorded: list[Exchange] = []
+
+    def does() -> None:
+        pair = Pair([], recorded)
+        pair.came(pair.client, ASKED[:-1])
+        pair.came(pair.server, HEAD + PARTS[0] + END)
+        pair.came(pair.client, ASKED[-1:])
+        assert len(recorded) == 1
+        pair.came(pair.client, ASKED)
+        assert pair.to_server.data == ASKED + ASKED
 
     ran(does)
 

@@ -1,19 +1,23 @@
 """Feedback that is removed by age."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from adapterd.capture.captures import Captures
 from adapterd.config import Settings
 from adapterd.errors import BusyError
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
 from adapterd.removal.remove import finish_removals
-from adapterd.removal.upkeep import KEEP_DAYS, expired, look_after, remove_expired
+from adapterd.removal.upkeep import KEEP_DAYS, expired, look_after, remove_expired, remove_old_captures
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
+from adapterd.store.reviews.choices import NewChoice, Vote
 from tests.support.hand_clock import HandClock
+from tests.unit.capture.test_captures import HELLO
 from tests.unit.removal.conftest import MODEL
 
 
@@ -106,3 +110,21 @@ def test_expired_prompts_leave_the_free_pages_although_somebody_reads(
     finish_removals(store, home, settings)
     assert store.removals.unfinished() == []
     assert b"A prompt of long ago" not in home.database.read_bytes()
+
+
+def test_what_was_recorded_goes_by_age_with_what_waits_to_be_chosen_between(
+    store: Store, home: Home, clock: HandClock
+) -> None:
+    now = clock.now.timestamp()
+    with Captures(home.captures) as captures:
+        for name, days in (("old", 31), ("new", 1)):
+            captures.add(replace(HELLO, id=name, prompt_hash=f"p {name}", at=now - days * 86_400))
+    for prompt, vote in (("p old", None), ("p new", None), ("p gone", Vote.SAME), ("p gone too", Vote.OURS)):
+        store.choices.add(MODEL, NewChoice(prompt, [], "1.0.0", "a", "x", "base", "b", "y", ours_first=True), vote)
+    remove_old_captures(store, home, Settings())
+    with Captures(home.captures) as captures:
+        assert [each.id for each in captures.all()] == ["new"]
+    assert [each.prompt_hash for each in store.choices.all(MODEL)] == ["p new", "p gone too"]
+    home.captures.unlink()
+    remove_old_captures(store, home, Settings())
+    assert [each.prompt_hash for each in store.choices.all(MODEL)] == ["p gone too"]

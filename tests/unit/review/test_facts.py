@@ -34,7 +34,11 @@ def test_what_a_test_set_names_comes_first() -> None:
     assert proposed("The council met. It rained.", ("It met on Monday.", " ")) == ("It met on Monday.",)
 
 
-@pytest.mark.parametrize("reference", ["x" * 5000, "Is it? " * 400, '["' + '", "'.join(map(str, range(500))) + '"]'])
+@pytest.mark.parametrize(
+    "reference",
+    ["x" * 5000, "Is it? " * 400, '["' + '", "'.join(map(str, range(500))) + '"]', "x" * 999 + " and so on",
+     f"{'x' * 1000} one\n{'x' * 1000} two"],
+)  # fmt: skip
 def test_what_is_proposed_can_be_kept(reference: str) -> None:
     facts = proposed(reference)
     assert edited("\r\n".join(facts)) == facts

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from adapterd.chat import Answer, Message, Role
 from adapterd.errors import InputError, NotFoundError
+from adapterd.evaluation.evaluate import Answers
+from adapterd.evaluation.metrics.metric import Question
 from adapterd.evidence.kept_answers import answer_hash, case_hash
 from adapterd.evidence.marked import marked, scores_of
 from adapterd.home import Home
 from adapterd.review.marking import Item, Marking, undo_last
+from adapterd.runs.measuring.figures import with_marks
 from adapterd.store import Store
 from tests.support.hand_clock import HandClock
 from tests.support.kept_answers import keep_answers
@@ -112,7 +116,7 @@ def test_a_case_without_facts_counts_for_the_topic(home: Home, store: Store) -> 
     mark_all(Marking.of(store, MODEL, "1.0.0"), ())
     found = marked(store, MODEL, "1.0.0")
     assert (found.fact_coverage.value, found.topic_drift.value, found.topic_drift.cases) == (None, 0.0, 4)
-    assert set(map(tuple, scores_of(store, MODEL, "1.0.0").values())) == {("topic_drift",)}
+    assert set(map(tuple, scores_of(store, MODEL).values())) == {("topic_drift",)}
 
 
 def test_intervals_are_around_the_shares(home: Home, store: Store) -> None:
@@ -125,11 +129,17 @@ def test_intervals_are_around_the_shares(home: Home, store: Store) -> None:
         assert "by 5 marked cases" in str(figure)
 
 
-def test_marks_are_scores_of_the_cases(home: Home, store: Store) -> None:
+def test_marks_are_scores_of_the_very_answers_to_their_cases(home: Home, store: Store) -> None:
     item = one(store)
     Marking.of(store, MODEL).mark(item, [1], on_topic=False)
-    version = "1.0.0" if "1.0.0" in item.given.text else "1.1.0"
-    assert scores_of(store, MODEL, version) == {item.given.id: {"topic_drift": 1.0, "fact_coverage": 0.5}}
+    assert scores_of(store, MODEL) == {item.key: {"topic_drift": 1.0, "fact_coverage": 0.5}}
+    messages = tuple(Message(Role.USER, each["content"]) for each in item.given.messages)
+    questions = [Question(item.given.id, messages, reference) for reference in (item.given.reference, "other")] * 2
+    texts = [item.given.text, item.given.text, "another answer", "another answer"]
+    given = Answers("m:1.0.0", "d", tuple(Answer(text, "stop", 1, 1, 0.1, 0.1) for text in texts))
+    found = with_marks(questions, given, scores_of(store, MODEL))
+    marks = {"topic_drift": 1.0, "fact_coverage": 0.5}
+    assert [each.figures for each in found.answers] == [marks, {}, {}, {}]
 
 
 def test_an_answer_is_marked_once_and_undone(home: Home, store: Store) -> None:

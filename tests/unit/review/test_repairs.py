@@ -1,5 +1,7 @@
 """A correction that further answers need, too."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,12 @@ def test_a_difference_has_both_texts(before: str, after: str) -> None:
     pieces = difference(before, after)
     assert "".join(piece.text for piece in pieces if piece.kind != "added") == before
     assert "".join(piece.text for piece in pieces if piece.kind != "removed") == after
+
+
+def test_the_difference_of_long_texts_takes_no_minutes() -> None:
+    words = [f"word{number % 97} " for number in range(100_000)]
+    before, after = "".join(words), "".join([*words[:500], "new ", *words[501:]])
+    began = time.monotonic()
+    assert [piece.kind for piece in difference(before, after)] == ["same", "removed", "added", "same"]
+    assert [piece.kind for piece in difference(f"one {before}one", f"two {before}two")] == ["removed", "added"]
+    assert time.monotonic() - began < 5

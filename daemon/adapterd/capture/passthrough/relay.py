@@ -143,6 +143,8 @@ class ClientSide(_Side):
         """Whether a copy of the answer is read; not any more where it is no HTTP."""
         self._unread: list[bytes] = []
         """What was passed on of the answer, and is still to be read."""
+        self._is_over = False
+        """Whether the client sends no more; it may read all the same."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -169,6 +171,13 @@ class ClientSide(_Side):
         if self._server and self._server.transport:
             self._server.transport.abort()
         self._finish()
+
+    def eof_received(self) -> bool:
+        """The client sends no more, as one that has left does: Ollama is told so, and answers or not."""
+        self._read_copy()
+        self._is_over = True
+        self._pass_end_on()
+        return self._current is not None
 
     def pause_writing(self) -> None:
         if self._server and self._server.transport:
@@ -237,6 +246,8 @@ class ClientSide(_Side):
             self.pause()  # until there is a connection
         if request.ended:
             self._waiting += request.rest()
+            if self._current:
+                self._end_if_over(self._current)  # some answer before they have read all
 
     def _begin(self, head: Head) -> bool:
         """A request is there: whether it may go on to Ollama, to which the connection is opened if there is none."""
@@ -272,6 +283,7 @@ class ClientSide(_Side):
         if server.transport and self._current:
             server.transport.write(self._current.request.taken())
             self.resume()
+            self._pass_end_on()
 
     def _begin_next(self) -> None:
         """The answer is over: read what the client sent in the meantime."""
@@ -280,6 +292,12 @@ class ClientSide(_Side):
         self.resume()
         if waiting:
             self._read(waiting)
+        self._pass_end_on()
+
+    def _pass_end_on(self) -> None:
+        """Tell Ollama that no more comes, once all was passed on."""
+        if self._is_over and not self._waiting and self._server and self._server.transport:
+            self._server.transport.write_eof()
 
     def _next_request(self) -> MessageFraming:
         return MessageFraming.of_request(lambda head: MOST_BODY if self._is_recorded(head) else 0)
@@ -314,8 +332,11 @@ class ClientSide(_Side):
     def _with_id(self, current: _Current) -> bytes:
         """What is complete of an answer, the id in its head."""
         response = current.response
-        data = response.taken() if self._is_read else response.taken() + response.rest()
-        if response.head is None or not self._is_read:
+        data = response.taken()
+        if response.head is None and self._is_read:
+            return data
+        data += response.rest()  # what comes from now on is passed on unread
+        if not self._is_read:
             return data
         current.first_byte = current.last_byte = time.perf_counter()
         end = response.head_end

@@ -1,10 +1,11 @@
 """Review: one captured answer at a time, rated, tagged, mended, skipped, or taken back."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
+from itertools import takewhile
 from re import findall
 from typing import Any
 
@@ -28,6 +29,8 @@ from adapterd.review.verdicts import Verdict, give, give_all, grouped, undo_last
 from adapterd.store.reviews.reviews import Outcome, Slice
 
 RATINGS = range(1, 6)
+MOST_COMPARED = 4_000_000
+"""So many pairs of words are compared at most for a difference, which is made anew as somebody types."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,33 @@ def mend_group(desk: Desk) -> Response:
 
 
 def difference(before: str, after: str) -> list[Piece]:
-    """The words that stayed, went and came, in their order; white space goes with the word before it."""
+    """The words that stayed, went and came, in their order; white space goes with the word before it. What is between
+    the first and the last change is compared word by word, unless that would take seconds."""
     one, other = (findall(r"\S+\s*|\s+", text) for text in (before, after))
-    found = []
-    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if kind == "equal":
-            found.append(Piece("same", "".join(one[a:b])))
-            continue
-        found += [Piece(name, text) for name, text in (("removed", "".join(one[a:b])), ("added", "".join(other[c:d])))]
+    start = _alike(one, other)
+    end = _alike(reversed(one[start:]), reversed(other[start:]))
+    found = [Piece("same", "".join(one[:start]))]
+    for removed, added in _changes_of(one[start : len(one) - end], other[start : len(other) - end]):
+        if removed == added:
+            found.append(Piece("same", "".join(removed)))
+        else:
+            found += [Piece("removed", "".join(removed)), Piece("added", "".join(added))]
+    found.append(Piece("same", "".join(one[len(one) - end :])))
     return [piece for piece in found if piece.text]
+
+
+def _alike(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many are alike from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _changes_of(one: list[str], other: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Runs of words and what they became."""
+    if len(one) * len(other) > MOST_COMPARED:
+        yield one, other
+        return
+    for _, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        yield one[a:b], other[c:d]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapterd.chat import Answer, Ask, ChatOptions, Message
+from adapterd.chat import Answer, Ask, ChatOptions, Message, as_dicts
 from adapterd.dataset.askable import PLAIN
 from adapterd.evaluation.evaluate import Answers
 from adapterd.evaluation.metrics.metric import Question
 from adapterd.evaluation.metrics.text_forms import without_fence
+from adapterd.evidence.kept_answers import answer_hash, case_hash
 from adapterd.runs.measuring.latency import timed_in_turn
 from adapterd.runs.measuring.likelihoods import ReferenceLikelihoods
 from adapterd.runs.measuring.token_matching import TokenMatching
@@ -16,6 +17,8 @@ from adapterd.runs.served_prompts import ServedPrompts
 
 Rubric = Mapping[str, Mapping[str, Mapping[str, float]]]
 """What people or judges scored: by tag, by the case's id, by the metric's name."""
+Marks = Mapping[tuple[str, str], Mapping[str, float]]
+"""What people marked on the page: by the hashes of case and answer, by the metric's name."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Figures:
     options: ChatOptions
     cache: Path
     rubric: Rubric
+    marks: Marks
 
     def added(
         self, questions: Sequence[Question], answers: Mapping[str, Answers], report: Callable[[str], object]
@@ -63,4 +67,15 @@ class Figures:
     def _with_rubric(self, questions: Sequence[Question], given: Answers) -> Answers:
         known = self.rubric.get(given.tag, {})
         places = {place: known[question.id] for place, question in enumerate(questions) if question.id in known}
-        return given.with_figures(places)
+        return with_marks(questions, given.with_figures(places), self.marks)
+
+
+def with_marks(questions: Sequence[Question], given: Answers, marks: Marks) -> Answers:
+    """The answers with what people marked of these very texts."""
+    if not marks:
+        return given
+    keys = [
+        (case_hash(as_dicts(question.messages), question.reference), answer_hash(answer.text))
+        for question, answer in zip(questions, given.answers, strict=True)
+    ]
+    return given.with_figures({place: marks[key] for place, key in enumerate(keys) if key in marks})

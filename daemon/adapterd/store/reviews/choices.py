@@ -113,6 +113,13 @@ class Choices:
         """Delete one."""
         self._database.execute("DELETE FROM choices WHERE model = ? AND id = ?", (model, choice))
 
+    def prompts_to_choose(self) -> set[str]:
+        """The hashes of the prompts, of all models, with answers that nobody chose between."""
+        rows = self._database.rows(
+            "SELECT DISTINCT prompt_hash FROM choices WHERE vote IS NULL OR vote = ?", (Vote.SAME,)
+        )
+        return {row["prompt_hash"] for row in rows}
+
     def forget_prompts(self, prompt_hashes: Iterable[str]) -> None:
         """Delete those to these prompts, of all models, that nobody chose between: what was voted on is feedback."""
         self._database.execute(
