@@ -31,7 +31,7 @@ from bench.ollama import ollama_binary
 from bench.teachers_kills import killed
 
 FILE = Path(__file__).parent / "teachers.json"
-PARALLEL, TOKENS, TAG = 4, 24, "teacher:1"
+PARALLEL, TOKENS, TAG = 4, 8, "teacher:1"
 SUBJECTS = ("harbour", "council", "weather", "football", "opera", "bridge", "market", "school")
 
 
@@ -81,11 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and keep what was found."""
     parser = argparse.ArgumentParser(prog="python -m bench.teachers_speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of both ways of asking (5)")
-    parser.add_argument("--pairs", type=int, default=32, metavar="N", help="in each round (32)")
+    parser.add_argument("--pairs", type=int, default=16, metavar="N", help="in each round (16)")
     parser.add_argument("--kills", type=int, default=30, metavar="N", help="how often the work is killed (30)")
+    parser.add_argument("--part", choices=("speed", "killed"), help="only this part; the other stays as it was")
     parser.add_argument("--dry", action="store_true", help="only print what was found")
     given = parser.parse_args(arguments)
-    found = {**speed(given.rounds, given.pairs), "killed": killed(given.kills, 60 * given.kills)}
+    found = results.read(FILE).get("speed", {})
+    if given.part != "killed":
+        found |= speed(given.rounds, given.pairs)
+    if given.part != "speed":
+        found["killed"] = killed(given.kills, 100 * given.kills)
     print(json.dumps({"speed": found}, indent=2), flush=True)
     if not given.dry:
         results.write({"speed": found}, FILE)
