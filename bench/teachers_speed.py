@@ -24,11 +24,12 @@ from adapterd.serving.runtimes import file_digest
 from adapterd.serving.server import PrivateOllama
 from adapterd.store import Store
 from adapterd.teachers.clients.ollama import OllamaTeacher
+from adapterd.teachers.clients.openai import OpenAITeacher
 from adapterd.teachers.request import Kind, TeacherRequest
 from adapterd.teachers.work import Planned, ask_all
 from bench import results
 from bench.ollama import ollama_binary
-from bench.teachers_kills import killed
+from bench.teachers_kills import counting_teacher, killed, planned
 
 FILE = Path(__file__).parent / "teachers.json"
 PARALLEL, TOKENS, TAG = 4, 8, "teacher:1"
@@ -77,19 +78,42 @@ def speed(rounds: int, pairs: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def waiting(pairs: int, slowest_s: float) -> dict[str, Any]:
+    """The same of a scripted teacher that shares no processor with anything: it only takes its time, as one far away."""
+    found: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as name, counting_teacher(slowest_s) as (url, _):
+        for parallel in (1, PARALLEL):
+            with Store(Path(name) / f"{parallel}.db") as store:
+                began = time.monotonic()
+                asyncio.run(_ask(url, store, planned(pairs), parallel))
+                found[parallel] = 60 * pairs / (time.monotonic() - began)
+    one, several = found[1], found[PARALLEL]
+    return {
+        "pairs_per_minute": {"one_at_a_time": round(one), "parallel": round(several)},
+        "times": round(several / one, 2), "pairs": pairs, "slowest_s": slowest_s,
+    }  # fmt: skip
+
+
+async def _ask(url: str, store: Store, plan: Sequence[Planned], parallel: int) -> None:
+    async with OpenAITeacher("big", "big-1", url) as teacher:
+        await ask_all(plan, teacher, store, "m", parallel=parallel)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and keep what was found."""
     parser = argparse.ArgumentParser(prog="python -m bench.teachers_speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of both ways of asking (5)")
     parser.add_argument("--pairs", type=int, default=16, metavar="N", help="in each round (16)")
     parser.add_argument("--kills", type=int, default=30, metavar="N", help="how often the work is killed (30)")
-    parser.add_argument("--part", choices=("speed", "killed"), help="only this part; the other stays as it was")
+    parser.add_argument("--part", choices=("speed", "waiting", "killed"), help="only this part; the others stay")
     parser.add_argument("--dry", action="store_true", help="only print what was found")
     given = parser.parse_args(arguments)
     found = results.read(FILE).get("speed", {})
-    if given.part != "killed":
+    if given.part in (None, "waiting"):
+        found["waiting"] = waiting(40, 0.5)
+    if given.part in (None, "speed"):
         found |= speed(given.rounds, given.pairs)
-    if given.part != "speed":
+    if given.part in (None, "killed"):
         found["killed"] = killed(given.kills, 100 * given.kills)
     print(json.dumps({"speed": found}, indent=2), flush=True)
     if not given.dry:
