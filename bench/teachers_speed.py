@@ -79,7 +79,7 @@ def speed(rounds: int, pairs: int) -> dict[str, Any]:
 
 
 def waiting(pairs: int, slowest_s: float) -> dict[str, Any]:
-    """The same of a scripted teacher that shares no processor with anything: it only takes its time, as one far away."""
+    """The same of a scripted teacher that only takes its time, as one far away does: chance gives 0 to `slowest_s`."""
     found: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as name, counting_teacher(slowest_s) as (url, _):
         for parallel in (1, PARALLEL):

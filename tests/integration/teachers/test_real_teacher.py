@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from adapterd.store import Store
 from adapterd.teachers.clients.ollama import OllamaTeacher
 from adapterd.teachers.clients.openai import OpenAITeacher
 from adapterd.teachers.request import Kind, TeacherReply, TeacherRequest
-from adapterd.teachers.work import Ended, Planned, ask_all, replies
+from adapterd.teachers.work import Ended, Outcome, Planned, ask_all, replies
 
 if TYPE_CHECKING:
     from adapterd.serving.server import PrivateOllama
@@ -106,6 +106,6 @@ def test_work_is_done_once(teaching_host: str, api: str, store: Store) -> None:
     assert all(replies(store, "m", teacher, [each.request for each in plan]))
 
 
-async def _work(teacher, plan, store):  # type: ignore[no-untyped-def]
+async def _work(teacher: OllamaTeacher | OpenAITeacher, plan: Sequence[Planned], store: Store) -> Outcome:
     async with teacher:
         return await ask_all(plan, teacher, store, "m", parallel=3)
