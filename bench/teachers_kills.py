@@ -57,6 +57,13 @@ class Counted:
             return self.chance.uniform(0, self.slowest_s)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that is killed breaks its connections off."""
+
+
 @contextmanager
 def counting_teacher(slowest_s: float) -> Iterator[tuple[str, Counted]]:
     """A teacher that speaks OpenAI's API and counts; gives its base URL."""
@@ -82,8 +89,7 @@ def counting_teacher(slowest_s: float) -> Iterator[tuple[str, Counted]]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -259,7 +259,7 @@ def test_an_endless_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_slow_server_is_given_up() -> None:
-    slow = [http(200, b"{}" + b" " * 100)[:-50], 0.3, b" ", 0.3, b" ", 0.3, b" ", 5.0]
+    slow: list[bytes | float | None] = [http(200, b"{}" + b" " * 100)[:-50], 0.3, b" ", 0.3, b" ", 0.3, b" ", 5.0]
     found = failure(one_by_one(slow), timeout_s=0.4, patience=replace(QUICK, tries=2))
     assert isinstance(found, RuntimeUnavailableError)
     assert "did not answer within 0.4 s" in str(found)
