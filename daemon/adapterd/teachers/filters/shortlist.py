@@ -21,7 +21,7 @@ COMMON = 0.1
 """What more of the prompts have says nothing, …"""
 LEAST_OWN = 0.34
 """… if a prompt has so much else."""
-MATES = 12
+MATES = 40
 """Known prompts that are compared exactly with one."""
 CHUNK = 200
 """Prompts that are compared at once."""

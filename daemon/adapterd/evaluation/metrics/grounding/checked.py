@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import regex
 
 from adapterd.evaluation.metrics.grounding.forms import WORD, key, shown
-from adapterd.evaluation.metrics.grounding.name_marks import marked_names
+from adapterd.evaluation.metrics.grounding.name_marks import is_in, marked_names
 from adapterd.evaluation.metrics.grounding.names import KnownNames, NameIn, another_language, names_in
 from adapterd.evaluation.metrics.grounding.numbers import Number, Numbers, number, numbers_of
 from adapterd.evaluation.metrics.grounding.quotations import Said, quotations_of
@@ -155,6 +155,8 @@ def _names(text: str, ground: Ground, *, alone: bool) -> Iterator[Checked]:
     if _MARKED_SCRIPT.search(text):
         missing = [*missing, *marked_names(text, ground.text)]
     yield from (Checked(Item.NAME, each.text, Support.MISSING if each.sure else Support.UNSURE) for each in missing)
+    if alone and not missing and _MARKED_SCRIPT.search(text):
+        yield Checked(Item.NAME, text, Support.FOUND if is_in(text, ground.text) else Support.UNSURE)
     for name in _found_names(text, ground.names, {each.text for each in missing}):
         yield Checked(Item.NAME, name, Support.FOUND)
 

@@ -24,6 +24,7 @@ from adapterd.evaluation.metrics.grounding.known_words import (
     GERMAN_NOUNS,
     TITLES,
 )
+from adapterd.scripts import UNSPACED
 
 STEM = 3
 """Letters of the shortest stem that two forms of a name share."""
@@ -121,6 +122,8 @@ class KnownNames:
         )
 
 
+_UNSPACED = regex.compile(rf"[{UNSPACED}]")
+_QUOTED = regex.compile(r"[\"«「『][^\"«»」』]*[\"»」』]")
 _INSIDE = regex.compile(r"(?<=[\p{Ll},] )(\p{Lu}[\p{L}\p{M}'-]*)")
 _RUN = regex.compile(
     r"\p{Lu}[\p{L}\p{M}'’-]*(?:[ ](?:(?:of|de|di|von|van|der|den|the|and|du|la|le) )?\p{Lu}[\p{L}\p{M}'’-]*)+"
@@ -154,7 +157,11 @@ def is_german(text: str) -> bool:
 
 
 def another_language(answer: str, known: KnownNames) -> bool:
-    """Whether an answer is in another language than the text: hardly any of its small words is there."""
+    """Whether an answer is in another language than the text: hardly any of its small words is there, or, in a script
+    without spaces, of its characters. What it quotes does not count."""
+    answer = _QUOTED.sub(" ", answer)
+    if characters := set(_UNSPACED.findall(answer)):
+        return len(characters) >= WORDS_OF_A_LANGUAGE and len(characters & set(known.text)) < 0.3 * len(characters)
     small = {key(each[0]) for each in WORD.finditer(answer) if not _CAPITAL.match(each[0]) and each[0].isalpha()}
     return len(small) >= WORDS_OF_A_LANGUAGE and len(small & known.words) < SAME_LANGUAGE * len(small)
 
