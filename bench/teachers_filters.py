@@ -172,16 +172,16 @@ def structured(topics: Sequence[Topic], draw: random.Random) -> Iterator[Made]:
             prompt = (Message(Role.USER, f"Extract:\n{own.fill(topic.source, topic, draw)}"),)
             wrong = {"ungrounded name": "p", "ungrounded number": draw.choice("ny")}.get(fault)
             said = _other(topic, own, draw, wrong) if wrong else own
-            value = {"person": said.person[0], "count": said.many, "year": said.year,
-                     "topic": draw.choice(("industry", "culture", "travel")), "relevance": draw.randrange(1, 6)}  # fmt: skip
+            value: dict[str, Any] = {"person": said.person[0], "count": said.many, "year": said.year}
+            value |= {"topic": draw.choice(("industry", "culture", "travel")), "relevance": draw.randrange(1, 6)}
             yield Made(Candidate(Kind.ANSWER, "t", prompt, _written(value, fault, draw)), fault, "json")
 
 
 def _written(value: dict[str, Any], fault: str, draw: random.Random) -> str:
     if fault == "schema":
         changes: list[Callable[[dict[str, Any]], None]] = [
-            lambda each: each.pop("year"), lambda each: each.update(count="many"), lambda each: each.update(topic="food"),
-            lambda each: each.update(note="x"),
+            lambda each: each.pop("year"), lambda each: each.update(count="many"),
+            lambda each: each.update(topic="food"), lambda each: each.update(note="x"),
         ]  # fmt: skip
         draw.choice(changes)(value)
     text = json.dumps(value, ensure_ascii=False)
