@@ -23,7 +23,8 @@ from adapterd.teachers.filters.verdict import Against, Known
 from adapterd.teachers.request import Candidate, Kind
 from bench import results
 from bench.leaks_texts import LANGUAGES
-from bench.teachers_texts import HELD_OUT, TRAIN, Topic
+from bench.teachers_held_out import HELD_OUT
+from bench.teachers_texts import TRAIN, Topic
 
 FILE = Path(__file__).parent / "teachers.json"
 ROUNDS = 5
@@ -36,6 +37,8 @@ SCHEMA = {
     "required": ["person", "count", "year", "topic"], "additionalProperties": False,
 }  # fmt: skip
 _DIGITS = {"ar": "٠١٢٣٤٥٦٧٨٩", "hi": "०१२३४५६७८९", "th": "๐๑๒๓๔๕๖๗๘๙"}
+OTHER_SCRIPTS = ("ru", "ar", "ja", "en", "hi", "ko")
+"""The languages of the near-frozen prompts that are reported."""
 _REFUSES = ("en", "de", "fr")
 
 
@@ -276,7 +279,7 @@ def measured(topics: Sequence[Topic], codes: Sequence[str], seed: int, *, show: 
 
 def measure() -> dict[str, Any]:
     """The figures of `filters`: of the texts that were held out."""
-    return measured(HELD_OUT, ("ru", "ar", "ja", "en", "hi", "ko"), 7)
+    return measured(HELD_OUT, OTHER_SCRIPTS, 7)
 
 
 if __name__ == "__main__":
@@ -285,7 +288,7 @@ if __name__ == "__main__":
     parser.add_argument("--show", action="store_true")
     asked = parser.parse_args()
     if asked.train or asked.show:
-        chosen = (TRAIN, ("zh", "el", "de", "th", "es"), 1) if asked.train else (HELD_OUT, ("ru", "ar", "ja"), 7)
+        chosen = (TRAIN, ("zh", "el", "de", "th", "es"), 1) if asked.train else (HELD_OUT, OTHER_SCRIPTS, 7)
         print(json.dumps(measured(*chosen, show=asked.show), ensure_ascii=False, indent=1))
     else:
         found = measure()
