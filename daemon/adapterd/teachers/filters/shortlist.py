@@ -15,13 +15,13 @@ from adapterd.dataset.leaks.near_duplicates import near_each
 from adapterd.dataset.leaks.shingles import Identities, words
 from adapterd.dataset.leaks.short_prompts import LONGER, SHORT
 
-LIKE = 0.4
+LIKE = 0.55
 """The share of the shingles of the smaller of two prompts that they have to have in common."""
 COMMON = 0.1
 """What more of the prompts have says nothing, …"""
 LEAST_OWN = 0.34
 """… if a prompt has so much else."""
-MATES = 40
+MATES = 20
 """Known prompts that are compared exactly with one."""
 CHUNK = 200
 """Prompts that are compared at once."""

@@ -7,8 +7,8 @@ from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.request import Candidate, Kind
 
 SOURCE = (
-    "The ferry Aurora has crossed the bay at Dunmore since 1987. It belongs to Grace Whitfield, who bought it for 12,000 "
-    "dollars and employs 34 people. In winter the boat stays in the harbour, and bicycles travel for free."
+    "The ferry Aurora has crossed the bay at Dunmore since 1987. It belongs to Grace Whitfield, who bought it for "
+    "12,000 dollars and employs 34 people. In winter the boat stays in the harbour, and bicycles travel for free."
 )
 
 

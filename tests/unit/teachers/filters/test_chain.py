@@ -83,7 +83,7 @@ def test_what_one_filter_is_unsure_of_a_later_one_may_drop() -> None:
     made = grounded(
         "With its owner 12,034 dollars and people are counted [a].", "Which ferry crosses the old bay at noon?"
     )
-    found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt("Which ferry crosses the old bay at noon")]))
+    found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(asked[:-1])]))
     assert [each.filter for each in found.dropped] == ["near_frozen"]
     assert found.unsure == ()
 

@@ -32,7 +32,7 @@ LONGER = 4
 """So many letters may be added to a name of as many, in languages that say by endings what others say by words."""
 HEADING = 4
 """Long words of the shortest heading that writes all of them with capitals."""
-SAME_LANGUAGE, WORDS_OF_A_LANGUAGE = 0.12, 8
+SAME_LANGUAGE, WORDS_OF_A_LANGUAGE = 0.12, 10
 """The share of an answer's small words that are in the text, if both are in one language, and how many tell."""
 _BOUNDARY = regex.compile(r"[.!?…:;。！？।؟]+[\"'”»)\]]*(?:\s+|$)|\n|(?<=[。！？।])")
 _SHORT = regex.compile(r"(?:^|[\s(])(?:\p{Lu}|\p{Lu}\p{L}{1,3})\.\s$")
@@ -162,6 +162,8 @@ def another_language(answer: str, known: KnownNames) -> bool:
     answer = _QUOTED.sub(" ", answer)
     if characters := set(_UNSPACED.findall(answer)):
         return len(characters) >= WORDS_OF_A_LANGUAGE and len(characters & set(known.text)) < 0.3 * len(characters)
+    if known.is_german and is_german(answer):
+        return False
     small = {key(each[0]) for each in WORD.finditer(answer) if not _CAPITAL.match(each[0]) and each[0].isalpha()}
     return len(small) >= WORDS_OF_A_LANGUAGE and len(small & known.words) < SAME_LANGUAGE * len(small)
 

@@ -203,7 +203,8 @@ def readings(written: str) -> tuple[set[float], tuple[float, ...]]:
         values.add(_same(float("".join(pieces)[:30])))
     if grouped and len(set(marks)) == 2 and len(set(marks[:-1])) == 1:
         values.add(_same(float(f"{''.join(pieces[:-1])[:30]}.{pieces[-1][:20]}")))
-    return values, () if values and marks[0] != " " and len(marks) == 1 and marks[0] != "," else parts
+    several = marks[0] == " " or not values or (marks[0] == "," and not grouped)
+    return values, parts if several else ()
 
 
 def _is_indian(pieces: list[str]) -> bool:

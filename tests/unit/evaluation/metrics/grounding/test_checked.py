@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from adapterd.evaluation.metrics.grounding.checked import Support, check, ground_of
 
 ENGLISH = (
-    "The ferry Aurora crosses Lake Vern twice a day. Its captain, Liam O’Neill, said: “We have never lost a single goose.” "
-    "The European Union paid 1,200 euros on 12 May 2026 and the World Health Organization 48.7 percent. It opens at 3 pm."
+    "The ferry Aurora crosses Lake Vern twice a day. Its captain, Liam O’Neill, said: “We have never lost a "
+    "single goose.” The European Union paid 1,200 euros on 12 May 2026 and the World Health Organization 48.7 "
+    "percent. It opens at 3 pm."
 )
 GERMAN = (
-    "Die Mühle am Wehr mahlt seit dem 3. März 2024 wieder Dinkel. Der Besitzer Jonas Weber verkauft 1.250 Säcke im Jahr. "
-    "Die Stadt Bremen zahlt 48,7 Prozent."
+    "Die Mühle am Wehr mahlt seit dem 3. März 2024 wieder Dinkel. Der Besitzer Jonas Weber verkauft 1.250 Säcke im "
+    "Jahr. Die Stadt Bremen zahlt 48,7 Prozent."
 )
 RUSSIAN = (
     "Старая каланча в Рязани снова открыта. Смотритель Иван Петров помнит наводнение 1908 года. Билет стоит 150 рублей."
@@ -42,7 +43,7 @@ def of(answer: str, text: str, support: Support) -> list[str]:
         (GERMAN, "Seit März 2024 wird am Wehr wieder Getreide gemahlen; Herr Weber verkauft jährlich 1250 Säcke."),
         (
             GERMAN,
-            "Webers Betrieb erzeugt Mehl für Bäckereien der Umgebung. Das Wasserrad liefert die Energie für Bremen.",
+            "Webers Betrieb erzeugt Mehl für Bäcker der Umgebung. Das Wasserrad liefert die Energie für Bremen.",
         ),
         (GERMAN, "Viele Bäckereien kaufen dort ein. Die Förderung der Hansestadt beträgt fast die Hälfte, 48,7 %."),
         (RUSSIAN, "В Рязани открыли каланчу; Петрова слушают гости. Вход стоит 150 руб."),
@@ -68,7 +69,7 @@ def test_nothing_is_missing_of_an_answer_that_says_the_same_otherwise(text: str,
         (ENGLISH, 'He said "we lose a goose every other day".', ["we lose a goose every other day"]),
         (ENGLISH, '{"captain": "Marta Olsen", "amount": 1300}', ["1300", "Marta", "Olsen"]),
         (GERMAN, "Die Besitzerin Marta Olsen verkauft Säcke.", ["Marta", "Olsen"]),
-        (GERMAN, "Der Betrieb verkauft 1.300 Säcke.", ["1.300"]),
+        (GERMAN, "Der Betrieb verkauft 1.400 Säcke.", ["1.400"]),
         (RUSSIAN, "Смотритель Олег Сидоров помнит всё.", ["Олег", "Сидоров"]),
         (GREEK, "Ο καπετάνιος Γιώργος Λάμπρου φεύγει.", ["Γιώργος", "Λάμπρου"]),
         (CHINESE, "李建国教授说图书馆很大。", ["李建国"]),
