@@ -32,7 +32,7 @@ LONG = " ".join(f"word{number}" for number in range(60))
         (grounded("The passage does not say who owns it [a]."), "refusal"),
         (candidate("I cannot answer that."), "refusal"),
         (
-            candidate("The source does not mention it, but it was 1654.", kind=Kind.REFUSAL, sources=(SOURCE,)),
+            candidate("The source does not mention it, but 1987.", kind=Kind.REFUSAL, sources=(SOURCE,)),
             "refusal",
         ),
         (candidate(LONG, f"Summarise: {LONG} and so on"), "copied"),
@@ -80,9 +80,8 @@ def test_what_may_be_computed_is_looked_at_by_a_person() -> None:
 
 
 def test_what_one_filter_is_unsure_of_a_later_one_may_drop() -> None:
-    made = grounded(
-        "With its owner 12,034 dollars and people are counted [a].", "Which ferry crosses the old bay at noon?"
-    )
+    asked = "Which ferry crosses the old bay at noon?"
+    made = grounded("With its owner 12,034 dollars and people are counted [a].", asked)
     found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(asked[:-1])]))
     assert [each.filter for each in found.dropped] == ["near_frozen"]
     assert found.unsure == ()

@@ -162,10 +162,12 @@ def another_language(answer: str, known: KnownNames) -> bool:
     answer = _QUOTED.sub(" ", answer)
     if characters := set(_UNSPACED.findall(answer)):
         return len(characters) >= WORDS_OF_A_LANGUAGE and len(characters & set(known.text)) < 0.3 * len(characters)
-    if known.is_german and is_german(answer):
+    german = is_german(answer)
+    if known.is_german and german:
         return False
     small = {key(each[0]) for each in WORD.finditer(answer) if not _CAPITAL.match(each[0]) and each[0].isalpha()}
-    return len(small) >= WORDS_OF_A_LANGUAGE and len(small & known.words) < SAME_LANGUAGE * len(small)
+    least = WORDS_OF_A_LANGUAGE // 2 if german is not known.is_german else WORDS_OF_A_LANGUAGE
+    return len(small) >= least and len(small & known.words) < SAME_LANGUAGE * len(small)
 
 
 def _of_sentence(

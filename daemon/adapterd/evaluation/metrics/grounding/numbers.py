@@ -197,7 +197,7 @@ def readings(written: str) -> tuple[set[float], tuple[float, ...]]:
     groups = pieces[1:] if len(set(marks)) == 1 else pieces[1:-1]
     grouped = all(len(piece) == 3 for piece in groups) or _is_indian(pieces)
     values = set[float]()
-    if len(marks) == 1 and marks[0] not in " '٬":
+    if len(marks) == 1 and marks[0] not in " '٬" and pieces[1] != "000":
         values.add(_same(float(f"{pieces[0][:20]}.{pieces[1][:20]}")))
     if grouped and len(set(marks)) == 1 and len(pieces[0]) <= 3 and pieces[0] != "0" and marks[0] != "٫":
         values.add(_same(float("".join(pieces)[:30])))
