@@ -19,7 +19,7 @@ from adapterd.evaluation.metrics.text_metrics import cited
 SHORT_VALUE = 4
 """Words of a JSON text that is a name or a label, and no sentence."""
 MOST_CHARACTERS = 200_000
-_CODE = regex.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|\S+@\S+\.\S+", regex.DOTALL)
+_CODE = regex.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|(?<!\S)[^\s@]{1,64}@\S+", regex.DOTALL)
 _CITATION = regex.compile(r"\[[^\[\]\s]{1,64}(?:[,;] ?[^\[\]\s]{1,64})*\]|【[^【】]{1,64}】")
 _CAPITALISED = regex.compile(r"\p{Lu}")
 _MARKED_SCRIPT = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Arabic}\p{Devanagari}\p{Thai}]")

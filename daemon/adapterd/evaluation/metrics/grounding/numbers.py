@@ -23,7 +23,7 @@ MOST_NUMBERS = 5_000
 _DIGIT = regex.compile(r"\p{Nd}")
 _NUMBER = regex.compile(
     r"(?<![\p{Latin}\d])(?<!\p{Latin}[-.])"
-    r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)"
+    r"(?>\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)"
     r"(?=\p{L}{1,3}\b|[^\p{Latin}]|$)"
 )
 _LIST_MARK = regex.compile(r"^[ \t>*#-]*\d{1,3}[.)](?=\s)", regex.MULTILINE)

@@ -119,3 +119,9 @@ def test_a_number_is_there_in_every_notation(number: int, mark: str) -> None:
     written = f"{number:,}".replace(",", mark)
     assert of(f"It is {written} now.", f"There were {number} of them.", Support.MISSING) == []
     assert of(f"It is {number} now.", f"There were {written} of them.", Support.MISSING) == []
+
+
+@pytest.mark.parametrize("unit", ["1", "a", "A", "[", '"', "1,", "A ", "a@", "王", "٣", "“", "```", "A.", "1 ", "X-"])
+def test_no_long_text_takes_long(unit: str) -> None:
+    assert all(each.text for each in check(unit * 50_000, ground_of((ENGLISH,))))
+    assert check("Reliable.", ground_of((unit * 50_000,))) == []
