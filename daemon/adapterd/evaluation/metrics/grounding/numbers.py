@@ -14,6 +14,7 @@ import regex
 
 from adapterd.evaluation.metrics.grounding.forms import WORD, key, shown
 from adapterd.evaluation.metrics.grounding.number_words import MONTHS, TIMES, months_in, numbers_in_words
+from adapterd.evaluation.metrics.json_answers.values import as_float
 
 SMALL_COUNT = 10
 """A whole number up to this one, without anything around it, may be counted by whoever answers."""
@@ -141,6 +142,7 @@ def numbers_of(text: str, *, lenient: bool = False) -> Iterator[Number]:
 
 def number(value: float) -> Number:
     """A number of JSON; a share is also one in percent."""
+    value = as_float(value)
     values = {_same(abs(value)), *([_same(abs(100 * value))] if abs(value) < 1 else [])}
     return Number(f"{value:.10g}", frozenset(values), bare=value == int(value))
 
