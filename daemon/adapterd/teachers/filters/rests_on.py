@@ -6,7 +6,8 @@ checked; so is one that people fill with what the prompt does not have.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from adapterd.chat import Message, Prompt, Role
 from adapterd.config import Task
@@ -34,7 +35,21 @@ def grounded(candidates: Sequence[Candidate], against: Against) -> Found:
     checked = [_checked(each) for each in candidates]
     own = ((each.messages, each.answer) for each in against.kept[:PEOPLES] if each.by_person)
     free = _free_fields([*checked, *(check(answer, ground_of(texts_of(prompt))) for prompt, answer in own)])
-    return [_grounded(each, found, free) for each, found in zip(candidates, checked, strict=True)]
+    allowed = frozenset(_choices(against.schema.schema)) if against.schema else frozenset[str]()
+    counted = [[each for each in found if each.field not in free and each.text not in allowed] for found in checked]
+    return [_grounded(each, found) for each, found in zip(candidates, counted, strict=True)]
+
+
+def _choices(schema: Any) -> Iterator[str]:
+    """The texts that a schema lets an answer choose from."""
+    pending = [schema]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, Mapping):
+            yield from (value for value in (*each.get("enum", ()), each.get("const")) if isinstance(value, str))
+            pending += each.values()
+        elif isinstance(each, list):
+            pending += each
 
 
 def _checked(candidate: Candidate) -> list[Checked]:
@@ -56,14 +71,14 @@ def _free_fields(checked: Iterable[Sequence[Checked]]) -> set[str]:
     return {name for name, count in there.items() if count >= MANY and missing[name] >= FREE_FIELDS * count}
 
 
-def _grounded(candidate: Candidate, checked: Sequence[Checked], free: set[str]) -> Finding | None:
+def _grounded(candidate: Candidate, checked: Sequence[Checked]) -> Finding | None:
     strange = [name for name in _citations(candidate) if name not in set(map(folded, candidate.source_ids))]
     if strange:
         return drop(f"the answer cites what is none of its sources: {strange[0]}")
     has_to = candidate.kind in (Kind.GROUNDED, Kind.SYNTHESIS) and candidate.source_ids and not _is_json(candidate)
     if has_to and not _citations(candidate):
         return drop("the answer cites none of its sources")
-    counted = [each for each in checked if each.field not in free and each.item is not Item.CITATION]
+    counted = [each for each in checked if each.item is not Item.CITATION]
     where = "its sources" if candidate.sources else "its prompt"
     for support, say in ((Support.MISSING, drop), (Support.UNSURE, unsure)):
         for each in counted:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from adapterd.chat import Message, Prompt, Role
 from adapterd.dataset.same_answer import answer_key
 from adapterd.evaluation.metrics.text_forms import folded
-from adapterd.teachers.filters.shortlist import Shortlist, near_among
+from adapterd.teachers.filters.shortlist import near_among
 from adapterd.teachers.filters.verdict import Against, Finding, Found, drop, prompt_key
 from adapterd.teachers.request import Candidate
 
@@ -47,7 +47,7 @@ def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
     keys = [prompt_key(each) for each in prompts]
     found: Found = [None for _ in candidates]
     kept = [prompt_key(each.messages) for each in against.kept]
-    for place, rows in enumerate(Shortlist([each.messages for each in against.kept]).near(prompts)):
+    for place, rows in enumerate(against.near_kept.near(prompts)):
         own = set(candidates[place].records)
         if any(kept[row] != keys[place] and against.kept[row].record not in own for row in rows):
             found[place] = drop("the prompt is nearly one that is kept already")
@@ -60,7 +60,7 @@ def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
 
 def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
     """The prompt or a source is near a prompt of a frozen set, whatever was asked about it."""
-    shortlist = Shortlist(against.frozen)
+    shortlist = against.near_frozen
     found: Found = [
         drop("the prompt is nearly one of a frozen set") if rows else None
         for rows in shortlist.near([each.messages for each in candidates])

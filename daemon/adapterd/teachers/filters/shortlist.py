@@ -5,27 +5,29 @@ The exact comparison (`dataset/leaks/near_duplicates.py`) looks at each frozen p
 that share most go along, and a sample of the others, which tells how common a shingle is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from adapterd.chat import Prompt
 from adapterd.dataset.leaks.near_duplicates import near_each
-from adapterd.dataset.leaks.shingles import Identities, Shingles, words
+from adapterd.dataset.leaks.shingles import Identities, words
 from adapterd.dataset.leaks.short_prompts import LONGER, SHORT
 
-LIKE = 0.4
+LIKE = 0.55
 """The share of the shingles of the smaller of two prompts that they have to have in common."""
 COMMON = 0.1
 """What more of the prompts have says nothing, …"""
 LEAST_OWN = 0.34
 """… if a prompt has so much else."""
-MATES = 12
+MATES = 20
 """Known prompts that are compared exactly with one."""
 CHUNK = 200
 """Prompts that are compared at once."""
 SAMPLE = 400
+"""Known prompts that tell how common a shingle is."""
+_FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93], dtype=np.uint64)
 
 
 class Shortlist:
@@ -58,27 +60,34 @@ class Shortlist:
         return list(self._known[:: max(1, len(self._known) // SAMPLE)])
 
     def _of_words(self, text: Sequence[str]) -> Identities:
-        return Shingles.of([self._numbers.setdefault(word, len(self._numbers) + 2) for word in text]).whole
+        return _shingles([self._numbers.setdefault(word, len(self._numbers) + 1) for word in text])
 
     def _mates(self, prompt: Prompt) -> list[int]:
         text = words(prompt)
         return list(dict.fromkeys((*self._words.like(self._of_words(text)), *self._letters.like(_of_letters(text)))))
 
 
-def near_among(prompts: Sequence[Prompt], skip: Iterable[tuple[int, int]] = ()) -> Iterator[tuple[int, int]]:
+def near_among(prompts: Sequence[Prompt]) -> Iterator[tuple[int, int]]:
     """The pairs of places of prompts that are nearly the same, the earlier one second."""
-    left_out = set(skip)
     for place, near in enumerate(Shortlist(prompts).near(prompts)):
         for other in near:
-            if other < place and (place, other) not in left_out:
+            if other < place:
                 yield place, other
 
 
 def _of_letters(text: Sequence[str]) -> Identities:
     joined = "".join(text)
-    if not joined or len(joined) > SHORT * LONGER:
+    return _shingles([ord(each) for each in joined] if len(joined) <= SHORT * LONGER else [])
+
+
+def _shingles(numbers: Sequence[int]) -> Identities:
+    """The identities of all runs of three, with nothing in front of the first and behind the last."""
+    if not numbers:
         return np.zeros(0, dtype=np.uint64)
-    return Shingles.of([ord(each) + 2 for each in joined]).whole
+    padded = np.zeros(len(numbers) + 4, dtype=np.uint64)
+    padded[2:-2] = numbers
+    found: Identities = padded[:-2] * _FACTORS[0] + padded[1:-1] * _FACTORS[1] + padded[2:] * _FACTORS[2]
+    return found
 
 
 class _Postings:

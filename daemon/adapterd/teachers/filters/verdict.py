@@ -8,6 +8,7 @@ from adapterd.chat import Message, Prompt, Role
 from adapterd.config import Task
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
 from adapterd.evaluation.metrics.text_forms import folded
+from adapterd.teachers.filters.shortlist import Shortlist
 from adapterd.teachers.request import Candidate
 
 Answered = tuple[Prompt, str]
@@ -57,6 +58,16 @@ class Against:
         for each in self.kept:
             found.setdefault(prompt_key(each.messages), []).append(each)
         return found
+
+    @cached_property
+    def near_frozen(self) -> Shortlist:
+        """The prompts of frozen sets, as those that are nearly the same are looked up, batch after batch."""
+        return Shortlist(self.frozen)
+
+    @cached_property
+    def near_kept(self) -> Shortlist:
+        """The same of what is kept."""
+        return Shortlist([each.messages for each in self.kept])
 
 
 @dataclass(frozen=True)

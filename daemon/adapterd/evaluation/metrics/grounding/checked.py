@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import regex
 
 from adapterd.evaluation.metrics.grounding.forms import WORD, key, shown
-from adapterd.evaluation.metrics.grounding.name_marks import marked_names
+from adapterd.evaluation.metrics.grounding.name_marks import is_in, marked_names
 from adapterd.evaluation.metrics.grounding.names import KnownNames, NameIn, another_language, names_in
 from adapterd.evaluation.metrics.grounding.numbers import Number, Numbers, number, numbers_of
 from adapterd.evaluation.metrics.grounding.quotations import Said, quotations_of
@@ -19,7 +19,7 @@ from adapterd.evaluation.metrics.text_metrics import cited
 SHORT_VALUE = 4
 """Words of a JSON text that is a name or a label, and no sentence."""
 MOST_CHARACTERS = 200_000
-_CODE = regex.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|\S+@\S+\.\S+", regex.DOTALL)
+_CODE = regex.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|(?<!\S)[^\s@]{1,64}@\S+", regex.DOTALL)
 _CITATION = regex.compile(r"\[[^\[\]\s]{1,64}(?:[,;] ?[^\[\]\s]{1,64})*\]|【[^【】]{1,64}】")
 _CAPITALISED = regex.compile(r"\p{Lu}")
 _MARKED_SCRIPT = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Arabic}\p{Devanagari}\p{Thai}]")
@@ -155,6 +155,8 @@ def _names(text: str, ground: Ground, *, alone: bool) -> Iterator[Checked]:
     if _MARKED_SCRIPT.search(text):
         missing = [*missing, *marked_names(text, ground.text)]
     yield from (Checked(Item.NAME, each.text, Support.MISSING if each.sure else Support.UNSURE) for each in missing)
+    if alone and not missing and _MARKED_SCRIPT.search(text):
+        yield Checked(Item.NAME, text, Support.FOUND if is_in(text, ground.text) else Support.UNSURE)
     for name in _found_names(text, ground.names, {each.text for each in missing}):
         yield Checked(Item.NAME, name, Support.FOUND)
 

@@ -1,7 +1,7 @@
 """Words with a capital letter that name nobody: days, months, languages, titles, and what German nouns look like."""
 
 from adapterd.evaluation.metrics.grounding.forms import key
-from adapterd.evaluation.metrics.grounding.number_words import MONTHS, SMALL, TIMES
+from adapterd.evaluation.metrics.grounding.number_words import MONTHS, TIMES
 
 
 def _keys(text: str) -> frozenset[str]:
@@ -26,7 +26,6 @@ COMMON = (
     )
     | TITLES
     | MONTHS.keys()
-    | SMALL.keys()
     | TIMES.keys()
 )
 """What no text has to have before an answer may say it."""

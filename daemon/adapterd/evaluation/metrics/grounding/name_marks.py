@@ -7,6 +7,8 @@ import regex
 from adapterd.evaluation.metrics.grounding.forms import key
 from adapterd.evaluation.metrics.grounding.names import NameIn
 
+PAIRS = 0.75
+"""The share of the pairs of letters of a value that a text has, if it has the value in one form or another."""
 _SURNAMES = (
     "王李张張刘劉陈陳杨楊黄黃赵趙吴吳周徐孙孫马馬朱胡郭何高林罗羅郑鄭梁谢謝宋唐许許韩韓冯馮邓鄧曹彭曾肖田董袁潘于蒋蔣蔡余杜"
     "叶葉程苏蘇魏吕呂丁任沈姚卢盧姜崔钟鐘谭譚陆陸汪范石廖贾賈夏韦韋付方白邹鄒孟熊秦邱江尹薛闫段雷侯龙龍史陶黎贺賀顾顧毛郝龚龔邵万"
@@ -59,6 +61,13 @@ def marked_names(answer: str, text: str) -> Iterator[NameIn]:
     for found in _THAI.finditer(answer):
         if found["start"][:4] not in plain:
             yield NameIn(found[0])
+
+
+def is_in(value: str, text: str) -> bool:
+    """Whether most pairs of neighbouring letters of a short value are in a text."""
+    plain, whole = _plain(value), _plain(text)
+    pairs = [plain[at : at + 2] for at in range(max(1, len(plain) - 1))]
+    return sum(pair in whole for pair in pairs) >= PAIRS * len(pairs)
 
 
 def _missing(pattern: "regex.Pattern[str]", answer: str, plain: str) -> Iterator[NameIn]:

@@ -24,6 +24,7 @@ from adapterd.evaluation.metrics.grounding.known_words import (
     GERMAN_NOUNS,
     TITLES,
 )
+from adapterd.scripts import UNSPACED
 
 STEM = 3
 """Letters of the shortest stem that two forms of a name share."""
@@ -31,7 +32,7 @@ LONGER = 4
 """So many letters may be added to a name of as many, in languages that say by endings what others say by words."""
 HEADING = 4
 """Long words of the shortest heading that writes all of them with capitals."""
-SAME_LANGUAGE, WORDS_OF_A_LANGUAGE = 0.12, 8
+SAME_LANGUAGE, WORDS_OF_A_LANGUAGE = 0.12, 10
 """The share of an answer's small words that are in the text, if both are in one language, and how many tell."""
 _BOUNDARY = regex.compile(r"[.!?…:;。！？।؟]+[\"'”»)\]]*(?:\s+|$)|\n|(?<=[。！？।])")
 _SHORT = regex.compile(r"(?:^|[\s(])(?:\p{Lu}|\p{Lu}\p{L}{1,3})\.\s$")
@@ -121,6 +122,8 @@ class KnownNames:
         )
 
 
+_UNSPACED = regex.compile(rf"[{UNSPACED}]")
+_QUOTED = regex.compile(r"[\"«「『][^\"«»」』]*[\"»」』]")
 _INSIDE = regex.compile(r"(?<=[\p{Ll},] )(\p{Lu}[\p{L}\p{M}'-]*)")
 _RUN = regex.compile(
     r"\p{Lu}[\p{L}\p{M}'’-]*(?:[ ](?:(?:of|de|di|von|van|der|den|the|and|du|la|le) )?\p{Lu}[\p{L}\p{M}'’-]*)+"
@@ -154,9 +157,17 @@ def is_german(text: str) -> bool:
 
 
 def another_language(answer: str, known: KnownNames) -> bool:
-    """Whether an answer is in another language than the text: hardly any of its small words is there."""
+    """Whether an answer is in another language than the text: hardly any of its small words is there, or, in a script
+    without spaces, of its characters. What it quotes does not count."""
+    answer = _QUOTED.sub(" ", answer)
+    if characters := set(_UNSPACED.findall(answer)):
+        return len(characters) >= WORDS_OF_A_LANGUAGE and len(characters & set(known.text)) < 0.3 * len(characters)
+    german = is_german(answer)
+    if known.is_german and german:
+        return False
     small = {key(each[0]) for each in WORD.finditer(answer) if not _CAPITAL.match(each[0]) and each[0].isalpha()}
-    return len(small) >= WORDS_OF_A_LANGUAGE and len(small & known.words) < SAME_LANGUAGE * len(small)
+    least = WORDS_OF_A_LANGUAGE // 2 if german is not known.is_german else WORDS_OF_A_LANGUAGE
+    return len(small) >= least and len(small & known.words) < SAME_LANGUAGE * len(small)
 
 
 def _of_sentence(

@@ -14,6 +14,7 @@ import regex
 
 from adapterd.evaluation.metrics.grounding.forms import WORD, key, shown
 from adapterd.evaluation.metrics.grounding.number_words import MONTHS, TIMES, months_in, numbers_in_words
+from adapterd.evaluation.metrics.json_answers.values import as_float
 
 SMALL_COUNT = 10
 """A whole number up to this one, without anything around it, may be counted by whoever answers."""
@@ -23,7 +24,7 @@ MOST_NUMBERS = 5_000
 _DIGIT = regex.compile(r"\p{Nd}")
 _NUMBER = regex.compile(
     r"(?<![\p{Latin}\d])(?<!\p{Latin}[-.])"
-    r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)"
+    r"(?>\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'٬٫]\d+)*)"
     r"(?=\p{L}{1,3}\b|[^\p{Latin}]|$)"
 )
 _LIST_MARK = regex.compile(r"^[ \t>*#-]*\d{1,3}[.)](?=\s)", regex.MULTILINE)
@@ -141,6 +142,7 @@ def numbers_of(text: str, *, lenient: bool = False) -> Iterator[Number]:
 
 def number(value: float) -> Number:
     """A number of JSON; a share is also one in percent."""
+    value = as_float(value)
     values = {_same(abs(value)), *([_same(abs(100 * value))] if abs(value) < 1 else [])}
     return Number(f"{value:.10g}", frozenset(values), bare=value == int(value))
 
@@ -197,13 +199,14 @@ def readings(written: str) -> tuple[set[float], tuple[float, ...]]:
     groups = pieces[1:] if len(set(marks)) == 1 else pieces[1:-1]
     grouped = all(len(piece) == 3 for piece in groups) or _is_indian(pieces)
     values = set[float]()
-    if len(marks) == 1 and marks[0] not in " '٬":
+    if len(marks) == 1 and marks[0] not in " '٬" and pieces[1] != "000":
         values.add(_same(float(f"{pieces[0][:20]}.{pieces[1][:20]}")))
     if grouped and len(set(marks)) == 1 and len(pieces[0]) <= 3 and pieces[0] != "0" and marks[0] != "٫":
         values.add(_same(float("".join(pieces)[:30])))
     if grouped and len(set(marks)) == 2 and len(set(marks[:-1])) == 1:
         values.add(_same(float(f"{''.join(pieces[:-1])[:30]}.{pieces[-1][:20]}")))
-    return values, () if values and marks[0] != " " and len(marks) == 1 and marks[0] != "," else parts
+    several = marks[0] == " " or not values or (marks[0] == "," and not grouped)
+    return values, parts if several else ()
 
 
 def _is_indian(pieces: list[str]) -> bool:

@@ -14,7 +14,7 @@ def _share_missing(question: Question, answer: Answer) -> float | None:
 
 
 UNGROUNDED = mean_of(
-    "ungrounded", "numbers, names, quotations and citations of an answer that neither its prompt nor the reference has, "
-    "of all in it; a number that may follow from others counts as there", _share_missing, better=Better.LOWER,
+    "ungrounded", "numbers, names, quotations and citations of an answer that neither its prompt nor the reference "
+    "has, of all in it; a number that may follow from others counts as there", _share_missing, better=Better.LOWER,
     chart=HABITS.place(),
 )  # fmt: skip

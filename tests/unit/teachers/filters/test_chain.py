@@ -1,0 +1,157 @@
+"""What of a teacher's examples is kept, and which filter says why the rest is not."""
+
+from dataclasses import replace
+
+import pytest
+
+from adapterd.config import Task
+from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
+from adapterd.teachers.filters.verdict import Against, Known
+from adapterd.teachers.request import Candidate, Kind
+from tests.unit.teachers.filters.making import SOURCE, candidate, grounded, prompt, said, sifted
+
+SCHEMA = {"type": "object", "properties": {"owner": {"type": "string"}}, "required": ["owner"]}
+JSON = Against(Task.JSON, JsonSchema(SCHEMA))
+LABELS = Against(Task.CLASSIFICATION, labels=frozenset({"Sport", "Politics"}))
+LONG = " ".join(f"word{number}" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (candidate("She owns", complete=False), "complete"),
+        (candidate(" \n"), "complete"),
+        (candidate("…"), "complete"),
+        (candidate("<think>well</think>Whitfield"), "complete"),
+        (candidate("It is so. " * 30), "complete"),
+        (candidate("Who owns the ferry at the bay? She does.", "Who owns the ferry at the bay?"), "complete"),
+        (grounded("It belongs to Marta Olsen [a]."), "grounded"),
+        (grounded("It cost 13,577 dollars [a]."), "grounded"),
+        (grounded("It belongs to Grace Whitfield [b]."), "grounded"),
+        (grounded("It belongs to Grace Whitfield."), "grounded"),
+        (grounded("The passage does not say who owns it [a]."), "refusal"),
+        (candidate("I cannot answer that."), "refusal"),
+        (
+            candidate("The source does not mention it, but 1987.", kind=Kind.REFUSAL, sources=(SOURCE,)),
+            "refusal",
+        ),
+        (candidate(LONG, f"Summarise: {LONG} and so on"), "copied"),
+    ],
+)
+def test_one_with_a_fault_is_dropped_by_its_filter(made: Candidate, name: str) -> None:
+    found = sifted(made)
+    assert [each.filter for each in found.dropped] == [name]
+    assert found.kept == ()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        grounded("It belongs to Grace Whitfield [a]."),
+        candidate("Johann Wolfgang von Goethe wrote it in 1808.", "Who wrote Faust?"),
+        candidate("The passage does not say how deep the bay is.", kind=Kind.REFUSAL, sources=(SOURCE,)),
+        candidate("Whitfield", kind=Kind.WORSE, rejected="Marta Olsen, 1654"),
+    ],
+)
+def test_a_good_one_is_kept(made: Candidate) -> None:
+    assert sifted(made).kept == (made,)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ('{"owner": "Whit', "the answer is no valid JSON"),
+        ('{"person": "x"}', "the schema does not allow the answer: $: 'owner' is a required property"),
+    ],
+)
+def test_json_has_to_be_by_the_schema(answer: str, reason: str) -> None:
+    assert said(sifted(candidate(answer), against=JSON)) == [("schema", reason)]
+
+
+def test_a_label_has_to_be_a_known_one() -> None:
+    assert said(sifted(candidate("Weather"), against=LABELS)) == [("schema", "the answer is none of the known labels")]
+    assert sifted(candidate("sport."), against=LABELS).kept
+
+
+def test_what_may_be_computed_is_looked_at_by_a_person() -> None:
+    found = sifted(grounded("With its owner 12,034 dollars and people are counted [a]."))
+    assert [each.filter for each in found.unsure] == ["grounded"]
+    assert found.counted.unsure == 1
+
+
+def test_what_one_filter_is_unsure_of_a_later_one_may_drop() -> None:
+    asked = "Which ferry crosses the old bay at noon?"
+    made = grounded("With its owner 12,034 dollars and people are counted [a].", asked)
+    found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(asked[:-1])]))
+    assert [each.filter for each in found.dropped] == ["near_frozen"]
+    assert found.unsure == ()
+
+
+def test_the_same_is_kept_once_and_not_beside_what_is_kept() -> None:
+    made = candidate("Whitfield")
+    assert said(sifted(made, made)) == [("duplicate", "another candidate is the same")]
+    kept = Against(Task.GENERATION, kept=[Known(prompt("Who owns the ferry?"), "whitfield ")])
+    assert [name for name, _ in said(sifted(made, against=kept))] == ["duplicate"]
+
+
+def test_a_variation_is_near_what_it_varies_and_nothing_else_may_be() -> None:
+    kept = Against(Task.GENERATION, kept=[Known(prompt("Who owns the ferry at Dunmore?"), "Whitfield", "r1")])
+    made = candidate("Whitfield", "who owns the fery at Dunmore", Kind.VARIATION, records=("r1",))
+    assert sifted(made, against=kept).kept == (made,)
+    assert said(sifted(replace(made, records=()), against=kept)) == [
+        ("near_duplicate", "the prompt is nearly one that is kept already")
+    ]
+
+
+def test_a_source_near_a_frozen_prompt_is_not_taught() -> None:
+    made = grounded("It belongs to Grace Whitfield [a].", "And who is the owner of all that, please?")
+    found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(f"Summarise: {SOURCE}")]))
+    assert said(found) == [("near_frozen", "a source is nearly a prompt of a frozen set")]
+
+
+def test_a_persons_answer_wins_against_a_teachers() -> None:
+    kept = Against(Task.GENERATION, kept=[Known(prompt("Who owns the ferry?"), "Whitfield", by_person=True)])
+    assert said(sifted(candidate("Olsen"), against=kept)) == [
+        ("contradiction", "a person answered the same prompt otherwise")
+    ]
+
+
+def test_among_teachers_the_majority_wins() -> None:
+    right, wrong = candidate("Whitfield", others=("Whitfield",)), candidate("Olsen")
+    found = sifted(right, wrong)
+    assert found.kept == (right,)
+    assert [each.filter for each in found.dropped] == ["contradiction"]
+    assert [each.filter for each in sifted(candidate("Whitfield"), wrong).unsure] == ["contradiction"] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "others", "keeps"),
+    [
+        ("Whitfield", ("Whitfield", "Olsen"), True),
+        ("Whitfield", ("Olsen", "Olsen"), False),
+        ("Whitfield", ("Olsen",), False),
+        ('{"owner": "x", "n": 1}', ('{"n": 1.0, "owner": "X"}', "none"), True),
+        ('{"owner": "x", "n": 1}', ('{"owner": "x", "n": 2}', '{"owner": "x", "n": 3}'), False),
+        ("The ferry belongs to Grace Whitfield now.", ("Grace Whitfield owns the ferry now.",) * 2, True),
+        ("The ferry was bought for 12 dollars by her.", ("The ferry was bought for 13 dollars by her.",) * 2, False),
+    ],
+)
+def test_several_answers_have_to_agree(answer: str, others: tuple[str, ...], keeps: bool) -> None:
+    found = sifted(candidate(answer, others=others))
+    assert bool(found.kept) is keeps
+    assert [each.filter for each in found.unsure] == ([] if keeps else ["agreement"])
+
+
+def test_a_field_that_is_a_judgement_is_not_checked() -> None:
+    made = [
+        candidate(f'{{"owner": "Grace Whitfield", "mood": "Cheerful", "n": {number}}}', f"{SOURCE} {LONG} {number * 7}")
+        for number in range(1, 7)
+    ]
+    found = sifted(*made, against=Against(Task.JSON))
+    assert not [each for each in (*found.dropped, *found.unsure) if each.filter == "grounded"]
+
+
+def test_every_candidate_is_counted_once() -> None:
+    made = [candidate(""), candidate("Whitfield"), candidate("Whitfield"), grounded("Marta Olsen did [a].")]
+    counted = sifted(*made).counted
+    assert counted.made == len(made) == counted.kept + counted.dropped + counted.unsure
