@@ -109,7 +109,8 @@ def measured(name: str, simulations: int = SIMULATIONS) -> dict[str, Any]:
             saved.append(float(np.mean([each.votes_saved for each in found])))
     worst = min(worlds, key=lambda world: worlds[world])
     return {
-        "coverage": round(worlds[worst], 4), "worst": worst, "mean_coverage": round(float(np.mean(list(worlds.values()))), 4),
+        "coverage": round(worlds[worst], 4), "worst": worst,
+        "mean_coverage": round(float(np.mean(list(worlds.values()))), 4),
         "judge_alone_coverage": round(float(np.mean(alone)), 4), "votes_saved": round(float(np.mean(saved)), 4),
     }  # fmt: skip
 

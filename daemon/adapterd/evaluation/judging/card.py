@@ -79,8 +79,8 @@ class JudgeCard:
 
     def _agreement(self) -> str:
         return (
-            f"With people it agrees by κ {self.kappa}, Spearman {self.spearman}, Kendall {self.kendall}, on {self.votes} "
-            "votes (1 is always, 0 is by chance)."
+            f"With people it agrees by κ {self.kappa}, Spearman {self.spearman}, Kendall {self.kendall}, on "
+            f"{self.votes} votes (1 is always, 0 is by chance)."
         )
 
     def _position(self) -> str:
@@ -100,8 +100,8 @@ class JudgeCard:
             return "It favours longer answers no more than people do, as far as can be seen."
         kind = "longer" if correlation > 0 else "shorter"
         return (
-            f"It favours {kind} answers more than people do: to the longer one go {self.length.judge} pairs by the judge, "
-            f"{self.length.people} by people (p = {p:.2g})."
+            f"It favours {kind} answers more than people do: to the longer one go {self.length.judge} pairs by the "
+            f"judge, {self.length.people} by people (p = {p:.2g})."
         )
 
 

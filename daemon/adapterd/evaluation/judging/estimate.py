@@ -6,7 +6,8 @@ is biased is so on both, which cancels; one that says nothing has a weight of 0,
 
 The weight of each fifth of the votes comes from the other four (cross-fitting), so that no vote chooses its own. Small
 numbers are honest by two imagined votes at each end of the scale, in the centre and in the spread (after Agresti and
-Coull 1998), and by Student's t: without them, thirty votes that all agree with the judge would prove that it never errs.
+Coull 1998), and by Student's t: without them, thirty votes that all agree with the judge would prove that it never
+errs.
 
 It holds where the votes are on a RANDOM part, and the judge is the same one on all: nothing in the numbers shows when
 this is not so.

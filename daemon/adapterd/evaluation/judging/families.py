@@ -1,13 +1,13 @@
-"""Whether a judge is of one family with what it judges: by the architecture in the GGUF, and by what names begin with."""
+"""Whether a judge is of one family with what it judges: by the architecture in the GGUF, and by their names."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 GENERIC = frozenset({
-    "base", "chat", "coder", "code", "custom", "distill", "distilled", "dpo", "gguf", "instruct", "it", "judge", "large",
-    "latest", "local", "lora", "medium", "mini", "model", "my", "nano", "new", "preview", "pro", "small", "sft", "teacher",
-    "text", "tiny", "tuned", "vision",
+    "base", "chat", "coder", "code", "custom", "distill", "distilled", "dpo", "gguf", "instruct", "it", "judge",
+    "large", "latest", "local", "lora", "medium", "mini", "model", "my", "nano", "new", "preview", "pro", "small",
+    "sft", "teacher", "text", "tiny", "tuned", "vision",
 })  # fmt: skip
 """Words of names that name no family."""
 _WORD = re.compile(r"[a-z]+")
@@ -39,7 +39,10 @@ def _warning(judge: ModelIdentity, role: str, other: ModelIdentity) -> str:
     if judge.name == other.name:
         return f"The judge {judge.name} is the {role} itself: it judges its own answers."
     if shared := sorted(stems(judge.name) & stems(other.name)):
-        return f"The judge {judge.name} and the {role} {other.name} are both called {shared[0]}: a judge favours its family."
+        return (
+            f"The judge {judge.name} and the {role} {other.name} are both called {shared[0]}: a judge favours its "
+            "family."
+        )
     one, two = (_line(each.architecture) for each in (judge, other))
     if one and one == two:
         return (

@@ -1,0 +1,1 @@
+"""What a good answer is, for each task, in Markdown."""
