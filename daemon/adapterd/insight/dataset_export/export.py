@@ -49,8 +49,11 @@ class LeftOutOfExport:
 
 @dataclass(frozen=True)
 class DatasetExport:
-    """What was written, by set ("taught": training and validation together), and what was not. `several_turns` records have earlier answers that are not to be
-    trained on; `on_turns` says how the program is told so, and `kept` are files of the folder from before."""
+    """What was written, by set ("taught": training and validation together), and what was not.
+
+    `several_turns` records have earlier answers that are not to be trained on; `on_turns` says how the program is told
+    so. `kept` are files of the folder from before.
+    """
 
     model: str
     format: str
