@@ -84,10 +84,10 @@ def pairs(taught: Resolution) -> set[tuple[Prompt, str, str]]:
 @pytest.mark.parametrize("name", ["openai", "trl", "sharegpt", "mlx-lm"])
 @given(records=RECORDS)
 def test_examples_of_conversations_are_the_same(name: str, records: list[FeedbackRecord]) -> None:
-    taught = resolve(records)
+    taught = resolve([*records, ASKED_AND_ANSWERED])
     left_out, again = exported(name, taught)
     assert examples(again) == examples(taught)
-    assert left_out == ({NO_PAIRS: len(taught.pairs)} if taught.pairs else {})
+    assert left_out == {NO_PAIRS: len(taught.pairs)}
     assert again.pairs == []
 
 
@@ -105,7 +105,8 @@ def test_examples_of_alpaca_are_the_same_but_for_those_that_are_counted(records:
 def test_pairs_and_the_examples_that_are_in_them_are_the_same(name: str, records: list[FeedbackRecord]) -> None:
     taught = resolve([*records, ASKED_AND_ANSWERED])
     left_out, again = exported(name, taught)
-    assert pairs(again) == pairs(taught)
+    assert pairs(again) <= pairs(taught)
+    assert len(pairs(again)) + left_out.get(READS_OTHERWISE, 0) == len(pairs(taught))
     assert examples(again) <= examples(taught)
     assert len(examples(again)) + left_out.get(NO_WORSE, 0) == len(taught.examples)
 
@@ -116,7 +117,7 @@ def test_pairs_and_the_examples_that_are_in_them_are_the_same(name: str, records
         ("nan", ["openai", "trl", "sharegpt", "mlx-lm"]),
         ('[{"role": "user", "content": "x"}]', ["openai", "trl", "sharegpt", "mlx-lm"]),
         ('{"title": "Ferry", "price": 19.90}', ["openai", "trl", "sharegpt", "mlx-lm", "alpaca"]),
-        ("See <image>", []),
+        ("See <image>", ["alpaca"]),
     ],
 )
 def test_what_would_be_read_otherwise_is_left_out_and_counted(answer: str, formats: list[str]) -> None:
@@ -126,6 +127,16 @@ def test_what_would_be_read_otherwise_is_left_out_and_counted(answer: str, forma
         left_out, again = exported(name, taught)
         assert left_out.get(READS_OTHERWISE, 0) == (name not in formats)
         assert len(again.examples) == 1 + (name in formats)
+
+
+@given(records=RECORDS)
+def test_pairs_of_plain_words_are_all_there(records: list[FeedbackRecord]) -> None:
+    words = [replace(each, rejected_output="No.", output=f"{each.correction} or so") for each in records]
+    taught = resolve([replace(each, correction=f"It is {each.correction}") for each in words])
+    left_out, again = exported("trl-preference", taught)
+    assert pairs(again) == pairs(taught)
+    assert examples(again) == examples(taught)
+    assert left_out == {}
 
 
 def test_a_blank_system_prompt_is_counted_as_feedback_has_none() -> None:
