@@ -1,4 +1,4 @@
-"""Write the tables in docs/feedback-formats.md from the registries of formats; `--check` only tells if they are right."""
+"""Write the tables in docs/feedback-formats.md from the registries; `--check` only tells if they are right."""
 
 import json
 import sys

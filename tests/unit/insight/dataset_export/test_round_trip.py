@@ -59,7 +59,8 @@ ASKED_AND_ANSWERED = FeedbackRecord(
 
 
 def items(taught: Resolution) -> list[Taught]:
-    return [Taught(each, None) for each in (*taught.examples, *stated_pairs(taught.examples, taught.pairs))]
+    pairs = [Taught(each, None) for each in stated_pairs(taught.examples, taught.pairs)]
+    return [*(Taught(each, None) for each in taught.examples), *pairs]
 
 
 def exported(name: str, taught: Resolution) -> tuple[dict[str, int], Resolution]:

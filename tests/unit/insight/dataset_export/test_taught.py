@@ -33,8 +33,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def asked(prompt: str, correction: str = "Yes.", **said: str) -> FeedbackRecord:
-    return FeedbackRecord((Message(Role.USER, prompt),), correction=correction, created_at=AT, **said)
+def asked(prompt: str, correction: str = "Yes.", output: str | None = None) -> FeedbackRecord:
+    return FeedbackRecord((Message(Role.USER, prompt),), output=output, correction=correction, created_at=AT)
 
 
 def give(store: Store, *records: FeedbackRecord) -> None:
