@@ -92,6 +92,12 @@ def test_the_report_says_what_was_left_out_and_why(adapterctl: Command, folder: 
     assert (folder / "m.alpaca.jsonl").is_file()
 
 
+def test_a_better_answer_that_nobody_called_right_is_told_of(adapterctl: Command, folder: Path) -> None:
+    for form, is_told in (("openai-preference", True), ("trl-preference", False)):
+        said = adapterctl("dataset", "export", "m", "--format", form).stdout
+        assert ("of 1 of these nobody said that the better answer is right" in said) == is_told
+
+
 def test_earlier_answers_are_told_of_where_the_file_does_not_say_it(adapterctl: Command, folder: Path) -> None:
     for form, names in (("sharegpt", "mask_history"), ("mlx-lm", "--mask-prompt"), ("openai", "")):
         last = adapterctl("dataset", "export", "m", "--format", form).stdout.splitlines()[-1]

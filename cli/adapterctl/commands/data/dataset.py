@@ -114,6 +114,12 @@ def _report(made: "DatasetExport") -> None:
     say(f"{made.model} as {made.format}: {said}", err=err)
     for left_out in made.left_out:
         say(f"  left out: {left_out}", err=err)
+    if made.not_known_right:
+        say(
+            f"  of {made.not_known_right} of these nobody said that the better answer is right, which the format has "
+            "no word for: `adapterctl feedback import` would take it for right",
+            err=err,
+        )
     for path in made.kept:
         say(f"  {path} is from before, and stays", err=err)
     if made.on_turns:

@@ -108,8 +108,14 @@ def test_pairs_and_the_examples_that_are_in_them_are_the_same(name: str, records
     left_out, again = exported(name, taught)
     assert pairs(again) <= pairs(taught)
     assert len(pairs(again)) + left_out.get(READS_OTHERWISE, 0) == len(pairs(taught))
-    assert examples(again) <= examples(taught)
-    assert len(examples(again)) + left_out.get(NO_WORSE, 0) == len(taught.examples)
+    known = {each.pair for each in stated_pairs(taught.examples, taught.pairs) if each.is_right}
+    only_better = {(each.messages, each.chosen) for each in taught.pairs if each not in known}
+    if name == "trl-preference":
+        assert examples(again) <= examples(taught)
+    else:  # which has no word for an answer that is better, and not known to be right
+        assert examples(again) <= examples(taught) | only_better
+    found = examples(again) & examples(taught)
+    assert len(found) + left_out.get(NO_WORSE, 0) == len(taught.examples)
 
 
 @pytest.mark.parametrize(
