@@ -1,7 +1,10 @@
 """adapterctl dataset export, and what it wrote given to feedback import."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from adapterd.errors import InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
+from tests.support.without_rights import without_rights
 
 Command = Callable[..., Result]
 MODEL = '[models.{}]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n'
@@ -159,3 +163,16 @@ def test_the_home_gets_no_file(adapterctl: Command, home: Home, folder: Path) ->
     before = files()
     adapterctl("dataset", "export", "m", "--format", "mlx-lm", "-o", "data")
     assert files() == before
+
+
+@pytest.mark.parametrize("form", ["openai", "mlx-lm"])
+def test_a_folder_that_may_not_be_written_is_named(folder: Path, form: str) -> None:
+    folder.chmod(0o500)
+    words = ("-m", "adapterctl", "dataset", "export", "m", "--format", form, "-o", "made")
+    done = subprocess.run(
+        without_rights(sys.executable, *words), env=os.environ, capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o700)
+    assert done.returncode == InputError.exit_code
+    assert done.stderr.startswith(f"error: {folder / 'made'} cannot be written: Permission denied")
+    assert list(folder.iterdir()) == []

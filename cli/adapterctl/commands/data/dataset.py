@@ -79,10 +79,12 @@ def export(name: str | None, form: str, output: str | None, part: str | None, fo
     model = app.model(name)
     parts = set(Part) if part == "all" else {Part(part)} if part else {Part.TRAIN, Part.VALIDATION}
     own = [app.home.root, *(each.feedback.folder for each in app.settings.models.values() if each.feedback.folder)]
-    taught = TaughtFeedback(app.store, model, app.model_settings(model))
-    exporter = Exporter(model, chosen, lambda: taught.left_out)
     is_long = app.store.feedback.count(model) >= LONG
     with StageProgress(quiet=as_json or not is_long) as progress:
+        taught = TaughtFeedback(
+            app.store, model, app.model_settings(model), lambda share: progress("scanning", {"share": share})
+        )
+        exporter = Exporter(model, chosen, lambda: taught.left_out)
         items = taught.items(
             parts,
             divide=bool(chosen.files) or part in SETS,

@@ -54,11 +54,13 @@ class Taught:
 @dataclass
 class TaughtFeedback:
     """What feedback teaches; `left_out` counts, once `items` is through, what training leaves out, too, by whether it
-    is an example or a pair, and why."""
+    is an example or a pair, and why. `on_scan` gets the share of the records that are scanned for secrets and personal
+    data, 0…1, where that takes a while."""
 
     store: Store
     model: str
     settings: ModelSettings
+    on_scan: Progress = lambda _: None
     left_out: Counter[tuple[type, str]] = field(default_factory=Counter)
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
     _knows_faults: bool = False
@@ -72,7 +74,7 @@ class TaughtFeedback:
         """
         self._has_cases = Part.EVALUATION in parts
         if parts != {Part.EVALUATION}:
-            held = set(held_hashes(self.store, self.model, self.settings.feedback))
+            held = set(held_hashes(self.store, self.model, self.settings.feedback, self.on_scan))
             begin = 0.0
             validation: AbstractSet[str] = set()
             if divide:
