@@ -1,9 +1,10 @@
-"""Write the table in docs/feedback-formats.md from the registry of formats; `--check` only tells if it is right."""
+"""Write the tables in docs/feedback-formats.md from the registries; `--check` only tells if they are right."""
 
 import json
 import sys
 from pathlib import Path
 
+from adapterd.dataset.export import EXPORT_FORMATS
 from adapterd.feedback.formats import FORMATS
 from generated_page import with_table, write
 
@@ -20,9 +21,19 @@ def rows() -> list[str]:
     ]
 
 
+def rows_of_exports() -> list[str]:
+    """One line for each format of an export."""
+    head = ["| `--format` | what it is | read again as | example |", "|---|---|---|---|"]
+    return head + [
+        f"| `{each.name}` | {each.description} | {each.feedback_format} | "
+        f"`{json.dumps(each.example, ensure_ascii=False)}` |"
+        for each in EXPORT_FORMATS
+    ]
+
+
 def page(text: str) -> str:
-    """The page with its table put anew."""
-    return with_table(text, "formats", rows())
+    """The page with its tables put anew."""
+    return with_table(with_table(text, "formats", rows()), "export formats", rows_of_exports())
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def say(*parts: object, err: bool = False) -> None:
 
 def binary_output() -> BinaryIO:
     """Standard output, for records as bytes."""
-    return click.get_binary_stream("stdout")
+    return sys.stdout.buffer
 
 
 def say_lines(text: object, *, indent: int = 0) -> None:

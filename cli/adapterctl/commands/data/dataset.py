@@ -79,10 +79,12 @@ def export(name: str | None, form: str, output: str | None, part: str | None, fo
     model = app.model(name)
     parts = set(Part) if part == "all" else {Part(part)} if part else {Part.TRAIN, Part.VALIDATION}
     own = [app.home.root, *(each.feedback.folder for each in app.settings.models.values() if each.feedback.folder)]
-    taught = TaughtFeedback(app.store, model, app.model_settings(model))
-    exporter = Exporter(model, chosen, lambda: taught.left_out)
     is_long = app.store.feedback.count(model) >= LONG
     with StageProgress(quiet=as_json or not is_long) as progress:
+        taught = TaughtFeedback(
+            app.store, model, app.model_settings(model), lambda share: progress("scanning", {"share": share})
+        )
+        exporter = Exporter(model, chosen, lambda: taught.left_out)
         items = taught.items(
             parts,
             divide=bool(chosen.files) or part in SETS,
@@ -114,6 +116,12 @@ def _report(made: "DatasetExport") -> None:
     say(f"{made.model} as {made.format}: {said}", err=err)
     for left_out in made.left_out:
         say(f"  left out: {left_out}", err=err)
+    if made.not_known_right:
+        say(
+            f"  of {made.not_known_right} of these nobody said that the better answer is right, which the format has "
+            "no word for: `adapterctl feedback import` would take it for right",
+            err=err,
+        )
     for path in made.kept:
         say(f"  {path} is from before, and stays", err=err)
     if made.on_turns:

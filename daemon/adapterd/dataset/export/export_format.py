@@ -49,7 +49,8 @@ class ExampleFormat(ExportFormat):
 @dataclass(frozen=True)
 class PairFormat(ExportFormat):
     """A format of prompts with a better and a worse answer. `fault` says why a pair cannot be written; empty if it
-    can."""
+    can. One that `tells_right` says of a better answer whether it is right, too; else it is read again as right."""
 
     write: Callable[[StatedPair], Fields]
     fault: Callable[[StatedPair], str] = field(default=lambda _pair: "", kw_only=True)
+    tells_right: bool = field(default=False, kw_only=True)

@@ -51,7 +51,7 @@ SHAREGPT = ExampleFormat(
 )
 MLX_LM = ExampleFormat(
     name="mlx-lm",
-    description="mlx-lm's folder for `mlx_lm.lora --data`: `train.jsonl`, `valid.jsonl`; `--set all`: `test.jsonl`.",
+    description="mlx-lm's folder for `mlx_lm.lora --data`: a file for each set: train, valid, and of `--set all` test.",
     feedback_format="Chat",
     example={"messages": [{"role": "user", "content": "Who met?"}, {"role": "assistant", "content": "The council."}]},
     write=_mlx_lm,

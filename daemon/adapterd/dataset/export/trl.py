@@ -50,4 +50,5 @@ TRL_PREFERENCE = PairFormat(
         "thumbs": "up",
     },
     write=_write_pair,
+    tells_right=True,
 )

@@ -49,8 +49,12 @@ class LeftOutOfExport:
 
 @dataclass(frozen=True)
 class DatasetExport:
-    """What was written, by set ("taught": training and validation together), and what was not. `several_turns` records have earlier answers that are not to be
-    trained on; `on_turns` says how the program is told so, and `kept` are files of the folder from before."""
+    """What was written, by set ("taught": training and validation together), and what was not.
+
+    `several_turns` records have earlier answers that are not to be trained on; `on_turns` says how the program is told
+    so. Of `not_known_right` pairs the better answer is only better, which the format has no word for: it is read again
+    as the right one. `kept` are files of the folder from before.
+    """
 
     model: str
     format: str
@@ -59,6 +63,7 @@ class DatasetExport:
     left_out: tuple[LeftOutOfExport, ...] = ()
     several_turns: int = 0
     on_turns: str = ""
+    not_known_right: int = 0
     kept: tuple[Path, ...] = ()
 
     @property
@@ -78,6 +83,7 @@ class Exporter:
     _left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     _sets: Counter[str] = field(default_factory=Counter)
     _several_turns: int = 0
+    _not_known_right: int = 0
 
     def to_place(
         self, items: Iterable[Taught], target: Path, *, own: Iterable[Path] = (), force: bool = False
@@ -140,6 +146,7 @@ class Exporter:
             elif _reads_as_pair(fields := form.write(each.what), each.what.pair):
                 if each.what.is_right:
                     covered.add(bytes.fromhex(each.what.pair.prompt_hash)[:8])
+                self._not_known_right += not (form.tells_right or each.what.is_right)
                 yield self._written(each, each.what.pair, fields)
             else:
                 self._left_out[PAIR, READS_OTHERWISE] += 1
@@ -180,6 +187,7 @@ class Exporter:
             self._all_left_out(),
             self._several_turns,
             on_turns,
+            self._not_known_right,
             kept,
         )
 

@@ -28,14 +28,17 @@ from adapterd.intake.screening import held_hashes
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 
-AT_ONCE = 5_000
-"""Records whose prompts are looked at in one go, on average at most."""
+AT_ONCE = 2_500
+"""Records whose prompts are looked at in one go."""
 FROZEN = "its prompt is in a frozen evaluation set, which only judges"
 NEARLY_FROZEN = "its prompt is nearly the same as one of a frozen evaluation set"
 GIVES_AWAY = "its prompt goes on behind one of a frozen evaluation set, or has its answer in it"
 HELD = "held for secrets or personal data; `adapterctl feedback quarantine` lists these records"
 COPIED = "its answer copies long passages of its prompt (dataset.max_copied)"
 NO_TEXT = "it has characters that cannot be written"
+
+_FIRST_LOOK = 0.9
+"""The share of the time that the first of two looks takes."""
 
 Progress = Callable[[float], object]
 
@@ -51,14 +54,16 @@ class Taught:
 @dataclass
 class TaughtFeedback:
     """What feedback teaches; `left_out` counts, once `items` is through, what training leaves out, too, by whether it
-    is an example or a pair, and why."""
+    is an example or a pair, and why. `on_scan` gets the share of the records that are scanned for secrets and personal
+    data, 0…1, where that takes a while."""
 
     store: Store
     model: str
     settings: ModelSettings
+    on_scan: Progress = lambda _: None
     left_out: Counter[tuple[type, str]] = field(default_factory=Counter)
-    _leaks: dict[str, str] = field(default_factory=dict)
-    _knows_leaks: bool = False
+    _faults: dict[tuple[str, str], str] = field(default_factory=dict)
+    _knows_faults: bool = False
     _has_cases: bool = False
 
     def items(self, parts: AbstractSet[Part], *, divide: bool, progress: Progress = lambda _: None) -> Iterator[Taught]:
@@ -69,14 +74,14 @@ class TaughtFeedback:
         """
         self._has_cases = Part.EVALUATION in parts
         if parts != {Part.EVALUATION}:
-            held = set(held_hashes(self.store, self.model, self.settings.feedback))
+            held = set(held_hashes(self.store, self.model, self.settings.feedback, self.on_scan))
             begin = 0.0
             validation: AbstractSet[str] = set()
             if divide:
-                begin = 0.5
+                begin = _FIRST_LOOK
                 validation = self._validating(held, lambda share: progress(share * begin))
                 self.left_out.clear()
-                self._knows_leaks = True
+                self._knows_faults = True
             for what in self._taught(held, lambda share: progress(begin + share * (1 - begin))):
                 part = Part.VALIDATION if _example_or_pair(what).prompt_hash in validation else Part.TRAIN
                 if not divide or part in parts:
@@ -87,46 +92,51 @@ class TaughtFeedback:
 
     def _taught(self, held: AbstractSet[str], progress: Progress) -> Iterator[Example | StatedPair]:
         cases = _Cases.of(self.store, self.model)
-        count = self.store.feedback.count(self.model)
-        digits = 0 if count <= AT_ONCE else 1 if count <= 16 * AT_ONCE else 2
-        places = [f"{number:0{digits}x}" for number in range(16**digits)] if digits else [""]
-        for done, place in enumerate(places, start=1):
-            rows = self.store.feedback.about_the_same(self.model, after_id=0, begins_with=place)
-            records = (FeedbackRecord.from_json(row.record) for row in rows)
+        progress(0.0)
+        parts = _parts(self.store.feedback.count(self.model))
+        for done, places in enumerate(parts, start=1):
+            rows = (self.store.feedback.about_the_same(self.model, after_id=0, begins_with=place) for place in places)
+            records = (FeedbackRecord.from_json(row.record) for some in rows for row in some)
             yield from self._without_faults(resolve(records, thinks=self.settings.think is not Think.OFF), cases, held)
-            progress(done / len(places))
+            progress(done / len(parts))
 
     def _without_faults(
         self, said: Resolution, cases: "_Cases", held: AbstractSet[str]
     ) -> Iterator[Example | StatedPair]:
         everything: list[Example | PreferencePair] = [*said.examples, *said.pairs]
-        self._find_leaks(everything, cases)
-        faults = {id(each): self._fault(each, held) for each in everything}
+        if not self._knows_faults:
+            self._faults.update(self._faults_of(everything, cases, held))
         for each in everything:
-            fault = faults[id(each)]
+            fault = self._fault(each)
             is_case = self._has_cases and isinstance(each, Example) and each.prompt_hash in cases.in_force
             if fault and not (fault == FROZEN and is_case):
                 self.left_out[type(each), fault] += 1
-        examples = [each for each in said.examples if not faults[id(each)]]
+        examples = [each for each in said.examples if not self._fault(each)]
         yield from examples
-        yield from stated_pairs(examples, (each for each in said.pairs if not faults[id(each)]))
+        yield from stated_pairs(examples, (each for each in said.pairs if not self._fault(each)))
 
-    def _find_leaks(self, everything: Sequence[Example | PreferencePair], cases: "_Cases") -> None:
-        """Note which of the prompts are known from a frozen set."""
-        if cases.judged and not self._knows_leaks:
-            found = cases.leaks({each.prompt_hash: each.messages for each in everything})
-            self._leaks.update((name, leak) for name, leak in found.items() if leak)
+    def _fault(self, each: Example | PreferencePair) -> str:
+        return self._faults.get(_key(each), "")
 
-    def _fault(self, each: Example | PreferencePair, held: AbstractSet[str]) -> str:
-        """Why an example or a pair is not taught; empty if it is."""
-        taught, texts = _texts(each)
-        if leak := self._leaks.get(each.prompt_hash):
-            return leak
-        if each.record in held:
-            return HELD
-        if any(fault_of_text(text) for text in (*texts, *(turn.content for turn in each.messages))):
-            return NO_TEXT
-        return COPIED if fault_of_copy(each.messages, taught, self.settings.dataset.max_copied) else ""
+    def _faults_of(
+        self, everything: Sequence[Example | PreferencePair], cases: "_Cases", held: AbstractSet[str]
+    ) -> dict[tuple[str, str], str]:
+        """Why some examples and pairs are not taught."""
+        leaks = cases.leaks({each.prompt_hash: each.messages for each in everything})
+        most = self.settings.dataset.max_copied
+        known: dict[tuple[str, str], str] = {}  # of an answer, which an example and its pairs share
+        found = {}
+        for each in everything:
+            taught = each.completion if isinstance(each, Example) else each.chosen
+            answer = each.prompt_hash, taught
+            if answer not in known:
+                known[answer] = _fault_of_answer(each.messages, taught, most)
+            fault = leaks.get(each.prompt_hash) or (HELD if each.record in held else known[answer])
+            if isinstance(each, PreferencePair):
+                fault = fault or (NO_TEXT if fault_of_text(each.rejected) else "")
+            if fault:
+                found[_key(each)] = fault
+        return found
 
     def _validating(self, held: AbstractSet[str], progress: Progress) -> AbstractSet[str]:
         """The prompts of the validation set, by the rule of training: a sample that stays while more arrives."""
@@ -176,12 +186,23 @@ class _Cases:
 
     def leaks(self, prompts: dict[str, Prompt]) -> dict[str, str]:
         """The reasons by hash why prompts are not taught; empty for one that is."""
+        if not self.judged:
+            return {}
         asked = [each for name, each in prompts.items() if name not in self.prompt_hashes]
         near = iter(near_duplicates_of(asked, [case.messages for case in self.judged]))
         away = iter(gives_away(asked, self.judged))
         return {
             name: FROZEN if name in self.prompt_hashes else _leak(next(near), next(away)) for name in prompts
         }  # fmt: skip
+
+
+def _parts(records: int) -> list[list[str]]:
+    """What the hashes of prompts begin with, in parts with AT_ONCE records each, or few more."""
+    if records <= AT_ONCE:
+        return [[""]]
+    places = [f"{number:02x}" for number in range(256)]
+    size = max(1, len(places) * AT_ONCE // records)
+    return [places[start : start + size] for start in range(0, len(places), size)]
 
 
 def _leak(is_near: bool, is_given_away: bool) -> str:
@@ -192,11 +213,15 @@ def _example_or_pair(what: Example | StatedPair) -> Example | PreferencePair:
     return what.pair if isinstance(what, StatedPair) else what
 
 
-def _texts(each: Example | PreferencePair) -> tuple[str, tuple[str, ...]]:
-    """The answer that is taught, and all answers."""
-    if isinstance(each, Example):
-        return each.completion, (each.completion,)
-    return each.chosen, (each.chosen, each.rejected)
+def _key(each: Example | PreferencePair) -> tuple[str, str]:
+    """What tells apart what one record teaches: an example, and pairs with different worse answers."""
+    return each.record, each.rejected if isinstance(each, PreferencePair) else ""
+
+
+def _fault_of_answer(messages: Prompt, answer: str, most: float) -> str:
+    if any(fault_of_text(text) for text in (answer, *(turn.content for turn in messages))):
+        return NO_TEXT
+    return COPIED if fault_of_copy(messages, answer, most) else ""
 
 
 def _example_of(case: EvaluationCase, at: datetime) -> Example:
