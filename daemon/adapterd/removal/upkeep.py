@@ -60,11 +60,13 @@ def remove_expired(store: Store, home: Home, settings: Settings) -> list[str]:
 
 def remove_old_captures(store: Store, home: Home, settings: Settings) -> None:
     """Remove recorded conversations that are too old or too many, for no recorder does where nothing is recorded any
-    more; and what waits to be chosen between, to prompts that are not recorded any more. Raises StoreError."""
+    more; what waits to be chosen between, to prompts that are not recorded any more; and the journal of what teachers
+    were asked at that time. Raises StoreError."""
     wanted, waiting, recorded = settings.capture, store.choices.prompts_to_choose(), set[str]()
+    limit = store.clock() - timedelta(days=wanted.keep_days)
+    store.teaching.requests.forget_older(limit)
     if home.captures.is_file():
         with Captures(home.captures) as captures:
-            limit = store.clock() - timedelta(days=wanted.keep_days)
             captures.remove_old(limit.timestamp(), round(wanted.keep_gb * GIGABYTE))
             recorded = captures.recorded_prompts(waiting)
     if gone := waiting - recorded:

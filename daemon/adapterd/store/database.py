@@ -183,8 +183,9 @@ class Database:
                 hint="give the command again when `adapterctl status` shows nothing in progress",
             )
 
-    def copy_to(self, target: Path) -> None:
-        """Make a copy of the file as it is at this moment, without its free pages; `target` must not exist.
+    def copy_to(self, target: Path, without: Sequence[str] = ()) -> None:
+        """Make a copy of the file as it is at this moment, without its free pages, and without the rows that these
+        statements delete; `target` must not exist.
 
         Raises DamagedStoreError where the copy is damaged.
         """
@@ -193,6 +194,8 @@ class Database:
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("PRAGMA journal_mode = MEMORY")  # a journal beside a copy whose maker is killed would stay
+            for statement in without:
+                copy.execute(statement)
             copy.execute("VACUUM")
             said = copy.execute("PRAGMA integrity_check").fetchone()[0]
         if said != "ok":

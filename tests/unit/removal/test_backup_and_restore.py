@@ -31,7 +31,9 @@ from adapterd.removal.recovery.restore import is_used, restore
 from adapterd.removal.remove import remove
 from adapterd.removal.selection import Criteria, select
 from adapterd.store import Store
+from adapterd.store.reviews.choices import NewChoice, Vote
 from adapterd.store.runs import RunState
+from adapterd.store.teaching.requests import NewRequest
 from adapterd.system import files
 from adapterd.system.locks import exclusive
 
@@ -147,7 +149,7 @@ def test_a_backup_whose_copy_of_the_database_went_meanwhile_is_none(
     store: Store, home: Home, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = store.copy_to
-    monkeypatch.setattr(store, "copy_to", lambda target: (real(target), target.unlink()))
+    monkeypatch.setattr(store, "copy_to", lambda target, **_how: (real(target), target.unlink()))
     with pytest.raises(InputError, match="is gone"):
         make_backup(store, home, settings, tmp_path / "b.tar.gz")
     assert not (tmp_path / "b.tar.gz").exists()
@@ -567,3 +569,23 @@ def test_a_restored_home_knows_the_copies_that_were_made_meanwhile(
     done = restore(backed_up.file, home)
     with Store(home.database) as restored:
         assert set(contents.copies(restored)) == {str(later), str(backed_up.file), str(done.aside)}
+
+
+def test_captured_prompts_that_nobody_judged_are_not_in_it(store: Store, home: Home, tmp_path: Path) -> None:
+    captured = "a conversation that goes by age"
+    for name, vote in (("waits", None), ("alike", Vote.SAME), ("chosen", Vote.OURS)):
+        prompt = [{"role": "user", "content": captured if vote is not Vote.OURS else "judged"}]
+        new = NewChoice(name, prompt, "1.0.0", "a", "x", "base", "b", "y", ours_first=True)
+        assert store.choices.add(MODEL, new, vote)
+    request = NewRequest("k", "answer", "big", "big:70b", {"messages": [{"role": "user", "content": captured}]})
+    assert store.teaching.requests.begin(MODEL, request)
+    made = make_backup(store, home, config.load(home), tmp_path / "backup.tar.gz")
+    with tarfile.open(made.file) as archive:
+        [name] = [each for each in archive.getnames() if each.endswith(home.database.name)]
+        found = archive.extractfile(name)
+        assert found
+        copy = found.read()
+    assert captured.encode() not in copy
+    assert b"judged" in copy
+    assert len(store.choices.all(MODEL)) == 3  # the home itself keeps them
+    assert store.teaching.requests.all(MODEL)

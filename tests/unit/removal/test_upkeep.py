@@ -16,6 +16,7 @@ from adapterd.removal.upkeep import KEEP_DAYS, expired, look_after, remove_expir
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
 from adapterd.store.reviews.choices import NewChoice, Vote
+from adapterd.store.teaching.requests import NewRequest
 from tests.support.hand_clock import HandClock
 from tests.unit.capture.test_captures import HELLO
 from tests.unit.removal.conftest import MODEL
@@ -128,3 +129,15 @@ def test_what_was_recorded_goes_by_age_with_what_waits_to_be_chosen_between(
     home.captures.unlink()
     remove_old_captures(store, home, Settings())
     assert [each.prompt_hash for each in store.choices.all(MODEL)] == ["p gone too"]
+
+
+def test_the_journal_of_teachers_goes_by_age(store: Store, home: Home, clock: HandClock) -> None:
+    for key in ("ended", "open"):
+        store.teaching.requests.begin(MODEL, NewRequest(key, "answer", "big", "big:70b", {}))
+    store.teaching.requests.answered(MODEL, "ended", {"text": "Ada"}, (1, 1), 0.1)
+    clock.now += timedelta(days=29)
+    remove_old_captures(store, home, Settings())
+    assert len(store.teaching.requests.all(MODEL)) == 2
+    clock.now += timedelta(days=2)
+    remove_old_captures(store, home, Settings())
+    assert [each.key for each in store.teaching.requests.all(MODEL)] == ["open"]

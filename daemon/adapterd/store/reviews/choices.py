@@ -49,6 +49,10 @@ class Choice(NewChoice):
     record: str | None
 
 
+NOT_CHOSEN_BETWEEN = f"DELETE FROM choices WHERE vote IS NULL OR vote = '{Vote.SAME}'"  # noqa: S608 - text of ours
+"""Deletes the answers that nobody chose between, with the captured prompts that they are to."""
+
+
 class Choices:
     """The choices table."""
 

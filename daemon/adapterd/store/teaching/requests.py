@@ -56,6 +56,10 @@ class StoredRequest(NewRequest):
     ended_at: datetime | None = None
 
 
+ALL_REQUESTS = "DELETE FROM teacher_requests"
+"""Deletes the journal of what teachers were asked, captured prompts among it; what was made of the answers stays."""
+
+
 class TeacherRequests:
     """The teacher_requests table: one row for each request of a model, by its key."""
 
@@ -149,6 +153,13 @@ class TeacherRequests:
             (model, teacher, since.astimezone(UTC).isoformat(timespec="milliseconds")),
         )
         return Spent(*row) if row else Spent()
+
+    def forget_older(self, limit: datetime) -> int:
+        """Delete those of all models that ended before then; returns how many these were."""
+        return self._database.execute(
+            "DELETE FROM teacher_requests WHERE ended_at < ?",
+            (limit.astimezone(UTC).isoformat(timespec="milliseconds"),),
+        ).rowcount
 
     def forget(self, model: str, keys: Sequence[str]) -> int:
         """Delete these; returns how many there were."""
