@@ -11,10 +11,10 @@ from adapterd.dataset.leaks.shingles import words
 from adapterd.teachers.documents.reading import Document
 
 FEWEST_CHARACTERS = 80
-"""Of a shorter passage there is little to ask."""
-SHORT_WORD, RARE, MOST_USES = 3, 10, 2
-"""Words of so few letters say nothing of the subject, nor do those that more than one passage in so many has; a passage
-is in so many pairs at most."""
+"""Of a shorter part of a document there is little to ask."""
+SHORT_WORD, FEW, RARE, MOST_USES = 3, 4, 10, 2
+"""Words of so few letters say nothing of the subject, nor do those of more than a few passages, unless these are no
+more than one in so many; a passage is in so many pairs at most."""
 _PARAGRAPHS, _SENTENCES = re.compile(r"\n\s*\n"), re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])")
 
 
@@ -32,7 +32,7 @@ def passages(document: Document, tokens: Callable[[str], int], most: int) -> Ite
     tokens, as far as single words allow."""
     pieces = list(_joined(_pieces(document.text, tokens, most), tokens, most))
     for number, text in enumerate(pieces, start=1):
-        if len(text) >= FEWEST_CHARACTERS:
+        if len(text) >= FEWEST_CHARACTERS or len(pieces) == 1:
             name = document.id if len(pieces) == 1 else f"{document.id}.{number}"
             yield Passage(name, document.id, text)
 
@@ -101,7 +101,7 @@ def _shared(listed: Sequence[Passage]) -> dict[tuple[int, int], float]:
             having[word].append(place)
     found: dict[tuple[int, int], float] = defaultdict(float)
     for places in having.values():
-        if len(places) <= max(2, len(listed) // RARE):
+        if len(places) <= max(FEW, len(listed) // RARE):
             for one, other in combinations(places, 2):
                 if listed[one].document != listed[other].document:
                     found[one, other] += 1 / len(places)
