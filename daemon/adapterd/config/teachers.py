@@ -42,7 +42,7 @@ class TeachingSettings:
     """What teachers make for a model, each time."""
 
     teacher: Annotated[str | None, Doc("name of the teacher", unset="the only one there is", page="teachers.md")] = None
-    nightly: Annotated[bool, Doc("have examples made before each run by schedule, too")] = False
+    nightly: Annotated[bool, Doc("have examples made before each run, too")] = False
     answers: Annotated[Made, Doc("prompts of the pool and captured ones that are answered")] = 200
     repairs: Annotated[Made, Doc("answers that people called bad that are mended")] = 50
     variations: Annotated[Made, Doc("examples of people that are put in other words")] = 0

@@ -125,31 +125,38 @@ def build_dataset(
         pairs=len(preferred),
         validation_pairs=len(validation_preferred),
         duplicates=taught.set_aside,
-        held_out=sets.held_out,
-        near_duplicates=sets.near_duplicates,
         end_of_turn=stop,
         content_hash=digest,
-        evaluation_cases=[case.as_dict() for case in sets.evaluation],
-        evaluation_hash=content_hash(sets.evaluation),
-        given_away=sets.given_away,
-        same_source=sets.same_source,
-        shared_sources=sets.shared_sources,
         newest=len(newest),
         learned=len(newest & {example.record for example in train}),
         unusable=[*sets.unusable, *refused_pairs],
-        unaskable=sets.unaskable,
         held=len(taught.examples) - len(examples),
         unbalanced=len(sets.train) - len(to_train),
-        grown=sets.newcomers.join,
-        joined=[case.id for case in sets.newcomers.joining],
-        waiting=sets.newcomers.waiting,
         replay=len(general.get(REPLAY, [])),
         synthetic=len(made_by_teachers.train) + len(made_by_teachers.validation) + len(made_by_teachers.pairs),
         synthetic_left_out=made_by_teachers.left_out,
+        **_of_split(sets),
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
     said = [*to_train, *sets.validation]
     return replace(made, notes=list(notes), card=_card(made, everything, said, made_by_teachers, settings))
+
+
+def _of_split(sets: Split) -> dict[str, Any]:
+    """What a result says of the division into sets."""
+    return {
+        "held_out": sets.held_out,
+        "near_duplicates": sets.near_duplicates,
+        "evaluation_cases": [case.as_dict() for case in sets.evaluation],
+        "evaluation_hash": content_hash(sets.evaluation),
+        "given_away": sets.given_away,
+        "same_source": sets.same_source,
+        "shared_sources": sets.shared_sources,
+        "unaskable": sets.unaskable,
+        "grown": sets.newcomers.join,
+        "joined": [case.id for case in sets.newcomers.joining],
+        "waiting": sets.newcomers.waiting,
+    }
 
 
 def _with_origins(examples: Iterable[Example], origins: Mapping[str, str]) -> list[Example]:

@@ -44,6 +44,7 @@ from adapterd.runs.plan import (
     write_plan,
 )
 from adapterd.runs.planning.completed import completed, notices
+from adapterd.runs.planning.taught import have_taught
 from adapterd.runs.reuse import (
     TRAINING,
     decide_reuse,
@@ -179,6 +180,8 @@ class Pipeline:
             if not outdated:
                 return self._continue(last, settings)
             self._abandon(last, outdated)
+        if given is None:
+            have_taught(self.home, self.settings, model, self.listen, self.notify)
         deployment = self.store.versions.deployment(model)
         sets = self.store.evaluation_sets.all(model)
         plan = RunPlan(

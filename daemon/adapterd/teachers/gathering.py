@@ -12,7 +12,7 @@ from adapterd.config import TeachingSettings
 from adapterd.dataset.examples import Example
 from adapterd.dataset.judgements import judgement_of
 from adapterd.dataset.statements import resolve
-from adapterd.record import FeedbackRecord
+from adapterd.record import FeedbackRecord, prompt_hash
 from adapterd.review.frame import Frame, prompt_of
 from adapterd.store import Store
 from adapterd.teachers.documents.passages import Passage, passages, together
@@ -29,8 +29,8 @@ QUESTIONS, WAYS = 8, 3
 
 
 def amounts(settings: TeachingSettings, kinds: Collection[Kind] = (), limit: int | None = None) -> dict[Kind, int]:
-    """How many of each kind are wanted: those of the settings, of the named kinds alone, and at most `limit` in all,
-    shared in the same proportions."""
+    """How many of each kind are wanted: those of the settings, at most `limit` in all, or, of the kinds that are named,
+    `limit` in all; shared in the proportions of the settings, or evenly where these have none of the kinds."""
     wanted = {
         Kind.ANSWER: settings.answers, Kind.REPAIR: settings.repairs, Kind.VARIATION: settings.variations,
         Kind.WORSE: settings.worse,
@@ -38,10 +38,10 @@ def amounts(settings: TeachingSettings, kinds: Collection[Kind] = (), limit: int
     }  # fmt: skip
     found = {kind: count for kind, count in wanted.items() if not kinds or kind in kinds}
     total = sum(found.values())
-    if kinds and limit is not None and not total:  # asked for what the settings have none of
-        found, total = dict.fromkeys(found, limit), limit * len(found)
-    if limit is None or total <= limit:
+    if limit is None or (total <= limit and not kinds):
         return found
+    if not total:
+        found, total = dict.fromkeys(found, 1), len(found)
     exact = {kind: count * limit / total for kind, count in found.items()}
     whole = {kind: int(count) for kind, count in exact.items()}
     rest = sorted(exact, key=lambda kind: whole[kind] - exact[kind])
@@ -121,7 +121,8 @@ class Sources:
             return
         for each in Frame.of(self.store, self.captures, self.model).by_chance():
             if not self.store.feedback.known_prompts(self.model, [each.prompt_hash]):
-                yield each.prompt_hash, prompt_of(each), (each.id,)
+                prompt = prompt_of(each)
+                yield prompt_hash(prompt), prompt, (each.id,)
 
     def _repairs(self) -> Iterator[Draft]:
         """Bad answers to prompts that have no good one, the newest first."""

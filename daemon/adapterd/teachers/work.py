@@ -188,8 +188,9 @@ class _Work:
     async def _some(self) -> None:
         """Wait until some have ended, for LOOK_S at most; raises what ends all of the work."""
         done, self.running = await asyncio.wait(self.running, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-        for each in done:
-            each.result()
+        faults = [fault for each in done if (fault := each.exception())]
+        if faults:
+            raise faults[0]
         if done:
             self.progress(self._progress())
 

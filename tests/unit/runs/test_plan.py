@@ -24,9 +24,9 @@ GIVEN = GivenAdapter(Path("/adapter"), "sha256:11", Increment.PATCH)
 UNSET = {
     "every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1",
     "encoder": "base", "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard", "provider": "local",
-    "scale": "1..10", "keep_days": 30.0, "done_by": time(6, 30),
+    "scale": "1..10", "keep_days": 30.0, "done_by": time(6, 30), "teacher": "big", "documents": Path("/documents"),
 }  # fmt: skip
-NOT_MADE_WITH = ("feedback", "schedule", "versions", "watch")
+NOT_MADE_WITH = ("feedback", "schedule", "teaching", "versions", "watch")
 
 
 def another(value: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ from adapterctl.output import ago, emit_json, examples, json_option, model_optio
 
 if TYPE_CHECKING:
     from adapterctl.app import App
+    from adapterd.store.teaching.examples import ExampleState
 
 STATES = ("kept", "dropped", "unsure")
 FIRST_CHARACTERS = 60
@@ -80,34 +81,39 @@ def show(example: int, model: str | None, as_json: bool) -> None:
 @synthetic.command("keep", epilog=examples("adapterctl synthetic keep 12 13"))
 @click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
 @model_option
-def keep(ids: tuple[int, ...], model: str | None) -> None:
+@json_option
+def keep(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
     """Train on these, whatever a filter says of them; a frozen set still keeps out what is near it."""
     from adapterctl.app import App
     from adapterd.store.teaching.examples import ExampleState
 
-    _decide(App(), model, ids, ExampleState.KEPT)
+    _decide(App(), model, ids, ExampleState.KEPT, as_json)
 
 
 @synthetic.command("drop", epilog=examples("adapterctl synthetic drop 12 13"))
 @click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
 @model_option
-def drop(ids: tuple[int, ...], model: str | None) -> None:
+@json_option
+def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
     """Do not train on these."""
     from adapterctl.app import App
     from adapterd.store.teaching.examples import ExampleState
 
-    _decide(App(), model, ids, ExampleState.DROPPED)
+    _decide(App(), model, ids, ExampleState.DROPPED, as_json)
 
 
-def _decide(app: "App", model: str | None, ids: tuple[int, ...], state: str) -> None:
+def _decide(app: "App", model: str | None, ids: tuple[int, ...], state: "ExampleState", as_json: bool) -> None:
     """Note what a person says of examples, of all or of none."""
     from adapterd.errors import NotFoundError
-    from adapterd.store.teaching.examples import BY_PERSON, ExampleState
+    from adapterd.store.teaching.examples import BY_PERSON
 
     name = app.model(model)
     examples_of = app.store.teaching.examples
     with app.store.transaction():
         for each in ids:
-            if not examples_of.decide(name, each, ExampleState(state), BY_PERSON, None):
+            if not examples_of.decide(name, each, state, BY_PERSON, None):
                 raise NotFoundError(f"{name} has no example {each} of a teacher", hint="adapterctl synthetic list")
+    if as_json:
+        emit_json({"ids": ids, "state": state})
+        return
     say(f"{name}: {len(ids)} {state}")

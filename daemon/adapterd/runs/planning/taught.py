@@ -1,0 +1,31 @@
+"""Examples that a teacher makes before a run begins, where the settings want it."""
+
+from collections.abc import Callable
+
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError
+from adapterd.home import Home
+from adapterd.system.child.call import call
+from adapterd.teachers.nightly import teach_now
+
+GRACE_S = 600.0
+"""So long may preparing and filtering take, beside the minutes in which the teacher is asked."""
+
+
+def have_taught(
+    home: Home,
+    settings: Settings,
+    model: str,
+    listen: Callable[[str, dict[str, float]], object],
+    notify: Callable[[str], object],
+) -> None:
+    """Have the model's teacher make examples, if it is to before each run. A run does without where it cannot."""
+    if not settings.models[model].teaching.nightly:
+        return
+    listen("teaching", {"share": 0.0})
+    longest_s = max(each.max_minutes for each in settings.teachers.values()) * 60 + GRACE_S
+    try:
+        notify(call(teach_now, home.root, model, timeout_s=longest_s))
+    except (AdapterdError, OSError) as exc:
+        notify(f"{model}: its teacher made nothing: {exc}")
+    listen("teaching", {"share": 1.0})
