@@ -7,7 +7,7 @@ VERSION ?= 0.34.2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-page format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-capture bench-feedback torture lock audit clean
+.PHONY: help setup demo demo-page format lint test test-unit test-as-user test-long test-ollama check docs bench bench-full bench-gates bench-recipe bench-capture bench-teachers bench-feedback torture lock audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' $(firstword $(MAKEFILE_LIST)) | while IFS=: read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -82,6 +82,14 @@ bench-capture: setup ## what capture changes in answers and costs them, what kil
 	.venv/bin/python -m bench.capture_kills
 	.venv/bin/python -m bench.review_queue
 	.venv/bin/python -m bench.page
+	.venv/bin/python -m bench.tables
+
+bench-teachers: setup ## what filters keep of a teacher's examples, how fast it is asked, what kills cost, how honest judges are
+	.venv/bin/python -m bench.teachers_filters
+	.venv/bin/python -m bench.teachers_speed
+	.venv/bin/python -m bench.teachers_kills
+	.venv/bin/python -m bench.teachers_judge
+	.venv/bin/python -m bench.teachers_five
 	.venv/bin/python -m bench.tables
 
 bench-feedback: setup ## how feedback is read, kept and taken back (ARGS="--only ingest" for a part)

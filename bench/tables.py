@@ -8,6 +8,7 @@ from typing import Any
 from bench import capture, feedback, first_night, gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
+TEACHERS = Path(__file__).parent / "teachers.json"
 PAGES = {
     DOCS / "merging.md": (results.FILE,),
     DOCS / "training.md": (results.FILE, first_night.FILE),
@@ -16,6 +17,7 @@ PAGES = {
     DOCS / "robustness.md": (gates.FILE,),
     DOCS / "capture.md": (capture.FILE,),
     DOCS / "page.md": (capture.FILE,),
+    DOCS / "teachers.md": (TEACHERS,),
 }
 """Each page, and the files in which its figures are kept."""
 WHO = {
@@ -365,6 +367,40 @@ def _pages(pages: Measured) -> str:
     return _table(("what", "measured"), rows, names=1)
 
 
+def _teacher_filters(filters: Measured) -> str:
+    rows = (
+        (f"caught of {_whole(filters['planted'])} planted faults", _percent(filters["caught"])),
+        (f"lost of {_whole(filters['good'])} good examples in {filters['languages']} languages",
+         _percent(filters["good_lost"])),
+        *((f"caught: {kind}", _percent(share)) for kind, share in filters["by_kind"].items() if share < 1),
+        *((f"lost: {kind}", _percent(share)) for kind, share in filters["lost_by_kind"].items() if share > 0),
+    )  # fmt: skip
+    return _table(("what", "measured"), rows, names=1)
+
+
+def _teacher_speed(speed: Measured) -> str:
+    killed, waiting = speed["killed"], speed["waiting"]
+    rows = (
+        (f"pairs a minute on {speed['cores']} cores, SmolLM2 in Ollama: one at a time, {speed['parallel']} at once",
+         f"{speed['pairs_per_minute']['one_at_a_time']}, {speed['pairs_per_minute']['parallel']}"),
+        (f"the same of a server that only waits, {waiting['slowest_s']:g} s at most",
+         f"{waiting['pairs_per_minute']['one_at_a_time']}, {waiting['pairs_per_minute']['parallel']}"),
+        (f"of {_whole(killed['requests'])} requests in {killed['kills']} kills: asked again though answered, lost, "
+         "asked again as they were on their way",
+         f"{killed['asked_twice']}, {killed['lost']}, {killed['in_flight']}"),
+    )  # fmt: skip
+    return _table(("what", "measured"), rows, names=1)
+
+
+def _judges(judge: Measured) -> str:
+    header = ("judge", "coverage in the worst world", "of the judge alone", "votes saved")
+    rows = (
+        (name.replace("_", " "), *(_percent(found[key]) for key in ("coverage", "judge_alone_coverage", "votes_saved")))
+        for name, found in judge["judges"].items()
+    )
+    return _table(header, rows, names=1)
+
+
 def _review_queue(worlds: Measured) -> str:
     header = (
         "world", "the interval holds", "mean error of the share", "failures per answer by chance", "directed", "times"
@@ -408,6 +444,9 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "first_nights": (("first_night",), _first_nights),
     "capture": (("replay", "overhead", "kills"), _capture),
     "pages": (("pages",), _pages),
+    "teacher_filters": (("filters",), _teacher_filters),
+    "teacher_speed": (("speed",), _teacher_speed),
+    "judges": (("judge",), _judges),
     "review_queue": (("review_queue",), _review_queue),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
