@@ -1,5 +1,7 @@
 """Asking the daemon for a run, and following it through the journal."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +15,7 @@ from adapterd.runs.by_hand.requests import Asked, ask_daemon, follow, require_so
 from adapterd.store import Store
 from adapterd.store.feedback import NewFeedback
 from adapterd.store.runs import RunState
+from adapterd.store.teaching.examples import ExampleState, NewExample
 from adapterd.system.locks import exclusive
 from adapterd.system.release import running
 from adapterd.system.release.running import write_running_release
@@ -63,6 +66,17 @@ def test_feedback_that_a_version_has_learned_is_not_new(store: Store, home: Home
     begun(store)
     store.runs.set_state("r1", RunState.HELD)
     with pytest.raises(NotEnoughDataError):
+        require_something_new(store, home, MODEL, SETTINGS)
+
+
+@pytest.mark.parametrize(("state", "is_new"), [(ExampleState.KEPT, True), (ExampleState.UNSURE, False)])
+def test_what_teachers_made_since_is_worth_a_run(store: Store, home: Home, state: ExampleState, is_new: bool) -> None:
+    arrives(store, "a")
+    begun(store)
+    store.runs.set_state("r1", RunState.HELD)
+    time.sleep(0.002)  # moments are stored in milliseconds
+    store.teaching.examples.add(MODEL, NewExample("answer", "big", "big:70b", "p", [], "Ada", state))
+    with contextlib.nullcontext() if is_new else pytest.raises(NotEnoughDataError):
         require_something_new(store, home, MODEL, SETTINGS)
 
 

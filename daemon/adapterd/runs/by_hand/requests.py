@@ -33,12 +33,14 @@ class Asked:
 
 
 def require_something_new(store: Store, home: Home, model: str, settings: ModelSettings) -> None:
-    """Raise NotEnoughDataError if since the last training no feedback came or was released and no setting that a run
-    reads changed, and no run waits to be continued."""
+    """Raise NotEnoughDataError if since the last training no feedback came or was released, teachers made nothing that
+    is kept and no setting that a run reads changed, and no run waits to be continued."""
     last = store.runs.latest(model)
     if last and last.state.open and last.adapter_source is None:
         return
     came = store.feedback.count(model, after_id=store.runs.last_learned_id(model))
+    made = store.teaching.examples.newest_kept(model)
+    came += bool(made and (last is None or made > last.created_at))
     held = held_records(store, model, settings.feedback)
     changed = settings_changed(store, home, model, settings) or released_records(store, home, model, held)
     if not came and not changed:

@@ -110,6 +110,13 @@ class SyntheticExamples:
         )
         return [row["id"] for row in rows]
 
+    def newest_kept(self, model: str) -> datetime | None:
+        """When the newest that is kept was made; None where none is."""
+        row = self._database.row(
+            "SELECT max(created_at) FROM synthetic_examples WHERE model = ? AND state = ?", (model, ExampleState.KEPT)
+        )
+        return datetime.fromisoformat(row[0]) if row and row[0] else None
+
     def prompts(self, model: str) -> list[tuple[str, list[dict[str, str]]]]:
         """Hash and messages of the prompts that a training may have had: of all that is kept, or that a person looked
         at."""
