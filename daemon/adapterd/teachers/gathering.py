@@ -29,23 +29,24 @@ QUESTIONS, WAYS = 8, 3
 
 
 def amounts(settings: TeachingSettings, kinds: Collection[Kind] = (), limit: int | None = None) -> dict[Kind, int]:
-    """How many of each kind are wanted: those of the settings, at most `limit` in all, or, of the kinds that are named,
-    `limit` in all; shared in the proportions of the settings, or evenly where these have none of the kinds."""
+    """How many of each kind are looked for: those of the settings, or, of the kinds that are named, up to `limit`."""
     wanted = {
         Kind.ANSWER: settings.answers, Kind.REPAIR: settings.repairs, Kind.VARIATION: settings.variations,
         Kind.WORSE: settings.worse,
         **{kind: round(settings.from_documents * share) for kind, share in SHARES.items()},
     }  # fmt: skip
-    found = {kind: count for kind, count in wanted.items() if not kinds or kind in kinds}
-    total = sum(found.values())
-    if limit is None or (total <= limit and not kinds):
-        return found
-    if not total:
-        found, total = dict.fromkeys(found, 1), len(found)
-    exact = {kind: count * limit / total for kind, count in found.items()}
+    return {kind: count if limit is None else limit for kind, count in wanted.items() if kind in kinds} or wanted
+
+
+def within(counts: Mapping[Kind, int], limit: int | None) -> dict[Kind, int]:
+    """So many of each kind that these are at most `limit` in all, in the same proportions."""
+    total = sum(counts.values())
+    if limit is None or total <= limit:
+        return dict(counts)
+    exact = {kind: count * limit / total for kind, count in counts.items()}
     whole = {kind: int(count) for kind, count in exact.items()}
-    rest = sorted(exact, key=lambda kind: whole[kind] - exact[kind])
-    for kind in rest[: limit - sum(whole.values())]:
+    most_cut = sorted(exact, key=lambda kind: whole[kind] - exact[kind])
+    for kind in most_cut[: limit - sum(whole.values())]:
         whole[kind] += 1
     return whole
 

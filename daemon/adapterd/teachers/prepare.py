@@ -18,7 +18,7 @@ from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
 from adapterd.teachers.filters.verdict import Against
-from adapterd.teachers.gathering import SHARES, Sources, amounts
+from adapterd.teachers.gathering import SHARES, Sources, amounts, within
 from adapterd.teachers.request import Kind
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
 from adapterd.teachers.work import Budget, WorkProgress
@@ -102,7 +102,9 @@ def prepare(
             dumps(read_schema(asked.schema)) if asked.schema else None, folder,
             _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
         )  # fmt: skip
-        drafts = sources.drafts(wanted, is_open(store, model, open_teacher(name, chosen, settings)))
+        found = sources.drafts(wanted, is_open(store, model, open_teacher(name, chosen, settings)))
+    counts = within({kind: len(some) for kind, some in found.items()}, limit)
+    drafts = {kind: found[kind][:count] for kind, count in counts.items()}
     against = held_against(store, model, asked, sources.people)
     return Round(store, settings, model, name, drafts, against, sources.left_out)
 

@@ -1,0 +1,104 @@
+"""`adapterctl teach` and `adapterctl synthetic`, against a scripted teacher."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapterd.errors import ConfigError, NotFoundError
+from adapterd.home import Home
+from adapterd.store import Store
+from adapterd.store.teaching.examples import ExampleState, NewExample
+from tests.support.teacher_replies import QUICK, error, openai_said
+from tests.unit.cli.conftest import Command
+from tests.unit.teachers.test_teach import MODEL, QUESTIONS, made, pool, teacher_saying
+
+AsJson = Callable[..., Any]
+SHELL = "\x1b]0;owned\x07<script>"
+
+
+def say(text: str) -> bytes:
+    return openai_said("It stands in", "length") if "bicycles" in text else openai_said(f"It stands there. {SHELL}")
+
+
+def example(store: Store, state: ExampleState, answer: str = "Ada") -> int:
+    messages = [{"role": "user", "content": f"Who? {SHELL}"}]
+    found = store.teaching.examples.add(
+        MODEL, NewExample("answer", "big", "big-1", "p", messages, answer, state, reason=SHELL)
+    )
+    assert found
+    return found
+
+
+def test_plan_is_shown_and_nobody_is_asked(store: Store, home: Home, adapterctl: Command, as_json: AsJson) -> None:
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, say) as (_, asked):
+        told = adapterctl("teach", "--dry-run").stdout
+        assert "big (big-1) would be asked for 3 answer" in told
+        assert as_json("teach", "--dry-run", "--limit", "2")["counts"]["answer"] == 2
+        assert asked == []
+
+
+def test_yield_is_told_with_its_reasons_and_what_is_foreign_acts_on_nothing(
+    store: Store, home: Home, adapterctl: Command
+) -> None:
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, say) as (_, asked):
+        told = adapterctl("teach").stdout
+        assert "m: 3 made, 2 kept: 1 not complete" in told
+        assert len(asked) == 3
+        assert "there is nothing new to ask big for" in adapterctl("teach").stdout
+        shown = adapterctl("synthetic", "show", str(store.teaching.examples.all(MODEL)[0].id)).stdout
+        assert "It stands there." in shown
+        assert "\x1b" not in shown
+        listed = adapterctl("synthetic", "list").stdout
+        assert "dropped" in listed
+
+
+def test_json_tells_all(store: Store, home: Home, as_json: AsJson) -> None:
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, say):
+        told = as_json("teach")
+    assert (told["teacher"], told["made"]["answer"], told["yield"]["kept"]) == ("big", 3, 2)
+    assert told["outcome"]["ended"] == "done"
+    assert {each["state"] for each in as_json("synthetic", "list")} == {"kept", "dropped"}
+    assert [each["answer"] for each in as_json("synthetic", "list", "--state", "dropped")] == ["It stands in"]
+
+
+def test_without_anything_to_ask_it_says_how_prompts_come(home: Home, adapterctl: Command) -> None:
+    with teacher_saying(home, say):
+        assert "adapterctl prompts import" in adapterctl("teach").stdout
+
+
+def test_wrong_key_is_one_sentence(store: Store, home: Home, adapterctl: Command) -> None:
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, lambda _: error(401, "bad key")), pytest.raises(ConfigError, match="key"):
+        adapterctl("teach")
+
+
+def test_unavailable_teacher_is_named_and_the_command_goes_on_later(
+    store: Store, home: Home, adapterctl: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.teachers.clients.openai.Patience", lambda: QUICK)
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, say):
+        pass  # the server is gone, the settings stay
+    said = adapterctl("teach")
+    assert "0 made, 0 kept" in said.stdout
+    assert "the teacher does not answer" in said.stderr
+    with teacher_saying(home, say) as (_, asked):
+        assert "2 kept" in adapterctl("teach").stdout
+        assert len(asked) == 3
+
+
+def test_person_keeps_and_drops(store: Store, home: Home, adapterctl: Command, as_json: AsJson) -> None:
+    with teacher_saying(home, say):
+        one, other = (example(store, ExampleState.UNSURE) for _ in range(2))
+        assert "m: 1 kept" in adapterctl("synthetic", "keep", str(one)).stdout
+        assert as_json("synthetic", "drop", str(other)) == {"ids": [other], "state": "dropped"}
+        assert made(store) == [("Ada", "kept", "person"), ("Ada", "dropped", "person")]
+        with pytest.raises(NotFoundError, match="no example 99"):
+            adapterctl("synthetic", "keep", str(other), "99")
+        assert made(store)[1] == ("Ada", "dropped", "person")  # all or none
+        with pytest.raises(NotFoundError):
+            adapterctl("synthetic", "show", "99")
