@@ -15,6 +15,7 @@ from adapterd.dataset.statements import resolve
 from adapterd.record import FeedbackRecord, prompt_hash
 from adapterd.review.frame import Frame, prompt_of
 from adapterd.store import Store
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState
 from adapterd.teachers.documents.passages import Passage, passages, together
 from adapterd.teachers.documents.reading import Reading
 from adapterd.teachers.request import Kind
@@ -98,8 +99,12 @@ class Sources:
         return self.people[: self.settings.shown]
 
     def _used(self, kind: Kind) -> set[str]:
-        """The prompts and records of which this was made already."""
-        made = [each for each in self.store.teaching.examples.all(self.model) if each.kind == kind]
+        """The prompts and records of which this was made already; what a filter dropped, another teacher may make."""
+        made = [
+            each
+            for each in self.store.teaching.examples.all(self.model)
+            if each.kind == kind and (each.state is not ExampleState.DROPPED or each.filter == BY_PERSON)
+        ]
         return {name for each in made for name in (each.prompt_hash, *each.records)}
 
     def _structured(self) -> ChatOptions:

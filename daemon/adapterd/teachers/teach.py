@@ -25,6 +25,8 @@ from adapterd.teachers.writing.draft import Draft
 
 FORM = "form"
 """What drops an answer without the form that was asked for."""
+OF_ONE_PROMPT = frozenset((Kind.ANSWER, Kind.REPAIR, Kind.WORSE))
+"""Of these the prompt is known beforehand."""
 SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
 """Of these several answers can agree."""
 
@@ -46,15 +48,26 @@ class Taught:
 
 
 def is_open(store: Store, model: str, teacher: OllamaTeacher | OpenAITeacher) -> Callable[[Draft], bool]:
-    """Says of a draft whether nothing was made of it yet, and the teacher did not refuse it."""
-    used = {each.request_key for each in store.teaching.examples.all(model)}
+    """Says of a draft whether nothing was made of it yet, whether the teacher did not refuse it, and whether it did not
+    try the same prompt before, with other examples shown."""
+    made = store.teaching.examples.all(model)
+    used = {each.request_key for each in made}
+    of_teacher = (each for each in made if (each.teacher, each.teacher_model) == (teacher.name, teacher.model))
+    tried = {(each.kind, each.prompt_hash) for each in of_teacher}
 
     def is_new(draft: Draft) -> bool:
         key = draft.request.key(teacher.name, teacher.model)
+        if key in used or (draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried):
+            return False
         state = store.teaching.requests.states(model, [key]).get(key)
-        return key not in used and (state is None or state[0] is not RequestState.REFUSED)
+        return state is None or state[0] is not RequestState.REFUSED
 
     return is_new
+
+
+def _prompt_of(draft: Draft) -> str:
+    made = draft.make("an answer")
+    return prompt_hash(made.messages) if made else ""
 
 
 def held_against(store: Store, model: str, settings: ModelSettings, people: Sequence[Example]) -> Against:

@@ -109,6 +109,22 @@ def test_pool_is_answered_filtered_and_kept(store: Store, home: Home) -> None:
         assert gathered(store, home, settings).counts[Kind.ANSWER] == 1
 
 
+def test_what_one_teacher_did_in_vain_another_one_may_try(store: Store, home: Home) -> None:
+    pool(store, QUESTIONS[0])
+    with teacher_saying(home, lambda _: openai_said("", "length")) as (settings, _):
+        assert gathered(store, home, settings).ask("teach").counted.kept == 0
+        correct(store, QUESTIONS[1], "Behind the first shed.")  # which is shown from now on
+        assert not gathered(store, home, settings, Kind.ANSWER).drafts[Kind.ANSWER]
+        better = replace(settings.teachers["big"], model="big-2")
+        other = replace(settings, teachers={"big": better})
+        [draft] = gathered(store, home, other, Kind.ANSWER).drafts[Kind.ANSWER]
+        assert draft.request.messages[0].content == QUESTIONS[1]
+        store.teaching.examples.decide(
+            MODEL, store.teaching.examples.all(MODEL)[0].id, ExampleState.DROPPED, BY_PERSON, None
+        )
+        assert not gathered(store, home, other, Kind.ANSWER).drafts[Kind.ANSWER]
+
+
 def test_what_was_answered_before_a_kill_is_used_and_not_asked_again(
     store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
