@@ -53,7 +53,7 @@ def five(changes: Sequence[str] = ()) -> dict[str, Any]:
         for student in (ALONE, TAUGHT):
             begun = time.monotonic()
             begin(stage, student, Task.JSON, [*changes, *LEAST, "teaching.shown=0"])
-            stage.adapterctl("eval", "freeze", "--from", str(_written(stage, cases)), "-m", student)
+            stage.adapterctl("eval", "freeze", student, "--from", str(_written(stage, cases)))
             _correct(stage, student, corrections)
             if student == TAUGHT:
                 file = stage.folder / "prompts.jsonl"
