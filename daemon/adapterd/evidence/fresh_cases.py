@@ -149,7 +149,7 @@ def _unlike_what_was_known(
     ever = ((number, text) for number, text in store.feedback.ever(comparison.model) if number <= comparison.after_id)
     before = [FeedbackRecord.from_json(text) for _, text in ever]
     again = [FeedbackRecord.from_json(text) for _, text in asked]
-    taught = [from_dicts(messages) for _, messages in store.teaching.examples.prompts(comparison.model)]
+    taught = [from_dicts(list(each.messages)) for each in store.teaching.examples.ever_kept(comparison.model)]
     known = [*(record.messages for record in (*before, *again)), *taught]
     near = cases_near(known, [each.case.messages for each in cases])
     sides = dataset.sources is Sources.ONE_SIDE

@@ -1,11 +1,13 @@
 """Which prompts no version was trained on: only these may judge when a set is frozen by hand.
 
-What a version was trained on is known by what there was when its run began: all that taught something, but for the
-prompts of the sets that were frozen by then. That takes prompts for trained on that were left out as too long, say.
+What a version was trained on is known by what there was when its run began: all that taught something, and what
+teachers had made, but for the prompts of the sets that were frozen by then. That takes prompts for trained on that were
+left out as too long, say.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from adapterd.chat import Prompt, from_dicts
@@ -47,9 +49,15 @@ class TrainedPrompts:
             says = judgement_of(record)
             if prompt in found or not (says.good or says.preferences):
                 continue
-            if any(number <= last and prompt not in frozen for last, frozen in trainings):
+            if any(number <= each.last_id and prompt not in each.frozen for each in trainings):
                 answer = record.correction or record.output or ""
                 found[prompt] = Member(record.messages, answer, record.source_id, record.conversation_id)
+        for made in store.teaching.examples.ever_kept(model):
+            prompt = made.prompt_hash
+            if prompt not in found and any(
+                made.created_at <= each.began_at and prompt not in each.frozen for each in trainings
+            ):
+                found[prompt] = Member(from_dicts(list(made.messages)), made.answer, None, None)
         return cls(found)
 
     def known(self, cases: Sequence[EvaluationCase]) -> list[str]:
@@ -70,9 +78,18 @@ class TrainedPrompts:
         return [each.messages for each in self.by_hash.values()]
 
 
-def _trainings(store: Store, model: str) -> list[tuple[int, set[str]]]:
-    """For every training: the newest feedback that there was, and the prompts that were frozen by then, or waited for a
-    set to grow."""
+@dataclass(frozen=True)
+class _Training:
+    """One that ended: when it began, the newest feedback that there was, and the prompts that were frozen by then, or
+    waited for a set to grow."""
+
+    began_at: datetime
+    last_id: int
+    frozen: set[str]
+
+
+def _trainings(store: Store, model: str) -> list[_Training]:
+    """Every training of the model."""
     sets = [
         (each.created_at, {prompt_hash(from_dicts(case["messages"])) for case in each.cases})
         for each in store.evaluation_sets.all(model)
@@ -84,7 +101,7 @@ def _trainings(store: Store, model: str) -> list[tuple[int, set[str]]]:
             waiting |= set((stage.result or {}).get("waiting") or ())
             if stage.name == TRAINING and stage.state is StageState.DONE:
                 frozen = set[str]().union(*(prompts for at, prompts in sets if at <= stage.started_at))
-                found.append((run.last_feedback_id, frozen | waiting))
+                found.append(_Training(stage.started_at, run.last_feedback_id, frozen | waiting))
     return found
 
 

@@ -194,7 +194,7 @@ def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
         for number, text in store.feedback.ever(model)
         if up_to is None or number <= up_to
     )
-    taught = (from_dicts(messages) for _, messages in store.teaching.examples.prompts(model))
+    taught = (from_dicts(list(each.messages)) for each in store.teaching.examples.ever_kept(model))
     learned = cases_near([*(each.messages for each in told), *taught], list(prompts.values()))
     for (prompt_hash, prompt), is_near in zip(prompts.items(), learned, strict=True):
         if not is_near and not cases_near(before, [prompt])[0]:

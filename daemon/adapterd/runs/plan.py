@@ -181,7 +181,7 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
 def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
     wanted = set(plan.synthetic)
     for each in store.teaching.examples.all(plan.model, ExampleState.KEPT) if wanted else ():
-        if each.id in wanted and each.created_at:
+        if each.id in wanted:
             messages = from_dicts(list(each.messages))
             yield TeacherExample(
                 each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected

@@ -55,7 +55,8 @@ def within(counts: Mapping[Kind, int], limit: int | None) -> dict[Kind, int]:
 @dataclass(frozen=True)
 class Sources:
     """Where examples of a model can be made from. `held`, by content hash, is feedback that waits for its release;
-    `tokens` counts those of a text, `schema` is the text of the JSON Schema of the task, if it has one."""
+    `tokens` counts those of a text, `schema` is the text of the JSON Schema of the task, if it has one. A model that
+    `thinks` is shown as one."""
 
     store: Store
     model: str
@@ -66,6 +67,7 @@ class Sources:
     schema: str | None = None
     documents: Path | None = None
     tokens: Callable[[str], int] = len
+    thinks: bool = True
     left_out: list[str] = field(default_factory=list)
     """Of documents and their lines, why they were not read."""
 
@@ -91,7 +93,9 @@ class Sources:
     @cached_property
     def people(self) -> list[Example]:
         """What people wrote, the newest first; frozen cases are not among them."""
-        taught = [each for each in resolve(self._records).examples if each.prompt_hash not in self._frozen]
+        taught = [
+            each for each in resolve(self._records, thinks=self.thinks).examples if each.prompt_hash not in self._frozen
+        ]
         return sorted(taught, key=lambda each: each.created_at, reverse=True)
 
     @property
@@ -135,7 +139,7 @@ class Sources:
         used, options = self._used(Kind.REPAIR) | self._frozen, self._structured()
         used |= {each.prompt_hash for each in self.people}
         for record in sorted(self._records, key=lambda each: each.created_at, reverse=True):
-            says = judgement_of(record)
+            says = judgement_of(record, thinks=self.thinks)
             if (says.bad or says.rejected) and not says.good and record.prompt_hash not in used:
                 used.add(record.prompt_hash)
                 yield repair(record, options, self._shown)
@@ -151,10 +155,9 @@ class Sources:
 
     @cached_property
     def _passages(self) -> list[Passage]:
-        folder = self.documents or self.settings.documents
-        if folder is None:
+        if self.documents is None:
             return []
-        reading = Reading(folder, self.left_out)
+        reading = Reading(self.documents, self.left_out)
         most = self.settings.chunk_tokens
         return [each for document in reading.documents() for each in passages(document, self.tokens, most)]
 

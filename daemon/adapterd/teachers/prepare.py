@@ -8,7 +8,7 @@ from pathlib import Path
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.capture.captures import Captures
 from adapterd.chat import ChatOptions
-from adapterd.config import Settings, TeacherSettings
+from adapterd.config import Settings, TeacherSettings, Think
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.home import Home
 from adapterd.intake.screening import held_hashes
@@ -56,12 +56,7 @@ class Round:
         every = (each for drafts in self.drafts.values() for each in drafts)
         return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
 
-    def ask(
-        self,
-        run: str,
-        progress: Callable[[WorkProgress], object] = lambda _: None,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> Taught:
+    def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
         """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
         not read, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
@@ -69,7 +64,7 @@ class Round:
         return teach(
             self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
             budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
-            agreement=self.settings.models[self.model].teaching.agreement, progress=progress, stopped=stopped,
+            agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
         )  # fmt: skip
 
 
@@ -84,7 +79,7 @@ def prepare(
     documents: Path | None = None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
-    named kinds. Raises NotFoundError without a teacher, ConfigError for one that cannot be used, InputError for
+    named kinds. Raises NotFoundError without a teacher, InputError for
     documents or a schema that cannot be read, and what the runtime raises where documents are cut by its base."""
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
@@ -101,8 +96,9 @@ def prepare(
             store, model, asked.teaching, options, captures, frozenset(held_hashes(store, model, asked.feedback)),
             dumps(read_schema(asked.schema)) if asked.schema else None, folder,
             _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
+            asked.think is not Think.OFF,
         )  # fmt: skip
-        found = sources.drafts(wanted, is_open(store, model, open_teacher(name, chosen, settings)))
+        found = sources.drafts(wanted, is_open(store, model, name, chosen.model))
     counts = within({kind: len(some) for kind, some in found.items()}, limit)
     drafts = {kind: found[kind][:count] for kind, count in counts.items()}
     against = held_against(store, model, asked, sources.people)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from adapterd.chat import as_dicts, from_dicts
 from adapterd.config import ModelSettings, Task
@@ -47,16 +48,16 @@ class Taught:
         return f"{self.counted}{more}"
 
 
-def is_open(store: Store, model: str, teacher: OllamaTeacher | OpenAITeacher) -> Callable[[Draft], bool]:
+def is_open(store: Store, model: str, teacher: str, teacher_model: str) -> Callable[[Draft], bool]:
     """Says of a draft whether nothing was made of it yet, whether the teacher did not refuse it, and whether it did not
     try the same prompt before, with other examples shown."""
     made = store.teaching.examples.all(model)
     used = {each.request_key for each in made}
-    of_teacher = (each for each in made if (each.teacher, each.teacher_model) == (teacher.name, teacher.model))
+    of_teacher = (each for each in made if (each.teacher, each.teacher_model) == (teacher, teacher_model))
     tried = {(each.kind, each.prompt_hash) for each in of_teacher}
 
     def is_new(draft: Draft) -> bool:
-        key = draft.request.key(teacher.name, teacher.model)
+        key = draft.request.key(teacher, teacher_model)
         if key in used or (draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried):
             return False
         state = store.teaching.requests.states(model, [key]).get(key)
@@ -100,26 +101,22 @@ def teach(
     parallel: int = 1,
     agreement: int = 1,
     progress: Callable[[WorkProgress], object] = lambda _: None,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> Taught:
     """Ask the teacher for all drafts, filter what it said, and keep that with the reasons; `run` names what asked.
 
     What ends early, by Ctrl-C or a bound, keeps what there is. Raises ConfigError and NotFoundError for a wrong key,
     address or model, before anything is made, and StoreError.
     """
-    every = [each for some in drafts.values() for each in some]
-    samples = {id(each): _samples(each, agreement) for each in every}
-    planned = [Planned(request, each.records) for each in every for request in samples[id(each)]]
+    samples = [(each, _samples(each, agreement)) for some in drafts.values() for each in some]
+    planned = [Planned(request, each.records) for each, requests in samples for request in requests]
 
     async def work() -> Outcome:
         async with teacher:
-            return await ask_all(
-                planned, teacher, store, model, budget=budget, parallel=parallel, progress=progress, stopped=stopped
-            )
+            return await ask_all(planned, teacher, store, model, budget=budget, parallel=parallel, progress=progress)
 
     outcome = asyncio.run(work())
-    answered = [(each, found) for each in every if (found := replies(store, model, teacher, samples[id(each)]))[0]]
-    made, formless = _candidates(teacher.name, answered)
+    said = iter(replies(store, model, teacher, [each.request for each in planned]))
+    made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in samples])
     sifted = sift([each for each, _ in made], against)
     _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run)
     counts = {kind: sum(each.kind is kind for each, _ in made) for kind in drafts}

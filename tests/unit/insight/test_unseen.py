@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from adapterd.chat import Message, Role
+from adapterd.chat import Message, Role, as_dicts
 from adapterd.config import Sources
 from adapterd.dataset.cases import EvaluationCase
 from adapterd.insight.unseen import NEARLY_TRAINED_ON, TRAINED_ON, TrainedPrompts, unseen_examples
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.new_feedback import NewFeedback
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState, NewExample
 from tests.support.hand_clock import HandClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,6 +59,15 @@ class Model:
         self._clock.move_on()
         cases = [case_of(each).as_dict() for each in records]
         self.store.evaluation_sets.freeze("m", f"h{len(cases)}", cases)
+
+    def answered_by_teacher(self, record: FeedbackRecord, state: ExampleState, decided_by: str | None) -> None:
+        self._clock.move_on()
+        self.store.teaching.examples.add(
+            "m",
+            NewExample(
+                "answer", "big", "tag", record.prompt_hash, as_dicts(record.messages), "Yes", state, filter=decided_by
+            ),
+        )
 
     def unseen(self, sources: Sources = Sources.ONE_SIDE) -> set[str]:
         trained = TrainedPrompts.of(self.store, "m")
@@ -135,3 +145,40 @@ def test_without_a_training_nothing_is_known(noted: Model) -> None:
     noted.told(everything := asked_about(THINGS))
     assert noted.unseen() == prompts(everything)
     assert TrainedPrompts.of(noted.store, "m").known([case_of(everything[0])]) == [""]
+
+
+@pytest.mark.parametrize(
+    ("state", "decided_by", "may_judge"),
+    [
+        (ExampleState.KEPT, None, False),
+        (ExampleState.KEPT, BY_PERSON, False),
+        (ExampleState.DROPPED, BY_PERSON, False),
+        (ExampleState.DROPPED, "invalid", True),
+        (ExampleState.UNSURE, "agreement", True),
+    ],
+)
+def test_prompts_that_a_teacher_answered_before_a_training_are_seen(
+    noted: Model, state: ExampleState, decided_by: str | None, *, may_judge: bool
+) -> None:
+    [asked] = asked_about(THINGS[:1])
+    noted.answered_by_teacher(asked, state, decided_by)
+    noted.trains()
+    noted.told([asked])
+    assert noted.unseen() == (prompts([asked]) if may_judge else set())
+
+
+def test_prompts_that_a_teacher_answered_after_the_last_training_are_unseen(noted: Model) -> None:
+    [asked] = asked_about(THINGS[:1])
+    noted.trains()
+    noted.answered_by_teacher(asked, ExampleState.KEPT, None)
+    noted.told([asked])
+    assert noted.unseen() == prompts([asked])
+
+
+def test_a_frozen_prompt_that_a_teacher_answered_too_is_unseen(noted: Model) -> None:
+    [asked] = asked_about(THINGS[:1])
+    noted.told([asked])
+    noted.freezes([asked])
+    noted.answered_by_teacher(asked, ExampleState.KEPT, None)
+    noted.trains()
+    assert noted.unseen() == prompts([asked])

@@ -222,7 +222,7 @@ def test_what_a_person_drops_stays_away_from_evidence(store: Store, home: Home) 
     assert examples.ids(MODEL, ExampleState.KEPT) == [example.id]
     assert examples.decide(MODEL, example.id, ExampleState.DROPPED, BY_PERSON, None)
     assert examples.ids(MODEL, ExampleState.KEPT) == []
-    assert [name for name, _ in examples.prompts(MODEL)] == [example.prompt_hash]
+    assert [each.prompt_hash for each in examples.ever_kept(MODEL)] == [example.prompt_hash]
 
 
 OF_DOCUMENTS = {"grounded": 6, "synthesis": 2, "refusal": 2}

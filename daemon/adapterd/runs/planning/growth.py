@@ -26,6 +26,8 @@ def with_growth(store: Store, plan: RunPlan, sets: Sequence[EvaluationSet]) -> R
     taught = store.runs.last_taught_id(plan.model, TRAINING)
     is_known = taught is None or taught > 0
     unseen = store.feedback.prompts_new_after(plan.model, taught or 0) if plan.given is None and is_known else []
-    left_out = store.removals.hashes(plan.model) | {name for name, _ in store.teaching.examples.prompts(plan.model)}
+    left_out = store.removals.hashes(plan.model) | {
+        each.prompt_hash for each in store.teaching.examples.ever_kept(plan.model)
+    }
     waiting = (store.runs.last_result(plan.model, DATASET) or {}).get("waiting") or []
     return replace(plan, joined=joined, unseen=[each for each in unseen if each not in left_out], waiting=waiting)

@@ -41,12 +41,12 @@ class NewExample:
     run: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyntheticExample(NewExample):
     """An example as it is stored."""
 
-    id: int = 0
-    created_at: datetime | None = None
+    id: int
+    created_at: datetime
 
 
 BY_PERSON = "person"
@@ -117,15 +117,13 @@ class SyntheticExamples:
         )
         return datetime.fromisoformat(row[0]) if row and row[0] else None
 
-    def prompts(self, model: str) -> list[tuple[str, list[dict[str, str]]]]:
-        """Hash and messages of the prompts that a training may have had: of all that is kept, or that a person looked
-        at."""
+    def ever_kept(self, model: str) -> list[SyntheticExample]:
+        """Those that a training may have had: all that are kept, and those that a person looked at."""
         rows = self._database.rows(
-            """SELECT DISTINCT prompt_hash, messages FROM synthetic_examples
-               WHERE model = ? AND (state = ? OR filter = ?)""",
+            "SELECT * FROM synthetic_examples WHERE model = ? AND (state = ? OR filter = ?) ORDER BY id",
             (model, ExampleState.KEPT, BY_PERSON),
         )
-        return [(row["prompt_hash"], json.loads(row["messages"])) for row in rows]
+        return [_example(dict(row)) for row in rows]
 
     def get(self, model: str, example: int) -> SyntheticExample | None:
         """One by its id."""

@@ -179,6 +179,24 @@ class Endpoint:
         return self._again(f"cannot be reached through the proxy ({why})", unreached=True)
 
 
+class AtEndpoint:
+    """A teacher's model at an endpoint, which is open inside of `async with`."""
+
+    def __init__(self, name: str, model: str, endpoint: Endpoint) -> None:
+        self.name = name
+        self.model = model
+        self._endpoint = endpoint
+
+    async def __aenter__(self) -> Self:
+        await self._endpoint.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._endpoint.__aexit__(kind, exc, trace)
+
+
 _USERINFO = re.compile(r"(\w+://)[^\s/@]+@")
 
 

@@ -1,12 +1,11 @@
 """A teacher in Ollama, by its own API: that one takes a context, and refuses a prompt instead of cutting it."""
 
 import json
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from adapterd.chat import as_dicts
 from adapterd.errors import ConfigError, RuntimeUnavailableError
-from adapterd.teachers.clients.endpoint import Endpoint, address_of
+from adapterd.teachers.clients.endpoint import AtEndpoint, Endpoint, address_of
 from adapterd.teachers.clients.patience import Patience
 from adapterd.teachers.clients.replies import count_of, reply_of
 from adapterd.teachers.clients.statuses import RefusedError
@@ -15,24 +14,13 @@ from adapterd.teachers.request import TeacherReply, TeacherRequest
 _NO_THOUGHTS = "does not support thinking"
 
 
-class OllamaTeacher:
+class OllamaTeacher(AtEndpoint):
     """A tag of the Ollama at `host`, asked inside of `async with`."""
 
     def __init__(
         self, name: str, model: str, host: str, *, timeout_s: float = 600.0, patience: Patience | None = None
     ) -> None:
-        self.name = name
-        self.model = model
-        self._endpoint = Endpoint(address_of(host, name), timeout_s, patience or Patience())
-
-    async def __aenter__(self) -> Self:
-        await self._endpoint.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._endpoint.__aexit__(kind, exc, trace)
+        super().__init__(name, model, Endpoint(address_of(host, name), timeout_s, patience or Patience()))
 
     async def ask(self, request: TeacherRequest) -> TeacherReply:
         """The answer; raises as `Endpoint.post`."""
@@ -40,7 +28,7 @@ class OllamaTeacher:
             said = await self._endpoint.post("/api/chat", self._body(request), what=self.model)
         except RefusedError as exc:
             if _NO_THOUGHTS in exc.said:
-                raise ConfigError(str(exc), hint=f"set think to false for the teacher {self.name}") from exc
+                raise ConfigError(str(exc), hint=f"adapterctl config set teachers.{self.name}.think off") from exc
             raise
         message, body = said.body.get("message"), said.body
         if not isinstance(message, dict) or not body.get("done"):

@@ -9,12 +9,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from adapterd.chat import as_dicts
 from adapterd.errors import ConfigError, RuntimeRefusedError, RuntimeUnavailableError
-from adapterd.teachers.clients.endpoint import Endpoint, address_of
+from adapterd.teachers.clients.endpoint import AtEndpoint, Endpoint, address_of
 from adapterd.teachers.clients.patience import Patience
 from adapterd.teachers.clients.replies import count_of, reply_of
 from adapterd.teachers.clients.statuses import RefusedError
@@ -57,10 +56,9 @@ class Dialect:
         return None
 
 
-class OpenAITeacher:
+class OpenAITeacher(AtEndpoint):
     """A model at `base_url`, asked inside of `async with`. The key is that of the environment variable `key_variable`;
-    raises ConfigError where it is named and has none. `more` are fields that go with every request, such as
-    `reasoning_effort`."""
+    raises ConfigError where it is named and has none."""
 
     def __init__(
         self,
@@ -69,27 +67,15 @@ class OpenAITeacher:
         base_url: str,
         *,
         key_variable: str = "",
-        more: Mapping[str, Any] | None = None,
         timeout_s: float = 600.0,
         patience: Patience | None = None,
     ) -> None:
-        self.name = name
-        self.model = model
-        self._more = more or {}
-        self._dialects: dict[str | None, Dialect] = {}
-        self._endpoint = Endpoint(
+        endpoint = Endpoint(
             address_of(base_url, name), timeout_s, patience or Patience(),
             key=_key(key_variable, name) if key_variable else "", key_variable=key_variable,
         )  # fmt: skip
-
-    async def __aenter__(self) -> Self:
-        await self._endpoint.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._endpoint.__aexit__(kind, exc, trace)
+        super().__init__(name, model, endpoint)
+        self._dialects: dict[str | None, Dialect] = {}
 
     async def ask(self, request: TeacherRequest) -> TeacherReply:
         """The answer; raises as `Endpoint.post`."""
@@ -113,7 +99,7 @@ class OpenAITeacher:
             messages[-1]["content"] += f"\n\nAnswer with nothing but JSON by this JSON Schema:\n{options.schema}"
         fields = {
             "model": self.model, "messages": messages, "stream": False, "temperature": options.temperature,
-            "seed": options.seed, dialect.limit: options.num_predict, **_thinking(options.think), **self._more,
+            "seed": options.seed, dialect.limit: options.num_predict, **_thinking(options.think),
         }  # fmt: skip
         if options.schema and dialect.schema_as is not SchemaAs.WORDS:
             strict = {"strict": True} if dialect.schema_as is SchemaAs.STRICT else {}
