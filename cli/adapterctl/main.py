@@ -24,6 +24,7 @@ from adapterctl.commands.evaluate import compare, evaluation, report
 from adapterctl.commands.feedback import feedback
 from adapterctl.commands.gc import gc, pin, unpin
 from adapterctl.commands.init import init, rebase
+from adapterctl.commands.judging.judge import judge
 from adapterctl.commands.judging.open import open_
 from adapterctl.commands.judging.review import review
 from adapterctl.commands.logs import logs
@@ -81,6 +82,7 @@ for command in (
     capture,
     open_,
     review,
+    judge,
     teach,
     synthetic,
     retrain,

@@ -43,7 +43,7 @@ from adapterd.config.schema import (
     VersionsSettings,
     WatchSettings,
 )
-from adapterd.config.teachers import TeacherSettings, TeachingSettings
+from adapterd.config.teachers import JudgeSettings, JudgingSettings, RemoteModel, TeacherSettings, TeachingSettings
 from adapterd.config.training import Addresses, MergingSettings, TrainingSettings
 
 __all__ = [
@@ -62,6 +62,8 @@ __all__ = [
     "GateRule",
     "GradientCheckpointing",
     "HttpSettings",
+    "JudgeSettings",
+    "JudgingSettings",
     "MergingSettings",
     "ModelSettings",
     "Modules",
@@ -71,6 +73,7 @@ __all__ = [
     "PersonalData",
     "Preferences",
     "Range",
+    "RemoteModel",
     "Reviews",
     "RunsSettings",
     "RuntimeKind",

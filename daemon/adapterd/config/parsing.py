@@ -18,6 +18,7 @@ from adapterd.config.choices import PERSONAL_DATA_KINDS
 from adapterd.config.faults import describe_faults
 from adapterd.config.keys import read_value, split_key
 from adapterd.config.schema import AllowRules, ModelSettings, Names, Settings
+from adapterd.config.teachers import RemoteModel
 from adapterd.config.training import Addresses
 from adapterd.errors import ConfigError, reason
 from adapterd.home import Home
@@ -60,6 +61,7 @@ def _with_absolute_paths(model: ModelSettings, home: Home) -> ModelSettings:
         teaching=replace(
             model.teaching, documents=home.root / model.teaching.documents if model.teaching.documents else None
         ),
+        judging=replace(model.judging, rubric=home.root / model.judging.rubric if model.judging.rubric else None),
     )
 
 
@@ -107,11 +109,19 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"models.{name}.teaching.teacher: there is no [teachers.{teacher}]"
         if model.teaching.nightly and not settings.teachers:
             yield f"models.{name}.teaching.nightly: needs a teacher, [teachers.NAME]"
+        if (judge := model.judging.judge) is not None and judge not in settings.judges:
+            yield f"models.{name}.judging.judge: there is no [judges.{judge}]"
     for name, each in settings.teachers.items():
-        if each.base_url is not None and not re.match(r"https?://[^\s/]+", each.base_url):
-            yield f"teachers.{name}.base_url: {without_password(each.base_url)!r} is not http://… or https://…"
-        if each.base_url is None and each.key_env is not None:
-            yield f"teachers.{name}.key_env: needs teachers.{name}.base_url; Ollama takes no key"
+        yield from _faults_of_address(f"teachers.{name}", each)
+    for name, one in settings.judges.items():
+        yield from _faults_of_address(f"judges.{name}", one)
+
+
+def _faults_of_address(key: str, model: RemoteModel) -> Iterator[str]:
+    if model.base_url is not None and not re.match(r"https?://[^\s/]+", model.base_url):
+        yield f"{key}.base_url: {without_password(model.base_url)!r} is not http://… or https://…"
+    if model.base_url is None and model.key_env is not None:
+        yield f"{key}.key_env: needs {key}.base_url; Ollama takes no key"
 
 
 @cache

@@ -22,7 +22,7 @@ from adapterd.config.choices import (
     Think,
 )
 from adapterd.config.http import CaptureSettings, HttpSettings, PageSettings
-from adapterd.config.teachers import TeacherSettings, TeachingSettings
+from adapterd.config.teachers import JudgeSettings, JudgingSettings, TeacherSettings, TeachingSettings
 from adapterd.config.training import MergingSettings, TrainingSettings
 from adapterd.errors import NotFoundError
 from adapterd.hours import Hours
@@ -61,8 +61,7 @@ class DatasetSettings:
     ] = 0.2
     evaluation_max: Annotated[Count, Doc("largest number of cases in the frozen evaluation set")] = 200
     growing_share: Annotated[
-        Share,
-        Doc("share of new prompts that join the frozen evaluation set, up to its maximum; 0: none"),
+        Share, Doc("share of new prompts that join the frozen evaluation set, up to its maximum; 0: none")
     ] = 0.05
     replay: Annotated[
         float,
@@ -357,6 +356,7 @@ class ModelSettings:
     versions: VersionsSettings = field(default_factory=VersionsSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
     teaching: TeachingSettings = field(default_factory=TeachingSettings)
+    judging: JudgingSettings = field(default_factory=JudgingSettings)
 
 
 @dataclass(frozen=True)
@@ -373,6 +373,9 @@ class Settings:
     page: PageSettings = field(default_factory=PageSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     teachers: Annotated[dict[str, TeacherSettings], Doc("stronger models that make examples", each="TEACHER")] = field(
+        default_factory=dict
+    )
+    judges: Annotated[dict[str, JudgeSettings], Doc("models that judge answers", each="JUDGE")] = field(
         default_factory=dict
     )
     models: Annotated[dict[str, ModelSettings], Doc("the models, by their names", each="NAME")] = field(

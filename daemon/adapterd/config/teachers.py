@@ -1,4 +1,4 @@
-"""The settings of teachers: what they are, and what a model has them make."""
+"""The settings of teachers and judges: where they answer, what a model has them make, and how it is judged."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,16 @@ Made = Annotated[int, Range(0, 100_000)]
 
 
 @dataclass(frozen=True)
-class TeacherSettings:
-    """A stronger model that makes examples, and the bounds of what it is asked at a time."""
+class RemoteModel:
+    """A model that answers at an address, and the bounds of what it is asked at a time."""
 
-    model: Annotated[str, Doc("Ollama tag, or the model's name at base_url", page="teachers.md")]
+    model: Annotated[str, Doc("Ollama tag, or the model's name at base_url")]
     base_url: Annotated[
         str | None, Doc("address of an OpenAI-compatible API, up to and with /v1", unset="Ollama at ollama.host")
     ] = None
     key_env: Annotated[
         str | None, Doc("environment variable that has the API key; the key itself is nowhere", unset="no key")
     ] = None
-    terms_allow_training: Annotated[
-        bool, Doc("you have read that its terms allow training on its answers; asked of all but local models")
-    ] = False
     parallel: Annotated[int, Range(1, 64), Doc("requests at the same time")] = 2
     timeout_s: Annotated[float, Range(1, 86_400), Doc("seconds that a request may take")] = 600.0
     think: Annotated[Think, Doc("for thinking models: whether to think before they answer")] = Think.DEFAULT
@@ -35,6 +32,41 @@ class TeacherSettings:
         int, Range(1, 10_000_000_000), Doc("tokens of a command or a night, prompts included, at most")
     ] = 2_000_000
     max_minutes: Annotated[float, Range(0.01, 100_000), Doc("minutes of a command or a night, at most")] = 120.0
+
+
+@dataclass(frozen=True)
+class TeacherSettings(RemoteModel):
+    """A stronger model that makes examples."""
+
+    model: Annotated[str, Doc("Ollama tag, or the model's name at base_url", page="teachers.md")]
+    terms_allow_training: Annotated[
+        bool, Doc("you have read that its terms allow training on its answers; asked of all but local models")
+    ] = False
+
+
+@dataclass(frozen=True)
+class JudgeSettings(RemoteModel):
+    """A model that says which of two answers is better."""
+
+    model: Annotated[str, Doc("Ollama tag, or the model's name at base_url", page="judges.md")]
+    temperature: Annotated[float, Range(0.0, 2.0), Doc("temperature of sampling")] = 0.0
+    prompts_may_leave: Annotated[
+        bool, Doc("it may be sent prompts and answers; asked of all but local models", page="judges.md")
+    ] = False
+    pinned: Annotated[
+        bool,
+        Doc("its name at base_url always means the same weights; where it may not, it only advises", page="judges.md"),
+    ] = False
+
+
+@dataclass(frozen=True)
+class JudgingSettings:
+    """How answers of a model are judged by another one."""
+
+    judge: Annotated[str | None, Doc("name of the judge", unset="the only one there is", page="judges.md")] = None
+    rubric: Annotated[
+        Path | None, Doc("Markdown file that says what a good answer is", unset="that of the task", page="judges.md")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,13 @@ PRIMARY: Mapping[Task, str] = {
 GUARD_MARGIN = 0.05
 HUMAN_PREFERENCE = "human_preference"
 """The share of votes between two answers that are for a version, and half of those for neither."""
+JUDGED_PREFERENCE = "judged_preference"
+"""The same share, if people voted on all: by their votes on a part, and a judge's verdicts on all (decision 45)."""
 FACT_COVERAGE = "fact_coverage"
 """The share of a case's key facts that an answer has."""
 TOPIC_DRIFT = "topic_drift"
 """The share of answers that are off topic."""
-BY_PEOPLE = (HUMAN_PREFERENCE, FACT_COVERAGE, TOPIC_DRIFT)
+BY_PEOPLE = (HUMAN_PREFERENCE, JUDGED_PREFERENCE, FACT_COVERAGE, TOPIC_DRIFT)
 """Metrics that people measure, after a version was made: their gates are asked before a challenger goes live, and never
 of a run (evidence/by_people.py)."""
 

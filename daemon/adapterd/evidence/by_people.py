@@ -1,4 +1,4 @@
-"""Gates on what people measure of a challenger (`BY_PEOPLE`): its votes, and marks on its answers.
+"""Gates on what people measure of a challenger (`BY_PEOPLE`): its votes, with a judge's help, and marks on its answers.
 
 No run is asked for them. They are asked when fresh cases have proven the challenger, before it goes live.
 """
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from adapterd.config import GateRule
-from adapterd.evaluation.rules import FACT_COVERAGE, HUMAN_PREFERENCE, TOPIC_DRIFT
+from adapterd.evaluation.rules import FACT_COVERAGE, HUMAN_PREFERENCE, JUDGED_PREFERENCE, TOPIC_DRIFT
+from adapterd.evidence.judged import missing_of_judge
 from adapterd.evidence.marked import marked
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison
@@ -39,7 +40,10 @@ class _Measure:
 def missing_by_people(store: Store, comparison: Comparison, gates: Mapping[str, GateRule]) -> str:
     """What is missing of what gates ask of people, in words; empty if nothing is."""
     asked = [(name, each, gates[name]) for name, each in _MEASURES.items() if name in gates]
-    return "; ".join(filter(None, (_missing(store, comparison, *each) for each in asked)))
+    found = [_missing(store, comparison, *each) for each in asked]
+    if JUDGED_PREFERENCE in gates:
+        found.append(missing_of_judge(store, comparison, gates[JUDGED_PREFERENCE]))
+    return "; ".join(filter(None, found))
 
 
 def votes_of(store: Store, comparison: Comparison) -> list[float]:
@@ -78,4 +82,4 @@ _MEASURES: Mapping[str, _Measure] = {
     FACT_COVERAGE: _Measure(_marks(FACT_COVERAGE), LEAST_MARKED, "marked cases"),
     TOPIC_DRIFT: _Measure(_marks(TOPIC_DRIFT), LEAST_MARKED, "marked cases"),
 }
-"""What people measure, by the names of the metrics."""
+"""What people measure alone, by the names of the metrics."""

@@ -79,13 +79,15 @@ def evidence(scene: Scene, change: bool) -> Iterator[str]:
 
 
 def choices(scene: Scene, change: bool) -> Iterator[str]:
-    """Two answers beside each other, to a prompt that goes or with a text that goes."""
+    """Two answers beside each other, to a prompt that goes or with a text that goes; with a judge's verdicts on them,
+    and what it was asked."""
     for each in scene.store.choices.all(scene.model):
         said = [each.ours_answer, each.theirs_answer]
         if scene.removed.has_prompt(each.messages, None) or scene.removed.texts.are_in_value(said):
             yield f"choice {each.id}"
             if change:
                 scene.store.choices.forget(scene.model, each.id)
+                scene.store.teaching.forget_records([each.asked_as], scene.model)
 
 
 def teacher_requests(scene: Scene, change: bool) -> Iterator[str]:

@@ -25,10 +25,8 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.evidence.comparisons import CaseEvidence, Comparison, Counts, Purpose
-from adapterd.store.reviews.choices import Choice, NewChoice, Vote
+from adapterd.store.reviews.choices import DIFFERENCE, Choice, NewChoice, Vote
 
-DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0.0}
-"""What a vote says of `ours` against `theirs`."""
 SEED = 1
 ASKED_FOR_EACH = 4
 """So many prompts are asked at most for each choice that is wanted: two versions may answer most of them alike."""
@@ -124,8 +122,10 @@ def make_choices(
 
 
 def next_choice(store: Store, model: str, pair: Pair) -> Choice | None:
-    """The next one that nobody has voted on."""
-    return next(iter(store.choices.waiting(model, pair.ours_digest, pair.theirs_digest)), None)
+    """The next one that nobody has voted on, in the order of the prompts' hashes, which is one of chance: so votes are
+    on a random part of all that waits, whenever it was made."""
+    waiting = store.choices.waiting(model, pair.ours_digest, pair.theirs_digest)
+    return min(waiting, key=lambda each: each.prompt_hash, default=None)
 
 
 def vote(
@@ -143,7 +143,7 @@ def vote(
             rules = Rules.of(settings)
             said = DIFFERENCE[given]
             case = CaseEvidence(
-                f"vote {choice.id}", record or choice.prompt_hash, "", None, VOTE, Counts.DECIDES,
+                choice.case, record or choice.prompt_hash, "", None, VOTE, Counts.DECIDES,
                 {rules.primary: said, HUMAN_PREFERENCE: said},
             )  # fmt: skip
             Season(store, model, rules).add_vote(comparison, case)

@@ -13,6 +13,7 @@ from adapterd.base.model import BaseModel
 from adapterd.chat import from_dicts
 from adapterd.config import (
     FeedbackSettings,
+    JudgingSettings,
     ModelSettings,
     ScheduleSettings,
     Settings,
@@ -132,6 +133,7 @@ def _making(settings: ModelSettings) -> ModelSettings:
         feedback=FeedbackSettings(),
         schedule=ScheduleSettings(),
         teaching=TeachingSettings(),
+        judging=JudgingSettings(),
         versions=VersionsSettings(),
         watch=WatchSettings(),
     )

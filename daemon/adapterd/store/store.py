@@ -13,6 +13,7 @@ from adapterd.store.feedback_reading import FeedbackReading
 from adapterd.store.http_access.places import Places
 from adapterd.store.http_access.tokens import Tokens
 from adapterd.store.http_access.traffic import Traffic
+from adapterd.store.judging.verdicts import JudgeVerdicts
 from adapterd.store.prompt_pool.prompts import Prompts
 from adapterd.store.reviews.choices import Choices
 from adapterd.store.reviews.reviews import Reviews
@@ -44,6 +45,7 @@ class Store(Database):
         self.choices = Choices(self)
         self.rubrics = Rubrics(self)
         self.teaching = Teaching(self)
+        self.judging = JudgeVerdicts(self)
         self.runs = Runs(self)
         self.versions = Versions(self)
         self.events = Events(self)

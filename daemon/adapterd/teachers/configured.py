@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from adapterd.capture.wire.dialects import is_cloud
-from adapterd.config import Settings, TeacherSettings
+from adapterd.config import RemoteModel, Settings, TeacherSettings
 from adapterd.config.addresses.ollama_address import OllamaAddress, without_password
 from adapterd.config.addresses.this_machine import is_this_machine
 from adapterd.errors import ConfigError, NotFoundError
@@ -32,14 +32,14 @@ def teacher_name(settings: Settings, model: str) -> str:
     )
 
 
-def is_elsewhere(teacher: TeacherSettings, settings: Settings) -> bool:
+def is_elsewhere(teacher: RemoteModel, settings: Settings) -> bool:
     """Whether what it is asked leaves this machine."""
     if teacher.base_url is None:
         return is_cloud(teacher.model) or not is_this_machine(OllamaAddress.parse(settings.ollama.host).host)
     return not is_this_machine(OllamaAddress.parse(teacher.base_url).host)
 
 
-def place_of(teacher: TeacherSettings, settings: Settings) -> str:
+def place_of(teacher: RemoteModel, settings: Settings) -> str:
     """Where it is asked, for people."""
     return without_password(teacher.base_url or f"Ollama at {settings.ollama.host}")
 
@@ -54,15 +54,18 @@ def require_terms(name: str, teacher: TeacherSettings, settings: Settings) -> No
         )
 
 
-def open_teacher(name: str, teacher: TeacherSettings, settings: Settings) -> "OllamaTeacher | OpenAITeacher":
-    """The client of a teacher, to be entered before it is asked; raises ConfigError for an address or a key that cannot
-    be used."""
+def open_teacher(
+    name: str, teacher: RemoteModel, settings: Settings, *, role: str = "teacher"
+) -> "OllamaTeacher | OpenAITeacher":
+    """The client of a teacher, or of a model in another role, to be entered before it is asked; raises ConfigError for
+    an address or a key that cannot be used."""
     if teacher.base_url is None:
         from adapterd.teachers.clients.ollama import OllamaTeacher
 
-        return OllamaTeacher(name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s)
+        return OllamaTeacher(name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s, role=role)
     from adapterd.teachers.clients.openai import OpenAITeacher
 
     return OpenAITeacher(
-        name, teacher.model, teacher.base_url, key_variable=teacher.key_env or "", timeout_s=teacher.timeout_s
-    )
+        name, teacher.model, teacher.base_url, key_variable=teacher.key_env or "", timeout_s=teacher.timeout_s,
+        role=role,
+    )  # fmt: skip

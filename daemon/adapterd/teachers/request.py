@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """What a person wrote, in other words; what is right about it stays."""
     WORSE = "worse"
     """A worse answer to a prompt whose right answer a person gave, for a preference pair."""
+    VERDICT = "verdict"
+    """None is made: a judge says which of two answers is better (judges/)."""
 
 
 @dataclass(frozen=True)

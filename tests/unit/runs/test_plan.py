@@ -25,8 +25,9 @@ UNSET = {
     "every_hours": 6.0, "max_age_days": 7.0, "quiet_hours": Hours(time(8), time(18)), "embedding": "nomic:1",
     "encoder": "base", "epochs": 5, "learning_rate": 2e-4, "primary": "jaccard", "provider": "local",
     "scale": "1..10", "keep_days": 30.0, "done_by": time(6, 30), "teacher": "big", "documents": Path("/documents"),
+    "judge": "big", "rubric": Path("/rubric.md"),
 }  # fmt: skip
-NOT_MADE_WITH = ("feedback", "schedule", "teaching", "versions", "watch")
+NOT_MADE_WITH = ("feedback", "schedule", "teaching", "judging", "versions", "watch")
 
 
 def another(value: Any, name: str) -> Any:

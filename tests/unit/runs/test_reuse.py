@@ -40,7 +40,7 @@ MODEL = "news"
 EVERYTHING = ["dataset", "training", "merging", "serving", "evaluation"]
 MERGE_AGAIN = ["dataset", "merging", "serving", "evaluation"]
 EVALUATE_AGAIN = ["dataset", "serving", "evaluation"]
-READ_BY_NO_STAGE = ("base", "base_digest", "feedback", "schedule.", "teaching.", "versions.", "watch.")
+READ_BY_NO_STAGE = ("base", "base_digest", "feedback", "schedule.", "teaching.", "judging.", "versions.", "watch.")
 
 
 @dataclass

@@ -50,6 +50,7 @@ def test_a_new_file_gets_the_whole_schema(path: Path) -> None:
         "prompt_keys", "removals", "removing", "removed_statements", "versions_of_removed", "reduced_evaluation_sets",
         "releases", "comparisons", "evidence", "error_budgets", "rubric_scores", "reviews", "choices",
         "case_facts", "rubric_marks", "unreadable", "teacher_requests", "synthetic_examples",
+        "judges", "judge_verdicts", "judge_looks",
         "http_tokens", "http_posts", "http_refusals", "http_places",
     }  # fmt: skip
     assert user_version(path) == len(MIGRATIONS)

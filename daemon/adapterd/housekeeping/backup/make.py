@@ -29,6 +29,7 @@ from adapterd.housekeeping.backup.contents import (
 )
 from adapterd.housekeeping.leftovers import is_dead, remove
 from adapterd.store import Store
+from adapterd.store.judging.verdicts import NOT_ON_A_CHOICE
 from adapterd.store.reviews.choices import NOT_CHOSEN_BETWEEN
 from adapterd.store.schema.migrations import MIGRATIONS
 from adapterd.store.teaching.requests import ALL_REQUESTS
@@ -70,7 +71,7 @@ def make_backup(
     copy = home.root / f".{secrets.token_hex(4)}{COPY_ENDING}"  # known to `gc` and to removals by its name
     try:
         progress("copying the database", 0.0)
-        store.copy_to(copy, without=(NOT_CHOSEN_BETWEEN, ALL_REQUESTS))
+        store.copy_to(copy, without=(NOT_CHOSEN_BETWEEN, NOT_ON_A_CHOICE, ALL_REQUESTS))
         models = {name: _model(store, name) for name in sorted(settings.models)}
         with _unfinished(file) as partial:
             count = _write(partial, copy, home, models, store.now(), progress)

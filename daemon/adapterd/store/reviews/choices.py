@@ -21,6 +21,10 @@ class Vote(StrEnum):
     SAME = "same answer"
 
 
+DIFFERENCE = {Vote.OURS: 1.0, Vote.THEIRS: -1.0, Vote.TIE: 0.0, Vote.BOTH_BAD: 0.0}
+"""What a vote says of `ours` against `theirs`."""
+
+
 @dataclass(frozen=True)
 class NewChoice:
     """Two answers to a captured prompt; `ours` and `theirs` are versions by name, and by the digest of the tag that
@@ -47,6 +51,16 @@ class Choice(NewChoice):
     vote: Vote | None
     voted_at: datetime | None
     record: str | None
+
+    @property
+    def case(self) -> str:
+        """The name of a vote on it among the cases of a comparison."""
+        return f"vote {self.id}"
+
+    @property
+    def asked_as(self) -> str:
+        """What names it in the journal, where a judge is asked about it."""
+        return f"choice {self.id}"
 
 
 NOT_CHOSEN_BETWEEN = f"DELETE FROM choices WHERE vote IS NULL OR vote = '{Vote.SAME}'"  # noqa: S608 - text of ours

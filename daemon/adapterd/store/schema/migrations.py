@@ -363,6 +363,23 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state);
     CREATE INDEX synthetic_examples_by_prompt ON synthetic_examples (prompt_hash);
     """,
+    """
+    CREATE TABLE judges (
+        model TEXT NOT NULL, judge TEXT NOT NULL, settings TEXT NOT NULL, name TEXT NOT NULL, judge_model TEXT NOT NULL,
+        digest TEXT NOT NULL, warnings TEXT NOT NULL, advice TEXT NOT NULL, used_at TEXT NOT NULL,
+        PRIMARY KEY (model, judge)
+    ) WITHOUT ROWID;
+    CREATE TABLE judge_verdicts (
+        model TEXT NOT NULL, judge TEXT NOT NULL, choice INTEGER NOT NULL REFERENCES choices (id) ON DELETE CASCADE,
+        ours_first REAL, theirs_first REAL, again REAL, at TEXT NOT NULL, PRIMARY KEY (choice, judge)
+    ) WITHOUT ROWID;
+    CREATE TABLE judge_looks (
+        model TEXT NOT NULL, comparison INTEGER NOT NULL REFERENCES comparisons (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL, judge TEXT NOT NULL, votes INTEGER NOT NULL, pool INTEGER NOT NULL,
+        level REAL NOT NULL, value REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL, advice TEXT NOT NULL,
+        at TEXT NOT NULL, PRIMARY KEY (comparison, number)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -179,8 +179,12 @@ class Endpoint:
         return self._again(f"cannot be reached through the proxy ({why})", unreached=True)
 
 
+TEACHER = "teacher"
+"""What a model at an address is to people, where nothing else is said; `{role}s.NAME` are its settings."""
+
+
 class AtEndpoint:
-    """A teacher's model at an endpoint, which is open inside of `async with`."""
+    """A teacher's model, or a judge's, at an endpoint, which is open inside of `async with`."""
 
     def __init__(self, name: str, model: str, endpoint: Endpoint) -> None:
         self.name = name
@@ -205,11 +209,11 @@ def _text_of(fields: Mapping[str, Any], data: bytes) -> str:
     return "" if fields else " ".join(data[: statuses.MOST_SAID].decode(errors="replace").split())
 
 
-def address_of(text: str, name: str) -> OllamaAddress:
-    """The address of a teacher; raises ConfigError, which names the teacher and tells no password."""
+def address_of(text: str, name: str, role: str = TEACHER) -> OllamaAddress:
+    """The address of a teacher or a judge; raises ConfigError, which names it and tells no password."""
     if "?" in text or "#" in text:
-        raise ConfigError(f"the address of the teacher {name} has a query", hint="give https://HOST/v1")
+        raise ConfigError(f"the address of the {role} {name} has a query", hint="give https://HOST/v1")
     try:
         return OllamaAddress.parse(text)
     except ConfigError as exc:
-        raise ConfigError(f"the teacher {name}: {exc}", hint=exc.hint) from exc
+        raise ConfigError(f"the {role} {name}: {exc}", hint=exc.hint) from exc

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapterd.chat import as_dicts
 from adapterd.errors import ConfigError, RuntimeUnavailableError
-from adapterd.teachers.clients.endpoint import AtEndpoint, Endpoint, address_of
+from adapterd.teachers.clients.endpoint import TEACHER, AtEndpoint, Endpoint, address_of
 from adapterd.teachers.clients.patience import Patience
 from adapterd.teachers.clients.replies import count_of, reply_of
 from adapterd.teachers.clients.statuses import RefusedError
@@ -18,9 +18,17 @@ class OllamaTeacher(AtEndpoint):
     """A tag of the Ollama at `host`, asked inside of `async with`."""
 
     def __init__(
-        self, name: str, model: str, host: str, *, timeout_s: float = 600.0, patience: Patience | None = None
+        self,
+        name: str,
+        model: str,
+        host: str,
+        *,
+        timeout_s: float = 600.0,
+        patience: Patience | None = None,
+        role: str = TEACHER,
     ) -> None:
-        super().__init__(name, model, Endpoint(address_of(host, name), timeout_s, patience or Patience()))
+        super().__init__(name, model, Endpoint(address_of(host, name, role), timeout_s, patience or Patience()))
+        self._role = role
 
     async def ask(self, request: TeacherRequest) -> TeacherReply:
         """The answer; raises as `Endpoint.post`."""
@@ -28,7 +36,7 @@ class OllamaTeacher(AtEndpoint):
             said = await self._endpoint.post("/api/chat", self._body(request), what=self.model)
         except RefusedError as exc:
             if _NO_THOUGHTS in exc.said:
-                raise ConfigError(str(exc), hint=f"adapterctl config set teachers.{self.name}.think off") from exc
+                raise ConfigError(str(exc), hint=f"adapterctl config set {self._role}s.{self.name}.think off") from exc
             raise
         message, body = said.body.get("message"), said.body
         if not isinstance(message, dict) or not body.get("done"):

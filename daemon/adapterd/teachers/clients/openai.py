@@ -13,7 +13,7 @@ from typing import Any
 
 from adapterd.chat import as_dicts
 from adapterd.errors import ConfigError, RuntimeRefusedError, RuntimeUnavailableError
-from adapterd.teachers.clients.endpoint import AtEndpoint, Endpoint, address_of
+from adapterd.teachers.clients.endpoint import TEACHER, AtEndpoint, Endpoint, address_of
 from adapterd.teachers.clients.patience import Patience
 from adapterd.teachers.clients.replies import count_of, reply_of
 from adapterd.teachers.clients.statuses import RefusedError
@@ -69,10 +69,11 @@ class OpenAITeacher(AtEndpoint):
         key_variable: str = "",
         timeout_s: float = 600.0,
         patience: Patience | None = None,
+        role: str = TEACHER,
     ) -> None:
         endpoint = Endpoint(
-            address_of(base_url, name), timeout_s, patience or Patience(),
-            key=_key(key_variable, name) if key_variable else "", key_variable=key_variable,
+            address_of(base_url, name, role), timeout_s, patience or Patience(),
+            key=_key(key_variable, f"{role} {name}") if key_variable else "", key_variable=key_variable,
         )  # fmt: skip
         super().__init__(name, model, endpoint)
         self._dialects: dict[str | None, Dialect] = {}
@@ -131,16 +132,16 @@ def _thinking(think: bool | None) -> dict[str, str]:
     return {} if think is None else {"reasoning_effort": "medium" if think else "none"}
 
 
-def _key(variable: str, teacher: str) -> str:
+def _key(variable: str, whose: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ConfigError(
-            f"the environment variable {variable}, which has the key of the teacher {teacher}, is not set",
+            f"the environment variable {variable}, which has the key of the {whose}, is not set",
             hint=f"export {variable}=…, also for the service of the daemon",
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigError(
-            f"the environment variable {variable} has no key of the teacher {teacher}: keys are ASCII without blanks",
+            f"the environment variable {variable} has no key of the {whose}: keys are ASCII without blanks",
             hint=f"put the right key into {variable}",
         )
     return key

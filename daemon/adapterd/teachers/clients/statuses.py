@@ -57,7 +57,8 @@ def error_of(problem: Problem, headers: Mapping[str, str]) -> Exception:
     status = problem.status
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return ConfigError(
-            f"what answers at {problem.where} points to {problem.location}", hint="give the teacher that address"
+            f"what answers at {problem.where} points to {problem.location}",
+            hint="configure that address",
         )
     if status == HTTPStatus.PAYMENT_REQUIRED or problem.code in _NO_CREDIT:
         return ConfigError(
@@ -86,7 +87,7 @@ def _of_key(problem: Problem) -> AdapterdError:
     if not variable:
         return ConfigError(
             f"{problem.where} asks for a key {problem.words}",
-            hint="name the environment variable that has it in the configuration of the teacher",
+            hint="name the environment variable that has it in its settings (key_env)",
         )
     return ConfigError(
         f"{problem.where} refuses the key of the environment variable {variable} {problem.words}",
@@ -98,14 +99,15 @@ def _not_found(problem: Problem) -> AdapterdError:
     if not problem.said:
         return _no_api(problem)
     return NotFoundError(
-        f"{problem.where} has no {problem.what} {problem.words}", hint="correct the teacher's model, or its address"
+        f"{problem.where} has no {problem.what} {problem.words}",
+        hint="correct its model or its address",
     )
 
 
 def _no_api(problem: Problem) -> ConfigError:
     return ConfigError(
         f"what answers at {problem.where} is no API of a model (status {problem.status})",
-        hint="correct the teacher's address; that of an OpenAI-compatible server ends with /v1 as a rule",
+        hint="correct the address in the configuration; that of an OpenAI-compatible server ends with /v1 as a rule",
     )
 
 

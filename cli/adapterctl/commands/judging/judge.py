@@ -1,0 +1,160 @@
+"""adapterctl judge run | card"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapterctl.output import StageProgress, Styled, emit_json, examples, json_option, name_argument, say, warn
+
+if TYPE_CHECKING:
+    from adapterctl.app import App
+    from adapterd.judges.round import JudgedNow, JudgeRound
+    from adapterd.review.choices import Pair
+    from adapterd.teachers.work import WorkProgress
+
+OURS = click.option("--ours", metavar="VERSION", help="A version to judge, in place of the challenger.")
+THEIRS = click.option("--theirs", metavar="VERSION", help="What it is compared with, in place of live.")
+
+
+@click.group(epilog=examples("adapterctl judge run --dry-run", "adapterctl judge card"))
+def judge() -> None:
+    """A model that says which of two answers is better, and how far people's votes show that it is right."""
+
+
+@judge.command(
+    "run",
+    epilog=examples(
+        "adapterctl judge run --dry-run       what would be asked, and about how many tokens that takes",
+        "adapterctl judge run --pairs 200     has 200 more prompts answered first, for the judge and for people",
+    ),
+)
+@name_argument
+@OURS
+@THEIRS
+@click.option("--pairs", type=click.IntRange(1, 10_000), metavar="N", help="Make so many new pairs of answers first.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Ask about so many pairs at most.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be asked.")
+@json_option
+def run(
+    name: str | None,
+    ours: str | None,
+    theirs: str | None,
+    pairs: int | None,
+    limit: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Ask the model's judge which answer of the blind choices is better, in both orders.
+
+    Judges are in the configuration ([judges.NAME]). It is asked of the pairs that people voted on, and of those that
+    wait. Ctrl-C keeps what there is; the same command goes on, and asks nothing twice. Where gates.judged_preference is
+    set, a look at what the verdicts show is taken once enough votes are there.
+    """
+    from adapterctl.app import App
+    from adapterd.judges.round import prepare
+
+    app = App()
+    model = app.model(name)
+    pair = _pair(app, model, ours, theirs)
+    if pairs and not dry_run:
+        _make(app, model, pair, pairs, as_json)
+    asked = prepare(app.store, app.home, app.settings, model, pair, limit)
+    if dry_run:
+        _show_plan(asked, as_json)
+        return
+    with StageProgress(quiet=as_json) as progress:
+        done = asked.ask(lambda now: progress("asking", _told(now)))
+    _show(asked, done, as_json)
+
+
+@judge.command("card", epilog=examples("adapterctl judge card", "adapterctl judge card newsbrief-synth --json"))
+@name_argument
+@OURS
+@THEIRS
+@json_option
+def card(name: str | None, ours: str | None, theirs: str | None, as_json: bool) -> None:
+    """Show how far the judge agrees with people, what sways it, and what its verdicts add to their votes.
+
+    The share of votes that a version would have if people voted on all (judged_preference) stands beside that of the
+    votes alone (human_preference), with intervals of 95 %, or with why it is advice only.
+    """
+    from adapterctl.app import App
+    from adapterd.judges.card import shown_judge
+
+    app = App()
+    model = app.model(name)
+    found = shown_judge(app.store, app.settings, model, _pair(app, model, ours, theirs))
+    if as_json:
+        emit_json({**vars(found), "sentences": found.sentences()})
+        return
+    say(Styled(f"{model}: {found.judge}", bold=True))
+    for each in found.sentences():
+        say(f"  {each}")
+
+
+def _pair(app: "App", model: str, ours: str | None, theirs: str | None) -> "Pair":
+    from adapterd.review.choices import pair_of
+
+    return pair_of(app.store, model, ours, theirs)
+
+
+def _make(app: "App", model: str, pair: "Pair", count: int, as_json: bool) -> None:
+    from adapterd.judges.pairs import make_pairs
+
+    with StageProgress(quiet=as_json) as progress:
+        made = make_pairs(
+            app.store, app.home, app.settings, model, pair, count,
+            lambda done, of: progress("answering", {"share": done / of, "doing": f"{done} of {of} pairs"}),
+        )  # fmt: skip
+    if made < count:
+        warn(f"{made} of {count} pairs are new: both answer the other captured prompts alike, or none is left", "")
+
+
+def _told(done: "WorkProgress") -> dict[str, Any]:
+    share = done.done / done.of if done.of else 1.0
+    said = f"{done.done} of {done.of}, {done.per_minute:.0f}/min"
+    return {"share": share, "doing": said, "remaining_s": done.left_s}
+
+
+def _counts(asked: "JudgeRound") -> dict[str, int]:
+    voted = {each.id for each in asked.pairs.votes}
+    of_votes = sum(each.id in voted for each in asked.open)
+    return {"votes": of_votes, "pool": len(asked.open) - of_votes, "requests": asked.calls}
+
+
+def _show_plan(asked: "JudgeRound", as_json: bool) -> None:
+    counts = _counts(asked)
+    if as_json:
+        emit_json({"judge": asked.judge, **counts, "prompt_tokens": asked.prompt_tokens, "judged": asked.judged})
+        return
+    say(
+        f"{asked.model}: {asked.judge} would be asked about {len(asked.open)} pairs of {asked.pair.ours} and "
+        f"{asked.pair.theirs}: {counts['votes']} that people voted on, {counts['pool']} that wait"
+    )
+    say(f"that is {counts['requests']} requests with about {asked.prompt_tokens:,} tokens; {asked.judged} are judged")
+
+
+def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
+    from adapterd.evidence.judged import look_sentence
+    from adapterd.teachers.teach import ended_sentence
+
+    if as_json:
+        outcome = {**vars(done.outcome), "error": str(done.outcome.error) if done.outcome.error else None}
+        emit_json({"judge": asked.judge, **asdict(done), "outcome": outcome, "open": len(asked.open) - done.judged})
+        return
+    if done.is_another:
+        name = asked.judge.judge_model
+        warn(f"other weights answer as {name} than when it was asked, so nothing is kept", "give the command again")
+        return
+    unread = f"; {done.unread} of its verdicts cannot be read" if done.unread else ""
+    none = f"no pair of {asked.pair.ours} and {asked.pair.theirs} is new to {asked.judge}"
+    said = f"{asked.judge} judged {done.judged} pairs of {asked.pair.ours} and {asked.pair.theirs}{unread}"
+    say(Styled(f"{asked.model}: {said if asked.open else none}", "green" if done.judged else "yellow"))
+    for look in done.looks:
+        say(f"  {look_sentence(look)}{f'; {look.advice}' if look.advice else ''}")
+    if said := ended_sentence(done.outcome).replace("the teacher", "the judge"):
+        warn(said, "the same command goes on")
+    if asked.judge.advice:
+        warn(f"it only advises: {asked.judge.advice}", f"adapterctl config set judges.{asked.judge.name}.pinned true")
+    say(f"`adapterctl judge card {asked.model}` shows how far it agrees with people")

@@ -1,0 +1,200 @@
+"""One round of judging: which pairs a judge is asked about, in both orders, and what is kept of its answers.
+
+The journal of teachers' requests is that of the judge, too, as long as a pair is not judged: what was answered is not
+asked again, whatever ends the process. Once the verdict is kept, its requests are deleted; they hold text.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from adapterd.chat import from_dicts
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError, RuntimeUnavailableError
+from adapterd.evaluation.judging.ask import Judged, pair_messages, winner_in
+from adapterd.evidence.judged import JudgedPairs, pairs_of, take_looks, verdict_of
+from adapterd.home import Home
+from adapterd.judges.configured import ConfiguredJudge, configured_judge, digest_of, identified, require_consent
+from adapterd.review.choices import Pair
+from adapterd.store import Store
+from adapterd.store.judging.verdicts import KeptJudge, KeptVerdict, Look
+from adapterd.store.reviews.choices import Choice
+from adapterd.store.teaching.requests import RequestState, StoredRequest
+from adapterd.teachers.clients.ollama import OllamaTeacher
+from adapterd.teachers.clients.openai import OpenAITeacher
+from adapterd.teachers.configured import open_teacher
+from adapterd.teachers.request import Kind, Teacher, TeacherReply, TeacherRequest
+from adapterd.teachers.work import Budget, Outcome, Planned, WorkProgress, ask_all
+
+JUDGE = "judge"
+AGAIN = 20
+"""Of so many pairs the first order is asked once more, to see whether the judge repeats itself."""
+CHARACTERS_PER_TOKEN = 4
+"""As an estimate, for who wants to know beforehand."""
+Progress = Callable[[WorkProgress], object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a judge is asked about a choice, by its id, and what names that in the journal."""
+
+    choice: int
+    requests: tuple[TeacherRequest, ...]
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JudgedNow:
+    """What came of asking: so many pairs have a verdict now, `unread` of these none that can be read; `looks` are what
+    a gate looked at. `is_another` says that other weights answer by the judge's name since: then nothing is kept."""
+
+    outcome: Outcome
+    judged: int = 0
+    unread: int = 0
+    looks: tuple[Look, ...] = ()
+    is_another: bool = False
+
+
+@dataclass(frozen=True)
+class JudgeRound:
+    """What a judge is to be asked of two versions: `open` are the pairs that it is asked about now, those that people
+    voted on first; `judged` it has judged already, and of `repeated` it was asked the same again."""
+
+    store: Store
+    settings: Settings
+    model: str
+    pair: Pair
+    configured: ConfiguredJudge
+    judge: KeptJudge
+    pairs: JudgedPairs
+    open: tuple[Choice, ...]
+    judged: int
+    repeated: int
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """What is asked about each pair: both orders, and of some the first one again."""
+        to_repeat = max(0, AGAIN - self.repeated)
+        return tuple(self._of(each, again=place < to_repeat) for place, each in enumerate(self.open))
+
+    @property
+    def prompt_tokens(self) -> int:
+        """About how many tokens all prompts have together."""
+        every = (each for some in self.asked for each in some.requests)
+        return sum(len(turn.content) for each in every for turn in each.messages) // CHARACTERS_PER_TOKEN
+
+    @property
+    def calls(self) -> int:
+        """How many requests that is."""
+        return sum(len(each.requests) for each in self.asked)
+
+    def ask(self, progress: Progress = lambda _: None) -> JudgedNow:
+        """Ask about what is open, keep the verdicts, and take the looks that are due where nothing is left open. What
+        ends early, by Ctrl-C or a bound, keeps what there is.
+
+        Raises ConfigError where a judge elsewhere may not be sent prompts, ConfigError and NotFoundError for a wrong
+        key, address or model, and StoreError.
+        """
+        require_consent(self.configured, self.settings)
+        asked = self.asked
+        client = open_teacher(self.judge.name, self.configured.settings, self.settings, role=JUDGE)
+        self.store.judging.use(self.model, self.judge)
+        outcome = asyncio.run(self._work(client, asked, progress))
+        keys = {each.choice: [one.key(*self._as_asked) for one in each.requests] for each in asked}
+        if not self._is_the_same():
+            self.store.teaching.requests.forget(self.model, [key for some in keys.values() for key in some])
+            return JudgedNow(outcome, is_another=True)
+        kept = self._keep(keys)
+        is_all = len(kept) == len(self.pairs.all) - self.judged
+        looks = take_looks(self.store, self.pair.comparison, self.judge) if is_all and self.pair.comparison else []
+        return JudgedNow(outcome, len(kept), sum(verdict_of(each).value is None for each in kept), tuple(looks))
+
+    @property
+    def _as_asked(self) -> tuple[str, str]:
+        """Under which names the journal has its requests: other weights are another judge."""
+        return self.judge.name, f"{self.judge.judge_model} {self.judge.id}"
+
+    async def _work(
+        self,
+        client: OllamaTeacher | OpenAITeacher,
+        asked: Sequence[Asked],
+        progress: Progress,
+    ) -> Outcome:
+        bounds = self.configured.settings
+        planned = [Planned(request, each.records) for each in asked for request in each.requests]
+        async with client:
+            return await ask_all(
+                planned, _Named(client, *self._as_asked), self.store, self.model,
+                budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes), parallel=bounds.parallel,
+                progress=progress,
+            )  # fmt: skip
+
+    def _of(self, choice: Choice, *, again: bool) -> Asked:
+        """Nothing where both answers are the same: that is a tie, and nobody has to say so."""
+        ours, theirs = choice.ours_answer, choice.theirs_answer
+        records = (choice.asked_as, *([choice.record] if choice.record else []))
+        if ours.strip() == theirs.strip():
+            return Asked(choice.id, (), records)
+        case = Judged(from_dicts(list(choice.messages)), self.configured.rubric)
+        first, second = (
+            TeacherRequest(Kind.VERDICT, pair_messages(case, *both), self.configured.options)
+            for both in ((ours, theirs), (theirs, ours))
+        )
+        return Asked(choice.id, (first, second, replace(first, sample=1)) if again else (first, second), records)
+
+    def _keep(self, keys: Mapping[int, Sequence[str]]) -> list[KeptVerdict]:
+        """Keep the verdicts on the pairs of which all is answered, and delete what was asked for them."""
+        requests = self.store.teaching.requests
+        with self.store.transaction():
+            known = requests.of(self.model, [key for some in keys.values() for key in some])
+            made = [each for choice, some in keys.items() if (each := _verdict(choice, some, known))]
+            kept = [each for each in made if self.store.judging.keep(self.model, self.judge.id, each)]
+            judged = {each.choice for each in made}
+            requests.forget(self.model, [key for choice, some in keys.items() if choice in judged for key in some])
+        return kept
+
+    def _is_the_same(self) -> bool:
+        """Whether the same weights answer by the judge's name as when it began; where nobody answers any more, the
+        verdicts are kept: the next time begins with who it is."""
+        try:
+            return digest_of(self.configured, self.settings) == self.judge.digest
+        except RuntimeUnavailableError:
+            return True
+        except AdapterdError:
+            return False
+
+
+class _Named:
+    """A client under the name by which the journal knows it."""
+
+    def __init__(self, client: Teacher, name: str, model: str) -> None:
+        self.name, self.model = name, model
+        self._client = client
+
+    async def ask(self, request: TeacherRequest) -> TeacherReply:
+        return await self._client.ask(request)
+
+
+def prepare(
+    store: Store, home: Home, settings: Settings, model: str, pair: Pair, limit: int | None = None
+) -> JudgeRound:
+    """Find what the model's judge can be asked of two versions, `limit` pairs at most. Raises NotFoundError without a
+    judge or its model, InputError for a rubric that cannot be used, and what the runtime raises."""
+    configured = configured_judge(settings, model)
+    judge = identified(configured, settings, home, model)
+    pairs = pairs_of(store, model, pair.ours_digest, pair.theirs_digest, pair.comparison)
+    said = store.judging.of(model, judge.id)
+    left = tuple(each for each in pairs.all if each.id not in said)[:limit]
+    judged, repeated = sum(each.id in said for each in pairs.all), sum(each.again is not None for each in said.values())
+    return JudgeRound(store, settings, model, pair, configured, judge, pairs, left, judged, repeated)
+
+
+def _verdict(choice: int, keys: Sequence[str], known: Mapping[str, StoredRequest]) -> KeptVerdict | None:
+    """What was said of a pair; None as long as anything of it was not answered."""
+    rows = [known.get(key) for key in keys]
+    if not keys:
+        return KeptVerdict(choice, 0.0, 0.0)
+    if any(row is None or row.state is RequestState.ASKED for row in rows):
+        return None
+    first, second, *again = [winner_in(str(row.reply["text"])) if row and row.reply else None for row in rows]
+    return KeptVerdict(choice, first, None if second is None else 0.0 - second, again[0] if again else None)
