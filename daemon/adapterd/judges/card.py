@@ -1,6 +1,6 @@
 """How far a model's judge agrees with people, and what its verdicts add to their votes; nobody is asked for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterd.config import Settings
 from adapterd.errors import NotFoundError
@@ -9,7 +9,7 @@ from adapterd.evaluation.judging.estimate import CalibratedMean
 from adapterd.evaluation.rules import HUMAN_PREFERENCE, JUDGED_PREFERENCE
 from adapterd.evaluation.statistics import Interval
 from adapterd.evidence.judged import look_sentence, pairs_of, seen_of, share_of
-from adapterd.judges.configured import configured_judge
+from adapterd.judges.configured import configured_judge, why_advice
 from adapterd.review.choices import Pair
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge, Look
@@ -67,6 +67,7 @@ def shown_judge(store: Store, settings: Settings, model: str, pair: Pair) -> Sho
             f"the judge {configured.name} was asked nothing of {model} yet, as it is configured now",
             hint=f"adapterctl judge run {model}",
         )
+    judge = replace(judge, advice=why_advice(configured, judge.digest))
     pairs = pairs_of(store, model, pair.ours_digest, pair.theirs_digest, pair.comparison)
     said = store.judging.of(model, judge.id)
     card = card_of(str(judge), seen_of(pairs.all, said), judge.warnings)

@@ -90,16 +90,21 @@ def digest_of(judge: ConfiguredJudge, settings: Settings) -> str:
 def identified(judge: ConfiguredJudge, settings: Settings, home: Home, model: str) -> KeptJudge:
     """Who exactly the judge is, by the digest of now, with warnings of whom it may favour. Raises as `digest_of`."""
     digest = digest_of(judge, settings)
-    advice = ""
-    if not digest and not judge.settings.pinned:
-        advice = (
-            f"nobody can see whether other weights answer as {judge.settings.model} one day; "
-            f"judges.{judge.name}.pinned says that they do not"
-        )
     return KeptJudge(
         _hash(judge.hash, digest), judge.hash, judge.name, judge.settings.model, digest,
-        _warnings(judge, settings, home, model, has_file=bool(digest)), advice,
+        _warnings(judge, settings, home, model, has_file=bool(digest)),
+        why_advice(judge, digest),
     )  # fmt: skip
+
+
+def why_advice(judge: ConfiguredJudge, digest: str) -> str:
+    """Why nothing that it says may inform a gate, whoever agrees with it; empty if it may."""
+    if digest or judge.settings.pinned:
+        return ""
+    return (
+        f"nobody can see whether other weights answer as {judge.settings.model} one day; judges.{judge.name}.pinned "
+        "says that none do"
+    )
 
 
 def _warnings(judge: ConfiguredJudge, settings: Settings, home: Home, model: str, *, has_file: bool) -> tuple[str, ...]:

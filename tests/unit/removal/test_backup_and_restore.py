@@ -31,6 +31,7 @@ from adapterd.removal.recovery.restore import is_used, restore
 from adapterd.removal.remove import remove
 from adapterd.removal.selection import Criteria, select
 from adapterd.store import Store
+from adapterd.store.judging.verdicts import KeptVerdict
 from adapterd.store.reviews.choices import NewChoice, Vote
 from adapterd.store.runs import RunState
 from adapterd.store.teaching.requests import NewRequest
@@ -577,6 +578,8 @@ def test_captured_prompts_that_nobody_judged_are_not_in_it(store: Store, home: H
         prompt = [{"role": "user", "content": captured if vote is not Vote.OURS else "judged"}]
         new = NewChoice(name, prompt, "1.0.0", "a", "x", "base", "b", "y", ours_first=True)
         assert store.choices.add(MODEL, new, vote)
+    for each in store.choices.all(MODEL):
+        assert store.judging.keep(MODEL, "judge", KeptVerdict(each.id, 1.0, 1.0))
     request = NewRequest("k", "answer", "big", "big:70b", {"messages": [{"role": "user", "content": captured}]})
     assert store.teaching.requests.begin(MODEL, request)
     made = make_backup(store, home, config.load(home), tmp_path / "backup.tar.gz")
@@ -587,5 +590,9 @@ def test_captured_prompts_that_nobody_judged_are_not_in_it(store: Store, home: H
         copy = found.read()
     assert captured.encode() not in copy
     assert b"judged" in copy
+    (tmp_path / "copy.db").write_bytes(copy)
+    with Store(tmp_path / "copy.db") as opened:
+        [chosen] = opened.choices.all(MODEL)
+        assert list(opened.judging.of(MODEL, "judge")) == [chosen.id]
     assert len(store.choices.all(MODEL)) == 3  # the home itself keeps them
     assert store.teaching.requests.all(MODEL)

@@ -11,7 +11,9 @@ from adapterd.removal.in_store import choices
 from adapterd.removal.removed import Removed, Scene
 from adapterd.removal.texts import Texts
 from adapterd.store import Store
+from adapterd.store.judging.verdicts import KeptVerdict
 from adapterd.store.reviews.choices import NewChoice
+from adapterd.store.teaching.requests import NewRequest
 from tests.unit.removal.conftest import MODEL
 
 TEXT, NONE = "Dear Jane Doe, you owe us 300 euros.", frozenset[str]()
@@ -38,3 +40,15 @@ def test_choices_with_a_text_that_goes_are_removed(scene: Scene) -> None:
     assert list(choices(scene, change=True)) == going
     assert list(choices(scene, change=True)) == []
     assert [each.prompt_hash for each in scene.store.choices.all(MODEL)] == ["1"]
+
+
+def test_what_a_judge_said_and_was_asked_goes_with_them(scene: Scene) -> None:
+    store = scene.store
+    for number, new in enumerate((CHOICE, replace(CHOICE, prompt_hash="2", ours_answer=TEXT)), start=1):
+        assert store.choices.add(MODEL, new)
+        assert store.judging.keep(MODEL, "j", KeptVerdict(number, 1.0, 1.0))
+        asked = NewRequest(f"k{number}", "verdict", "big", "big:1", {"messages": []}, (f"choice {number}",))
+        assert store.teaching.requests.begin(MODEL, asked)
+    assert list(choices(scene, change=True)) == ["choice 2"]
+    assert list(store.judging.of(MODEL, "j")) == [1]
+    assert [each.key for each in store.teaching.requests.all(MODEL)] == ["k1"]
