@@ -89,6 +89,7 @@ bench-teachers: setup ## what filters keep of a teacher's examples, how fast it 
 	.venv/bin/python -m bench.teachers_speed
 	.venv/bin/python -m bench.teachers_kills
 	.venv/bin/python -m bench.teachers_judge
+	.venv/bin/python -m bench.teachers_judge_looks
 	.venv/bin/python -m bench.teachers_five
 	.venv/bin/python -m bench.tables
 

@@ -18,6 +18,7 @@ PAGES = {
     DOCS / "capture.md": (capture.FILE,),
     DOCS / "page.md": (capture.FILE,),
     DOCS / "teachers.md": (TEACHERS,),
+    DOCS / "judges.md": (TEACHERS,),
 }
 """Each page, and the files in which its figures are kept."""
 WHO = {
@@ -401,6 +402,21 @@ def _judges(judge: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _judge_looks(looks: Measured) -> str:
+    gain, votes = "0.2", ("60", "120", "240")
+    header = (
+        "judge", "passes at any look: true share 50 %, asked 50 %", "65 %, asked 65 %",
+        *(f"60 %, asked 50 %, by {each} votes" for each in votes), "people alone by 240",
+    )  # fmt: skip
+    rows = []
+    for name, found in looks["judges"].items():
+        by_votes = looks["power"].get(name, {}).get(gain)
+        power = [_percent(by_votes[each]["looks"]) if by_votes else "" for each in votes]
+        alone = _percent(by_votes[votes[-1]]["people"]) if by_votes else ""
+        rows.append((name.replace("_", " "), _percent(found["0"]), _percent(found["0.3"]), *power, alone))
+    return _table(header, rows, names=1)
+
+
 def _review_queue(worlds: Measured) -> str:
     header = (
         "world", "the interval holds", "mean error of the share", "failures per answer by chance", "directed", "times"
@@ -447,6 +463,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "teacher_filters": (("filters",), _teacher_filters),
     "teacher_speed": (("speed",), _teacher_speed),
     "judges": (("judge",), _judges),
+    "judge_looks": (("looks",), _judge_looks),
     "review_queue": (("review_queue",), _review_queue),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""

@@ -44,27 +44,30 @@ def judging_host(ollama_server: "PrivateOllama", smollm2_path: "Path") -> Iterat
 def configured(home: Home, host: str, tag: str = TAG) -> config.Settings:
     home.config_file.write_text(
         f'runtime = "embedded"\nollama.host = "{host}"\n[judges.small]\nmodel = "{tag}"\nnum_ctx = 2048\n'
-        f'num_predict = 40\n[models.{MODEL}]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n',
+        f'num_predict = 20\n[models.{MODEL}]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n',
         encoding="utf-8",
     )
     return config.load(home)
 
 
-def test_it_judges_each_pair_once_and_is_known_by_its_digest(judging_host: str, home: Home, store: Store) -> None:
+def test_it_judges_each_pair_once_and_is_known_by_its_digest(
+    judging_host: str, home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.judges.round.AGAIN", 1)
     comparison = Played.begun(store, HandClock()).challenger("1.0.0", 0.1)
-    add_votes(store, comparison, [True, False])
+    add_votes(store, comparison, [True])
     add_pairs(store, comparison, [(GOOD, BAD)])
     settings, pair = configured(home, judging_host), pair_of(store, MODEL)
     round_ = prepare(store, home, settings, MODEL, pair)
     assert round_.judge.digest == OllamaRuntime(judging_host).tags()[TAG]
     done = round_.ask()
-    assert (done.outcome.ended, done.judged, done.unread, done.is_another) == (Ended.DONE, 3, 0, False)
-    assert done.outcome.answered == 9
+    assert (done.outcome.ended, done.judged, done.unread, done.is_another) == (Ended.DONE, 2, 0, False)
+    assert done.outcome.answered == 5
     assert prepare(store, home, settings, MODEL, pair).open == ()
     card = shown_judge(store, settings, MODEL, pair)
-    assert card.card.pairs == 3
-    assert card.card.repeated.of == 3
-    assert "2 of the 30 votes" in card.advice
+    assert card.card.pairs == 2
+    assert card.card.repeated.of == 1
+    assert "1 of the 30 votes" in card.advice
 
 
 def test_a_tag_that_is_not_there_is_said(judging_host: str, home: Home, store: Store) -> None:

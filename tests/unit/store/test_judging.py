@@ -19,7 +19,7 @@ LOOK = Look(1, "j1", 30, 100, 0.9875, 0.6, 0.5, 0.7)
 
 
 @pytest.fixture
-def chosen(store: Store) -> Store:
+def choosing(store: Store) -> Store:
     """Three choices, of which the first was voted on."""
     for number in range(3):
         new = NewChoice(f"p{number}", [{"role": "user", "content": "?"}], "1.0.0", "d1", "a", "base", "d0", "b", True)
@@ -28,36 +28,36 @@ def chosen(store: Store) -> Store:
     return store
 
 
-def test_verdicts_belong_to_one_judge_and_are_kept_once(chosen: Store) -> None:
-    assert chosen.judging.keep(MODEL, "j1", VERDICT)
-    assert not chosen.judging.keep(MODEL, "j1", replace(VERDICT, ours_first=-1.0))
-    assert chosen.judging.keep(MODEL, "j2", KeptVerdict(1, None, 0.0))
-    assert chosen.judging.of(MODEL, "j1") == {1: VERDICT}
-    assert chosen.judging.of(MODEL, "j2") == {1: KeptVerdict(1, None, 0.0)}
-    assert (chosen.judging.of_others(MODEL, "j1"), chosen.judging.of_others(MODEL, "j3")) == (1, 2)
-    assert chosen.judging.of("other", "j1") == {}
+def test_verdicts_belong_to_one_judge_and_are_kept_once(choosing: Store) -> None:
+    assert choosing.judging.keep(MODEL, "j1", VERDICT)
+    assert not choosing.judging.keep(MODEL, "j1", replace(VERDICT, ours_first=-1.0))
+    assert choosing.judging.keep(MODEL, "j2", KeptVerdict(1, None, 0.0))
+    assert choosing.judging.of(MODEL, "j1") == {1: VERDICT}
+    assert choosing.judging.of(MODEL, "j2") == {1: KeptVerdict(1, None, 0.0)}
+    assert (choosing.judging.of_others(MODEL, "j1"), choosing.judging.of_others(MODEL, "j3")) == (1, 2)
+    assert choosing.judging.of("other", "j1") == {}
 
 
 @pytest.mark.parametrize(("model", "choice"), [(MODEL, 9), ("other", 1)])
-def test_there_is_no_verdict_on_what_is_not_there(chosen: Store, model: str, choice: int) -> None:
-    assert not chosen.judging.keep(model, "j1", replace(VERDICT, choice=choice))
+def test_there_is_no_verdict_on_what_is_not_there(choosing: Store, model: str, choice: int) -> None:
+    assert not choosing.judging.keep(model, "j1", replace(VERDICT, choice=choice))
 
 
-def test_a_verdict_goes_with_its_choice_and_no_other_gets_it(chosen: Store) -> None:
+def test_a_verdict_goes_with_its_choice_and_no_other_gets_it(choosing: Store) -> None:
     for number in (1, 2, 3):
-        chosen.judging.keep(MODEL, "j1", replace(VERDICT, choice=number))
-    chosen.choices.forget(MODEL, 3)
-    chosen.choices.forget_prompts(["p1"])
-    assert list(chosen.judging.of(MODEL, "j1")) == [1]
+        choosing.judging.keep(MODEL, "j1", replace(VERDICT, choice=number))
+    choosing.choices.forget(MODEL, 3)
+    choosing.choices.forget_prompts(["p1"])
+    assert list(choosing.judging.of(MODEL, "j1")) == [1]
     new = NewChoice("p9", [], "1.0.0", "d1", "a", "base", "d0", "b", True)
-    assert chosen.choices.add(MODEL, new)  # the id of one that went
-    assert list(chosen.judging.of(MODEL, "j1")) == [1]
+    assert choosing.choices.add(MODEL, new)  # the id of one that went
+    assert list(choosing.judging.of(MODEL, "j1")) == [1]
 
 
-def test_a_copy_without_what_waits_has_no_verdict_on_it(chosen: Store, tmp_path: Path) -> None:
+def test_a_copy_without_what_waits_has_no_verdict_on_it(choosing: Store, tmp_path: Path) -> None:
     for number in (1, 2):
-        chosen.judging.keep(MODEL, "j1", replace(VERDICT, choice=number))
-    chosen.copy_to(tmp_path / "copy.db", without=(NOT_CHOSEN_BETWEEN, NOT_ON_A_CHOICE))
+        choosing.judging.keep(MODEL, "j1", replace(VERDICT, choice=number))
+    choosing.copy_to(tmp_path / "copy.db", without=(NOT_CHOSEN_BETWEEN, NOT_ON_A_CHOICE))
     with Store(tmp_path / "copy.db") as copy:
         assert list(copy.judging.of(MODEL, "j1")) == [1]
         assert copy.rows("PRAGMA foreign_key_check") == []
@@ -78,15 +78,15 @@ def test_the_newest_judge_is_the_one_asked_last(store: Store, clock: HandClock) 
     assert str(replace(JUDGE, digest="")) == "big (big:1)"
 
 
-def test_looks_are_taken_once_and_all_goes_with_the_model(chosen: Store) -> None:
+def test_looks_are_taken_once_and_all_goes_with_the_model(choosing: Store) -> None:
     new = NewComparison(MODEL, Purpose.CHALLENGE, "1.0.0", "d1", "base", "d0", 0.01, 30, 0)
-    comparison = chosen.comparisons.begin(new)
-    assert chosen.judging.add_look(MODEL, comparison.id, replace(LOOK, number=2, advice="no"))
-    assert chosen.judging.add_look(MODEL, comparison.id, LOOK)
-    assert not chosen.judging.add_look(MODEL, comparison.id, replace(LOOK, low=0.1))
-    assert chosen.judging.looks(comparison.id) == [LOOK, replace(LOOK, number=2, advice="no")]
-    chosen.judging.use(MODEL, JUDGE)
-    chosen.judging.keep(MODEL, JUDGE.id, VERDICT)
-    with chosen.transaction():
-        forget_model(chosen, MODEL)
-    assert rows_of(chosen, MODEL) == {}
+    comparison = choosing.comparisons.begin(new)
+    assert choosing.judging.add_look(MODEL, comparison.id, replace(LOOK, number=2, advice="no"))
+    assert choosing.judging.add_look(MODEL, comparison.id, LOOK)
+    assert not choosing.judging.add_look(MODEL, comparison.id, replace(LOOK, low=0.1))
+    assert choosing.judging.looks(comparison.id) == [LOOK, replace(LOOK, number=2, advice="no")]
+    choosing.judging.use(MODEL, JUDGE)
+    choosing.judging.keep(MODEL, JUDGE.id, VERDICT)
+    with choosing.transaction():
+        forget_model(choosing, MODEL)
+    assert rows_of(choosing, MODEL) == {}
