@@ -255,6 +255,30 @@ def test_answers_are_held_to_a_schema_that_there_is() -> None:
     assert parse(f'{model}schema = "s.json"').models["m"].evaluation.structured
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("judging.judge = 'big'", "models.m.judging.judge: there is no [judges.big]"),
+        ("gates.judged_preference.min = 0.5", "models.m.gates.judged_preference: needs a judge, [judges.NAME]"),
+        ("[judges.big]\nmodel = 'x'\nbase_url = 'judge.example'",
+         "judges.big.base_url: 'judge.example' is not http://… or https://…"),
+        ("[judges.big]\nmodel = 'x'\nkey_env = 'KEY'",
+         "judges.big.key_env: needs judges.big.base_url; Ollama takes no key"),
+        ("[judges.big]\nterms_allow_training = true\nmodel = 'x'", "judges.big.terms_allow_training: no such setting"),
+        ("[judges.big]\nparallel = 0\nmodel = 'x'", "judges.big.parallel: 0 is not between 1 and 64"),
+        ("[judges.big]", "judges.big.model: is missing"),
+    ],
+)  # fmt: skip
+def test_a_judge_that_cannot_be_is_a_fault(lines: str, said: str) -> None:
+    assert fault(one_model(lines)) == said
+
+
+def test_a_judge_is_like_a_teacher_but_for_its_temperature() -> None:
+    found = parse("[teachers.t]\nmodel = 'x'\n[judges.j]\nmodel = 'x'\nnum_ctx = 4096")
+    assert (found.teachers["t"].temperature, found.judges["j"].temperature) == (0.7, 0.0)
+    assert (found.teachers["t"].parallel, found.judges["j"].num_ctx) == (found.judges["j"].parallel, 4096)
+
+
 def test_a_missing_key_is_a_fault() -> None:
     assert faults("[models.m]") == ["models.m.base: is missing", "models.m.base_digest: is missing"]
 

@@ -111,6 +111,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"models.{name}.teaching.nightly: needs a teacher, [teachers.NAME]"
         if (judge := model.judging.judge) is not None and judge not in settings.judges:
             yield f"models.{name}.judging.judge: there is no [judges.{judge}]"
+        if "judged_preference" in model.gates and not settings.judges:
+            yield f"models.{name}.gates.judged_preference: needs a judge, [judges.NAME]"
     for name, each in settings.teachers.items():
         yield from _faults_of_address(f"teachers.{name}", each)
     for name, one in settings.judges.items():

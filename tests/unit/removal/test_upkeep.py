@@ -134,10 +134,11 @@ def test_what_was_recorded_goes_by_age_with_what_waits_to_be_chosen_between(
 def test_the_journal_of_teachers_goes_by_age(store: Store, home: Home, clock: HandClock) -> None:
     for key in ("ended", "open"):
         store.teaching.requests.begin(MODEL, NewRequest(key, "answer", "big", "big:70b", {}))
+    store.teaching.requests.begin(MODEL, NewRequest("of a judge", "verdict", "big", "big:70b", {}))
     store.teaching.requests.answered(MODEL, "ended", {"text": "Ada"}, (1, 1), 0.1)
     clock.now += timedelta(days=29)
     remove_old_captures(store, home, Settings())
-    assert len(store.teaching.requests.all(MODEL)) == 2
+    assert len(store.teaching.requests.all(MODEL)) == 3
     clock.now += timedelta(days=2)
     remove_old_captures(store, home, Settings())
     assert [each.key for each in store.teaching.requests.all(MODEL)] == ["open"]

@@ -15,7 +15,7 @@ SHARED = ALPHA / 2
 
 def votes_of_look(number: int) -> int:
     """How many votes the look of that number, from 1 on, is at."""
-    return LEAST_VOTES * 2 ** (number - 1)
+    return LEAST_VOTES << (number - 1)
 
 
 def level_of_look(number: int) -> float:

@@ -155,9 +155,11 @@ class TeacherRequests:
         return Spent(*row) if row else Spent()
 
     def forget_older(self, limit: datetime) -> int:
-        """Delete those of all models that ended before then; returns how many these were."""
+        """Delete those of all models that ended before then, and those to judges that were asked before then and never
+        answered; returns how many these were."""
         return self._database.execute(
-            "DELETE FROM teacher_requests WHERE ended_at < ?",
+            """DELETE FROM teacher_requests WHERE ended_at < ?1
+               OR ended_at IS NULL AND kind = 'verdict' AND asked_at < ?1""",
             (limit.astimezone(UTC).isoformat(timespec="milliseconds"),),
         ).rowcount
 
