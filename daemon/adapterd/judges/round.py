@@ -4,34 +4,26 @@ The journal of teachers' requests is that of the judge, too, as long as a pair i
 asked again, whatever ends the process. Once the verdict is kept, its requests are deleted; they hold text.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapterd.chat import from_dicts
 from adapterd.config import Settings
-from adapterd.errors import AdapterdError, RuntimeUnavailableError
 from adapterd.evaluation.judging.ask import Judged, pair_messages, winner_in
 from adapterd.evidence.judged import JudgedPairs, pairs_of, take_looks, verdict_of
 from adapterd.home import Home
-from adapterd.judges.configured import ConfiguredJudge, configured_judge, digest_of, identified, require_consent
+from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of, tokens_of
+from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.choices import Pair
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge, KeptVerdict, Look
 from adapterd.store.reviews.choices import Choice
 from adapterd.store.teaching.requests import RequestState, StoredRequest
-from adapterd.teachers.clients.ollama import OllamaTeacher
-from adapterd.teachers.clients.openai import OpenAITeacher
-from adapterd.teachers.configured import open_teacher
-from adapterd.teachers.request import Kind, Teacher, TeacherReply, TeacherRequest
-from adapterd.teachers.work import Budget, Outcome, Planned, WorkProgress, ask_all
+from adapterd.teachers.request import Kind, TeacherRequest
+from adapterd.teachers.work import Outcome, Planned
 
-JUDGE = "judge"
 AGAIN = 20
 """Of so many pairs the first order is asked once more, to see whether the judge repeats itself."""
-CHARACTERS_PER_TOKEN = 4
-"""As an estimate, for who wants to know beforehand."""
-Progress = Callable[[WorkProgress], object]
 
 
 @dataclass(frozen=True)
@@ -80,8 +72,7 @@ class JudgeRound:
     @property
     def prompt_tokens(self) -> int:
         """About how many tokens all prompts have together."""
-        every = (each for some in self.asked for each in some.requests)
-        return sum(len(turn.content) for each in every for turn in each.messages) // CHARACTERS_PER_TOKEN
+        return tokens_of([each for some in self.asked for each in some.requests])
 
     @property
     def calls(self) -> int:
@@ -95,39 +86,17 @@ class JudgeRound:
         Raises ConfigError where a judge elsewhere may not be sent prompts, ConfigError and NotFoundError for a wrong
         key, address or model, and StoreError.
         """
-        require_consent(self.configured, self.settings)
         asked = self.asked
-        client = open_teacher(self.judge.name, self.configured.settings, self.settings, role=JUDGE)
-        self.store.judging.use(self.model, self.judge)
-        outcome = asyncio.run(self._work(client, asked, progress))
-        keys = {each.choice: [one.key(*self._as_asked) for one in each.requests] for each in asked}
-        if not self._is_the_same():
+        planned = [Planned(request, each.records) for each in asked for request in each.requests]
+        outcome = ask_judge(self.store, self.settings, self.model, self.configured, self.judge, planned, progress)
+        keys = {each.choice: [key_of(one, self.judge) for one in each.requests] for each in asked}
+        if not is_same_judge(self.configured, self.settings, self.judge):
             self.store.teaching.requests.forget(self.model, [key for some in keys.values() for key in some])
             return JudgedNow(outcome, is_another=True)
         kept = self._keep(keys)
         is_all = len(kept) == len(self.pairs.all) - self.judged
         looks = take_looks(self.store, self.pair.comparison, self.judge) if is_all and self.pair.comparison else []
         return JudgedNow(outcome, len(kept), sum(verdict_of(each).value is None for each in kept), tuple(looks))
-
-    @property
-    def _as_asked(self) -> tuple[str, str]:
-        """Under which names the journal has its requests: other weights are another judge."""
-        return self.judge.name, f"{self.judge.judge_model} {self.judge.id}"
-
-    async def _work(
-        self,
-        client: OllamaTeacher | OpenAITeacher,
-        asked: Sequence[Asked],
-        progress: Progress,
-    ) -> Outcome:
-        bounds = self.configured.settings
-        planned = [Planned(request, each.records) for each in asked for request in each.requests]
-        async with client:
-            return await ask_all(
-                planned, _Named(client, *self._as_asked), self.store, self.model,
-                budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes), parallel=bounds.parallel,
-                progress=progress,
-            )  # fmt: skip
 
     def _of(self, choice: Choice, *, again: bool) -> Asked:
         """Nothing where both answers are the same: that is a tie, and nobody has to say so."""
@@ -152,27 +121,6 @@ class JudgeRound:
             judged = {each.choice for each in made}
             requests.forget(self.model, [key for choice, some in keys.items() if choice in judged for key in some])
         return kept
-
-    def _is_the_same(self) -> bool:
-        """Whether the same weights answer by the judge's name as when it began; where nobody answers any more, the
-        verdicts are kept: the next time begins with who it is."""
-        try:
-            return digest_of(self.configured, self.settings) == self.judge.digest
-        except RuntimeUnavailableError:
-            return True
-        except AdapterdError:
-            return False
-
-
-class _Named:
-    """A client under the name by which the journal knows it."""
-
-    def __init__(self, client: Teacher, name: str, model: str) -> None:
-        self.name, self.model = name, model
-        self._client = client
-
-    async def ask(self, request: TeacherRequest) -> TeacherReply:
-        return await self._client.ask(request)
 
 
 def prepare(
