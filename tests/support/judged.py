@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from adapterd import config
 from adapterd.chat import Message, Role, as_dicts
@@ -104,8 +105,14 @@ base_digest = "sha256:00"
 BY_URL = 'base_url = "http://127.0.0.1:{port}/v1"'
 
 
+class Replying(Protocol):
+    """What answers requests."""
+
+    def reply(self, request: bytes) -> list[bytes]: ...
+
+
 @contextmanager
-def judge_at(home: Home, judge: ScriptedJudge, settings: str = "", more: str = "") -> Iterator[Settings]:
+def judge_at(home: Home, judge: Replying, settings: str = "", more: str = "") -> Iterator[Settings]:
     """The settings of a model with this judge, which answers as long as the block lasts; in `settings` those of the
     judge, in `more` those of the model."""
     with scripted(judge.reply) as server:

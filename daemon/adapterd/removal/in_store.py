@@ -37,7 +37,9 @@ def evaluation_sets(scene: Scene, change: bool) -> Iterator[str]:
             yield f"{len(each.cases) - len(left)} of {len(each.cases)} cases of evaluation set {each.number}"
             if change:
                 _reduce(scene, each, left)
-                scene.store.rubric_scores.forget(scene.model, (case["id"] for case in each.cases if case not in left))
+                gone = [case["id"] for case in each.cases if case not in left]
+                scene.store.rubric_scores.forget(scene.model, gone)
+                scene.store.teaching.forget_records((f"case {case}" for case in gone), scene.model)
 
 
 def _reduce(scene: Scene, former: EvaluationSet, left: list[dict[str, Any]]) -> None:

@@ -11,9 +11,11 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison
 from tests.support.hand_clock import HandClock
 from tests.support.judged import BAD, BY_URL, GOOD, ScriptedJudge, add_pairs, add_votes, judge_at
+from tests.support.kept_answers import keep_answers
 from tests.support.teacher_replies import QUICK, error
 from tests.unit.cli.conftest import Command
 from tests.unit.evidence.played import Played
+from tests.unit.judges.test_scores import Scoring
 
 AsJson = Callable[..., Any]
 WINS = [number % 4 != 0 for number in range(32)]
@@ -120,3 +122,20 @@ def test_foreign_words_act_on_nothing(store: Store, home: Home, comparison: Comp
         add_votes(store, comparison, WINS[:2])
         told = adapterctl("judge", "run").stdout + adapterctl("judge", "card").stdout
     assert "\x1b]" not in told
+
+
+def test_scores_are_told_and_what_is_wrong_is_a_sentence(
+    store: Store, home: Home, comparison: Comparison, adapterctl: Command, as_json: AsJson
+) -> None:
+    judge = Scoring()
+    with judge_at(home, judge, BY_URL):
+        with pytest.raises(NotFoundError, match=r"no answers of m 1\.0\.0 to a frozen set are kept"):
+            adapterctl("judge", "scores")
+        cases = [(f"question {n}", "It rains. It is cold.", {"candidate": "rain"}) for n in range(3)]
+        keep_answers(home, comparison.model, comparison.ours, cases)
+        assert "would be asked about 3 of 3 answers of 1.0.0" in adapterctl("judge", "scores", "--dry-run").stdout
+        assert judge.asked == []
+        told = as_json("judge", "scores", "--limit", "2")
+        assert (told["asked"], [each["judged"] for each in told["scores"]]) == (2, [2, 2, 2])
+        assert "fact_coverage: 50% by the judge alone" in adapterctl("judge", "scores").stdout
+        assert len(judge.asked) == 3

@@ -1,4 +1,4 @@
-"""adapterctl judge run | card"""
+"""adapterctl judge run | card | scores"""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,65 @@ def card(name: str | None, ours: str | None, theirs: str | None, as_json: bool) 
         say(f"  {each}")
 
 
+@judge.command(
+    "scores", epilog=examples("adapterctl judge scores --dry-run", "adapterctl judge scores --version 1.2.0 --limit 50")
+)
+@name_argument
+@click.option("--version", metavar="VERSION", help="Whose answers; the challenger's, else live's, if none is named.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Ask about so many answers at most.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be asked, and show the scores that are there.")
+@json_option
+def scores(name: str | None, version: str | None, limit: int | None, dry_run: bool, as_json: bool) -> None:
+    """Have the judge score a version's answers to the frozen set: key facts, topic, faithfulness.
+
+    They stand beside what people marked, who calibrate them once they have marked 30 answers or more. No gate reads
+    them.
+    """
+    from adapterctl.app import App
+    from adapterd.judges.scores import prepare_scores, scored
+    from adapterd.teachers.teach import ended_sentence
+
+    app = App()
+    model = app.model(name)
+    asked = prepare_scores(app.store, app.home, app.settings, model, version or _newest(app, model), limit)
+    ended, is_same = "", True
+    if not dry_run:
+        with StageProgress(quiet=as_json) as progress:
+            outcome, is_same = asked.ask(lambda now: progress("asking", _told(now)))
+        ended = ended_sentence(outcome).replace("the teacher", "the judge")
+    found = scored(asked)
+    if as_json:
+        emit_json({
+            "judge": asked.judge, "version": asked.version, "asked": len(asked.open), "dry_run": dry_run,
+            "prompt_tokens": asked.prompt_tokens, "same_judge": is_same, "ended": ended, "scores": found,
+        })  # fmt: skip
+        return
+    what = f"{len(asked.open)} of {len(asked.answers)} answers of {asked.version}"
+    tokens = f"would be asked about {what}, with about {asked.prompt_tokens:,} tokens"
+    say(Styled(f"{model}: {asked.judge} {tokens if dry_run else f'was asked about {what}'}", bold=True))
+    if not is_same:
+        _warn_of_another(asked.judge.judge_model)
+    for each in found:
+        say(f"  {each}")
+    if ended:
+        warn(ended, "the same command goes on")
+
+
+def _newest(app: "App", model: str) -> str:
+    """The challenger, else live."""
+    from adapterd.errors import NotFoundError
+    from adapterd.store.evidence.comparisons import Purpose
+
+    comparison, live = app.store.comparisons.open(model, Purpose.CHALLENGE), app.store.versions.deployment(model)
+    if comparison is None and live is None:
+        raise NotFoundError(f"{model} has no version that is live yet", hint=f"adapterctl retrain {model}")
+    return comparison.ours if comparison else live.live if live else ""
+
+
+def _warn_of_another(name: str) -> None:
+    warn(f"other weights answer as {name} than when it was asked, so nothing is kept", "give the command again")
+
+
 def _pair(app: "App", model: str, ours: str | None, theirs: str | None) -> "Pair":
     from adapterd.review.choices import pair_of
 
@@ -144,8 +203,7 @@ def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
         emit_json({"judge": asked.judge, **asdict(done), "outcome": outcome, "open": len(asked.open) - done.judged})
         return
     if done.is_another:
-        name = asked.judge.judge_model
-        warn(f"other weights answer as {name} than when it was asked, so nothing is kept", "give the command again")
+        _warn_of_another(asked.judge.judge_model)
         return
     unread = f"; {done.unread} of its verdicts cannot be read" if done.unread else ""
     none = f"no pair of {asked.pair.ours} and {asked.pair.theirs} is new to {asked.judge}"

@@ -12,9 +12,12 @@ MOST_BYTES = 8_000
 
 def default_rubric(task: Task) -> str:
     """The rubric of a task that comes with adapterd."""
-    return (
-        files("adapterd.evaluation.judging").joinpath("rubrics", f"{task.value}.md").read_text(encoding="utf-8").strip()
-    )
+    return named_rubric(task.value)
+
+
+def named_rubric(name: str) -> str:
+    """A rubric that comes with adapterd."""
+    return files("adapterd.evaluation.judging").joinpath("rubrics", f"{name}.md").read_text(encoding="utf-8").strip()
 
 
 def read_rubric(file: Path) -> str:

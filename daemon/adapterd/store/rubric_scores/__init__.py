@@ -36,6 +36,14 @@ class RubricScores:
             found.setdefault(row["case"], {})[row["metric"]] = row["score"]
         return found
 
+    def given_by(self, model: str, version: str, metric: str) -> dict[str, str]:
+        """Who gave the scores by a metric, by case."""
+        rows = self._database.rows(
+            'SELECT "case", given_by FROM rubric_scores WHERE model = ? AND version = ? AND metric = ?',
+            (model, version, metric),
+        )
+        return {row["case"]: row["given_by"] for row in rows}
+
     def forget(self, model: str, cases: Iterable[str]) -> None:
         """Delete the scores of answers to these cases, which were taken back."""
         for case in cases:

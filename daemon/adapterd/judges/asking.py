@@ -1,0 +1,83 @@
+"""A judge is asked: at its address, within its bounds, under a name in the journal that tells its weights."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from adapterd.config import Settings
+from adapterd.errors import AdapterdError, RuntimeUnavailableError
+from adapterd.judges.configured import ConfiguredJudge, digest_of, require_consent
+from adapterd.store import Store
+from adapterd.store.judging.verdicts import KeptJudge
+from adapterd.teachers.configured import open_teacher
+from adapterd.teachers.request import Teacher, TeacherReply, TeacherRequest
+from adapterd.teachers.work import Budget, Outcome, Planned, WorkProgress, ask_all
+
+JUDGE = "judge"
+CHARACTERS_PER_TOKEN = 4
+"""As an estimate, for who wants to know beforehand."""
+Progress = Callable[[WorkProgress], object]
+
+
+class _Named:
+    """A client under the name by which the journal knows it."""
+
+    def __init__(self, client: Teacher, name: str, model: str) -> None:
+        self.name, self.model = name, model
+        self._client = client
+
+    async def ask(self, request: TeacherRequest) -> TeacherReply:
+        return await self._client.ask(request)
+
+
+def key_of(request: TeacherRequest, judge: KeptJudge) -> str:
+    """The key of a request in the journal: to other weights it is another request."""
+    return request.key(*_named(judge))
+
+
+def ask_judge(
+    store: Store,
+    settings: Settings,
+    model: str,
+    configured: ConfiguredJudge,
+    judge: KeptJudge,
+    planned: Sequence[Planned],
+    progress: Progress,
+) -> Outcome:
+    """Ask what has no answer in the journal yet. Ctrl-C and a bound end it, with what there is.
+
+    Raises ConfigError where a judge elsewhere may not be sent prompts, ConfigError and NotFoundError for a wrong key,
+    address or model, and StoreError.
+    """
+    require_consent(configured, settings)
+    bounds, client = configured.settings, open_teacher(judge.name, configured.settings, settings, role=JUDGE)
+    budget = Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes)
+    store.judging.use(model, judge)
+
+    async def work() -> Outcome:
+        async with client:
+            named = _Named(client, *_named(judge))
+            return await ask_all(
+                planned, named, store, model, budget=budget, parallel=bounds.parallel, progress=progress
+            )
+
+    return asyncio.run(work())
+
+
+def is_same_judge(configured: ConfiguredJudge, settings: Settings, judge: KeptJudge) -> bool:
+    """Whether the same weights answer by the judge's name as when it began. Where nobody answers any more, what was
+    said is kept: the next time begins with who it is."""
+    try:
+        return digest_of(configured, settings) == judge.digest
+    except RuntimeUnavailableError:
+        return True
+    except AdapterdError:
+        return False
+
+
+def tokens_of(requests: Sequence[TeacherRequest]) -> int:
+    """About how many tokens the prompts have together."""
+    return sum(len(turn.content) for each in requests for turn in each.messages) // CHARACTERS_PER_TOKEN
+
+
+def _named(judge: KeptJudge) -> tuple[str, str]:
+    return judge.name, f"{judge.judge_model} {judge.id}"
