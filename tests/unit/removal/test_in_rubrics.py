@@ -13,6 +13,7 @@ from adapterd.removal.removed import Removed, Scene
 from adapterd.removal.texts import Texts
 from adapterd.store import Store
 from adapterd.store.reviews.rubrics import Mark, facts_hash
+from adapterd.store.teaching.requests import NewRequest
 from tests.unit.removal.conftest import MODEL
 
 TEXT, NONE = "Dear Jane Doe, you owe us 300 euros.", frozenset[str]()
@@ -50,3 +51,13 @@ def test_facts_of_cases_that_go_are_removed(scene: Scene, reduced: bool) -> None
     assert scene.store.rubrics.facts(MODEL) == {STAYS: ("a",)}
     assert [each.case for each in scene.store.rubrics.marks(MODEL)] == [STAYS]
     assert scene.store.rubrics.cases("other") == {"of no set"}
+
+
+def test_what_a_judge_was_asked_about_cases_that_go_is_removed(scene: Scene) -> None:
+    for case in ("stays", "goes"):
+        asked = NewRequest(f"k {case}", "verdict", "big", "big:1", {"messages": []}, (f"case {case}",))
+        assert scene.store.teaching.requests.begin(MODEL, asked)
+        scene.store.rubric_scores.put(MODEL, "1.0.0", case, "judged_faithfulness", 0.5, "judge")
+    assert list(evaluation_sets(scene, change=True))
+    assert [each.key for each in scene.store.teaching.requests.all(MODEL)] == ["k stays"]
+    assert list(scene.store.rubric_scores.of(MODEL, "1.0.0")) == ["stays"]
