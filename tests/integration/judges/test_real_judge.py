@@ -42,9 +42,11 @@ def judging_host(ollama_server: "PrivateOllama", smollm2_path: "Path") -> Iterat
 
 
 def configured(home: Home, host: str, tag: str = TAG) -> config.Settings:
+    (home.root / "short.md").write_text("The good one is better.", encoding="utf-8")
     home.config_file.write_text(
-        f'runtime = "embedded"\nollama.host = "{host}"\n[judges.small]\nmodel = "{tag}"\nnum_ctx = 2048\n'
-        f'num_predict = 20\n[models.{MODEL}]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n',
+        f'runtime = "embedded"\nollama.host = "{host}"\n[judges.small]\nmodel = "{tag}"\nnum_ctx = 2048\nparallel = 1\n'
+        f'num_predict = 20\n[models.{MODEL}]\nbase = "tiny:1"\nbase_digest = "sha256:00"\n'
+        'judging.rubric = "short.md"\n',
         encoding="utf-8",
     )
     return config.load(home)
