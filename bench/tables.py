@@ -392,6 +392,21 @@ def _teacher_speed(speed: Measured) -> str:
     return _table(("what", "measured"), rows, names=1)
 
 
+def _teacher_five(five: Measured) -> str:
+    of, alone, taught = five["tutor"], five["alone"], five["with_teacher"]
+    header = ("learned from", "field_f1", "valid JSON", "guard set", "decision", "minutes")
+    cases, kept = alone["cases"], five["yield"]
+    rows = (
+        (name, *(_decimal(each[key]) for key in ("field_f1", "json_valid", "guard")), each["state"],
+         _decimal(each["minutes"]))
+        for name, each in (
+            ("five corrections", alone),
+            (f"the same, and {kept['kept']} of {kept['made']} answers of a teacher with {of['field_f1']:.2f}", taught),
+        )
+    )  # fmt: skip
+    return _table((f"on {cases} frozen cases of people, {header[0]}", *header[1:]), rows, names=1)
+
+
 def _judges(judge: Measured) -> str:
     header = ("judge", "coverage in the worst world", "of the judge alone", "votes saved")
     rows = (
@@ -446,6 +461,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "pages": (("pages",), _pages),
     "teacher_filters": (("filters",), _teacher_filters),
     "teacher_speed": (("speed",), _teacher_speed),
+    "teacher_five": (("five",), _teacher_five),
     "judges": (("judge",), _judges),
     "review_queue": (("review_queue",), _review_queue),
 }
