@@ -1,5 +1,6 @@
 """Examples that a teacher makes before a run begins, where the settings want it."""
 
+import os
 from collections.abc import Callable
 
 from adapterd.config import Settings
@@ -24,8 +25,10 @@ def have_taught(
         return
     listen("teaching", {"share": 0.0})
     longest_s = max(each.max_minutes for each in settings.teachers.values()) * 60 + GRACE_S
+    keys = {each.key_env for each in settings.teachers.values()}
+    variables = {name: value for name, value in os.environ.items() if name in keys}
     try:
-        notify(call(teach_now, home.root, model, timeout_s=longest_s))
+        notify(call(teach_now, home.root, model, timeout_s=longest_s, variables=variables))
     except (AdapterdError, OSError) as exc:
         notify(f"{model}: its teacher made nothing: {exc}")
     listen("teaching", {"share": 1.0})
