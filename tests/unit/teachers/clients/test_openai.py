@@ -118,6 +118,12 @@ def test_where_no_tokens_are_told_characters_are_counted() -> None:
     assert (reply.prompt_tokens, reply.answer_tokens) == (20, 10)
 
 
+def test_more_tokens_than_anything_has_are_no_count() -> None:
+    said = {"choices": [{"message": {"content": "Ada"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 10**30}}
+    (reply,), _ = asked_of(one_by_one(http(200, said)), request("x" * 40))
+    assert (reply.text, reply.prompt_tokens) == ("Ada", 10)
+
+
 def test_what_a_server_does_not_take_is_said_otherwise_and_remembered() -> None:
     def reply(sent: bytes) -> Sequence[bytes]:
         body = body_of(sent)
