@@ -16,6 +16,7 @@ from adapterd.serialization import dumps
 from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
@@ -58,14 +59,21 @@ class Round:
 
     def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
         """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
-        not read, and what `teach` raises."""
+        not read, BusyError while another process asks one, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
         teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
-        return teach(
-            self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
-            budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
-            agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
-        )  # fmt: skip
+        lock = Home.of_database(self.store.path).teach_lock
+        with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, busy="another process asks a teacher at this moment"):
+            return teach(
+                self.store, self.model, teacher, self._still_open(), self.against, run=run, parallel=bounds.parallel,
+                budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
+                agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
+            )  # fmt: skip
+
+    def _still_open(self) -> dict[Kind, list[Draft]]:
+        """The drafts of which nobody made anything since they were found."""
+        is_new = is_open(self.store, self.model, self.teacher, self.of_teacher.model)
+        return {kind: list(filter(is_new, drafts)) for kind, drafts in self.drafts.items()}
 
 
 def prepare(
