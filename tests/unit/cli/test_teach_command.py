@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 
 from adapterd.errors import ConfigError, NotFoundError
@@ -102,3 +103,5 @@ def test_person_keeps_and_drops(store: Store, home: Home, adapterctl: Command, a
         assert made(store)[1] == ("Ada", "dropped", "person")  # all or none
         with pytest.raises(NotFoundError):
             adapterctl("synthetic", "show", "99")
+        with pytest.raises(click.BadParameter, match="range"):
+            adapterctl("synthetic", "show", str(1 << 63))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 STATES = ("kept", "dropped", "unsure")
 FIRST_CHARACTERS = 60
+ID = click.IntRange(1, (1 << 63) - 1)
+"""What the database takes."""
 
 
 @click.group()
@@ -49,7 +51,7 @@ def list_(state: str | None, limit: int, model: str | None, as_json: bool) -> No
 
 
 @synthetic.command("show", epilog=examples("adapterctl synthetic show 12"))
-@click.argument("example", type=int, metavar="ID")
+@click.argument("example", type=ID, metavar="ID")
 @model_option
 @json_option
 def show(example: int, model: str | None, as_json: bool) -> None:
@@ -79,7 +81,7 @@ def show(example: int, model: str | None, as_json: bool) -> None:
 
 
 @synthetic.command("keep", epilog=examples("adapterctl synthetic keep 12 13"))
-@click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
+@click.argument("ids", type=ID, metavar="ID…", nargs=-1, required=True)
 @model_option
 @json_option
 def keep(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
@@ -91,7 +93,7 @@ def keep(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
 
 
 @synthetic.command("drop", epilog=examples("adapterctl synthetic drop 12 13"))
-@click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
+@click.argument("ids", type=ID, metavar="ID…", nargs=-1, required=True)
 @model_option
 @json_option
 def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
