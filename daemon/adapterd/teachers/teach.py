@@ -45,6 +45,9 @@ class Taught:
 
     def __str__(self) -> str:
         more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
+        now = self.outcome
+        if now.ended is not Ended.UNAVAILABLE and now.refused + now.failed:
+            more += f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
         return f"{self.counted}{more}"
 
 
@@ -108,7 +111,7 @@ def teach(
     address or model, before anything is made, and StoreError.
     """
     samples = [(each, _samples(each, agreement)) for some in drafts.values() for each in some]
-    planned = [Planned(request, each.records) for each, requests in samples for request in requests]
+    planned = [Planned(request, (*each.records, *each.shown)) for each, requests in samples for request in requests]
 
     async def work() -> Outcome:
         async with teacher:

@@ -23,13 +23,15 @@ Make = Callable[[str], Made | None]
 @dataclass(frozen=True)
 class Draft:
     """`request` is asked once for each of the samples; `records` are what it is made from, `sources` the texts that the
-    example has to rest on, with their names."""
+    example has to rest on, with their names. `shown` are the records of the examples that the request shows, and the
+    hash of its prompt: with any of these taken back it is asked no more, and goes."""
 
     request: TeacherRequest
     make: Make = field(repr=False)
     records: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     source_ids: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
