@@ -17,7 +17,7 @@ from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
 from adapterd.dataset.curation.balance import balanced
 from adapterd.dataset.curation.copied import fault_of_copy
 from adapterd.dataset.curation.data_card import data_card
-from adapterd.dataset.curation.synthetic import Synthetic, synthetic_beside
+from adapterd.dataset.curation.synthetic import Synthetic, answers_now, synthetic_beside
 from adapterd.dataset.encoding import (
     TokenStatistics,
     encode,
@@ -106,8 +106,9 @@ def build_dataset(
     encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
     made_by_teachers = synthetic_beside(
-        synthetic, said={each.prompt_hash for each in taught.examples}, judged_hashes=evaluation_prompt_hashes,
-        judged=sets.judged, validating=len(sets.validation), settings=settings, unusable=faults.unusable,
+        synthetic, said={each.prompt_hash for each in taught.examples}, people=answers_now(everything, taught.examples),
+        held=held, judged_hashes=evaluation_prompt_hashes, judged=sets.judged, validating=len(sets.validation),
+        settings=settings, unusable=faults.unusable,
     )  # fmt: skip
     train, train_statistics = encoder.to_train(to_train, made_by_teachers.train)
     validation, validation_statistics = encoder.examples([*sets.validation, *made_by_teachers.validation])
