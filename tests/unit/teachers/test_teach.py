@@ -327,6 +327,7 @@ def test_limit_is_shared_out_to_the_last(counts: dict[Kind, int], limit: int | N
     [
         ('model = "qwen3:14b"', False),
         ('model = "qwen3:480b-cloud"', True),
+        ('model = "Qwen3:480B-Cloud"', True),
         ('model = "x"\nbase_url = "http://localhost:8080/v1"', False),
         ('model = "x"\nbase_url = "https://api.example.com/v1"', True),
     ],
@@ -360,13 +361,15 @@ def test_teacher_is_the_named_or_the_only_one(home: Home) -> None:
     [
         ('base_url = "ftp://x"', "is not http"),
         ('key_env = "KEY"', "needs teachers.big.base_url"),
+        ('base_url = "http://h/v1"\nkey_env = "sk-a-key"', "key_env: is no name"),
         ("parallel = 0", "parallel"),
         ("temperature = 3", "temperature"),
     ],
 )
 def test_teacher_that_cannot_be_is_refused_with_its_path(fault: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=said) as caught:
         config.parse(f'[teachers.big]\nmodel = "x"\n{fault}')
+    assert "sk-a-key" not in str(caught.value)
 
 
 def test_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
