@@ -48,6 +48,17 @@ def test_run_goes_on_where_the_teacher_refuses(store: Store, home: Home) -> None
     assert made(store) == []
 
 
+def test_run_goes_on_whatever_goes_wrong(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise TypeError("unhashable")
+
+    told = list[str]()
+    with teacher_saying(home, lambda _: openai_said(), NIGHTLY) as (settings, _):
+        monkeypatch.setattr("adapterd.runs.planning.taught.call", fails)
+        have_taught(home, settings, MODEL, lambda *_: None, told.append)
+    assert told == ["m: its teacher made nothing: TypeError: unhashable"]
+
+
 def test_without_the_setting_nobody_is_asked(home: Home) -> None:
     settings = config.parse(CONFIG.format(port=1, more=""))
     have_taught(home, settings, MODEL, lambda *_: None, lambda said: sys.exit(said))

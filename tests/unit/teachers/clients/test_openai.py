@@ -118,6 +118,13 @@ def test_where_no_tokens_are_told_characters_are_counted() -> None:
     assert (reply.prompt_tokens, reply.answer_tokens) == (20, 10)
 
 
+@pytest.mark.parametrize("reason", [["stop"], {"a": 1}, 3, None])
+def test_reason_that_is_none_is_no_end(reason: object) -> None:
+    said = {"choices": [{"message": {"content": "Ada"}, "finish_reason": reason}]}
+    (reply,), _ = asked_of(one_by_one(http(200, said)))
+    assert (reply.text, reply.complete) == ("Ada", False)
+
+
 def test_more_tokens_than_anything_has_are_no_count() -> None:
     said = {"choices": [{"message": {"content": "Ada"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 10**30}}
     (reply,), _ = asked_of(one_by_one(http(200, said)), request("x" * 40))
