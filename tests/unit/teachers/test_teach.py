@@ -16,7 +16,7 @@ from adapterd.capture.captures import Captures
 from adapterd.chat import as_dicts
 from adapterd.config import Settings, TeachingSettings
 from adapterd.dataset.cases import EvaluationCase
-from adapterd.errors import BusyError, ConfigError, InputError, NotFoundError
+from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
 from adapterd.removal.remove import remove
@@ -24,14 +24,13 @@ from adapterd.removal.selection import Criteria, select
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
 from adapterd.store.teaching.examples import BY_PERSON, ExampleState
-from adapterd.system.locks import exclusive
 from adapterd.teachers.configured import is_elsewhere, open_teacher, require_terms, teacher_name
 from adapterd.teachers.gathering import amounts, within
 from adapterd.teachers.prepare import Round, prepare
 from adapterd.teachers.request import Kind
 from adapterd.teachers.work import Ended
 from tests.support.scripted_server import scripted
-from tests.support.teacher_replies import QUICK, body_of, error, openai_said
+from tests.support.teacher_replies import body_of, error, openai_said
 from tests.unit.capture.test_captures import HELLO
 
 MODEL = "m"
@@ -142,17 +141,6 @@ def test_what_was_answered_before_a_kill_is_used_and_not_asked_again(
         assert len(asked) == 3
 
 
-def test_two_at_once_pay_for_nothing_twice(store: Store, home: Home) -> None:
-    pool(store, *QUESTIONS)
-    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, asked):
-        first, second = (gathered(store, home, settings) for _ in range(2))
-        with exclusive(home.teach_lock, timeout_s=0, busy=""), pytest.raises(BusyError, match="asks a teacher"):
-            first.ask("teach")
-        assert first.ask("teach").counted.kept == 3
-        assert second.ask("teach").counted.made == 0
-        assert len(asked) == len(made(store)) == 3
-
-
 def test_correction_that_was_taken_back_is_shown_no_more(store: Store, home: Home) -> None:
     correct(store, "Who?", "Ada")
     take_posted(store, MODEL, [{"prompt": QUESTIONS[1], "output": "Nowhere.", "rating": 1}])
@@ -180,33 +168,6 @@ def test_what_was_shown_goes_with_the_requests_that_showed_it(store: Store, home
         remove(store, home, settings, MODEL, select(store, home, MODEL, Criteria(ids=(str(row.id),))))
     assert store.teaching.requests.all(MODEL) == []
     assert len(made(store)) == 1  # it was made of the bad answer
-
-
-@pytest.mark.parametrize("status", [400, 422])
-def test_server_that_refuses_everything_is_named_and_asked_again_once_it_is_mended(
-    store: Store, home: Home, status: int
-) -> None:
-    pool(store, *(f"{QUESTIONS[0]} The {number}th?" for number in range(20)))
-    with teacher_saying(home, lambda _: error(status, "this model does not chat")) as (settings, asked):
-        told = gathered(store, home, settings).ask("teach")
-        assert (told.outcome.ended, told.outcome.refused) == (Ended.UNAVAILABLE, 0)
-        assert "does not chat" in str(told.outcome.error)
-        assert len(asked) < 20
-    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, _):
-        assert gathered(store, home, settings).ask("teach").outcome.answered == 20
-
-
-def test_requests_that_come_to_nothing_are_told(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapterd.teachers.clients.openai.Patience", lambda: QUICK)
-    pool(store, *QUESTIONS)
-
-    def say(text: str) -> bytes:
-        return error(400, "too long") if "bicycles" in text else error(500, "x") if "tower" in text else openai_said()
-
-    with teacher_saying(home, say) as (settings, _):
-        told = gathered(store, home, settings).ask("teach")
-        assert "1 made, 1 kept; 1 requests were refused, and 1 failed: " in str(told)
-        assert gathered(store, home, settings).counts[Kind.ANSWER] == 1  # what was refused is not asked again
 
 
 def test_captured_prompts_are_answered_and_frozen_ones_never(store: Store, home: Home) -> None:

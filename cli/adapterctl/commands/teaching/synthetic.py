@@ -106,13 +106,19 @@ def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
 
 def _decide(app: "App", model: str | None, ids: tuple[int, ...], state: "ExampleState", as_json: bool) -> None:
     """Note what a person says of examples, of all or of none."""
-    from adapterd.errors import NotFoundError
-    from adapterd.store.teaching.examples import BY_PERSON
+    from adapterd.errors import InputError, NotFoundError
+    from adapterd.store.teaching.examples import BY_PERSON, FORM, ExampleState
 
     name = app.model(model)
     examples_of = app.store.teaching.examples
     with app.store.transaction():
         for each in ids:
+            found = examples_of.get(name, each)
+            if state is ExampleState.KEPT and found and found.filter == FORM:
+                raise InputError(
+                    f"example {each} cannot be kept: {found.reason}",
+                    hint="of its answer no prompt and answer were made",
+                )
             if not examples_of.decide(name, each, state, BY_PERSON, None):
                 raise NotFoundError(f"{name} has no example {each} of a teacher", hint="adapterctl synthetic list")
     if as_json:

@@ -1,6 +1,6 @@
 """A draft: a request to a teacher, and how the candidate is made of the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from adapterd.chat import Prompt
@@ -37,14 +37,16 @@ class Draft:
     def kind(self) -> Kind:
         return self.request.kind
 
-    def candidate(self, teacher: str, reply: TeacherReply, others: tuple[TeacherReply, ...] = ()) -> Candidate | None:
-        """What the answer becomes, with further answers to the same request beside it; None for one without the form
-        that was asked for."""
+    def candidate(
+        self, teacher: str, reply: TeacherReply, others: Sequence[TeacherReply | None] = ()
+    ) -> Candidate | None:
+        """What the answer becomes, with further answers to the same request beside it, of which one that was refused or
+        cut off says nothing; None for one without the form that was asked for."""
         made = self.make(reply.text)
         if made is None:
             return None
-        more = [self.make(each.text) for each in others if each.complete]
+        more = [self.make(each.text) if each and each.complete else None for each in others]
         return Candidate(
             self.kind, teacher, made.messages, made.answer, reply.complete, made.rejected, self.sources,
-            self.source_ids, self.records, tuple(each.answer for each in more if each),
+            self.source_ids, self.records, tuple(each.answer if each else "" for each in more),
         )  # fmt: skip
