@@ -77,6 +77,14 @@ def synthetic_beside(
     return Synthetic([each for each in examples if id(each) not in taken], validation, pairs, dict(left_out))
 
 
+def as_many_as_teach(
+    made: Sequence[TeacherExample], said: AbstractSet[str], people: Mapping[str, str], held: AbstractSet[str], most: int
+) -> int:
+    """How many of the examples can be trained on beside what people `said`, at most: pairs are none."""
+    own = [each for each in made if each.rejected is None and each.prompt_hash not in said]
+    return min(most, sum(not _of_its_records(each, people, held) for each in own))
+
+
 def answers_now(records: Iterable[FeedbackRecord], examples: Iterable[Example]) -> dict[str, str]:
     """By the content hash of each record the right answer to its prompt, empty where the examples have none."""
     answers = {each.prompt_hash: each.completion for each in examples}

@@ -87,7 +87,7 @@ class Persistence:
         patience = self._patience
         if exc.wait_s is not None and wait_s > patience.longest_s:
             raise AskedToWaitError(
-                f"{exc.error}; it asks to wait for {wait_s / 60:.0f} minutes",
+                f"{exc.error}; it asks to wait for {wait_s / 60:.6g} minutes",
                 hint="give the command again then: what was answered is kept",
             ) from exc
         tries = patience.tries_to_reach if exc.unreached and not self.has_answered else patience.tries

@@ -22,6 +22,7 @@ from adapterd.dataset.curation.synthetic import (
     Synthetic,
     synthetic_beside,
 )
+from adapterd.errors import NotEnoughDataError
 from adapterd.formats.synthetic import TeacherExample
 from adapterd.record import prompt_hash
 from tests.unit.dataset.test_build import RECORDS, START, build, record
@@ -125,6 +126,21 @@ def test_newer_correction_replaces_what_was_made_from_the_older(tmp_path: Path) 
     )
     assert build(tmp_path / "a", older, synthetic=[made_of]).synthetic == 1
     assert build(tmp_path / "b", [*older, newer], synthetic=[made_of]).synthetic_left_out == {REPLACED: 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "settings"),
+    [({}, {"max_synthetic": 0}), ({"rejected": "worse"}, {}), ({"kind": "variation", "records": ("0",)}, {})],
+)
+def test_what_is_not_trained_on_stands_for_no_person(
+    tmp_path: Path, change: dict[str, object], settings: dict[str, int]
+) -> None:
+    people = [record(number, output="bad") for number in range(5)]
+    if "records" in change:
+        change = {**change, "records": (people[0].content_hash,)}
+    of_teacher = [replace(made(number, f"asked {number}"), **change) for number in range(100, 140)]  # type: ignore[arg-type]
+    with pytest.raises(NotEnoughDataError, match="there are 5 examples"):
+        build(tmp_path, people, synthetic=of_teacher, min_examples=20, **settings)
 
 
 def lines(file: Path) -> list[dict[str, object]]:
