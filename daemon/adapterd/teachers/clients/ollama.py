@@ -49,7 +49,7 @@ class OllamaTeacher(AtEndpoint):
             raise RuntimeUnavailableError(f"what answers at {self._endpoint.where} is not Ollama")
         return reply_of(
             message.get("content"), message.get("thinking"),
-            ended=body.get("done_reason") == "stop",
+            ended=body.get("done_reason") == "stop" and not message.get("tool_calls"),
             tokens=(count_of(body.get("prompt_eval_count", 0)), count_of(body.get("eval_count", 0))),
             asked=sum(len(each.content) for each in request.messages),
             seconds=said.seconds,

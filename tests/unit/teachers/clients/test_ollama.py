@@ -47,6 +47,7 @@ def test_of_thinking_nothing_is_said_where_nothing_is_configured() -> None:
         (ollama_said("Ada", thinking="hm"), "Ada", True, "hm"),
         (ollama_said("", "length", thinking="hm"), "", False, "hm"),
         (ollama_said("Ada", "length"), "Ada", False, ""),
+        (ollama_said("Let me see.", tool_calls=[{"function": {"name": "look"}}]), "Let me see.", False, ""),
         (ollama_said("<think>hm</think>Ada"), "Ada", True, "hm"),
         (ollama_said("hm\n</think>\n\nAda"), "Ada", True, "hm"),
         (ollama_said("<think>hm", "length"), "", False, "hm"),

@@ -97,6 +97,7 @@ def test_it_is_sent_the_request_with_its_key() -> None:
         (openai_said("<think>hm, perhaps Ada", "length"), "", False, "hm, perhaps Ada"),
         (openai_said("[THINK]hm, perhaps Ada"), "", False, "hm, perhaps Ada"),
         (openai_said("Ada \ud83d"), "Ada \ufffd", True, ""),
+        (openai_said("Let me see.", tool_calls=[{"id": "1"}]), "Let me see.", False, ""),
         (
             http(200, {"choices": [{"finish_reason": "stop", "message": {"content": [
                 {"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Ada"}, {"type": "image"}, 3,
