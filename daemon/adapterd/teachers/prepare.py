@@ -8,7 +8,8 @@ from pathlib import Path
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.capture.captures import Captures
 from adapterd.chat import ChatOptions
-from adapterd.config import Settings, TeacherSettings, Think
+from adapterd.config import Settings, Task, TeacherSettings, Think
+from adapterd.errors import InputError
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.home import Home
 from adapterd.intake.screening import held_hashes
@@ -87,12 +88,19 @@ def prepare(
     documents: Path | None = None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
-    named kinds. Raises NotFoundError without a teacher, InputError for
-    documents or a schema that cannot be read, and what the runtime raises where documents are cut by its base."""
+    named kinds. Raises NotFoundError without a teacher, InputError for documents or a schema that cannot be read, and
+    for documents where answers are no prose, and what the runtime raises where documents are cut by its base."""
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
     wanted = amounts(asked.teaching, kinds, limit)
     folder = documents or asked.teaching.documents
+    if asked.task in (Task.JSON, Task.CLASSIFICATION) or asked.schema:
+        if documents or not SHARES.keys().isdisjoint(kinds):
+            raise InputError(
+                f"{model} does not answer in prose, as questions about documents are answered",
+                hint="leave out --documents, and kinds that are made from documents",
+            )
+        folder = None
     if folder is None:
         wanted = {kind: count for kind, count in wanted.items() if kind not in SHARES}
     options = ChatOptions(

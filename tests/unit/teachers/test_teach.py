@@ -223,6 +223,19 @@ def test_documents_are_asked_about_and_formless_answers_are_told(store: Store, h
     assert {(each[1], each[2]) for each in made(store)} == {("kept", None), ("dropped", "form")}
 
 
+@pytest.mark.parametrize("task", ["json", "classification"])
+def test_what_is_not_answered_in_prose_is_not_made_from_documents(
+    store: Store, home: Home, tmp_path: Path, task: str
+) -> None:
+    pool(store, QUESTIONS[0])
+    (tmp_path / "ulm.txt").write_text("The library of Ulm opens at nine.", encoding="utf-8")
+    with teacher_saying(home, lambda _: openai_said(), f'task = "{task}"') as (settings, _):
+        given = replace(settings.models[MODEL], teaching=TeachingSettings(documents=tmp_path))
+        assert set(gathered(store, home, replace(settings, models={MODEL: given})).drafts) <= {Kind.ANSWER, Kind.REPAIR}
+        with pytest.raises(InputError, match="not answer in prose"):
+            gathered(store, home, settings, Kind.GROUNDED)
+
+
 def test_wrong_key_is_said_once_and_nothing_is_kept(
     store: Store, home: Home, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
