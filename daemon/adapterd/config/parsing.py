@@ -110,6 +110,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for name, each in settings.teachers.items():
         if each.base_url is not None and not re.match(r"https?://[^\s/]+", each.base_url):
             yield f"teachers.{name}.base_url: {without_password(each.base_url)!r} is not http://… or https://…"
+        if each.key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", each.key_env):
+            yield f"teachers.{name}.key_env: is no name of an environment variable; the key itself stands in none here"
         if each.base_url is None and each.key_env is not None:
             yield f"teachers.{name}.key_env: needs teachers.{name}.base_url; Ollama takes no key"
 

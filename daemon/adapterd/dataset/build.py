@@ -17,7 +17,7 @@ from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
 from adapterd.dataset.curation.balance import balanced
 from adapterd.dataset.curation.copied import fault_of_copy
 from adapterd.dataset.curation.data_card import data_card
-from adapterd.dataset.curation.synthetic import Synthetic, synthetic_beside
+from adapterd.dataset.curation.synthetic import Synthetic, answers_now, as_many_as_teach, synthetic_beside
 from adapterd.dataset.encoding import (
     TokenStatistics,
     encode,
@@ -95,7 +95,9 @@ def build_dataset(
 
     faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
     _require_an_askable_case(frozen, faults.of_case)
-    needed = max(1, settings.min_examples - len(synthetic))
+    said, people = {each.prompt_hash for each in taught.examples}, answers_now(everything, taught.examples)
+    beside = as_many_as_teach(synthetic, said, people, held, settings.max_synthetic)
+    needed = max(1, settings.min_examples - beside)
     sets = split(
         examples, replace(settings, min_examples=needed), frozen=frozen, earlier=earlier, new=new_prompts,
         evaluation_prompt_hashes=evaluation_prompt_hashes, unusable=faults.unusable, unaskable=faults.unaskable,
@@ -106,8 +108,8 @@ def build_dataset(
     encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
     made_by_teachers = synthetic_beside(
-        synthetic, said={each.prompt_hash for each in taught.examples}, judged_hashes=evaluation_prompt_hashes,
-        judged=sets.judged, validating=len(sets.validation), settings=settings, unusable=faults.unusable,
+        synthetic, said=said, people=people, held=held, judged_hashes=evaluation_prompt_hashes, judged=sets.judged,
+        validating=len(sets.validation), settings=settings, unusable=faults.unusable,
     )  # fmt: skip
     train, train_statistics = encoder.to_train(to_train, made_by_teachers.train)
     validation, validation_statistics = encoder.examples([*sets.validation, *made_by_teachers.validation])
@@ -139,8 +141,8 @@ def build_dataset(
         **_of_split(sets),
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
-    said = [*to_train, *sets.validation]
-    return replace(made, notes=list(notes), card=_card(made, everything, said, made_by_teachers, settings))
+    learned = [*to_train, *sets.validation]
+    return replace(made, notes=list(notes), card=_card(made, everything, learned, made_by_teachers, settings))
 
 
 def _of_split(sets: Split) -> dict[str, Any]:

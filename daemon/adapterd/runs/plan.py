@@ -184,7 +184,7 @@ def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
         if each.id in wanted:
             messages = from_dicts(list(each.messages))
             yield TeacherExample(
-                each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected
+                each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected, each.records
             )
 
 

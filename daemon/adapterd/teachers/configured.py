@@ -60,7 +60,10 @@ def open_teacher(name: str, teacher: TeacherSettings, settings: Settings) -> "Ol
     if teacher.base_url is None:
         from adapterd.teachers.clients.ollama import OllamaTeacher
 
-        return OllamaTeacher(name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s)
+        return OllamaTeacher(
+            name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s,
+            may_be_remote=teacher.terms_allow_training,
+        )  # fmt: skip
     from adapterd.teachers.clients.openai import OpenAITeacher
 
     return OpenAITeacher(

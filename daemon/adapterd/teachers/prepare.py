@@ -8,7 +8,8 @@ from pathlib import Path
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.capture.captures import Captures
 from adapterd.chat import ChatOptions
-from adapterd.config import Settings, TeacherSettings, Think
+from adapterd.config import Settings, Task, TeacherSettings, Think
+from adapterd.errors import InputError
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.home import Home
 from adapterd.intake.screening import held_hashes
@@ -16,6 +17,7 @@ from adapterd.serialization import dumps
 from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
@@ -58,14 +60,21 @@ class Round:
 
     def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
         """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
-        not read, and what `teach` raises."""
+        not read, BusyError while another process asks one, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
         teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
-        return teach(
-            self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
-            budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
-            agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
-        )  # fmt: skip
+        lock = Home.of_database(self.store.path).teach_lock
+        with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, busy="another process asks a teacher at this moment"):
+            return teach(
+                self.store, self.model, teacher, self._still_open(), self.against, run=run, parallel=bounds.parallel,
+                budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
+                agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
+            )  # fmt: skip
+
+    def _still_open(self) -> dict[Kind, list[Draft]]:
+        """The drafts of which nobody made anything since they were found."""
+        is_new = is_open(self.store, self.model, self.teacher, self.of_teacher.model)
+        return {kind: list(filter(is_new, drafts)) for kind, drafts in self.drafts.items()}
 
 
 def prepare(
@@ -79,12 +88,19 @@ def prepare(
     documents: Path | None = None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
-    named kinds. Raises NotFoundError without a teacher, InputError for
-    documents or a schema that cannot be read, and what the runtime raises where documents are cut by its base."""
+    named kinds. Raises NotFoundError without a teacher, InputError for documents or a schema that cannot be read, and
+    for documents where answers are no prose, and what the runtime raises where documents are cut by its base."""
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
     wanted = amounts(asked.teaching, kinds, limit)
     folder = documents or asked.teaching.documents
+    if asked.task in (Task.JSON, Task.CLASSIFICATION) or asked.schema:
+        if documents or not SHARES.keys().isdisjoint(kinds):
+            raise InputError(
+                f"{model} does not answer in prose, as questions about documents are answered",
+                hint="leave out --documents, and kinds that are made from documents",
+            )
+        folder = None
     if folder is None:
         wanted = {kind: count for kind, count in wanted.items() if kind not in SHARES}
     options = ChatOptions(

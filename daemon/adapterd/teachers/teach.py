@@ -13,7 +13,7 @@ from adapterd.dataset.examples import Example
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
 from adapterd.record import prompt_hash
 from adapterd.store import Store
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
 from adapterd.store.teaching.requests import RequestState
 from adapterd.teachers.clients.ollama import OllamaTeacher
 from adapterd.teachers.clients.openai import OpenAITeacher
@@ -24,8 +24,6 @@ from adapterd.teachers.request import Candidate, Kind, TeacherReply, TeacherRequ
 from adapterd.teachers.work import Budget, Ended, Outcome, Planned, WorkProgress, ask_all, replies
 from adapterd.teachers.writing.draft import Draft
 
-FORM = "form"
-"""What drops an answer without the form that was asked for."""
 OF_ONE_PROMPT = frozenset((Kind.ANSWER, Kind.REPAIR, Kind.WORSE))
 """Of these the prompt is known beforehand."""
 SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
@@ -45,6 +43,9 @@ class Taught:
 
     def __str__(self) -> str:
         more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
+        now = self.outcome
+        if now.ended is not Ended.UNAVAILABLE and now.refused + now.failed:
+            more += f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
         return f"{self.counted}{more}"
 
 
@@ -108,15 +109,16 @@ def teach(
     address or model, before anything is made, and StoreError.
     """
     samples = [(each, _samples(each, agreement)) for some in drafts.values() for each in some]
-    planned = [Planned(request, each.records) for each, requests in samples for request in requests]
+    planned = [Planned(request, (*each.records, *each.shown)) for each, requests in samples for request in requests]
 
     async def work() -> Outcome:
         async with teacher:
             return await ask_all(planned, teacher, store, model, budget=budget, parallel=parallel, progress=progress)
 
     outcome = asyncio.run(work())
-    said = iter(replies(store, model, teacher, [each.request for each in planned]))
-    made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in samples])
+    ended = [(each, some) for each, some in samples if _have_ended(store, model, teacher, some)]
+    said = iter(replies(store, model, teacher, [request for _, some in ended for request in some]))
+    made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in ended])
     sifted = sift([each for each, _ in made], against)
     _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run)
     counts = {kind: sum(each.kind is kind for each, _ in made) for kind in drafts}
@@ -129,6 +131,15 @@ def _samples(draft: Draft, agreement: int) -> list[TeacherRequest]:
     return [draft.request.again(number) for number in range(agreement)]
 
 
+def _have_ended(
+    store: Store, model: str, teacher: OllamaTeacher | OpenAITeacher, requests: Sequence[TeacherRequest]
+) -> bool:
+    """Whether all answers that have to agree are there, or were refused."""
+    keys = {each.key(teacher.name, teacher.model) for each in requests}
+    states = store.teaching.requests.states(model, list(keys))
+    return len(states) == len(keys) and all(state is not RequestState.ASKED for state, _ in states.values())
+
+
 def _candidates(
     teacher: str, answered: Sequence[tuple[Draft, Sequence[TeacherReply | None]]]
 ) -> tuple[list[tuple[Candidate, Draft]], list[tuple[Draft, str]]]:
@@ -137,7 +148,7 @@ def _candidates(
     for draft, (first, *more) in answered:
         if first is None:
             continue
-        candidate = draft.candidate(teacher, first, tuple(filter(None, more)))
+        candidate = draft.candidate(teacher, first, more)
         if candidate is None:
             formless.append((draft, first.text))
         else:

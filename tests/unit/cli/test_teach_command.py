@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 
-from adapterd.errors import ConfigError, NotFoundError
+from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.store import Store
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
 from tests.support.teacher_replies import QUICK, error, openai_said
 from tests.unit.cli.conftest import Command
 from tests.unit.teachers.test_teach import MODEL, QUESTIONS, made, pool, teacher_saying
@@ -102,3 +103,10 @@ def test_person_keeps_and_drops(store: Store, home: Home, adapterctl: Command, a
         assert made(store)[1] == ("Ada", "dropped", "person")  # all or none
         with pytest.raises(NotFoundError):
             adapterctl("synthetic", "show", "99")
+        formless = store.teaching.examples.add(
+            MODEL, NewExample("grounded", "big", "big-1", "p", [], "Ada", ExampleState.DROPPED, filter=FORM)
+        )
+        with pytest.raises(InputError, match="cannot be kept"):
+            adapterctl("synthetic", "keep", str(formless))
+        with pytest.raises(click.BadParameter, match="range"):
+            adapterctl("synthetic", "show", str(1 << 63))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 STATES = ("kept", "dropped", "unsure")
 FIRST_CHARACTERS = 60
+ID = click.IntRange(1, (1 << 63) - 1)
+"""What the database takes."""
 
 
 @click.group()
@@ -49,7 +51,7 @@ def list_(state: str | None, limit: int, model: str | None, as_json: bool) -> No
 
 
 @synthetic.command("show", epilog=examples("adapterctl synthetic show 12"))
-@click.argument("example", type=int, metavar="ID")
+@click.argument("example", type=ID, metavar="ID")
 @model_option
 @json_option
 def show(example: int, model: str | None, as_json: bool) -> None:
@@ -79,7 +81,7 @@ def show(example: int, model: str | None, as_json: bool) -> None:
 
 
 @synthetic.command("keep", epilog=examples("adapterctl synthetic keep 12 13"))
-@click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
+@click.argument("ids", type=ID, metavar="ID…", nargs=-1, required=True)
 @model_option
 @json_option
 def keep(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
@@ -91,7 +93,7 @@ def keep(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
 
 
 @synthetic.command("drop", epilog=examples("adapterctl synthetic drop 12 13"))
-@click.argument("ids", type=int, metavar="ID…", nargs=-1, required=True)
+@click.argument("ids", type=ID, metavar="ID…", nargs=-1, required=True)
 @model_option
 @json_option
 def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
@@ -104,13 +106,19 @@ def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
 
 def _decide(app: "App", model: str | None, ids: tuple[int, ...], state: "ExampleState", as_json: bool) -> None:
     """Note what a person says of examples, of all or of none."""
-    from adapterd.errors import NotFoundError
-    from adapterd.store.teaching.examples import BY_PERSON
+    from adapterd.errors import InputError, NotFoundError
+    from adapterd.store.teaching.examples import BY_PERSON, FORM, ExampleState
 
     name = app.model(model)
     examples_of = app.store.teaching.examples
     with app.store.transaction():
         for each in ids:
+            found = examples_of.get(name, each)
+            if state is ExampleState.KEPT and found and found.filter == FORM:
+                raise InputError(
+                    f"example {each} cannot be kept: {found.reason}",
+                    hint="of its answer no prompt and answer were made",
+                )
             if not examples_of.decide(name, each, state, BY_PERSON, None):
                 raise NotFoundError(f"{name} has no example {each} of a teacher", hint="adapterctl synthetic list")
     if as_json:

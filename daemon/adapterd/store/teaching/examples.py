@@ -51,6 +51,8 @@ class SyntheticExample(NewExample):
 
 BY_PERSON = "person"
 """Stands in place of a filter where a person decided."""
+FORM = "form"
+"""Stands there where the answer had not the form that was asked for: the messages are those of the teacher."""
 _COLUMNS = (
     "kind", "teacher", "teacher_model", "prompt_hash", "messages", "answer", "state", "rejected", "sources",
     "source_ids", "records", "request_key", "filter", "reason", "run",

@@ -6,7 +6,7 @@ checked; so is one that people fill with what the prompt does not have.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapterd.chat import Message, Prompt, Role
@@ -21,6 +21,8 @@ from adapterd.teachers.request import Candidate, Kind
 
 MATERIAL = 40
 """Words of the shortest prompt that gives what an answer is made of."""
+HANDBOOK = 300
+"""Words of the shortest system prompt of several prompts that gives that, too; a shorter one says how to answer."""
 FREE_FIELDS, MANY = 0.4, 5
 """The share of the values of a JSON field that are not in the texts, from which on it is a judgement, and how many
 values tell."""
@@ -32,7 +34,8 @@ def grounded(candidates: Sequence[Candidate], against: Against) -> Found:
     """Numbers, names and quotations of an answer are in its sources, citations name them."""
     if against.task is Task.CLASSIFICATION:
         return [None for _ in candidates]
-    checked = [_checked(each) for each in candidates]
+    instructions = _instructions([*(each.messages for each in candidates), *(each.messages for each in against.kept)])
+    checked = [_checked(each, instructions) for each in candidates]
     own = ((each.messages, each.answer) for each in against.kept[:PEOPLES] if each.by_person)
     free = _free_fields([*checked, *(check(answer, ground_of(texts_of(prompt))) for prompt, answer in own)])
     allowed = frozenset(_choices(against.schema.schema)) if against.schema else frozenset[str]()
@@ -52,11 +55,16 @@ def _choices(schema: Any) -> Iterator[str]:
             pending += each
 
 
-def _checked(candidate: Candidate) -> list[Checked]:
+def _instructions(prompts: Iterable[Prompt]) -> set[str]:
+    """The system prompts that several prompts have, and that are too short to be what answers are made of."""
+    seen = Counter(turn.content for prompt in set(prompts) for turn in prompt if turn.role is Role.SYSTEM)
+    return {text for text, count in seen.items() if count > 1 and len(words(text)) < HANDBOOK}
+
+
+def _checked(candidate: Candidate, instructions: Collection[str]) -> list[Checked]:
     prompt = texts_of(candidate.messages)
-    if candidate.rejected is not None or (
-        not candidate.sources and sum(len(words(each)) for each in prompt) < MATERIAL
-    ):
+    material = sum(len(words(each)) for each in prompt if each not in instructions)
+    if candidate.rejected is not None or (not candidate.sources and material < MATERIAL):
         return []
     return check(candidate.answer, ground_of((*candidate.sources, *prompt)))
 
