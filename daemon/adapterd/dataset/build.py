@@ -49,6 +49,9 @@ from adapterd.formats.synthetic import TeacherExample
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
 
+ASKING = 200
+"""Asking the base a general prompt takes about as long as rendering and encoding so many examples."""
+
 
 def build_dataset(
     records: Iterable[FeedbackRecord],
@@ -89,7 +92,7 @@ def build_dataset(
     taught = resolve(everything, thinks=thinks)
     examples = _with_origins((each for each in taught.examples if each.record not in held), origins)
     to_encode = {each.prompt_hash for each in examples} - evaluation_prompt_hashes
-    count = 2 * (len(to_encode) + len(synthetic)) + (len(replay_prompts()) if replay else 0)
+    count = 2 * (len(to_encode) + len(synthetic)) + ASKING * (len(replay_prompts()) if replay else 0)
     progress = _EncodingProgress(report, count)
     prompts = Prompts(render, tokenizer)
 
@@ -190,13 +193,13 @@ def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callabl
 
 
 class _EncodingProgress:
-    """The share of examples that are rendered and encoded."""
+    """The share of examples that are rendered and encoded, and of general prompts that are asked."""
 
     def __init__(self, report: Callable[[float], object], total: int) -> None:
         self._report, self._total, self._count = report, max(1, total), 0
 
-    def one_more(self) -> None:
-        self._count += 1
+    def one_more(self, steps: int = 1) -> None:
+        self._count += steps
         self._report(min(1.0, self._count / self._total))
 
     def done(self) -> None:
@@ -247,7 +250,7 @@ class _Encoder:
             return {}
 
         def ask(prompt: Prompt) -> BaseAnswer:
-            self.progress.one_more()
+            self.progress.one_more(ASKING)
             return replay.ask(prompt)
 
         how = (self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens)
