@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -174,14 +174,15 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     )
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
-    write_atomic(folder / SYNTHETIC, write_synthetic(_of_teachers(store, plan)))
+    made = teacher_examples(store, plan.model, set(plan.synthetic)) if plan.synthetic else ()
+    write_atomic(folder / SYNTHETIC, write_synthetic(made))
     write_atomic(folder / PLAN, dumps(plan))
 
 
-def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
-    wanted = set(plan.synthetic)
-    for each in store.teaching.examples.all(plan.model, ExampleState.KEPT) if wanted else ():
-        if each.id in wanted:
+def teacher_examples(store: Store, model: str, wanted: Container[int] | None = None) -> Iterator[TeacherExample]:
+    """What teachers made and is kept: all of it, or those whose ids are `wanted`."""
+    for each in store.teaching.examples.all(model, ExampleState.KEPT):
+        if wanted is None or each.id in wanted:
             messages = from_dicts(list(each.messages))
             yield TeacherExample(
                 each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected
