@@ -14,7 +14,8 @@ from adapterd.serialization import dumps
 class TeacherExample:
     """What a teacher said to a prompt, or, with `rejected`, a pair of which that is the worse answer.
 
-    `id` is the store's; `teacher` the teacher's name, `kind` the way in which it was made. `made_at` is aware.
+    `id` is the store's; `teacher` the teacher's name, `kind` the way in which it was made. `made_at` is aware. One that
+    `is_taught` is trained on; of another an earlier training may have been.
     """
 
     id: int
@@ -24,6 +25,7 @@ class TeacherExample:
     teacher: str
     made_at: datetime
     rejected: str | None = None
+    is_taught: bool = True
 
     @property
     def record(self) -> str:

@@ -87,7 +87,7 @@ def export(
         raise click.UsageError(f"{form} is a folder of files; give one with --output")
     app, chosen = App(), export_format(form)
     model = app.model(name)
-    by_teachers = [] if synthetic == "none" else list(teacher_examples(app.store, model))
+    by_teachers = [] if synthetic == "none" else teacher_examples(app.store, model)
     parts = set(Part) if part == "all" else {Part(part)} if part else {Part.TRAIN, Part.VALIDATION}
     own = [app.home.root, *(each.feedback.folder for each in app.settings.models.values() if each.feedback.folder)]
     is_long = app.store.feedback.count(model) >= LONG
