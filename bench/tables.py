@@ -9,6 +9,7 @@ from bench import capture, feedback, first_night, gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEACHERS = Path(__file__).parent / "teachers.json"
+SUGGESTED_TAGS = Path(__file__).parent / "suggested_tags.json"
 PAGES = {
     DOCS / "merging.md": (results.FILE,),
     DOCS / "training.md": (results.FILE, first_night.FILE),
@@ -16,7 +17,7 @@ PAGES = {
     DOCS / "feedback.md": (feedback.FILE,),
     DOCS / "robustness.md": (gates.FILE,),
     DOCS / "capture.md": (capture.FILE,),
-    DOCS / "page.md": (capture.FILE,),
+    DOCS / "page.md": (capture.FILE, SUGGESTED_TAGS),
     DOCS / "teachers.md": (TEACHERS,),
 }
 """Each page, and the files in which its figures are kept."""
@@ -416,6 +417,20 @@ def _judges(judge: Measured) -> str:
     return _table(header, rows, names=1)
 
 
+def _suggested_tags(found: Measured) -> str:
+    header = ("answers", "good", "suggested of these", "with something invented", "suggested of these", "not looked at")
+    names = {"news": "the demo's news", "texts": "texts in eight languages"}
+    rows = (
+        (
+            names[name],
+            *(_whole(of[kind][key]) for kind in ("good", "faulty") for key in ("answers", "suggested")),
+            _whole(of["without_material"]),
+        )
+        for name, of in found.items()
+    )
+    return _table(header, rows, names=1)
+
+
 def _review_queue(worlds: Measured) -> str:
     header = (
         "world", "the interval holds", "mean error of the share", "failures per answer by chance", "directed", "times"
@@ -464,6 +479,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "teacher_five": (("five",), _teacher_five),
     "judges": (("judge",), _judges),
     "review_queue": (("review_queue",), _review_queue),
+    "suggested_tags": (("suggested_tags",), _suggested_tags),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 

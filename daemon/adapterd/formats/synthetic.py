@@ -17,7 +17,8 @@ class TeacherExample:
     """What a teacher said to a prompt, or, with `rejected`, a pair of which that is the worse answer.
 
     `id` is the store's; `teacher` the teacher's name, `kind` the way in which it was made. `made_at` is aware.
-    `records` are the content hashes of the feedback and the ids of the captures that it was made from.
+    `records` are the content hashes of the feedback and the ids of the captures that it was made from. One that
+    `is_taught` is trained on; of another an earlier training may have been.
     """
 
     id: int
@@ -28,6 +29,7 @@ class TeacherExample:
     made_at: datetime
     rejected: str | None = None
     records: tuple[str, ...] = ()
+    is_taught: bool = True
 
     @property
     def answer_is_persons(self) -> bool:

@@ -33,7 +33,7 @@ from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run
-from adapterd.store.teaching.examples import ExampleState
+from adapterd.store.teaching.examples import ExampleState, SyntheticExample
 from adapterd.system.files import write_atomic
 
 
@@ -174,18 +174,29 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     )
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
-    write_atomic(folder / SYNTHETIC, write_synthetic(_of_teachers(store, plan)))
+    write_atomic(folder / SYNTHETIC, write_synthetic(_known_examples(store, plan)))
     write_atomic(folder / PLAN, dumps(plan))
 
 
-def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
+def teacher_examples(store: Store, model: str) -> list[TeacherExample]:
+    """What teachers made and is kept."""
+    return [_of_teacher(each) for each in store.teaching.examples.all(model, ExampleState.KEPT)]
+
+
+def _known_examples(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
+    """The examples of teachers that the run has, and, where prompts may join the frozen set, those that an earlier
+    training may have had."""
     wanted = set(plan.synthetic)
-    for each in store.teaching.examples.all(plan.model, ExampleState.KEPT) if wanted else ():
-        if each.id in wanted:
-            messages = from_dicts(list(each.messages))
-            yield TeacherExample(
-                each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected, each.records
-            )
+    for each in store.teaching.examples.ever_kept(plan.model) if wanted or plan.unseen else ():
+        if each.id in wanted or plan.unseen:
+            yield replace(_of_teacher(each), is_taught=each.id in wanted)
+
+
+def _of_teacher(each: SyntheticExample) -> TeacherExample:
+    messages = from_dicts(list(each.messages))
+    return TeacherExample(
+        each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected, each.records
+    )
 
 
 def change_plan(home: Home, plan: RunPlan, store: Store) -> RunPlan:

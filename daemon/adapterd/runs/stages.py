@@ -63,6 +63,7 @@ def dataset(job: Job) -> Any:
         settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     records = [FeedbackRecord.from_json(line) for line in lines_of(job.folder / RECORDS)]
+    of_teachers = _of_teachers(job.folder)
     with _words_for_a_given_adapter(job.plan):
         made = build_dataset(
             records,
@@ -70,7 +71,9 @@ def dataset(job: Job) -> Any:
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             evaluation_prompt_hashes=set(job.plan.judged),
             earlier=[EvaluationCase.from_dict(case) for case in job.plan.earlier_cases],
-            new_prompts=NewPrompts(set(job.plan.unseen), set(job.plan.waiting)),
+            new_prompts=NewPrompts(
+                set(job.plan.unseen), set(job.plan.waiting), [each.messages for each in of_teachers]
+            ),
             origins=_origins(job.folder / ORIGINS, records),
             render=lambda messages: job.runtime.render(
                 job.plan.base.tag, messages, think=think.wanted, num_ctx=asked.num_ctx
@@ -80,7 +83,7 @@ def dataset(job: Job) -> Any:
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
             replay=replay_of(job),
-            synthetic=_of_teachers(job.folder),
+            synthetic=[each for each in of_teachers if each.is_taught],
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
@@ -90,7 +93,8 @@ def dataset(job: Job) -> Any:
 
 
 def _of_teachers(folder: Path) -> "list[TeacherExample]":
-    """The examples of teachers that the run has; none in a run of an earlier release."""
+    """The examples of teachers that the run has, and those that one before may have had; none in a run of an earlier
+    release."""
     from adapterd.formats.synthetic import read_synthetic
 
     file = folder / SYNTHETIC

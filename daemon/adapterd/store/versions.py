@@ -185,7 +185,8 @@ class Versions:
     def changed_base(self, model: str) -> str | None:
         """The digest of the file of the base in use, where another one was in use before."""
         row = self._database.row(
-            "SELECT target FROM intents WHERE model = ? AND state = 'done' AND action IN (?, ?) ORDER BY id DESC LIMIT 1",
+            """SELECT target FROM intents WHERE model = ? AND state = 'done' AND action IN (?, ?)
+               ORDER BY id DESC LIMIT 1""",
             (model, *BASE_CHANGES),
         )
         return str(row["target"]) if row else None
