@@ -86,10 +86,13 @@ def prepare(
     kinds: Collection[Kind] = (),
     limit: int | None = None,
     documents: Path | None = None,
+    on_scan: Callable[[float], object] = lambda _share: None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
-    named kinds. Raises NotFoundError without a teacher, InputError for documents or a schema that cannot be read, and
-    for documents where answers are no prose, and what the runtime raises where documents are cut by its base."""
+    named kinds. `on_scan` gets the share of the records that are scanned for secrets and personal data, 0…1, where that
+    takes a while; without feedback that is asked for none are. Raises NotFoundError without a teacher, InputError for
+    documents or a schema that cannot be read, and for documents where answers are no prose, and what the runtime raises
+    where documents are cut by its base."""
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
     wanted = amounts(asked.teaching, kinds, limit)
@@ -109,7 +112,8 @@ def prepare(
     )  # fmt: skip
     with _captures(home) as captures:
         sources = Sources(
-            store, model, asked.teaching, options, captures, frozenset(held_hashes(store, model, asked.feedback)),
+            store, model, asked.teaching, options, captures,
+            lambda: frozenset(held_hashes(store, model, asked.feedback, on_scan)),
             dumps(read_schema(asked.schema)) if asked.schema else None, folder,
             _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
             asked.think is not Think.OFF,
@@ -117,7 +121,7 @@ def prepare(
         found = sources.drafts(wanted, is_open(store, model, name, chosen.model))
     counts = within({kind: len(some) for kind, some in found.items()}, limit)
     drafts = {kind: found[kind][:count] for kind, count in counts.items()}
-    against = held_against(store, model, asked, sources.people)
+    against = held_against(store, model, asked, sources.people) if any(counts.values()) else Against(asked.task)
     return Round(store, settings, model, name, drafts, against, sources.left_out)
 
 

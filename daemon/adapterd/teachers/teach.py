@@ -52,17 +52,16 @@ class Taught:
 def is_open(store: Store, model: str, teacher: str, teacher_model: str) -> Callable[[Draft], bool]:
     """Says of a draft whether nothing was made of it yet, whether the teacher did not refuse it, and whether it did not
     try the same prompt before, with other examples shown."""
-    made = store.teaching.examples.all(model)
+    made = store.teaching.examples.outlines(model)
     used = {each.request_key for each in made}
     of_teacher = (each for each in made if (each.teacher, each.teacher_model) == (teacher, teacher_model))
     tried = {(each.kind, each.prompt_hash) for each in of_teacher}
+    refused = store.teaching.requests.keys(model, RequestState.REFUSED)
 
     def is_new(draft: Draft) -> bool:
         key = draft.request.key(teacher, teacher_model)
-        if key in used or (draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried):
-            return False
-        state = store.teaching.requests.states(model, [key]).get(key)
-        return state is None or state[0] is not RequestState.REFUSED
+        is_tried = draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried
+        return not is_tried and key not in used and key not in refused
 
     return is_new
 

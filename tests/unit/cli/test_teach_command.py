@@ -8,6 +8,7 @@ import pytest
 
 from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
+from adapterd.intake.http_intake import take_posted
 from adapterd.store import Store
 from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
 from tests.support.teacher_replies import QUICK, error, openai_said
@@ -64,6 +65,23 @@ def test_json_tells_all(store: Store, home: Home, as_json: AsJson) -> None:
     assert told["outcome"]["ended"] == "done"
     assert {each["state"] for each in as_json("synthetic", "list")} == {"kept", "dropped"}
     assert [each["answer"] for each in as_json("synthetic", "list", "--state", "dropped")] == ["It stands in"]
+
+
+def test_it_is_shown_how_long_many_records_are_scanned(
+    store: Store, home: Home, adapterctl: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.intake.screening.BATCH", 2)
+    pool(store, *QUESTIONS)
+    take_posted(
+        store, MODEL, [{"prompt": f"Who is number {number}?", "output": "Ada", "rating": 1} for number in range(8)]
+    )
+    with teacher_saying(home, say):
+        told = adapterctl("teach", "--dry-run").stderr.splitlines()
+        assert told[0].split() == ["scanning", "0%"]
+        assert told[1].startswith("  scanning     25%")
+        assert "left" in told[1]
+        assert "done in" in told[-1]
+        assert "scanning" not in adapterctl("teach", "--dry-run").stderr
 
 
 def test_without_anything_to_ask_it_says_how_prompts_come(home: Home, adapterctl: Command) -> None:

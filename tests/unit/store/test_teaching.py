@@ -24,6 +24,29 @@ def take_back(store: Store, *hashes: str) -> None:
     store.removals.begin(MODEL, "test", going=(), hashes=hashes, versions={})
 
 
+def test_outlines_are_the_examples_without_their_texts(store: Store) -> None:
+    made = replace(EXAMPLE, request_key=None)
+    for new in (made, replace(made, kind="worse", rejected="B", records=(), state=ExampleState.DROPPED)):
+        assert store.teaching.examples.add(MODEL, new)
+    assert store.teaching.examples.add("another", made)
+    outlines = store.teaching.examples.outlines(MODEL)
+    whole = store.teaching.examples.all(MODEL)
+    assert [vars(each) for each in outlines] == [
+        {name: vars(one)[name] for name in vars(each)} for each, one in zip(outlines, whole, strict=True)
+    ]
+    assert len(outlines) == 2
+
+
+def test_keys_are_those_of_requests_in_a_state(store: Store) -> None:
+    requests = store.teaching.requests
+    for key in ("k1", "k2"):
+        requests.begin(MODEL, replace(REQUEST, key=key))
+    requests.refused(MODEL, "k2", "no")
+    assert requests.keys(MODEL, RequestState.REFUSED) == {"k2"}
+    assert requests.keys(MODEL, RequestState.ASKED) == {"k1"}
+    assert requests.keys("another", RequestState.ASKED) == set()
+
+
 def test_a_request_is_asked_until_it_is_answered(store: Store) -> None:
     requests = store.teaching.requests
     assert requests.begin(MODEL, REQUEST)

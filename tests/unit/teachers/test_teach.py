@@ -83,6 +83,23 @@ def gathered(store: Store, home: Home, settings: Settings, *kinds: Kind, limit: 
     return prepare(store, home, settings, MODEL, kinds=kinds, limit=limit)
 
 
+def test_no_feedback_is_scanned_that_nobody_is_asked_about(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything else of it made ready where there is nothing to ask."""
+    correct(store, "Who met?", "The council.")
+
+    def scanned(*_: object) -> list[str]:
+        raise AssertionError("feedback is scanned")
+
+    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, _):
+        monkeypatch.setattr("adapterd.teachers.prepare.held_hashes", scanned)
+        assert gathered(store, home, settings, Kind.ANSWER).counts == {Kind.ANSWER: 0}
+        pool(store, "Where does it stand?")
+        with pytest.raises(AssertionError, match="feedback is scanned"):
+            gathered(store, home, settings, Kind.ANSWER)
+
+
 def made(store: Store) -> list[tuple[str, str, str | None]]:
     return [(each.answer, each.state, each.filter) for each in store.teaching.examples.all(MODEL)]
 
