@@ -20,6 +20,7 @@ from adapterd.teachers.configured import open_teacher, require_terms, teacher_na
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
 from adapterd.teachers.request import Kind
+from adapterd.teachers.rounds import round_name
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
 from adapterd.teachers.work import Budget, WorkProgress
 from adapterd.teachers.writing.draft import Draft
@@ -56,13 +57,14 @@ class Round:
         every = (each for drafts in self.drafts.values() for each in drafts)
         return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
 
-    def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
-        """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
-        not read, and what `teach` raises."""
+    def ask(self, asked_by: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
+        """Ask, filter and keep; `asked_by` names the command or the night. Raises ConfigError where the terms of a
+        teacher elsewhere were not read, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
         teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
         return teach(
-            self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
+            self.store, self.model, teacher, self.drafts, self.against, parallel=bounds.parallel,
+            run=round_name(asked_by, self.store.clock()),
             budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
             agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
         )  # fmt: skip

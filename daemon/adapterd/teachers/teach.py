@@ -11,6 +11,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.curation.balance import labels_of
 from adapterd.dataset.examples import Example
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
+from adapterd.formats.teacher_yield import in_words
 from adapterd.record import prompt_hash
 from adapterd.store import Store
 from adapterd.store.teaching.examples import ExampleState, NewExample
@@ -18,14 +19,13 @@ from adapterd.store.teaching.requests import RequestState
 from adapterd.teachers.clients.ollama import OllamaTeacher
 from adapterd.teachers.clients.openai import OpenAITeacher
 from adapterd.teachers.filters.chain import Sifted, sift
+from adapterd.teachers.filters.names import FORM
 from adapterd.teachers.filters.verdict import Against, Known
 from adapterd.teachers.filters.yields import Yield
 from adapterd.teachers.request import Candidate, Kind, TeacherReply, TeacherRequest
 from adapterd.teachers.work import Budget, Ended, Outcome, Planned, WorkProgress, ask_all, replies
 from adapterd.teachers.writing.draft import Draft
 
-FORM = "form"
-"""What drops an answer without the form that was asked for."""
 OF_ONE_PROMPT = frozenset((Kind.ANSWER, Kind.REPAIR, Kind.WORSE))
 """Of these the prompt is known beforehand."""
 SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
@@ -44,8 +44,7 @@ class Taught:
     formless: int = 0
 
     def __str__(self) -> str:
-        more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
-        return f"{self.counted}{more}"
+        return in_words(self.counted.as_dict(self.formless))
 
 
 def is_open(store: Store, model: str, teacher: str, teacher_model: str) -> Callable[[Draft], bool]:

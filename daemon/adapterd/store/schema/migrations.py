@@ -363,6 +363,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state);
     CREATE INDEX synthetic_examples_by_prompt ON synthetic_examples (prompt_hash);
     """,
+    """
+    ALTER TABLE synthetic_examples ADD COLUMN decided_at TEXT;
+    ALTER TABLE synthetic_examples ADD COLUMN earlier TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 
