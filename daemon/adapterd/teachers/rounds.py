@@ -17,6 +17,9 @@ from adapterd.store.teaching.examples import ExampleState
 from adapterd.teachers.filters.names import FORM, SAID
 from adapterd.teachers.filters.yields import FilterYield, Yield
 
+UNNAMED = "by no named filter"
+"""Where the store does not say what decided."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -45,15 +48,12 @@ class LastRound:
 
 @dataclass(frozen=True)
 class MadeByTeachers:
-    """What there is of a model: of all rounds, and of the last one; None where nothing says which that was."""
+    """What there is of a model: of all rounds, and of the last one; None where nothing says which that was. `unsure` is
+    how many examples a person has to look at."""
 
     of_all: Made
     last_round: LastRound | None
-
-    @property
-    def unsure(self) -> int:
-        """How many examples a person has to look at."""
-        return self.of_all.counted.unsure
+    unsure: int
 
 
 def round_name(asked_by: str, now: datetime) -> str:
@@ -71,7 +71,8 @@ def made_by_teachers(store: Store, model: str) -> MadeByTeachers | None:
     if newest.run:
         of_round = made_of(examples.filtered(model, newest.run))
         last = LastRound(newest.teacher, newest.teacher_model, newest.created_at, of_round)
-    return MadeByTeachers(made_of(examples.filtered(model)), last)
+    of_all = made_of(examples.filtered(model))
+    return MadeByTeachers(of_all, last, of_all.counted.unsure)
 
 
 def made_of(filtered: Mapping[tuple[ExampleState, str | None], int]) -> Made:
@@ -79,8 +80,8 @@ def made_of(filtered: Mapping[tuple[ExampleState, str | None], int]) -> Made:
     states, dropped, unsure = Counter[ExampleState](), Counter[str](), Counter[str]()
     for (state, name), count in filtered.items():
         states[state] += count
-        if state is not ExampleState.KEPT and name:
-            (dropped if state is ExampleState.DROPPED else unsure)[name] += count
+        if state is not ExampleState.KEPT:
+            (dropped if state is ExampleState.DROPPED else unsure)[name or UNNAMED] += count
     formless = dropped.pop(FORM, 0)
     names = [*SAID, *sorted({*dropped, *unsure} - {*SAID})]
     filters = tuple(

@@ -15,7 +15,7 @@ MODEL = "m"
 NEW = NewExample(
     "answer", "big", "big:70b", "p", [{"role": "user", "content": "Who?"}], "Ada", ExampleState.KEPT, run="teach 1"
 )
-NAMES = [*SAID, FORM, "judge"]
+NAMES = [*SAID, FORM, "judge", None]
 
 
 def add(store: Store, state: ExampleState, name: str | None = None, run: str = "teach 1", teacher: str = "big") -> int:
