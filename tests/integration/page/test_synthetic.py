@@ -43,7 +43,7 @@ def is_shown(visitor: Page, number: int, left: int) -> None:
 
 def test_examples_are_decided_on_by_keys(visitor: Page, served_page: Place) -> None:
     visitor.goto(f"{served_page.address}/home/{MODEL}")
-    visitor.get_by_role("link", name=f"{COUNT} to be looked at").click()
+    visitor.get_by_role("link", name=f"{COUNT} wait for you").click()
     is_shown(visitor, 0, 4)
     visitor.keyboard.press("k")
     is_shown(visitor, 1, 3)
@@ -85,7 +85,7 @@ def test_a_key_that_is_held_down_decides_on_nothing_more(visitor: Page, served_p
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_accessible_and_its_texts_are_texts(visitor: Page, served_page: Place, scheme: str) -> None:
     visitor.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    for path in (f"/synthetic/{MODEL}", f"/synthetic/{MODEL}?example={COUNT}", f"/home/{MODEL}", f"/versions/{MODEL}"):
+    for path in (f"/synthetic/{MODEL}", f"/synthetic/{MODEL}?undone={COUNT}", f"/home/{MODEL}", f"/versions/{MODEL}"):
         visitor.goto(served_page.address + path)
         found = Axe().run(visitor).response["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
@@ -94,5 +94,5 @@ def test_it_is_accessible_and_its_texts_are_texts(visitor: Page, served_page: Pl
         assert "\u202e" not in visitor.content()
     for width in (360, 768, 2560):
         visitor.set_viewport_size({"width": width, "height": 800})
-        visitor.goto(f"{served_page.address}/synthetic/{MODEL}?example={COUNT}")
+        visitor.goto(f"{served_page.address}/synthetic/{MODEL}?undone={COUNT}")
         assert visitor.evaluate("document.documentElement.scrollWidth") <= width

@@ -79,6 +79,15 @@ def test_texts_are_texts(inside: TestClient, store: Store) -> None:
         assert not {"\u202e", "\x1b"} & {*page}
 
 
+def test_home_says_how_many_wait(inside: TestClient, store: Store) -> None:
+    assert "3 wait for you" in inside.get("/home/m").text
+    for example in (1, 2, 3):
+        store.teaching.examples.decide("m", example, ExampleState.KEPT, "person", None)
+    page = inside.get("/home/m").text
+    assert "wait for you" not in page
+    assert "4 made, 3 kept" in page
+
+
 def test_the_last_is_taken_back_and_shown_again(inside: TestClient, store: Store) -> None:
     assert "Undo the last" not in inside.get(HERE_PATH).text
     assert undone(inside).status_code == 404
@@ -123,8 +132,8 @@ def test_other_pages_cannot_decide(inside: TestClient, store: Store) -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ({"after": "99"}, 200), ({"example": "99"}, 200), ({"example": "4"}, 200), ({"after": "x"}, 404),
-        ({"example": "-1"}, 404),
+        ({"after": "99"}, 200), ({"undone": "99"}, 200), ({"undone": "4"}, 200), ({"after": "x"}, 404),
+        ({"undone": "-1"}, 404),
     ],
 )  # fmt: skip
 def test_an_odd_address_is_answered(inside: TestClient, store: Store, query: dict[str, str], status: int) -> None:

@@ -16,8 +16,8 @@ TO_DECIDE = "example to decide on"
 
 
 def show(desk: Desk) -> str:
-    """GET /synthetic/MODEL: the next one; `?after` the one before, `?example` names one that is shown again."""
-    after, wanted = (number(desk.query.get(name) or "0") for name in ("after", "example"))
+    """GET /synthetic/MODEL: the next one behind `?after`; `?undone` names one whose decision was taken back."""
+    after, wanted = (number(desk.query.get(name) or "0") for name in ("after", "undone"))
     item = desk.store.teaching.examples.get(desk.model, wanted) if wanted else None
     again = f"Example {item.id} is {item.state} again." if item else ""
     if item is None or item.state is not ExampleState.UNSURE:
@@ -43,7 +43,7 @@ def judge(desk: Desk) -> Response:
 
 def undo(desk: Desk) -> Response:
     """POST /synthetic/MODEL/undo: take back what was decided last, and show its example again."""
-    return go(query(f"/synthetic/{desk.model}", example=str(undo_last(desk.store, desk.model).id)))
+    return go(query(f"/synthetic/{desk.model}", undone=str(undo_last(desk.store, desk.model).id)))
 
 
 def _sources(texts: tuple[str, ...], names: tuple[str, ...]) -> list[tuple[str, str]]:
