@@ -135,14 +135,18 @@ class SyntheticExamples:
     def next_in(self, model: str, state: ExampleState, after: int = 0) -> SyntheticExample | None:
         """The oldest of a state with a higher id than `after`."""
         row = self._database.row(
-            "SELECT * FROM synthetic_examples WHERE model = ? AND state = ? AND id > ? ORDER BY id LIMIT 1",
+            """SELECT * FROM synthetic_examples
+               WHERE id = (SELECT min(id) FROM synthetic_examples WHERE model = ? AND state = ? AND id > ?)""",
             (model, state, after),
         )
         return _example(dict(row)) if row else None
 
     def newest(self, model: str) -> SyntheticExample | None:
         """The one that was made last."""
-        row = self._database.row("SELECT * FROM synthetic_examples WHERE model = ? ORDER BY id DESC LIMIT 1", (model,))
+        row = self._database.row(
+            "SELECT * FROM synthetic_examples WHERE id = (SELECT max(id) FROM synthetic_examples WHERE model = ?)",
+            (model,),
+        )
         return _example(dict(row)) if row else None
 
     def all(self, model: str, state: ExampleState | None = None) -> list[SyntheticExample]:
