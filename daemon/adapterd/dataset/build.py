@@ -1,7 +1,6 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -339,6 +338,4 @@ def _card(
     weights = {"new": settings.new_weight, "others": 1.0}
     if made.synthetic:
         weights["made by teachers"] = settings.synthetic_weight
-    by_teachers = [*teachers.train, *teachers.validation]
-    card = data_card(records, [*taught, *by_teachers], splits, left_out, weights)
-    return card | {"teachers": dict(Counter(each.origin for each in by_teachers))} if by_teachers else card
+    return data_card(records, [*taught, *teachers.train, *teachers.validation], splits, left_out, weights)

@@ -74,7 +74,7 @@ class RunPlan:
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
     `sample`. The `recipe_change` is what is done otherwise than the `settings` leave open; the training may take so
     many `training_hours` where that is less than they say. `synthetic` are the ids of the examples of teachers that the
-    snapshot has."""
+    snapshot has, and `synthetic_yield` tells of how many these were kept."""
 
     run_id: str
     model: str
@@ -101,6 +101,7 @@ class RunPlan:
     recipe_change: RecipeChange | None = None
     training_hours: float | None = None
     synthetic: list[int] = field(default_factory=list)
+    synthetic_yield: dict[str, Any] = field(default_factory=dict)
 
     @property
     def made_with(self) -> ModelSettings:

@@ -22,6 +22,7 @@ from adapterd.teachers.configured import open_teacher, require_terms, teacher_na
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
 from adapterd.teachers.request import Kind
+from adapterd.teachers.rounds import round_name
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
 from adapterd.teachers.work import Budget, WorkProgress
 from adapterd.teachers.writing.draft import Draft
@@ -58,15 +59,16 @@ class Round:
         every = (each for drafts in self.drafts.values() for each in drafts)
         return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
 
-    def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
-        """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
-        not read, BusyError while another process asks one, and what `teach` raises."""
+    def ask(self, asked_by: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
+        """Ask, filter and keep; `asked_by` names the command or the night. Raises ConfigError where the terms of a
+        teacher elsewhere were not read, BusyError while another process asks one, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
         teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
         lock = Home.of_database(self.store.path).teach_lock
         with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, busy="another process asks a teacher at this moment"):
             return teach(
-                self.store, self.model, teacher, self._still_open(), self.against, run=run, parallel=bounds.parallel,
+                self.store, self.model, teacher, self._still_open(), self.against, parallel=bounds.parallel,
+                run=round_name(asked_by, self.store.clock()),
                 budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
                 agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
             )  # fmt: skip

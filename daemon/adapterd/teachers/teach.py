@@ -11,6 +11,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.curation.balance import labels_of
 from adapterd.dataset.examples import Example
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
+from adapterd.formats.teacher_yield import in_words
 from adapterd.record import prompt_hash
 from adapterd.store import Store
 from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
@@ -42,11 +43,10 @@ class Taught:
     formless: int = 0
 
     def __str__(self) -> str:
-        more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
-        now = self.outcome
+        more, now = "", self.outcome
         if now.ended is not Ended.UNAVAILABLE and now.refused + now.failed:
-            more += f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
-        return f"{self.counted}{more}"
+            more = f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
+        return f"{in_words(self.counted.as_dict(self.formless))}{more}"
 
 
 def is_open(store: Store, model: str, teacher: str, teacher_model: str) -> Callable[[Draft], bool]:

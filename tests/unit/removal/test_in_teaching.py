@@ -62,7 +62,12 @@ def test_examples_that_came_of_what_goes_are_removed(scene: Scene) -> None:
         replace(EXAMPLE, messages=as_dicts((Message(Role.USER, "Where?"),))),
     ):
         assert scene.store.teaching.examples.add(MODEL, new)
-    going = [f"synthetic example {number}" for number in range(2, 8)]
+    asked = scene.store.teaching.examples.add(MODEL, replace(EXAMPLE, reason=f"not in a source: {TEXT}"))
+    assert asked
+    scene.store.teaching.examples.decide(
+        MODEL, asked, ExampleState.KEPT, BY_PERSON, None
+    )  # after which it is an earlier one
+    going = [f"synthetic example {number}" for number in range(2, 9)]
     assert list(synthetic_examples(scene, change=False)) == going
     assert list(synthetic_examples(scene, change=True)) == going
     assert list(synthetic_examples(scene, change=True)) == []

@@ -7,7 +7,7 @@ import pytest
 
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState, NewExample
 from adapterd.store.teaching.requests import NewRequest, RequestState, Spent
 from tests.support.hand_clock import HandClock
 
@@ -117,6 +117,44 @@ def test_examples_are_counted_by_kind_teacher_and_state_and_by_filter(store: Sto
     )
     assert [each.id for each in examples.all(MODEL, ExampleState.UNSURE)] == [first]
     assert not examples.decide(MODEL, 99, ExampleState.KEPT, "person", None)
+
+
+def test_decisions_are_taken_back_one_after_the_other(store: Store, clock: HandClock) -> None:
+    examples = store.teaching.examples
+    new = replace(EXAMPLE, request_key=None, state=ExampleState.UNSURE, filter="grounded", reason="no 42")
+    first, second = (examples.add(MODEL, new) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert examples.last_decided(MODEL, BY_PERSON) is None
+    made = [examples.get(MODEL, each) for each in (first, second)]
+    for example, state in (
+        (first, ExampleState.KEPT), (second, ExampleState.DROPPED), (first, ExampleState.DROPPED),
+    ):  # fmt: skip
+        clock.now += timedelta(minutes=1)
+        assert examples.decide(MODEL, example, state, BY_PERSON, None)
+    found = examples.get(MODEL, first)
+    assert found
+    assert [(each.state, each.filter, each.reason) for each in found.earlier] == [
+        ("unsure", "grounded", "no 42"), ("kept", BY_PERSON, None),
+    ]  # fmt: skip
+    undone = list[tuple[int, str]]()
+    while last := examples.last_decided(MODEL, BY_PERSON):
+        undone.append((last.id, last.state))
+        examples.undo(last)
+    assert undone == [(first, "dropped"), (second, "dropped"), (first, "kept")]
+    assert [examples.get(MODEL, each) for each in (first, second)] == made
+    assert examples.last_decided("other", BY_PERSON) is None
+
+
+def test_those_of_a_state_come_one_by_one(store: Store) -> None:
+    examples = store.teaching.examples
+    states = (ExampleState.UNSURE, ExampleState.KEPT, ExampleState.UNSURE)
+    one, _, other = (examples.add(MODEL, replace(EXAMPLE, request_key=None, state=each)) for each in states)
+    found, after = list[int](), 0
+    while each := examples.next_in(MODEL, ExampleState.UNSURE, after):
+        found.append(after := each.id)
+    assert found == [one, other]
+    assert examples.next_in("other", ExampleState.UNSURE) is None
 
 
 @pytest.mark.parametrize(("records", "prompts"), [(("r1",), ()), ((), ("p1",))])

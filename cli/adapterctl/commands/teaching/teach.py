@@ -130,7 +130,7 @@ def _show(asked: "Round", taught: "Taught", as_json: bool) -> None:
         if (each.dropped or each.unsure) and each.examples:
             say(f"  {each.said or each.name}: {each.examples[0]}")
     if taught.counted.unsure:
-        say(f"`adapterctl synthetic list --state unsure` shows what a person has to look at ({taught.counted.unsure})")
+        say(f"`adapterctl synthetic review` shows what a person has to look at ({taught.counted.unsure})")
     if said := ended_sentence(taught.outcome):
         warn(said, "the same command goes on")
     _name_left_out(asked)

@@ -363,6 +363,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state);
     CREATE INDEX synthetic_examples_by_prompt ON synthetic_examples (prompt_hash);
     """,
+    """
+    ALTER TABLE synthetic_examples ADD COLUMN decided_at TEXT;
+    ALTER TABLE synthetic_examples ADD COLUMN earlier TEXT NOT NULL DEFAULT '[]';
+    DROP INDEX synthetic_examples_by_state;
+    CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state, filter, run);
+    CREATE INDEX synthetic_examples_by_decision ON synthetic_examples (model, decided_at)
+        WHERE decided_at IS NOT NULL;
+    """,
 )
 
 
