@@ -81,6 +81,7 @@ bench-capture: setup ## what capture changes in answers and costs them, what kil
 	.venv/bin/python -m bench.capture
 	.venv/bin/python -m bench.capture_kills
 	.venv/bin/python -m bench.review_queue
+	.venv/bin/python -m bench.suggested_tags
 	.venv/bin/python -m bench.page
 	.venv/bin/python -m bench.tables
 

@@ -39,7 +39,7 @@ port = 0
 """
 PATHS = (
     "/", f"/review/{MODEL}", f"/choice/{MODEL}", f"/versions/{MODEL}",
-    f"/versions/{MODEL}/1.0.0", f"/rubrics/{MODEL}", f"/compare/{MODEL}",
+    f"/versions/{MODEL}/1.0.0", f"/rubrics/{MODEL}", f"/synthetic/{MODEL}", f"/compare/{MODEL}",
     f"/feedback/{MODEL}", f"/feedback/{MODEL}?text=bridge",
     f"/feedback/{MODEL}?text=nowhere", f"/feedback/{MODEL}/100", f"/feedback/{MODEL}/quarantine", "/settings", "/log",
 )  # fmt: skip

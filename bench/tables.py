@@ -9,6 +9,7 @@ from bench import capture, feedback, first_night, gates, results
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEACHERS = Path(__file__).parent / "teachers.json"
+SUGGESTED_TAGS = Path(__file__).parent / "suggested_tags.json"
 PAGES = {
     DOCS / "merging.md": (results.FILE,),
     DOCS / "training.md": (results.FILE, first_night.FILE),
@@ -16,7 +17,7 @@ PAGES = {
     DOCS / "feedback.md": (feedback.FILE,),
     DOCS / "robustness.md": (gates.FILE,),
     DOCS / "capture.md": (capture.FILE,),
-    DOCS / "page.md": (capture.FILE,),
+    DOCS / "page.md": (capture.FILE, SUGGESTED_TAGS),
     DOCS / "teachers.md": (TEACHERS,),
     DOCS / "judges.md": (TEACHERS,),
 }
@@ -393,6 +394,21 @@ def _teacher_speed(speed: Measured) -> str:
     return _table(("what", "measured"), rows, names=1)
 
 
+def _teacher_five(five: Measured) -> str:
+    of, alone, taught = five["tutor"], five["alone"], five["with_teacher"]
+    header = ("learned from", "field_f1", "valid JSON", "guard set", "decision", "minutes")
+    cases, kept = alone["cases"], five["yield"]
+    rows = (
+        (name, *(_decimal(each[key]) for key in ("field_f1", "json_valid", "guard")), each["state"],
+         _decimal(each["minutes"]))
+        for name, each in (
+            ("five corrections", alone),
+            (f"the same, and {kept['kept']} of {kept['made']} answers of a teacher with {of['field_f1']:.2f}", taught),
+        )
+    )  # fmt: skip
+    return _table((f"on {cases} frozen cases of people, {header[0]}", *header[1:]), rows, names=1)
+
+
 def _judges(judge: Measured) -> str:
     header = ("judge", "coverage in the worst world", "of the judge alone", "votes saved")
     rows = (
@@ -414,6 +430,20 @@ def _judge_looks(looks: Measured) -> str:
         power = [_percent(by_votes[each]["looks"]) if by_votes else "" for each in votes]
         alone = _percent(by_votes[votes[-1]]["people"]) if by_votes else ""
         rows.append((name.replace("_", " "), _percent(found["0"]), _percent(found["0.3"]), *power, alone))
+    return _table(header, rows, names=1)
+
+
+def _suggested_tags(found: Measured) -> str:
+    header = ("answers", "good", "suggested of these", "with something invented", "suggested of these", "not looked at")
+    names = {"news": "the demo's news", "texts": "texts in eight languages"}
+    rows = (
+        (
+            names[name],
+            *(_whole(of[kind][key]) for kind in ("good", "faulty") for key in ("answers", "suggested")),
+            _whole(of["without_material"]),
+        )
+        for name, of in found.items()
+    )
     return _table(header, rows, names=1)
 
 
@@ -462,9 +492,11 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "pages": (("pages",), _pages),
     "teacher_filters": (("filters",), _teacher_filters),
     "teacher_speed": (("speed",), _teacher_speed),
+    "teacher_five": (("five",), _teacher_five),
     "judges": (("judge",), _judges),
     "judge_looks": (("looks",), _judge_looks),
     "review_queue": (("review_queue",), _review_queue),
+    "suggested_tags": (("suggested_tags",), _suggested_tags),
 }
 """By name: the keys of what was measured, and how what stands there becomes Markdown."""
 

@@ -13,7 +13,7 @@ PRIVATE_UMASK = 0o077
 
 OWN_ENTRIES = (
     "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "captures.db*", "removed.json", "daemon.lock",
-    "daemon.json", "daemon.wakeup", "page.*", "run.lock", "tags.lock", "bin", "http-token*", "*.sock",
+    "daemon.json", "daemon.wakeup", "page.*", "run.lock", "tags.lock", "teach.lock", "bin", "http-token*", "*.sock",
     "adapterd.sock*", ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
 )  # fmt: skip
 """What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
@@ -111,6 +111,11 @@ class Home:
     @property
     def tags_lock(self) -> Path:
         return self.root / "tags.lock"
+
+    @property
+    def teach_lock(self) -> Path:
+        """Held while a teacher is asked, so that two processes do not pay for the same answers."""
+        return self.root / "teach.lock"
 
     @property
     def embedded_store(self) -> Path:

@@ -15,6 +15,7 @@ _ACTING = (
 )
 _ANY = re.compile(f"[{_ACTING}]")
 _IN_LINES = re.compile(rf"(?![\n\t])[{_ACTING}]")
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _AT_MARGIN = re.compile(r"\n(?=\S)")
 
 
@@ -26,6 +27,11 @@ def printable(value: object) -> str:
 def printable_lines(value: object) -> str:
     """The same of a text that may have several lines, whose ends and tabs stay."""
     return _IN_LINES.sub(_written, str(value).replace("\r\n", "\n"))
+
+
+def without_halves(text: str) -> str:
+    """The text with U+FFFD in the place of each half of a surrogate pair, which neither a file nor a database takes."""
+    return _HALF_A_PAIR.sub("\ufffd", text)
 
 
 def set_in(text: str) -> str:

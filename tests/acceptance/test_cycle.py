@@ -91,7 +91,7 @@ def test_status_tells_where_things_stand(person: Person) -> None:
         "newest_reason", "run", "records", "new_records", "min_new_records", "quarantined", "oldest_new", "schedule",
         "next_run", "due_reason", "due", "due_since", "blocked_by", "paused", "base_drift", "held", "prompts", "enough",
         "removing", "live_removed", "live_fault", "live_hint", "base_fault", "unreadable", "live_base", "previous_base",
-        "challenger", "watch", "next_takes",
+        "challenger", "watch", "next_takes", "teaching",
     }  # fmt: skip
     assert model["next_takes"]["by"] == model["run"]["id"]
     assert model["next_takes"]["seconds"] > 0

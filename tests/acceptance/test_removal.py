@@ -23,6 +23,10 @@ NOT_READ = 25
 """So many broken lines that the quarantine keeps their whole file."""
 
 
+BAD = {"prompt": "Who rowed home in the end?", "output": "Nobody ever rowed.", "rating": 1}
+"""An answer that was called bad, and that nobody mended: it teaches nothing by itself."""
+
+
 def marked(number: int, **more: Any) -> dict[str, Any]:
     """A record of ours with the mark in everything that somebody may write."""
     return {
@@ -53,7 +57,8 @@ def trained(stranger: Person, tiny_path: Path, tmp_path: Path) -> Person:
     given = ("--prompt", f"And {MARK}?", "--correction", f"That is {MARK}, too.", "--notes", f"{MARK}!")
     assert person.run("feedback", "add", *given).code == 0
     with Store(person.home.database) as store:
-        take_posted(store, MODEL, [marked(20)])
+        take_posted(store, MODEL, [marked(20), BAD])
+        repair(store)
     application_file(person).write_text(
         "\n".join([json.dumps(marked(30)), *(f'{{"{MARK} {number}": ' for number in range(NOT_READ))]), encoding="utf-8"
     )
@@ -79,6 +84,16 @@ def teach(store: Store) -> None:
     assert store.teaching.examples.add(MODEL, new)
 
 
+def repair(store: Store) -> None:
+    """A teacher mended the answer that somebody called bad."""
+    (record,) = (each for each in store.feedback.all(MODEL) if json.loads(each.record)["output"] == BAD["output"])
+    new = NewExample(
+        "repair", "big", "big:70b", record.prompt_hash, asked(str(BAD["prompt"])), "The whole crew rowed home.",
+        ExampleState.KEPT, records=(record.content_hash,),
+    )  # fmt: skip
+    assert store.teaching.examples.add(MODEL, new)
+
+
 def asked(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
@@ -94,6 +109,8 @@ def test_marked_text_is_nowhere_after_it_was_removed(trained: Person, tmp_path: 
         assert any(name.startswith(kind) for name in before), (kind, before)
     assert list(trained.home.states.glob("*/*"))
 
+    mended = trained.json("feedback", "remove", "--matching", str(BAD["output"]), "--dry-run")
+    assert (mended["records"], mended["versions"]) == (1, {"1.0.0": {"learned": 1, "judged": 0}})
     planned = trained.json("feedback", "remove", "--matching", MARK.upper(), "--dry-run")
     assert (planned["records"], planned["removed"]) == (7, False)
     assert files_with(MARK, root) == before

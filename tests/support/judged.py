@@ -62,10 +62,12 @@ def add_votes(store: Store, comparison: Comparison, wins: Sequence[bool]) -> lis
 
 @dataclass
 class ScriptedJudge:
-    """What it decides by, the digest of its tag, and the two answers that it was shown each time."""
+    """What it decides by, the digest of its tag and the host that answers in its place, and what it was shown: pairs of
+    answers, and whole requests."""
 
     decide: Decide = by_quality
     digest: str = DIGEST
+    remote: str = ""
     shown: list[tuple[str, str]] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
 
@@ -75,7 +77,8 @@ class ScriptedJudge:
         if path == b"/api/tags":
             return [http(200, {"models": [{"model": "big:1", "name": "big:1", "digest": self.digest}]})]
         if path == b"/api/show":
-            return [http(404, {"error": "not here"})]
+            remote = {"remote_host": self.remote} if self.remote else {}
+            return [http(200, {"modelfile": "FROM /gone", "details": {"format": "gguf"}, **remote})]
         self.sent.append(request)
         text = body_of(request)["messages"][-1]["content"]
         first, second = (_block(text, name) for name in ("ANSWER A", "ANSWER B"))

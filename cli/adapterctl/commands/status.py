@@ -118,6 +118,7 @@ def _show(model: "ModelStatus") -> None:
             ("  unreadable", _unreadable(model)),
             ("  examples", "; ".join(map(str, model.enough))),
             ("  prompts", _prompts(model)),
+            ("  teachers", _teachers(model)),
             (
                 "  removal",
                 "begun and not finished; the daemon or the next `feedback remove` does" if model.removing else None,
@@ -182,6 +183,15 @@ def _unreadable(model: "ModelStatus") -> list[object] | None:
 def _prompts(model: "ModelStatus") -> str | None:
     pool = model.prompts
     return f"{pool.prompts} without answers imported, {pool.answered} answered since" if pool.prompts else None
+
+
+def _teachers(model: "ModelStatus") -> list[object] | None:
+    """What the last round made, and what waits for a person."""
+    if model.teaching is None:
+        return None
+    last, waiting = model.teaching.last_round, model.teaching.unsure
+    told: list[object] = [f"{last.teacher}, {ago(last.at)}: {last.made}" if last else str(model.teaching.of_all)]
+    return [*told, Break(), f"{waiting} wait for `adapterctl synthetic review`"] if waiting else told
 
 
 def _next(model: "ModelStatus") -> list[object]:

@@ -122,6 +122,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 def _faults_of_address(key: str, model: RemoteModel) -> Iterator[str]:
     if model.base_url is not None and not re.match(r"https?://[^\s/]+", model.base_url):
         yield f"{key}.base_url: {without_password(model.base_url)!r} is not http://… or https://…"
+    if model.key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", model.key_env):
+        yield f"{key}.key_env: is no name of an environment variable; the key itself stands in none here"
     if model.base_url is None and model.key_env is not None:
         yield f"{key}.key_env: needs {key}.base_url; Ollama takes no key"
 

@@ -33,6 +33,11 @@ class RemoteModel:
     ] = 2_000_000
     max_minutes: Annotated[float, Range(0.01, 100_000), Doc("minutes of a command or a night, at most")] = 120.0
 
+    @property
+    def may_be_elsewhere(self) -> bool:
+        """Whether somebody agreed that what it is asked leaves this machine."""
+        return False
+
 
 @dataclass(frozen=True)
 class TeacherSettings(RemoteModel):
@@ -42,6 +47,10 @@ class TeacherSettings(RemoteModel):
     terms_allow_training: Annotated[
         bool, Doc("you have read that its terms allow training on its answers; asked of all but local models")
     ] = False
+
+    @property
+    def may_be_elsewhere(self) -> bool:
+        return self.terms_allow_training
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,10 @@ class JudgeSettings(RemoteModel):
         bool,
         Doc("its name at base_url always means the same weights; where it may not, it only advises", page="judges.md"),
     ] = False
+
+    @property
+    def may_be_elsewhere(self) -> bool:
+        return self.prompts_may_leave
 
 
 @dataclass(frozen=True)

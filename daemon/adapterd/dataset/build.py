@@ -1,7 +1,6 @@
 """The dataset stage: records in, a folder of encoded sets out."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from adapterd.dataset.cases import EvaluationCase, case_of, content_hash
 from adapterd.dataset.curation.balance import balanced
 from adapterd.dataset.curation.copied import fault_of_copy
 from adapterd.dataset.curation.data_card import data_card
-from adapterd.dataset.curation.synthetic import Synthetic, synthetic_beside
+from adapterd.dataset.curation.synthetic import Synthetic, answers_now, as_many_as_teach, synthetic_beside
 from adapterd.dataset.encoding import (
     TokenStatistics,
     encode,
@@ -48,6 +47,9 @@ from adapterd.formats.encoded import (
 from adapterd.formats.synthetic import TeacherExample
 from adapterd.record import FeedbackRecord
 from adapterd.system.files import write_atomic
+
+ASKING = 200
+"""Asking the base a general prompt takes about as long as rendering and encoding so many examples."""
 
 
 def build_dataset(
@@ -89,13 +91,15 @@ def build_dataset(
     taught = resolve(everything, thinks=thinks)
     examples = _with_origins((each for each in taught.examples if each.record not in held), origins)
     to_encode = {each.prompt_hash for each in examples} - evaluation_prompt_hashes
-    count = 2 * (len(to_encode) + len(synthetic)) + (len(replay_prompts()) if replay else 0)
+    count = 2 * (len(to_encode) + len(synthetic)) + ASKING * (len(replay_prompts()) if replay else 0)
     progress = _EncodingProgress(report, count)
     prompts = Prompts(render, tokenizer)
 
     faults = _Faults(prompts, tokenizer, limits, settings.max_copied, progress)
     _require_an_askable_case(frozen, faults.of_case)
-    needed = max(1, settings.min_examples - len(synthetic))
+    said, people = {each.prompt_hash for each in taught.examples}, answers_now(everything, taught.examples)
+    beside = as_many_as_teach(synthetic, said, people, held, settings.max_synthetic)
+    needed = max(1, settings.min_examples - beside)
     sets = split(
         examples, replace(settings, min_examples=needed), frozen=frozen, earlier=earlier, new=new_prompts,
         evaluation_prompt_hashes=evaluation_prompt_hashes, unusable=faults.unusable, unaskable=faults.unaskable,
@@ -106,8 +110,8 @@ def build_dataset(
     encoder = _Encoder(prompts, tokenizer, stop, thoughts_apart, settings, new, progress)
     to_train = balanced(sets.train, settings.balance, settings.balance_cap)
     made_by_teachers = synthetic_beside(
-        synthetic, said={each.prompt_hash for each in taught.examples}, judged_hashes=evaluation_prompt_hashes,
-        judged=sets.judged, validating=len(sets.validation), settings=settings, unusable=faults.unusable,
+        synthetic, said=said, people=people, held=held, judged_hashes=evaluation_prompt_hashes, judged=sets.judged,
+        validating=len(sets.validation), settings=settings, unusable=faults.unusable,
     )  # fmt: skip
     train, train_statistics = encoder.to_train(to_train, made_by_teachers.train)
     validation, validation_statistics = encoder.examples([*sets.validation, *made_by_teachers.validation])
@@ -139,8 +143,8 @@ def build_dataset(
         **_of_split(sets),
     )
     notes = notes_of(made, sets, frozen, examples, newest, settings)
-    said = [*to_train, *sets.validation]
-    return replace(made, notes=list(notes), card=_card(made, everything, said, made_by_teachers, settings))
+    learned = [*to_train, *sets.validation]
+    return replace(made, notes=list(notes), card=_card(made, everything, learned, made_by_teachers, settings))
 
 
 def _of_split(sets: Split) -> dict[str, Any]:
@@ -188,13 +192,13 @@ def _require_an_askable_case(frozen: Sequence[EvaluationCase], fault_of: Callabl
 
 
 class _EncodingProgress:
-    """The share of examples that are rendered and encoded."""
+    """The share of examples that are rendered and encoded, and of general prompts that are asked."""
 
     def __init__(self, report: Callable[[float], object], total: int) -> None:
         self._report, self._total, self._count = report, max(1, total), 0
 
-    def one_more(self) -> None:
-        self._count += 1
+    def one_more(self, steps: int = 1) -> None:
+        self._count += steps
         self._report(min(1.0, self._count / self._total))
 
     def done(self) -> None:
@@ -245,7 +249,7 @@ class _Encoder:
             return {}
 
         def ask(prompt: Prompt) -> BaseAnswer:
-            self.progress.one_more()
+            self.progress.one_more(ASKING)
             return replay.ask(prompt)
 
         how = (self.prompts.render, self.tokenizer, self.end_of_turn, self.thoughts_apart, self.settings.max_tokens)
@@ -334,6 +338,4 @@ def _card(
     weights = {"new": settings.new_weight, "others": 1.0}
     if made.synthetic:
         weights["made by teachers"] = settings.synthetic_weight
-    by_teachers = [*teachers.train, *teachers.validation]
-    card = data_card(records, [*taught, *by_teachers], splits, left_out, weights)
-    return card | {"teachers": dict(Counter(each.origin for each in by_teachers))} if by_teachers else card
+    return data_card(records, [*taught, *teachers.train, *teachers.validation], splits, left_out, weights)

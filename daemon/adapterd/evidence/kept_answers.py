@@ -14,6 +14,7 @@ from adapterd.formats.json_files import read_json_lines
 from adapterd.home import Home
 from adapterd.serving.tags import BASE as BASE_VERSION
 from adapterd.store import Store
+from adapterd.store.versions import Version
 
 
 def case_hash(messages: Sequence[Mapping[str, str]], reference: str) -> str:
@@ -41,10 +42,12 @@ class KeptAnswer:
 
 def kept_answers(store: Store, model: str, version: str) -> list[KeptAnswer]:
     """The answers of a version to the frozen set that it was evaluated on; those of the base are kept with the newest
-    version that has any. None where none are kept. Raises InputError for a file that cannot be read."""
+    of its versions that has any. None where none are kept. Raises InputError for a file that cannot be read."""
     home, role, folder = Home.of_database(store.path), CANDIDATE, version
     if version == BASE_VERSION:
-        role, folder = BASE, next(iter(versions_with_answers(store, model)), version)
+        digest = store.versions.changed_base(model)
+        of_base = (each for each in _with_answers(store, model) if digest in (None, each.base_digest))
+        role, folder = BASE, next((each.version for each in of_base), version)
     file = home.version(model, folder) / ANSWERS / FROZEN
     if not file.is_file():
         return []
@@ -53,9 +56,13 @@ def kept_answers(store: Store, model: str, version: str) -> list[KeptAnswer]:
 
 def versions_with_answers(store: Store, model: str) -> list[str]:
     """The versions of which answers are kept, the newest first."""
+    return [each.version for each in _with_answers(store, model)]
+
+
+def _with_answers(store: Store, model: str) -> list[Version]:
     home = Home.of_database(store.path)
-    names = [each.version for each in reversed(store.versions.all(model))]
-    return [name for name in names if (home.version(model, name) / ANSWERS / FROZEN).is_file()]
+    newest_first = reversed(store.versions.all(model))
+    return [each for each in newest_first if (home.version(model, each.version) / ANSWERS / FROZEN).is_file()]
 
 
 def _answer(line: Mapping[str, Any], role: str) -> KeptAnswer | None:

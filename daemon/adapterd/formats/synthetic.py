@@ -9,12 +9,16 @@ from adapterd.chat import Prompt, from_dicts
 from adapterd.record import prompt_hash
 from adapterd.serialization import dumps
 
+_OF_PERSONS_ANSWERS = frozenset(("variation", "worse"))
+
 
 @dataclass(frozen=True)
 class TeacherExample:
     """What a teacher said to a prompt, or, with `rejected`, a pair of which that is the worse answer.
 
     `id` is the store's; `teacher` the teacher's name, `kind` the way in which it was made. `made_at` is aware.
+    `records` are the content hashes of the feedback and the ids of the captures that it was made from. One that
+    `is_taught` is trained on; of another an earlier training may have been.
     """
 
     id: int
@@ -24,6 +28,13 @@ class TeacherExample:
     teacher: str
     made_at: datetime
     rejected: str | None = None
+    records: tuple[str, ...] = ()
+    is_taught: bool = True
+
+    @property
+    def answer_is_persons(self) -> bool:
+        """Whether the answer is that of a person, to whose prompt the teacher added something."""
+        return self.kind in _OF_PERSONS_ANSWERS
 
     @property
     def record(self) -> str:
@@ -47,5 +58,6 @@ def read_synthetic(lines: Iterable[str]) -> Iterator[TeacherExample]:
         fields |= {
             "messages": from_dicts(fields["messages"]),
             "made_at": datetime.fromisoformat(fields["made_at"]),
+            "records": tuple(fields.get("records", ())),
         }
         yield TeacherExample(**fields)

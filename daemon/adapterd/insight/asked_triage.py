@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from adapterd.config import ModelSettings, Settings
+from adapterd.config import ModelSettings, Settings, Task
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.examples import Example
 from adapterd.dataset.left_out import LeftOut
@@ -19,6 +19,8 @@ from adapterd.errors import NotEnoughDataError
 from adapterd.evaluation.answered_set import AnsweredSet
 from adapterd.evaluation.evaluate import Scores
 from adapterd.evaluation.failures import CUT, FAILS_BELOW, failures, share_of_failures
+from adapterd.evaluation.metrics.grounding.material import has_material
+from adapterd.evaluation.metrics.grounding.ungrounded import UNGROUNDED
 from adapterd.evaluation.rules import CRITICAL, primary_of
 from adapterd.evaluation.statistics import Interval
 from adapterd.home import Home
@@ -49,7 +51,9 @@ class AskedTriage:
     """What the base's answers to `asked` of the `examples` say; `share` of them `failed`, and of all such prompts a
     share within `interval`. `by_metric` counts the failing answers by metric, `metrics` has the figures of the sample.
 
-    `no_room` answers were cut where the example's own would have been, too; they are not among those `asked`.
+    `ungrounded` answers have numbers, names or quotations that neither prompt nor example has: that may be
+    hallucination, and fails none of them. `no_room` answers were cut where the example's own would have been, too; they
+    are not among those `asked`.
     """
 
     examples: int
@@ -63,6 +67,7 @@ class AskedTriage:
     left_out: tuple[LeftOut, ...]
     worth_training: bool
     advice: str
+    ungrounded: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ class Sample:
                 hint=f"raise evaluation.num_predict, which is {room}",
             )
         left_out = (*self.left_out, *run.left_out)
-        return weigh_answers(answered, self._critical, self.examples, len(no_room), left_out)
+        found = weigh_answers(answered, self._critical, self.examples, len(no_room), left_out)
+        is_grounded = self.evaluator.settings.task is not Task.CLASSIFICATION
+        return replace(found, ungrounded=_ungrounded(answered)) if is_grounded else found
 
     @property
     def _critical(self) -> tuple[str, ...]:
@@ -126,6 +133,16 @@ def weigh_answers(
         worth, "",
     )  # fmt: skip
     return replace(triage, advice=_advice(triage))
+
+
+def _ungrounded(answered: AnsweredSet) -> int:
+    """How many answers to prompts with material state what these and the examples do not have."""
+    asked = zip(answered.questions, answered.answers[BASE].answers, strict=True)
+    return sum(
+        (UNGROUNDED.parts(question, answer) or (0.0,))[0] > 0
+        for question, answer in asked
+        if has_material(each.content for each in question.messages)
+    )
 
 
 def _figures(scores: Scores, counts: Mapping[str, int]) -> dict[str, float]:

@@ -33,6 +33,7 @@ from adapterd.store.versions import Deployment, Version
 from adapterd.system.locks import is_held
 from adapterd.system.release.running import of_another_release, running_release
 from adapterd.system.service import why_not_running
+from adapterd.teachers.rounds import MadeByTeachers, made_by_teachers
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class ModelStatus:
     None if none; a removal that was begun and whose text is not everywhere gone yet is `removing`. `unreadable` is what
     the daemon could not read of the inbox when it looked last. `challenger` is the version that collects evidence that
     it is better than live, `watch` the comparison of live with what was live before; None where there is none.
-    `next_takes` says how long the next run will take; None before one has trained.
+    `next_takes` says how long the next run will take; None before one has trained. `teaching` is what teachers
+    made, None where they made nothing.
     """
 
     name: str
@@ -105,6 +107,7 @@ class ModelStatus:
     challenger: Compared | None = None
     watch: Compared | None = None
     next_takes: RunDuration | None = None
+    teaching: MadeByTeachers | None = None
 
     @property
     def faults(self) -> list[str]:
@@ -271,6 +274,7 @@ def _model(store: Store, home: Home, name: str, settings: ModelSettings, view: _
         challenger=open_of(store, name, Purpose.CHALLENGE),
         watch=open_of(store, name, Purpose.WATCH),
         next_takes=RunDuration.expected(store, name, settings.training),
+        teaching=made_by_teachers(store, name),
     )
 
 

@@ -61,6 +61,8 @@ def scan_new(
     if settings.personal_data is PersonalData.ALLOW:
         return 0
     total, done = store.screenings.count_unscanned(model, SCANNER), 0
+    if total > BATCH:
+        on_progress(0.0)
     while batch := store.screenings.unscanned(model, SCANNER, BATCH):
         found = scan([each.record for each in batch])
         with store.transaction():

@@ -8,11 +8,11 @@ from adapterd.errors import AdapterdError, RuntimeUnavailableError
 from adapterd.judges.configured import ConfiguredJudge, digest_of, require_consent
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge
+from adapterd.teachers.clients.endpoint import JUDGE
 from adapterd.teachers.configured import open_teacher
 from adapterd.teachers.request import Teacher, TeacherReply, TeacherRequest
 from adapterd.teachers.work import Budget, Outcome, Planned, WorkProgress, ask_all
 
-JUDGE = "judge"
 CHARACTERS_PER_TOKEN = 4
 """As an estimate, for who wants to know beforehand."""
 Progress = Callable[[WorkProgress], object]

@@ -77,14 +77,15 @@ def digest_of(judge: ConfiguredJudge, settings: Settings) -> str:
     that is not there, and what the runtime raises."""
     if judge.settings.base_url is not None or is_cloud(judge.settings.model):
         return ""
-    tags = _ollama(settings).tags()
+    ollama = _ollama(settings)
+    tags = ollama.tags()
     tag = listed_name(judge.settings.model, tags)
     if tag is None:
         raise NotFoundError(
             f"Ollama has no {judge.settings.model}, which is the judge {judge.name}",
             hint=f"ollama pull {judge.settings.model}",
         )
-    return tags[tag]
+    return "" if ollama.show(tag).remote else tags[tag]
 
 
 def identified(judge: ConfiguredJudge, settings: Settings, home: Home, model: str) -> KeptJudge:

@@ -22,7 +22,19 @@ from adapterd.page.forms import Form
 from adapterd.page.guard import ENTRY, POLICY, STATIC, Guard
 from adapterd.page.jobs import Jobs
 from adapterd.page.rendering import rendered
-from adapterd.page.views import choice, compare, feedback, home, log, quarantine, review, rubrics, settings, versions
+from adapterd.page.views import (
+    choice,
+    compare,
+    feedback,
+    home,
+    log,
+    quarantine,
+    review,
+    rubrics,
+    settings,
+    synthetic,
+    versions,
+)
 
 View = Callable[[Desk], str | Response]
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -40,6 +52,7 @@ GET: dict[str, View] = {
     "/review/{model}": review.show,
     "/choice/{model}": choice.show,
     "/rubrics/{model}": rubrics.show,
+    "/synthetic/{model}": synthetic.show,
     "/versions/{model}": versions.show,
     "/versions/{model}/{version}/report": versions.report,
     "/versions/{model}/{version}": versions.one,
@@ -60,6 +73,8 @@ POST: dict[str, View] = {
     "/compare/{model}": compare.ask,
     "/rubrics/{model}": rubrics.mark,
     "/rubrics/{model}/undo": rubrics.undo,
+    "/synthetic/{model}": synthetic.judge,
+    "/synthetic/{model}/undo": synthetic.undo,
     "/versions/{model}/promote": versions.promote,
     "/versions/{model}/rollback": versions.rollback,
     "/versions/{model}/pin": versions.pin,

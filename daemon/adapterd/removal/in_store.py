@@ -132,6 +132,8 @@ def _made_from(scene: Scene) -> frozenset[str]:
 
 def _is_made_from(scene: Scene, made: StoredRequest | SyntheticExample, going: frozenset[str]) -> bool:
     texts = [value for name, value in asdict(made).items() if name in _TEXTS_OF_TEACHING]
+    if isinstance(made, SyntheticExample):
+        texts += [each.reason for each in made.earlier]
     return not going.isdisjoint(made.records) or scene.removed.texts.are_in_value(texts)
 
 

@@ -5,9 +5,10 @@ removal, or the daemon, does the rest: every step gives the same result twice.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from adapterd.config import Settings
@@ -52,8 +53,8 @@ class ForeignLines:
 @dataclass(frozen=True)
 class RemovalReport:
     """What was removed, or would be: `found` names by place what is there, `foreign` files of applications that keep
-    their lines, `versions` were trained on the records or judged by them, `run` was given up. `copies` are
-    backups and what was kept aside, which nothing is taken out of."""
+    their lines, `versions` were trained on the records or on what teachers made of them, or judged by them, `run` was
+    given up. `copies` are backups and what was kept aside, which nothing is taken out of."""
 
     model: str
     records: int
@@ -215,23 +216,58 @@ def _hashes(selection: Selection) -> Iterable[str]:
 
 
 def versions_with(store: Store, model: str, rows: Iterable[StoredFeedback]) -> dict[str, VersionMark]:
-    """The versions whose run had one of the records: how many it could train on, and how many judged the version."""
+    """The versions whose run had one of the records: how many it could train on, themselves or by what a teacher made
+    of them, and how many judged the version."""
     records = [(row, _teaches(row)) for row in rows]
+    made_at = _made_at(store, model, [row for row, _ in records])
     marks = {}
     for version in store.versions.all(model):
         with suppress(KeyError):  # a run that the journal does not know any more
             run = store.runs.get(version.run_id)
-            mark = _mark(run, _judged_in(store, run), records)
+            mark = _mark(run, _judged_in(store, run), records, made_at)
             if mark.learned or mark.judged:
                 marks[version.version] = mark
     return marks
 
 
-def _mark(run: Run, judged: frozenset[str], records: list[tuple[StoredFeedback, bool]]) -> VersionMark:
-    there = [(row, teaches) for row, teaches in records if row.id <= run.last_feedback_id]
+def _mark(
+    run: Run,
+    judged: frozenset[str],
+    records: list[tuple[StoredFeedback, bool]],
+    made_at: Mapping[int, datetime],
+) -> VersionMark:
     in_set = [row for row, _ in records if row.content_hash in judged]
-    learned = [row for row, teaches in there if teaches and row.content_hash not in judged]
+    learned = [
+        row
+        for row, teaches in records
+        if (teaches and row.id <= run.last_feedback_id and row.content_hash not in judged)
+        or (row.id in made_at and made_at[row.id] <= run.created_at)
+    ]
     return VersionMark(learned=0 if run.adapter_source else len(learned), judged=len(in_set))
+
+
+def _made_at(store: Store, model: str, rows: Sequence[StoredFeedback]) -> dict[int, datetime]:
+    """When a teacher first made an example of a record, or of its prompt that nobody else asked, by the record's id; of
+    those examples that a training may have had."""
+    of_record, of_prompt = dict[str, datetime](), dict[str, datetime]()
+    for each in store.teaching.examples.ever_kept(model):  # the oldest first
+        of_prompt.setdefault(each.prompt_hash, each.created_at)
+        for name in each.records:
+            of_record.setdefault(name, each.created_at)
+    if not of_prompt:
+        return {}
+    going = {row.id for row in rows}
+    asked = {row.prompt_hash for row in rows} & of_prompt.keys()
+    of_others = {row.prompt_hash for row in store.feedback.about(model, asked) if row.id not in going}
+    found = {}
+    for row in rows:
+        names = {row.content_hash, FeedbackRecord.from_json(row.record).content_hash}
+        times = [of_record[name] for name in names if name in of_record]
+        if row.prompt_hash in asked - of_others:
+            times.append(of_prompt[row.prompt_hash])
+        if times:
+            found[row.id] = min(times)
+    return found
 
 
 def _judged_in(store: Store, run: Run) -> frozenset[str]:

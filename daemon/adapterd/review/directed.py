@@ -35,6 +35,7 @@ UNUSUAL = 0.7
 """A prompt that is this far from all that was judged is said to be unlike it."""
 
 DISAGREED = "live and the challenger answer it differently"
+UNGROUNDED = "it may say what its prompt does not have"
 UNLIKE = "its prompt is unlike those that were judged"
 
 _WORD = re.compile(r"\w+")
@@ -65,10 +66,12 @@ def directed(
     judged: Iterable[str],
     asked_again: Collection[str] = (),
     disagreement: Mapping[str, float] = MappingProxyType({}),
+    ungrounded: Collection[str] = (),
 ) -> list[Directed]:
     """The candidates, the most instructive first; `judged` are the texts of prompts that were judged, `asked_again` the
     hashes of those that were asked more than once, `disagreement` how unlike live and the challenger answer, from 0 to
-    1, by the hash of the prompt."""
+    1, by the hash of the prompt. `ungrounded` are the ids of captures whose answers may say what their prompts do not
+    have."""
     if not candidates:
         return []
     texts = [text_of(each) for each in candidates]
@@ -82,7 +85,7 @@ def directed(
     found = []
     for each, place, is_unlike in zip(candidates, rank, unlike, strict=True):
         differ = disagreement.get(each.prompt_hash, 0.0)
-        signals = list(_signals(each, asked_again))
+        signals = list(_signals(each, asked_again, ungrounded))
         score = (LEAST + float(place)) * _weight(each, signals) * (1 + DISAGREEMENT_WEIGHT * differ)
         more = [text for text, holds in ((DISAGREED, differ >= DIFFERENT), (UNLIKE, is_unlike)) if holds]
         found.append(Directed(each, score, _why(each, [*signals, *more])))
@@ -108,7 +111,7 @@ def _faults(capture: Capture) -> list[str]:
     return [name for name in capture.faults if name != EDITED]
 
 
-def _signals(capture: Capture, asked_again: Collection[str]) -> Iterator[str]:
+def _signals(capture: Capture, asked_again: Collection[str], ungrounded: Collection[str]) -> Iterator[str]:
     """Weak signs, which are no verdict."""
     if capture.prompt_hash in asked_again:
         yield "the same was asked more than once"
@@ -116,6 +119,8 @@ def _signals(capture: Capture, asked_again: Collection[str]) -> Iterator[str]:
         yield "the prompt was edited and sent again"
     if capture.logprob is not None and capture.logprob < UNSURE * capture.logprob_tokens:
         yield "the model was unsure of its tokens"
+    if capture.id in ungrounded:
+        yield UNGROUNDED
 
 
 def _why(capture: Capture, signs: Sequence[str]) -> str:

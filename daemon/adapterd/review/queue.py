@@ -6,16 +6,19 @@ reason counts with the verdict that it has. The directed one looks for what teac
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from adapterd.capture.captures import Capture
 from adapterd.capture.passthrough.capture_id import chance_of
+from adapterd.config import ModelSettings
 from adapterd.evidence.chosen_by_chance import ChosenByChance
 from adapterd.review.directed import directed, text_of
 from adapterd.review.frame import Frame
 from adapterd.review.share import Share
+from adapterd.review.suggested import Suggested, Suggestions, looked_through
 from adapterd.store.reviews.reviews import Outcome, Review, Slice
 
 EVERY = 3
@@ -39,15 +42,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of a model as it stands; `reviews` by the capture's id, the oldest first."""
+    """The queue of a model as it stands; `reviews` by the capture's id, the oldest first. Without the model's
+    `settings` no failure tag is suggested."""
 
     frame: Frame
     reviews: dict[str, Review]
+    settings: ModelSettings | None = None
 
     @classmethod
-    def of(cls, frame: Frame) -> "Queue":
+    def of(cls, frame: Frame, settings: ModelSettings | None = None) -> "Queue":
         """As things are now."""
-        return cls(frame, {each.capture: each for each in frame.store.reviews.all(frame.model)})
+        return cls(frame, {each.capture: each for each in frame.store.reviews.all(frame.model)}, settings)
 
     def next(self) -> Item | None:
         """What is judged next, None where nothing is left."""
@@ -61,6 +66,11 @@ class Queue:
         if found is None or not self.frame.has(found):
             return None
         return self._item(found, Slice.DIRECTED, "you have chosen it yourself")
+
+    def suggested(self, item: Item) -> Suggested | None:
+        """The failure tag that an answer may deserve; None of one that chance chose, for a rate is estimated from what
+        people say of these by themselves."""
+        return None if item.slice is Slice.RANDOM else self._suggestions.of_answer(item.capture)
 
     @property
     def failing(self) -> Share:
@@ -88,7 +98,7 @@ class Queue:
         return None
 
     def _directed(self) -> Item | None:
-        both = [capture for faulty in (True, False) for capture in self.frame.newest(CANDIDATES, faulty=faulty)]
+        both = self._candidates
         judged = list(self._judged())
         known = {each.prompt_hash for each in judged}
         known |= self.frame.store.feedback.known_prompts(self.frame.model, {each.prompt_hash for each in both})
@@ -97,8 +107,20 @@ class Queue:
         one_each = {each.prompt_hash: each for each in reversed(new.values())}
         again = {prompt for prompt, count in times.items() if count > 1}
         texts = [text_of(each) for each in judged]
-        found = directed(list(one_each.values()), texts, again, self.frame.disagreement())
+        found = directed(list(one_each.values()), texts, again, self.frame.disagreement(), self._ungrounded(new))
         return next((self._item(each.capture, Slice.DIRECTED, each.why) for each in found), None)
+
+    @cached_property
+    def _candidates(self) -> list[Capture]:
+        return [capture for faulty in (True, False) for capture in self.frame.newest(CANDIDATES, faulty=faulty)]
+
+    @cached_property
+    def _suggestions(self) -> Suggestions:
+        return Suggestions.of(self.settings, looked_through(self._candidates)) if self.settings else Suggestions()
+
+    def _ungrounded(self, new: Mapping[str, Capture]) -> set[str]:
+        """The answers that may be shown and of which something is suggested, by their ids."""
+        return {each.id for each in looked_through(new.values()) if self._suggestions.of_answer(each)}
 
     def _item(self, capture: Capture, of: Slice, why: str) -> Item:
         return Item(capture, of, why, self.frame.store.clock())

@@ -44,7 +44,7 @@ from adapterd.runs.plan import (
     write_plan,
 )
 from adapterd.runs.planning.completed import completed, notices
-from adapterd.runs.planning.taught import have_taught
+from adapterd.runs.planning.taught import have_taught, yield_of_teachers
 from adapterd.runs.reuse import (
     TRAINING,
     decide_reuse,
@@ -191,6 +191,7 @@ class Pipeline:
             judged=prompt_hashes(sets), earlier_cases=earlier_cases(sets), given=given,
             last_feedback_id=last_id, held=held, origins=self.store.feedback.origins(model),
             synthetic=[] if given else self.store.teaching.examples.ids(model, ExampleState.KEPT),
+            synthetic_yield={} if given else yield_of_teachers(self.store, model),
         )  # fmt: skip
         taken = taken_numbers(self.home, runtime, model)
         plan = completed(self.store, self.home, plan, sets, taken)

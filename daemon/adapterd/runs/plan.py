@@ -34,7 +34,7 @@ from adapterd.serving.runtimes import fingerprint
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.runs import Run
-from adapterd.store.teaching.examples import ExampleState
+from adapterd.store.teaching.examples import ExampleState, SyntheticExample
 from adapterd.system.files import write_atomic
 
 
@@ -75,7 +75,7 @@ class RunPlan:
     set was chosen by hand. Of more records than a night can train on, the snapshot has those with the ids of the
     `sample`. The `recipe_change` is what is done otherwise than the `settings` leave open; the training may take so
     many `training_hours` where that is less than they say. `synthetic` are the ids of the examples of teachers that the
-    snapshot has."""
+    snapshot has, and `synthetic_yield` tells of how many these were kept."""
 
     run_id: str
     model: str
@@ -102,6 +102,7 @@ class RunPlan:
     recipe_change: RecipeChange | None = None
     training_hours: float | None = None
     synthetic: list[int] = field(default_factory=list)
+    synthetic_yield: dict[str, Any] = field(default_factory=dict)
 
     @property
     def made_with(self) -> ModelSettings:
@@ -176,18 +177,29 @@ def write_plan(folder: Path, plan: RunPlan, store: Store) -> None:
     )
     write_atomic(folder / RECORDS, "".join(row.record + "\n" for row in rows))
     write_atomic(folder / ORIGINS, "".join(dumps(row.origin) + "\n" for row in rows))
-    write_atomic(folder / SYNTHETIC, write_synthetic(_of_teachers(store, plan)))
+    write_atomic(folder / SYNTHETIC, write_synthetic(_known_examples(store, plan)))
     write_atomic(folder / PLAN, dumps(plan))
 
 
-def _of_teachers(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
+def teacher_examples(store: Store, model: str) -> list[TeacherExample]:
+    """What teachers made and is kept."""
+    return [_of_teacher(each) for each in store.teaching.examples.all(model, ExampleState.KEPT)]
+
+
+def _known_examples(store: Store, plan: RunPlan) -> Iterator[TeacherExample]:
+    """The examples of teachers that the run has, and, where prompts may join the frozen set, those that an earlier
+    training may have had."""
     wanted = set(plan.synthetic)
-    for each in store.teaching.examples.all(plan.model, ExampleState.KEPT) if wanted else ():
-        if each.id in wanted:
-            messages = from_dicts(list(each.messages))
-            yield TeacherExample(
-                each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected
-            )
+    for each in store.teaching.examples.ever_kept(plan.model) if wanted or plan.unseen else ():
+        if each.id in wanted or plan.unseen:
+            yield replace(_of_teacher(each), is_taught=each.id in wanted)
+
+
+def _of_teacher(each: SyntheticExample) -> TeacherExample:
+    messages = from_dicts(list(each.messages))
+    return TeacherExample(
+        each.id, messages, each.answer, each.kind, each.teacher, each.created_at, each.rejected, each.records
+    )
 
 
 def change_plan(home: Home, plan: RunPlan, store: Store) -> RunPlan:

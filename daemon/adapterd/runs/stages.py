@@ -16,7 +16,7 @@ from adapterd.errors import NotEnoughDataError, NotFoundError, PromptsChangedErr
 from adapterd.formats import adapter_files, encoded
 from adapterd.formats.evaluation import Bridge
 from adapterd.formats.json_files import lines_of
-from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, ORIGINS, RECORDS, SYNTHETIC
+from adapterd.formats.run_folder import ADAPTER, CANDIDATE, DATASET, GIVEN, ORIGINS, RECORDS
 from adapterd.home import make_private
 from adapterd.runs.archive import archive_version
 from adapterd.runs.plan import RunPlan
@@ -28,7 +28,6 @@ from adapterd.serving.tags import BASE
 if TYPE_CHECKING:
     from adapterd.base.gguf.tokenizer import Tokenizer
     from adapterd.base.model import BaseModel
-    from adapterd.formats.synthetic import TeacherExample
     from adapterd.record import FeedbackRecord
     from adapterd.serving.runtime import ServedModel
     from adapterd.store import Store
@@ -55,6 +54,7 @@ def dataset(job: Job) -> Any:
     from adapterd.dataset.leaks.growing import NewPrompts
     from adapterd.record import FeedbackRecord
     from adapterd.runs.asked.base_answers import replay_of
+    from adapterd.runs.planning.taught import of_teachers, with_whose
     from adapterd.runs.served_prompts import tells_thoughts_apart
 
     think, asked = job.plan.settings.think, job.plan.settings.evaluation
@@ -63,6 +63,7 @@ def dataset(job: Job) -> Any:
         settings = replace(settings, max_near_duplicates=1.0)
     require_judged_context(job.runtime, job.plan.base.tag, job.plan.base.gguf, job.plan.settings)
     records = [FeedbackRecord.from_json(line) for line in lines_of(job.folder / RECORDS)]
+    by_teachers = of_teachers(job.folder)
     with _words_for_a_given_adapter(job.plan):
         made = build_dataset(
             records,
@@ -70,7 +71,9 @@ def dataset(job: Job) -> Any:
             frozen=[EvaluationCase.from_dict(case) for case in job.plan.evaluation_cases],
             evaluation_prompt_hashes=set(job.plan.judged),
             earlier=[EvaluationCase.from_dict(case) for case in job.plan.earlier_cases],
-            new_prompts=NewPrompts(set(job.plan.unseen), set(job.plan.waiting)),
+            new_prompts=NewPrompts(
+                set(job.plan.unseen), set(job.plan.waiting), [each.messages for each in by_teachers]
+            ),
             origins=_origins(job.folder / ORIGINS, records),
             render=lambda messages: job.runtime.render(
                 job.plan.base.tag, messages, think=think.wanted, num_ctx=asked.num_ctx
@@ -80,21 +83,14 @@ def dataset(job: Job) -> Any:
             thinks=think is not Think.OFF,
             thoughts_apart=lambda: tells_thoughts_apart(job.runtime, job.plan.base.tag, job.plan.settings),
             replay=replay_of(job),
-            synthetic=_of_teachers(job.folder),
+            synthetic=[each for each in by_teachers if each.is_taught],
             tokenizer=tokenizer,
             limits=TokenLimits(asked.num_ctx, asked.num_predict, tokenizer.context_length),
             out=make_private(job.dataset),
             report=job.report,
         )
-    return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx))
-
-
-def _of_teachers(folder: Path) -> "list[TeacherExample]":
-    """The examples of teachers that the run has; none in a run of an earlier release."""
-    from adapterd.formats.synthetic import read_synthetic
-
-    file = folder / SYNTHETIC
-    return list(read_synthetic(lines_of(file))) if file.is_file() else []
+    card = with_whose(made.card, job.plan, job.folder, job.dataset)
+    return replace(made, long_context=uses_long_factors(job.plan.base.gguf, asked.num_ctx), card=card)
 
 
 def _origins(file: Path, records: "Sequence[FeedbackRecord]") -> dict[str, str]:
@@ -225,11 +221,12 @@ def parity(job: Job, tag: str, gguf: Path) -> tuple[int, int]:
     """Compare the ids of training prompts with those that the candidate's own template and tokenizer give."""
     from adapterd.base.gguf.tokenizer import Tokenizer
     from adapterd.record import FeedbackRecord
+    from adapterd.runs.planning.taught import of_teachers
 
     tokenizer = Tokenizer.open(gguf)
     records = map(FeedbackRecord.from_json, lines_of(job.folder / RECORDS))
     prompts = {record.content_hash: record.messages for record in records}
-    prompts |= {each.record: each.messages for each in _of_teachers(job.folder)}
+    prompts |= {each.record: each.messages for each in of_teachers(job.folder)}
     trained = list(encoded.read_examples(job.dataset / encoded.TRAIN))
     think, num_ctx = job.plan.settings.think.wanted, job.plan.settings.evaluation.num_ctx
     sample = trained[:: max(1, len(trained) // PARITY_PROMPTS)][:PARITY_PROMPTS]

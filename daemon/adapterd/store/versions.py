@@ -182,6 +182,15 @@ class Versions:
         of the one that it replaces."""
         return [intent for intent in self._begun(model) if intent.action in BASE_CHANGES]
 
+    def changed_base(self, model: str) -> str | None:
+        """The digest of the file of the base in use, where another one was in use before."""
+        row = self._database.row(
+            """SELECT target FROM intents WHERE model = ? AND state = 'done' AND action IN (?, ?)
+               ORDER BY id DESC LIMIT 1""",
+            (model, *BASE_CHANGES),
+        )
+        return str(row["target"]) if row else None
+
     def _begun(self, model: str) -> list[Intent]:
         rows = self._database.rows(
             "SELECT id, model, action, target, withdrawn FROM intents WHERE model = ? AND state = 'begun' ORDER BY id",

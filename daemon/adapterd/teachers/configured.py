@@ -62,7 +62,10 @@ def open_teacher(
     if teacher.base_url is None:
         from adapterd.teachers.clients.ollama import OllamaTeacher
 
-        return OllamaTeacher(name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s, role=role)
+        return OllamaTeacher(
+            name, teacher.model, settings.ollama.host, timeout_s=teacher.timeout_s, role=role,
+            may_be_remote=teacher.may_be_elsewhere,
+        )  # fmt: skip
     from adapterd.teachers.clients.openai import OpenAITeacher
 
     return OpenAITeacher(

@@ -15,7 +15,7 @@ from adapterd.dataset.statements import resolve
 from adapterd.record import FeedbackRecord, prompt_hash
 from adapterd.review.frame import Frame, prompt_of
 from adapterd.store import Store
-from adapterd.store.teaching.examples import BY_PERSON, ExampleState
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState, Outline
 from adapterd.teachers.documents.passages import Passage, passages, together
 from adapterd.teachers.documents.reading import Reading
 from adapterd.teachers.request import Kind
@@ -54,16 +54,16 @@ def within(counts: Mapping[Kind, int], limit: int | None) -> dict[Kind, int]:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where examples of a model can be made from. `held`, by content hash, is feedback that waits for its release;
-    `tokens` counts those of a text, `schema` is the text of the JSON Schema of the task, if it has one. A model that
-    `thinks` is shown as one."""
+    """Where examples of a model can be made from. `held` gives, by content hash, feedback that waits for its release,
+    and is asked where feedback is looked at. `tokens` counts those of a text, `schema` is the text of the JSON Schema
+    of the task, if it has one. A model that `thinks` is shown as one."""
 
     store: Store
     model: str
     settings: TeachingSettings
     options: ChatOptions
     captures: Captures | None = None
-    held: Collection[str] = ()
+    held: Callable[[], Collection[str]] = tuple
     schema: str | None = None
     documents: Path | None = None
     tokens: Callable[[str], int] = len
@@ -83,8 +83,8 @@ class Sources:
 
     @cached_property
     def _records(self) -> list[FeedbackRecord]:
-        rows = self.store.feedback.all(self.model)
-        return [each for row in rows if (each := FeedbackRecord.from_json(row.record)).content_hash not in self.held]
+        held, rows = self.held(), self.store.feedback.all(self.model)
+        return [each for row in rows if (each := FeedbackRecord.from_json(row.record)).content_hash not in held]
 
     @cached_property
     def _frozen(self) -> set[str]:
@@ -102,11 +102,15 @@ class Sources:
     def _shown(self) -> Sequence[Example]:
         return self.people[: self.settings.shown]
 
+    @cached_property
+    def _outlines(self) -> list[Outline]:
+        return self.store.teaching.examples.outlines(self.model)
+
     def _used(self, kind: Kind) -> set[str]:
         """The prompts and records of which this was made already; what a filter dropped, another teacher may make."""
         made = [
             each
-            for each in self.store.teaching.examples.all(self.model)
+            for each in self._outlines
             if each.kind == kind and (each.state is not ExampleState.DROPPED or each.filter == BY_PERSON)
         ]
         return {name for each in made for name in (each.prompt_hash, *each.records)}
@@ -129,8 +133,9 @@ class Sources:
         """Captured prompts of which nobody said anything, in the order of chance."""
         if self.captures is None:
             return
+        used = self._used(Kind.ANSWER)
         for each in Frame.of(self.store, self.captures, self.model).by_chance():
-            if not self.store.feedback.known_prompts(self.model, [each.prompt_hash]):
+            if each.prompt_hash not in used and not self.store.feedback.known_prompts(self.model, [each.prompt_hash]):
                 prompt = prompt_of(each)
                 yield prompt_hash(prompt), prompt, (each.id,)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.capture.captures import Captures
 from adapterd.chat import ChatOptions
-from adapterd.config import Settings, TeacherSettings, Think
+from adapterd.config import Settings, Task, TeacherSettings, Think
+from adapterd.errors import InputError
 from adapterd.evaluation.metrics.json_answers.schema import read_schema
 from adapterd.home import Home
 from adapterd.intake.screening import held_hashes
@@ -16,10 +17,12 @@ from adapterd.serialization import dumps
 from adapterd.serving.runtimes import base_file, runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
 from adapterd.teachers.request import Kind
+from adapterd.teachers.rounds import round_name
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
 from adapterd.teachers.work import Budget, WorkProgress
 from adapterd.teachers.writing.draft import Draft
@@ -56,16 +59,24 @@ class Round:
         every = (each for drafts in self.drafts.values() for each in drafts)
         return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
 
-    def ask(self, run: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
-        """Ask, filter and keep; `run` names what asked. Raises ConfigError where the terms of a teacher elsewhere were
-        not read, and what `teach` raises."""
+    def ask(self, asked_by: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
+        """Ask, filter and keep; `asked_by` names the command or the night. Raises ConfigError where the terms of a
+        teacher elsewhere were not read, BusyError while another process asks one, and what `teach` raises."""
         require_terms(self.teacher, self.of_teacher, self.settings)
         teacher, bounds = open_teacher(self.teacher, self.of_teacher, self.settings), self.of_teacher
-        return teach(
-            self.store, self.model, teacher, self.drafts, self.against, run=run, parallel=bounds.parallel,
-            budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
-            agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
-        )  # fmt: skip
+        lock = Home.of_database(self.store.path).teach_lock
+        with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, busy="another process asks a teacher at this moment"):
+            return teach(
+                self.store, self.model, teacher, self._still_open(), self.against, parallel=bounds.parallel,
+                run=round_name(asked_by, self.store.clock()),
+                budget=Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes),
+                agreement=self.settings.models[self.model].teaching.agreement, progress=progress,
+            )  # fmt: skip
+
+    def _still_open(self) -> dict[Kind, list[Draft]]:
+        """The drafts of which nobody made anything since they were found."""
+        is_new = is_open(self.store, self.model, self.teacher, self.of_teacher.model)
+        return {kind: list(filter(is_new, drafts)) for kind, drafts in self.drafts.items()}
 
 
 def prepare(
@@ -77,14 +88,24 @@ def prepare(
     kinds: Collection[Kind] = (),
     limit: int | None = None,
     documents: Path | None = None,
+    on_scan: Callable[[float], object] = lambda _share: None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
-    named kinds. Raises NotFoundError without a teacher, InputError for
-    documents or a schema that cannot be read, and what the runtime raises where documents are cut by its base."""
+    named kinds. `on_scan` gets the share of the records that are scanned for secrets and personal data, 0…1, where that
+    takes a while; without feedback that is asked for none are. Raises NotFoundError without a teacher, InputError for
+    documents or a schema that cannot be read, and for documents where answers are no prose, and what the runtime raises
+    where documents are cut by its base."""
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
     wanted = amounts(asked.teaching, kinds, limit)
     folder = documents or asked.teaching.documents
+    if asked.task in (Task.JSON, Task.CLASSIFICATION) or asked.schema:
+        if documents or not SHARES.keys().isdisjoint(kinds):
+            raise InputError(
+                f"{model} does not answer in prose, as questions about documents are answered",
+                hint="leave out --documents, and kinds that are made from documents",
+            )
+        folder = None
     if folder is None:
         wanted = {kind: count for kind, count in wanted.items() if kind not in SHARES}
     options = ChatOptions(
@@ -93,7 +114,8 @@ def prepare(
     )  # fmt: skip
     with _captures(home) as captures:
         sources = Sources(
-            store, model, asked.teaching, options, captures, frozenset(held_hashes(store, model, asked.feedback)),
+            store, model, asked.teaching, options, captures,
+            lambda: frozenset(held_hashes(store, model, asked.feedback, on_scan)),
             dumps(read_schema(asked.schema)) if asked.schema else None, folder,
             _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
             asked.think is not Think.OFF,
@@ -101,7 +123,7 @@ def prepare(
         found = sources.drafts(wanted, is_open(store, model, name, chosen.model))
     counts = within({kind: len(some) for kind, some in found.items()}, limit)
     drafts = {kind: found[kind][:count] for kind, count in counts.items()}
-    against = held_against(store, model, asked, sources.people)
+    against = held_against(store, model, asked, sources.people) if any(counts.values()) else Against(asked.task)
     return Round(store, settings, model, name, drafts, against, sources.left_out)
 
 

@@ -11,9 +11,10 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.dataset.curation.balance import labels_of
 from adapterd.dataset.examples import Example
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_schema
+from adapterd.formats.teacher_yield import in_words
 from adapterd.record import prompt_hash
 from adapterd.store import Store
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
 from adapterd.store.teaching.requests import RequestState
 from adapterd.teachers.clients.ollama import OllamaTeacher
 from adapterd.teachers.clients.openai import OpenAITeacher
@@ -24,8 +25,6 @@ from adapterd.teachers.request import Candidate, Kind, TeacherReply, TeacherRequ
 from adapterd.teachers.work import Budget, Ended, Outcome, Planned, WorkProgress, ask_all, replies
 from adapterd.teachers.writing.draft import Draft
 
-FORM = "form"
-"""What drops an answer without the form that was asked for."""
 OF_ONE_PROMPT = frozenset((Kind.ANSWER, Kind.REPAIR, Kind.WORSE))
 """Of these the prompt is known beforehand."""
 SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
@@ -44,24 +43,25 @@ class Taught:
     formless: int = 0
 
     def __str__(self) -> str:
-        more = f"; {self.formless} answers had not the form that was asked for" if self.formless else ""
-        return f"{self.counted}{more}"
+        more, now = "", self.outcome
+        if now.ended is not Ended.UNAVAILABLE and now.refused + now.failed:
+            more = f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
+        return f"{in_words(self.counted.as_dict(self.formless))}{more}"
 
 
 def is_open(store: Store, model: str, teacher: str, teacher_model: str) -> Callable[[Draft], bool]:
     """Says of a draft whether nothing was made of it yet, whether the teacher did not refuse it, and whether it did not
     try the same prompt before, with other examples shown."""
-    made = store.teaching.examples.all(model)
+    made = store.teaching.examples.outlines(model)
     used = {each.request_key for each in made}
     of_teacher = (each for each in made if (each.teacher, each.teacher_model) == (teacher, teacher_model))
     tried = {(each.kind, each.prompt_hash) for each in of_teacher}
+    refused = store.teaching.requests.keys(model, RequestState.REFUSED)
 
     def is_new(draft: Draft) -> bool:
         key = draft.request.key(teacher, teacher_model)
-        if key in used or (draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried):
-            return False
-        state = store.teaching.requests.states(model, [key]).get(key)
-        return state is None or state[0] is not RequestState.REFUSED
+        is_tried = draft.kind in OF_ONE_PROMPT and (draft.kind, _prompt_of(draft)) in tried
+        return not is_tried and key not in used and key not in refused
 
     return is_new
 
@@ -108,15 +108,16 @@ def teach(
     address or model, before anything is made, and StoreError.
     """
     samples = [(each, _samples(each, agreement)) for some in drafts.values() for each in some]
-    planned = [Planned(request, each.records) for each, requests in samples for request in requests]
+    planned = [Planned(request, (*each.records, *each.shown)) for each, requests in samples for request in requests]
 
     async def work() -> Outcome:
         async with teacher:
             return await ask_all(planned, teacher, store, model, budget=budget, parallel=parallel, progress=progress)
 
     outcome = asyncio.run(work())
-    said = iter(replies(store, model, teacher, [each.request for each in planned]))
-    made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in samples])
+    ended = [(each, some) for each, some in samples if _have_ended(store, model, teacher, some)]
+    said = iter(replies(store, model, teacher, [request for _, some in ended for request in some]))
+    made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in ended])
     sifted = sift([each for each, _ in made], against)
     _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run)
     counts = {kind: sum(each.kind is kind for each, _ in made) for kind in drafts}
@@ -129,6 +130,15 @@ def _samples(draft: Draft, agreement: int) -> list[TeacherRequest]:
     return [draft.request.again(number) for number in range(agreement)]
 
 
+def _have_ended(
+    store: Store, model: str, teacher: OllamaTeacher | OpenAITeacher, requests: Sequence[TeacherRequest]
+) -> bool:
+    """Whether all answers that have to agree are there, or were refused."""
+    keys = {each.key(teacher.name, teacher.model) for each in requests}
+    states = store.teaching.requests.states(model, list(keys))
+    return len(states) == len(keys) and all(state is not RequestState.ASKED for state, _ in states.values())
+
+
 def _candidates(
     teacher: str, answered: Sequence[tuple[Draft, Sequence[TeacherReply | None]]]
 ) -> tuple[list[tuple[Candidate, Draft]], list[tuple[Draft, str]]]:
@@ -137,7 +147,7 @@ def _candidates(
     for draft, (first, *more) in answered:
         if first is None:
             continue
-        candidate = draft.candidate(teacher, first, tuple(filter(None, more)))
+        candidate = draft.candidate(teacher, first, more)
         if candidate is None:
             formless.append((draft, first.text))
         else:

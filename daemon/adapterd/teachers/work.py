@@ -28,6 +28,9 @@ GRACE_S = 60.0
 FAILED_IN_A_ROW = 3
 """So many requests that all tries failed of, with no answer between them, are a teacher that is not there; fewer may be
 requests that its server cannot bear."""
+REFUSED_AT_FIRST = 10
+"""So many requests that are refused before any is answered are a server that takes none as they are asked; they are
+asked again when that is mended."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class WorkProgress:
 @dataclass(frozen=True)
 class Outcome:
     """What came of the work. `known` had ended before; `answered`, `refused` and `failed` were asked now, and what
-    failed can be asked again; `gone` were made from what was taken back. `left` were not ended. `error` is why the
-    teacher is unavailable."""
+    failed can be asked again; `gone` were made from what was taken back. `left` were not ended. `error` is what was
+    said of the last that was not answered."""
 
     ended: Ended
     known: int = 0
@@ -121,6 +124,7 @@ class _Work:
     began: float = field(default_factory=lambda: _now_s())
     in_a_row: int = 0
     error: AdapterdError | None = None
+    refusals: dict[str, str] = field(default_factory=dict)
     running: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     async def run(self, planned: Iterable[Planned], stopped: Callable[[], bool]) -> Outcome:
@@ -138,7 +142,9 @@ class _Work:
             ended = Ended.INTERRUPTED
         finally:
             await self._cancel()
-        return self._outcome(ended or self._bound(stopped, only_faults=True) or Ended.DONE)
+        ended = ended or self._bound(stopped, only_faults=True) or Ended.DONE
+        self._note_refusals(for_good=ended is not Ended.UNAVAILABLE)
+        return self._outcome(ended)
 
     def _open(self, planned: Iterable[Planned]) -> deque[tuple[str, Planned]]:
         """What has to be asked, each once; what has failed before comes last."""
@@ -165,16 +171,31 @@ class _Work:
         except (ConfigError, NotFoundError, StoreError):
             raise
         except AdapterdError as exc:
+            self.error = exc
             if isinstance(exc, RuntimeRefusedError) and not exc.transient:
                 self.in_a_row = 0
-                self._count(**{"refused" if requests.refused(self.model, key, str(exc)) else "gone": 1})
+                self.refusals[key] = str(exc)
+                self._count(refused=1)
+                if self.outcome.answered:
+                    self._note_refusals(for_good=True)
                 return
             requests.failed(self.model, key, str(exc))
             self.in_a_row = FAILED_IN_A_ROW if isinstance(exc, AskedToWaitError) else self.in_a_row + 1
-            self.error = exc
             self._count(failed=1)
         else:
             self._keep(key, reply)
+            self._note_refusals(for_good=True)
+
+    def _note_refusals(self, *, for_good: bool) -> None:
+        """Note what was refused; not for good, it counts as failed, and is asked again."""
+        requests = self.store.teaching.requests
+        for key, reason in self.refusals.items():
+            if not for_good:
+                requests.failed(self.model, key, reason)
+                self._count(refused=-1, failed=1)
+            elif not requests.refused(self.model, key, reason):
+                self._count(refused=-1, gone=1)
+        self.refusals.clear()
 
     def _keep(self, key: str, reply: TeacherReply) -> None:
         tokens = reply.prompt_tokens, reply.answer_tokens
@@ -204,6 +225,8 @@ class _Work:
         """What allows no further request."""
         now = self.outcome
         if self.in_a_row >= FAILED_IN_A_ROW or (only_faults and now.failed and not now.answered + now.refused):
+            return Ended.UNAVAILABLE
+        if len(self.refusals) >= REFUSED_AT_FIRST:
             return Ended.UNAVAILABLE
         if only_faults:
             return None
@@ -247,7 +270,7 @@ class _Work:
     def _outcome(self, ended: Ended) -> Outcome:
         now = self.outcome
         left = self.of - now.known - now.answered - now.refused - now.gone
-        return replace(now, ended=ended, left=left, error=self.error if ended is Ended.UNAVAILABLE else None)
+        return replace(now, ended=ended, left=left, error=self.error)
 
 
 def replies(

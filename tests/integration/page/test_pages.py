@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.integration.page.conftest import Place
 
 PAGES = [
-    "/", f"/home/{MODEL}", f"/review/{MODEL}", f"/choice/{MODEL}", f"/rubrics/{MODEL}", f"/versions/{MODEL}",
-    f"/versions/{MODEL}/1.0.0", f"/compare/{MODEL}", f"/feedback/{MODEL}", f"/feedback/{MODEL}/1",
+    "/", f"/home/{MODEL}", f"/review/{MODEL}", f"/choice/{MODEL}", f"/rubrics/{MODEL}", f"/synthetic/{MODEL}",
+    f"/versions/{MODEL}", f"/versions/{MODEL}/1.0.0", f"/compare/{MODEL}", f"/feedback/{MODEL}", f"/feedback/{MODEL}/1",
     f"/feedback/{MODEL}/quarantine", "/settings", "/log",
 ]  # fmt: skip
 

@@ -30,6 +30,16 @@ def test_twenty_are_judged_by_keys(visitor: Page, served_page: Place) -> None:
     assert ratings == [1 + number % 5 for number in range(20)]
 
 
+def test_a_failure_tag_is_suggested_and_not_ticked(visitor: Page, served_page: Place) -> None:
+    story = "The ferry of Dunmore belongs to Grace Whitfield now, and it was late on most days of the year. " * 4
+    turns = [{"role": "user", "content": f"{story}Whose is it?"}]
+    with Captures(served_page.home.captures) as captures:
+        captures.add(told := a_capture(1, answer="It is Oswald <b>Tremaine</b>'s.", turns=turns))
+    visitor.goto(f"{served_page.address}/review/{MODEL}?capture={told.id}")
+    expect(visitor.locator(".tags .muted")).to_contain_text("perhaps hallucination: a name of the answer is not in its")
+    expect(visitor.locator(".tags input:checked")).to_have_count(0)
+
+
 def test_an_edit_shows_its_difference_and_its_faults_and_teaches(visitor: Page, served_page: Place) -> None:
     review(visitor, served_page)
     visitor.keyboard.press("e")

@@ -109,3 +109,11 @@ def test_work_is_done_once(teaching_host: str, api: str, store: Store) -> None:
 async def _work(teacher: OllamaTeacher | OpenAITeacher, plan: Sequence[Planned], store: Store) -> Outcome:
     async with teacher:
         return await ask_all(plan, teacher, store, "m", parallel=3)
+
+
+def test_it_is_looked_at_before_it_gets_a_prompt(teaching_host: str) -> None:
+    async def asked() -> TeacherReply:
+        async with OllamaTeacher("big", TAG, teaching_host, may_be_remote=False) as teacher:
+            return await teacher.ask(TeacherRequest(Kind.ANSWER, (Message(Role.USER, "Say hello."),), options()))
+
+    assert asyncio.run(asked()).text

@@ -14,12 +14,14 @@ import pytest
 from click.testing import Result
 
 from adapterctl.commands.data.dataset import FOLDERS, FORMATS
+from adapterd.chat import Message, Role, as_dicts
 from adapterd.dataset.export import EXPORT_FORMATS
 from adapterd.dataset.statements import resolve
 from adapterd.errors import InputError, NotFoundError
 from adapterd.home import Home
-from adapterd.record import FeedbackRecord
+from adapterd.record import FeedbackRecord, prompt_hash
 from adapterd.store import Store
+from adapterd.store.teaching.examples import ExampleState, NewExample
 from tests.support.without_rights import without_rights
 
 Command = Callable[..., Result]
@@ -86,6 +88,55 @@ def test_what_is_exported_is_imported_as_the_same(
     assert same_pairs <= all_pairs
     if form != "openai-preference":  # which has no word for an answer that is better, and not known to be right
         assert same_examples <= all_examples
+
+
+@pytest.fixture
+def made_by_a_teacher(home: Home, folder: Path) -> str:
+    """The answer of an example that a teacher made for m, and that is kept."""
+    messages = (Message(Role.USER, "Who rang?"),)
+    new = NewExample(
+        "answer", "big", "qwen3:14b", prompt_hash(messages), as_dicts(messages), "The clerk.", ExampleState.KEPT
+    )
+    with Store(home.database) as store:
+        store.teaching.examples.add("m", new)
+    return new.answer
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_a_teacher_made_is_never_imported_as_what_a_person_said(
+    adapterctl: Command, home: Home, folder: Path, made_by_a_teacher: str, form: str
+) -> None:
+    adapterctl("dataset", "export", "m", "--format", form, "-o", "made")
+    made = folder / "made"
+    files = list(made.iterdir()) if made.is_dir() else [made.rename(folder / "made.jsonl")]
+    is_written = any(made_by_a_teacher in each.read_text() for each in files)
+    assert is_written == (form not in ("openai", "openai-preference", "trl-preference"))
+    adapterctl("feedback", "import", *map(str, files), "-m", "empty")
+    with Store(home.database) as store:
+        said = [row.record for row in store.feedback.all("empty")]
+    assert said
+    assert not any(made_by_a_teacher in each for each in said)
+
+
+def test_json_counts_what_people_said_and_what_teachers_made(
+    as_json: Callable[..., Any], folder: Path, made_by_a_teacher: str
+) -> None:
+    for words, by in (
+        (("trl",), {"people": 3, "teachers": 1}),
+        (("trl", "--synthetic", "none"), {"people": 3, "teachers": 0}),
+        (("openai",), {"people": 3, "teachers": 0}),
+        (("openai", "--synthetic", "any"), {"people": 3, "teachers": 1}),
+    ):
+        assert as_json("dataset", "export", "m", "-o", "data", "--force", "--format", *words)["by"] == by
+
+
+def test_the_report_tells_what_teachers_made(adapterctl: Command, folder: Path, made_by_a_teacher: str) -> None:
+    assert (
+        "m as trl: 4 taught; teachers made 1 of these" in adapterctl("dataset", "export", "m", "--format", "trl").stdout
+    )
+    assert "1 example: made by teachers, which the format" in adapterctl("dataset", "export", "m").stdout
+    said = adapterctl("dataset", "export", "m", "--synthetic", "any", "--force").stdout
+    assert "of 1 of these the format has no place to say that teachers made them" in said
 
 
 def test_the_report_says_what_was_left_out_and_why(adapterctl: Command, folder: Path) -> None:

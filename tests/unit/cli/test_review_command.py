@@ -106,3 +106,22 @@ def test_open_prints_the_link_where_no_browser_can_be_seen(
     assert "open in your browser" in adapterctl("open").stdout
     assert adapterctl("open", "--no-browser").stdout.startswith("http://127.0.0.1:11999/")
     assert Path(home.page).exists() is False
+
+
+def test_a_failure_tag_is_suggested_and_not_kept(home: Home) -> None:
+    home.config_file.write_text(CONFIG)
+    story = "The ferry of Dunmore belongs to Grace Whitfield now, and it was late on most days of the year. " * 4
+    with Captures(home.captures) as captures:
+        for number, answer in enumerate(("Grace Whitfield has it.", "Oswald Tremaine has it.")):
+            prompt = f"{story}Whose is it? {number}"
+            turns = [{"role": "user", "content": prompt}]
+            asked = prompt_hash((Message(Role.USER, prompt),))
+            captures.add(
+                replace(
+                    HELLO, id=new_id(1_790_000_000.0 + number), model="smol", answer=answer, faults=[], turns=turns,
+                    prompt_hash=asked, kept="sample" if number == 0 else "again",
+                )
+            )  # fmt: skip
+    said = review("5\n1\n").stdout
+    assert said.count("perhaps hallucination: a name of the answer is not in its prompt: Tremaine") == 1
+    assert [each["failure_tags"] for each in records(home)] == [[], []]

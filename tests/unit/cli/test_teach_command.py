@@ -1,14 +1,19 @@
 """`adapterctl teach` and `adapterctl synthetic`, against a scripted teacher."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
-from adapterd.errors import ConfigError, NotFoundError
+from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
+from adapterd.intake.http_intake import take_posted
 from adapterd.store import Store
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
+from tests.support.foreign_text import HOSTILE, acts
 from tests.support.teacher_replies import QUICK, error, openai_said
 from tests.unit.cli.conftest import Command
 from tests.unit.teachers.test_teach import MODEL, QUESTIONS, made, pool, teacher_saying
@@ -65,6 +70,23 @@ def test_json_tells_all(store: Store, home: Home, as_json: AsJson) -> None:
     assert [each["answer"] for each in as_json("synthetic", "list", "--state", "dropped")] == ["It stands in"]
 
 
+def test_it_is_shown_how_long_many_records_are_scanned(
+    store: Store, home: Home, adapterctl: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapterd.intake.screening.BATCH", 2)
+    pool(store, *QUESTIONS)
+    take_posted(
+        store, MODEL, [{"prompt": f"Who is number {number}?", "output": "Ada", "rating": 1} for number in range(8)]
+    )
+    with teacher_saying(home, say):
+        told = adapterctl("teach", "--dry-run").stderr.splitlines()
+        assert told[0].split() == ["scanning", "0%"]
+        assert told[1].startswith("  scanning     25%")
+        assert "left" in told[1]
+        assert "done in" in told[-1]
+        assert "scanning" not in adapterctl("teach", "--dry-run").stderr
+
+
 def test_without_anything_to_ask_it_says_how_prompts_come(home: Home, adapterctl: Command) -> None:
     with teacher_saying(home, say):
         assert "adapterctl prompts import" in adapterctl("teach").stdout
@@ -102,3 +124,93 @@ def test_person_keeps_and_drops(store: Store, home: Home, adapterctl: Command, a
         assert made(store)[1] == ("Ada", "dropped", "person")  # all or none
         with pytest.raises(NotFoundError):
             adapterctl("synthetic", "show", "99")
+        formless = store.teaching.examples.add(
+            MODEL, NewExample("grounded", "big", "big-1", "p", [], "Ada", ExampleState.DROPPED, filter=FORM)
+        )
+        with pytest.raises(InputError, match="cannot be kept"):
+            adapterctl("synthetic", "keep", str(formless))
+        with pytest.raises(click.BadParameter, match="range"):
+            adapterctl("synthetic", "show", str(1 << 63))
+
+
+def reviewed(keys: str) -> Result:
+    from adapterctl.main import cli
+
+    return CliRunner().invoke(cli, ["synthetic", "review"], input=keys, catch_exceptions=False, standalone_mode=False)
+
+
+def test_unsure_ones_are_reviewed_by_keys(store: Store, home: Home) -> None:
+    with teacher_saying(home, say):
+        for number in range(4):
+            example(store, ExampleState.UNSURE, f"answer {number}")
+        told = reviewed("k\ns\nd\nu\nk\nd\n")
+        assert made(store) == [
+            ("answer 0", "kept", "person"), ("answer 1", "unsure", None), ("answer 2", "kept", "person"),
+            ("answer 3", "dropped", "person"),
+        ]  # fmt: skip
+        assert told.stdout.count("answer 2") == 2
+        assert "1 are left for later" in told.stdout
+        assert "nothing is left to be looked at" in reviewed("k\n").stdout
+        assert "answer" not in reviewed("").stdout
+
+
+def test_what_cannot_be_undone_is_said_and_nothing_is_lost(store: Store, home: Home) -> None:
+    with teacher_saying(home, say):
+        example(store, ExampleState.UNSURE)
+        told = reviewed("u\nq\n")
+        assert "nothing was decided yet" in told.stderr
+        with pytest.raises(click.Abort):
+            reviewed("")
+        assert made(store) == [("Ada", "unsure", None)]
+
+
+def test_programs_are_told_what_comes_next(store: Store, home: Home, as_json: AsJson) -> None:
+    with teacher_saying(home, say):
+        assert as_json("synthetic", "review") == {"unsure": 0, "next": None}
+        one = example(store, ExampleState.UNSURE)
+        told = as_json("synthetic", "review")
+        assert (told["unsure"], told["next"]["id"], told["next"]["earlier"]) == (1, one, [])
+
+
+def test_status_tells_what_the_last_round_made_and_what_waits(
+    store: Store, home: Home, adapterctl: Command, as_json: AsJson
+) -> None:
+    with teacher_saying(home, say):
+        assert "teachers" not in adapterctl("status").stdout
+        pool(store, *QUESTIONS)
+        adapterctl("teach")
+        pool(store, "Who painted the picture in the hall?")
+        adapterctl("teach")
+        shown = adapterctl("status").stdout
+        assert "big, just now: 1 made, 1 kept" in shown
+        assert "synthetic review" not in shown
+        store.teaching.examples.add(MODEL, replace(store.teaching.examples.all(MODEL)[-1], state=ExampleState.UNSURE))
+        assert "1 wait for `adapterctl synthetic review`" in adapterctl("status").stdout
+        [told] = as_json("status")["models"]
+        of_all, last = told["teaching"]["of_all"], told["teaching"]["last_round"]
+        assert (of_all["counted"]["made"], of_all["counted"]["kept"], told["teaching"]["unsure"]) == (5, 3, 1)
+        assert (last["teacher"], last["made"]["counted"]["made"]) == ("big", 2)
+
+
+@pytest.mark.parametrize("hostile", [each for each in HOSTILE if "\ud800" not in each])
+@pytest.mark.parametrize("command", ["list", "show", "review"])
+def test_foreign_text_acts_on_nothing(
+    store: Store, home: Home, adapterctl: Command, command: str, hostile: str
+) -> None:
+    messages = [{"role": hostile, "content": hostile}]
+    with teacher_saying(home, say):
+        store.teaching.examples.add(
+            MODEL,
+            NewExample(
+                hostile, hostile, hostile, "p", messages, hostile, ExampleState.UNSURE, hostile, (hostile,), (hostile,),
+                filter=hostile, reason=hostile, run=hostile,
+            ),
+        )  # fmt: skip
+        told = (
+            reviewed("q\n") if command == "review" else adapterctl("synthetic", command, *["1"] * (command == "show"))
+        )
+        assert not acts(told.stdout)
+        assert told.stdout.count("\n") > 1
+        status = adapterctl("status").stdout
+        assert not acts(status)
+        assert "1 wait for" in status

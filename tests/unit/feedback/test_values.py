@@ -29,6 +29,17 @@ def test_an_empty_cell_is_absent(name: str, value: Any) -> None:
     assert record(**{name: value}) == record()
 
 
+@pytest.mark.parametrize("value", [True, "true", "yes", 1, "qwen3:14b", ["a model"], {"by": "a model"}])
+def test_a_record_that_a_model_made_is_refused(value: Any) -> None:
+    assert "a model made this record, and feedback is what people say" in refusal({**BASE, "synthetic": value})
+    assert "a model made this record" in refusal({**BASE, "Synthetic": value})
+
+
+@pytest.mark.parametrize("value", [False, "false", "No", None, ""])
+def test_a_record_that_no_model_made_is_read(value: Any) -> None:
+    assert record(synthetic=value) == record()
+
+
 def test_an_empty_correction_is_absent_and_a_blank_one_a_fault() -> None:
     assert examples({"prompt": "p", "output": "fine", "rating": 5, "correction": ""}) == ["fine"]
     assert refusal({**BASE, "correction": "  "}) == "correction is empty"

@@ -15,7 +15,14 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 def test_what_is_read_is_what_was_written(texts: list[tuple[str, str, str | None]]) -> None:
     made = [
         TeacherExample(
-            place, (Message(Role.USER, asked),), said, "answer", "big", datetime(2026, 1, 2, tzinfo=UTC), worse
+            place,
+            (Message(Role.USER, asked),),
+            said,
+            "answer",
+            "big",
+            datetime(2026, 1, 2, tzinfo=UTC),
+            worse,
+            ("record",),
         )
         for place, (asked, said, worse) in enumerate(texts)
     ]

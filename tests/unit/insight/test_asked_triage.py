@@ -165,6 +165,24 @@ def test_an_answer_that_is_cut_fails_unless_the_examples_own_would_be_cut(
     assert (found.no_room, found.asked, found.by_metric["truncated"]) == (5, 45, 45)
 
 
+def test_what_neither_prompt_nor_example_has_is_counted_beside_the_failures(
+    of_base: BaseTriage, scripted_base: ScriptedBase
+) -> None:
+    story = "The ferry of Dunmore, which belongs to Grace Whitfield, was late again. " * 4
+    records = [
+        FeedbackRecord((Message(Role.USER, f"{story} Who met? {number}"),), correction=wanted(number), created_at=NOW)
+        for number in range(6)
+    ]
+    of_base.store.feedback.add_many("m", [NewFeedback.of(each, "f.jsonl", line) for line, each in enumerate(records)])
+    scripted_base.says = lambda asked: '{"met": "Oswald Tremaine"}' if number_of(asked) < 2 else right(asked)
+    found = measured(of_base)
+    assert found.ungrounded == 2
+    assert "ungrounded" not in found.by_metric
+    model = replace(of_base.settings.models["m"], task=Task.CLASSIFICATION)
+    labels = replace(of_base, settings=replace(of_base.settings, models={"m": model}))
+    assert measured(labels).ungrounded == 0, "no label rests on what its prompt says"
+
+
 def test_where_no_answer_has_room_it_is_said_what_to_raise(of_base: BaseTriage, scripted_base: ScriptedBase) -> None:
     long = " ".join(["council"] * 100)
     give(of_base.store, 3, reference=lambda asked: f"{long} {asked}")

@@ -231,3 +231,22 @@ def test_a_pair_that_is_removed_meanwhile_is_not_kept(
         assert asked.ask().judged == 1
         assert list(verdicts(store, settings, home)) == [stays.id]
         assert store.teaching.requests.all(MODEL) == []
+
+
+def test_a_tag_that_answers_elsewhere_waits_for_consent_and_has_no_weights_here(
+    store: Store, home: Home, comparison: Comparison
+) -> None:
+    judge = ScriptedJudge(remote="https://ollama.example")
+    with judge_at(home, judge) as settings:
+        some_pairs(store, comparison)
+        asked = prepared(store, home, settings)
+        assert asked.judge.digest == ""
+        assert "judges.big.pinned" in asked.judge.advice
+        with pytest.raises(
+            ConfigError, match=r"answered by https://ollama\.example, which gets your prompts and"
+        ) as caught:
+            asked.ask()
+        assert "judges.big.prompts_may_leave true" in caught.value.hint
+        assert judge.shown == []
+    with judge_at(home, judge, "prompts_may_leave = true") as settings:
+        assert ask(store, home, settings).judged == 5

@@ -79,6 +79,18 @@ def test_one_version_is_marked_alone_the_base_too(home: Home, store: Store) -> N
         Marking.of(store, MODEL, "../1.0.0")
 
 
+@pytest.mark.parametrize("action", ["rebase", "repin"])
+def test_of_the_base_only_answers_of_the_one_in_use_are_marked(home: Home, store: Store, action: str) -> None:
+    given_up = store.versions.begin_intent(MODEL, action, "sha256:given-up")
+    store.versions.finish_intent(given_up, "undone")
+    assert len(Marking.of(store, MODEL, "base").items) == 5
+    store.versions.finish_intent(store.versions.begin_intent(MODEL, action, "sha256:new"))
+    assert Marking.of(store, MODEL, "base").items == {}
+    store.versions.add(MODEL, "2.0.0", run_id="r", digest="d", base_digest="sha256:new")
+    keep_answers(home, MODEL, "2.0.0", [("question 0", REFERENCE, {"candidate": "c", "base": "of the new base"})])
+    assert [each.given.text for each in Marking.of(store, MODEL, "base").items.values()] == ["of the new base"]
+
+
 def test_nothing_is_marked_where_nothing_is_kept(store: Store) -> None:
     assert Marking.of(store, MODEL).next() is None
     with pytest.raises(NotFoundError, match="nothing was marked"):

@@ -12,7 +12,7 @@ from adapterd.base.gguf import tokenizer as tokenizer_module
 from adapterd.base.model import BaseModel
 from adapterd.base.modelfile import Modelfile
 from adapterd.base_proof import served_context
-from adapterd.chat import Message, Prompt, Role, from_dicts
+from adapterd.chat import Message, Prompt, Role, as_dicts, from_dicts
 from adapterd.config import DatasetSettings, ModelSettings, Settings
 from adapterd.dataset.leaks.growing import joins
 from adapterd.errors import StageError
@@ -29,6 +29,7 @@ from adapterd.serialization import dumps, to_plain
 from adapterd.store import Store
 from adapterd.store.evaluation_sets import EvaluationSet
 from adapterd.store.feedback import NewFeedback
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState, NewExample
 from tests.support.fakes import FakeRuntime
 from tests.support.hand_clock import HandClock
 from tests.unit.dataset.leaks.test_sources import text
@@ -163,6 +164,25 @@ def test_a_set_grows_by_what_no_version_was_trained_on(season: Season) -> None:
     assert len(season.waiting()) == 3
     assert not season.taught & {case["record"] for case in second.cases}
     assert not held & TrainedPrompts.of(season.store, MODEL).by_hash.keys()
+
+
+@pytest.mark.parametrize("state", [ExampleState.KEPT, ExampleState.DROPPED])
+def test_what_is_nearly_a_prompt_that_a_teacher_answered_does_not_join(season: Season, state: ExampleState) -> None:
+    """Nor where a person has dropped the example since: an earlier version may have been trained on it."""
+    season.give(range(40))
+    season.retrain()
+    near, *others = drawn(100, 4)
+    messages = (Message(Role.USER, f"Please: {text(near)}"),)
+    new = NewExample("answer", "big", "big:70b", prompt_hash(messages), as_dicts(messages), "answer", ExampleState.KEPT)
+    example = season.store.teaching.examples.add(MODEL, new)
+    assert example
+    season.store.teaching.examples.decide(MODEL, example, state, BY_PERSON, None)
+    season.give([near, *others, *drawn(100, 4, joining=False)])
+    season.retrain()
+    result = season.store.runs.last_result(MODEL, "dataset")
+    assert result
+    assert result["synthetic"] == (state is ExampleState.KEPT)
+    assert set(season.waiting()) == {prompt_hash(asking(number)) for number in others}
 
 
 def test_both_sets_are_compared_once_and_it_is_told(season: Season) -> None:

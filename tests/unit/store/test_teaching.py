@@ -7,7 +7,7 @@ import pytest
 
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import BY_PERSON, ExampleState, NewExample
 from adapterd.store.teaching.requests import NewRequest, RequestState, Spent
 from tests.support.hand_clock import HandClock
 
@@ -22,6 +22,29 @@ EXAMPLE = NewExample(
 
 def take_back(store: Store, *hashes: str) -> None:
     store.removals.begin(MODEL, "test", going=(), hashes=hashes, versions={})
+
+
+def test_outlines_are_the_examples_without_their_texts(store: Store) -> None:
+    made = replace(EXAMPLE, request_key=None)
+    for new in (made, replace(made, kind="worse", rejected="B", records=(), state=ExampleState.DROPPED)):
+        assert store.teaching.examples.add(MODEL, new)
+    assert store.teaching.examples.add("another", made)
+    outlines = store.teaching.examples.outlines(MODEL)
+    whole = store.teaching.examples.all(MODEL)
+    assert [vars(each) for each in outlines] == [
+        {name: vars(one)[name] for name in vars(each)} for each, one in zip(outlines, whole, strict=True)
+    ]
+    assert len(outlines) == 2
+
+
+def test_keys_are_those_of_requests_in_a_state(store: Store) -> None:
+    requests = store.teaching.requests
+    for key in ("k1", "k2"):
+        requests.begin(MODEL, replace(REQUEST, key=key))
+    requests.refused(MODEL, "k2", "no")
+    assert requests.keys(MODEL, RequestState.REFUSED) == {"k2"}
+    assert requests.keys(MODEL, RequestState.ASKED) == {"k1"}
+    assert requests.keys("another", RequestState.ASKED) == set()
 
 
 def test_a_request_is_asked_until_it_is_answered(store: Store) -> None:
@@ -94,6 +117,44 @@ def test_examples_are_counted_by_kind_teacher_and_state_and_by_filter(store: Sto
     )
     assert [each.id for each in examples.all(MODEL, ExampleState.UNSURE)] == [first]
     assert not examples.decide(MODEL, 99, ExampleState.KEPT, "person", None)
+
+
+def test_decisions_are_taken_back_one_after_the_other(store: Store, clock: HandClock) -> None:
+    examples = store.teaching.examples
+    new = replace(EXAMPLE, request_key=None, state=ExampleState.UNSURE, filter="grounded", reason="no 42")
+    first, second = (examples.add(MODEL, new) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert examples.last_decided(MODEL, BY_PERSON) is None
+    made = [examples.get(MODEL, each) for each in (first, second)]
+    for example, state in (
+        (first, ExampleState.KEPT), (second, ExampleState.DROPPED), (first, ExampleState.DROPPED),
+    ):  # fmt: skip
+        clock.now += timedelta(minutes=1)
+        assert examples.decide(MODEL, example, state, BY_PERSON, None)
+    found = examples.get(MODEL, first)
+    assert found
+    assert [(each.state, each.filter, each.reason) for each in found.earlier] == [
+        ("unsure", "grounded", "no 42"), ("kept", BY_PERSON, None),
+    ]  # fmt: skip
+    undone = list[tuple[int, str]]()
+    while last := examples.last_decided(MODEL, BY_PERSON):
+        undone.append((last.id, last.state))
+        examples.undo(last)
+    assert undone == [(first, "dropped"), (second, "dropped"), (first, "kept")]
+    assert [examples.get(MODEL, each) for each in (first, second)] == made
+    assert examples.last_decided("other", BY_PERSON) is None
+
+
+def test_those_of_a_state_come_one_by_one(store: Store) -> None:
+    examples = store.teaching.examples
+    states = (ExampleState.UNSURE, ExampleState.KEPT, ExampleState.UNSURE)
+    one, _, other = (examples.add(MODEL, replace(EXAMPLE, request_key=None, state=each)) for each in states)
+    found, after = list[int](), 0
+    while each := examples.next_in(MODEL, ExampleState.UNSURE, after):
+        found.append(after := each.id)
+    assert found == [one, other]
+    assert examples.next_in("other", ExampleState.UNSURE) is None
 
 
 @pytest.mark.parametrize(("records", "prompts"), [(("r1",), ()), ((), ("p1",))])

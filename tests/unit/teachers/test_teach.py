@@ -19,6 +19,8 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
+from adapterd.removal.remove import remove
+from adapterd.removal.selection import Criteria, select
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import NewPrompt
 from adapterd.store.teaching.examples import BY_PERSON, ExampleState
@@ -81,6 +83,23 @@ def gathered(store: Store, home: Home, settings: Settings, *kinds: Kind, limit: 
     return prepare(store, home, settings, MODEL, kinds=kinds, limit=limit)
 
 
+def test_no_feedback_is_scanned_that_nobody_is_asked_about(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything else of it made ready where there is nothing to ask."""
+    correct(store, "Who met?", "The council.")
+
+    def scanned(*_: object) -> list[str]:
+        raise AssertionError("feedback is scanned")
+
+    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, _):
+        monkeypatch.setattr("adapterd.teachers.prepare.held_hashes", scanned)
+        assert gathered(store, home, settings, Kind.ANSWER).counts == {Kind.ANSWER: 0}
+        pool(store, "Where does it stand?")
+        with pytest.raises(AssertionError, match="feedback is scanned"):
+            gathered(store, home, settings, Kind.ANSWER)
+
+
 def made(store: Store) -> list[tuple[str, str, str | None]]:
     return [(each.answer, each.state, each.filter) for each in store.teaching.examples.all(MODEL)]
 
@@ -139,6 +158,35 @@ def test_what_was_answered_before_a_kill_is_used_and_not_asked_again(
         assert len(asked) == 3
 
 
+def test_correction_that_was_taken_back_is_shown_no_more(store: Store, home: Home) -> None:
+    correct(store, "Who?", "Ada")
+    take_posted(store, MODEL, [{"prompt": QUESTIONS[1], "output": "Nowhere.", "rating": 1}])
+    pool(store, *QUESTIONS)
+    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, asked):
+        found = gathered(store, home, settings, Kind.REPAIR, Kind.ANSWER)
+        assert any("Ada" in str(each.request.messages) for each in found.drafts[Kind.REPAIR])
+        [row] = [each for each in store.feedback.all(MODEL) if "Ada" in each.record]
+        wanted = select(store, home, MODEL, Criteria(ids=(str(row.id),)))
+        remove(store, home, settings, MODEL, wanted)
+        assert found.ask("teach").outcome.gone == 3
+        assert asked == []
+        assert not any("Ada" in str(each.request) for each in store.teaching.requests.all(MODEL))
+        again = gathered(store, home, settings, Kind.REPAIR, Kind.ANSWER)
+        assert again.ask("teach").outcome.answered == 3
+
+
+def test_what_was_shown_goes_with_the_requests_that_showed_it(store: Store, home: Home) -> None:
+    """It is too short to be found among other words."""
+    correct(store, "Who?", "Ada")
+    take_posted(store, MODEL, [{"prompt": QUESTIONS[1], "output": "Nowhere.", "rating": 1}])
+    with teacher_saying(home, lambda _: openai_said("It stands there.")) as (settings, _):
+        gathered(store, home, settings, Kind.REPAIR).ask("teach")
+        [row] = [each for each in store.feedback.all(MODEL) if "Ada" in each.record]
+        remove(store, home, settings, MODEL, select(store, home, MODEL, Criteria(ids=(str(row.id),))))
+    assert store.teaching.requests.all(MODEL) == []
+    assert len(made(store)) == 1  # it was made of the bad answer
+
+
 def test_captured_prompts_are_answered_and_frozen_ones_never(store: Store, home: Home) -> None:
     with Captures(home.captures) as captures:
         captures.add(replace(HELLO, id="a", model=MODEL, complete=True))
@@ -190,6 +238,19 @@ def test_documents_are_asked_about_and_formless_answers_are_told(store: Store, h
     assert (told.formless, told.counted.made) == (1, 1)
     assert "1 answers had not the form" in str(told)
     assert {(each[1], each[2]) for each in made(store)} == {("kept", None), ("dropped", "form")}
+
+
+@pytest.mark.parametrize("task", ["json", "classification"])
+def test_what_is_not_answered_in_prose_is_not_made_from_documents(
+    store: Store, home: Home, tmp_path: Path, task: str
+) -> None:
+    pool(store, QUESTIONS[0])
+    (tmp_path / "ulm.txt").write_text("The library of Ulm opens at nine.", encoding="utf-8")
+    with teacher_saying(home, lambda _: openai_said(), f'task = "{task}"') as (settings, _):
+        given = replace(settings.models[MODEL], teaching=TeachingSettings(documents=tmp_path))
+        assert set(gathered(store, home, replace(settings, models={MODEL: given})).drafts) <= {Kind.ANSWER, Kind.REPAIR}
+        with pytest.raises(InputError, match="not answer in prose"):
+            gathered(store, home, settings, Kind.GROUNDED)
 
 
 def test_wrong_key_is_said_once_and_nothing_is_kept(
@@ -257,6 +318,7 @@ def test_limit_is_shared_out_to_the_last(counts: dict[Kind, int], limit: int | N
     [
         ('model = "qwen3:14b"', False),
         ('model = "qwen3:480b-cloud"', True),
+        ('model = "Qwen3:480B-Cloud"', True),
         ('model = "x"\nbase_url = "http://localhost:8080/v1"', False),
         ('model = "x"\nbase_url = "https://api.example.com/v1"', True),
     ],
@@ -290,13 +352,15 @@ def test_teacher_is_the_named_or_the_only_one(home: Home) -> None:
     [
         ('base_url = "ftp://x"', "is not http"),
         ('key_env = "KEY"', "needs teachers.big.base_url"),
+        ('base_url = "http://h/v1"\nkey_env = "sk-a-key"', "key_env: is no name"),
         ("parallel = 0", "parallel"),
         ("temperature = 3", "temperature"),
     ],
 )
 def test_teacher_that_cannot_be_is_refused_with_its_path(fault: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=said) as caught:
         config.parse(f'[teachers.big]\nmodel = "x"\n{fault}')
+    assert "sk-a-key" not in str(caught.value)
 
 
 def test_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

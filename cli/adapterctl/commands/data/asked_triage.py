@@ -49,6 +49,11 @@ def _show(found: "AskedTriage") -> None:
     say()
     if found.no_room:
         say(f"{found.no_room} answers were cut where the example's own would be: raise evaluation.num_predict")
+    if found.ungrounded:
+        say(
+            f"{found.ungrounded} answers have a number, name or quotation that neither prompt nor example has: perhaps "
+            "hallucination, which counts in no figure"
+        )
     if found.left_out:
         say(summary(found.left_out, "left out, as they cannot be asked or measured"))
     say(Styled(found.advice, "green" if found.worth_training else "yellow"))

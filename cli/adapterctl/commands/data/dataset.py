@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("openai", "openai-preference", "trl", "trl-preference", "alpaca", "sharegpt", "mlx-lm")
 FOLDERS = ("mlx-lm",)
 SETS = ("train", "validation", "evaluation")
+SYNTHETIC = ("marked", "any", "none")
 LONG = 5_000
 """Of so many records the progress is shown."""
 
@@ -48,9 +49,15 @@ def dataset() -> None:
 @click.option(
     "--set", "part", type=click.Choice((*SETS, "all")), help="Only this set; all adds the frozen evaluation set."
 )
+@click.option(
+    "--synthetic", type=click.Choice(SYNTHETIC), default="marked", show_default=True,
+    help="What teachers made: only where the format says so of each record, in any format, or not at all.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 @json_option
-def export(name: str | None, form: str, output: str | None, part: str | None, force: bool, as_json: bool) -> None:
+def export(
+    name: str | None, form: str, output: str | None, part: str | None, synthetic: str, force: bool, as_json: bool
+) -> None:
     """Write the examples and preference pairs that the feedback of a model teaches.
 
     \b
@@ -62,14 +69,17 @@ def export(name: str | None, form: str, output: str | None, part: str | None, fo
     sharegpt           conversations
     mlx-lm             a folder with train.jsonl and valid.jsonl, for mlx_lm.lora
 
-    What is taught is what a run would teach: of each prompt the answer that was last called good. Without --set it is
-    all but the frozen evaluation set, which judges. What a format cannot carry is counted, with the reason.
-    `adapterctl feedback import` takes each of these files back.
+    What is taught is what a run would teach: of each prompt the answer that was last called good, and what teachers
+    made and is kept, marked by the field synthetic. Without --set it is all but the frozen evaluation set, which
+    judges. What a format cannot carry is counted, with the reason. `adapterctl feedback import` takes each of these
+    files back, but for what is marked as a model's.
     """
     from adapterctl.app import App
     from adapterd.dataset.export import Part, export_format
     from adapterd.insight.dataset_export.export import Exporter
+    from adapterd.insight.dataset_export.of_teachers import OfTeachers
     from adapterd.insight.dataset_export.taught import TaughtFeedback
+    from adapterd.runs.plan import teacher_examples
 
     if output == "-" and as_json:
         raise click.UsageError("--json and the records cannot both go to standard output; give a file")
@@ -77,14 +87,18 @@ def export(name: str | None, form: str, output: str | None, part: str | None, fo
         raise click.UsageError(f"{form} is a folder of files; give one with --output")
     app, chosen = App(), export_format(form)
     model = app.model(name)
+    by_teachers = [] if synthetic == "none" else teacher_examples(app.store, model)
     parts = set(Part) if part == "all" else {Part(part)} if part else {Part.TRAIN, Part.VALIDATION}
     own = [app.home.root, *(each.feedback.folder for each in app.settings.models.values() if each.feedback.folder)]
     is_long = app.store.feedback.count(model) >= LONG
     with StageProgress(quiet=as_json or not is_long) as progress:
         taught = TaughtFeedback(
-            app.store, model, app.model_settings(model), lambda share: progress("scanning", {"share": share})
+            app.store, model, app.model_settings(model), lambda share: progress("scanning", {"share": share}),
+            OfTeachers(by_teachers),
+        )  # fmt: skip
+        exporter = Exporter(
+            model, chosen, lambda: taught.left_out, marks=bool(by_teachers), unmarked=synthetic == "any"
         )
-        exporter = Exporter(model, chosen, lambda: taught.left_out)
         items = taught.items(
             parts,
             divide=bool(chosen.files) or part in SETS,
@@ -113,13 +127,20 @@ def _report(made: "DatasetExport") -> None:
         if each.path:
             say(Styled(each.path, "green"), f"  {each.records} record{'' if each.records == 1 else 's'}", err=err)
     said = ", ".join(f"{count} {name}" for name, count in made.sets.items())
-    say(f"{made.model} as {made.format}: {said}", err=err)
+    of_teachers = f"; teachers made {made.by['teachers']} of these" if made.by["teachers"] else ""
+    say(f"{made.model} as {made.format}: {said}{of_teachers}", err=err)
     for left_out in made.left_out:
         say(f"  left out: {left_out}", err=err)
     if made.not_known_right:
         say(
             f"  of {made.not_known_right} of these nobody said that the better answer is right, which the format has "
             "no word for: `adapterctl feedback import` would take it for right",
+            err=err,
+        )
+    if made.unmarked:
+        say(
+            f"  of {made.unmarked} of these the format has no place to say that teachers made them: "
+            "`adapterctl feedback import` would take them for people's",
             err=err,
         )
     for path in made.kept:

@@ -36,21 +36,25 @@ def review(name: str | None, as_json: bool) -> None:
     with Captures(app.home.captures) as captures:
         frame = Frame.of(app.store, captures, name)
         if as_json:
-            _tell_next(frame)
+            _tell_next(app, frame)
             return
         say(KEYS)
         while _judge_next(app, frame):
             pass
 
 
-def _tell_next(frame: "Frame") -> None:
+def _tell_next(app: "App", frame: "Frame") -> None:
     from adapterd.review.queue import Queue
 
-    queue = Queue.of(frame)
+    queue = Queue.of(frame, app.model_settings(frame.model))
     item, failing = queue.next(), queue.failing
     low, high = failing.interval
     share = {"count": failing.count, "of": failing.of, "low": low, "high": high}
-    told = {"capture": item.capture, "slice": item.slice, "why": item.why} if item else None
+    told = (
+        {"capture": item.capture, "slice": item.slice, "why": item.why, "suggested": queue.suggested(item)}
+        if item
+        else None
+    )
     emit_json({"judged": len(queue.reviews), "failing": share, "next": told})
 
 
@@ -59,7 +63,7 @@ def _judge_next(app: "App", frame: "Frame") -> bool:
     from adapterd.review.queue import Queue
     from adapterd.review.verdicts import undo_last
 
-    queue = Queue.of(frame)
+    queue = Queue.of(frame, app.model_settings(frame.model))
     item = queue.next()
     if item is None:
         say("nothing is left to be judged")
@@ -83,7 +87,7 @@ def _show(queue: "Queue", item: "Item") -> None:
         say_lines(turn.get("content", ""), indent=2)
     say(Styled("answer", "cyan"))
     say_lines(item.capture.answer, indent=2)
-    fields([("fails", queue.failing)])
+    fields([("suggested", queue.suggested(item)), ("fails", queue.failing)])
 
 
 def _keep(frame: "Frame", item: "Item", said: str) -> None:

@@ -1,6 +1,8 @@
 """adapterctl teach"""
 
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +60,11 @@ def teach(
     app = App()
     model = app.model(name)
     wanted = [Kind(each) for each in kinds]
-    asked = prepare(app.store, app.home, app.settings, model, kinds=wanted, limit=limit, documents=documents)
+    with StageProgress(quiet=as_json) as progress:
+        asked = prepare(
+            app.store, app.home, app.settings, model, kinds=wanted, limit=limit, documents=documents,
+            on_scan=_scanning(progress),
+        )  # fmt: skip
     if dry_run:
         _show_plan(asked, as_json)
         return
@@ -68,6 +74,19 @@ def teach(
     with StageProgress(quiet=as_json) as progress:
         taught = asked.ask("teach", lambda done: progress("asking", _told(done)))
     _show(asked, taught, as_json)
+
+
+def _scanning(progress: StageProgress) -> Callable[[float], None]:
+    """Shows the share of the records that are scanned, and how long the others take."""
+    from adapterd.runs.stage import under_way
+
+    began = monotonic()
+
+    def told(share: float) -> None:
+        done = {"share": share}
+        progress("scanning", under_way(done, monotonic() - began) if share < 1 else done)
+
+    return told
 
 
 def _told(done: "WorkProgress") -> dict[str, Any]:
@@ -111,7 +130,7 @@ def _show(asked: "Round", taught: "Taught", as_json: bool) -> None:
         if (each.dropped or each.unsure) and each.examples:
             say(f"  {each.said or each.name}: {each.examples[0]}")
     if taught.counted.unsure:
-        say(f"`adapterctl synthetic list --state unsure` shows what a person has to look at ({taught.counted.unsure})")
+        say(f"`adapterctl synthetic review` shows what a person has to look at ({taught.counted.unsure})")
     if said := ended_sentence(taught.outcome):
         warn(said, "the same command goes on")
     _name_left_out(asked)

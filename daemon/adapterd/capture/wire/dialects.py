@@ -21,7 +21,7 @@ _CLOUD = ("-cloud", ":cloud")
 
 def is_cloud(tag: str) -> bool:
     """Whether Ollama has a model answer elsewhere, by its tag."""
-    return tag.endswith(_CLOUD)
+    return tag.lower().endswith(_CLOUD)
 
 
 def read_exchange(exchange: Exchange) -> Conversation:

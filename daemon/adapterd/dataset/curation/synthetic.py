@@ -1,9 +1,10 @@
 """What teachers made, beside what people said: it is trained on, and never frozen nor a reference."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase
@@ -11,11 +12,14 @@ from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.leaks.conversations import Judged, gives_away
 from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
 from adapterd.formats.synthetic import TeacherExample
+from adapterd.record import FeedbackRecord
 
 FEW_VALIDATING = 20
 """Where people's examples that validate are fewer, some of the teachers' do, too: no one's loss would say much else."""
 
 SAID_BY_PEOPLE = "prompts that people answered"
+REPLACED = "made from what people said otherwise since"
+HELD = "made from records that are held"
 NEAR_FROZEN = "in a frozen set, or nearly the same"
 GIVES_AWAY = "give a frozen case away"
 UNUSABLE = "unusable or copied"
@@ -36,6 +40,8 @@ def synthetic_beside(
     made: Sequence[TeacherExample],
     *,
     said: AbstractSet[str],
+    people: Mapping[str, str] = MappingProxyType({}),
+    held: AbstractSet[str] = frozenset(),
     judged_hashes: AbstractSet[str],
     judged: Sequence[EvaluationCase],
     validating: int,
@@ -44,6 +50,8 @@ def synthetic_beside(
 ) -> Synthetic:
     """Choose among what teachers `made`. `said` are the prompts whose right answer people gave: theirs counts. `judged`
     are the cases of all sets there ever were, `judged_hashes` their prompts; `validating` examples of people validate.
+    `people` is, by record, the right answer to its prompt as they say now, empty where they say of none; `held` are
+    records that must not be taught.
     """
     left_out, examples, pairs = Counter[str](), list[Example](), list[PreferencePair]()
     newest_first = sorted(made, key=lambda each: (each.made_at, each.id), reverse=True)
@@ -51,6 +59,7 @@ def synthetic_beside(
         example = _example(each)
         if not reason and each.rejected is None and example.prompt_hash in said:
             reason = SAID_BY_PEOPLE
+        reason = reason or _of_its_records(each, people, held)
         if not reason and unusable(example):
             reason = UNUSABLE
         if not reason and len(examples) + len(pairs) >= settings.max_synthetic:
@@ -66,6 +75,28 @@ def synthetic_beside(
     validation = examples[every - 1 :: every][:wanted]
     taken = {id(each) for each in validation}
     return Synthetic([each for each in examples if id(each) not in taken], validation, pairs, dict(left_out))
+
+
+def as_many_as_teach(
+    made: Sequence[TeacherExample], said: AbstractSet[str], people: Mapping[str, str], held: AbstractSet[str], most: int
+) -> int:
+    """How many of the examples can be trained on beside what people `said`, at most: pairs are none."""
+    own = [each for each in made if each.rejected is None and each.prompt_hash not in said]
+    return min(most, sum(not _of_its_records(each, people, held) for each in own))
+
+
+def answers_now(records: Iterable[FeedbackRecord], examples: Iterable[Example]) -> dict[str, str]:
+    """By the content hash of each record the right answer to its prompt, empty where the examples have none."""
+    answers = {each.prompt_hash: each.completion for each in examples}
+    return {each.content_hash: answers.get(each.prompt_hash, "") for each in records}
+
+
+def _of_its_records(each: TeacherExample, people: Mapping[str, str], held: AbstractSet[str]) -> str:
+    """Why it must not be trained on, as what it was made from is not any more; empty if it is."""
+    if not held.isdisjoint(each.records):
+        return HELD
+    is_replaced = any(people.get(record, each.answer) != each.answer for record in each.records)
+    return REPLACED if each.answer_is_persons and is_replaced else ""
 
 
 def _leaks(

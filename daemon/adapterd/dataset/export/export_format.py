@@ -27,7 +27,8 @@ class ExportFormat:
     `name` is what is typed, `feedback_format` the format of feedback (`feedback.formats`) as which it is read again. A
     format with `files` is a folder with these files, by the set that is in them; any other is one file. `on_turns` says
     what the reader has to be told, so that of a conversation only the last answer is trained on; empty where the file
-    says so itself. `example` is a whole record, as the documentation shows it.
+    says so itself. A format `has_mark` if its records may have a field of ours that says that a model made them.
+    `example` is a whole record, as the documentation shows it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ExportFormat:
     example: Fields
     on_turns: str = field(default="", kw_only=True)
     files: Mapping[Part, str] = field(default_factory=dict, kw_only=True)
+    has_mark: bool = field(default=True, kw_only=True)
 
 
 @dataclass(frozen=True)

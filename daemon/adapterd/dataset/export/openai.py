@@ -46,6 +46,7 @@ OPENAI = ExampleFormat(
     feedback_format="Chat",
     example={"messages": [{"role": "user", "content": "Who met?"}, {"role": "assistant", "content": "The council."}]},
     write=_write,
+    has_mark=False,
 )
 OPENAI_PREFERENCE = PairFormat(
     name="openai-preference",
@@ -58,4 +59,5 @@ OPENAI_PREFERENCE = PairFormat(
     },
     write=_write_pair,
     fault=_fault,
+    has_mark=False,
 )

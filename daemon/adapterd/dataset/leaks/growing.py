@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from adapterd.chat import Prompt
 from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase, case_of
 from adapterd.dataset.examples import Example
@@ -32,10 +33,12 @@ Unit = tuple[str, object]
 
 @dataclass(frozen=True)
 class NewPrompts:
-    """By their hashes, the prompts that came after the last training, and those that were kept from it to join."""
+    """By their hashes, the prompts that came after the last training, and those that were kept from it to join. On
+    prompts that teachers `answered` versions may have been trained, too."""
 
     unseen: AbstractSet[str] = field(default_factory=frozenset)
     waiting: AbstractSet[str] = field(default_factory=frozenset)
+    answered: Sequence[Prompt] = ()
 
 
 NONE_NEW = NewPrompts()
@@ -84,7 +87,8 @@ def newcomers(
     places.take(kept)
     drawn = list(_drawn(units, new, groups, settings.growing_share))
     trained = [each for each in in_order if each.prompt_hash not in new.unseen | new.waiting]
-    for unit in _taught_by_none(drawn, trained, judged):
+    taught = [*(each.messages for each in trained), *new.answered]
+    for unit in _taught_by_none(drawn, taught, judged):
         askable = [each for each in unit if each.prompt_hash not in new.waiting and not unaskable(each)]
         if askable and places.has_room(askable):
             places.take(askable)
@@ -123,11 +127,12 @@ def _drawn(
 
 
 def _taught_by_none(
-    units: Sequence[list[Example]], trained: Sequence[Example], judged: Sequence[EvaluationCase]
+    units: Sequence[list[Example]], known: Sequence[Prompt], judged: Sequence[EvaluationCase]
 ) -> list[list[Example]]:
-    """The units without a prompt that is nearly the same as one that was trained on or is judged, or is given away."""
+    """The units without a prompt that is nearly the same as a known one, on which a version may have been trained, or
+    as one that is judged, or is given away."""
     members = [each for unit in units for each in unit]
-    cases, known = [case_of(each) for each in members], [each.messages for each in trained]
+    cases = [case_of(each) for each in members]
     near = cases_near([*known, *(case.messages for case in judged)], [case.messages for case in cases])
     away = given_away(known, [Judged(case.messages, case.reference) for case in cases])
     taught = {

@@ -3,6 +3,7 @@
 To add one: `docs/howto/add-a-feedback-format.md`.
 """
 
+from adapterd.feedback.formats.answers import SYNTHETIC
 from adapterd.feedback.formats.feedback_format import BAD, GOOD, Content, FeedbackFormat, Fields, Reading, Schema
 from adapterd.feedback.formats.options import ReadingOptions, Scale
 from adapterd.feedback.formats.parsing import checked, parse, reading_options
@@ -13,6 +14,7 @@ __all__ = [
     "BAD",
     "FORMATS",
     "GOOD",
+    "SYNTHETIC",
     "Content",
     "FeedbackFormat",
     "Fields",

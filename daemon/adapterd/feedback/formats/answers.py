@@ -18,11 +18,16 @@ PREFERRED_TO = ("rejected_response", "rejected_message")
 REJECTED = ("rejected_output", "rejected_output_json", "rejected", *PREFERRED_TO)
 _THUMBS = frozenset(THUMBS)
 JUDGEMENT = ("rating", "failure_tags", "correction_notes", *THUMBS, *CORRECTION, *REJECTED)
-_OF_A_RECORD = ("source_id", "output_type", "created_at", "conversation_id", "application", "weight", "system")
+SYNTHETIC = "synthetic"
+"""The mark of a record that a model wrote, and nobody said."""
+_OF_A_RECORD = (
+    "source_id", "output_type", "created_at", "conversation_id", "application", "weight", "system", SYNTHETIC,
+)  # fmt: skip
 SHARED = frozenset((*JUDGEMENT, "rating_scale", *_OF_A_RECORD))
 """The fields that mean the same in every format."""
 _JUDGEMENT_BUT_PREFERRED = frozenset(JUDGEMENT).difference(PREFERRED_TO)
 EMPTY_CELLS = ("nan", "NaN", "<NA>", "#N/A")
+_BY_PEOPLE = (False, "false", "no")
 _UP = {True: GOOD, "true": GOOD, "up": GOOD, "👍": GOOD, False: BAD, "false": BAD, "down": BAD, "👎": BAD}
 
 
@@ -84,6 +89,21 @@ def _own_answers(fields: Fields) -> list[object]:
 
 def _is_yes_or_no(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in ("true", "false"))
+
+
+def refuse_synthetic(fields: Fields) -> None:
+    """Raise InputError for a record that is marked as a model's: what it answers, no person has said."""
+    if SYNTHETIC not in fields:
+        return
+    value = fields[SYNTHETIC]
+    if (value.strip().lower() if isinstance(value, str) else value) in _BY_PEOPLE:
+        return
+    raise OurFieldError(
+        lambda path_of: (
+            f"{ways_on.shown(path_of(SYNTHETIC))} is {checks.shown(value)}: a model made this record, and feedback is "
+            "what people say"
+        )
+    )
 
 
 def refuse_output(fields: Fields, name: str, names: Collection[str] = OUTPUT) -> None:

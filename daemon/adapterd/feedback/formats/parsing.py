@@ -12,7 +12,7 @@ from adapterd.config import FeedbackSettings
 from adapterd.errors import InputError
 from adapterd.feedback import checks, ways_on
 from adapterd.feedback.formats import registry
-from adapterd.feedback.formats.answers import CORRECTION, JUDGEMENT, OUTPUT, REJECTED, SHARED
+from adapterd.feedback.formats.answers import CORRECTION, JUDGEMENT, OUTPUT, REJECTED, SHARED, refuse_synthetic
 from adapterd.feedback.formats.declared.paths import Way, as_declared
 from adapterd.feedback.formats.feedback_format import Content, FeedbackFormat, Fields, Reading
 from adapterd.feedback.formats.field_names import snake
@@ -74,6 +74,7 @@ def _read_at_length(value: object, received_at: datetime, options: ReadingOption
         aside.check(given, known.union(times_among(fields), chosen.own(given)), options)
     if len(fields) != len(given):
         aside.is_unjudged |= any(name in given and name not in fields for name in _MAY_BE_EMPTY)
+    refuse_synthetic(fields)
     contents = chosen.read(fields, options)
     if not is_taught(fields):
         contents = [_not_taught(each) for each in contents]

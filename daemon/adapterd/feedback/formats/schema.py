@@ -8,7 +8,7 @@ be those of a verdict.
 from collections.abc import Sequence
 
 from adapterd.chat import Role
-from adapterd.feedback.formats.answers import CORRECTION, OUTPUT, REJECTED
+from adapterd.feedback.formats.answers import CORRECTION, OUTPUT, REJECTED, SYNTHETIC
 from adapterd.feedback.formats.conversations import INPUTS
 from adapterd.feedback.formats.feedback_format import Schema
 from adapterd.feedback.formats.messages import ROLES
@@ -73,6 +73,7 @@ def judgement() -> Schema:
             ),
             "rating_scale": {"description": "The best rating, or a scale as in `1..10`."},
             **each(THUMBS, {"description": "Whether the answer is good: true or false, `up` or `down`."}),
+            SYNTHETIC: {"description": "true: a model made the record; it is refused."},
             "weight": {"description": "0: the answer is not to be trained on."},
             "failure_tags": optional(
                 {"type": ["array", "string"]}, f"In which ways the answer was bad: {', '.join(FailureTag)}."

@@ -13,15 +13,20 @@ from adapterd.dataset.examples import Example, PreferencePair
 from adapterd.dataset.export import ExampleFormat, Fields, PairFormat, Part, StatedPair
 from adapterd.dataset.statements import resolve
 from adapterd.errors import InputError
-from adapterd.feedback.formats import parse
+from adapterd.feedback.formats import SYNTHETIC, parse
 from adapterd.insight.dataset_export.files import new_files, require_place
 from adapterd.insight.dataset_export.taught import Taught
 
 NO_PAIRS = "the format has one answer to a prompt; --format trl-preference and openai-preference have two"
 NO_WORSE = "nobody named a worse answer; --format openai, trl, alpaca, sharegpt and mlx-lm need none"
 READS_OTHERWISE = "`adapterctl feedback import` would refuse it or read something else in it"
+NO_MARK = (
+    "made by teachers, which the format has no place to say: `feedback import` would take them for people's; the other "
+    "formats say it, and --synthetic any writes them all the same"
+)
 EXAMPLE, PAIR = "example", "pair"
 TAUGHT = "taught"
+PEOPLE, TEACHERS = "people", "teachers"
 _ANY_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 _LINE_ENDS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
 """Line ends of Unicode, which JSON lets stand as they are, and at which some programs divide lines."""
@@ -51,19 +56,22 @@ class LeftOutOfExport:
 class DatasetExport:
     """What was written, by set ("taught": training and validation together), and what was not.
 
-    `several_turns` records have earlier answers that are not to be trained on; `on_turns` says how the program is told
-    so. Of `not_known_right` pairs the better answer is only better, which the format has no word for: it is read again
-    as the right one. `kept` are files of the folder from before.
+    `by` counts who made them, people or teachers. `several_turns` records have earlier answers that are not to be
+    trained on; `on_turns` says how the program is told so. Of `not_known_right` pairs the better answer is only better,
+    which the format has no word for: it is read again as the right one; `unmarked` ones were made by teachers, which it
+    has no word for either. `kept` are files of the folder from before.
     """
 
     model: str
     format: str
     files: tuple[ExportedFile, ...]
     sets: dict[str, int]
+    by: dict[str, int]
     left_out: tuple[LeftOutOfExport, ...] = ()
     several_turns: int = 0
     on_turns: str = ""
     not_known_right: int = 0
+    unmarked: int = 0
     kept: tuple[Path, ...] = ()
 
     @property
@@ -75,13 +83,17 @@ class DatasetExport:
 @dataclass
 class Exporter:
     """Writes examples and pairs, from wherever they come, in one format. `already` are those that whoever gives them
-    leaves out; it is read at the end."""
+    leaves out; it is read at the end. With `marks` every record says whether a model made it, where the format has a
+    place for that; where it has none, what teachers made is written if it may be `unmarked`."""
 
     model: str
     form: ExampleFormat | PairFormat
     already: Callable[[], Counter[tuple[type, str]]] = Counter
+    marks: bool = False
+    unmarked: bool = False
     _left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     _sets: Counter[str] = field(default_factory=Counter)
+    _by: Counter[str] = field(default_factory=Counter)
     _several_turns: int = 0
     _not_known_right: int = 0
 
@@ -118,10 +130,19 @@ class Exporter:
         return self._exported([ExportedFile(None, count)])
 
     def _records(self, items: Iterable[Taught]) -> Iterator[tuple[Part | None, Fields]]:
+        wanted = self._marked(items)
         if isinstance(self.form, PairFormat):
-            yield from self._pairs(self.form, items)
+            yield from self._pairs(self.form, wanted)
         else:
-            yield from self._examples(self.form, items)
+            yield from self._examples(self.form, wanted)
+
+    def _marked(self, items: Iterable[Taught]) -> Iterator[Taught]:
+        """What may be written, as far as it has to be marked."""
+        for each in items:
+            if each.synthetic and not self.form.has_mark and not self.unmarked:
+                self._left_out[PAIR if isinstance(each.what, StatedPair) else EXAMPLE, NO_MARK] += 1
+            else:
+                yield each
 
     def _examples(self, form: ExampleFormat, items: Iterable[Taught]) -> Iterator[tuple[Part | None, Fields]]:
         for each in items:
@@ -146,7 +167,7 @@ class Exporter:
             elif _reads_as_pair(fields := form.write(each.what), each.what.pair):
                 if each.what.is_right:
                     covered.add(bytes.fromhex(each.what.pair.prompt_hash)[:8])
-                self._not_known_right += not (form.tells_right or each.what.is_right)
+                self._not_known_right += not (form.tells_right or each.what.is_right or each.synthetic)
                 yield self._written(each, each.what.pair, fields)
             else:
                 self._left_out[PAIR, READS_OTHERWISE] += 1
@@ -155,8 +176,9 @@ class Exporter:
 
     def _written(self, each: Taught, what: Example | PreferencePair, fields: Fields) -> tuple[Part | None, Fields]:
         self._sets[str(each.part or TAUGHT)] += 1
+        self._by[TEACHERS if each.synthetic else PEOPLE] += 1
         self._several_turns += any(turn.role is Role.ASSISTANT for turn in what.messages)
-        return each.part, fields
+        return each.part, {**fields, SYNTHETIC: each.synthetic} if self.marks and self.form.has_mark else fields
 
     def _require_some(self) -> None:
         if self._sets:
@@ -184,10 +206,12 @@ class Exporter:
             self.form.name,
             tuple(files),
             dict(self._sets),
+            {PEOPLE: self._by[PEOPLE], TEACHERS: self._by[TEACHERS]},
             self._all_left_out(),
             self._several_turns,
             on_turns,
             self._not_known_right,
+            0 if self.form.has_mark else self._by[TEACHERS],
             kept,
         )
 

@@ -24,6 +24,7 @@ from adapterd.dataset.leaks.near_duplicates import near_duplicates_of
 from adapterd.dataset.statements import Resolution, resolve
 from adapterd.dataset.validation import Arrival, validating
 from adapterd.errors import NotFoundError
+from adapterd.insight.dataset_export.of_teachers import OfTeachers
 from adapterd.intake.screening import held_hashes
 from adapterd.record import FeedbackRecord
 from adapterd.store import Store
@@ -45,22 +46,26 @@ Progress = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Taught:
-    """One example or pair, and the set that it is in; None where training and validation are not told apart."""
+    """One example or pair, and the set that it is in; None where training and validation are not told apart. A teacher
+    made what is `synthetic`."""
 
     what: Example | StatedPair
     part: Part | None
+    synthetic: bool = False
 
 
 @dataclass
 class TaughtFeedback:
     """What feedback teaches; `left_out` counts, once `items` is through, what training leaves out, too, by whether it
     is an example or a pair, and why. `on_scan` gets the share of the records that are scanned for secrets and personal
-    data, 0…1, where that takes a while."""
+    data, 0…1, where that takes a while. What teachers made comes behind what people said, as far as a run would train
+    on it."""
 
     store: Store
     model: str
     settings: ModelSettings
     on_scan: Progress = lambda _: None
+    of_teachers: OfTeachers = field(default_factory=OfTeachers)
     left_out: Counter[tuple[type, str]] = field(default_factory=Counter)
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
     _knows_faults: bool = False
@@ -86,6 +91,9 @@ class TaughtFeedback:
                 part = Part.VALIDATION if _example_or_pair(what).prompt_hash in validation else Part.TRAIN
                 if not divide or part in parts:
                     yield Taught(what, part if divide else None)
+            for what, part in self._made_by_teachers(validation, held):
+                if not divide or part in parts:
+                    yield Taught(what, part if divide else None, synthetic=True)
         if Part.EVALUATION in parts:
             yield from self._frozen(is_wanted=parts == {Part.EVALUATION})
         progress(1.0)
@@ -96,9 +104,25 @@ class TaughtFeedback:
         parts = _parts(self.store.feedback.count(self.model))
         for done, places in enumerate(parts, start=1):
             rows = (self.store.feedback.about_the_same(self.model, after_id=0, begins_with=place) for place in places)
-            records = (FeedbackRecord.from_json(row.record) for some in rows for row in some)
-            yield from self._without_faults(resolve(records, thinks=self.settings.think is not Think.OFF), cases, held)
+            records = [FeedbackRecord.from_json(row.record) for some in rows for row in some]
+            said = resolve(records, thinks=self.settings.think is not Think.OFF)
+            self.of_teachers.see(records, said.examples)
+            yield from self._without_faults(said, cases, held)
             progress(done / len(parts))
+
+    def _made_by_teachers(
+        self, validating: AbstractSet[str], held: AbstractSet[str]
+    ) -> Iterator[tuple[Example | StatedPair, Part]]:
+        if not self.of_teachers.made:
+            return
+        sets = self.store.evaluation_sets.all(self.model)
+        cases = {each.prompt_hash: each for one in sets for each in map(EvaluationCase.from_dict, one.cases)}
+        most = self.settings.dataset.max_copied
+        yield from self.of_teachers.items(
+            list(cases.values()), self.settings.dataset,
+            lambda each: _fault_of_answer(each.messages, each.completion, most), validating, held,
+        )  # fmt: skip
+        self.left_out.update({(Example, reason): count for reason, count in self.of_teachers.left_out.items()})
 
     def _without_faults(
         self, said: Resolution, cases: "_Cases", held: AbstractSet[str]

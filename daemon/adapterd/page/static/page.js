@@ -143,8 +143,21 @@ function rubricKey(event, part) {
   return true;
 }
 
+const DECISIONS = { k: "keep", d: "drop", ArrowRight: "skip" };
+
+function syntheticKey(event, part) {
+  const undo = find("#undo");
+  if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (event.repeat) return true; // a key that is held down decides on one example, and not on all
+  if (DECISIONS[event.key]) press(part, "do", DECISIONS[event.key]);
+  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  else return false;
+  return true;
+}
+
 function onKey(event) {
   const review = find("#review"), choice = find("#choice"), rubric = find("#rubric"), help = find("#help");
+  const synthetic = find("#synthetic");
   if (event.key === "Escape" && isWriting(event.target)) { event.target.blur(); return; }
   if (help && help.open) return;
   let done = false;
@@ -152,6 +165,7 @@ function onKey(event) {
   else if (review) done = reviewKey(event, review);
   else if (choice) done = choiceKey(event, choice);
   else if (rubric) done = rubricKey(event, rubric);
+  else if (synthetic) done = syntheticKey(event, synthetic);
   if (done) event.preventDefault();
 }
 

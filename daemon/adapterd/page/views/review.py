@@ -46,14 +46,14 @@ def show(desk: Desk) -> str:
     if not desk.home.captures.is_file():
         return desk.page("review", "Review", item=None, count=0, failing=Share(0, 0), group=None)
     frame = Frame.of(desk.store, desk.captures, desk.model)
-    queue = Queue.of(frame)
+    queue = Queue.of(frame, desk.model_settings)
     wanted, again = desk.query.get("capture"), desk.query.get("again")
     item = _unsealed(desk, frame, again) if again else queue.item(wanted) if wanted else queue.next()
     sealed = _sealed(desk, item) if item else ""
     return desk.page(
         "review", "Review", item=item, sealed=sealed, failing=queue.failing, count=len(queue.reviews),
         tags=list(FailureTag), ratings=RATINGS, group=_group(desk, frame),
-        fields=json_fields(item.capture.answer) if item else (),
+        suggested=queue.suggested(item) if item else None, fields=json_fields(item.capture.answer) if item else (),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from adapterd.insight.season.compared import open_of
 from adapterd.insight.versions_table import list_versions
 from adapterd.page.desk import Desk, go
 from adapterd.store.evidence.comparisons import Purpose
+from adapterd.teachers.rounds import made_by_teachers
 
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
@@ -81,4 +82,5 @@ def _page(desk: Desk, *, said: str = "", asked: str = "", objection: str = "") -
         "versions", "Versions", rows=list_versions(desk.store, desk.home, desk.model, desk.model_settings), said=said,
         asked=asked, objection=objection, challenger=open_of(desk.store, desk.model, Purpose.CHALLENGE),
         watch=open_of(desk.store, desk.model, Purpose.WATCH), deployment=desk.store.versions.deployment(desk.model),
+        made=made_by_teachers(desk.store, desk.model),
     )  # fmt: skip

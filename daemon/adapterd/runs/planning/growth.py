@@ -16,7 +16,8 @@ def with_growth(store: Store, plan: RunPlan, sets: Sequence[EvaluationSet]) -> R
     """The plan with what joined the newest of the `sets`, and with the prompts that may join it next.
 
     A set that a person chose stays as it is. Where it is not known what an earlier training knew, as after a database
-    was made anew, nothing joins before the next one.
+    was made anew, nothing joins before the next one. What is nearly the same as a prompt that a teacher answered is
+    left out where prompts are compared, in `dataset.leaks.growing`.
     """
     if not sets:
         return plan

@@ -153,4 +153,37 @@ FIRST_STEPS: tuple[str, ...] = (
         since TEXT NOT NULL
     );
     """,
+    "CREATE INDEX feedback_by_model ON feedback (model, id);",
+    """
+    ALTER TABLE runs RENAME COLUMN given TO adapter_source;
+    CREATE TABLE schedule_states (
+        model TEXT PRIMARY KEY,
+        scheduled_at TEXT,
+        due_reason TEXT,
+        due_text TEXT,
+        due_since TEXT,
+        blocked_by TEXT,
+        base_drift TEXT
+    );
+    INSERT INTO schedule_states (model, scheduled_at, due_reason, due_text, due_since, blocked_by, base_drift)
+    SELECT
+        model,
+        scheduled_at,
+        CASE
+            WHEN due LIKE 'scheduled, %' THEN 'new_feedback'
+            WHEN due = 'continued after an interruption' THEN 'interrupted'
+            WHEN due LIKE 'tried again after%' THEN 'retry'
+            WHEN due IS NOT NULL THEN 'base_changed'
+        END,
+        due,
+        due_since,
+        why_not,
+        base_drift
+    FROM outlooks;
+    DROP TABLE outlooks;
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN training_provider TEXT;
+    ALTER TABLE runs ADD COLUMN training_job TEXT;
+    """,
 )

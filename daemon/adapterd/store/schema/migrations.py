@@ -25,39 +25,6 @@ FUNCTIONS: Mapping[str, Callable[[str, str], str]] = {"prompt_hash_of": _prompt_
 
 MIGRATIONS: tuple[str, ...] = (
     *FIRST_STEPS,
-    "CREATE INDEX feedback_by_model ON feedback (model, id);",
-    """
-    ALTER TABLE runs RENAME COLUMN given TO adapter_source;
-    CREATE TABLE schedule_states (
-        model TEXT PRIMARY KEY,
-        scheduled_at TEXT,
-        due_reason TEXT,
-        due_text TEXT,
-        due_since TEXT,
-        blocked_by TEXT,
-        base_drift TEXT
-    );
-    INSERT INTO schedule_states (model, scheduled_at, due_reason, due_text, due_since, blocked_by, base_drift)
-    SELECT
-        model,
-        scheduled_at,
-        CASE
-            WHEN due LIKE 'scheduled, %' THEN 'new_feedback'
-            WHEN due = 'continued after an interruption' THEN 'interrupted'
-            WHEN due LIKE 'tried again after%' THEN 'retry'
-            WHEN due IS NOT NULL THEN 'base_changed'
-        END,
-        due,
-        due_since,
-        why_not,
-        base_drift
-    FROM outlooks;
-    DROP TABLE outlooks;
-    """,
-    """
-    ALTER TABLE runs ADD COLUMN training_provider TEXT;
-    ALTER TABLE runs ADD COLUMN training_job TEXT;
-    """,
     "ALTER TABLE versions ADD COLUMN label TEXT;",
     "ALTER TABLE runs ADD COLUMN training_jobs_ended INTEGER NOT NULL DEFAULT 0;",
     """
@@ -362,6 +329,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state);
     CREATE INDEX synthetic_examples_by_prompt ON synthetic_examples (prompt_hash);
+    """,
+    """
+    ALTER TABLE synthetic_examples ADD COLUMN decided_at TEXT;
+    ALTER TABLE synthetic_examples ADD COLUMN earlier TEXT NOT NULL DEFAULT '[]';
+    DROP INDEX synthetic_examples_by_state;
+    CREATE INDEX synthetic_examples_by_state ON synthetic_examples (model, state, filter, run);
+    CREATE INDEX synthetic_examples_by_decision ON synthetic_examples (model, decided_at)
+        WHERE decided_at IS NOT NULL;
     """,
     """
     CREATE TABLE judges (

@@ -37,7 +37,8 @@ class BeingRemoved:
 
 @dataclass(frozen=True)
 class VersionMark:
-    """How many removed records a version was trained on, and by how many it was judged."""
+    """How many removed records a version was trained on, themselves or by what a teacher made of them, and by how many
+    it was judged."""
 
     learned: int
     judged: int

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from adapterd.serialization import dumps
 from adapterd.store.database import Database
 
 
@@ -41,16 +42,50 @@ class NewExample:
     run: str | None = None
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a filter, or a person, said of an example, and why. `at` is None for what was said when it was made."""
+
+    state: ExampleState
+    filter: str | None
+    reason: str | None
+    at: datetime | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SyntheticExample(NewExample):
-    """An example as it is stored."""
+    """An example as it is stored. `decided_at` is when its state was last decided, None if that was when it was made;
+    `earlier` is what was decided before, the oldest first."""
 
     id: int
     created_at: datetime
+    decided_at: datetime | None = None
+    earlier: tuple[Decision, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """What is in force."""
+        return Decision(self.state, self.filter, self.reason, self.decided_at)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of an example without its texts."""
+
+    kind: str
+    teacher: str
+    teacher_model: str
+    prompt_hash: str
+    state: ExampleState
+    records: tuple[str, ...]
+    request_key: str | None
+    filter: str | None
 
 
 BY_PERSON = "person"
 """Stands in place of a filter where a person decided."""
+FORM = "form"
+"""Stands there where the answer had not the form that was asked for: the messages are those of the teacher."""
 _COLUMNS = (
     "kind", "teacher", "teacher_model", "prompt_hash", "messages", "answer", "state", "rejected", "sources",
     "source_ids", "records", "request_key", "filter", "reason", "run",
@@ -87,13 +122,48 @@ class SyntheticExamples:
 
     def decide(self, model: str, example: int, state: ExampleState, decided_by: str, reason: str | None) -> bool:
         """Note what a filter, or a person, says of an example later; returns whether it is there."""
-        return (
-            self._database.execute(
-                "UPDATE synthetic_examples SET state = ?, filter = ?, reason = ? WHERE model = ? AND id = ?",
-                (state, decided_by, reason, model, example),
-            ).rowcount
-            > 0
+        found = self.get(model, example)
+        if found is None:
+            return False
+        self._set(found, Decision(state, decided_by, reason, self._database.clock()), (*found.earlier, found.decision))
+        return True
+
+    def undo(self, example: SyntheticExample) -> None:
+        """Take the last decision on an example back; raises IndexError where nothing was decided since it was made."""
+        self._set(example, example.earlier[-1], example.earlier[:-1])
+
+    def _set(self, example: SyntheticExample, now: Decision, earlier: Sequence[Decision]) -> None:
+        at = now.at.astimezone(UTC).isoformat(timespec="milliseconds") if now.at else None
+        self._database.execute(
+            "UPDATE synthetic_examples SET state = ?, filter = ?, reason = ?, decided_at = ?, earlier = ? WHERE id = ?",
+            (now.state, now.filter, now.reason, at, dumps(list(earlier)), example.id),
         )
+
+    def last_decided(self, model: str, decided_by: str) -> SyntheticExample | None:
+        """The example that was decided on last, if this decided it."""
+        row = self._database.row(
+            """SELECT * FROM synthetic_examples WHERE model = ? AND filter = ? AND decided_at IS NOT NULL
+               ORDER BY decided_at DESC, id DESC LIMIT 1""",
+            (model, decided_by),
+        )
+        return _example(dict(row)) if row else None
+
+    def next_in(self, model: str, state: ExampleState, after: int = 0) -> SyntheticExample | None:
+        """The oldest of a state with a higher id than `after`."""
+        row = self._database.row(
+            """SELECT * FROM synthetic_examples
+               WHERE id = (SELECT min(id) FROM synthetic_examples WHERE model = ? AND state = ? AND id > ?)""",
+            (model, state, after),
+        )
+        return _example(dict(row)) if row else None
+
+    def newest(self, model: str) -> SyntheticExample | None:
+        """The one that was made last."""
+        row = self._database.row(
+            "SELECT * FROM synthetic_examples WHERE id = (SELECT max(id) FROM synthetic_examples WHERE model = ?)",
+            (model,),
+        )
+        return _example(dict(row)) if row else None
 
     def all(self, model: str, state: ExampleState | None = None) -> list[SyntheticExample]:
         """Every example, or those of a state, the oldest first."""
@@ -102,6 +172,18 @@ class SyntheticExamples:
             (model, state),
         )
         return [_example(dict(row)) for row in rows]
+
+    def outlines(self, model: str) -> list[Outline]:
+        """All without their texts, the oldest first: of many examples they are read in a fraction of the time."""
+        names = [each.name for each in fields(Outline)]
+        rows = self._database.rows(
+            f"SELECT {', '.join(names)} FROM synthetic_examples WHERE model = ? ORDER BY id",  # noqa: S608 - names of ours
+            (model,),
+        )
+        return [
+            Outline(**{**dict(row), "state": ExampleState(row["state"]), "records": tuple(json.loads(row["records"]))})
+            for row in rows
+        ]
 
     def ids(self, model: str, state: ExampleState) -> list[int]:
         """Those of all that are in a state, the oldest first."""
@@ -164,5 +246,15 @@ def _example(row: dict[str, Any]) -> SyntheticExample:
             **row,
             "state": ExampleState(row["state"]),
             "created_at": datetime.fromisoformat(row["created_at"]),
+            "decided_at": _moment(row["decided_at"]),
+            "earlier": tuple(map(_decision, json.loads(row["earlier"]))),
         }
     )
+
+
+def _decision(plain: dict[str, Any]) -> Decision:
+    return Decision(ExampleState(plain["state"]), plain["filter"], plain["reason"], _moment(plain["at"]))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -130,6 +130,11 @@ class TeacherRequests:
         )
         return {row["key"]: (RequestState(row["state"]), bool(row["failed"])) for row in rows}
 
+    def keys(self, model: str, state: RequestState) -> set[str]:
+        """The keys of all in a state."""
+        rows = self._database.rows("SELECT key FROM teacher_requests WHERE model = ? AND state = ?", (model, state))
+        return {row["key"] for row in rows}
+
     def all(self, model: str) -> list[StoredRequest]:
         """Every request, in the order in which they were first asked."""
         return [

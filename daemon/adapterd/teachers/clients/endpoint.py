@@ -179,8 +179,13 @@ class Endpoint:
         return self._again(f"cannot be reached through the proxy ({why})", unreached=True)
 
 
-TEACHER = "teacher"
-"""What a model at an address is to people, where nothing else is said; `{role}s.NAME` are its settings."""
+TEACHER, JUDGE = "teacher", "judge"
+"""What a model at an address is to people; `{role}s.NAME` are its settings."""
+CONSENTS = {
+    TEACHER: ("terms_allow_training", ", and its terms may forbid to train on its answers"),
+    JUDGE: ("prompts_may_leave", " and answers, and has terms"),
+}
+"""By role: the setting by which it may be asked elsewhere, and what there is to read before."""
 
 
 class AtEndpoint:

@@ -121,7 +121,7 @@ class OpenAITeacher(AtEndpoint):
         usage = usage if isinstance(usage, dict) else {}
         return reply_of(
             message.get("content"), message.get("reasoning_content") or message.get("reasoning"),
-            ended=reason in _ENDED,
+            ended=isinstance(reason, str) and reason in _ENDED and not message.get("tool_calls"),
             tokens=(count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))),
             asked=sum(len(each.content) for each in request.messages),
             seconds=seconds,

@@ -51,7 +51,7 @@ class Patience:
     def wait_s(self, tried: int, asked_s: float | None) -> float:
         """Seconds until the next try after so many; at least what the server asks for."""
         usual = min(self.most_s, self.first_s * 2.0 ** min(tried - 1, 32)) * (1 - self.chance() / 2)
-        return usual if asked_s is None else asked_s + self.chance() * self.first_s
+        return usual if asked_s is None else max(usual, asked_s + self.chance() * self.first_s)
 
 
 class Persistence:
@@ -75,7 +75,7 @@ class Persistence:
                 tried += 1
                 wait = self._patience.wait_s(tried, exc.wait_s)
                 if exc.for_all:
-                    self._not_before = max(self._not_before, clock() + wait)
+                    self._not_before = max(self._not_before, clock() + min(wait, self._patience.longest_s))
                 self._give_up(exc, tried, clock() + wait - began, wait)
                 await self._patience.sleep(wait)
             else:
@@ -87,7 +87,7 @@ class Persistence:
         patience = self._patience
         if exc.wait_s is not None and wait_s > patience.longest_s:
             raise AskedToWaitError(
-                f"{exc.error}; it asks to wait for {wait_s / 60:.0f} minutes",
+                f"{exc.error}; it asks to wait for {wait_s / 60:.6g} minutes",
                 hint="give the command again then: what was answered is kept",
             ) from exc
         tries = patience.tries_to_reach if exc.unreached and not self.has_answered else patience.tries

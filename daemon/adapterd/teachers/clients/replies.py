@@ -4,11 +4,13 @@ import re
 from typing import Any
 
 from adapterd.chat import opens_thought, thought_and_answer
+from adapterd.printable import without_halves
 from adapterd.teachers.request import TeacherReply
 
 _FIRST_TAG = re.compile(r"\s*(<[^<>\s]{1,90}>|\[[^\[\]\s]{1,90}\]|◁[^◁▷\s]{1,90}▷)")
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _CHARACTERS_OF_A_TOKEN = 4
+_MOST_TOKENS = 1 << 40
+"""More than any request has; what a server says beyond that is no count."""
 
 
 def reply_of(
@@ -41,7 +43,7 @@ def reply_of(
 def _text(content: Any) -> tuple[str, str]:
     """The text of a message, and the thoughts in it; it may come in parts, each with its type."""
     if isinstance(content, str):
-        return _HALF_A_PAIR.sub("\ufffd", content), ""
+        return without_halves(content), ""
     if not isinstance(content, list):
         return "", ""
     parts = [each for each in content if isinstance(each, dict)]
@@ -52,4 +54,4 @@ def _text(content: Any) -> tuple[str, str]:
 
 def count_of(value: Any) -> int | None:
     """A number of tokens, None for what is none."""
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None

@@ -12,9 +12,9 @@ from adapterd.teachers.documents.reading import Document
 
 FEWEST_CHARACTERS = 80
 """Of a shorter part of a document there is little to ask."""
-SHORT_WORD, FEW, RARE, MOST_USES = 3, 4, 10, 2
+SHORT_WORD, FEW, RARE, MOST, MOST_USES = 3, 4, 10, 20, 2
 """Words of so few letters say nothing of the subject, nor do those of more than a few passages, unless these are no
-more than one in so many; a passage is in so many pairs at most."""
+more than one in so many, and no more than MOST; a passage is in so many pairs at most."""
 _PARAGRAPHS, _SENTENCES = re.compile(r"\n\s*\n"), re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])")
 
 
@@ -101,7 +101,7 @@ def _shared(listed: Sequence[Passage]) -> dict[tuple[int, int], float]:
             having[word].append(place)
     found: dict[tuple[int, int], float] = defaultdict(float)
     for places in having.values():
-        if len(places) <= max(FEW, len(listed) // RARE):
+        if len(places) <= max(FEW, min(MOST, len(listed) // RARE)):
             for one, other in combinations(places, 2):
                 if listed[one].document != listed[other].document:
                     found[one, other] += 1 / len(places)

@@ -2,24 +2,21 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from adapterd.errors import InputError, reason
+from adapterd.printable import without_halves
+from adapterd.teachers.documents.pages import text_of_html
 
 ENDINGS = (".txt", ".md", ".markdown", ".html", ".htm", ".jsonl")
 LARGEST_BYTES = 32 << 20
 """A file beyond that is left out."""
 TEXT_FIELDS = ("text", "content", "body")
 ID_FIELDS = ("id", "source_id", "title")
-_HIDDEN = frozenset(("script", "style", "noscript", "template", "head"))
-_BLOCKS = frozenset(
-    ("p", "div", "br", "li", "ul", "ol", "table", "tr", "section", "article", "blockquote", "pre", "hr")
-)
-_HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
@@ -41,27 +38,40 @@ class Reading:
     def documents(self) -> Iterator[Document]:
         """Each document; raises InputError where the folder cannot be read or has no file that is read."""
         files = self._files()
-        if not files:
+        if not files and not self.left_out:
             endings = ", ".join(ENDINGS)
             raise InputError(f"{self.folder} has no documents", hint=f"files that are read end with {endings}")
-        seen = set[str]()
+        seen = Counter[str]()
         for file in files:
             for name, text in self._texts(file):
                 if not text.strip():
                     self.left_out.append(f"{name}: is empty")
                     continue
-                yield Document(_unique(_NOT_IN_IDS.sub("-", name).strip("-") or "document", seen), text)
+                yield Document(_unique(_NOT_IN_IDS.sub("-", name).strip("-") or "document", seen), without_halves(text))
 
     def _files(self) -> list[Path]:
         try:
             if not self.folder.is_dir():
                 raise InputError(f"{self.folder} is no folder", hint="name a folder of documents")
-            found = [each for each in self.folder.rglob("*") if each.suffix.lower() in ENDINGS and each.is_file()]
+            found = [each for each in self.folder.rglob("*") if each.suffix.lower() in ENDINGS]
         except OSError as exc:
             raise InputError(f"{self.folder} cannot be read: {reason(exc)}", hint="check its rights") from exc
-        return sorted(
-            each for each in found if not any(part.startswith(".") for part in each.relative_to(self.folder).parts)
-        )
+        shown = [each for each in found if not any(part[0] == "." for part in each.relative_to(self.folder).parts)]
+        return sorted(each for each in shown if self._is_own(each))
+
+    def _is_own(self, file: Path) -> bool:
+        """Whether it is a file of the folder; a link to one elsewhere is none: what it has was not named."""
+        name = file.relative_to(self.folder)
+        try:
+            if not file.is_file():
+                return False
+            is_own = not file.is_symlink() or file.resolve().is_relative_to(self.folder.resolve())
+        except OSError as exc:
+            self.left_out.append(f"{name}: cannot be read: {reason(exc)}")
+            return False
+        if not is_own:
+            self.left_out.append(f"{name}: is a link out of the folder")
+        return is_own
 
     def _texts(self, file: Path) -> Iterator[tuple[str, str]]:
         """The texts in a file, each with a name."""
@@ -98,42 +108,11 @@ class Reading:
             yield known or f"{name.removesuffix('.jsonl')}-{number}", said
 
 
-def _unique(name: str, seen: set[str]) -> str:
-    found, number = name[:64], 1
+def _unique(name: str, seen: Counter[str]) -> str:
+    """The name, with a number behind it where it was given before; `seen` has the last number of each."""
+    first = found = name[:64]
     while found in seen:
-        number += 1
-        found = f"{name[:60]}-{number}"
-    seen.add(found)
+        seen[first] += 1
+        found = f"{first[:60]}-{seen[first]}"
+    seen[found] = 1
     return found
-
-
-class _Texts(HTMLParser):
-    """The text of a page that a person sees, a line for each block."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts = list[str]()
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in _HIDDEN
-        if tag in _BLOCKS | _HEADINGS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in _HIDDEN and self._hidden > 0
-        if tag in _BLOCKS | _HEADINGS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
-def text_of_html(page: str) -> str:
-    """What a person reads of a page: without markup, scripts and styles; paragraphs are apart by an empty line."""
-    parser = _Texts()
-    parser.feed(page)
-    parser.close()
-    lines = (line.strip() for line in "".join(parser.parts).split("\n"))
-    return "\n\n".join(filter(None, lines))

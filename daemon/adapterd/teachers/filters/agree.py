@@ -58,7 +58,8 @@ def _settle(
     places: Sequence[int], candidates: Sequence[Candidate], kept: Sequence[str], task: Task, found: Found
 ) -> None:
     """The answer that most say wins; where none has more than half, a person has to look."""
-    said = [*kept, *(text for place in places for text in (candidates[place].answer, *candidates[place].others))]
+    theirs = (text for place in places for text in (candidates[place].answer, *candidates[place].others))
+    said = [*kept, *filter(None, theirs)]
     first = True
     for place in places:
         votes = sum(agrees(candidates[place].answer, each, task) for each in said)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from adapterd.teachers.filters.agree import agreement, contradiction
 from adapterd.teachers.filters.form import complete, schema
+from adapterd.teachers.filters.names import SAID
 from adapterd.teachers.filters.rests_on import copied, grounded, refusal
 from adapterd.teachers.filters.same import duplicate, near_duplicate, near_frozen
 from adapterd.teachers.filters.verdict import Against, Filter, Finding
@@ -12,16 +13,16 @@ from adapterd.teachers.filters.yields import Yield, yield_of
 from adapterd.teachers.request import Candidate
 
 FILTERS = (
-    Filter("complete", "not complete", complete),
-    Filter("schema", "not by the schema", schema),
-    Filter("grounded", "not grounded", grounded),
-    Filter("refusal", "wrong refusals", refusal),
-    Filter("copied", "copied", copied),
-    Filter("duplicate", "duplicates", duplicate),
-    Filter("near_duplicate", "near-duplicates", near_duplicate),
-    Filter("near_frozen", "near a frozen set", near_frozen),
-    Filter("contradiction", "contradicted", contradiction),
-    Filter("agreement", "without agreement", agreement),
+    Filter("complete", SAID["complete"], complete),
+    Filter("schema", SAID["schema"], schema),
+    Filter("grounded", SAID["grounded"], grounded),
+    Filter("refusal", SAID["refusal"], refusal),
+    Filter("copied", SAID["copied"], copied),
+    Filter("duplicate", SAID["duplicate"], duplicate),
+    Filter("near_duplicate", SAID["near_duplicate"], near_duplicate),
+    Filter("near_frozen", SAID["near_frozen"], near_frozen),
+    Filter("contradiction", SAID["contradiction"], contradiction),
+    Filter("agreement", SAID["agreement"], agreement),
 )
 """From the cheapest to what needs several answers."""
 

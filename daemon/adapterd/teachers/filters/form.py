@@ -7,13 +7,15 @@ from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json
 from adapterd.evaluation.metrics.label_metrics import label_of
 from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
 from adapterd.evaluation.metrics.text_forms import folded, words
-from adapterd.teachers.filters.verdict import Against, Finding, drop, judged, of_each, texts_of
+from adapterd.teachers.filters.verdict import Against, Finding, drop, judged, of_each, texts_of, unsure
 from adapterd.teachers.request import Candidate
 
 MUCH_REPEATED = 0.3
 """An answer of whose runs of words so many were there before repeats itself."""
 LINES_AGAIN = 4
 """So often no line of some words is said."""
+FEW_LABELLED = 50
+"""Examples of people that are too few to have all labels."""
 ECHOED = 6
 """Words of the shortest prompt that an answer that begins with it repeats."""
 
@@ -56,8 +58,7 @@ def _schema(candidate: Candidate, against: Against) -> Finding | None:
         return None
     text = candidate.answer
     if against.task is Task.CLASSIFICATION:
-        known = {label_of(each) for each in against.labels}
-        return None if not known or label_of(text) in known else drop("the answer is none of the known labels")
+        return _label(text, against)
     if against.task is not Task.JSON and against.schema is None:
         return None
     if parse_json(text) is INVALID:
@@ -67,6 +68,17 @@ def _schema(candidate: Candidate, against: Against) -> Finding | None:
     except (TimeoutError, RecursionError):
         return drop("the answer cannot be checked by the schema")
     return drop(f"the schema does not allow the answer: {fault:.200}") if fault else None
+
+
+def _label(text: str, against: Against) -> Finding | None:
+    """Whether it is a label that people gave. A few of their examples may lack one: whether it is, a person says."""
+    known = {label_of(each) for each in against.labels}
+    if not known or label_of(text) in known:
+        return None
+    is_short = len(words(text)) <= max(len(words(each)) for each in known) + 1
+    if is_short and sum(each.by_person for each in against.kept) < FEW_LABELLED:
+        return unsure(f"people gave no such label yet: {text:.80}")
+    return drop("the answer is none of the known labels")
 
 
 complete, schema = of_each(_complete), of_each(_schema)

@@ -6,24 +6,22 @@ checked; so is one that people fill with what the prompt does not have.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from adapterd.chat import Message, Prompt, Role
 from adapterd.config import Task
 from adapterd.dataset.curation.copied import share_copied
 from adapterd.evaluation.metrics.grounding.checked import Checked, Item, Support, check, ground_of
+from adapterd.evaluation.metrics.grounding.material import A, choices, free_fields, has_material
 from adapterd.evaluation.metrics.refusals import refuses
 from adapterd.evaluation.metrics.text_forms import folded, words
 from adapterd.evaluation.metrics.text_metrics import cited
 from adapterd.teachers.filters.verdict import Against, Finding, Found, drop, judged, of_each, texts_of, unsure
 from adapterd.teachers.request import Candidate, Kind
 
-MATERIAL = 40
-"""Words of the shortest prompt that gives what an answer is made of."""
-FREE_FIELDS, MANY = 0.4, 5
-"""The share of the values of a JSON field that are not in the texts, from which on it is a judgement, and how many
-values tell."""
+HANDBOOK = 300
+"""Words of the shortest system prompt of several prompts that gives what an answer is made of; a shorter one says how
+to answer."""
 PEOPLES = 300
 """Answers of people from which the fields are learned."""
 
@@ -32,43 +30,27 @@ def grounded(candidates: Sequence[Candidate], against: Against) -> Found:
     """Numbers, names and quotations of an answer are in its sources, citations name them."""
     if against.task is Task.CLASSIFICATION:
         return [None for _ in candidates]
-    checked = [_checked(each) for each in candidates]
+    instructions = _instructions([*(each.messages for each in candidates), *(each.messages for each in against.kept)])
+    checked = [_checked(each, instructions) for each in candidates]
     own = ((each.messages, each.answer) for each in against.kept[:PEOPLES] if each.by_person)
-    free = _free_fields([*checked, *(check(answer, ground_of(texts_of(prompt))) for prompt, answer in own)])
-    allowed = frozenset(_choices(against.schema.schema)) if against.schema else frozenset[str]()
+    free = free_fields([*checked, *(check(answer, ground_of(texts_of(prompt))) for prompt, answer in own)])
+    allowed = frozenset(choices(against.schema.schema)) if against.schema else frozenset[str]()
     counted = [[each for each in found if each.field not in free and each.text not in allowed] for found in checked]
     return [_grounded(each, found) for each, found in zip(candidates, counted, strict=True)]
 
 
-def _choices(schema: Any) -> Iterator[str]:
-    """The texts that a schema lets an answer choose from."""
-    pending = [schema]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, Mapping):
-            yield from (value for value in (*each.get("enum", ()), each.get("const")) if isinstance(value, str))
-            pending += each.values()
-        elif isinstance(each, list):
-            pending += each
+def _instructions(prompts: Iterable[Prompt]) -> set[str]:
+    """The system prompts that several prompts have, and that are too short to be what answers are made of."""
+    seen = Counter(turn.content for prompt in set(prompts) for turn in prompt if turn.role is Role.SYSTEM)
+    return {text for text, count in seen.items() if count > 1 and len(words(text)) < HANDBOOK}
 
 
-def _checked(candidate: Candidate) -> list[Checked]:
+def _checked(candidate: Candidate, instructions: Collection[str]) -> list[Checked]:
     prompt = texts_of(candidate.messages)
-    if candidate.rejected is not None or (
-        not candidate.sources and sum(len(words(each)) for each in prompt) < MATERIAL
-    ):
+    material = has_material(each for each in prompt if each not in instructions)
+    if candidate.rejected is not None or (not candidate.sources and not material):
         return []
     return check(candidate.answer, ground_of((*candidate.sources, *prompt)))
-
-
-def _free_fields(checked: Iterable[Sequence[Checked]]) -> set[str]:
-    there, missing = Counter[str](), Counter[str]()
-    for found in checked:
-        fields = {each.field for each in found if each.field}
-        gone = {each.field for each in found if each.field and each.support is not Support.FOUND}
-        there.update(fields)
-        missing.update(gone)
-    return {name for name, count in there.items() if count >= MANY and missing[name] >= FREE_FIELDS * count}
 
 
 def _grounded(candidate: Candidate, checked: Sequence[Checked]) -> Finding | None:
@@ -84,11 +66,8 @@ def _grounded(candidate: Candidate, checked: Sequence[Checked]) -> Finding | Non
         for each in counted:
             if each.support is support:
                 surely = "is not in" if support is Support.MISSING else "is not surely in"
-                return say(f"{_A[each.item]} of the answer {surely} {where}: {each.text:.80}")
+                return say(f"{A[each.item]} of the answer {surely} {where}: {each.text:.80}")
     return None
-
-
-_A = {Item.NUMBER: "a number", Item.NAME: "a name", Item.QUOTATION: "a quotation", Item.CITATION: "a citation"}
 
 
 def _citations(candidate: Candidate) -> list[str]:

@@ -42,18 +42,27 @@ def duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
 
 def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
     """The prompt is nearly that of an earlier candidate, or of what is kept; the same prompt is left to
-    `contradiction`."""
+    `contradiction`. Of prompts with the same turns in front, such as instructions, the last turns have to be alike."""
     prompts = [each.messages for each in candidates]
     keys = [prompt_key(each) for each in prompts]
     found: Found = [None for _ in candidates]
     kept = [prompt_key(each.messages) for each in against.kept]
+    asked: list[Prompt] = [each[-1:] for each in prompts]
+    near_asked = [set(rows) for rows in against.near_asked.near(asked)]
     for place, rows in enumerate(against.near_kept.near(prompts)):
         own = set(candidates[place].records)
-        if any(kept[row] != keys[place] and against.kept[row].record not in own for row in rows):
+        if any(
+            kept[row] != keys[place]
+            and against.kept[row].record not in own
+            and (row in near_asked[place] or prompts[place][:-1] != against.kept[row].messages[:-1])
+            for row in rows
+        ):
             found[place] = drop("the prompt is nearly one that is kept already")
+    alike = set(near_among(asked))
     for place, other in near_among(prompts):
         apart = keys[place] != keys[other] and candidates[place].rejected is None
-        if apart and found[place] is None and found[other] is None:
+        is_near = (place, other) in alike or prompts[place][:-1] != prompts[other][:-1]
+        if apart and is_near and found[place] is None and found[other] is None:
             found[place] = drop("the prompt is nearly that of another candidate")
     return found
 

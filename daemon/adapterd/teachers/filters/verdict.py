@@ -69,6 +69,11 @@ class Against:
         """The same of what is kept."""
         return Shortlist([each.messages for each in self.kept])
 
+    @cached_property
+    def near_asked(self) -> Shortlist:
+        """The same of the last turns alone."""
+        return Shortlist([each.messages[-1:] for each in self.kept])
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from adapterd.formats.teacher_yield import in_words, teacher_yield
 
 EXAMPLES = 3
 """Reasons that are kept of each filter."""
@@ -46,12 +49,13 @@ class Yield:
         own = [each + theirs.pop(each.name) if each.name in theirs else each for each in self.filters]
         return Yield(self.made + other.made, self.kept + other.kept, (*own, *theirs.values()))
 
+    def as_dict(self, formless: int = 0) -> dict[str, Any]:
+        """As plans and data cards have it, with the answers without the form that was asked for."""
+        dropped = {each.said: each.dropped for each in self.filters if each.dropped}
+        return teacher_yield(self.made, self.kept, dropped, unsure=self.unsure, formless=formless)
+
     def __str__(self) -> str:
-        """`312 made, 41 kept: 118 not by the schema, 90 near a frozen set; 3 to be looked at`"""
-        parts = ", ".join(f"{each.dropped} {each.said}" for each in self.filters if each.dropped)
-        looked = f"{self.unsure} to be looked at" if self.unsure else ""
-        rest = "; ".join(part for part in (parts, looked) if part)
-        return f"{self.made} made, {self.kept} kept{': ' if rest else ''}{rest}"
+        return in_words(self.as_dict())
 
 
 def yield_of(

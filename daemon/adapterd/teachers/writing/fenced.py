@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from adapterd.chat import Message, Role
+from adapterd.printable import without_halves
 
 
 def fenced(name: str, text: str) -> str:
@@ -34,7 +35,9 @@ def object_of(text: str, *names: str) -> dict[str, str] | None:
     except (ValueError, RecursionError):
         return None
     fields = {each: found.get(each) for each in names} if isinstance(found, dict) else {}
-    texts = {name: said.strip() for name, said in fields.items() if isinstance(said, str) and said.strip()}
+    texts = {
+        name: without_halves(said.strip()) for name, said in fields.items() if isinstance(said, str) and said.strip()
+    }
     return texts if len(texts) == len(names) else None
 
 

@@ -1,6 +1,7 @@
 """What teachers made beside what people said: which of it is trained on, and that none of it judges."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from adapterd.dataset.curation.synthetic import (
     BEYOND,
     FEW_VALIDATING,
     GIVES_AWAY,
+    HELD,
     NEAR_FROZEN,
+    REPLACED,
     SAID_BY_PEOPLE,
     UNUSABLE,
     Synthetic,
     synthetic_beside,
 )
+from adapterd.errors import NotEnoughDataError
 from adapterd.formats.synthetic import TeacherExample
 from adapterd.record import prompt_hash
 from tests.unit.dataset.test_build import RECORDS, START, build, record
@@ -87,6 +91,58 @@ def test_some_validate_where_people_s_are_few(validating: int, count: int) -> No
     assert not {each.record for each in found.validation} & {each.record for each in found.train}
 
 
+def of_records(number: int, kind: str, *records: str) -> TeacherExample:
+    return replace(made(number, f"question {number}", "an answer"), kind=kind, records=records)
+
+
+@pytest.mark.parametrize(
+    ("example", "reason"),
+    [
+        (of_records(1, "variation", "same"), ""),
+        (of_records(1, "variation", "corrected since"), REPLACED),
+        (of_records(1, "variation", "bad now"), REPLACED),
+        (of_records(1, "variation", "not in this run"), ""),
+        (replace(of_records(1, "worse", "corrected since"), rejected="worse"), REPLACED),
+        (of_records(1, "repair", "bad now"), ""),
+        (of_records(1, "repair", "held"), HELD),
+        (of_records(1, "variation", "held"), HELD),
+    ],
+)
+def test_what_was_made_from_what_people_say_no_more_is_left_out(example: TeacherExample, reason: str) -> None:
+    found = synthetic_beside(
+        [example], said=set(), people={"same": "an answer", "corrected since": "another", "bad now": "", "held": ""},
+        held={"held"}, judged_hashes=set(), judged=[], validating=0, settings=DatasetSettings(), unusable=lambda _: "",
+    )  # fmt: skip
+    assert found.left_out == ({reason: 1} if reason else {})
+    assert len(found.train) + len(found.pairs) == (0 if reason else 1)
+
+
+def test_newer_correction_replaces_what_was_made_from_the_older(tmp_path: Path) -> None:
+    older = [record(number, output="bad") for number in range(12)]
+    newer = replace(older[3], correction="otherwise", created_at=START + timedelta(days=900))
+    completion = older[3].correction or ""
+    made_of = TeacherExample(
+        1, asked("put in other words"), completion, "variation", "big", START, records=(older[3].content_hash,)
+    )
+    assert build(tmp_path / "a", older, synthetic=[made_of]).synthetic == 1
+    assert build(tmp_path / "b", [*older, newer], synthetic=[made_of]).synthetic_left_out == {REPLACED: 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "settings"),
+    [({}, {"max_synthetic": 0}), ({"rejected": "worse"}, {}), ({"kind": "variation", "records": ("0",)}, {})],
+)
+def test_what_is_not_trained_on_stands_for_no_person(
+    tmp_path: Path, change: dict[str, object], settings: dict[str, int]
+) -> None:
+    people = [record(number, output="bad") for number in range(5)]
+    if "records" in change:
+        change = {**change, "records": (people[0].content_hash,)}
+    of_teacher = [replace(made(number, f"asked {number}"), **change) for number in range(100, 140)]  # type: ignore[arg-type]
+    with pytest.raises(NotEnoughDataError, match="there are 5 examples"):
+        build(tmp_path, people, synthetic=of_teacher, min_examples=20, **settings)
+
+
 def lines(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
@@ -107,7 +163,7 @@ def test_set_of_a_few_people_and_a_teacher_is_built(tmp_path: Path) -> None:
     assert result.synthetic == 40
     assert "learned 40 that teachers made" in result.notes
     assert result.card["weights"]["made by teachers"] == 0.25
-    assert result.card["teachers"] == {"teacher big": 40}
+    assert "teachers" not in result.card  # whose the examples are is told once it is known what is trained on
 
 
 def test_without_teachers_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -103,6 +103,26 @@ def test_the_share_of_new_prompts_joins() -> None:
     assert not any(joins(f"prompt {number}", 0.0) for number in range(100))
 
 
+@pytest.mark.parametrize(("words", "is_left_out"), [("Please: {}", True), ("{}!", True), ("Another thing.", False)])
+def test_nothing_joins_that_is_nearly_a_prompt_that_a_teacher_answered(words: str, is_left_out: bool) -> None:
+    season = Season()
+    known = season.run(examples(0, 40))
+    coming = examples(40, 24)
+    drawn = next(each for each in coming if joins(each.prompt_hash, 0.3))
+    answered = (Message(Role.USER, words.format(drawn.messages[-1].content)),)
+    joining = [
+        split(
+            [*season.known, *coming], SETTINGS, frozen=known.evaluation,
+            evaluation_prompt_hashes={case.id for case in known.evaluation},
+            new=NewPrompts({each.prompt_hash for each in coming}, answered=given),
+        ).newcomers.examples
+        for given in ([], [answered])
+    ]  # fmt: skip
+    before, after = ({each.prompt_hash for each in some} for some in joining)
+    assert before - after == ({drawn.prompt_hash} if is_left_out else set())
+    assert after <= before
+
+
 def test_a_set_grows_by_several_cases_at_a_time() -> None:
     season = Season()
     season.run(examples(0, 40))

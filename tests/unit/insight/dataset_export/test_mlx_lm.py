@@ -43,8 +43,11 @@ def exported_folder(tmp_path: Path) -> Path:
         )
         for part in Part
     ]
-    items = [Taught(each, part) for each, part in zip(resolve(records).examples, Part, strict=True)]
-    Exporter("m", export_format("mlx-lm")).to_place(items, tmp_path / "data")
+    items = [
+        Taught(each, part, synthetic=part is Part.TRAIN)
+        for each, part in zip(resolve(records).examples, Part, strict=True)
+    ]
+    Exporter("m", export_format("mlx-lm"), marks=True).to_place(items, tmp_path / "data")
     return tmp_path / "data"
 
 

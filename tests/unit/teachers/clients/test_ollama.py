@@ -47,6 +47,7 @@ def test_of_thinking_nothing_is_said_where_nothing_is_configured() -> None:
         (ollama_said("Ada", thinking="hm"), "Ada", True, "hm"),
         (ollama_said("", "length", thinking="hm"), "", False, "hm"),
         (ollama_said("Ada", "length"), "Ada", False, ""),
+        (ollama_said("Let me see.", tool_calls=[{"function": {"name": "look"}}]), "Let me see.", False, ""),
         (ollama_said("<think>hm</think>Ada"), "Ada", True, "hm"),
         (ollama_said("hm\n</think>\n\nAda"), "Ada", True, "hm"),
         (ollama_said("<think>hm", "length"), "", False, "hm"),
@@ -77,3 +78,31 @@ def test_failures_are_sentences(said: bytes, kind: type[AdapterdError], words: s
 def test_a_crashed_runner_is_asked_again() -> None:
     reply, _ = asked_of(one_by_one(http(500, {"error": "EOF"}), [http(200, b"{}" * 9)[:-5], None], ollama_said()))
     assert reply.text == "Ada"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("remote", ["https://ollama.com:443", ""])
+def test_tag_that_is_answered_elsewhere_under_another_name_gets_no_prompt_before_its_terms_were_read(
+    allowed: bool, remote: str
+) -> None:
+    paths = list[bytes]()
+
+    def reply(sent: bytes) -> list[bytes]:
+        paths.append(sent.split(b" ")[1])
+        return [http(200, {"remote_host": remote}) if paths[-1] == b"/api/show" else ollama_said()]
+
+    async def ask() -> list[TeacherReply | BaseException]:
+        host = f"http://127.0.0.1:{server.port}"
+        async with OllamaTeacher("big", "mine", host, patience=QUICK, may_be_remote=allowed) as teacher:
+            return await asyncio.gather(*(teacher.ask(request(str(each))) for each in range(3)), return_exceptions=True)
+
+    with scripted(reply) as server:
+        found = asyncio.run(ask())
+    if remote and not allowed:
+        assert all(
+            isinstance(each, ConfigError) and f"{remote}, which gets your prompts" in str(each) for each in found
+        )
+        assert set(paths) == {b"/api/show"}
+    else:
+        assert all(isinstance(each, TeacherReply) for each in found)
+        assert paths.count(b"/api/show") == (0 if allowed else 1)

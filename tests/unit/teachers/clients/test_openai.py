@@ -97,6 +97,7 @@ def test_it_is_sent_the_request_with_its_key() -> None:
         (openai_said("<think>hm, perhaps Ada", "length"), "", False, "hm, perhaps Ada"),
         (openai_said("[THINK]hm, perhaps Ada"), "", False, "hm, perhaps Ada"),
         (openai_said("Ada \ud83d"), "Ada \ufffd", True, ""),
+        (openai_said("Let me see.", tool_calls=[{"id": "1"}]), "Let me see.", False, ""),
         (
             http(200, {"choices": [{"finish_reason": "stop", "message": {"content": [
                 {"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Ada"}, {"type": "image"}, 3,
@@ -116,6 +117,19 @@ def test_where_no_tokens_are_told_characters_are_counted() -> None:
     said = http(200, {"choices": [{"finish_reason": "stop", "message": {"content": "a" * 40}}]})
     (reply,), _ = asked_of(one_by_one(said), request("b" * 80))
     assert (reply.prompt_tokens, reply.answer_tokens) == (20, 10)
+
+
+@pytest.mark.parametrize("reason", [["stop"], {"a": 1}, 3, None])
+def test_reason_that_is_none_is_no_end(reason: object) -> None:
+    said = {"choices": [{"message": {"content": "Ada"}, "finish_reason": reason}]}
+    (reply,), _ = asked_of(one_by_one(http(200, said)))
+    assert (reply.text, reply.complete) == ("Ada", False)
+
+
+def test_more_tokens_than_anything_has_are_no_count() -> None:
+    said = {"choices": [{"message": {"content": "Ada"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 10**30}}
+    (reply,), _ = asked_of(one_by_one(http(200, said)), request("x" * 40))
+    assert (reply.text, reply.prompt_tokens) == ("Ada", 10)
 
 
 def test_what_a_server_does_not_take_is_said_otherwise_and_remembered() -> None:

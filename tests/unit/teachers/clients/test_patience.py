@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.errors import RuntimeUnavailableError
-from adapterd.teachers.clients.patience import Patience, Persistence, TryAgainError, retry_after_s
+from adapterd.teachers.clients.patience import (
+    AskedToWaitError,
+    Patience,
+    Persistence,
+    TryAgainError,
+    retry_after_s,
+)
 
 NOW = datetime(2026, 12, 2, 10, tzinfo=UTC)
 
@@ -53,11 +59,38 @@ def test_waits_grow_to_a_bound_and_are_no_shorter_than_asked_for(
 ) -> None:
     patience = Patience(chance=lambda: chance)
     wait = patience.wait_s(tried, asked)
+    usual = min(patience.most_s, patience.first_s * 2 ** (tried - 1))
     if asked is None:
-        usual = min(patience.most_s, patience.first_s * 2 ** (tried - 1))
         assert usual / 2 <= wait <= usual
     else:
-        assert asked <= wait <= asked + patience.first_s
+        assert max(asked, usual / 2) <= wait <= max(asked + patience.first_s, usual)
+
+
+def test_server_that_asks_for_no_wait_is_left_alone_all_the_same() -> None:
+    patience = Patience(chance=lambda: 0.0)
+    assert [patience.wait_s(tried, 0.0) for tried in (1, 2, 3, 8)] == [0.5, 1.0, 2.0, 30.0]
+
+
+def test_wait_that_nobody_heeds_holds_up_no_other_request_for_hours() -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def work() -> None:
+        persistence, wait_s = Persistence(Patience(sleep=sleep)), [86_400.0]
+
+        async def attempt() -> str:
+            if wait_s:
+                raise TryAgainError(RuntimeUnavailableError("busy"), wait_s=wait_s.pop(), for_all=True)
+            return "Ada"
+
+        with pytest.raises(AskedToWaitError):
+            await persistence.tried(attempt)
+        assert await persistence.tried(attempt) == "Ada"
+
+    asyncio.run(work())
+    assert waited == [pytest.approx(180.0, abs=1.0)]
 
 
 def tries(patience: Patience, *, unreached: bool = False, wait_s: float | None = None) -> int:

@@ -44,3 +44,9 @@ def test_passages_of_two_documents_that_share_rare_words_belong_together() -> No
     assert together([other, same], 5) == []
     assert together([], 5) == []
     assert len(together([one, other, alone, same], 1)) == 1
+
+
+def test_words_of_many_passages_pair_none_of_them() -> None:
+    """Of thousands of passages all pairs that share a word would be millions."""
+    listed = [Passage(str(number), str(number), f"Library place{number % 30}") for number in range(3_000)]
+    assert together(listed, len(listed)) == []

@@ -7,7 +7,8 @@ import pytest
 
 from adapterd.errors import InputError
 from adapterd.teachers.documents import reading
-from adapterd.teachers.documents.reading import Document, Reading, text_of_html
+from adapterd.teachers.documents.pages import text_of_html
+from adapterd.teachers.documents.reading import Document, Reading
 
 PAGE = """<!doctype html><html><head><title>T</title><style>p {color: red}</style></head>
 <body><h1>Opening &amp; closing</h1><p>Opens at&nbsp;9.<br>Closes at 18.</p><script>alert("x")</script>
@@ -38,6 +39,53 @@ def test_page_is_read_as_a_person_sees_it() -> None:
     assert text_of_html(PAGE).split("\n\n") == ["Opening & closing", "Opens at 9.", "Closes at 18.", "Monday", "Friday"]
     assert text_of_html("<p>unclosed <b>bold") == "unclosed bold"
     assert text_of_html("") == ""
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<head><title>T</title><style>p</style><body>No end of the head.", "No end of the head."),
+        ("<head><title>T</title><p>So is the body.", "So is the body."),
+        ("One<![foo bar]>, <![ two]> <!x>and 3 < 4 <5> </6>", "One, and 3 < 4 <5>"),
+        ("<p title='a > b' id=it's>One</p><P>two &#xd800; &lt;b&gt;</P>", "One\n\ntwo \ufffd <b>"),
+        ("<template><p>no</p></template>yes<svg><style/></style></svg>!", "yes!"),
+        ("a<!-- <p>no</p> -->b<script>'</p>'</SCRIPT >c<!-- no", "abc"),
+        ('<a href="never closed>and there <a href=never', "and there"),
+    ],
+)  # fmt: skip
+def test_odd_markup_is_read_as_a_browser_reads_it(page: str, text: str) -> None:
+    assert text_of_html(page) == text
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<a ", "<a b='", '<a b="', "<a/", "<script ", "<![CDATA[", "<", "= '"])
+def test_page_that_never_ends_is_read_at_once(piece: str) -> None:
+    text_of_html(piece * 300_000)  # by a parser that looks back: hours
+
+
+def test_links_out_of_the_folder_are_named_and_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "key.txt").write_text("secret", "utf-8")
+    (folder / "a.txt").write_text("A text.", "utf-8")
+    (folder / "b.txt").symlink_to("a.txt")
+    (folder / "c.txt").symlink_to("../key.txt")
+    (folder / "d.txt").symlink_to("d.txt")
+    found, left_out = read(folder)
+    assert [each.text for each in found] == ["A text.", "A text."]
+    assert left_out == ["c.txt: is a link out of the folder"]
+
+
+def test_half_a_surrogate_pair_is_no_part_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"id": "\ud83d", "text": "One \ud83d two"}), "utf-8")
+    assert read(tmp_path) == ([Document("document", "One \ufffd two")], [])
+
+
+def test_thousands_of_equal_names_are_told_apart_at_once(tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"title": "Untitled", "text": f"Text {number}."}) + "\n" for number in range(20_000))
+    (tmp_path / "a.jsonl").write_text(lines, "utf-8")
+    found, _ = read(tmp_path)
+    assert [each.id for each in found][:2] == ["Untitled", "Untitled-2"]
+    assert len({each.id for each in found}) == 20_000
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

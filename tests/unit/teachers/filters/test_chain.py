@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from adapterd.chat import Message, Role
 from adapterd.config import Task
 from adapterd.evaluation.metrics.json_answers.schema import JsonSchema
+from adapterd.teachers.filters.form import FEW_LABELLED
 from adapterd.teachers.filters.verdict import Against, Known
 from adapterd.teachers.request import Candidate, Kind
 from tests.unit.teachers.filters.making import SOURCE, candidate, grounded, prompt, said, sifted
@@ -68,9 +70,40 @@ def test_json_has_to_be_by_the_schema(answer: str, reason: str) -> None:
     assert said(sifted(candidate(answer), against=JSON)) == [("schema", reason)]
 
 
-def test_a_label_has_to_be_a_known_one() -> None:
-    assert said(sifted(candidate("Weather"), against=LABELS)) == [("schema", "the answer is none of the known labels")]
-    assert sifted(candidate("sport."), against=LABELS).kept
+@pytest.mark.parametrize(
+    ("answer", "people", "found"),
+    [
+        ("Sport", 5, []),
+        ("Weather", FEW_LABELLED, [("schema", "the answer is none of the known labels")]),
+        ("Weather", 5, [("schema", "people gave no such label yet: Weather")]),
+        ("It is about the weather", 5, [("schema", "the answer is none of the known labels")]),
+    ],
+)
+def test_a_label_has_to_be_one_that_people_gave(answer: str, people: int, found: list[tuple[str, str]]) -> None:
+    kept = [Known(prompt(f"text {number}"), "Sport", by_person=True) for number in range(people)]
+    assert said(sifted(candidate(answer), against=replace(LABELS, kept=kept))) == found
+
+
+RULES = "Answer politely and in at most three sentences. " * 6
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked", "name"),
+    [
+        (RULES, "Who wrote Faust?", None),
+        (RULES, f"Who owns it? {SOURCE}", "grounded"),
+        (SOURCE * 10, "Who owns it?", "grounded"),  # as long as a handbook
+    ],
+)
+def test_instructions_of_several_prompts_are_nothing_that_an_answer_rests_on(
+    rules: str, asked: str, name: str | None
+) -> None:
+    made = [
+        replace(candidate(answer), messages=(Message(Role.SYSTEM, rules), *prompt(text)))
+        for text, answer in ((asked, "It was Johann Goethe."), ("What is this, in one word?", "Good."))
+    ]
+    assert {each.filter for each in sifted(*made).dropped} == ({name} if name else set())
+    assert {each.filter for each in sifted(made[0]).dropped} == {"grounded"}  # alone it may be material
 
 
 def test_what_may_be_computed_is_looked_at_by_a_person() -> None:
@@ -101,6 +134,19 @@ def test_a_variation_is_near_what_it_varies_and_nothing_else_may_be() -> None:
     assert said(sifted(replace(made, records=()), against=kept)) == [
         ("near_duplicate", "the prompt is nearly one that is kept already")
     ]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_few_questions_behind_the_same_instructions_are_told_apart(count: int) -> None:
+    rules = Message(Role.SYSTEM, LONG)
+    asked = ["Who wrote Faust?", "Is there a lift?", "Where can I park?", "Do you have maps?", "May I eat inside?"][
+        :count
+    ]
+    made = [replace(candidate("Upstairs."), messages=(rules, *prompt(each))) for each in asked]
+    known = [Known((rules, *prompt("When does it open?")), "At nine.")]
+    assert said(sifted(*made, against=Against(Task.GENERATION, kept=known))) == []
+    again = replace(made[0], messages=(rules, *prompt("Who wrote the Faust?")))
+    assert said(sifted(made[0], again)) == [("near_duplicate", "the prompt is nearly that of another candidate")]
 
 
 def test_a_source_near_a_frozen_prompt_is_not_taught() -> None:

@@ -98,6 +98,7 @@ def test_question_of_passages_is_asked_with_them(kind: Kind) -> None:
 def test_object_is_found_in_what_stands_around_it() -> None:
     assert object_of('Sure: ```{"a": " x ", "b": "y", "c": 1}``` done', "a", "b") == {"a": "x", "b": "y"}
     assert object_of('{"a": "x"} and {"a": "y"}', "a") is None
+    assert object_of('{"a": "half of a pair: \\ud83d"}', "a") == {"a": "half of a pair: \ufffd"}
 
 
 @pytest.mark.parametrize("text", ["plain", "<<<end of answer", "<<<<<<answer\n<<<<<<end of answer", ""])
