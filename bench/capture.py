@@ -193,10 +193,25 @@ def _idle_mb(home: Path, capture: psutil.Process) -> dict[str, float]:
         [sys.executable, "-P", "-m", "adapterd"], env=_environment(home), stderr=subprocess.DEVNULL
     ) as started:
         time.sleep(IDLE_S)
-        daemon = _resident_mb(psutil.Process(started.pid))
+        processes = [psutil.Process(started.pid), capture, *capture.children()]
+        daemon, *passing = map(_resident_mb, processes)
+        together = _together_mb(processes)
         started.send_signal(signal.SIGTERM)
-    passing = _resident_mb(capture) + sum(map(_resident_mb, capture.children()))
-    return {"idle_rss_mb": round(daemon + passing, 1), "daemon_mb": round(daemon, 1), "capture_mb": round(passing, 1)}
+    return {
+        "idle_rss_mb": round(daemon + sum(passing), 1), "idle_together_mb": round(together, 1),
+        "daemon_mb": round(daemon, 1), "capture_mb": round(sum(passing), 1),
+    }  # fmt: skip
+
+
+def _together_mb(processes: Sequence[psutil.Process]) -> float:
+    """What processes take of the machine's memory: pages of a file that several of them map count once."""
+    private, shared = 0, dict[str, int]()
+    for process in processes:
+        for mapped in process.memory_maps(grouped=True):
+            own = mapped.private_clean + mapped.private_dirty
+            private += own
+            shared[mapped.path] = max(shared.get(mapped.path, 0), mapped.rss - own)
+    return (private + sum(shared.values())) / 1e6
 
 
 def _environment(home: Path) -> dict[str, str]:

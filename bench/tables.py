@@ -350,8 +350,8 @@ def _capture(replay: Measured, overhead: Measured, kills: Measured) -> str:
         (f"added to each line of {overhead['streams']} streams at once, ms: median, 99th percentile",
          f"{overhead['line_ms_p50']:g}, {overhead['line_ms_p99']:g}"),
         (f"growth of its memory over {_whole(overhead['requests'])} requests, MB", f"{overhead['rss_growth_mb']:g}"),
-        ("memory when nothing happens, MB: the daemon, capture",
-         f"{overhead['daemon_mb']:g}, {overhead['capture_mb']:g}"),
+        ("memory when nothing happens, MB: the daemon, capture, both (pages that they share count once)",
+         f"{overhead['daemon_mb']:g}, {overhead['capture_mb']:g}, {overhead['idle_together_mb']:g}"),
         (f"of {_whole(kills['answers'])} answers in {kills['kills']} kills, {kills['of_daemon']} of the daemon and the "
          "others of the recorder: lost, not recorded, recorded in part, counted wrongly",
          ", ".join(str(kills[name]) for name in ("lost", "missing", "half_written", "counted_wrong"))),

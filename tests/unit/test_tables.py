@@ -21,6 +21,7 @@ MEASURED: dict[str, Any] = {
     "overhead": {
         "first_byte_ms_p50": 0.4, "first_byte_ms_p99": 1.1, "line_ms_p50": 0.03, "line_ms_p99": 0.5, "streams": 64,
         "requests": 10_000, "rss_growth_mb": 0.2, "daemon_mb": 43.0, "capture_mb": 16.0,
+        "idle_together_mb": 51.5,
     },
     "kills": {
         "kills": 200, "of_daemon": 40, "answers": 12_345,
@@ -144,7 +145,7 @@ def test_first_nights_and_what_capture_costs() -> None:
     same, _, line, growth, idle, kills = table("capture")[1:]
     assert same[1] == "0 of 34, in 6 dialects"
     assert line == ["added to each line of 64 streams at once, ms: median, 99th percentile", "0.03, 0.5"]
-    assert (growth[1], idle[1]) == ("0.2", "43, 16")
+    assert (growth[1], idle[1]) == ("0.2", "43, 16, 51.5")
     assert kills[0].startswith("of 12 345 answers in 200 kills, 40 of the daemon")
     assert kills[1] == "0, 1, 2, 3"
 
