@@ -13,8 +13,6 @@ from adapterd.teachers.configured import open_teacher
 from adapterd.teachers.request import Teacher, TeacherReply, TeacherRequest
 from adapterd.teachers.work import Budget, Outcome, Planned, WorkProgress, ask_all
 
-CHARACTERS_PER_TOKEN = 4
-"""As an estimate, for who wants to know beforehand."""
 Progress = Callable[[WorkProgress], object]
 
 
@@ -72,11 +70,6 @@ def is_same_judge(configured: ConfiguredJudge, settings: Settings, judge: KeptJu
         return True
     except AdapterdError:
         return False
-
-
-def tokens_of(requests: Sequence[TeacherRequest]) -> int:
-    """About how many tokens the prompts have together."""
-    return sum(len(turn.content) for each in requests for turn in each.messages) // CHARACTERS_PER_TOKEN
 
 
 def _named(judge: KeptJudge) -> tuple[str, str]:

@@ -12,14 +12,14 @@ from adapterd.config import Settings
 from adapterd.evaluation.judging.ask import Judged, pair_messages, winner_in
 from adapterd.evidence.judged import JudgedPairs, pairs_of, take_looks, verdict_of
 from adapterd.home import Home
-from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of, tokens_of
+from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of
 from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.choices import Pair
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge, KeptVerdict, Look
 from adapterd.store.reviews.choices import Choice
 from adapterd.store.teaching.requests import RequestState, StoredRequest
-from adapterd.teachers.request import Kind, TeacherRequest
+from adapterd.teachers.request import Kind, TeacherRequest, prompt_tokens_of
 from adapterd.teachers.work import Outcome, Planned
 
 AGAIN = 20
@@ -72,7 +72,7 @@ class JudgeRound:
     @property
     def prompt_tokens(self) -> int:
         """About how many tokens all prompts have together."""
-        return tokens_of([each for some in self.asked for each in some.requests])
+        return prompt_tokens_of(each for some in self.asked for each in some.requests)
 
     @property
     def calls(self) -> int:

@@ -22,12 +22,12 @@ from adapterd.evaluation.rules import FACT_COVERAGE, TOPIC_DRIFT
 from adapterd.evidence.kept_answers import KeptAnswer, kept_answers
 from adapterd.evidence.marked import scores_of
 from adapterd.home import Home
-from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of, tokens_of
+from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of
 from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.facts import proposed
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge
-from adapterd.teachers.request import Kind, TeacherRequest
+from adapterd.teachers.request import Kind, TeacherRequest, prompt_tokens_of
 from adapterd.teachers.work import Outcome, Planned
 
 FAITHFULNESS, ON_TOPIC = "faithfulness", "on_topic"
@@ -89,7 +89,7 @@ class ScoreRound:
     @property
     def prompt_tokens(self) -> int:
         """About how many tokens all prompts have together."""
-        return tokens_of(self.requests)
+        return prompt_tokens_of(self.requests)
 
     def ask(self, progress: Progress = lambda _: None) -> tuple[Outcome, bool]:
         """Ask, and keep the scores; returns how that ended, and whether the same weights answered all along: else

@@ -21,14 +21,11 @@ from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 from adapterd.teachers.configured import open_teacher, require_terms, teacher_name
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
-from adapterd.teachers.request import Kind
+from adapterd.teachers.request import Kind, prompt_tokens_of
 from adapterd.teachers.rounds import round_name
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
 from adapterd.teachers.work import Budget, WorkProgress
 from adapterd.teachers.writing.draft import Draft
-
-CHARACTERS_PER_TOKEN = 4
-"""As an estimate, for who wants to know beforehand."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,7 @@ class Round:
     @property
     def prompt_tokens(self) -> int:
         """About how many tokens all prompts have together."""
-        every = (each for drafts in self.drafts.values() for each in drafts)
-        return sum(len(turn.content) for each in every for turn in each.request.messages) // CHARACTERS_PER_TOKEN
+        return prompt_tokens_of(each.request for drafts in self.drafts.values() for each in drafts)
 
     def ask(self, asked_by: str, progress: Callable[[WorkProgress], object] = lambda _: None) -> Taught:
         """Ask, filter and keep; `asked_by` names the command or the night. Raises ConfigError where the terms of a

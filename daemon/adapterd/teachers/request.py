@@ -1,12 +1,16 @@
 """What a teacher is asked, what it answers, and what is made of that."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Protocol, Self
 
 from adapterd.chat import ChatOptions, Prompt
+
+_CHARACTERS_PER_TOKEN = 4
+"""As an estimate, for who wants to know beforehand."""
 
 
 class Kind(StrEnum):
@@ -50,6 +54,11 @@ class TeacherRequest:
         said = [(each.role, each.content) for each in self.messages]
         whole = (teacher, model, self.kind, said, str(self.options), self.sample)
         return sha256(json.dumps(whole, ensure_ascii=True).encode()).hexdigest()
+
+
+def prompt_tokens_of(requests: Iterable[TeacherRequest]) -> int:
+    """About how many tokens the prompts have together."""
+    return sum(len(turn.content) for each in requests for turn in each.messages) // _CHARACTERS_PER_TOKEN
 
 
 @dataclass(frozen=True)

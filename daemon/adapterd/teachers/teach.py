@@ -183,15 +183,15 @@ def _keep(
             store.teaching.examples.add(model, new(*each))
 
 
-def ended_sentence(outcome: Outcome) -> str:
-    """Why asking ended before all was asked; empty where it did not."""
+def ended_sentence(outcome: Outcome, role: str = "teacher") -> str:
+    """Why asking the model in this role ended before all was asked; empty where it did not."""
     words = {
         Ended.CALLS: "as many requests as max_calls allows were asked",
         Ended.TOKENS: "as many tokens as max_tokens allows were used",
         Ended.MINUTES: "max_minutes are over",
         Ended.STOPPED: "it was told to stop",
         Ended.INTERRUPTED: "it was interrupted",
-        Ended.UNAVAILABLE: f"the teacher does not answer: {outcome.error}",
+        Ended.UNAVAILABLE: f"the {role} does not answer: {outcome.error}",
     }
     said = words.get(outcome.ended)
     return f"{said}; {outcome.left} requests are left for the next time" if said else ""

@@ -118,7 +118,7 @@ def scores(name: str | None, version: str | None, limit: int | None, dry_run: bo
     if not dry_run:
         with StageProgress(quiet=as_json) as progress:
             outcome, is_same = asked.ask(lambda now: progress("asking", _told(now)))
-        ended = ended_sentence(outcome).replace("the teacher", "the judge")
+        ended = ended_sentence(outcome, "judge")
     found = scored(asked)
     if as_json:
         emit_json({
@@ -211,7 +211,7 @@ def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
     say(Styled(f"{asked.model}: {said if asked.open else none}", "green" if done.judged else "yellow"))
     for look in done.looks:
         say(f"  {look_sentence(look)}{f'; {look.advice}' if look.advice else ''}")
-    if said := ended_sentence(done.outcome).replace("the teacher", "the judge"):
+    if said := ended_sentence(done.outcome, "judge"):
         warn(said, "the same command goes on")
     if asked.judge.advice:
         warn(f"it only advises: {asked.judge.advice}", f"adapterctl config set judges.{asked.judge.name}.pinned true")

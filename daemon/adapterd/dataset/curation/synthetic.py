@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from adapterd.config import DatasetSettings
 from adapterd.dataset.cases import EvaluationCase
@@ -40,8 +39,8 @@ def synthetic_beside(
     made: Sequence[TeacherExample],
     *,
     said: AbstractSet[str],
-    people: Mapping[str, str] = MappingProxyType({}),
-    held: AbstractSet[str] = frozenset(),
+    people: Mapping[str, str],
+    held: AbstractSet[str],
     judged_hashes: AbstractSet[str],
     judged: Sequence[EvaluationCase],
     validating: int,

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,9 @@ def chosen(examples: list[TeacherExample], *, validating: int = FEW_VALIDATING, 
     frozen = asked("Tell me who wrote the very first program that a machine was to carry out, and in which year it was")
     case = EvaluationCase(prompt_hash(frozen), frozen, REFERENCE, "a record")
     return synthetic_beside(
-        examples, said={prompt_hash(asked("what people answered"))}, judged_hashes={prompt_hash(asked("frozen once"))},
-        judged=[case], validating=validating, settings=DatasetSettings(max_synthetic=most),
+        examples, said={prompt_hash(asked("what people answered"))}, people={}, held=set(),
+        judged_hashes={prompt_hash(asked("frozen once"))}, judged=[case],
+        validating=validating, settings=DatasetSettings(max_synthetic=most),
         unusable=lambda example: "no" if example.completion == "copied" else "",
     )  # fmt: skip
 
@@ -133,12 +135,12 @@ def test_newer_correction_replaces_what_was_made_from_the_older(tmp_path: Path) 
     [({}, {"max_synthetic": 0}), ({"rejected": "worse"}, {}), ({"kind": "variation", "records": ("0",)}, {})],
 )
 def test_what_is_not_trained_on_stands_for_no_person(
-    tmp_path: Path, change: dict[str, object], settings: dict[str, int]
+    tmp_path: Path, change: dict[str, Any], settings: dict[str, int]
 ) -> None:
     people = [record(number, output="bad") for number in range(5)]
     if "records" in change:
         change = {**change, "records": (people[0].content_hash,)}
-    of_teacher = [replace(made(number, f"asked {number}"), **change) for number in range(100, 140)]  # type: ignore[arg-type]
+    of_teacher = [replace(made(number, f"asked {number}"), **change) for number in range(100, 140)]
     with pytest.raises(NotEnoughDataError, match="there are 5 examples"):
         build(tmp_path, people, synthetic=of_teacher, min_examples=20, **settings)
 
