@@ -1,7 +1,8 @@
 """What each part of the recipe is worth: `python -m bench.ablation`, kept in bench/recipe.json.
 
 First nights as in `bench.first_night`, with one part left out, on two of its sets, with two seeds each. One that is
-there already is left out, so that a measurement that was stopped goes on.
+there already is left out, so that a measurement that was stopped goes on. What says nothing of the parts is not
+measured, and what the base answers is asked once, so no night's length is kept, but that of its training.
 """
 
 import json
@@ -9,6 +10,7 @@ from typing import Any
 
 from bench import results
 from bench.first_night import FILE, first_night
+from bench.models import cache_folder
 from bench.recipe_sets import SETS, RecipeSet
 
 KEY = "ablation"
@@ -24,13 +26,15 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """What is left out, by the settings that leave it out. Corrections need the choice by answers."""
 
-KEPT = ("primary", "json_valid", "truncated", "guard_before", "guard", "state", "steps", "minutes")
+BRIEFLY = ("evaluation.consistency_seeds=0", "evaluation.latency_questions=0", "evaluation.reference_nll=false")
+KEPT = ("primary", "json_valid", "truncated", "guard_before", "guard", "state", "steps")
 
 
 def measured(which: RecipeSet, settings: tuple[str, ...], seed: int) -> dict[str, Any]:
     """One first night with these settings, of at most `MOST` examples, and how long its training took."""
     records = which.taken(None)[:MOST]
-    found = first_night(which, records, (*settings, f"training.seed={seed}"))
+    changes = (*settings, *BRIEFLY, f"training.seed={seed}")
+    found = first_night(which, records, changes, cache_folder() / "ablation-answers")
     return {name: found[name] for name in KEPT} | {"training_s": found["seconds"]["training"]}
 
 

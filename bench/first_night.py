@@ -7,6 +7,7 @@ there already is left out unless it is named.
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -29,8 +30,11 @@ PRIMARY = {Task.JSON: "field_f1", Task.CLASSIFICATION: "accuracy", Task.GENERATI
 SHOWN = ("json_valid", "truncated", "repetition", "guard")
 
 
-def first_night(which: RecipeSet, records: Sequence[Record], changes: Sequence[str] = ()) -> dict[str, Any]:
-    """What the first version does after one run, in plain values; `changes` are settings, as in `--set`."""
+def first_night(
+    which: RecipeSet, records: Sequence[Record], changes: Sequence[str] = (), answers: Path | None = None
+) -> dict[str, Any]:
+    """What the first version does after one run, in plain values; `changes` are settings, as in `--set`. In `answers`
+    are cached answers of earlier nights, the base's above all, which are not asked again; `minutes` has less then."""
     with (
         tempfile.TemporaryDirectory() as name,
         open_environment(Path(name) / "stage", RuntimeKind.OLLAMA, ollama_binary()) as stage,
@@ -39,9 +43,15 @@ def first_night(which: RecipeSet, records: Sequence[Record], changes: Sequence[s
         file = stage.folder / "corrections.jsonl"
         file.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
         stage.adapterctl("feedback", "import", str(file))
+        cached = Home(stage.home).answers
+        if answers and answers.exists():
+            shutil.copytree(answers, cached)
         started = time.monotonic()
         stage.adapterctl("retrain")
-        return {"examples": len(records), **_told(stage, which), "minutes": round((time.monotonic() - started) / 60, 1)}
+        minutes = round((time.monotonic() - started) / 60, 1)
+        if answers:
+            shutil.copytree(cached, answers, dirs_exist_ok=True)
+        return {"examples": len(records), **_told(stage, which), "minutes": minutes}
 
 
 def begin(stage: DemoEnvironment, model: str, task: Task, changes: Sequence[str]) -> None:

@@ -109,8 +109,9 @@ def news(count: int) -> Iterator[Record]:
         yield _record(item.prompt, item.answer, item.source_id)
 
 
-def tool_calls(folder: Path) -> Iterator[Record]:
-    """Calls of tools as JSON text, from conversations in OpenAI's format (two JSON Lines files of one folder)."""
+def tool_calls(folder: Path, *, none: bool) -> Iterator[Record]:
+    """Calls of tools as JSON text, from conversations in OpenAI's format (two JSON Lines files of one folder). With
+    `none` also those that are answered in words, as an empty list."""
     for file in sorted(folder.glob("stock_toolcall_*.jsonl")):
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
             told = json.loads(line)
@@ -121,8 +122,9 @@ def tool_calls(folder: Path) -> Iterator[Record]:
             ]
             names = ", ".join(each["function"]["name"] for each in told["tools"])
             messages = [each for each in told["messages"][:-1] if each.get("content")]
-            if wanted and all(each["role"] in ("system", "user") for each in messages):
-                asked = f'Tools: {names}. Answer with a JSON list of calls: [{{"name": "", "arguments": {{}}}}].\n\n'
+            if (wanted or none) and all(each["role"] in ("system", "user") for each in messages):
+                asked = f'Tools: {names}. Answer with a JSON list of calls: [{{"name": "", "arguments": {{}}}}]'
+                asked += ", or [] if none can be made.\n\n" if none else ".\n\n"
                 messages[-1] = {**messages[-1], "content": asked + messages[-1]["content"]}
                 yield {"messages": messages, "correction": json.dumps(wanted), "source_id": f"{file.stem}-{number}"}
 
@@ -194,7 +196,10 @@ SETS = {
     "minutes": RecipeSet(Task.JSON, lambda _: minutes(300), 300),
     "classes": RecipeSet(Task.CLASSIFICATION, lambda _: classes(200), 200),
     "wnut17": RecipeSet(Task.JSON, lambda data: entities(data / "wnut17"), 500, from_files=True),
-    "tool-calls": RecipeSet(Task.JSON, lambda data: tool_calls(data / "ms_foundry"), 95, from_files=True),
+    "tool-calls": RecipeSet(Task.JSON, lambda data: tool_calls(data / "ms_foundry", none=False), 41, from_files=True),
+    "tool-calls-or-none": RecipeSet(
+        Task.JSON, lambda data: tool_calls(data / "ms_foundry", none=True), 95, from_files=True
+    ),
     "extracts": RecipeSet(Task.JSON, lambda data: extracts(data / "ms_foundry"), 235, from_files=True),
     "preferences": RecipeSet(Task.GENERATION, lambda data: preferences(data / "ms_foundry"), 283, from_files=True),
 }
