@@ -65,6 +65,16 @@ class Choice(NewChoice):
 
 NOT_CHOSEN_BETWEEN = f"DELETE FROM choices WHERE vote IS NULL OR vote = '{Vote.SAME}'"  # noqa: S608 - text of ours
 """Deletes the answers that nobody chose between, with the captured prompts that they are to."""
+_OPEN_TO = "(c.vote IS NULL OR c.vote = :same) AND c.prompt_hash IN (SELECT value FROM json_each(:prompts))"
+_ASKED_ABOUT = f"""
+    DELETE FROM teacher_requests WHERE (model, key) IN (
+        SELECT t.model, t.key FROM choices c
+        JOIN teacher_requests t ON t.model = c.model AND t.kind = 'verdict'
+        JOIN json_each(t.records) r ON r.value = 'choice ' || c.id
+        WHERE {_OPEN_TO}
+    )
+"""  # noqa: S608 - text of ours
+"""Deletes what judges were asked about them, which has their prompts and answers."""
 
 
 class Choices:
@@ -139,11 +149,12 @@ class Choices:
         return {row["prompt_hash"] for row in rows}
 
     def forget_prompts(self, prompt_hashes: Iterable[str]) -> None:
-        """Delete those to these prompts, of all models, that nobody chose between: what was voted on is feedback."""
-        self._database.execute(
-            "DELETE FROM choices WHERE (vote IS NULL OR vote = ?) AND prompt_hash IN (SELECT value FROM json_each(?))",
-            (Vote.SAME, json.dumps(list(prompt_hashes))),
-        )
+        """Delete those to these prompts, of all models, that nobody chose between, with what judges were asked about
+        them: what was voted on is feedback."""
+        values = {"same": Vote.SAME, "prompts": json.dumps(list(prompt_hashes))}
+        with self._database.transaction():
+            self._database.execute(_ASKED_ABOUT, values)
+            self._database.execute(f"DELETE FROM choices AS c WHERE {_OPEN_TO}", values)  # noqa: S608 - text of ours
 
     def _read(self, where: str, *values: object) -> list[Choice]:
         rows = self._database.rows(f"SELECT * FROM choices WHERE {where} ORDER BY id", values)  # noqa: S608 (conditions of this module)
