@@ -65,6 +65,31 @@ def test_json_tells_what_is_left(store: Store, home: Home, comparison: Compariso
     assert (told["judged"], told["open"], told["outcome"]["ended"]) == (1, 3, "calls")
 
 
+def test_what_is_refused_is_told_with_the_reason(
+    store: Store, home: Home, comparison: Comparison, adapterctl: Command, as_json: AsJson,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    judge = ScriptedJudge()
+    say = judge.reply
+
+    def reply(request: bytes) -> list[bytes]:
+        return [error(400, "exceeds the context")] if b"box 1?" in request or b"box 5?" in request else say(request)
+
+    monkeypatch.setattr(judge, "reply", reply)
+    with judge_at(home, judge):
+        add_votes(store, comparison, WINS[:4])
+        found = as_json("judge", "run")
+        assert (found["judged"], found["unread"], found["outcome"]["refused"]) == (4, 1, 3)
+        assert "exceeds the context" in found["outcome"]["error"]
+        add_votes(store, comparison, WINS[:2])
+        told = " ".join(adapterctl("judge", "run").stderr.split())
+    assert "3 requests were refused, and 0 failed: " in told
+    assert "exceeds the context" in told
+    assert "judges.big.num_ctx" in told
+    assert "1 pairs have no verdict" not in told
+    assert "1 pair has no verdict that can be read, and counts as a tie of the judge" in told
+
+
 def test_what_ended_early_and_advice_are_warned_of(
     store: Store, home: Home, comparison: Comparison, adapterctl: Command
 ) -> None:
