@@ -22,7 +22,7 @@ from adapterd.evaluation.rules import FACT_COVERAGE, TOPIC_DRIFT
 from adapterd.evidence.kept_answers import KeptAnswer, kept_answers
 from adapterd.evidence.marked import scores_of
 from adapterd.home import Home
-from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of
+from adapterd.judges.asking import Progress, alone, ask_judge, is_same_judge, key_of
 from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.facts import proposed
 from adapterd.store import Store
@@ -93,22 +93,28 @@ class ScoreRound:
 
     def ask(self, progress: Progress = lambda _: None) -> tuple[Outcome, bool]:
         """Ask, and keep the scores; returns how that ended, and whether the same weights answered all along: else
-        nothing is kept. Raises as `ask_judge`."""
-        requests = self.requests
-        planned = [Planned(one, (case_name(each.id),)) for one, each in zip(requests, self.open, strict=True)]
+        nothing is kept. Raises BusyError while another process asks a judge, and as `ask_judge`."""
+        with alone(self.store):
+            by = self.store.rubric_scores.given_by(self.model, self.version, JUDGED + FAITHFULNESS)
+            left = tuple(each for each in self.open if by.get(each.id) != self.given_by(each))
+            return self._ask(left, progress)
+
+    def _ask(self, left: Sequence[KeptAnswer], progress: Progress) -> tuple[Outcome, bool]:
+        requests = [self._request(each) for each in left]
+        planned = [Planned(one, (case_name(each.id),)) for one, each in zip(requests, left, strict=True)]
         outcome = ask_judge(self.store, self.settings, self.model, self.configured, self.judge, planned, progress)
         keys = [key_of(each, self.judge) for each in requests]
         if not is_same_judge(self.configured, self.settings, self.judge):
             self.store.teaching.requests.forget(self.model, keys)
             return outcome, False
-        self._keep(keys)
+        self._keep(keys, left)
         return outcome, True
 
-    def _keep(self, keys: Sequence[str]) -> None:
+    def _keep(self, keys: Sequence[str], answers: Sequence[KeptAnswer]) -> None:
         """What cannot be read stays in the journal, so that it is not asked again as long as that has it."""
         known, done = self.store.teaching.requests.of(self.model, keys), list[str]()
         with self.store.transaction():
-            for key, answer in zip(keys, self.open, strict=True):
+            for key, answer in zip(keys, answers, strict=True):
                 row = known.get(key)
                 found = scores_in(str(row.reply["text"]), CRITERIA).criteria if row and row.reply else {}
                 for metric, score in _metrics(found).items():
