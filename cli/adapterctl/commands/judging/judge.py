@@ -187,7 +187,10 @@ def _make(app: "App", model: str, pair: "Pair", count: int, as_json: bool) -> No
             lambda done, of: progress("answering", {"share": done / of, "doing": f"{done} of {of} pairs"}),
         )  # fmt: skip
     if made < count:
-        warn(f"{made} of {count} pairs are new: both answer the other captured prompts alike, or none is left", "")
+        warn(
+            f"{made} of {count} pairs are new: both answer the other captured prompts alike, or none is left",
+            "more come as applications ask; `adapterctl capture status` tells how many are recorded",
+        )
 
 
 def _told(done: "WorkProgress") -> dict[str, Any]:
