@@ -37,6 +37,10 @@ def test_plan_is_told_and_nobody_is_asked(
         assert "m: big (big:1, aaaaaaaaaaaa) would be asked about 5 pairs of 1.0.0 and base: 3 that people" in told
         plan = as_json("judge", "run", "--dry-run", "--limit", "4")
         assert (plan["votes"], plan["pool"], plan["requests"], plan["judged"]) == (3, 1, 12, 0)
+        assert (
+            "3 new pairs, which would be made first" in adapterctl("judge", "run", "--dry-run", "--pairs", "3").stdout
+        )
+        assert as_json("judge", "run", "--dry-run", "--pairs", "3")["new_pairs"] == 3
         assert judge.shown == []
 
 

@@ -60,7 +60,7 @@ def run(
         _make(app, model, pair, pairs, as_json)
     asked = prepare(app.store, app.home, app.settings, model, pair, limit)
     if dry_run:
-        _show_plan(asked, as_json)
+        _show_plan(asked, pairs or 0, as_json)
         return
     with StageProgress(quiet=as_json) as progress:
         done = asked.ask(lambda now: progress("asking", _told(now)))
@@ -205,16 +205,21 @@ def _counts(asked: "JudgeRound") -> dict[str, int]:
     return {"votes": of_votes, "pool": len(asked.open) - of_votes, "requests": asked.calls}
 
 
-def _show_plan(asked: "JudgeRound", as_json: bool) -> None:
+def _show_plan(asked: "JudgeRound", pairs: int, as_json: bool) -> None:
     counts = _counts(asked)
     if as_json:
-        emit_json({"judge": asked.judge, **counts, "prompt_tokens": asked.prompt_tokens, "judged": asked.judged})
+        emit_json({
+            "judge": asked.judge, **counts, "prompt_tokens": asked.prompt_tokens, "judged": asked.judged,
+            "new_pairs": pairs,
+        })  # fmt: skip
         return
     say(
         f"{asked.model}: {asked.judge} would be asked about {len(asked.open)} pairs of {asked.pair.ours} and "
         f"{asked.pair.theirs}: {counts['votes']} that people voted on, {counts['pool']} that wait"
     )
     say(f"that is {counts['requests']} requests with about {asked.prompt_tokens:,} tokens; {asked.judged} are judged")
+    if pairs:
+        say(f"{pairs} new pairs, which would be made first, are not counted here")
 
 
 def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
