@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import IO
 
 from adapterd.errors import InputError, reason
-from adapterd.system.files import atomic_path
+from adapterd.system.files import atomic_path, named_path
 
 
 def require_place(target: Path, names: Sequence[str], *, own: Iterable[Path], force: bool) -> Path:
     """The absolute path of a file that is to be made, or, with `names`, of a folder with files of these names.
 
-    Raises InputError for a place within a folder of our `own`, for a file where a folder is to be and the reverse, for
-    a device or a pipe, where the folder around it is missing, and, unless `force` says that it is to be replaced, where
-    there is one of the files.
+    Raises InputError for a place that cannot be reached, for one within a folder of our `own`, for a file where a
+    folder is to be and the reverse, for a device or a pipe, where the folder around it is missing, and, unless `force`
+    says that it is to be replaced, where there is one of the files.
     """
-    target = target.expanduser().absolute()
+    target = named_path(target)
     if any(target.resolve().is_relative_to(folder.resolve()) for folder in own):
         raise InputError(f"{target} is in a folder that adapterd reads", hint="give a place elsewhere")
     if target.is_dir() and not names:
