@@ -166,5 +166,9 @@ def test_scores_are_told_and_what_is_wrong_is_a_sentence(
         assert judge.asked == []
         told = as_json("judge", "scores", "--limit", "2")
         assert (told["asked"], [each["judged"] for each in told["scores"]]) == (2, [2, 2, 2])
-        assert "fact_coverage: 50% by the judge alone" in adapterctl("judge", "scores").stdout
+        judge.said = "seven"
+        said = adapterctl("judge", "scores")
+        assert "fact_coverage: 50% by the judge alone" in said.stdout
+        assert "1 answer has no score that can be read" in said.stderr
+        assert "judges.big.num_predict" in said.stderr
         assert len(judge.asked) == 3

@@ -134,6 +134,8 @@ def scores(name: str | None, version: str | None, limit: int | None, dry_run: bo
         say(f"  {each}")
     if outcome:
         _warn_of_unanswered(outcome, asked.judge.name)
+        if limit is None and is_same and not outcome.left:
+            _warn_of_unscored(len(asked.answers) - max(each.judged for each in found), asked.judge.name)
     if ended:
         warn(ended, "the same command goes on")
 
@@ -163,12 +165,22 @@ def _warn_of_unanswered(outcome: "Outcome", judge: str) -> None:
     warn(said, f"where a prompt is too long, raise judges.{judge}.num_ctx; the same command asks again what failed")
 
 
+def _warn_of_unscored(count: int, judge: str) -> None:
+    if count:
+        said = "1 answer has" if count == 1 else f"{count} answers have"
+        warn(f"{said} no score that can be read", _enough_tokens(judge))
+
+
+def _enough_tokens(judge: str) -> str:
+    return f"where thoughts take all tokens, raise judges.{judge}.num_predict, or set judges.{judge}.think to off"
+
+
 def _warn_of_unread(unread: int, judge: str) -> None:
     warn(
         "1 pair has no verdict that can be read, and counts as a tie of the judge"
         if unread == 1
         else f"{unread} pairs have no verdict that can be read, and count as ties of the judge",
-        f"where thoughts take all tokens, raise judges.{judge}.num_predict, or set judges.{judge}.think to off",
+        _enough_tokens(judge),
     )
 
 
