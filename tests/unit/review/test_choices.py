@@ -108,6 +108,19 @@ def test_two_that_answer_alike_are_not_asked_for_ever(
     assert len(runtime.asked) <= 2 * ASKED_FOR_EACH
 
 
+def test_a_vote_on_a_pair_that_went_is_not_taken_for_one_on_another(
+    choices_of: Callable[[int], list[Choice]], store: Store
+) -> None:
+    *_, last = choices_of(3)
+    vote(store, MODEL, SETTINGS, last, Vote.TIE)
+    store.choices.forget(MODEL, last.id)
+    [new] = [each for each in choices_of(1) if each.id >= last.id]
+    vote(store, MODEL, SETTINGS, new, Vote.OURS)
+    assert new.id > last.id
+    counted = meter(store, MODEL, SETTINGS, pair_of(store, MODEL))
+    assert (counted.ours, counted.neither) == (1, 1)
+
+
 def test_prompts_are_found_behind_all_that_were_asked_or_judged(
     played: Played, choices_of: Callable[[int], list[Choice]], store: Store, captured: Asked,
     monkeypatch: pytest.MonkeyPatch,

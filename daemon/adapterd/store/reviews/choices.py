@@ -85,12 +85,16 @@ class Choices:
 
     def add(self, model: str, new: NewChoice, vote: Vote | None = None) -> bool:
         """Keep two answers, with a vote where nobody has to be asked; returns whether this pair of versions had none to
-        this prompt before."""
+        this prompt before. The id is none that a vote had which is evidence, whose choice may have gone."""
         return (
             self._database.execute(
-                """INSERT OR IGNORE INTO choices (model, prompt_hash, messages, ours, ours_digest, ours_answer, theirs,
-                                                  theirs_digest, theirs_answer, ours_first, made_at, vote)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                """INSERT OR IGNORE INTO choices (id, model, prompt_hash, messages, ours, ours_digest, ours_answer,
+                                                  theirs, theirs_digest, theirs_answer, ours_first, made_at, vote)
+                   SELECT 1 + max(
+                       coalesce((SELECT max(id) FROM choices), 0),
+                       coalesce((SELECT max(CAST(substr(case_id, 6) AS INTEGER)) FROM evidence
+                                 WHERE case_id GLOB 'vote [0-9]*'), 0)
+                   ), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?""",
                 (
                     model, new.prompt_hash, json.dumps(list(new.messages), ensure_ascii=False), new.ours,
                     new.ours_digest, new.ours_answer, new.theirs, new.theirs_digest, new.theirs_answer,
