@@ -13,8 +13,8 @@ PRIVATE_UMASK = 0o077
 
 OWN_ENTRIES = (
     "config.toml", "config.lock", "config-edit-*.toml", "state.db*", "captures.db*", "removed.json", "daemon.lock",
-    "daemon.json", "daemon.wakeup", "page.*", "run.lock", "tags.lock", "teach.lock", "bin", "http-token*", "*.sock",
-    "adapterd.sock*", ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
+    "daemon.json", "daemon.wakeup", "page.*", "run.lock", "tags.lock", "teach.lock", "judge.lock", "bin", "http-token*",
+    "*.sock", "adapterd.sock*", ".*.partial", "quarantine", "logs", "embedded", "cache", "runs", "models", "feedback",
 )  # fmt: skip
 """What adapterd makes at the top of a home; whatever else is there belongs to somebody else."""
 
@@ -116,6 +116,11 @@ class Home:
     def teach_lock(self) -> Path:
         """Held while a teacher is asked, so that two processes do not pay for the same answers."""
         return self.root / "teach.lock"
+
+    @property
+    def judge_lock(self) -> Path:
+        """Held while a judge is asked, so that two processes do not pay for the same verdicts."""
+        return self.root / "judge.lock"
 
     @property
     def embedded_store(self) -> Path:

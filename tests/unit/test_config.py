@@ -273,6 +273,25 @@ def test_a_judge_that_cannot_be_is_a_fault(lines: str, said: str) -> None:
     assert fault(one_model(lines)) == said
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{critical = true}", "needs min or max, a share from 0 to 1"),
+        ("{min = 50}", "min and max are shares from 0 to 1"),
+        ("{min = 0.5, max = -0.1}", "min and max are shares from 0 to 1"),
+        (
+            "{min = 0.5, min_gain = 0.1}",
+            "has no min_gain and no margin, for it compares with live already; give min or max",
+        ),
+        ("{margin = 0.1}", "has no min_gain and no margin, for it compares with live already; give min or max"),
+    ],
+)
+def test_a_gate_on_the_judged_preference_has_a_share_that_it_asks_for(rule: str, said: str) -> None:
+    model = one_model(f"gates.judged_preference = {rule}\n[judges.big]\nmodel = 'x'")
+    assert fault(model) == f"models.m.gates.judged_preference: {said}"
+    assert parse(model.replace(rule, "{min = 0.5, critical = true}")).models["m"].gates["judged_preference"].min == 0.5
+
+
 def test_a_judge_is_like_a_teacher_but_for_its_temperature() -> None:
     found = parse("[teachers.t]\nmodel = 'x'\n[judges.j]\nmodel = 'x'\nnum_ctx = 4096")
     assert (found.teachers["t"].temperature, found.judges["j"].temperature) == (0.7, 0.0)

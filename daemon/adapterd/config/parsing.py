@@ -17,7 +17,7 @@ from adapterd.config.annotations import Range
 from adapterd.config.choices import PERSONAL_DATA_KINDS
 from adapterd.config.faults import describe_faults
 from adapterd.config.keys import read_value, split_key
-from adapterd.config.schema import AllowRules, ModelSettings, Names, Settings
+from adapterd.config.schema import AllowRules, GateRule, ModelSettings, Names, Settings
 from adapterd.config.teachers import RemoteModel
 from adapterd.config.training import Addresses
 from adapterd.errors import ConfigError, reason
@@ -111,12 +111,25 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"models.{name}.teaching.nightly: needs a teacher, [teachers.NAME]"
         if (judge := model.judging.judge) is not None and judge not in settings.judges:
             yield f"models.{name}.judging.judge: there is no [judges.{judge}]"
-        if "judged_preference" in model.gates and not settings.judges:
-            yield f"models.{name}.gates.judged_preference: needs a judge, [judges.NAME]"
+        if (rule := model.gates.get("judged_preference")) is not None:
+            yield from _faults_of_judged(f"models.{name}.gates.judged_preference", rule, settings)
     for name, each in settings.teachers.items():
         yield from _faults_of_address(f"teachers.{name}", each)
     for name, one in settings.judges.items():
         yield from _faults_of_address(f"judges.{name}", one)
+
+
+def _faults_of_judged(key: str, rule: GateRule, settings: Settings) -> Iterator[str]:
+    """What is wrong with the gate on the judged preference: without a bound that a share can pass or fail it would pass
+    by any look, or by none."""
+    if not settings.judges:
+        yield f"{key}: needs a judge, [judges.NAME]"
+    if rule.min_gain is not None or rule.margin is not None:
+        yield f"{key}: has no min_gain and no margin, for it compares with live already; give min or max"
+    elif rule.min is None and rule.max is None:
+        yield f"{key}: needs min or max, a share from 0 to 1"
+    if not all(0 <= each <= 1 for each in (rule.min, rule.max) if each is not None):
+        yield f"{key}: min and max are shares from 0 to 1"
 
 
 def _faults_of_address(key: str, model: RemoteModel) -> Iterator[str]:

@@ -30,7 +30,7 @@ from adapterd.serving.runtimes import runtime_for
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.database import require_not_lost
-from adapterd.system.files import read_given
+from adapterd.system.files import named_path, read_given
 from adapterd.system.locks import tags_lock
 
 MOST_TEMPLATE_BYTES = 1 << 20
@@ -219,13 +219,13 @@ def _settings_of(home: Home, new: NewModel, base: BaseModel) -> ModelSettings:
     if new.schema:
         from adapterd.evaluation.metrics.json_answers.schema import read_schema
 
-        read_schema(new.schema.expanduser())
+        read_schema(named_path(new.schema))
     chosen = ModelSettings(
         base=name_of(new.given, base),
         base_digest=base.digest,
-        feedback=FeedbackSettings((new.feedback or home.inbox(new.name)).expanduser().absolute()),
+        feedback=FeedbackSettings(named_path(new.feedback or home.inbox(new.name))),
         task=new.task,
-        schema=new.schema.expanduser().absolute() if new.schema else None,
+        schema=named_path(new.schema) if new.schema else None,
     )
     changed = config.with_changes(chosen, new.changes) if new.changes else chosen
     cron_times(new.name, changed.schedule.cron)

@@ -18,7 +18,7 @@ from adapterd.serving.runtimes import pinned_base
 from adapterd.serving.tags import ModelTags
 from adapterd.store import Store
 from adapterd.store.versions import Version
-from adapterd.system.files import clone_open, open_given, write_atomic
+from adapterd.system.files import clone_open, named_path, open_given, write_atomic
 
 if TYPE_CHECKING:
     from adapterd.base.families.architecture import Architecture
@@ -66,7 +66,7 @@ def export_version(
     Raises NotFoundError for a version that is not there or whose adapter is gone, InputError for what cannot be
     written or is not on this machine, and what the runtime raises.
     """
-    found, folder = require_version(store, model, version), folder.expanduser().absolute()
+    found, folder = require_version(store, model, version), named_path(folder)
     tag = ModelTags(model).version(version)
     served = runtime.show(tag) if tag in runtime.tags() else None
     name = f"{model}-{version}{GGUF_SUFFIX}"

@@ -129,7 +129,7 @@ def missing_of_judge(store: Store, comparison: Comparison, rule: GateRule) -> st
         return f"the judge {judge.name} only advises, and {gate} is not passed by advice: {judge.advice}"
     due = votes_of_look(len(looks) + 1)
     votes = len(pairs_of(store, comparison.model, comparison.ours_digest, comparison.theirs_digest, comparison).votes)
-    there = "`adapterctl judge run` looks at them" if votes >= due else f"{votes} are there"
+    there = f"`adapterctl judge run {comparison.model}` looks at them" if votes >= due else f"{votes} are there"
     if not looks:
         return f"{gate} asks for {due} votes and a judge's verdicts on them: {there}"
     return f"{_said(looks[-1], rule)}; the next look is at {due} votes: {there}"

@@ -20,6 +20,7 @@ from adapterd.record import FeedbackRecord
 from adapterd.store import Store
 from adapterd.store.prompt_pool.foreign_database import select
 from adapterd.store.prompt_pool.prompts import NewPrompt
+from adapterd.system.files import named_path
 
 SQLITE = "sqlite:"
 CAPTURE = "capture"
@@ -154,7 +155,7 @@ def _rows(source: str, database: Path | None) -> tuple[Iterable[tuple[str, objec
             f"{source!r} names no {'query' if path else 'database'}",
             hint="sqlite:PATH?SELECT … FROM …, or sqlite:SELECT … with --database PATH",
         )
-    found = select(Path(path).expanduser(), query)
+    found = select(named_path(Path(path)), query)
     return ((f"row {number}", row) for number, row in enumerate(found, start=1)), Path(path).name
 
 

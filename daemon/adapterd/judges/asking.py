@@ -1,13 +1,16 @@
 """A judge is asked: at its address, within its bounds, under a name in the journal that tells its weights."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from adapterd.config import Settings
 from adapterd.errors import AdapterdError, RuntimeUnavailableError
+from adapterd.home import Home
 from adapterd.judges.configured import ConfiguredJudge, digest_of, require_consent
 from adapterd.store import Store
 from adapterd.store.judging.verdicts import KeptJudge
+from adapterd.system.locks import LOCK_TIMEOUT_S, exclusive
 from adapterd.teachers.clients.endpoint import JUDGE
 from adapterd.teachers.configured import open_teacher
 from adapterd.teachers.request import Teacher, TeacherReply, TeacherRequest
@@ -30,6 +33,15 @@ class _Named:
 def key_of(request: TeacherRequest, judge: KeptJudge) -> str:
     """The key of a request in the journal: to other weights it is another request."""
     return request.key(*_named(judge))
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Be the only process of the home that asks a judge, so that nothing is paid for twice: what is open is found
+    inside. Raises BusyError where another one does."""
+    lock = Home.of_database(store.path).judge_lock
+    with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, busy="another process asks a judge at this moment"):
+        yield
 
 
 def ask_judge(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from adapterd.chat import from_dicts
 from adapterd.config import Settings
 from adapterd.evaluation.judging.ask import Judged, pair_messages, winner_in
-from adapterd.evidence.judged import JudgedPairs, pairs_of, take_looks, verdict_of
+from adapterd.evidence.judged import JudgedPairs, Said, pairs_of, take_looks, verdict_of
 from adapterd.home import Home
-from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of
+from adapterd.judges.asking import Progress, alone, ask_judge, is_same_judge, key_of
 from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.choices import Pair
 from adapterd.store import Store
@@ -23,14 +23,14 @@ from adapterd.teachers.request import Kind, TeacherRequest, prompt_tokens_of
 from adapterd.teachers.work import Outcome, Planned
 
 AGAIN = 20
-"""Of so many pairs the first order is asked once more, to see whether the judge repeats itself."""
+"""Of so many pairs the first order is asked once more, with another seed, to see whether the judge repeats itself."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a judge is asked about a choice, by its id, and what names that in the journal."""
+    """What a judge is asked about a choice, and what names that in the journal."""
 
-    choice: int
+    choice: Choice
     requests: tuple[TeacherRequest, ...]
     records: tuple[str, ...]
 
@@ -83,19 +83,34 @@ class JudgeRound:
         """Ask about what is open, keep the verdicts, and take the looks that are due where nothing is left open. What
         ends early, by Ctrl-C or a bound, keeps what there is.
 
-        Raises ConfigError where a judge elsewhere may not be sent prompts, ConfigError and NotFoundError for a wrong
-        key, address or model, and StoreError.
+        Raises BusyError while another process asks a judge, ConfigError where one elsewhere may not be sent prompts,
+        ConfigError and NotFoundError for a wrong key, address or model, and StoreError.
         """
-        asked = self.asked
+        with alone(self.store):
+            return self._ask(self._still_open().asked, progress)
+
+    def _still_open(self) -> "JudgeRound":
+        """The same without pairs that were judged, or that went, since it was prepared."""
+        said, pairs = self.store.judging.of(self.model, self.judge.id), self._pairs()
+        left, judged, repeated = _left(pairs, said)
+        there = {each.id: each for each in left}
+        asked = tuple(there[each.id] for each in self.open if each.id in there)
+        return replace(self, pairs=pairs, open=asked, judged=judged, repeated=repeated)
+
+    def _pairs(self) -> JudgedPairs:
+        of = self.pair
+        return pairs_of(self.store, self.model, of.ours_digest, of.theirs_digest, of.comparison)
+
+    def _ask(self, asked: Sequence[Asked], progress: Progress) -> JudgedNow:
         planned = [Planned(request, each.records) for each in asked for request in each.requests]
         outcome = ask_judge(self.store, self.settings, self.model, self.configured, self.judge, planned, progress)
-        keys = {each.choice: [key_of(one, self.judge) for one in each.requests] for each in asked}
+        keys = [(each.choice, [key_of(one, self.judge) for one in each.requests]) for each in asked]
         if not is_same_judge(self.configured, self.settings, self.judge):
-            self.store.teaching.requests.forget(self.model, [key for some in keys.values() for key in some])
+            self.store.teaching.requests.forget(self.model, [key for _, some in keys for key in some])
             return JudgedNow(outcome, is_another=True)
         kept = self._keep(keys)
-        is_all = len(kept) == len(self.pairs.all) - self.judged
-        looks = take_looks(self.store, self.pair.comparison, self.judge) if is_all and self.pair.comparison else []
+        left, *_ = _left(self._pairs(), self.store.judging.of(self.model, self.judge.id))
+        looks = take_looks(self.store, self.pair.comparison, self.judge) if self.pair.comparison and not left else []
         return JudgedNow(outcome, len(kept), sum(verdict_of(each).value is None for each in kept), tuple(looks))
 
     def _of(self, choice: Choice, *, again: bool) -> Asked:
@@ -103,23 +118,30 @@ class JudgeRound:
         ours, theirs = choice.ours_answer, choice.theirs_answer
         records = (choice.asked_as, *([choice.record] if choice.record else []))
         if ours.strip() == theirs.strip():
-            return Asked(choice.id, (), records)
+            return Asked(choice, (), records)
         case = Judged(from_dicts(list(choice.messages)), self.configured.rubric)
         first, second = (
             TeacherRequest(Kind.VERDICT, pair_messages(case, *both), self.configured.options)
             for both in ((ours, theirs), (theirs, ours))
         )
-        return Asked(choice.id, (first, second, replace(first, sample=1)) if again else (first, second), records)
+        return Asked(choice, (first, second, first.again(1)) if again else (first, second), records)
 
-    def _keep(self, keys: Mapping[int, Sequence[str]]) -> list[KeptVerdict]:
-        """Keep the verdicts on the pairs of which all is answered, and delete what was asked for them."""
+    def _keep(self, keys: Sequence[tuple[Choice, Sequence[str]]]) -> list[KeptVerdict]:
+        """Keep the verdicts on the pairs of which all is answered, and delete what was asked for them, and for pairs
+        that went meanwhile: another one may have got the id of such a one."""
         requests = self.store.teaching.requests
         with self.store.transaction():
-            known = requests.of(self.model, [key for some in keys.values() for key in some])
-            made = [each for choice, some in keys.items() if (each := _verdict(choice, some, known))]
-            kept = [each for each in made if self.store.judging.keep(self.model, self.judge.id, each)]
-            judged = {each.choice for each in made}
-            requests.forget(self.model, [key for choice, some in keys.items() if choice in judged for key in some])
+            known = requests.of(self.model, [key for _, some in keys for key in some])
+            kept, done = list[KeptVerdict](), list[str]()
+            for choice, some in keys:
+                now = self.store.choices.get(self.model, choice.id)
+                verdict = _verdict(choice.id, some, known)
+                if now is None or _asked_of(now) != _asked_of(choice):
+                    done += some
+                elif verdict:
+                    done += some
+                    kept += [verdict] if self.store.judging.keep(self.model, self.judge.id, verdict) else []
+            requests.forget(self.model, done)
         return kept
 
 
@@ -132,9 +154,20 @@ def prepare(
     judge = identified(configured, settings, home, model)
     pairs = pairs_of(store, model, pair.ours_digest, pair.theirs_digest, pair.comparison)
     said = store.judging.of(model, judge.id)
-    left = tuple(each for each in pairs.all if each.id not in said)[:limit]
-    judged, repeated = sum(each.id in said for each in pairs.all), sum(each.again is not None for each in said.values())
-    return JudgeRound(store, settings, model, pair, configured, judge, pairs, left, judged, repeated)
+    left, judged, repeated = _left(pairs, said)
+    return JudgeRound(store, settings, model, pair, configured, judge, pairs, left[:limit], judged, repeated)
+
+
+def _left(pairs: JudgedPairs, said: Said) -> tuple[tuple[Choice, ...], int, int]:
+    """The pairs that have no verdict, how many have one, and of how many pairs, also of other versions, the judge was
+    asked the same again."""
+    left = tuple(each for each in pairs.all if each.id not in said)
+    return left, len(pairs.all) - len(left), sum(each.again is not None for each in said.values())
+
+
+def _asked_of(choice: Choice) -> tuple[object, ...]:
+    """What a judge reads of it."""
+    return choice.messages, choice.ours_answer, choice.theirs_answer
 
 
 def _verdict(choice: int, keys: Sequence[str], known: Mapping[str, StoredRequest]) -> KeptVerdict | None:

@@ -22,7 +22,7 @@ from adapterd.evaluation.rules import FACT_COVERAGE, TOPIC_DRIFT
 from adapterd.evidence.kept_answers import KeptAnswer, kept_answers
 from adapterd.evidence.marked import scores_of
 from adapterd.home import Home
-from adapterd.judges.asking import Progress, ask_judge, is_same_judge, key_of
+from adapterd.judges.asking import Progress, alone, ask_judge, is_same_judge, key_of
 from adapterd.judges.configured import ConfiguredJudge, configured_judge, identified
 from adapterd.review.facts import proposed
 from adapterd.store import Store
@@ -40,9 +40,9 @@ JUDGED = "judged_"
 
 @dataclass(frozen=True)
 class ScoredMetric:
-    """A metric by a judge: its mean over `judged` answers (None of none), its agreement with people on the `marked`
-    ones, and what they would find if they marked all. `advice` says why it is no more than advice, empty where people
-    have calibrated it."""
+    """A metric by a judge: its mean over `judged` answers (None of none; a case without key facts has no coverage), its
+    agreement with people on the `marked` ones, and what they would find if they marked all. `advice` says why it is no
+    more than advice, empty where people have calibrated it."""
 
     metric: str
     judged: int
@@ -93,22 +93,28 @@ class ScoreRound:
 
     def ask(self, progress: Progress = lambda _: None) -> tuple[Outcome, bool]:
         """Ask, and keep the scores; returns how that ended, and whether the same weights answered all along: else
-        nothing is kept. Raises as `ask_judge`."""
-        requests = self.requests
-        planned = [Planned(one, (case_name(each.id),)) for one, each in zip(requests, self.open, strict=True)]
+        nothing is kept. Raises BusyError while another process asks a judge, and as `ask_judge`."""
+        with alone(self.store):
+            by = self.store.rubric_scores.given_by(self.model, self.version, JUDGED + FAITHFULNESS)
+            left = tuple(each for each in self.open if by.get(each.id) != self.given_by(each))
+            return self._ask(left, progress)
+
+    def _ask(self, left: Sequence[KeptAnswer], progress: Progress) -> tuple[Outcome, bool]:
+        requests = [self._request(each) for each in left]
+        planned = [Planned(one, (case_name(each.id),)) for one, each in zip(requests, left, strict=True)]
         outcome = ask_judge(self.store, self.settings, self.model, self.configured, self.judge, planned, progress)
         keys = [key_of(each, self.judge) for each in requests]
         if not is_same_judge(self.configured, self.settings, self.judge):
             self.store.teaching.requests.forget(self.model, keys)
             return outcome, False
-        self._keep(keys)
+        self._keep(keys, left)
         return outcome, True
 
-    def _keep(self, keys: Sequence[str]) -> None:
+    def _keep(self, keys: Sequence[str], answers: Sequence[KeptAnswer]) -> None:
         """What cannot be read stays in the journal, so that it is not asked again as long as that has it."""
         known, done = self.store.teaching.requests.of(self.model, keys), list[str]()
         with self.store.transaction():
-            for key, answer in zip(keys, self.open, strict=True):
+            for key, answer in zip(keys, answers, strict=True):
                 row = known.get(key)
                 found = scores_in(str(row.reply["text"]), CRITERIA).criteria if row and row.reply else {}
                 for metric, score in _metrics(found).items():
@@ -123,7 +129,7 @@ class ScoreRound:
         return _given_by(self.judge, answer, self.facts[answer.case])
 
     def _request(self, answer: KeptAnswer) -> TeacherRequest:
-        facts = "\n".join(f"- {each}" for each in self.facts[answer.case])
+        facts = "\n".join(f"- {each}" for each in self.facts[answer.case]) or "(none)"
         reference = f"Key facts:\n{facts}\n\nA good answer:\n{answer.reference}"
         case = Judged(from_dicts(list(answer.messages)), named_rubric("scores"), reference)
         of = self.configured.settings
@@ -152,7 +158,9 @@ def prepare_scores(
         )
     judge = identified(configured, settings, home, model)
     own = store.rubrics.facts(model)
-    facts = {each.case: own.get(each.case) or proposed(each.reference, each.key_facts) for each in answers}
+    facts = {
+        each.case: own[each.case] if each.case in own else proposed(each.reference, each.key_facts) for each in answers
+    }
     by = store.rubric_scores.given_by(model, version, JUDGED + FAITHFULNESS)
     left = tuple(each for each in answers if by.get(each.id) != _given_by(judge, each, facts[each.case]))
     return ScoreRound(store, settings, model, version, configured, judge, facts, answers, left[:limit])
@@ -161,19 +169,20 @@ def prepare_scores(
 def scored(found: ScoreRound) -> list[ScoredMetric]:
     """What the judge's scores say, beside what people marked."""
     store, scores = found.store, found.store.rubric_scores.of(found.model, found.version)
-    by = store.rubric_scores.given_by(found.model, found.version, JUDGED + FAITHFULNESS)
-    valid = [each for each in found.answers if by.get(each.id) == found.given_by(each)]
     marks = scores_of(store, found.model)
-    return [_scored(metric, valid, scores, marks, found) for metric in METRICS]
+    return [_scored(metric, scores, marks, found) for metric in METRICS]
 
 
 def _scored(
     metric: str,
-    valid: Sequence[KeptAnswer],
     scores: Mapping[str, Mapping[str, float]],
     marks: Mapping[tuple[str, str], Mapping[str, float]],
     found: ScoreRound,
 ) -> ScoredMetric:
+    by = found.store.rubric_scores.given_by(found.model, found.version, JUDGED + FAITHFULNESS)
+    asked = [each for each in found.answers if metric != FACT_COVERAGE or found.facts[each.case]]
+    valid = [each for each in asked if by.get(each.id) == found.given_by(each)]
+
     def judged(answers: Sequence[KeptAnswer]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
         return np.array([scores[each.id][JUDGED + metric] for each in answers], dtype=np.float64)
 
@@ -183,7 +192,7 @@ def _scored(
     agreement = spearman(people, judged(marked)) if marked else None
     mean = float(judged(valid).mean()) if valid else None
     calibrated = calibrated_mean(people, judged(marked), judged(rest), scale=SCORES) if len(marked) > 1 else None
-    advice = _why_advice(len(marked), agreement, len(found.answers) - len(valid), found.judge.advice)
+    advice = _why_advice(len(marked), agreement, len(asked) - len(valid), found.judge.advice)
     return ScoredMetric(metric, len(valid), mean, len(marked), agreement, calibrated, advice)
 
 

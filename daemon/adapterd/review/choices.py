@@ -7,9 +7,11 @@ them, and no frozen set has them.
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 
+from adapterd.capture.captures import Capture
 from adapterd.chat import ChatOptions, Prompt, as_dicts, from_dicts
 from adapterd.config import ModelSettings
 from adapterd.dataset.leaks.near_duplicates import cases_near
@@ -31,7 +33,8 @@ SEED = 1
 ASKED_FOR_EACH = 4
 """So many prompts are asked at most for each choice that is wanted: two versions may answer most of them alike."""
 LOOKED_AT = 300
-"""So many of the captured answers, in the order of chance, are looked through for a prompt that was not asked yet."""
+"""So many prompts that nothing is known of, in the order of chance, are compared with what was learned, or as many as
+may be asked where these are more."""
 
 Progress = Callable[[int, int], object]
 
@@ -106,7 +109,8 @@ def make_choices(
         num_ctx=settings.evaluation.num_ctx, num_predict=settings.evaluation.num_predict, seed=SEED,
         think=settings.think.wanted,
     )  # fmt: skip
-    for prompt_hash, prompt in islice(_prompts(frame, pair), ASKED_FOR_EACH * count):
+    most = ASKED_FOR_EACH * count
+    for prompt_hash, prompt in islice(_prompts(frame, pair, max(LOOKED_AT, most)), most):
         if made >= count:
             break
         one, other = (runtime.chat(tag, prompt, options).text for tag in (ours, theirs))
@@ -173,22 +177,18 @@ def meter(store: Store, model: str, settings: ModelSettings, pair: Pair) -> Mete
     return Meter.of(votes, standing.way, left, text)
 
 
-def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
-    """Captured prompts, in the order of chance, that are unlike all of which anything was said when the comparison
-    began, and unlike all that teachers answered, for a version may have learned that; and unlike those that the pair
-    answered already: these would count twice. What was said since leaves none out, or the prompts would be chosen by
-    what live answered to them."""
+def _prompts(frame: Frame, pair: Pair, most: int) -> Iterator[tuple[str, Prompt]]:
+    """Of `most` captured prompts, in the order of chance, those that are unlike all of which anything was said when the
+    comparison began, and unlike all that teachers answered, for a version may have learned that; and unlike those that
+    the pair answered already: these would count twice. What was said since leaves none out, or the prompts would be
+    chosen by what live answered to them."""
     store, model, comparison = frame.store, frame.model, pair.comparison
     up_to = comparison.after_id if comparison else None
     asked = store.choices.asked(model, pair.ours_digest, pair.theirs_digest)
     before = [from_dicts(each.messages) for each in store.choices.all(model) if each.prompt_hash in asked]
     if comparison:  # what was a fresh case is none again
         asked |= {case.case for look in store.comparisons.looks(comparison.id) for case in look.cases}
-    captures = {
-        each.prompt_hash: each for each in islice(frame.by_chance(), LOOKED_AT) if each.prompt_hash not in asked
-    }
-    known = store.feedback.known_prompts(model, captures, up_to_id=up_to)
-    prompts = {name: prompt_of(each) for name, each in captures.items() if name not in known}
+    prompts = {each.prompt_hash: prompt_of(each) for each in islice(_unknown(frame, asked, up_to), most)}
     told = (
         FeedbackRecord.from_json(text)
         for number, text in store.feedback.ever(model)
@@ -200,6 +200,17 @@ def _prompts(frame: Frame, pair: Pair) -> Iterator[tuple[str, Prompt]]:
         if not is_near and not cases_near(before, [prompt])[0]:
             before.append(prompt)
             yield prompt_hash, prompt
+
+
+def _unknown(frame: Frame, asked: AbstractSet[str], up_to: int | None) -> Iterator[Capture]:
+    """Captures, in the order of chance, with prompts that were not asked, and of which nothing was said by then; one of
+    each prompt."""
+    by_chance, seen = frame.by_chance(), set(asked)
+    while some := list(islice(by_chance, LOOKED_AT)):
+        new = {each.prompt_hash: each for each in some if each.prompt_hash not in seen}
+        known = frame.store.feedback.known_prompts(frame.model, new, up_to_id=up_to)
+        seen |= new.keys()
+        yield from (each for name, each in new.items() if name not in known)
 
 
 def _taught(store: Store, model: str, choice: Choice, given: Vote, correction: str | None) -> str | None:

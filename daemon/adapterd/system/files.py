@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from adapterd.errors import InputError
+from adapterd.errors import InputError, reason
 
 PRIVATE_FILE = 0o600
 _NO_FILES = (
@@ -26,6 +26,23 @@ _AT_FDCWD_LINUX = -100
 _CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FICLONE = 0x40049409  # Linux ioctl number, from linux/fs.h
 _AT_FDCWD = -2  # of macOS, from sys/fcntl.h: a relative path is meant from the working folder
+
+
+def named_path(path: Path) -> Path:
+    """The absolute path of what somebody named, with `~` as the home of a user. Raises InputError where there is no
+    such user, and for links that lead to themselves."""
+    try:
+        found = path.expanduser().absolute()
+    except RuntimeError as exc:
+        raise InputError(
+            f"{path} names the home of a user who is not known here",
+            hint="a file or folder of that name is given by its whole path",
+        ) from exc
+    try:
+        found.resolve()
+    except (OSError, RuntimeError) as exc:  # which of them, depends on the release of Python
+        raise InputError(f"{found} cannot be reached: {reason(exc)}", hint="give another place") from exc
+    return found
 
 
 def open_given(path: Path, max_bytes: int | None = None) -> io.BufferedReader:

@@ -82,6 +82,16 @@ def test_a_key_that_is_held_down_decides_on_nothing_more(visitor: Page, served_p
     assert states(served_page) == ["kept", "unsure", "unsure", "unsure"]
 
 
+def test_letters_are_the_same_keys_with_caps_lock(visitor: Page, served_page: Place) -> None:
+    visitor.goto(f"{served_page.address}/synthetic/{MODEL}")
+    is_shown(visitor, 0, 4)
+    visitor.keyboard.press("D")
+    is_shown(visitor, 1, 3)
+    visitor.keyboard.press("U")
+    is_shown(visitor, 0, 4)
+    assert states(served_page) == ["unsure"] * 4
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_accessible_and_its_texts_are_texts(visitor: Page, served_page: Place, scheme: str) -> None:
     visitor.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -11,8 +11,8 @@ from tests.integration.permissions.test_loose_home import ADAPTERCTL, give, live
 
 __all__ = ["lived_in"]
 NAMES = (
-    "config.toml", "config.lock", "daemon.lock", "run.lock", "tags.lock", "teach.lock", "daemon.json",
-    "removed.json", "cache/digests.json",
+    "config.toml", "config.lock", "daemon.lock", "run.lock", "tags.lock", "teach.lock", "judge.lock",
+    "daemon.json", "removed.json", "cache/digests.json",
 )  # fmt: skip
 
 

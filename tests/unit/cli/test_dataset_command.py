@@ -198,6 +198,8 @@ def test_faults_name_the_model_the_place_and_what_is_there(adapterctl: Command, 
         adapterctl("dataset", "export", "m", "--set", "evaluation")
     with pytest.raises(InputError, match="the feedback of empty teaches nothing"):
         adapterctl("dataset", "export", "empty")
+    with pytest.raises(InputError, match="the home of a user who is not known here"):
+        adapterctl("dataset", "export", "m", "-o", "~nobody-of-this-name.jsonl")
     with pytest.raises(InputError, match="is in a folder that adapterd reads"):
         adapterctl("dataset", "export", "m", "-o", str(home.inbox("m") / "made.jsonl"))
     adapterctl("dataset", "export", "m")

@@ -37,6 +37,10 @@ def test_plan_is_told_and_nobody_is_asked(
         assert "m: big (big:1, aaaaaaaaaaaa) would be asked about 5 pairs of 1.0.0 and base: 3 that people" in told
         plan = as_json("judge", "run", "--dry-run", "--limit", "4")
         assert (plan["votes"], plan["pool"], plan["requests"], plan["judged"]) == (3, 1, 12, 0)
+        assert (
+            "3 new pairs, which would be made first" in adapterctl("judge", "run", "--dry-run", "--pairs", "3").stdout
+        )
+        assert as_json("judge", "run", "--dry-run", "--pairs", "3")["new_pairs"] == 3
         assert judge.shown == []
 
 
@@ -63,6 +67,31 @@ def test_json_tells_what_is_left(store: Store, home: Home, comparison: Compariso
         add_votes(store, comparison, WINS[:4])
         told = as_json("judge", "run")
     assert (told["judged"], told["open"], told["outcome"]["ended"]) == (1, 3, "calls")
+
+
+def test_what_is_refused_is_told_with_the_reason(
+    store: Store, home: Home, comparison: Comparison, adapterctl: Command, as_json: AsJson,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    judge = ScriptedJudge()
+    say = judge.reply
+
+    def reply(request: bytes) -> list[bytes]:
+        return [error(400, "exceeds the context")] if b"box 1?" in request or b"box 5?" in request else say(request)
+
+    monkeypatch.setattr(judge, "reply", reply)
+    with judge_at(home, judge):
+        add_votes(store, comparison, WINS[:4])
+        found = as_json("judge", "run")
+        assert (found["judged"], found["unread"], found["outcome"]["refused"]) == (4, 1, 3)
+        assert "exceeds the context" in found["outcome"]["error"]
+        add_votes(store, comparison, WINS[:2])
+        told = " ".join(adapterctl("judge", "run").stderr.split())
+    assert "3 requests were refused, and 0 failed: " in told
+    assert "exceeds the context" in told
+    assert "judges.big.num_ctx" in told
+    assert "1 pairs have no verdict" not in told
+    assert "1 pair has no verdict that can be read, and counts as a tie of the judge" in told
 
 
 def test_what_ended_early_and_advice_are_warned_of(
@@ -137,5 +166,9 @@ def test_scores_are_told_and_what_is_wrong_is_a_sentence(
         assert judge.asked == []
         told = as_json("judge", "scores", "--limit", "2")
         assert (told["asked"], [each["judged"] for each in told["scores"]]) == (2, [2, 2, 2])
-        assert "fact_coverage: 50% by the judge alone" in adapterctl("judge", "scores").stdout
+        judge.said = "seven"
+        said = adapterctl("judge", "scores")
+        assert "fact_coverage: 50% by the judge alone" in said.stdout
+        assert "1 answer has no score that can be read" in said.stderr
+        assert "judges.big.num_predict" in said.stderr
         assert len(judge.asked) == 3

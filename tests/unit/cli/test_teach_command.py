@@ -119,6 +119,12 @@ def test_person_keeps_and_drops(store: Store, home: Home, adapterctl: Command, a
         assert "m: 1 kept" in adapterctl("synthetic", "keep", str(one)).stdout
         assert as_json("synthetic", "drop", str(other)) == {"ids": [other], "state": "dropped"}
         assert made(store) == [("Ada", "kept", "person"), ("Ada", "dropped", "person")]
+        assert as_json("synthetic", "drop", *[str(other)] * 3)["ids"] == [other]
+        assert len(store.teaching.examples.all(MODEL)[1].earlier) == 2  # an undo takes back what was said at once
+        assert (
+            "no example is unsure; `adapterctl synthetic list`"
+            in adapterctl("synthetic", "list", "--state", "unsure").stdout
+        )
         with pytest.raises(NotFoundError, match="no example 99"):
             adapterctl("synthetic", "keep", str(other), "99")
         assert made(store)[1] == ("Ada", "dropped", "person")  # all or none

@@ -45,7 +45,7 @@ def missing(store: Store, comparison: Comparison, rule: GateRule | None = None) 
 def test_a_gate_waits_for_votes_then_for_the_judge_and_passes_by_a_look(store: Store, comparison: Comparison) -> None:
     assert "asks for 30 votes and a judge's verdicts on them: 0 are there" in missing(store, comparison)
     voted = add_votes(store, comparison, WINS[:30])
-    assert "`adapterctl judge run` looks at them" in missing(store, comparison)
+    assert "`adapterctl judge run m` looks at them" in missing(store, comparison)
     judge(store, [*voted, *add_pairs(store, comparison, [(GOOD, BAD)] * 80 + [(BAD, GOOD)] * 20)], wrong=9)
     [look] = take_looks(store, comparison, JUDGE)
     assert (look.number, look.votes, look.pool, look.level, look.advice) == (1, 30, 100, level_of_look(1), "")
@@ -99,6 +99,19 @@ def test_a_judge_that_does_not_agree_only_advises(store: Store, comparison: Comp
     assert "not shown that the judge agrees" in look.advice
     assert look.low > 0.5  # by people alone; the gate on the judged preference is not passed all the same
     assert "not passed by advice at 30 votes" in missing(store, comparison)
+
+
+@pytest.mark.parametrize(("unread", "advice"), [(1, ""), (10, ""), (11, "not shown that the judge agrees")])
+def test_a_verdict_that_cannot_be_read_makes_no_vote_uncounted(
+    store: Store, comparison: Comparison, unread: int, advice: str
+) -> None:
+    voted = add_votes(store, comparison, WINS[:30])
+    judge(store, voted[unread:], wrong=9)
+    for each in voted[:unread]:
+        assert store.judging.keep(MODEL, JUDGE.id, KeptVerdict(each.id, 1.0, None))
+    [look] = take_looks(store, comparison, JUDGE)
+    assert look.votes == 30
+    assert (advice in look.advice, bool(look.advice)) == (True, bool(advice))
 
 
 def test_a_judge_whose_weights_nobody_sees_only_advises(store: Store, comparison: Comparison) -> None:

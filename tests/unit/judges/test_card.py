@@ -1,5 +1,6 @@
 """The card of a judge as it is shown: the estimate, why it is advice, whom it may favour, what is left to ask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,29 @@ def test_few_votes_are_advice_and_what_is_left_is_said(store: Store, home: Home,
         assert "5 of the 30 votes on a random part are there" in found.advice
         assert "advice only" in said_by(found)
         assert "2 pairs have no verdict of it yet" in said_by(found)
+
+
+def test_it_repeats_itself_on_whatever_versions_it_was_asked_of(
+    store: Store, home: Home, comparison: Comparison
+) -> None:
+    with judge_at(home, ScriptedJudge()) as settings:
+        for each in add_pairs(store, comparison, [(GOOD, BAD)] * 20):
+            store.execute("UPDATE choices SET ours_digest = 'sha256:earlier' WHERE id = ?", (each.id,))
+        earlier = replace(pair_of(store, MODEL), ours_digest="sha256:earlier", comparison=None)
+        prepare(store, home, settings, MODEL, earlier).ask()
+        add_pairs(store, comparison, [(GOOD, BAD)] * 2)
+        found = asked_and_shown(store, home, settings)
+        assert (found.card.pairs, found.card.repeated.of) == (2, 20)
+        assert "it says the same of 20 of 20" in said_by(found)
+
+
+def test_the_command_that_goes_on_names_the_versions(store: Store, home: Home, comparison: Comparison) -> None:
+    with judge_at(home, ScriptedJudge()) as settings:
+        add_pairs(store, comparison, [(GOOD, BAD)] * 2)
+        assert "`adapterctl judge run m`" in said_by(asked_and_shown(store, home, settings, limit=1))
+        alone = replace(pair_of(store, MODEL), comparison=None)
+        told = said_by(shown_judge(store, settings, MODEL, alone))
+        assert "`adapterctl judge run m --ours 1.0.0 --theirs base`" in told
 
 
 def test_without_votes_no_share_is_known(store: Store, home: Home, comparison: Comparison) -> None:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
 from adapterd import config
 from adapterd.config import Settings
-from adapterd.errors import ConfigError, InputError, NotFoundError
+from adapterd.errors import BusyError, ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.judges import round as judging
 from adapterd.judges.round import JudgedNow, JudgeRound, prepare
@@ -16,6 +17,7 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import Comparison
 from adapterd.store.judging.verdicts import KeptVerdict
 from adapterd.store.reviews.choices import Choice
+from adapterd.system.locks import exclusive
 from adapterd.teachers.work import Ended
 from tests.support.judged import BAD, BY_URL, GOOD, ScriptedJudge, add_pairs, add_votes, by_quality, judge_at
 from tests.support.teacher_replies import body_of, error
@@ -73,6 +75,32 @@ def test_votes_come_first_and_a_limit_holds(store: Store, home: Home, comparison
         assert asked.prompt_tokens > 100
         assert asked.ask().judged == 4
         assert len(prepared(store, home, settings).open) == 2
+
+
+def test_the_same_is_asked_again_with_another_seed(store: Store, home: Home, comparison: Comparison) -> None:
+    judge = ScriptedJudge()
+    with judge_at(home, judge, "temperature = 0.7") as settings:
+        add_pairs(store, comparison, [(GOOD, BAD)])
+        ask(store, home, settings)
+    sent = Counter((str(body_of(each)["messages"]), body_of(each)["options"]["seed"]) for each in judge.sent)
+    assert sorted(seed for _, seed in sent) == [0, 0, 1]
+    assert len({messages for messages, _ in sent}) == 2
+
+
+def test_two_processes_do_not_pay_for_the_same_verdicts(store: Store, home: Home, comparison: Comparison) -> None:
+    judge = ScriptedJudge()
+    with judge_at(home, judge) as settings:
+        some_pairs(store, comparison)
+        one, other = prepared(store, home, settings), prepared(store, home, settings)
+        with (
+            exclusive(home.judge_lock, timeout_s=0, busy=""),
+            pytest.raises(BusyError, match="another process asks a judge"),
+        ):
+            one.ask()
+        assert one.ask().judged == 5
+        done = other.ask()
+        assert (done.judged, done.outcome.ended) == (0, Ended.DONE)
+        assert len(judge.shown) == 15
 
 
 def test_what_was_answered_before_a_bound_is_not_asked_again(store: Store, home: Home, comparison: Comparison) -> None:
@@ -231,6 +259,28 @@ def test_a_pair_that_is_removed_meanwhile_is_not_kept(
         assert asked.ask().judged == 1
         assert list(verdicts(store, settings, home)) == [stays.id]
         assert store.teaching.requests.all(MODEL) == []
+
+
+def test_a_pair_that_got_the_id_of_one_that_went_has_no_verdict(
+    store: Store, home: Home, comparison: Comparison
+) -> None:
+    judge, one_at_a_time = ScriptedJudge(), Lock()
+
+    def exchanging(first: str, second: str) -> str:
+        with one_at_a_time, Store(home.database) as other:
+            if GOOD in other.choices.all(MODEL)[0].ours_answer:
+                other.choices.forget(MODEL, before.id)
+                [after] = add_pairs(other, comparison, [(BAD, GOOD)])
+                assert after.id == before.id
+        return by_quality(first, second)
+
+    judge.decide = exchanging
+    with judge_at(home, judge) as settings:
+        [before] = add_pairs(store, comparison, [(GOOD, BAD)])
+        assert ask(store, home, settings).judged == 0
+        assert store.teaching.requests.all(MODEL) == []
+        assert ask(store, home, settings).judged == 1
+        assert [each.ours_first for each in verdicts(store, settings, home).values()] == [-1.0]
 
 
 def test_a_tag_that_answers_elsewhere_waits_for_consent_and_has_no_weights_here(

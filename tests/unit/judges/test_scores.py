@@ -37,7 +37,7 @@ class Scoring:
         text = body_of(request)["messages"][-1]["content"]
         found = re.search(r"<<<ANSWER (\w+)\n(.*)\nANSWER \1>>>", text, re.DOTALL)
         assert found
-        assert "- It rains." in text
+        assert "- It rains." in text or "Key facts:\n(none)" in text
         self.asked.append(found[2])
         coverage = 5 * ("rain" in found[2]) + 5 * ("cold" in found[2])
         topic = 0 if "strays" in found[2] else 10
@@ -107,6 +107,26 @@ def test_scores_of_other_facts_or_weights_do_not_count(store: Store, home: Home,
         assert by_metric(found)[FACT_COVERAGE].judged == COUNT - 1
     with judge_at(home, judge, f"{BY_URL}\ntemperature = 0.1") as settings:
         assert len(prepared(store, home, settings).open) == COUNT
+
+
+def test_cases_without_key_facts_have_no_coverage(store: Store, home: Home, kept: Comparison) -> None:
+    with judge_at(home, Scoring(), f"{BY_URL}\npinned = true") as settings:
+        for number in range(COUNT):
+            if number >= 35:  # a person has taken the facts away
+                case = case_hash([{"role": "user", "content": f"question {number}"}], " ".join(FACTS))
+                store.rubrics.put_facts(MODEL, case, ())
+            else:
+                mark(store, number)
+        prepared(store, home, settings).ask()
+        found = by_metric(prepared(store, home, settings))
+        coverage, topic = found[FACT_COVERAGE], found[TOPIC_DRIFT]
+        assert (coverage.judged, coverage.marked, coverage.advice) == (35, 35, "")
+        assert coverage.calibrated is not None
+        assert coverage.calibrated.pool == 0
+        assert coverage.by_judge == pytest.approx(
+            sum((number % 2 == 1) + (number % 3 == 0) for number in range(35)) / 70
+        )
+        assert (topic.judged, topic.marked) == (COUNT, 35)
 
 
 def test_what_people_marked_is_never_replaced(store: Store, home: Home, kept: Comparison) -> None:

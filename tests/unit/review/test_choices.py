@@ -11,6 +11,7 @@ from adapterd.chat import Answer, ChatOptions, Message
 from adapterd.errors import InputError, NotFoundError
 from adapterd.evaluation.e_process import VOTE, EProcess
 from adapterd.evaluation.rules import HUMAN_PREFERENCE
+from adapterd.review import choices
 from adapterd.review.choices import ASKED_FOR_EACH, Meter, make_choices, meter, next_choice, pair_of, vote
 from adapterd.review.frame import Frame
 from adapterd.store import Store
@@ -105,6 +106,31 @@ def test_two_that_answer_alike_are_not_asked_for_ever(
     pair = pair_of(store, MODEL)
     make_choices(replace(frame(), model=MODEL), pair, runtime, SETTINGS, 1)
     assert len(runtime.asked) <= 2 * ASKED_FOR_EACH
+
+
+def test_a_vote_on_a_pair_that_went_is_not_taken_for_one_on_another(
+    choices_of: Callable[[int], list[Choice]], store: Store
+) -> None:
+    *_, last = choices_of(3)
+    vote(store, MODEL, SETTINGS, last, Vote.TIE)
+    store.choices.forget(MODEL, last.id)
+    [new] = [each for each in choices_of(1) if each.id >= last.id]
+    vote(store, MODEL, SETTINGS, new, Vote.OURS)
+    assert new.id > last.id
+    counted = meter(store, MODEL, SETTINGS, pair_of(store, MODEL))
+    assert (counted.ours, counted.neither) == (1, 1)
+
+
+def test_prompts_are_found_behind_all_that_were_asked_or_judged(
+    played: Played, choices_of: Callable[[int], list[Choice]], store: Store, captured: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(choices, "LOOKED_AT", 3)
+    assert len(choices_of(4)) == 4
+    assert len(choices_of(PROMPTS)) == PROMPTS
+    store.execute("DELETE FROM choices")
+    monkeypatch.setattr(store.feedback, "known_prompts", lambda _model, hashes, **_more: {*[*hashes][:2]})
+    assert len(choices_of(PROMPTS)) == PROMPTS // 3
 
 
 def test_a_vote_counts_though_a_version_is_gone(choices_of: Callable[[int], list[Choice]], store: Store) -> None:

@@ -9,6 +9,7 @@ from adapterd.store import Store
 from adapterd.store.evidence.comparisons import NewComparison, Purpose
 from adapterd.store.judging.verdicts import NOT_ON_A_CHOICE, KeptJudge, KeptVerdict, Look
 from adapterd.store.reviews.choices import NOT_CHOSEN_BETWEEN, NewChoice, Vote
+from adapterd.store.teaching.requests import NewRequest
 from adapterd.store.whole_model import forget_model, rows_of
 from tests.support.hand_clock import HandClock
 
@@ -52,6 +53,20 @@ def test_a_verdict_goes_with_its_choice_and_no_other_gets_it(choosing: Store) ->
     new = NewChoice("p9", [], "1.0.0", "d1", "a", "base", "d0", "b", True)
     assert choosing.choices.add(MODEL, new)  # the id of one that went
     assert list(choosing.judging.of(MODEL, "j1")) == [1]
+
+
+def test_what_judges_were_asked_goes_with_the_pairs_that_nobody_chose_between(choosing: Store) -> None:
+    requests = choosing.teaching.requests
+    for key, model, kind, records in (
+        ("voted", MODEL, "verdict", ("choice 1", "record")), ("waits", MODEL, "verdict", ("choice 2",)),
+        ("other prompt", MODEL, "verdict", ("choice 3",)), ("case", MODEL, "verdict", ("case 2",)),
+        ("other model", "other", "verdict", ("choice 2",)), ("teacher", MODEL, "answer", ("choice 2",)),
+    ):  # fmt: skip
+        assert requests.begin(model, NewRequest(key, kind, "big", "big:1", {"text": key}, records))
+    choosing.choices.forget_prompts(["p0", "p1"])
+    assert {each.key for each in requests.all(MODEL)} == {"voted", "other prompt", "case", "teacher"}
+    assert [each.key for each in requests.all("other")] == ["other model"]
+    assert [each.id for each in choosing.choices.all(MODEL)] == [1, 3]
 
 
 def test_a_copy_without_what_waits_has_no_verdict_on_it(choosing: Store, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapterd.errors import InputError
 from adapterd.system import files
-from adapterd.system.files import atomic_path, clone, sha256_file, write_atomic
+from adapterd.system.files import atomic_path, clone, named_path, sha256_file, write_atomic
 
 on_linux = pytest.mark.skipif(sys.platform == "darwin", reason="macOS clones by clonefile(2)")
 
@@ -54,6 +55,29 @@ def fail_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_content_is_read_as_it_was_written(tmp_path: Path, data: bytes | str) -> None:
     write_atomic(tmp_path / "f", data)
     assert (tmp_path / "f").read_bytes() == (data if isinstance(data, bytes) else data.encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("~nobody-of-this-name/x", "the home of a user who is not known"), ("loop", "cannot be reached"),
+     ("loop/x", "cannot be reached")],
+)  # fmt: skip
+def test_a_path_that_leads_nowhere_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=said) as caught:
+        named_path(Path(path))
+    assert caught.value.hint
+
+
+def test_a_path_is_absolute_and_a_link_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "link").symlink_to("elsewhere")
+    found = [named_path(Path(each)) for each in ("x", "~/x", "link")]
+    assert found == [tmp_path / "x", tmp_path / "me/x", tmp_path / "link"]
 
 
 def test_a_written_file_is_its_owners_only(tmp_path: Path) -> None:

@@ -71,8 +71,9 @@ def restore(file: Path, root: Path | None, force: bool, as_json: bool) -> None:
     from adapterd.home import Home
     from adapterd.removal.recovery.restore import is_used
     from adapterd.removal.recovery.restore import restore as put_back
+    from adapterd.system.files import named_path
 
-    home = Home(root.expanduser().absolute()) if root else own_home()
+    home = Home(named_path(root)) if root else own_home()
     if is_used(home) and not force:
         if not at_terminal():
             raise InputError(f"{home.root} is a home already", hint="--force puts the backup in its place")

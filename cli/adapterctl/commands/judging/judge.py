@@ -1,6 +1,5 @@
 """adapterctl judge run | card | scores"""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.judges.round import JudgedNow, JudgeRound
     from adapterd.review.choices import Pair
-    from adapterd.teachers.work import WorkProgress
+    from adapterd.teachers.work import Outcome, WorkProgress
 
 OURS = click.option("--ours", metavar="VERSION", help="A version to judge, in place of the challenger.")
 THEIRS = click.option("--theirs", metavar="VERSION", help="What it is compared with, in place of live.")
@@ -61,7 +60,7 @@ def run(
         _make(app, model, pair, pairs, as_json)
     asked = prepare(app.store, app.home, app.settings, model, pair, limit)
     if dry_run:
-        _show_plan(asked, as_json)
+        _show_plan(asked, pairs or 0, as_json)
         return
     with StageProgress(quiet=as_json) as progress:
         done = asked.ask(lambda now: progress("asking", _told(now)))
@@ -114,7 +113,7 @@ def scores(name: str | None, version: str | None, limit: int | None, dry_run: bo
     app = App()
     model = app.model(name)
     asked = prepare_scores(app.store, app.home, app.settings, model, version or _newest(app, model), limit)
-    ended, is_same = "", True
+    ended, is_same, outcome = "", True, None
     if not dry_run:
         with StageProgress(quiet=as_json) as progress:
             outcome, is_same = asked.ask(lambda now: progress("asking", _told(now)))
@@ -133,6 +132,10 @@ def scores(name: str | None, version: str | None, limit: int | None, dry_run: bo
         _warn_of_another(asked.judge.judge_model)
     for each in found:
         say(f"  {each}")
+    if outcome:
+        _warn_of_unanswered(outcome, asked.judge.name)
+        if limit is None and is_same and not outcome.left:
+            _warn_of_unscored(len(asked.answers) - max(each.judged for each in found), asked.judge.name)
     if ended:
         warn(ended, "the same command goes on")
 
@@ -152,6 +155,35 @@ def _warn_of_another(name: str) -> None:
     warn(f"other weights answer as {name} than when it was asked, so nothing is kept", "give the command again")
 
 
+def _warn_of_unanswered(outcome: "Outcome", judge: str) -> None:
+    """Say why some have no verdict or score, where the judge answers the others."""
+    from adapterd.teachers.work import Ended
+
+    if outcome.ended is Ended.UNAVAILABLE or not outcome.refused + outcome.failed:
+        return
+    said = f"{outcome.refused} requests were refused, and {outcome.failed} failed: {outcome.error}"
+    warn(said, f"where a prompt is too long, raise judges.{judge}.num_ctx; the same command asks again what failed")
+
+
+def _warn_of_unscored(count: int, judge: str) -> None:
+    if count:
+        said = "1 answer has" if count == 1 else f"{count} answers have"
+        warn(f"{said} no score that can be read", _enough_tokens(judge))
+
+
+def _enough_tokens(judge: str) -> str:
+    return f"where thoughts take all tokens, raise judges.{judge}.num_predict, or set judges.{judge}.think to off"
+
+
+def _warn_of_unread(unread: int, judge: str) -> None:
+    warn(
+        "1 pair has no verdict that can be read, and counts as a tie of the judge"
+        if unread == 1
+        else f"{unread} pairs have no verdict that can be read, and count as ties of the judge",
+        _enough_tokens(judge),
+    )
+
+
 def _pair(app: "App", model: str, ours: str | None, theirs: str | None) -> "Pair":
     from adapterd.review.choices import pair_of
 
@@ -167,7 +199,10 @@ def _make(app: "App", model: str, pair: "Pair", count: int, as_json: bool) -> No
             lambda done, of: progress("answering", {"share": done / of, "doing": f"{done} of {of} pairs"}),
         )  # fmt: skip
     if made < count:
-        warn(f"{made} of {count} pairs are new: both answer the other captured prompts alike, or none is left", "")
+        warn(
+            f"{made} of {count} pairs are new: both answer the other captured prompts alike, or none is left",
+            "more come as applications ask; `adapterctl capture status` tells how many are recorded",
+        )
 
 
 def _told(done: "WorkProgress") -> dict[str, Any]:
@@ -182,16 +217,21 @@ def _counts(asked: "JudgeRound") -> dict[str, int]:
     return {"votes": of_votes, "pool": len(asked.open) - of_votes, "requests": asked.calls}
 
 
-def _show_plan(asked: "JudgeRound", as_json: bool) -> None:
+def _show_plan(asked: "JudgeRound", pairs: int, as_json: bool) -> None:
     counts = _counts(asked)
     if as_json:
-        emit_json({"judge": asked.judge, **counts, "prompt_tokens": asked.prompt_tokens, "judged": asked.judged})
+        emit_json({
+            "judge": asked.judge, **counts, "prompt_tokens": asked.prompt_tokens, "judged": asked.judged,
+            "new_pairs": pairs,
+        })  # fmt: skip
         return
     say(
         f"{asked.model}: {asked.judge} would be asked about {len(asked.open)} pairs of {asked.pair.ours} and "
         f"{asked.pair.theirs}: {counts['votes']} that people voted on, {counts['pool']} that wait"
     )
     say(f"that is {counts['requests']} requests with about {asked.prompt_tokens:,} tokens; {asked.judged} are judged")
+    if pairs:
+        say(f"{pairs} new pairs, which would be made first, are not counted here")
 
 
 def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
@@ -200,17 +240,19 @@ def _show(asked: "JudgeRound", done: "JudgedNow", as_json: bool) -> None:
 
     if as_json:
         outcome = {**vars(done.outcome), "error": str(done.outcome.error) if done.outcome.error else None}
-        emit_json({"judge": asked.judge, **asdict(done), "outcome": outcome, "open": len(asked.open) - done.judged})
+        emit_json({"judge": asked.judge, **vars(done), "outcome": outcome, "open": len(asked.open) - done.judged})
         return
     if done.is_another:
         _warn_of_another(asked.judge.judge_model)
         return
-    unread = f"; {done.unread} of its verdicts cannot be read" if done.unread else ""
     none = f"no pair of {asked.pair.ours} and {asked.pair.theirs} is new to {asked.judge}"
-    said = f"{asked.judge} judged {done.judged} pairs of {asked.pair.ours} and {asked.pair.theirs}{unread}"
+    said = f"{asked.judge} judged {done.judged} pairs of {asked.pair.ours} and {asked.pair.theirs}"
     say(Styled(f"{asked.model}: {said if asked.open else none}", "green" if done.judged else "yellow"))
     for look in done.looks:
         say(f"  {look_sentence(look)}{f'; {look.advice}' if look.advice else ''}")
+    _warn_of_unanswered(done.outcome, asked.judge.name)
+    if done.unread:
+        _warn_of_unread(done.unread, asked.judge.name)
     if said := ended_sentence(done.outcome, "judge"):
         warn(said, "the same command goes on")
     if asked.judge.advice:

@@ -61,8 +61,14 @@ def list_(state: str | None, limit: int, model: str | None, as_json: bool) -> No
              each.messages[-1]["content"][:FIRST_CHARACTERS])
             for each in found
         ],
-        empty="no teacher made anything yet; `adapterctl teach`",
+        empty=_why_none(app.store, name, state),
     )  # fmt: skip
+
+
+def _why_none(store: "Store", model: str, state: str | None) -> str:
+    if state and store.teaching.examples.newest(model):
+        return f"no example is {state}; `adapterctl synthetic list` shows the others"
+    return "no teacher made anything yet; `adapterctl teach`"
 
 
 @synthetic.command("show", epilog=examples("adapterctl synthetic show 12"))
@@ -181,11 +187,11 @@ def drop(ids: tuple[int, ...], model: str | None, as_json: bool) -> None:
 
 
 def _decide(app: "App", model: str | None, ids: tuple[int, ...], state: "ExampleState", as_json: bool) -> None:
-    """Note what a person says of examples, of all or of none."""
+    """Note what a person says of examples, of all or of none; one that is named twice is one."""
     from adapterd.errors import InputError, NotFoundError
     from adapterd.store.teaching.examples import BY_PERSON, FORM, ExampleState
 
-    name = app.model(model)
+    name, ids = app.model(model), tuple(dict.fromkeys(ids))
     examples_of = app.store.teaching.examples
     with app.store.transaction():
         for each in ids:

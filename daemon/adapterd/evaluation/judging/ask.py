@@ -144,7 +144,8 @@ def score_schema(criteria: Sequence[str] = ("score",)) -> str:
 
 def winner_in(text: str) -> float | None:
     """1 for A, -1 for B, 0 for a tie; None where the text has no verdict, or several that differ."""
-    found = {WINNERS[each] for value in _objects(text) if (each := _winner(value.get("winner"))) is not None}
+    said = [each for value in _objects(text) for each in value.all("winner")]
+    found = {WINNERS[each] for value in said if (each := _winner(value)) is not None}
     return found.pop() if len(found) == 1 else None
 
 
@@ -152,7 +153,7 @@ def scores_in(text: str, criteria: Sequence[str] = ("score",)) -> ScoreVerdict:
     """The scores in 0…1; no verdict where one is missing or out of bounds, or several objects differ."""
     found = [
         each for value in _objects(text)
-        if (each := {name: _share(value.get(name)) for name in criteria}) and None not in each.values()
+        if (each := {name: _share(value.one(name)) for name in criteria}) and None not in each.values()
     ]  # fmt: skip
     if not found or any(each != found[0] for each in found):
         return ScoreVerdict(None, {})
@@ -161,7 +162,8 @@ def scores_in(text: str, criteria: Sequence[str] = ("score",)) -> ScoreVerdict:
 
 
 def _winner(value: Any) -> str | None:
-    plain = value.strip().casefold() if isinstance(value, str) else None
+    """The name of a winner, in whatever case; answers are also named by the word above them, `Answer A`."""
+    plain = value.casefold().strip().removeprefix("answer").strip() if isinstance(value, str) else None
     return next((name for name in WINNERS if name.casefold() == plain), None)
 
 
@@ -171,9 +173,23 @@ def _share(value: Any) -> float | None:
     return float(value) / MOST_SCORE
 
 
-def _objects(text: str) -> list[dict[str, Any]]:
+class _Object(list[tuple[str, Any]]):
+    """The members of a JSON object, with all that are named alike: that the last one counts is not what a judge
+    means."""
+
+    def all(self, name: str) -> list[Any]:
+        """The values of that name, in whatever case."""
+        return [value for each, value in self if each.casefold().strip() == name.casefold()]
+
+    def one(self, name: str) -> Any:
+        """The value of that name, None where there is none, or several that differ."""
+        found = self.all(name)
+        return found[0] if found and all(each == found[0] for each in found) else None
+
+
+def _objects(text: str) -> list[_Object]:
     """The JSON objects in a text, with or without a fence or sentences around them; nested ones belong to theirs."""
-    text, found, at, decoder = text[:MOST_ANSWER], [], 0, json.JSONDecoder()
+    text, found, at, decoder = text[:MOST_ANSWER], list[_Object](), 0, json.JSONDecoder(object_pairs_hook=_Object)
     while (at := text.find("{", at)) >= 0:
         try:
             value, at = decoder.raw_decode(text, at)

@@ -38,12 +38,14 @@ class SeenPair:
 
 @dataclass(frozen=True)
 class JudgeCard:
-    """How a judge did. `pairs` it was asked about, of which `invalid` have no verdict; agreement is with people on the
-    `votes` pairs that both judged. It is plain values, so it can be kept as JSON (serialization.py)."""
+    """How a judge did. `pairs` it was asked about, of which `invalid` have no verdict. People voted on `voted` of them;
+    agreement is with people on the `votes` of these that have a verdict. It is plain values, so it can be kept as JSON
+    (serialization.py)."""
 
     judge: str
     pairs: int
     invalid: int
+    voted: int
     votes: int
     kappa: Coefficient
     spearman: Coefficient
@@ -62,8 +64,8 @@ class JudgeCard:
     @property
     def why_advice(self) -> str:
         """Why its verdicts are advice only, in a sentence; empty where they may inform a gate."""
-        if self.votes < LEAST_VOTES:
-            return f"{self.votes} of the {LEAST_VOTES} votes on a random part are there, so the judge only advises."
+        if self.voted < LEAST_VOTES:
+            return f"{self.voted} of the {LEAST_VOTES} votes on a random part are there, so the judge only advises."
         if not self.agrees:
             return "It is not shown that the judge agrees with people more than by chance, so it only advises."
         return ""
@@ -74,7 +76,10 @@ class JudgeCard:
         if self.repeated.of:
             found.append(f"Asked the same again, it says the same of {self.repeated} pairs.")
         if self.invalid:
-            found.append(f"{self.invalid} of {self.pairs} pairs have no verdict that can be read; they do not count.")
+            found.append(
+                f"{self.invalid} of {self.pairs} pairs have no verdict that can be read; they count as ties of the "
+                "judge, and in no agreement."
+            )
         return tuple(filter(None, found))
 
     def _agreement(self) -> str:
@@ -118,7 +123,8 @@ def card_of(judge: str, seen: Sequence[SeenPair], warnings: Sequence[str] = ()) 
     )
     twice = [each for each in valid if each.again is not None]
     return JudgeCard(
-        judge, len(seen), len(seen) - len(valid), len(both), kappa(people, verdicts), spearman(people, verdicts),
+        judge, len(seen), len(seen) - len(valid), sum(each.people is not None for each in seen), len(both),
+        kappa(people, verdicts), spearman(people, verdicts),
         kendall(people, verdicts), flips(first, second), first_place(first, second),
         length_bias(people, verdicts, [each.ours_length for each in both], [each.theirs_length for each in both]),
         repeated(_array([each.verdict.ours_first for each in twice]), _array([each.again for each in twice])),

@@ -33,7 +33,7 @@ from adapterd.store.judging.verdicts import NOT_ON_A_CHOICE
 from adapterd.store.reviews.choices import NOT_CHOSEN_BETWEEN
 from adapterd.store.schema.migrations import MIGRATIONS
 from adapterd.store.teaching.requests import ALL_REQUESTS
-from adapterd.system.files import CHUNK_BYTES, PRIVATE_FILE, atomic_path
+from adapterd.system.files import CHUNK_BYTES, PRIVATE_FILE, atomic_path, named_path
 from adapterd.system.locks import claimed, remove_abandoned
 
 ENDING = ".tar.gz"
@@ -106,7 +106,7 @@ def _remove_left(home: Home, folder: Path) -> None:
 
 
 def _file(home: Home, target: Path) -> Path:
-    target = target.expanduser().absolute()
+    target = named_path(target)
     file = target / f"adapterd-{time.strftime('%Y%m%d-%H%M%S')}{ENDING}" if target.is_dir() else target
     if file.exists():
         raise InputError(f"{file} exists already", hint="give another name, or a folder")

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import IO
 
 from adapterd.errors import InputError, reason
-from adapterd.system.files import atomic_path
+from adapterd.system.files import atomic_path, named_path
 
 
 def require_place(target: Path, names: Sequence[str], *, own: Iterable[Path], force: bool) -> Path:
     """The absolute path of a file that is to be made, or, with `names`, of a folder with files of these names.
 
-    Raises InputError for a place within a folder of our `own`, for a file where a folder is to be and the reverse,
-    where the folder around it is missing, and, unless `force` says that it is to be replaced, where there is one of the
-    files.
+    Raises InputError for a place that cannot be reached, for one within a folder of our `own`, for a file where a
+    folder is to be and the reverse, for a device or a pipe, where the folder around it is missing, and, unless `force`
+    says that it is to be replaced, where there is one of the files.
     """
-    target = target.expanduser().absolute()
+    target = named_path(target)
     if any(target.resolve().is_relative_to(folder.resolve()) for folder in own):
         raise InputError(f"{target} is in a folder that adapterd reads", hint="give a place elsewhere")
     if target.is_dir() and not names:
@@ -33,6 +33,11 @@ def _require_free(files: Iterable[Path], *, force: bool) -> None:
     for file in files:
         if file.is_dir():
             raise InputError(f"{file} is a folder", hint="give another place")
+        if file.exists() and not file.is_file():
+            raise InputError(
+                f"{file} is a device or a pipe, and no file that can be replaced",
+                hint="--output - writes to standard output",
+            )
         if not force and (file.exists() or file.is_symlink()):
             raise InputError(f"{file} is there already", hint="--force replaces it")
 

@@ -95,7 +95,9 @@ function refresh(part) {
   if (!part.dataset.until || find("progress", part)) setTimeout(again, 1000 * Number(part.dataset.every));
 }
 
-// Keys.
+// Keys. With caps lock a letter is the same key.
+
+const keyOf = (event) => event.key.length === 1 ? event.key.toLowerCase() : event.key;
 
 function press(form, name, value) {
   const button = find(`button[name="${name}"][value="${value}"]`, form);
@@ -112,9 +114,9 @@ function reviewKey(event, form) {
   } else if (/^[1-5]$/.test(event.key)) {
     find(`[name=rating][value="${event.key}"]`, form).checked = true;
     keepDraft(form);
-  } else if (event.key === "e") find("#correction", form).focus();
+  } else if (keyOf(event) === "e") find("#correction", form).focus();
   else if (event.key === "ArrowRight") press(form, "do", "skip");
-  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  else if ((event.key === "ArrowLeft" || keyOf(event) === "u") && undo) undo.requestSubmit();
   else return false;
   return true;
 }
@@ -122,14 +124,14 @@ function reviewKey(event, form) {
 const CHOICES = { a: "left", ArrowLeft: "left", b: "right", ArrowRight: "right", t: "tie", x: "bad" };
 
 function choiceKey(event, form) {
-  const value = CHOICES[event.key];
+  const value = CHOICES[keyOf(event)];
   if (!value || isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
   press(form, "vote", value);
   return true;
 }
 
 function rubricKey(event, part) {
-  const undo = find("#undo"), topic = find(`[name=topic][value="${{ y: "on", n: "off" }[event.key]}"]`, part);
+  const undo = find("#undo"), topic = find(`[name=topic][value="${{ y: "on", n: "off" }[keyOf(event)]}"]`, part);
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") press(part, "do", "save");
   else if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
   else if (/^[1-9]$/.test(event.key)) {
@@ -138,7 +140,7 @@ function rubricKey(event, part) {
   } else if (topic) topic.checked = true;
   else if (event.target.matches("[type=radio]")) return false; // there, arrows choose
   else if (event.key === "ArrowRight") press(part, "do", "skip");
-  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  else if ((event.key === "ArrowLeft" || keyOf(event) === "u") && undo) undo.requestSubmit();
   else return false;
   return true;
 }
@@ -149,8 +151,8 @@ function syntheticKey(event, part) {
   const undo = find("#undo");
   if (isWriting(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
   if (event.repeat) return true; // a key that is held down decides on one example, and not on all
-  if (DECISIONS[event.key]) press(part, "do", DECISIONS[event.key]);
-  else if ((event.key === "ArrowLeft" || event.key === "u") && undo) undo.requestSubmit();
+  if (DECISIONS[keyOf(event)]) press(part, "do", DECISIONS[keyOf(event)]);
+  else if ((event.key === "ArrowLeft" || keyOf(event) === "u") && undo) undo.requestSubmit();
   else return false;
   return true;
 }

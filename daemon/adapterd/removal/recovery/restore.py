@@ -27,6 +27,7 @@ from adapterd.serving.tags import SEMVER, ModelTags
 from adapterd.store import Store
 from adapterd.store.prompt_pool.prompts import PooledPrompt
 from adapterd.store.runs import RunState
+from adapterd.system.files import named_path
 from adapterd.system.locks import exclusive
 
 WHY = "taken back after the backup was made"
@@ -61,7 +62,7 @@ def is_used(home: Home) -> bool:
 def restore(file: Path, home: Home, progress: Progress = lambda _doing, _share: None) -> Restored:
     """Make a backup the home. Raises InputError for a file that is no whole backup, NewerStoreError where it is of a
     newer release, BusyError while the daemon or a run works on the home; the home is then as it was."""
-    file, home = file.expanduser().absolute(), Home(home.root.resolve())
+    file, home = named_path(file), Home(home.root.resolve())
     make_private(home.root.parent)
     bring_back(home)
     with _still(home):

@@ -10,6 +10,7 @@ from adapterd.runs.pipeline import Pipeline, RunOutcome
 from adapterd.runs.plan import GivenAdapter, open_plan
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
+from adapterd.system.files import named_path
 
 
 def register(pipeline: Pipeline, model: str, source: Path, increment: Increment) -> RunOutcome:
@@ -18,7 +19,7 @@ def register(pipeline: Pipeline, model: str, source: Path, increment: Increment)
     Raises NotFoundError or InputError for what is no adapter, BusyError while another run goes on, and what a stage
     raised: the adapter may not fit the base, and there may be too little feedback to judge it by.
     """
-    given = _given(pipeline.store, pipeline.home, model, source.expanduser().absolute(), increment)
+    given = _given(pipeline.store, pipeline.home, model, named_path(source), increment)
     return pipeline.run(model, f"registered by hand from {given.source}", given)
 
 

@@ -65,6 +65,16 @@ class Choice(NewChoice):
 
 NOT_CHOSEN_BETWEEN = f"DELETE FROM choices WHERE vote IS NULL OR vote = '{Vote.SAME}'"  # noqa: S608 - text of ours
 """Deletes the answers that nobody chose between, with the captured prompts that they are to."""
+_OPEN_TO = "(c.vote IS NULL OR c.vote = :same) AND c.prompt_hash IN (SELECT value FROM json_each(:prompts))"
+_ASKED_ABOUT = f"""
+    DELETE FROM teacher_requests WHERE (model, key) IN (
+        SELECT t.model, t.key FROM choices c
+        JOIN teacher_requests t ON t.model = c.model AND t.kind = 'verdict'
+        JOIN json_each(t.records) r ON r.value = 'choice ' || c.id
+        WHERE {_OPEN_TO}
+    )
+"""  # noqa: S608 - text of ours
+"""Deletes what judges were asked about them, which has their prompts and answers."""
 
 
 class Choices:
@@ -75,12 +85,16 @@ class Choices:
 
     def add(self, model: str, new: NewChoice, vote: Vote | None = None) -> bool:
         """Keep two answers, with a vote where nobody has to be asked; returns whether this pair of versions had none to
-        this prompt before."""
+        this prompt before. The id is none that a vote had which is evidence, whose choice may have gone."""
         return (
             self._database.execute(
-                """INSERT OR IGNORE INTO choices (model, prompt_hash, messages, ours, ours_digest, ours_answer, theirs,
-                                                  theirs_digest, theirs_answer, ours_first, made_at, vote)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                """INSERT OR IGNORE INTO choices (id, model, prompt_hash, messages, ours, ours_digest, ours_answer,
+                                                  theirs, theirs_digest, theirs_answer, ours_first, made_at, vote)
+                   SELECT 1 + max(
+                       coalesce((SELECT max(id) FROM choices), 0),
+                       coalesce((SELECT max(CAST(substr(case_id, 6) AS INTEGER)) FROM evidence
+                                 WHERE case_id GLOB 'vote [0-9]*'), 0)
+                   ), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?""",
                 (
                     model, new.prompt_hash, json.dumps(list(new.messages), ensure_ascii=False), new.ours,
                     new.ours_digest, new.ours_answer, new.theirs, new.theirs_digest, new.theirs_answer,
@@ -139,11 +153,12 @@ class Choices:
         return {row["prompt_hash"] for row in rows}
 
     def forget_prompts(self, prompt_hashes: Iterable[str]) -> None:
-        """Delete those to these prompts, of all models, that nobody chose between: what was voted on is feedback."""
-        self._database.execute(
-            "DELETE FROM choices WHERE (vote IS NULL OR vote = ?) AND prompt_hash IN (SELECT value FROM json_each(?))",
-            (Vote.SAME, json.dumps(list(prompt_hashes))),
-        )
+        """Delete those to these prompts, of all models, that nobody chose between, with what judges were asked about
+        them: what was voted on is feedback."""
+        values = {"same": Vote.SAME, "prompts": json.dumps(list(prompt_hashes))}
+        with self._database.transaction():
+            self._database.execute(_ASKED_ABOUT, values)
+            self._database.execute(f"DELETE FROM choices AS c WHERE {_OPEN_TO}", values)  # noqa: S608 - text of ours
 
     def _read(self, where: str, *values: object) -> list[Choice]:
         rows = self._database.rows(f"SELECT * FROM choices WHERE {where} ORDER BY id", values)  # noqa: S608 (conditions of this module)

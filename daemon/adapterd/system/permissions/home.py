@@ -113,7 +113,7 @@ def _no_files(home: Home) -> Iterator[Finding]:
     database and the token are opened so that it is not waited for, and have their own ways out."""
     for file in (
         home.config_file, home.config_lock, home.daemon_lock, home.run_lock, home.tags_lock, home.teach_lock,
-        home.daemon_release, home.removed_statements, home.verified_digests,
+        home.judge_lock, home.daemon_release, home.removed_statements, home.verified_digests,
     ):  # fmt: skip
         with suppress(OSError):
             what = no_file(file.stat().st_mode)
@@ -128,7 +128,7 @@ def _files(home: Home, root: os.stat_result) -> Iterator[Finding]:
     for file in (
         home.config_file, home.root / "http-token", database,
         database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm"),
-        home.config_lock, home.daemon_lock, home.run_lock, home.tags_lock, home.teach_lock,
+        home.config_lock, home.daemon_lock, home.run_lock, home.tags_lock, home.teach_lock, home.judge_lock,
     ):  # fmt: skip
         try:
             status = file.stat()

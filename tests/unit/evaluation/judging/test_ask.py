@@ -113,6 +113,8 @@ def test_text_that_knows_a_mark_gets_another_one() -> None:
         ('The text says {x}. So: {"winner": " TIE "} as said.', 0.0), (winner("A") + winner("A"), 1.0),
         (winner("A") + winner("B"), None), ("A", None), ("", None), (winner("C"), None), ('{"winner": ["A"]}', None),
         ('{"winner": 1}', None), ('{"winner": "A"', None), ("{" * 30_000, None), ('{"a":' * 4_000, None),
+        ('{"winner": "A", "winner": "B"}', None), ('{"winner": "A", "winner": "a"}', 1.0), ('{"Winner": "B"}', -1.0),
+        ('{"winner": "Answer A"}', 1.0), ('{"winner": "ANSWER B"}', -1.0), ('{"winner": "answer"}', None),
         ('[{"winner": "A"}]', 1.0), ('{"thought": {"winner": "A"}, "winner": "B"}', -1.0),
     ],
 )  # fmt: skip
@@ -131,6 +133,7 @@ def test_any_text_has_a_verdict_or_none(text: str) -> None:
         ('{"score": 7}', 0.7), ('{"score": 0}', 0.0), ('{"score": 10.0}', 1.0), ('{"score": 11}', None),
         ('{"score": -1}', None), ('{"score": true}', None), ('{"score": "7"}', None), ('{"score": NaN}', None),
         ('{"score": 1e999}', None), ("7", None), ('{"score": 3} {"score": 4}', None), ('{"score": null}', None),
+        ('{"score": 3, "score": 4}', None), ('{"score": 3, "score": 3}', 0.3), ('{"Score": 3}', 0.3),
         ('{"score": ' + "9" * 5000 + "}", None),
     ],
 )  # fmt: skip

@@ -56,10 +56,10 @@ def test_card_of_a_judge_that_takes_the_longer() -> None:
 def test_few_votes_only_advise_and_invalid_verdicts_are_counted() -> None:
     seen = [SeenPair(PairVerdict(None, 1.0), 1.0, 1, 1), *(SeenPair(PairVerdict(1.0, 1.0), 1.0, 1, 1, 1.0),) * 9]
     card = card_of("judge", seen, ["A warning."])
-    assert (card.pairs, card.invalid, card.votes) == (10, 1, 9)
+    assert (card.pairs, card.invalid, card.voted, card.votes) == (10, 1, 10, 9)
     assert card.sentences()[0] == "A warning."
-    assert "9 of the 30 votes" in card.why_advice
-    assert any("1 of 10 pairs have no verdict" in each for each in card.sentences())
+    assert "10 of the 30 votes" in card.why_advice  # as many as people gave, whatever the judge said
+    assert any("1 of 10 pairs have no verdict" in each and "ties of the judge" in each for each in card.sentences())
     assert (card.repeated.count, card.repeated.of) == (9, 9)
 
 

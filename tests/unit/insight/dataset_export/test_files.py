@@ -1,6 +1,7 @@
 """Exported files are whole or not there, and replace nothing by themselves."""
 
 import errno
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +70,17 @@ def test_a_file_of_the_folder_that_is_not_written_anew_is_named(tmp_path: Path) 
     with pytest.raises(InputError, match=r"test\.jsonl is there already"):
         export(tmp_path / "data", "mlx-lm")
     assert export(tmp_path / "data", "mlx-lm", force=True).kept == (tmp_path / "data/test.jsonl",)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(("place", "name"), [("pipe", "openai"), ("link", "trl"), ("train.jsonl", "mlx-lm")])
+def test_a_pipe_or_a_device_stays_one(tmp_path: Path, place: str, name: str, force: bool) -> None:
+    os.mkfifo(pipe := tmp_path / place if place != "link" else tmp_path / "behind")
+    if place == "link":
+        (tmp_path / "link").symlink_to(pipe)
+    with pytest.raises(InputError, match="is a device or a pipe"):
+        export(tmp_path if name == "mlx-lm" else tmp_path / place, name, force=force)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize("force", [False, True])
