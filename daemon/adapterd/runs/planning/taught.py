@@ -15,9 +15,9 @@ from adapterd.formats.run_folder import SYNTHETIC
 from adapterd.formats.synthetic import TeacherExample, read_synthetic
 from adapterd.home import Home
 from adapterd.runs.plan import RunPlan
+from adapterd.runs.planning.nightly import teach_now
 from adapterd.store import Store
 from adapterd.system.child.call import call
-from adapterd.teachers.nightly import teach_now
 from adapterd.teachers.rounds import made_by_teachers
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def have_taught(
         return
     listen("teaching", {"share": 0.0})
     longest_s = max(each.max_minutes for each in settings.teachers.values()) * 60 + GRACE_S
-    keys = {each.key_env for each in settings.teachers.values()}
+    keys = {each.key_env for each in (*settings.teachers.values(), *settings.judges.values())}
     variables = {name: value for name, value in os.environ.items() if name in keys}
     try:
         notify(call(teach_now, home.root, model, timeout_s=longest_s, variables=variables))
