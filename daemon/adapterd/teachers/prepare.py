@@ -22,6 +22,7 @@ from adapterd.teachers.configured import open_teacher, require_terms, teacher_na
 from adapterd.teachers.filters.verdict import Against
 from adapterd.teachers.gathering import SHARES, Sources, amounts, within
 from adapterd.teachers.last_filter import CALLS_EACH, ExampleJudge, is_over
+from adapterd.teachers.not_itself import require_another
 from adapterd.teachers.request import Kind, prompt_tokens_of
 from adapterd.teachers.rounds import round_name
 from adapterd.teachers.teach import Taught, held_against, is_open, teach
@@ -139,8 +140,9 @@ def prepare(
     records that are scanned for secrets and personal data, 0…1, where that takes a while; without feedback that is
     asked for none are.
 
-    Raises NotFoundError without a teacher, InputError for documents or a schema that cannot be read, and for documents
-    where answers are no prose, and what the runtime raises where documents are cut by its base.
+    Raises NotFoundError without a teacher, ConfigError for one that is the model itself, InputError for documents or a
+    schema that cannot be read, and for documents where answers are no prose, and what the runtime raises where
+    documents are cut by its base.
     """
     name = teacher_name(settings, model)
     asked, chosen = settings.models[model], settings.teachers[name]
@@ -155,6 +157,7 @@ def prepare(
         folder = None
     if folder is None:
         wanted = {kind: count for kind, count in wanted.items() if kind not in SHARES}
+    require_another(store, settings, model, name, [kind for kind, count in wanted.items() if count])
     options = ChatOptions(
         num_ctx=chosen.num_ctx, num_predict=chosen.num_predict, temperature=chosen.temperature,
         think=chosen.think.wanted,
