@@ -134,11 +134,12 @@ def prepare(
     limit: int | None = None,
     documents: Path | None = None,
     on_scan: Callable[[float], object] = lambda _share: None,
+    on_read: Callable[[float], object] = lambda _share: None,
 ) -> Round:
     """Find what the model's teacher can be asked: so many of each kind as the settings say, or `limit` in all of the
     named kinds. What passes all filters waits for the `judge`, where there is one. `on_scan` gets the share of the
     records that are scanned for secrets and personal data, 0…1, where that takes a while; without feedback that is
-    asked for none are.
+    asked for none are. `on_read` gets the same of large documents that are read and cut.
 
     Raises NotFoundError without a teacher, ConfigError for one that is the model itself, InputError for documents or a
     schema that cannot be read, and for documents where answers are no prose, and what the runtime raises where
@@ -168,7 +169,7 @@ def prepare(
             lambda: frozenset(held_hashes(store, model, asked.feedback, on_scan)),
             dumps(read_schema(asked.schema)) if asked.schema else None, folder,
             _tokens(home, settings, model) if folder and any(wanted.get(kind) for kind in SHARES) else len,
-            asked.think is not Think.OFF,
+            asked.think is not Think.OFF, on_read,
         )  # fmt: skip
         found = sources.drafts(wanted, is_open(store, model, name, chosen.model))
     counts = within({kind: len(some) for kind, some in found.items()}, limit)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -86,6 +87,20 @@ def test_it_is_shown_how_long_many_records_are_scanned(
         assert "left" in told[1]
         assert "done in" in told[-1]
         assert "scanning" not in adapterctl("teach", "--dry-run").stderr
+
+
+def test_it_is_shown_how_far_large_documents_are_read(
+    home: Home, adapterctl: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("adapterd.teachers.prepare._tokens", lambda *_: len)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"The library of Ulm has {number} floors, and opens at nine.", "utf-8")
+    with teacher_saying(home, say):
+        asked = ("teach", "--dry-run", "--kind", "grounded", "--limit", "2", "--documents", str(tmp_path))
+        assert "reading" not in adapterctl(*asked).stderr
+        monkeypatch.setattr("adapterd.teachers.documents.reading.MUCH_BYTES", 100)
+        told = [line.split()[:2] for line in adapterctl(*asked).stderr.splitlines()]
+    assert told == [["reading", "0%"], ["reading", "40%"], ["reading", "80%"], ["reading", "done"]]
 
 
 def test_without_anything_to_ask_it_says_how_prompts_come(home: Home, adapterctl: Command) -> None:

@@ -65,7 +65,7 @@ def teach(
     with StageProgress(quiet=as_json) as progress:
         asked = prepare(
             app.store, app.home, app.settings, model, judge=judge, kinds=wanted, limit=limit, documents=documents,
-            on_scan=_scanning(progress),
+            on_scan=_shares(progress, "scanning"), on_read=_shares(progress, "reading"),
         )  # fmt: skip
     if dry_run:
         _show_plan(asked, as_json)
@@ -81,15 +81,16 @@ def teach(
     _show(asked, taught, as_json)
 
 
-def _scanning(progress: StageProgress) -> Callable[[float], None]:
-    """Shows the share of the records that are scanned, and how long the others take."""
+def _shares(progress: StageProgress, what: str) -> Callable[[float], None]:
+    """Shows the share of the records that are scanned, or of the documents that are read, and how long the others
+    take."""
     from adapterd.runs.stage import under_way
 
     began = monotonic()
 
     def told(share: float) -> None:
         done = {"share": share}
-        progress("scanning", under_way(done, monotonic() - began) if share < 1 else done)
+        progress(what, under_way(done, monotonic() - began) if share < 1 else done)
 
     return told
 
