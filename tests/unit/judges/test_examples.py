@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,12 @@ from adapterd.removal.removed import Removed, Scene
 from adapterd.removal.texts import Texts
 from adapterd.store import Store
 from adapterd.store.teaching.examples import BY_PERSON, JUDGE, UNJUDGED, ExampleState
+from adapterd.teachers.last_filter import JudgedExamples
 from adapterd.teachers.prepare import Round, prepare
 from adapterd.teachers.request import Kind
 from adapterd.teachers.rounds import made_by_teachers
 from adapterd.teachers.teach import Taught, sentences_of
-from adapterd.teachers.work import Budget, Ended, Stopwatch
+from adapterd.teachers.work import Budget, Ended, Outcome, Stopwatch, ask_all
 from tests.support.judged import DIGEST
 from tests.support.scripted_server import scripted
 from tests.support.teacher_replies import QUICK, body_of, error, http, ollama_said, openai_said
@@ -264,6 +266,35 @@ def test_kill_at_any_place_loses_nothing_and_asks_nothing_twice(
         assert (len(both.taught), len(both.judged)) == (3, 6)
         assert teach(store, home, settings).earlier.kept == 3
     assert (len(both.taught), len(both.judged)) == (3, 6)
+
+
+def test_interrupted_judge_leaves_the_teacher_alone_and_an_interrupted_teacher_the_judge(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool(store, *QUESTIONS)
+    both, interrupted = Both(), Outcome(Ended.INTERRUPTED)
+    with both_at(home, both) as settings:
+        with monkeypatch.context() as patched:
+            patched.setattr("adapterd.judges.examples.ask_judge", lambda *_, **__: interrupted)
+            assert teach(store, home, settings).judged == JudgedExamples(interrupted, (), 3)
+            pool(store, "In which city does the fourth office stand now?")
+            told = teach(store, home, settings)
+            assert (told.outcome.ended, told.outcome.left, len(both.taught)) == (Ended.INTERRUPTED, 1, 3)
+            assert [each.split(";")[0] for each in sentences_of(told)] == [
+                "it was interrupted", "3 examples wait for the judge: it was interrupted",
+            ]  # fmt: skip
+        left = replace(teach(store, home, settings), judged=None)
+        assert (left.earlier.kept, left.counted.kept) == (3, 1)
+        pool(store, "Where does the fifth and last office of them all stand?")
+        asked = ask_all
+
+        async def stopped(*values: Any, **options: Any) -> Outcome:
+            return replace(await asked(*values, **options), ended=Ended.INTERRUPTED)
+
+        monkeypatch.setattr("adapterd.teachers.teach.ask_all", stopped)
+        told = teach(store, home, settings)
+        assert told.judged
+        assert (told.judged.waiting, len(both.judged)) == (1, 8)
 
 
 def test_judge_that_does_not_answer_keeps_nothing_back_but_its_verdicts(

@@ -39,7 +39,8 @@ def have_taught(
         return
     listen("teaching", {"share": 0.0})
     longest_s = max(each.max_minutes for each in settings.teachers.values()) * 60 + GRACE_S
-    keys = {each.key_env for each in (*settings.teachers.values(), *settings.judges.values())}
+    judges = [each for name, each in settings.judges.items() if name == settings.models[model].teaching.judge]
+    keys = {each.key_env for each in (*settings.teachers.values(), *judges)}
     variables = {name: value for name, value in os.environ.items() if name in keys}
     try:
         with unloaded_after(settings, model):
