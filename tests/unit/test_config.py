@@ -259,6 +259,7 @@ def test_answers_are_held_to_a_schema_that_there_is() -> None:
     ("lines", "said"),
     [
         ("judging.judge = 'big'", "models.m.judging.judge: there is no [judges.big]"),
+        ("teaching.judge = 'big'", "models.m.teaching.judge: there is no [judges.big]"),
         ("gates.judged_preference.min = 0.5", "models.m.gates.judged_preference: needs a judge, [judges.NAME]"),
         ("[judges.big]\nmodel = 'x'\nbase_url = 'judge.example'",
          "judges.big.base_url: 'judge.example' is not http://… or https://…"),

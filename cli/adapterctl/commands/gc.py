@@ -24,6 +24,7 @@ def gc(name: str | None, dry_run: bool, as_json: bool) -> None:
 
     The newest versions stay (versions.keep in the configuration), and whatever is live, previous, pinned, or needed to
     go back further; the base always does. Of a collected version the adapter stays, so that it can be merged again.
+    Requests to teachers go that were never answered, 30 days after they were last asked.
     The daemon collects by itself after every run.
     """
     from adapterctl.app import App

@@ -109,8 +109,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"models.{name}.teaching.teacher: there is no [teachers.{teacher}]"
         if model.teaching.nightly and not settings.teachers:
             yield f"models.{name}.teaching.nightly: needs a teacher, [teachers.NAME]"
-        if (judge := model.judging.judge) is not None and judge not in settings.judges:
-            yield f"models.{name}.judging.judge: there is no [judges.{judge}]"
+        for key, judge in (("judging", model.judging.judge), ("teaching", model.teaching.judge)):
+            if judge is not None and judge not in settings.judges:
+                yield f"models.{name}.{key}.judge: there is no [judges.{judge}]"
         if (rule := model.gates.get("judged_preference")) is not None:
             yield from _faults_of_judged(f"models.{name}.gates.judged_preference", rule, settings)
     for name, each in settings.teachers.items():

@@ -101,3 +101,7 @@ class TeachingSettings:
     agreement: Annotated[
         int, Range(1, 9), Doc("answers to each prompt, of which most have to agree; 1: the only one is taken")
     ] = 1
+    judge: Annotated[
+        str | None, Doc("name of a judge that examples pass after all other filters", unset="none", page="teachers.md")
+    ] = None
+    judge_score: Annotated[int, Range(0, 10), Doc("score of 10 below which the judge throws an example away")] = 6

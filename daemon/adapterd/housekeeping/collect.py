@@ -8,6 +8,7 @@ import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from adapterd.store.versions import VersionState
 from adapterd.system.locks import is_held, tags_lock
 from adapterd.system.permissions.owners import refusal
 
+REQUESTS_STAY = timedelta(days=30)
+"""So long a request to a teacher or a judge that was never answered stays in the journal, for the next try."""
 OTHERS = "it may be newer than a home that was put back, or be somebody else's"
 
 
@@ -37,6 +40,7 @@ class ItemKind(StrEnum):
     CANDIDATE = "candidate"
     BASE = "base"
     FILE = "file"
+    REQUESTS = "requests"
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def _remove(store: Store, home: Home, runtime: Runtime, item: Item) -> None:
     elif item.model and item.kind in (ItemKind.CANDIDATE, ItemKind.BASE):
         with suppress(NotFoundError):
             VersionTags(store, home, runtime, item.model).remove(item.what)
+    elif item.model and item.kind is ItemKind.REQUESTS:
+        store.teaching.requests.forget_unanswered(item.model, store.clock() - REQUESTS_STAY)
     leftovers.remove(item.paths)
     if item.kind is not ItemKind.VERSION:
         text = f"{item.what} removed ({item.why}), {in_words(item.size_bytes)} given back"
@@ -155,6 +161,7 @@ class _Search:
         tagged = [item for model in models for item in self._tagged(model, present, versions=versions)]
         items = [*self._with_sizes(tagged, present, files), *self._lost_files(models, files or ())]
         items += map(_as_item, self._leftovers(models, general=only is None))
+        items += self._requests(only)
         return Collection(tuple(items), tuple(note for model in models for note in self._notes(model, present)))
 
     def _tagged(self, model: str, present: Mapping[str, str], *, versions: bool) -> Iterator[Item]:
@@ -239,6 +246,14 @@ class _Search:
             yield from leftovers.of_evaluations(self.home, now)
             yield from leftovers.of_drafts(self.home, now)
             yield from leftovers.of_states(self.home, self.settings)
+
+    def _requests(self, only: str | None) -> Iterator[Item]:
+        """Requests to teachers that nobody answers any more, also of models that are not configured any more."""
+        why = f"asked more than {REQUESTS_STAY.days} days ago, and never answered"
+        for model, found in self.store.teaching.requests.unanswered(self.store.clock() - REQUESTS_STAY).items():
+            if only in (None, model):
+                what = f"{found.number} requests of {model} to teachers"
+                yield Item(ItemKind.REQUESTS, what, why, found.size_bytes, model)
 
     def _merged_by_runs_that_are_over(self, models: Sequence[str]) -> set[str]:
         """The digests of the files that they gave to the runtime."""

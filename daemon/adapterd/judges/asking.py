@@ -52,8 +52,11 @@ def ask_judge(
     judge: KeptJudge,
     planned: Sequence[Planned],
     progress: Progress,
+    *,
+    within: Budget | None = None,
 ) -> Outcome:
-    """Ask what has no answer in the journal yet. Ctrl-C and a bound end it, with what there is.
+    """Ask what has no answer in the journal yet. Ctrl-C and a bound end it, with what there is. Asked `within` the
+    budget of other work, it is not noted as the judge that was asked last, for it says nothing of two versions.
 
     Raises ConfigError where a judge elsewhere may not be sent prompts, ConfigError and NotFoundError for a wrong key,
     address or model, and StoreError.
@@ -61,13 +64,20 @@ def ask_judge(
     require_consent(configured, settings)
     bounds, client = configured.settings, open_teacher(judge.name, configured.settings, settings, role=JUDGE)
     budget = Budget(bounds.max_calls, bounds.max_tokens, bounds.max_minutes)
-    store.judging.use(model, judge)
+    if within is None:
+        store.judging.use(model, judge)
 
     async def work() -> Outcome:
         async with client:
             named = _Named(client, *_named(judge))
             return await ask_all(
-                planned, named, store, model, budget=budget, parallel=bounds.parallel, progress=progress
+                planned,
+                named,
+                store,
+                model,
+                budget=budget.within(within or Budget()),
+                parallel=bounds.parallel,
+                progress=progress,
             )
 
     return asyncio.run(work())

@@ -93,14 +93,15 @@ def choices(scene: Scene, change: bool) -> Iterator[str]:
 
 
 def teacher_requests(scene: Scene, change: bool) -> Iterator[str]:
-    """Requests to teachers, with their replies: those made from a record or a conversation that goes, and those with a
-    text that goes."""
+    """Requests to teachers, with their replies: those made from a record or a conversation that goes, those about an
+    example that goes, and those with a text that goes."""
     requests, made_from = scene.store.teaching.requests, _made_from(scene)
-    of_examples = {each.request_key for each in _going_examples(scene, made_from)}
+    examples = _going_examples(scene, made_from)
+    of_examples, prompts = ({getattr(each, name) for each in examples} for name in ("request_key", "prompt_hash"))
     going = [
         each.key
         for each in requests.all(scene.model)
-        if each.key in of_examples or _is_made_from(scene, each, made_from)
+        if each.key in of_examples or _is_made_from(scene, each, made_from | prompts)
     ]
     if going:
         yield f"{len(going)} requests"

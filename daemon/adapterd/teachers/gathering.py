@@ -68,6 +68,8 @@ class Sources:
     documents: Path | None = None
     tokens: Callable[[str], int] = len
     thinks: bool = True
+    on_read: Callable[[float], object] = lambda _share: None
+    """Gets the share of the documents that are read and cut, 0…1, where these are large."""
     left_out: list[str] = field(default_factory=list)
     """Of documents and their lines, why they were not read."""
 
@@ -162,7 +164,7 @@ class Sources:
     def _passages(self) -> list[Passage]:
         if self.documents is None:
             return []
-        reading = Reading(self.documents, self.left_out)
+        reading = Reading(self.documents, self.left_out, self.on_read)
         most = self.settings.chunk_tokens
         return [each for document in reading.documents() for each in passages(document, self.tokens, most)]
 

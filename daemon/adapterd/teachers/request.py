@@ -31,7 +31,7 @@ class Kind(StrEnum):
     WORSE = "worse"
     """A worse answer to a prompt whose right answer a person gave, for a preference pair."""
     VERDICT = "verdict"
-    """None is made: a judge says which of two answers is better (judges/)."""
+    """None is made: a judge says which of two answers is better, or how good one is (judges/)."""
 
 
 @dataclass(frozen=True)

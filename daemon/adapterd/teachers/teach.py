@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from adapterd.chat import as_dicts, from_dicts
@@ -14,13 +14,14 @@ from adapterd.evaluation.metrics.json_answers.schema import JsonSchema, read_sch
 from adapterd.formats.teacher_yield import in_words
 from adapterd.record import prompt_hash
 from adapterd.store import Store
-from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
+from adapterd.store.teaching.examples import FORM, UNJUDGED, ExampleState, NewExample
 from adapterd.store.teaching.requests import RequestState
 from adapterd.teachers.clients.ollama import OllamaTeacher
 from adapterd.teachers.clients.openai import OpenAITeacher
 from adapterd.teachers.filters.chain import Sifted, sift
 from adapterd.teachers.filters.verdict import Against, Known
 from adapterd.teachers.filters.yields import Yield
+from adapterd.teachers.last_filter import NOT_YET, JudgedExamples
 from adapterd.teachers.request import Candidate, Kind, TeacherReply, TeacherRequest
 from adapterd.teachers.work import Budget, Ended, Outcome, Planned, WorkProgress, ask_all, replies
 from adapterd.teachers.writing.draft import Draft
@@ -34,18 +35,28 @@ SAMPLED = frozenset((Kind.ANSWER, Kind.REPAIR))
 @dataclass(frozen=True)
 class Taught:
     """What came of asking a teacher: `made` counts the candidates of each kind, `counted` what the filters kept, and
-    `formless` are answers without the form that was asked for."""
+    `formless` are answers without the form that was asked for; `judged` tells of the judge, where one is the last
+    filter, and `earlier` is the yield of what it said of examples of earlier rounds."""
 
     teacher: str
     outcome: Outcome
     made: Mapping[Kind, int] = field(default_factory=dict)
     counted: Yield = field(default_factory=Yield)
     formless: int = 0
+    judged: JudgedExamples | None = None
+    earlier: Yield = field(default_factory=Yield)
+
+    def judged_by(self, judged: JudgedExamples, run: str) -> "Taught":
+        """With what the judge said."""
+        return replace(self, counted=judged.within(self.counted, run), judged=judged, earlier=judged.of_others(run))
 
     def __str__(self) -> str:
         more, now = "", self.outcome
+        if self.earlier.made:
+            judged = in_words(self.earlier.as_dict()).replace("made", "judged", 1)
+            more = f"; of earlier rounds {judged}"
         if now.ended is not Ended.UNAVAILABLE and now.refused + now.failed:
-            more = f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
+            more += f"; {now.refused} requests were refused, and {now.failed} failed: {now.error}"
         return f"{in_words(self.counted.as_dict(self.formless))}{more}"
 
 
@@ -72,12 +83,12 @@ def _prompt_of(draft: Draft) -> str:
 
 
 def held_against(store: Store, model: str, settings: ModelSettings, people: Sequence[Example]) -> Against:
-    """What candidates of a model are held against; `people` are the examples that people gave. Raises InputError for a
-    schema that cannot be read."""
+    """What candidates of a model are held against; `people` are the examples that people gave, and what waits for a
+    judge counts as kept. Raises InputError for a schema that cannot be read."""
     cases = [EvaluationCase.from_dict(case) for each in store.evaluation_sets.all(model) for case in each.cases]
     labels = labels_of(people) if settings.task is Task.CLASSIFICATION else set()
     known = [Known(each.messages, each.completion, each.record, by_person=True) for each in people]
-    kept = store.teaching.examples.all(model, ExampleState.KEPT)
+    kept = [*store.teaching.examples.all(model, ExampleState.KEPT), *store.teaching.examples.unjudged(model)]
     known += [
         Known(from_dicts(list(each.messages)), each.answer, f"synthetic:{each.id}")
         for each in kept
@@ -100,9 +111,11 @@ def teach(
     budget: Budget,
     parallel: int = 1,
     agreement: int = 1,
+    is_judged: bool = False,
     progress: Callable[[WorkProgress], object] = lambda _: None,
 ) -> Taught:
-    """Ask the teacher for all drafts, filter what it said, and keep that with the reasons; `run` names what asked.
+    """Ask the teacher for all drafts, filter what it said, and keep that with the reasons; `run` names what asked. What
+    `is_judged` by a model as the last filter waits for it, unsure.
 
     What ends early, by Ctrl-C or a bound, keeps what there is. Raises ConfigError and NotFoundError for a wrong key,
     address or model, before anything is made, and StoreError.
@@ -119,7 +132,8 @@ def teach(
     said = iter(replies(store, model, teacher, [request for _, some in ended for request in some]))
     made, formless = _candidates(teacher.name, [(each, list(islice(said, len(some)))) for each, some in ended])
     sifted = sift([each for each, _ in made], against)
-    _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run)
+    passed = (ExampleState.UNSURE, UNJUDGED, NOT_YET) if is_judged else (ExampleState.KEPT, None, None)
+    _keep(store, model, teacher, sifted, {id(each): draft for each, draft in made}, formless, run, passed)
     counts = {kind: sum(each.kind is kind for each, _ in made) for kind in drafts}
     return Taught(teacher.name, outcome, counts, sifted.counted, len(formless))
 
@@ -163,7 +177,10 @@ def _keep(
     draft_of: Mapping[int, Draft],
     formless: Collection[tuple[Draft, str]],
     run: str,
+    passed: tuple[ExampleState, str | None, str | None],
 ) -> None:
+    """Keep all with what was said of each; `passed` is said of those that passed all filters."""
+
     def new(candidate: Candidate, draft: Draft, state: ExampleState, by: str | None, reason: str | None) -> NewExample:
         return NewExample(
             candidate.kind, teacher.name, teacher.model, prompt_hash(candidate.messages), as_dicts(candidate.messages),
@@ -172,7 +189,7 @@ def _keep(
         )  # fmt: skip
 
     found: list[tuple[Candidate, Draft, ExampleState, str | None, str | None]]
-    found = [(each, draft_of[id(each)], ExampleState.KEPT, None, None) for each in sifted.kept]
+    found = [(each, draft_of[id(each)], *passed) for each in sifted.kept]
     for state, some in ((ExampleState.UNSURE, sifted.unsure), (ExampleState.DROPPED, sifted.dropped)):
         found += [(each.candidate, draft_of[id(each.candidate)], state, each.filter, each.reason) for each in some]
     for draft, text in formless:
@@ -181,6 +198,17 @@ def _keep(
     with store.transaction():
         for each in found:
             store.teaching.examples.add(model, new(*each))
+
+
+def sentences_of(taught: Taught) -> list[str]:
+    """Why asking the teacher, and the judge, ended before all was asked; none where neither did."""
+    judged, found = taught.judged, [ended_sentence(taught.outcome)]
+    if judged and judged.is_another:
+        found.append("other weights answer by the judge's name since it was asked, so nothing that it said is kept")
+    elif judged and judged.waiting:
+        why = ended_sentence(judged.outcome, "judge") or "it was not asked about all of them"
+        found.append(f"{judged.waiting} examples wait for the judge: {why}")
+    return list(filter(None, found))
 
 
 def ended_sentence(outcome: Outcome, role: str = "teacher") -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from adapterd.chat import as_dicts
 from adapterd.errors import AdapterdError, ConfigError, NotFoundError, RuntimeRefusedError, StoreError
@@ -21,6 +22,7 @@ from adapterd.store.teaching.requests import NewRequest, RequestState, Spent
 from adapterd.teachers.clients.patience import AskedToWaitError
 from adapterd.teachers.request import Teacher, TeacherReply, TeacherRequest
 
+Number = TypeVar("Number", int, float)
 LOOK_S = 0.2
 """How often it is looked whether to stop."""
 GRACE_S = 60.0
@@ -49,6 +51,26 @@ class Budget:
     calls: int | None = None
     tokens: int | None = None
     minutes: float | None = None
+
+    def within(self, other: "Budget") -> "Budget":
+        """What both allow."""
+        return Budget(
+            _least(self.calls, other.calls), _least(self.tokens, other.tokens), _least(self.minutes, other.minutes)
+        )
+
+    def left(self, *outcomes: "Outcome", minutes: float = 0.0) -> "Budget":
+        """What is left of it after these, which took so many minutes in all."""
+        calls = sum(each.answered + each.refused + each.failed for each in outcomes)
+        tokens = sum(each.spent.tokens for each in outcomes)
+        return Budget(
+            None if self.calls is None else max(0, self.calls - calls),
+            None if self.tokens is None else max(0, self.tokens - tokens),
+            None if self.minutes is None else max(0.0, self.minutes - minutes),
+        )
+
+
+def _least(one: Number | None, other: Number | None) -> Number | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 class Ended(StrEnum):
@@ -290,6 +312,17 @@ def replies(
             answer_tokens=row.tokens[1], seconds=row.seconds, thoughts=str(row.reply["thoughts"]),
         ))  # fmt: skip
     return found
+
+
+class Stopwatch:
+    """Tells how many minutes went by since it was made."""
+
+    def __init__(self) -> None:
+        self._began = _now_s()
+
+    @property
+    def minutes(self) -> float:
+        return (_now_s() - self._began) / 60
 
 
 def _now_s() -> float:

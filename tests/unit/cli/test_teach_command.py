@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from adapterd.store.teaching.examples import FORM, ExampleState, NewExample
 from tests.support.foreign_text import HOSTILE, acts
 from tests.support.teacher_replies import QUICK, error, openai_said
 from tests.unit.cli.conftest import Command
+from tests.unit.judges.test_examples import Both, both_at, gives
 from tests.unit.teachers.test_teach import MODEL, QUESTIONS, made, pool, teacher_saying
 
 AsJson = Callable[..., Any]
@@ -87,9 +89,56 @@ def test_it_is_shown_how_long_many_records_are_scanned(
         assert "scanning" not in adapterctl("teach", "--dry-run").stderr
 
 
+def test_it_is_shown_how_far_large_documents_are_read(
+    home: Home, adapterctl: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("adapterd.teachers.prepare._tokens", lambda *_: len)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"The library of Ulm has {number} floors, and opens at nine.", "utf-8")
+    with teacher_saying(home, say):
+        asked = ("teach", "--dry-run", "--kind", "grounded", "--limit", "2", "--documents", str(tmp_path))
+        assert "reading" not in adapterctl(*asked).stderr
+        monkeypatch.setattr("adapterd.teachers.documents.reading.MUCH_BYTES", 100)
+        told = [line.split()[:2] for line in adapterctl(*asked).stderr.splitlines()]
+    assert told == [["reading", "0%"], ["reading", "40%"], ["reading", "80%"], ["reading", "done"]]
+
+
 def test_without_anything_to_ask_it_says_how_prompts_come(home: Home, adapterctl: Command) -> None:
     with teacher_saying(home, say):
         assert "adapterctl prompts import" in adapterctl("teach").stdout
+
+
+def test_judge_is_in_the_plan_and_in_what_came_of_it(
+    store: Store, home: Home, adapterctl: Command, as_json: AsJson
+) -> None:
+    pool(store, *QUESTIONS)
+    both = Both(gives(4))
+    with both_at(home, both, judge="max_calls = 2", more="") as settings:
+        planned = adapterctl("teach", "--dry-run")
+        assert "and the judge strict (strict:1) 2 times about each example" in planned.stdout
+        assert "about 0 that wait: 6 requests more, at most" in planned.stdout
+        told = as_json("teach", "--dry-run")
+        assert (told["judge"], told["most_verdicts"], told["unjudged"]) == ("strict", 6, 0)
+        assert both.taught == both.judged == []
+        said = adapterctl("teach")
+        assert "m: 3 made, 0 kept: 1 below the judge's score; 2 wait for the judge" in said.stdout
+        assert "below the judge's score: the judge gave 4 of 10" in said.stdout
+        assert "2 examples wait for the judge: as many requests as max_calls allows were asked" in said.stderr
+        assert as_json("teach", "--dry-run")["unjudged"] == 2
+        again = as_json("teach")
+        assert (again["judge"]["unjudged"], again["judge"]["same_judge"]) == (1, True)
+        assert again["judge"]["earlier"]["filters"][0]["dropped"] == 1
+        assert "2 wait" not in adapterctl("status").stdout
+        assert "below the judge's score" in adapterctl("status").stdout
+        assert settings.models[MODEL].teaching.judge_score == 6
+
+
+def test_judge_of_the_teacher_s_family_is_warned_of(store: Store, home: Home, adapterctl: Command) -> None:
+    pool(store, QUESTIONS[0])
+    more = "teaching.teacher = 'big'\n[teachers.other]\nmodel = 'strict:70b'"
+    with both_at(home, Both(), more=more):
+        for command in (("teach", "--dry-run"), ("teach",)):
+            assert "both called strict: a judge favours its family" in " ".join(adapterctl(*command).stderr.split())
 
 
 def test_wrong_key_is_one_sentence(store: Store, home: Home, adapterctl: Command) -> None:

@@ -58,6 +58,16 @@ def test_card_says_whose_the_examples_are(whose: dict[str, Any], said: str) -> N
     assert "teachers" not in dict(in_words({**CARD, "whose": whose, "teachers": {"as before": 1}}))
 
 
+def test_what_waits_for_a_judge_is_told_apart_and_older_cards_have_none() -> None:
+    found = teacher_yield(9, 2, {"below the judge's score": 3}, unsure=1, unjudged=3)
+    told = "9 made, 2 kept: 3 below the judge's score; 1 to be looked at, 3 wait for the judge"
+    assert dict(in_words({**CARD, "whose": {}, "teacher_yield": found}))["teachers"] == told
+    found.pop("unjudged")
+    assert dict(in_words({**CARD, "whose": {}, "teacher_yield": found}))["teachers"] == told.removesuffix(
+        ", 3 wait for the judge"
+    )
+
+
 def test_card_tells_the_yield_of_teachers() -> None:
     assert dict(in_words({**CARD, "whose": {}, "teacher_yield": YIELD}))["teachers"] == (
         "32 made, 11 kept: 18 not by the schema, 2 near a frozen set; 1 to be looked at; "

@@ -19,6 +19,7 @@ from adapterd.serving.runtime import Runtime
 from adapterd.serving.tags import BASE, ModelTags
 from adapterd.store import Store
 from adapterd.store.runs import RunState
+from adapterd.store.teaching.requests import NewRequest
 from adapterd.store.versions import VersionState
 from adapterd.system import locks
 from adapterd.system.locks import exclusive, tags_lock
@@ -486,6 +487,31 @@ def test_drafts_of_the_configuration_are_kept_for_a_week(keeper: Keeper) -> None
     keeper.store.clock = lambda: datetime.now(UTC) + timedelta(days=8)
     assert list(whats(keeper.collect())) == [draft.name]
     assert (draft.exists(), keeper.home.config_file.exists()) == (False, True)
+
+
+def test_requests_that_no_teacher_answered_stay_for_a_month_and_answered_ones_stay(keeper: Keeper) -> None:
+    requests = keeper.store.teaching.requests
+    asked = ("answered", "refused", "open", "open too", "asked again")
+    for model, key in [*((MODEL, key) for key in asked), ("gone-model", "open")]:
+        assert requests.begin(model, NewRequest(key, "answer", "big", "big:70b", {"messages": ["Who?"]}, ("r",)))
+    requests.answered(MODEL, "answered", {"text": "Ada"}, (1, 1), 0.1)
+    requests.refused(MODEL, "refused", "too long")
+    keeper.store.clock = lambda: datetime.now(UTC) + timedelta(days=29)
+    assert keeper.plan().items == ()
+    assert requests.begin(MODEL, NewRequest("asked again", "answer", "big", "big:70b", {}))
+    keeper.store.clock = lambda: datetime.now(UTC) + timedelta(days=31)
+    why = "asked more than 30 days ago, and never answered"
+    told = {f"{number} requests of {model} to teachers": why for model, number in ((MODEL, 2), ("gone-model", 1))}
+    assert whats(keeper.plan()) == told
+    assert whats(keeper.plan(only="another")) == {}
+    assert keeper.plan().size_bytes == 3 * len('{"messages": ["Who?"]}["r"]')
+    assert len(requests.all(MODEL)) == 5
+    assert whats(keeper.collect()) == told
+    assert [each.key for each in requests.all(MODEL)] == ["answered", "refused", "asked again"]
+    assert requests.all("gone-model") == []
+    assert keeper.plan().items == ()
+    assert any("2 requests of newsbrief to teachers removed" in text for _, text in keeper.events)
+    assert not requests.begin(MODEL, NewRequest("answered", "answer", "big", "big:70b", {}))  # it is not asked again
 
 
 def test_states_go_with_the_base_that_they_are_of(keeper: Keeper) -> None:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from adapterd.home import Home
 from adapterd.page.entry import Entry
 from adapterd.store import Store
-from adapterd.store.teaching.examples import ExampleState, NewExample
+from adapterd.store.teaching.examples import JUDGE, UNJUDGED, ExampleState, NewExample
 from tests.unit.page.conftest import OWN
 
 ACTING = "<script>alert(1)</script> {{ 7919*6841 }} \u202eevil \x1b[31m"
@@ -34,6 +34,13 @@ def store(page_home: Home) -> Iterator[Store]:
         add("m", replace(UNSURE, answer="Third"))
         add("m", replace(UNSURE, state=ExampleState.DROPPED, filter="schema"))
         yield opened
+
+
+def test_what_a_judge_did_stands_among_the_numbers(store: Store, inside: TestClient) -> None:
+    store.teaching.examples.add("m", replace(UNSURE, filter=UNJUDGED, reason="not yet"))
+    store.teaching.examples.add("m", replace(UNSURE, state=ExampleState.DROPPED, filter=JUDGE))
+    shown = unescape(inside.get(HERE_PATH).text)
+    assert "1 below the judge's score; 3 to be looked at, 1 wait for the judge" in shown
 
 
 def states(store: Store) -> list[str]:

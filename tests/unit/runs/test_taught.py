@@ -23,6 +23,7 @@ from adapterd.runs.planning.taught import have_taught, with_whose, yield_of_teac
 from adapterd.runs.version_numbers import Increment
 from adapterd.store import Store
 from tests.support.teacher_replies import error, openai_said
+from tests.unit.judges.test_examples import Both, both_at
 from tests.unit.teachers.test_teach import CONFIG, MODEL, QUESTIONS, made, pool, teacher_saying
 
 NIGHTLY = "[models.m.teaching]\nnightly = true"
@@ -49,6 +50,19 @@ def test_key_reaches_the_process_that_asks(store: Store, home: Home, monkeypatch
         home.config_file.write_text(keyed, encoding="utf-8")
         have_taught(home, config.load(home), MODEL, lambda *_: None, told.append)
     assert told == ["m: big was asked: 3 made, 3 kept"]
+
+
+def test_judge_is_the_last_filter_of_the_night_too(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_JUDGES_KEY", "sk-secret")
+    pool(store, *QUESTIONS)
+    told, both = list[str](), Both()
+    judge = 'max_calls = 4\nkey_env = "A_JUDGES_KEY"\nbase_url = "http://127.0.0.1:{port}/judge/v1"'
+    with both_at(home, both, judge=judge, more="teaching.nightly = true") as settings:
+        have_taught(home, settings, MODEL, lambda *_: None, told.append)
+        have_taught(home, settings, MODEL, lambda *_: None, told.append)
+    bound = "1 examples wait for the judge: as many requests as max_calls allows were asked; 2 requests are left"
+    assert told[0].startswith(f"m: big was asked: 3 made, 2 kept: 1 wait for the judge; {bound}")
+    assert told[1] == "m: big was asked: 0 made, 0 kept; of earlier rounds 1 judged, 1 kept"
 
 
 def test_run_goes_on_where_the_teacher_refuses(store: Store, home: Home) -> None:

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Callable[[OllamaRuntime, Path], Any]] = {
     "copy": lambda runtime, _: runtime.copy("m:1", "m:2"),
     "delete": lambda runtime, _: runtime.delete("m:1"),
     "load": lambda runtime, _: runtime.load("m:1"),
+    "unload": lambda runtime, _: runtime.unload("m:1"),
     "render": lambda runtime, _: runtime.render("m:1", ASKED),
     "chat": lambda runtime, _: runtime.chat("m:1", ASKED, ChatOptions()),
 }

@@ -25,6 +25,7 @@ AT_ONCE: dict[str, Callable[[OllamaRuntime, Path], Any]] = {
     "loaded": lambda runtime, _: runtime.loaded(),
     "show": lambda runtime, _: runtime.show("m:1"),
     "copy": lambda runtime, _: runtime.copy("m:1", "m:2"),
+    "unload": lambda runtime, _: runtime.unload("m:1"),
     "delete": lambda runtime, _: runtime.delete("m:1"),
     "create": lambda runtime, file: runtime.create("m:1", file, "sha256:" + "0" * 64, Modelfile()),
 }

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapterd.store import Store
-from adapterd.store.teaching.examples import BY_PERSON, FORM, ExampleState, NewExample
+from adapterd.store.teaching.examples import BY_PERSON, FORM, JUDGE, UNJUDGED, ExampleState, NewExample
 from adapterd.teachers.filters.chain import FILTERS
 from adapterd.teachers.filters.names import SAID
 from adapterd.teachers.rounds import made_by_teachers, made_of, round_name
@@ -15,7 +15,7 @@ MODEL = "m"
 NEW = NewExample(
     "answer", "big", "big:70b", "p", [{"role": "user", "content": "Who?"}], "Ada", ExampleState.KEPT, run="teach 1"
 )
-NAMES = [*SAID, FORM, "judge", None]
+NAMES = [*SAID, FORM, UNJUDGED, "another", None]
 
 
 def add(store: Store, state: ExampleState, name: str | None = None, run: str = "teach 1", teacher: str = "big") -> int:
@@ -64,7 +64,9 @@ def test_numbers_add_up(filtered: dict[tuple[ExampleState, str | None], int]) ->
 
 
 def test_every_filter_has_its_words_in_the_order_of_the_filters() -> None:
-    assert [(each.name, each.said) for each in FILTERS] == [each for each in SAID.items() if each[0] != BY_PERSON]
+    assert [*((each.name, each.said) for each in FILTERS), (JUDGE, SAID[JUDGE]), (BY_PERSON, SAID[BY_PERSON])] == [
+        *SAID.items()
+    ]
 
 
 def test_no_two_rounds_have_one_name(store: Store) -> None:

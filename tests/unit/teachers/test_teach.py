@@ -19,6 +19,7 @@ from adapterd.dataset.cases import EvaluationCase
 from adapterd.errors import ConfigError, InputError, NotFoundError
 from adapterd.home import Home
 from adapterd.intake.http_intake import take_posted
+from adapterd.judges.examples import judge_of_examples
 from adapterd.removal.remove import remove
 from adapterd.removal.selection import Criteria, select
 from adapterd.store import Store
@@ -80,7 +81,8 @@ def correct(store: Store, prompt: str, correction: str, **more: object) -> None:
 
 
 def gathered(store: Store, home: Home, settings: Settings, *kinds: Kind, limit: int | None = None) -> Round:
-    return prepare(store, home, settings, MODEL, kinds=kinds, limit=limit)
+    judge = judge_of_examples(store, home, settings, MODEL)
+    return prepare(store, home, settings, MODEL, judge=judge, kinds=kinds, limit=limit)
 
 
 def test_no_feedback_is_scanned_that_nobody_is_asked_about(
@@ -375,4 +377,4 @@ def test_folder_that_is_none_is_refused(store: Store, home: Home, tmp_path: Path
     with teacher_saying(home, lambda _: openai_said()) as (settings, _), pytest.MonkeyPatch.context() as patched:
         patched.setattr("adapterd.teachers.prepare._tokens", lambda *_: len)
         with pytest.raises(InputError, match="is no folder"):
-            prepare(store, home, settings, MODEL, kinds=[Kind.GROUNDED], documents=tmp_path / "nowhere")
+            prepare(store, home, settings, MODEL, judge=None, kinds=[Kind.GROUNDED], documents=tmp_path / "nowhere")

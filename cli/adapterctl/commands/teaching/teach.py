@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapterctl.app import App
     from adapterd.teachers.prepare import Round
     from adapterd.teachers.teach import Taught
-    from adapterd.teachers.work import WorkProgress
+    from adapterd.teachers.work import Outcome, WorkProgress
 
 KINDS = ("answer", "repair", "grounded", "synthesis", "refusal", "variation", "worse")
 MOST_NAMED = 5
@@ -54,37 +54,43 @@ def teach(
     and never judges. Ctrl-C keeps what there is; the same command goes on, and asks nothing twice.
     """
     from adapterctl.app import App
+    from adapterd.judges.examples import judge_of_examples
     from adapterd.teachers.prepare import prepare
     from adapterd.teachers.request import Kind
 
     app = App()
     model = app.model(name)
     wanted = [Kind(each) for each in kinds]
+    judge = judge_of_examples(app.store, app.home, app.settings, model)
     with StageProgress(quiet=as_json) as progress:
         asked = prepare(
-            app.store, app.home, app.settings, model, kinds=wanted, limit=limit, documents=documents,
-            on_scan=_scanning(progress),
+            app.store, app.home, app.settings, model, judge=judge, kinds=wanted, limit=limit, documents=documents,
+            on_scan=_shares(progress, "scanning"), on_read=_shares(progress, "reading"),
         )  # fmt: skip
     if dry_run:
         _show_plan(asked, as_json)
         return
-    if not any(asked.counts.values()):
+    if asked.is_empty:
         _show_nothing(app, asked, as_json)
         return
+    _warn_of_family(asked)
     with StageProgress(quiet=as_json) as progress:
-        taught = asked.ask("teach", lambda done: progress("asking", _told(done)))
+        taught = asked.ask(
+            "teach", lambda done: progress("asking", _told(done)), lambda done: progress("judging", _told(done))
+        )
     _show(asked, taught, as_json)
 
 
-def _scanning(progress: StageProgress) -> Callable[[float], None]:
-    """Shows the share of the records that are scanned, and how long the others take."""
+def _shares(progress: StageProgress, what: str) -> Callable[[float], None]:
+    """Shows the share of the records that are scanned, or of the documents that are read, and how long the others
+    take."""
     from adapterd.runs.stage import under_way
 
     began = monotonic()
 
     def told(share: float) -> None:
         done = {"share": share}
-        progress("scanning", under_way(done, monotonic() - began) if share < 1 else done)
+        progress(what, under_way(done, monotonic() - began) if share < 1 else done)
 
     return told
 
@@ -95,13 +101,32 @@ def _told(done: "WorkProgress") -> dict[str, Any]:
     return {"share": share, "doing": said, "remaining_s": done.left_s}
 
 
+def _warn_of_family(asked: "Round") -> None:
+    for each in asked.judge.warnings if asked.judge else ():
+        warn(each, f"`adapterctl config set models.{asked.model}.teaching.judge NAME` names another one")
+
+
 def _show_plan(asked: "Round", as_json: bool) -> None:
+    from adapterd.teachers.last_filter import CALLS_EACH
+
     if as_json:
-        emit_json({"teacher": asked.teacher, "counts": asked.counts, "prompt_tokens": asked.prompt_tokens})
+        emit_json({
+            "teacher": asked.teacher, "counts": asked.counts, "prompt_tokens": asked.prompt_tokens,
+            "judge": asked.judge.name if asked.judge else None, "most_verdicts": asked.most_verdicts,
+            "unjudged": asked.judge.waiting if asked.judge else 0,
+            "warnings": asked.judge.warnings if asked.judge else (),
+        })  # fmt: skip
         return
     counts = ", ".join(f"{count} {kind}" for kind, count in asked.counts.items() if count) or "nothing"
     say(f"{asked.model}: {asked.teacher} ({asked.of_teacher.model}) would be asked for {counts}")
     say(f"about {asked.prompt_tokens:,} tokens of prompts; answers have {asked.of_teacher.num_predict} each at most")
+    if asked.judge:
+        say(
+            f"and the judge {asked.judge.name} ({asked.judge.model}) {CALLS_EACH} times about each example that all "
+            f"filters let through, and about {asked.judge.waiting} that wait: {asked.most_verdicts} requests more, "
+            "at most"
+        )
+    _warn_of_family(asked)
     _name_left_out(asked)
 
 
@@ -116,13 +141,12 @@ def _show_nothing(app: "App", asked: "Round", as_json: bool) -> None:
 
 
 def _show(asked: "Round", taught: "Taught", as_json: bool) -> None:
-    from adapterd.teachers.teach import ended_sentence
+    from adapterd.teachers.teach import sentences_of
 
     if as_json:
-        outcome = {**vars(taught.outcome), "error": str(taught.outcome.error) if taught.outcome.error else None}
         emit_json({
             "teacher": taught.teacher, "made": taught.made, "yield": taught.counted, "formless": taught.formless,
-            "outcome": outcome, "left_out": asked.left_out,
+            "outcome": _plain(taught.outcome), "left_out": asked.left_out, "judge": _plain_judged(taught),
         })  # fmt: skip
         return
     say(Styled(f"{asked.model}: {taught}", "green" if taught.counted.kept else "yellow"))
@@ -131,9 +155,23 @@ def _show(asked: "Round", taught: "Taught", as_json: bool) -> None:
             say(f"  {each.said or each.name}: {each.examples[0]}")
     if taught.counted.unsure:
         say(f"`adapterctl synthetic review` shows what a person has to look at ({taught.counted.unsure})")
-    if said := ended_sentence(taught.outcome):
+    for said in sentences_of(taught):
         warn(said, "the same command goes on")
     _name_left_out(asked)
+
+
+def _plain(outcome: "Outcome") -> dict[str, Any]:
+    return {**vars(outcome), "error": str(outcome.error) if outcome.error else None}
+
+
+def _plain_judged(taught: "Taught") -> dict[str, Any] | None:
+    judged = taught.judged
+    if judged is None:
+        return None
+    return {
+        "outcome": _plain(judged.outcome), "unjudged": judged.waiting, "same_judge": not judged.is_another,
+        "earlier": taught.earlier,
+    }  # fmt: skip
 
 
 def _name_left_out(asked: "Round") -> None:

@@ -15,9 +15,10 @@ from adapterd.formats.run_folder import SYNTHETIC
 from adapterd.formats.synthetic import TeacherExample, read_synthetic
 from adapterd.home import Home
 from adapterd.runs.plan import RunPlan
+from adapterd.runs.planning.nightly import teach_now
+from adapterd.runs.planning.unload import unloaded_after
 from adapterd.store import Store
 from adapterd.system.child.call import call
-from adapterd.teachers.nightly import teach_now
 from adapterd.teachers.rounds import made_by_teachers
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,18 @@ def have_taught(
     listen: Callable[[str, dict[str, float]], object],
     notify: Callable[[str], object],
 ) -> None:
-    """Have the model's teacher make examples, if it is to before each run. A run does without where it cannot."""
+    """Have the model's teacher make examples, if it is to before each run, and give back the memory that this took in
+    Ollama. A run does without where it cannot."""
     if not settings.models[model].teaching.nightly:
         return
     listen("teaching", {"share": 0.0})
     longest_s = max(each.max_minutes for each in settings.teachers.values()) * 60 + GRACE_S
-    keys = {each.key_env for each in settings.teachers.values()}
+    judges = [each for name, each in settings.judges.items() if name == settings.models[model].teaching.judge]
+    keys = {each.key_env for each in (*settings.teachers.values(), *judges)}
     variables = {name: value for name, value in os.environ.items() if name in keys}
     try:
-        notify(call(teach_now, home.root, model, timeout_s=longest_s, variables=variables))
+        with unloaded_after(settings, model):
+            notify(call(teach_now, home.root, model, timeout_s=longest_s, variables=variables))
     except (AdapterdError, OSError) as exc:
         notify(f"{model}: its teacher made nothing: {exc}")
     except Exception as exc:  # whatever went wrong there, a run does without

@@ -86,6 +86,8 @@ BY_PERSON = "person"
 """Stands in place of a filter where a person decided."""
 FORM = "form"
 """Stands there where the answer had not the form that was asked for: the messages are those of the teacher."""
+JUDGE, UNJUDGED = "judge", "unjudged"
+"""Stand there where a judge decided, and where it was not asked yet or did not answer: such an example is unsure."""
 _COLUMNS = (
     "kind", "teacher", "teacher_model", "prompt_hash", "messages", "answer", "state", "rejected", "sources",
     "source_ids", "records", "request_key", "filter", "reason", "run",
@@ -156,6 +158,14 @@ class SyntheticExamples:
             (model, state, after),
         )
         return _example(dict(row)) if row else None
+
+    def unjudged(self, model: str) -> list[SyntheticExample]:
+        """Those that wait for a judge, the oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM synthetic_examples WHERE model = ? AND state = ? AND filter = ? ORDER BY id",
+            (model, ExampleState.UNSURE, UNJUDGED),
+        )
+        return [_example(dict(row)) for row in rows]
 
     def newest(self, model: str) -> SyntheticExample | None:
         """The one that was made last."""

@@ -42,6 +42,14 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """How many requests have no answer, and the bytes of their texts."""
+
+    number: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class StoredRequest(NewRequest):
     """A request as it stands: `tries` is how often it was begun, `reply` what came, as plain values, `reason` why it
     was refused, or why the last try failed, and `tokens` those of the prompt and of the answer."""
@@ -155,7 +163,7 @@ class TeacherRequests:
         row = self._database.row(
             """SELECT count(*), coalesce(sum(prompt_tokens + answer_tokens), 0), coalesce(sum(seconds), 0)
                FROM teacher_requests WHERE model = ? AND teacher = ? AND ended_at >= ?""",
-            (model, teacher, since.astimezone(UTC).isoformat(timespec="milliseconds")),
+            (model, teacher, _text_of(since)),
         )
         return Spent(*row) if row else Spent()
 
@@ -165,7 +173,23 @@ class TeacherRequests:
         return self._database.execute(
             """DELETE FROM teacher_requests WHERE ended_at < ?1
                OR ended_at IS NULL AND kind = 'verdict' AND asked_at < ?1""",
-            (limit.astimezone(UTC).isoformat(timespec="milliseconds"),),
+            (_text_of(limit),),
+        ).rowcount
+
+    def unanswered(self, limit: datetime) -> dict[str, Unanswered]:
+        """By model, what was last asked before then and never answered or refused."""
+        rows = self._database.rows(
+            """SELECT model, count(*) AS number, sum(length(CAST(request || records AS BLOB))) AS size_bytes
+               FROM teacher_requests WHERE state = ? AND asked_at < ? GROUP BY model ORDER BY model""",
+            (RequestState.ASKED, _text_of(limit)),
+        )
+        return {row["model"]: Unanswered(row["number"], row["size_bytes"]) for row in rows}
+
+    def forget_unanswered(self, model: str, limit: datetime) -> int:
+        """Delete these of a model; returns how many there were. What was answered stays, so it is not asked again."""
+        return self._database.execute(
+            "DELETE FROM teacher_requests WHERE model = ? AND state = ? AND asked_at < ?",
+            (model, RequestState.ASKED, _text_of(limit)),
         ).rowcount
 
     def forget(self, model: str, keys: Sequence[str]) -> int:
@@ -174,6 +198,11 @@ class TeacherRequests:
             "DELETE FROM teacher_requests WHERE model = ? AND key IN (SELECT value FROM json_each(?))",
             (model, json.dumps(list(keys))),
         ).rowcount
+
+
+def _text_of(moment: datetime) -> str:
+    """A moment as columns have it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _stored(row: Any) -> StoredRequest:

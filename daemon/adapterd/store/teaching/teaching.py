@@ -12,7 +12,9 @@ _OF = "(:model IS NULL OR model = :model)"
 _NAMED = "IN (SELECT value FROM json_each(:named))"
 _MADE_FROM = f"{_OF} AND EXISTS (SELECT 1 FROM json_each(records) r WHERE r.value {_NAMED})"  # noqa: S608 - text of ours
 _TO_PROMPTS = f"{_OF} AND prompt_hash {_NAMED}"
-_ASKED_FOR = f"(model, key) IN (SELECT model, request_key FROM synthetic_examples WHERE {_TO_PROMPTS})"  # noqa: S608 - text of ours
+_ASKED_FOR = (
+    f"((model, key) IN (SELECT model, request_key FROM synthetic_examples WHERE {_TO_PROMPTS}) OR {_MADE_FROM})"  # noqa: S608 - text of ours
+)
 
 
 class Teaching:
@@ -29,8 +31,8 @@ class Teaching:
         return self._forget([("teacher_requests", _MADE_FROM), ("synthetic_examples", _MADE_FROM)], records, model)
 
     def forget_prompts(self, prompt_hashes: Iterable[str], model: str | None = None) -> dict[str, int]:
-        """Delete the examples whose prompt has one of these hashes, and the requests that they came of; returns how
-        many rows these were by model."""
+        """Delete the examples whose prompt has one of these hashes, and the requests that they came of, or that name
+        the hash; returns how many rows these were by model."""
         return self._forget(
             [("teacher_requests", _ASKED_FOR), ("synthetic_examples", _TO_PROMPTS)], prompt_hashes, model
         )

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from adapterd.teachers.documents.pages import text_of_html
 ENDINGS = (".txt", ".md", ".markdown", ".html", ".htm", ".jsonl")
 LARGEST_BYTES = 32 << 20
 """A file beyond that is left out."""
+MUCH_BYTES = 1 << 20
+"""Of less nobody has to see how far it is."""
 TEXT_FIELDS = ("text", "content", "body")
 ID_FIELDS = ("id", "source_id", "title")
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
@@ -28,12 +30,46 @@ class Document:
     text: str
 
 
+class _HowFar:
+    """How much of the files is done, by their sizes, and within one by the characters of its texts."""
+
+    def __init__(self, files: Sequence[Path], tell: Callable[[float], object]) -> None:
+        self._left = [_size(file) for file in files]
+        self._all = sum(self._left)
+        self._done = self._of_file = 0
+        self._tell = tell
+        self._say()
+
+    def text_done(self, text: str) -> None:
+        """A text of the file was worked on."""
+        self._of_file = min(self._left[0], self._of_file + len(text))
+        self._say()
+
+    def file_done(self) -> None:
+        """Nothing more is in the file."""
+        self._done, self._of_file = self._done + self._left.pop(0), 0
+        self._say()
+
+    def _say(self) -> None:
+        if self._all >= MUCH_BYTES:
+            self._tell((self._done + self._of_file) / self._all)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
 @dataclass
 class Reading:
-    """The documents of a folder, in the order of their names; `left_out` says of files and lines why they are none."""
+    """The documents of a folder, in the order of their names; `left_out` says of files and lines why they are none.
+    `on_read` gets the share of the bytes that are read and worked on, 0…1, where these are many."""
 
     folder: Path
     left_out: list[str] = field(default_factory=list)
+    on_read: Callable[[float], object] = lambda _share: None
 
     def documents(self) -> Iterator[Document]:
         """Each document; raises InputError where the folder cannot be read or has no file that is read."""
@@ -41,13 +77,15 @@ class Reading:
         if not files and not self.left_out:
             endings = ", ".join(ENDINGS)
             raise InputError(f"{self.folder} has no documents", hint=f"files that are read end with {endings}")
-        seen = Counter[str]()
+        seen, far = Counter[str](), _HowFar(files, self.on_read)
         for file in files:
             for name, text in self._texts(file):
                 if not text.strip():
                     self.left_out.append(f"{name}: is empty")
                     continue
                 yield Document(_unique(_NOT_IN_IDS.sub("-", name).strip("-") or "document", seen), without_halves(text))
+                far.text_done(text)
+            far.file_done()
 
     def _files(self) -> list[Path]:
         try:

@@ -1,6 +1,6 @@
 """What a yield calls the examples that each filter drops: `118 not by the schema`."""
 
-from adapterd.store.teaching.examples import BY_PERSON
+from adapterd.store.teaching.examples import BY_PERSON, JUDGE
 
 SAID = {
     "complete": "not complete",
@@ -13,6 +13,7 @@ SAID = {
     "near_frozen": "near a frozen set",
     "contradiction": "contradicted",
     "agreement": "without agreement",
+    JUDGE: "below the judge's score",
     BY_PERSON: "dropped by people",
 }
 """In the order in which filters are applied; what people say comes last."""

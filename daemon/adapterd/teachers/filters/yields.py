@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapterd.formats.teacher_yield import in_words, teacher_yield
+from adapterd.store.teaching.examples import UNJUDGED
 
 EXAMPLES = 3
 """Reasons that are kept of each filter."""
@@ -35,8 +36,13 @@ class Yield:
 
     @property
     def unsure(self) -> int:
-        """How many a person has to look at."""
+        """How many a person has to look at, or a judge."""
         return sum(each.unsure for each in self.filters)
+
+    @property
+    def unjudged(self) -> int:
+        """How many of the unsure ones wait for a judge."""
+        return sum(each.unsure for each in self.filters if each.name == UNJUDGED)
 
     @property
     def dropped(self) -> int:
@@ -52,7 +58,9 @@ class Yield:
     def as_dict(self, formless: int = 0) -> dict[str, Any]:
         """As plans and data cards have it, with the answers without the form that was asked for."""
         dropped = {each.said: each.dropped for each in self.filters if each.dropped}
-        return teacher_yield(self.made, self.kept, dropped, unsure=self.unsure, formless=formless)
+        return teacher_yield(
+            self.made, self.kept, dropped, unsure=self.unsure - self.unjudged, formless=formless, unjudged=self.unjudged
+        )
 
     def __str__(self) -> str:
         return in_words(self.as_dict())

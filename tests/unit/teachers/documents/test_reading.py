@@ -57,6 +57,24 @@ def test_odd_markup_is_read_as_a_browser_reads_it(page: str, text: str) -> None:
     assert text_of_html(page) == text
 
 
+def test_how_far_it_is_is_told_of_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the size of files, and within a file by its texts."""
+    for name, size in (("a.txt", 20), ("b.txt", 60)):
+        (tmp_path / name).write_text("x" * size, "utf-8")
+    rows = "\n".join(json.dumps({"id": each, "text": each * 10}) for each in "cd")
+    (tmp_path / "c.jsonl").write_text(rows + "\n" * (120 - len(rows)), "utf-8")
+    shares = list[float]()
+    for least in (201, 200):
+        monkeypatch.setattr(reading, "MUCH_BYTES", least)
+        documents = Reading(tmp_path, on_read=shares.append).documents()
+        assert shares == []
+        assert next(documents).id == "a"
+        first = list(shares)
+        assert len(list(documents)) == 3
+    assert first == [0.0]  # the first is still worked on
+    assert shares == [0.0, 0.1, 0.1, 0.4, 0.4, 0.45, 0.5, 1.0]
+
+
 @pytest.mark.parametrize("piece", ["<!--", "<a ", "<a b='", '<a b="', "<a/", "<script ", "<![CDATA[", "<", "= '"])
 def test_page_that_never_ends_is_read_at_once(piece: str) -> None:
     text_of_html(piece * 300_000)  # by a parser that looks back: hours

@@ -8,19 +8,21 @@ NIGHT = "night"
 
 def teach_now(root: Path, model: str) -> str:
     """Have the model's teacher make examples; returns a sentence on what came of it. `root` is the home's folder.
-    Raises what `prepare` and `Round.ask` raise."""
+    Raises what `judge_of_examples`, `prepare` and `Round.ask` raise."""
     from adapterd import config
     from adapterd.home import Home
+    from adapterd.judges.examples import judge_of_examples
     from adapterd.store import Store
     from adapterd.teachers.prepare import prepare
-    from adapterd.teachers.teach import ended_sentence
+    from adapterd.teachers.teach import sentences_of
 
     home = Home(root)
     settings = config.load(home)
     with Store(home.database) as store:
-        asked = prepare(store, home, settings, model)
-        if not any(asked.counts.values()):
+        judge = judge_of_examples(store, home, settings, model)
+        asked = prepare(store, home, settings, model, judge=judge)
+        if asked.is_empty:
             return f"{model}: there was nothing new to ask {asked.teacher} for"
         taught = asked.ask(NIGHT)
-    said = ended_sentence(taught.outcome)
-    return f"{model}: {asked.teacher} was asked: {taught}" + (f"; {said}" if said else "")
+    said = [str(taught), *sentences_of(taught), *(judge.warnings if judge else ())]
+    return f"{model}: {asked.teacher} was asked: {'; '.join(said)}"
