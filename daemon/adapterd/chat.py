@@ -55,9 +55,16 @@ class ChatOptions:
         return {name: value for name, value in vars(self).items() if name not in ("think", "schema")}
 
 
+STOPPED_REPEATING = "repeat"
+"""Why an answer ended that the runtime stopped, as the same token came again and again."""
+_CUT = frozenset({"length", STOPPED_REPEATING})
+TOKEN_REPEAT_LIMIT = "token repeat limit reached"
+"""What is in Ollama's error for such an answer: since 0.34 after 100 of them (its pull requests 3080 and 18374)."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the model said, why it stopped (`stop`, `length`, …), and what it took.
+    """What the model said, why it stopped (`stop`, `length`, `repeat`, …), and what it took.
 
     `logprob` is the natural logarithm of the answer's probability; None where the runtime does not tell. `figures` are
     what was measured of it besides, by name: by the file itself, by an encoder, against the clock, or by a rubric.
@@ -74,8 +81,8 @@ class Answer:
 
     @property
     def truncated(self) -> bool:
-        """Whether the answer was cut because it ran out of tokens."""
-        return self.done_reason == "length"
+        """Whether the answer was cut: it ran out of tokens, or would have by repeating one."""
+        return self.done_reason in _CUT
 
 
 _NAMES = r"think|thought|reasoning|reflection"

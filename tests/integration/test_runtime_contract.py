@@ -318,6 +318,17 @@ def test_a_model_that_is_none_for_embeddings_gives_none(runtime: Runtime, smollm
         runtime.embed(smollm, "hello")
 
 
+def test_an_answer_that_repeats_one_token_is_cut_and_no_failure(runtime: Runtime, smollm: str) -> None:
+    """Ollama ends it with an error after 100 (issue 21: a base that did so ended the whole run)."""
+    zeros = json.dumps({"type": "string", "pattern": "^0{400}$"})
+    answer = runtime.chat(smollm, FRANCE, ChatOptions(num_predict=200, schema=zeros))
+    assert answer.text.startswith('"00000')
+    assert answer.truncated
+    assert answer.done_reason == {"ollama": "repeat"}.get(runtime.name, "length")
+    assert 90 < answer.answer_tokens <= 201
+    assert answer.total_s > 0
+
+
 def test_an_embedding_model_gives_embeddings(ollama: OllamaRuntime, name: str, tmp_path: Path) -> None:
     file = write_tiny_gguf(tmp_path / "embedding.gguf", metadata={"llama.pooling_type": 1})
     create(ollama, f"{name}:1", file)

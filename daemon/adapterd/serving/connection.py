@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from adapterd.chat import TOKEN_REPEAT_LIMIT
 from adapterd.config.addresses.ollama_address import PORT, OllamaAddress, without_password
 from adapterd.config.addresses.this_machine import is_this_machine
 from adapterd.errors import (
@@ -291,6 +292,10 @@ def _is_response_error(exc: Exception) -> bool:
     return client is not None and isinstance(exc, client.ResponseError)
 
 
+class TokenRepeatError(RuntimeRefusedError):
+    """Ollama stopped an answer, as the same token came again and again."""
+
+
 class _RefusedError(Exception):
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -303,6 +308,8 @@ def _refusal(tag: str, reason: str, status: int) -> AdapterdError:
     if status == httpx.codes.NOT_FOUND:
         return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
     said = "" if status == httpx.codes.OK else f" (status {status})"
+    if TOKEN_REPEAT_LIMIT in reason:
+        return TokenRepeatError(f"Ollama stopped {tag}: {reason}{said}")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return RuntimeFailedError(f"Ollama failed at {tag}: {reason}{said}")
     return RuntimeRefusedError(f"Ollama refused {tag}: {reason}{said}")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.modelfile import Modelfile, from_path
-from adapterd.chat import Answer, ChatOptions, Message, as_dicts
+from adapterd.chat import STOPPED_REPEATING, Answer, ChatOptions, Message, as_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving import blob_link, blobs, manifests
-from adapterd.serving.connection import Connection
+from adapterd.serving.connection import Connection, TokenRepeatError
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.show_response import served_model, start_tokens_taken_away
 from adapterd.serving.tags import full_name
@@ -27,6 +27,8 @@ NANOSECONDS = 1e9
 _UNCUT = {"truncate": False, "shift": False}
 """What does not fit into the context is refused. By default Ollama drops the beginning of a prompt without a word."""
 _CHAT = "/api/chat"
+TOKEN_REPEATS = 30
+"""So often the same token, and Ollama before 0.34 ended an answer (its pull request 3080)."""
 
 
 class OllamaRuntime:
@@ -189,14 +191,19 @@ class OllamaRuntime:
         text: list[str] = []
         logprobs_of_tokens: list[float] = []
         part: dict[str, Any] = {}
-        for part in self._ollama.stream(_CHAT, request | _UNCUT, tag=tag, begun=True):
-            first_token_s = first_token_s or time.monotonic() - started
-            text.append((part.get("message") or {}).get("content") or "")
-            logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
+        try:
+            for part in self._ollama.stream(_CHAT, request | _UNCUT, tag=tag, begun=True):
+                first_token_s = first_token_s or time.monotonic() - started
+                text.append((part.get("message") or {}).get("content") or "")
+                logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
+        except TokenRepeatError:
+            part = _stopped_repeating(text, started)
         if not part.get("done"):
-            raise RuntimeUnavailableError(
-                f"Ollama at {self._ollama.where} broke off in the middle of an answer of {tag}"
-            )
+            if not _repeats(text):
+                raise RuntimeUnavailableError(
+                    f"Ollama at {self._ollama.where} broke off in the middle of an answer of {tag}"
+                )
+            part = _stopped_repeating(text, started)
         return Answer(
             text="".join(text),
             done_reason=part.get("done_reason") or "",
@@ -239,6 +246,20 @@ class OllamaRuntime:
 
     def _has_blob(self, digest: str) -> bool:
         return self._ollama.is_there(f"/api/blobs/{digest}")
+
+
+def _repeats(pieces: Sequence[str]) -> bool:
+    """Whether Ollama stopped these tokens of an answer for repeating one: before 0.34 without a word."""
+    last = [piece.strip() for piece in pieces[-TOKEN_REPEATS:]]
+    return len(last) == TOKEN_REPEATS and len(set(last)) == 1
+
+
+def _stopped_repeating(pieces: Sequence[str], started: float) -> dict[str, Any]:
+    """What Ollama would have said at the end of these tokens, as far as it is known here."""
+    took = time.monotonic() - started
+    return {
+        "done": True, "done_reason": STOPPED_REPEATING, "eval_count": len(pieces), "total_duration": took * NANOSECONDS,
+    }  # fmt: skip
 
 
 def _thinking(think: bool | None) -> dict[str, bool]:

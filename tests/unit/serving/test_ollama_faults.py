@@ -184,6 +184,37 @@ def test_half_an_answer_is_never_taken_for_a_whole_one(faulty_server: Server, bo
         faulty_server.says(body).chat("m:1", ASKED, ChatOptions())
 
 
+def _pieces(*pieces: str) -> str:
+    return "".join(f"{json.dumps({'message': {'content': piece}})}\n" for piece in pieces)
+
+
+REPEATED = {"error": "prediction aborted, token repeat limit reached"}
+
+
+@pytest.mark.parametrize(
+    "body", [_pieces("a", *["0"] * 100) + json.dumps(REPEATED), _pieces("a", *["0"] * 30), _pieces("a", *["0", "0 "] * 15)],
+    ids=["since 0.34", "before", "spaces do not count"],
+)  # fmt: skip
+def test_an_answer_that_ollama_stopped_for_repeating_a_token_is_a_cut_answer(faulty_server: Server, body: str) -> None:
+    answer = faulty_server.says(body).chat("m:1", ASKED, ChatOptions())
+    assert answer.text.startswith("a00")
+    assert answer.done_reason == "repeat"
+    assert answer.truncated
+    assert answer.answer_tokens == body.count("message")
+    assert answer.total_s > 0
+
+
+def test_an_answer_that_was_stopped_before_a_word_of_it_was_said_is_cut_and_empty(faulty_server: Server) -> None:
+    answer = faulty_server.says(json.dumps(REPEATED), status=500).chat("m:1", ASKED, ChatOptions())
+    assert (answer.text, answer.truncated) == ("", True)
+
+
+@pytest.mark.parametrize("pieces", [["0"] * 29, ["0"] * 60 + ["1"], ["0", "1"] * 40])
+def test_an_answer_that_broke_off_elsewhere_is_none(faulty_server: Server, pieces: list[str]) -> None:
+    with pytest.raises(RuntimeUnavailableError, match="broke off"):
+        faulty_server.says(_pieces(*pieces)).chat("m:1", ASKED, ChatOptions())
+
+
 def test_an_answer_may_hold_characters_that_python_takes_for_line_ends(faulty_server: Server) -> None:
     parts = [{"message": {"content": "a\u0085b\u2028"}}, {"message": {"content": "c"}, "done": True}]
     body = "\n".join(json.dumps(part, ensure_ascii=False) for part in parts)

@@ -47,7 +47,7 @@ class OllamaTeacher(AtEndpoint):
                 raise ConfigError(str(exc), hint=f"adapterctl config set {self._role}s.{self.name}.think off") from exc
             raise
         message, body = said.body.get("message"), said.body
-        if not isinstance(message, dict) or not body.get("done"):
+        if not isinstance(message, dict) or "done" not in body:
             raise RuntimeUnavailableError(f"what answers at {self._endpoint.where} is not Ollama")
         return reply_of(
             message.get("content"), message.get("thinking"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from adapterd.chat import TOKEN_REPEAT_LIMIT
 from adapterd.errors import (
     AdapterdError,
     ConfigError,
@@ -68,18 +69,24 @@ def error_of(problem: Problem, headers: Mapping[str, str]) -> Exception:
         return _of_key(problem)
     if status == HTTPStatus.NOT_FOUND:
         return _not_found(problem)
+    if TOKEN_REPEAT_LIMIT in problem.said:  # asked again, it would be the same
+        return _refused(problem, "stopped an answer of")
     if status in _MAY_PASS:
         return _may_pass(problem, headers)
     if status >= HTTPStatus.BAD_REQUEST:
-        return RefusedError(
-            f"{problem.where} refused {problem.what} {problem.words}",
-            said=problem.said, code=problem.code, status=status,
-        )  # fmt: skip
+        return _refused(problem, "refused")
     if problem.is_page:
         return _no_api(problem)
     return TryAgainError(
         RuntimeUnavailableError(f"{problem.where} answered {problem.what} with what is no JSON object")
     )
+
+
+def _refused(problem: Problem, verb: str) -> RefusedError:
+    return RefusedError(
+        f"{problem.where} {verb} {problem.what} {problem.words}",
+        said=problem.said, code=problem.code, status=problem.status,
+    )  # fmt: skip
 
 
 def _of_key(problem: Problem) -> AdapterdError:

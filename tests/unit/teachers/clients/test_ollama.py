@@ -47,6 +47,7 @@ def test_of_thinking_nothing_is_said_where_nothing_is_configured() -> None:
         (ollama_said("Ada", thinking="hm"), "Ada", True, "hm"),
         (ollama_said("", "length", thinking="hm"), "", False, "hm"),
         (ollama_said("Ada", "length"), "Ada", False, ""),
+        (http(200, {"message": {"content": "Ada 000"}, "done": False}), "Ada 000", False, ""),
         (ollama_said("Let me see.", tool_calls=[{"function": {"name": "look"}}]), "Let me see.", False, ""),
         (ollama_said("<think>hm</think>Ada"), "Ada", True, "hm"),
         (ollama_said("hm\n</think>\n\nAda"), "Ada", True, "hm"),
@@ -67,6 +68,7 @@ def test_thoughts_are_kept_apart(said: bytes, text: str, complete: bool, thought
         (http(401, b"<html>who are you?"), ConfigError, r"me:\*\*\*@127.* asks for a key"),
         (http(200, {"hello": "world"}), RuntimeUnavailableError, "is not Ollama"),
         (error(500, "runner has terminated"), RuntimeUnavailableError, "runner has terminated"),
+        (error(500, "prediction aborted, token repeat limit reached"), RuntimeRefusedError, "stopped an answer of big"),
     ],
 )
 def test_failures_are_sentences(said: bytes, kind: type[AdapterdError], words: str) -> None:

@@ -160,6 +160,7 @@ def test_what_a_server_does_not_take_is_said_otherwise_and_remembered() -> None:
         http(400, b"nonsense"),
         openai_said(None, refusal="I cannot"),
         openai_said("", "content_filter"),
+        error(500, "prediction aborted, token repeat limit reached"),
     ],
 )
 def test_what_cannot_be_helped_is_refused_once(said: bytes) -> None:
