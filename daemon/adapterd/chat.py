@@ -58,7 +58,7 @@ class ChatOptions:
 STOPPED_REPEATING = "repeat"
 """Why an answer ended that the runtime stopped, as the same token came again and again."""
 _CUT = frozenset({"length", STOPPED_REPEATING})
-TOKEN_REPEAT_LIMIT = "token repeat limit reached"
+TOKEN_REPEAT_LIMIT = "token repeat limit reached"  # noqa: S105
 """What is in Ollama's error for such an answer: since 0.34 after 100 of them (its pull requests 3080 and 18374)."""
 
 

@@ -192,9 +192,14 @@ REPEATED = {"error": "prediction aborted, token repeat limit reached"}
 
 
 @pytest.mark.parametrize(
-    "body", [_pieces("a", *["0"] * 100) + json.dumps(REPEATED), _pieces("a", *["0"] * 30), _pieces("a", *["0", "0 "] * 15)],
+    "body",
+    [
+        _pieces("a", *["0"] * 100) + json.dumps(REPEATED),
+        _pieces("a", *["0"] * 30),
+        _pieces("a", *["0", "0 "] * 15),
+    ],
     ids=["since 0.34", "before", "spaces do not count"],
-)  # fmt: skip
+)
 def test_an_answer_that_ollama_stopped_for_repeating_a_token_is_a_cut_answer(faulty_server: Server, body: str) -> None:
     answer = faulty_server.says(body).chat("m:1", ASKED, ChatOptions())
     assert answer.text.startswith("a00")

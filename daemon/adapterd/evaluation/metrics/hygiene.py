@@ -96,8 +96,8 @@ THINK_LEAK = share_of(
     better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 TRUNCATED = share_of(
-    "truncated", "share of answers cut: they ran out of tokens, or repeated one until Ollama stopped them", lambda _, a: a.truncated, better=Better.LOWER,
-    chart=HABITS.place(),
+    "truncated", "share of answers cut: they ran out of tokens, or repeated one until Ollama stopped them",
+    lambda _, a: a.truncated, better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 REPETITION = mean_of(
     "repetition", f"runs of {REPEATED_WORDS} words that the answer had before, of all its runs", _repetition,
