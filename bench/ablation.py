@@ -1,8 +1,9 @@
 """What each part of the recipe is worth: `python -m bench.ablation`, kept in bench/recipe.json.
 
 First nights as in `bench.first_night`, with one part left out, on two of its sets, with two seeds each. One that is
-there already is left out, so that a measurement that was stopped goes on. What says nothing of the parts is not
-measured, and what the base answers is asked once, so no night's length is kept, but that of its training.
+there already is left out, so that a measurement that was stopped goes on. What says nothing of the parts is left out:
+the merge is not distilled, and what the base answers is asked once. So no night's length is kept, but that of its
+training, and scores are a little lower than those of whole nights.
 """
 
 import json
@@ -26,7 +27,10 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """What is left out, by the settings that leave it out. Corrections need the choice by answers."""
 
-BRIEFLY = ("evaluation.consistency_seeds=0", "evaluation.latency_questions=0", "evaluation.reference_nll=false")
+BRIEFLY = (
+    "evaluation.consistency_seeds=0", "evaluation.latency_questions=0", "evaluation.reference_nll=false",
+    "merging.steps=0", "merging.min_retention=0.5",
+)  # fmt: skip
 KEPT = ("primary", "json_valid", "truncated", "guard_before", "guard", "state", "steps")
 
 

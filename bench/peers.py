@@ -36,6 +36,21 @@ def hugging_face_folder(f16: Path) -> Path:
     return folder
 
 
+def float32_folder(model: Path) -> Path:
+    """The same with its weights in fp32: without a GPU, mlx trains fp16 many times slower."""
+    folder = model.with_name(f"{model.name}-float32")
+    if not folder.exists():
+        with _atomic_folder(folder) as partial:
+            shutil.copytree(model, partial, dirs_exist_ok=True)
+            weights = mx.load(str(model / "model.safetensors"))
+            assert isinstance(weights, dict)
+            wide = {name: value.astype(mx.float32) for name, value in weights.items()}
+            mx.save_safetensors(str(partial / "model.safetensors"), wide, {"format": "pt"})
+            configuration = json.loads((model / "config.json").read_text(encoding="utf-8"))
+            _write_json(partial / "config.json", {**configuration, "torch_dtype": "float32"})
+    return folder
+
+
 def random_adapter(f16: Path, layers: int) -> Path:
     """An mlx-lm adapter of rank 16 on all seven projections of the top layers, its update far below a 4-bit step.
 

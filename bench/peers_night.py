@@ -30,7 +30,7 @@ from bench import results
 from bench.first_night import BASE, FILE, MODEL, PRIMARY, begin
 from bench.models import Kind, cache_folder, narrow_f16
 from bench.ollama import ollama_binary
-from bench.peers import hugging_face_folder, merge_as_peers
+from bench.peers import float32_folder, hugging_face_folder, merge_as_peers
 from bench.recipe_sets import SETS, RecipeSet, Record
 from bench.training import environment
 
@@ -42,7 +42,8 @@ RATES = (1e-5, 1e-4, 1e-3)
 JUDGED, VALIDATED = 0.2, 0.1
 DEFAULT, BEST, OURS = "mlx-lm at its defaults", "mlx-lm at its best rate", "ours"
 SHOWN = ("json_valid", "truncated", "guard")
-VALIDATION = re.compile(r"Iter \d+: Val loss ([\d.]+|nan)")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+VALIDATION = re.compile(r"^\s*\d+\s+val\s+([\d.]+|nan)", re.MULTILINE)
 
 
 def peers_night(which: RecipeSet, records: Sequence[Record]) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _adapter(records: Sequence[Record], rate: float) -> Path:
         data.mkdir(parents=True, exist_ok=True)
         _lines(chats[:validated], data / "valid.jsonl")
         _lines(chats[validated:], data / "train.jsonl")
-        model = hugging_face_folder(narrow_f16())
+        model = float32_folder(hugging_face_folder(narrow_f16()))
         command = [sys.executable, "-m", "mlx_lm", "lora", "--train", "--model", model, "--data", data]
         command += ["--adapter-path", folder, "--learning-rate", str(rate)]
         done = subprocess.run(
@@ -99,7 +100,8 @@ def _message(role: str, content: str) -> dict[str, str]:
 
 def _validation_loss(adapter: Path) -> float:
     """The last one; one that is not finite is the highest."""
-    loss = float(VALIDATION.findall((adapter / "log.txt").read_text(encoding="utf-8"))[-1])
+    said = COLOURS.sub("", (adapter / "log.txt").read_text(encoding="utf-8"))
+    loss = float(VALIDATION.findall(said)[-1])
     return loss if loss == loss else float("inf")
 
 
