@@ -341,6 +341,55 @@ def _first_nights(sets: Measured) -> str:
     return _table(header, rows, names=2)
 
 
+def _peers_night(sets: Measured) -> str:
+    header = ("set", "who", "learning rate", "primary metric", "valid JSON", "cut", "guard set")
+    columns = (("json_valid", _percent), ("truncated", _percent), ("guard", _decimal))
+    rows = (
+        (name, who, f"{found['learning_rate']:g}" if "learning_rate" in found else _MISSING,
+         _decimal(found["primary"]), *(_cell(found, *column) for column in columns))
+        for name, everybody in sets.items()
+        for who, found in everybody.items()
+    )  # fmt: skip
+    return _table(header, rows, names=3)
+
+
+def _growth(amounts: Measured) -> str:
+    header = ("records", "minutes of the night", "dataset, s", "memory of that, MB", "until the first step, s")
+    columns = (("night_minutes", _decimal), ("dataset_s", _decimal), ("dataset_mb", _whole), ("first_step_s", _decimal))
+    rows = (
+        (_whole(count), *(_cell(amounts[str(count)], *column) for column in columns))
+        for count in sorted(map(int, amounts))
+    )
+    return _table(header, rows, names=1)
+
+
+def _second_nights(sets: Measured) -> str:
+    header = ("set", "examples", "version", "verdict", "primary metric of it and of live", "minutes")
+    rows = (
+        (name, _whole(night["examples"]), night["version"], night["state"],
+         ", ".join(_decimal(night["primary"][who]) for who in ("candidate", "live") if who in night["primary"]),
+         _decimal(night["minutes"]))
+        for name, nights in sets.items()
+        for night in nights.values()
+    )  # fmt: skip
+    return _table(header, rows, names=1)
+
+
+def _ablation(sets: Measured) -> str:
+    header = ("set", "recipe", "seeds", "primary metric", "cut", "guard set", "training, times that of all")
+    rows = []
+    for name, parts in sets.items():
+        usual = _mean(parts["all"], "training_s")
+        for part, runs in parts.items():
+            figures = (_decimal(_mean(runs, key)) for key in ("primary", "truncated", "guard"))
+            rows.append((name, part, str(len(runs)), *figures, _decimal(_mean(runs, "training_s") / usual)))
+    return _table(header, rows, names=2)
+
+
+def _mean(runs: Measured, key: str) -> float:
+    return sum(run[key] for run in runs.values()) / len(runs)
+
+
 def _capture(replay: Measured, overhead: Measured, kills: Measured) -> str:
     rows = (
         ("requests answered otherwise through it than around it",
