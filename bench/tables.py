@@ -387,7 +387,7 @@ def _ablation(sets: Measured) -> str:
 
 
 def _mean(runs: Measured, key: str) -> float:
-    return sum(run[key] for run in runs.values()) / len(runs)
+    return float(sum(run[key] for run in runs.values())) / len(runs)
 
 
 def _capture(replay: Measured, overhead: Measured, kills: Measured) -> str:

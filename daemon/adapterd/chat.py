@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from adapterd.stopped import REPEAT, UNPARSED
+
 ParameterValue = str | int | float | bool
 """A PARAMETER of a Modelfile; one that is given several times is a tuple of them."""
 
@@ -55,16 +57,12 @@ class ChatOptions:
         return {name: value for name, value in vars(self).items() if name not in ("think", "schema")}
 
 
-STOPPED_REPEATING = "repeat"
-"""Why an answer ended that the runtime stopped, as the same token came again and again."""
-_CUT = frozenset({"length", STOPPED_REPEATING})
-TOKEN_REPEAT_LIMIT = "token repeat limit reached"  # noqa: S105
-"""What is in Ollama's error for such an answer: since 0.34 after 100 of them (its pull requests 3080 and 18374)."""
+_CUT = frozenset({"length", REPEAT, UNPARSED})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said, why it stopped (`stop`, `length`, `repeat`, …), and what it took.
+    """What the model said, why it stopped (`stop`, `length`, or one of `stopped`, …), and what it took.
 
     `logprob` is the natural logarithm of the answer's probability; None where the runtime does not tell. `figures` are
     what was measured of it besides, by name: by the file itself, by an encoder, against the clock, or by a rubric.
@@ -81,7 +79,7 @@ class Answer:
 
     @property
     def truncated(self) -> bool:
-        """Whether the answer was cut: it ran out of tokens, or would have by repeating one."""
+        """Whether the answer was cut: it ran out of tokens, or Ollama stopped it."""
         return self.done_reason in _CUT
 
 

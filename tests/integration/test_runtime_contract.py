@@ -329,6 +329,17 @@ def test_an_answer_that_repeats_one_token_is_cut_and_no_failure(runtime: Runtime
     assert answer.total_s > 0
 
 
+@pytest.mark.parametrize("parser", ["qwen3", "qwen3-coder", "qwen3-vl-instruct"])
+def test_an_answer_whose_call_of_a_tool_ollama_cannot_read_is_cut_and_no_failure(
+    ollama: OllamaRuntime, name: str, smollm2_path: Path, parser: str
+) -> None:
+    create(ollama, f"{name}:1", smollm2_path, Modelfile(template="{{ .Prompt }}", parser=parser))
+    call = json.dumps({"enum": ["I call <tool_call>{name</tool_call> now"]})
+    answer = ollama.chat(f"{name}:1", FRANCE, ChatOptions(num_predict=64, schema=call))
+    assert answer.text.strip() == '"I call'
+    assert (answer.done_reason, answer.truncated) == ("unparsed", True)
+
+
 def test_an_embedding_model_gives_embeddings(ollama: OllamaRuntime, name: str, tmp_path: Path) -> None:
     file = write_tiny_gguf(tmp_path / "embedding.gguf", metadata={"llama.pooling_type": 1})
     create(ollama, f"{name}:1", file)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from adapterd.chat import TOKEN_REPEAT_LIMIT
 from adapterd.config.addresses.ollama_address import PORT, OllamaAddress, without_password
 from adapterd.config.addresses.this_machine import is_this_machine
 from adapterd.errors import (
@@ -29,6 +28,7 @@ from adapterd.errors import (
 )
 from adapterd.serving import blob_link
 from adapterd.serving.runtime import Progress
+from adapterd.stopped import why_stopped
 
 if TYPE_CHECKING:
     from ollama import Client
@@ -157,7 +157,7 @@ class Connection:
                 part = self._object(line)
                 if "error" in part:
                     status = httpx.codes.INTERNAL_SERVER_ERROR if begun else response.status_code
-                    raise _RefusedError(_reason(part["error"]), status)
+                    raise _RefusedError(_reason(part["error"]), status, begun=begun)
                 yield part
 
     def is_there(self, path: str) -> bool:
@@ -229,7 +229,7 @@ class Connection:
         try:
             yield
         except _RefusedError as exc:
-            raise _refusal(tag, str(exc), exc.status) from exc
+            raise _refusal(tag, str(exc), exc.status, begun=exc.begun) from exc
         except httpx.ConnectTimeout as exc:
             raise self._unreachable("nobody took the connection") from exc
         except httpx.TimeoutException as exc:
@@ -292,25 +292,30 @@ def _is_response_error(exc: Exception) -> bool:
     return client is not None and isinstance(exc, client.ResponseError)
 
 
-class TokenRepeatError(RuntimeRefusedError):
-    """Ollama stopped an answer, as the same token came again and again."""
+class AnswerStoppedError(RuntimeRefusedError):
+    """Ollama stopped an answer, and goes on itself; `why` is one of `adapterd.stopped`."""
+
+    def __init__(self, message: str, *, why: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class _RefusedError(Exception):
-    def __init__(self, reason: str, status: int) -> None:
+    def __init__(self, reason: str, status: int, *, begun: bool = False) -> None:
         super().__init__(reason)
         self.status = status
+        self.begun = begun
 
 
-def _refusal(tag: str, reason: str, status: int) -> AdapterdError:
+def _refusal(tag: str, reason: str, status: int, *, begun: bool = False) -> AdapterdError:
     if _DISK_FULL in reason:
         return NoSpaceError(f"Ollama has no room for {tag}: {reason}", hint=blob_link.FREE_SPACE)
     if status == httpx.codes.NOT_FOUND:
         return NotFoundError(f"Ollama has no {tag}: {reason}", hint="`ollama list` shows what there is")
     said = "" if status == httpx.codes.OK else f" (status {status})"
-    if TOKEN_REPEAT_LIMIT in reason:
-        return TokenRepeatError(f"Ollama stopped {tag}: {reason}{said}")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        if (why := why_stopped(reason, begun=begun)) is not None:
+            return AnswerStoppedError(f"Ollama stopped an answer of {tag}: {reason}{said}", why=why)
         return RuntimeFailedError(f"Ollama failed at {tag}: {reason}{said}")
     return RuntimeRefusedError(f"Ollama refused {tag}: {reason}{said}")
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from adapterd.base.modelfile import Modelfile, from_path
-from adapterd.chat import STOPPED_REPEATING, Answer, ChatOptions, Message, as_dicts
+from adapterd.chat import Answer, ChatOptions, Message, as_dicts
 from adapterd.errors import NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
 from adapterd.serving import blob_link, blobs, manifests
-from adapterd.serving.connection import Connection, TokenRepeatError
+from adapterd.serving.connection import AnswerStoppedError, Connection
 from adapterd.serving.runtime import Progress, ServedModel, StoredFile
 from adapterd.serving.show_response import served_model, start_tokens_taken_away
 from adapterd.serving.tags import full_name
 from adapterd.serving.unreadable import Access, access, is_folder
+from adapterd.stopped import REPEAT
 
 NANOSECONDS = 1e9
 _UNCUT = {"truncate": False, "shift": False}
@@ -196,14 +197,14 @@ class OllamaRuntime:
                 first_token_s = first_token_s or time.monotonic() - started
                 text.append((part.get("message") or {}).get("content") or "")
                 logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
-        except TokenRepeatError:
-            part = _stopped_repeating(text, started)
+        except AnswerStoppedError as exc:
+            part = _stopped(exc.why, text, started)
         if not part.get("done"):
             if not _repeats(text):
                 raise RuntimeUnavailableError(
                     f"Ollama at {self._ollama.where} broke off in the middle of an answer of {tag}"
                 )
-            part = _stopped_repeating(text, started)
+            part = _stopped(REPEAT, text, started)
         return Answer(
             text="".join(text),
             done_reason=part.get("done_reason") or "",
@@ -254,11 +255,11 @@ def _repeats(pieces: Sequence[str]) -> bool:
     return len(last) == TOKEN_REPEATS and len(set(last)) == 1
 
 
-def _stopped_repeating(pieces: Sequence[str], started: float) -> dict[str, Any]:
+def _stopped(why: str, pieces: Sequence[str], started: float) -> dict[str, Any]:
     """What Ollama would have said at the end of these tokens, as far as it is known here."""
     took = time.monotonic() - started
     return {
-        "done": True, "done_reason": STOPPED_REPEATING, "eval_count": len(pieces), "total_duration": took * NANOSECONDS,
+        "done": True, "done_reason": why, "eval_count": len(pieces), "total_duration": took * NANOSECONDS,
     }  # fmt: skip
 
 

@@ -11,7 +11,13 @@ import pytest
 
 from adapterd.base.modelfile import Modelfile
 from adapterd.chat import ChatOptions, Message, Role
-from adapterd.errors import NoSpaceError, NotFoundError, RuntimeRefusedError, RuntimeUnavailableError
+from adapterd.errors import (
+    NoSpaceError,
+    NotFoundError,
+    RuntimeFailedError,
+    RuntimeRefusedError,
+    RuntimeUnavailableError,
+)
 from adapterd.serving.ollama import OllamaRuntime
 from adapterd.serving.server import free_port
 
@@ -207,6 +213,37 @@ def test_an_answer_that_ollama_stopped_for_repeating_a_token_is_a_cut_answer(fau
     assert answer.truncated
     assert answer.answer_tokens == body.count("message")
     assert answer.total_s > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "failed to parse JSON: invalid character '<' looking for beginning of value",
+        "invalid character ']' after object key:value pair",
+        "error parsing tool call: raw='{', err=unexpected end of JSON input",
+        "XML syntax error on line 1: unexpected EOF",
+        "EOF",
+    ],
+)
+def test_an_answer_with_a_call_of_a_tool_that_ollama_cannot_read_is_a_cut_answer(
+    faulty_server: Server, error: str
+) -> None:
+    answer = faulty_server.says(_pieces("I call ") + json.dumps({"error": error})).chat("m:1", ASKED, ChatOptions())
+    assert (answer.text, answer.done_reason, answer.truncated) == ("I call ", "unparsed", True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "an error was encountered while running the model: unexpected EOF",
+        "an error was encountered while running the model: CUDA error: out of memory",
+        'POST predict: Post "http://127.0.0.1:36345/completion": EOF',
+        "model runner has unexpectedly stopped",
+    ],
+)
+def test_a_model_that_ended_in_the_middle_is_a_failure_and_no_answer(faulty_server: Server, error: str) -> None:
+    with pytest.raises(RuntimeFailedError, match="Ollama failed at m:1"):
+        faulty_server.says(_pieces("Par") + json.dumps({"error": error})).chat("m:1", ASKED, ChatOptions())
 
 
 def test_an_answer_that_was_stopped_before_a_word_of_it_was_said_is_cut_and_empty(faulty_server: Server) -> None:

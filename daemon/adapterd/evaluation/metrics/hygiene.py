@@ -96,7 +96,7 @@ THINK_LEAK = share_of(
     better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 TRUNCATED = share_of(
-    "truncated", "share of answers cut: they ran out of tokens, or repeated one until Ollama stopped them",
+    "truncated", "share of answers cut: they ran out of tokens, or Ollama stopped them with an error",
     lambda _, a: a.truncated, better=Better.LOWER, chart=HABITS.place(),
 )  # fmt: skip
 REPETITION = mean_of(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from adapterd.chat import TOKEN_REPEAT_LIMIT
 from adapterd.errors import (
     AdapterdError,
     ConfigError,
@@ -13,6 +12,7 @@ from adapterd.errors import (
     RuntimeRefusedError,
     RuntimeUnavailableError,
 )
+from adapterd.stopped import why_stopped
 from adapterd.teachers.clients.patience import TryAgainError, retry_after_s
 
 MOST_SAID = 300
@@ -69,7 +69,7 @@ def error_of(problem: Problem, headers: Mapping[str, str]) -> Exception:
         return _of_key(problem)
     if status == HTTPStatus.NOT_FOUND:
         return _not_found(problem)
-    if TOKEN_REPEAT_LIMIT in problem.said:  # asked again, it would be the same
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and why_stopped(problem.said):  # asked again, it would be the same
         return _refused(problem, "stopped an answer of")
     if status in _MAY_PASS:
         return _may_pass(problem, headers)

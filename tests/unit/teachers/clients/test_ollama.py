@@ -69,6 +69,7 @@ def test_thoughts_are_kept_apart(said: bytes, text: str, complete: bool, thought
         (http(200, {"hello": "world"}), RuntimeUnavailableError, "is not Ollama"),
         (error(500, "runner has terminated"), RuntimeUnavailableError, "runner has terminated"),
         (error(500, "prediction aborted, token repeat limit reached"), RuntimeRefusedError, "stopped an answer of big"),
+        (error(500, "failed to parse JSON: invalid character '<'"), RuntimeRefusedError, "stopped an answer of big"),
     ],
 )
 def test_failures_are_sentences(said: bytes, kind: type[AdapterdError], words: str) -> None:
