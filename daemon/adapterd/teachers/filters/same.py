@@ -68,7 +68,8 @@ def near_duplicate(candidates: Sequence[Candidate], against: Against) -> Found:
 
 
 def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
-    """The prompt or a source is near a prompt of a frozen set, whatever was asked about it."""
+    """The prompt or a source is near a prompt of a frozen set, or has all that is asked there in it, whatever was asked
+    about it."""
     shortlist = against.near_frozen
     found: Found = [
         drop("the prompt is nearly one of a frozen set") if rows else None
@@ -78,8 +79,13 @@ def near_frozen(candidates: Sequence[Candidate], against: Against) -> Found:
     texts: list[Prompt] = [(Message(Role.USER, source),) for source in sources]
     asked: list[Prompt] = [each.messages[-1:] for each in candidates]
     near = {source for source, rows in zip(sources, shortlist.near(texts), strict=True) if rows}
-    last = shortlist.near(asked)
-    return [_first(*each, near) for each in zip(candidates, found, map(bool, last), strict=True)]
+    near |= {source for source, is_in in zip(sources, against.asked_frozen.within(texts), strict=True) if is_in}
+    last = [bool(rows) for rows in shortlist.near(asked)]
+    has_all = against.asked_frozen.within(asked)
+    return [
+        _first(each, finding, alike or whole, near)
+        for each, finding, alike, whole in zip(candidates, found, last, has_all, strict=True)
+    ]
 
 
 def _first(candidate: Candidate, finding: Finding | None, asked: bool, near: set[str]) -> Finding | None:

@@ -27,6 +27,8 @@ CHUNK = 200
 """Prompts that are compared at once."""
 SAMPLE = 400
 """Known prompts that tell how common a shingle is."""
+WHOLE_WORDS = 8
+"""A known prompt of so many words is found within other text; of fewer, it may stand there by chance."""
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93], dtype=np.uint64)
 
 
@@ -55,6 +57,16 @@ class Shortlist:
                         found[places[each]].append(row)
         return found
 
+    def within(self, prompts: Sequence[Prompt]) -> list[bool]:
+        """For each prompt, whether a known one stands in it word by word, whatever is around that."""
+        texts = [_spaced(words(each)) for each in self._known]
+        long = [text.count(" ") > WHOLE_WORDS for text in texts]
+        return [
+            any(long[row] and texts[row] in whole for row in self._mates(each))
+            for each in prompts
+            for whole in [_spaced(words(each))]
+        ]
+
     @cached_property
     def _sample(self) -> list[Prompt]:
         return list(self._known[:: max(1, len(self._known) // SAMPLE)])
@@ -73,6 +85,11 @@ def near_among(prompts: Sequence[Prompt]) -> Iterator[tuple[int, int]]:
         for other in near:
             if other < place:
                 yield place, other
+
+
+def _spaced(text: Sequence[str]) -> str:
+    """Words with a space around each, so that one is found as a whole."""
+    return f" {' '.join(text)} "
 
 
 def _of_letters(text: Sequence[str]) -> Identities:

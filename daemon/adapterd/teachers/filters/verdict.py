@@ -65,6 +65,13 @@ class Against:
         return Shortlist(self.frozen)
 
     @cached_property
+    def asked_frozen(self) -> Shortlist:
+        """What the prompts of frozen sets ask, without the instructions in front; of conversations nothing, where the
+        last turn asks something only with those before it."""
+        alone = [each for each in self.frozen if all(turn.role is not Role.ASSISTANT for turn in each)]
+        return Shortlist([each[-1:] for each in alone])
+
+    @cached_property
     def near_kept(self) -> Shortlist:
         """The same of what is kept."""
         return Shortlist([each.messages for each in self.kept])

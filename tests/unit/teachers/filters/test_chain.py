@@ -149,6 +149,50 @@ def test_few_questions_behind_the_same_instructions_are_told_apart(count: int) -
     assert said(sifted(made[0], again)) == [("near_duplicate", "the prompt is nearly that of another candidate")]
 
 
+FROZEN = "Which bridges over the river Tern were closed in the week of the storm?"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"Hello! I hope you are well. I have a question for you today, please. {FROZEN} Thank you so much for that!",
+        f"You are the assistant of a newspaper, answer briefly and only from it.\n\nQ: {FROZEN.upper()}\nA:",
+        f"{FROZEN} And which of them are open again, and who paid for the work on all of it so far?",
+    ],
+)
+def test_a_frozen_prompt_within_other_words_is_not_taught(asked: str) -> None:
+    found = sifted(candidate("Two of them.", asked), against=Against(Task.GENERATION, frozen=[prompt(FROZEN)]))
+    assert [each.filter for each in found.dropped] == ["near_frozen"]
+
+
+def test_a_frozen_prompt_within_a_source_is_not_taught() -> None:
+    made = replace(grounded("Grace Whitfield [a]"), sources=(f"{SOURCE} {FROZEN} That was asked often. {SOURCE}",))
+    found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(FROZEN)]))
+    assert said(found) == [("near_frozen", "a source is nearly a prompt of a frozen set")]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "asked"),
+    [
+        ("Translate it.", "Translate it. The ferry Aurora has crossed the bay at Dunmore since 1987."),
+        (FROZEN, FROZEN.replace("Tern", "Lune") + " Thank you so much for your help, have a nice day and good luck!"),
+        (f"{FROZEN} Name them.", f"Hello! {FROZEN} Please answer with a number and with nothing else, thank you, bye."),
+    ],
+    ids=["a few words", "asked of another river", "not all of it"],
+)
+def test_what_has_not_all_of_a_frozen_prompt_is_kept(frozen: str, asked: str) -> None:
+    found = sifted(candidate("Two of them.", asked), against=Against(Task.GENERATION, frozen=[prompt(frozen)]))
+    assert [each.answer for each in found.kept] == ["Two of them."]
+
+
+def test_the_last_turn_of_a_conversation_asks_nothing_without_the_others() -> None:
+    turn = Message(Role.USER, "And which of these is the oldest of them all, please?")
+    frozen = (Message(Role.USER, "Name ferries."), Message(Role.ASSISTANT, "Aurora, Tern."), turn)
+    made = candidate("The oldest is Aurora.", f"Here are three castles: Ash, Elm, Oak. {turn.content} Thank you!")
+    found = sifted(made, against=Against(Task.GENERATION, frozen=[frozen]))
+    assert [each.answer for each in found.kept] == ["The oldest is Aurora."]
+
+
 def test_a_source_near_a_frozen_prompt_is_not_taught() -> None:
     made = grounded("It belongs to Grace Whitfield [a].", "And who is the owner of all that, please?")
     found = sifted(made, against=Against(Task.GENERATION, frozen=[prompt(f"Summarise: {SOURCE}")]))
