@@ -151,13 +151,15 @@ class Connection:
 
         With `begun` such an error is a failure rather than a refusal, as the answer was begun.
         """
+        has_come = False
         with self.translated(tag), self._http.stream("POST", path, json=body) as response:
             self._raise_for(response)
             for line in filter(None, _lines(response)):
                 part = self._object(line)
                 if "error" in part:
                     status = httpx.codes.INTERNAL_SERVER_ERROR if begun else response.status_code
-                    raise _RefusedError(_reason(part["error"]), status, begun=begun)
+                    raise _RefusedError(_reason(part["error"]), status, begun=has_come)
+                has_come = True
                 yield part
 
     def is_there(self, path: str) -> bool:

@@ -190,21 +190,24 @@ class OllamaRuntime:
         started = time.monotonic()
         first_token_s = 0.0
         text: list[str] = []
+        tokens: list[str] = []
         logprobs_of_tokens: list[float] = []
         part: dict[str, Any] = {}
         try:
             for part in self._ollama.stream(_CHAT, request | _UNCUT, tag=tag, begun=True):
                 first_token_s = first_token_s or time.monotonic() - started
-                text.append((part.get("message") or {}).get("content") or "")
+                message = part.get("message") or {}
+                text.append(message.get("content") or "")
+                tokens.append(text[-1] or message.get("thinking") or "")
                 logprobs_of_tokens += [token["logprob"] for token in part.get("logprobs") or ()]
         except AnswerStoppedError as exc:
-            part = _stopped(exc.why, text, started)
+            part = _stopped(exc.why, tokens, started)
         if not part.get("done"):
-            if not _repeats(text):
+            if not _repeats(tokens):
                 raise RuntimeUnavailableError(
                     f"Ollama at {self._ollama.where} broke off in the middle of an answer of {tag}"
                 )
-            part = _stopped(REPEAT, text, started)
+            part = _stopped(REPEAT, tokens, started)
         return Answer(
             text="".join(text),
             done_reason=part.get("done_reason") or "",
@@ -249,17 +252,18 @@ class OllamaRuntime:
         return self._ollama.is_there(f"/api/blobs/{digest}")
 
 
-def _repeats(pieces: Sequence[str]) -> bool:
-    """Whether Ollama stopped these tokens of an answer for repeating one: before 0.34 without a word."""
-    last = [piece.strip() for piece in pieces[-TOKEN_REPEATS:]]
-    return len(last) == TOKEN_REPEATS and len(set(last)) == 1
+def _repeats(tokens: Sequence[str]) -> bool:
+    """Whether Ollama stopped an answer, or its thoughts, for repeating the last of these tokens: before 0.34 silently.
+    White space counts as a token."""
+    last = tokens[-TOKEN_REPEATS:]
+    return len(last) == TOKEN_REPEATS and all(last) and len({token.strip() for token in last}) == 1
 
 
-def _stopped(why: str, pieces: Sequence[str], started: float) -> dict[str, Any]:
+def _stopped(why: str, tokens: Sequence[str], started: float) -> dict[str, Any]:
     """What Ollama would have said at the end of these tokens, as far as it is known here."""
     took = time.monotonic() - started
     return {
-        "done": True, "done_reason": why, "eval_count": len(pieces), "total_duration": took * NANOSECONDS,
+        "done": True, "done_reason": why, "eval_count": len(tokens), "total_duration": took * NANOSECONDS,
     }  # fmt: skip
 
 

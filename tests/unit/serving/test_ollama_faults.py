@@ -251,7 +251,26 @@ def test_an_answer_that_was_stopped_before_a_word_of_it_was_said_is_cut_and_empt
     assert (answer.text, answer.truncated) == ("", True)
 
 
-@pytest.mark.parametrize("pieces", [["0"] * 29, ["0"] * 60 + ["1"], ["0", "1"] * 40])
+def _thoughts(*pieces: str) -> str:
+    return "".join(f"{json.dumps({'message': {'content': '', 'thinking': piece}})}\n" for piece in pieces)
+
+
+def test_thoughts_that_repeat_a_token_are_a_cut_answer_and_others_that_broke_off_are_none(
+    faulty_server: Server,
+) -> None:
+    answer = faulty_server.says(_thoughts(*["hm"] * 40)).chat("m:1", ASKED, ChatOptions())
+    assert (answer.text, answer.done_reason, answer.answer_tokens) == ("", "repeat", 40)
+    runtime = faulty_server.says(_thoughts(*map(str, range(40))))
+    with pytest.raises(RuntimeUnavailableError, match="broke off"):
+        runtime.chat("m:1", ASKED, ChatOptions())
+
+
+def test_an_eof_before_anything_came_is_a_failure(faulty_server: Server) -> None:
+    with pytest.raises(RuntimeFailedError, match="EOF"):
+        faulty_server.says('{"error": "EOF"}').chat("m:1", ASKED, ChatOptions())
+
+
+@pytest.mark.parametrize("pieces", [[""] * 40, ["0"] * 29, ["0"] * 60 + ["1"], ["0", "1"] * 40])
 def test_an_answer_that_broke_off_elsewhere_is_none(faulty_server: Server, pieces: list[str]) -> None:
     with pytest.raises(RuntimeUnavailableError, match="broke off"):
         faulty_server.says(_pieces(*pieces)).chat("m:1", ASKED, ChatOptions())

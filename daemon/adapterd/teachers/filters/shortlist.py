@@ -59,13 +59,15 @@ class Shortlist:
 
     def within(self, prompts: Sequence[Prompt]) -> list[bool]:
         """For each prompt, whether a known one stands in it word by word, whatever is around that."""
-        texts = [_spaced(words(each)) for each in self._known]
-        long = [text.count(" ") > WHOLE_WORDS for text in texts]
         return [
-            any(long[row] and texts[row] in whole for row in self._mates(each))
+            any(self._whole[row] in whole for row in self._mates(each) if self._whole[row].count(" ") > WHOLE_WORDS)
             for each in prompts
             for whole in [_spaced(words(each))]
         ]
+
+    @cached_property
+    def _whole(self) -> list[str]:
+        return [_spaced(words(each)) for each in self._known]
 
     @cached_property
     def _sample(self) -> list[Prompt]:
