@@ -21,6 +21,9 @@ _WORD = regex.compile(
     rf"[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}_]--[{UNSPACED}]]+|[\p{{S}}*/%&#@]|(?<!\p{{L}})-|-(?!\p{{L}})",
     regex.VERSION1,
 )
+_LOOK_ALIKES = str.maketrans("аеѕіјһорсухԁԛԝвкмнт" + "αεικορυχβζητμν", "aesijhopcyxdqwbkmht" + "aeikopuxbzhtmv")
+"""Letters of Cyrillic and Greek, in lower case, that look like one of ASCII in one case at least: scanned and pasted
+texts mix them within a word (Unicode Technical Standard 39, section 4)."""
 _BEFORE, _AFTER = np.uint64(0), np.uint64(1)
 """The words that stand before and behind every text, so that its ends are in as many shingles as its middle."""
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93], dtype=np.uint64)
@@ -36,11 +39,11 @@ Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def words(prompt: Prompt) -> tuple[str, ...]:
-    """The words of all messages, in any case, width and form of Unicode."""
+    """The words of all messages, in any case, width and form of Unicode; letters that look alike are one."""
     text = " ".join(message.content for message in prompt)
-    plain = unicodedata.normalize("NFKC", visible(text))
-    folded = plain.casefold()
-    return tuple(_WORD.findall(folded if folded.isascii() else unicodedata.normalize("NFKC", folded)))
+    folded = unicodedata.normalize("NFKC", visible(text)).casefold()
+    alike = folded if folded.isascii() else unicodedata.normalize("NFKC", folded).translate(_LOOK_ALIKES)
+    return tuple(_WORD.findall(alike))
 
 
 @dataclass(frozen=True)

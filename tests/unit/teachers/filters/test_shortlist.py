@@ -17,6 +17,25 @@ def test_variants_of_a_known_prompt_are_found_in_every_language(language: Langua
     assert all(Shortlist(KNOWN).near(changed))
 
 
+RIVER = "Which river of Europe is the longest and where does it rise?"
+LOOK_ALIKES = {
+    "latin in cyrillic": ("Какая река самая длинная и где она берёт начало?", str.maketrans("аесо", "aeco")),
+    "cyrillic in latin": (RIVER, str.maketrans("aeco", "аесо")),
+    "greek in latin": (RIVER, str.maketrans("oivE", "οινΕ")),
+    "latin in greek": ("Ποιος ποταμός είναι ο μακρύτερος και πού πηγάζει;", str.maketrans("ον", "ov")),
+}
+
+
+@pytest.mark.parametrize(("sentence", "letters"), LOOK_ALIKES.values(), ids=LOOK_ALIKES)
+def test_letters_of_another_script_that_look_the_same_hide_nothing(sentence: str, letters: dict[int, int]) -> None:
+    typed = sentence.translate(letters)
+    assert typed != sentence
+    assert near_duplicates_of([prompt(typed)], [prompt(sentence)]) == [True]
+    shortlist = Shortlist([prompt(sentence)])
+    assert shortlist.near([prompt(typed)]) == [[0]]
+    assert shortlist.within([prompt(f"Answer this in one word, please: {typed} Say only its name.")]) == [True]
+
+
 def test_others_are_not() -> None:
     assert Shortlist(KNOWN).near([prompt("How many cups of flour are in a pound of bread?")]) == [[]]
     assert Shortlist([]).near([prompt("x")]) == [[]]
