@@ -22,6 +22,7 @@ from adapterd.system.files import write_atomic
 from adapterd.training.adapter_layers import save_adapter
 from adapterd.training.arrays import collect_arrays, restore_arrays
 from adapterd.training.checkpoint import Checkpoint, CheckpointFile
+from adapterd.training.choice.in_time import ASKING_SHARE
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.data import (
     Dataset,
@@ -134,7 +135,8 @@ class Trainer:
         """How many fit into `max_hours`, by what the first ones and the validation before them took."""
         step_s = self.state.stepping_s / self.state.step
         validation_s = self._elapsed_s() - self.state.stepping_s
-        left_s = self.settings.max_hours * 3600 - self.spent_s - validation_s
+        share = 1 - ASKING_SHARE if self.keeps else 1.0
+        left_s = share * self.settings.max_hours * 3600 - self.spent_s - validation_s
         return max(PACE_STEPS, int(left_s / (step_s + validation_s / self.schedule.validate_every)))
 
     def _begin(self) -> None:

@@ -26,6 +26,7 @@ from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
 from adapterd.training.choice.by_answers import Judge, chosen_by_answers
+from adapterd.training.choice.in_time import InTime
 from adapterd.training.data import Dataset, Forward
 from adapterd.training.hidden_state_cache import FrozenBlocks, HiddenStateCache
 from adapterd.training.learning_rate import TrainingSchedule
@@ -99,6 +100,7 @@ def train(
     if judge is None or not keeps:
         return result
     _free_memory()
+    judge = InTime.after(result.seconds, settings.max_hours, judge)
     result = chosen_by_answers(result, out, judge, report)
     recipe = replace(recipe, learning_rate=result.learning_rate or recipe.learning_rate)
     second = Unlearning(

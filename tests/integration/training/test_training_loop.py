@@ -30,10 +30,12 @@ LEARNABLE = Dataset(random_examples(21, seed=1, low=0, high=8), random_examples(
 
 def trained(out: Path, data: Dataset = LEARNABLE, **options: Any) -> tuple[TrainingResult, list[TrainingProgress]]:
     out.mkdir(exist_ok=True)
-    keeps = options.pop("keeps", False)
+    keeps, spent_s = options.pop("keeps", False), options.pop("spent_s", 0.0)
     settings = Recipe(**{"rank": 4, "layers": 2, "learning_rate": 1e-2, "patience": 99} | options)
     told: list[TrainingProgress] = []
-    trainer = Trainer(adapted(settings), data, settings, out, told.append, CheckpointFile(out, {}), keeps=keeps)
+    trainer = Trainer(
+        adapted(settings), data, settings, out, told.append, CheckpointFile(out, {}), spent_s=spent_s, keeps=keeps
+    )
     return trainer.run(), told
 
 
@@ -241,6 +243,12 @@ def test_a_training_ends_by_its_time_with_its_whole_schedule_in_the_steps_that_a
     assert [progress.steps for progress in told] == [18] * PACE_STEPS + [PACE_STEPS]
     assert result.notes == ["5 of 18 steps were planned, for training.max_hours is 1e-09"]
     assert result.curve[-1].validation_loss is not None
+
+
+@pytest.mark.parametrize(("keeps", "steps"), [(False, 18), (True, PACE_STEPS)])
+def test_time_is_left_to_ask_the_adapters_that_are_kept(tmp_path: Path, *, keeps: bool, steps: int) -> None:
+    result, _ = trained(tmp_path, max_hours=10.0, spent_s=0.95 * 36_000, keeps=keeps)
+    assert result.steps == steps
 
 
 def test_a_training_with_time_enough_is_not_shortened(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapterd.errors import InputError
+from adapterd.errors import InputError, StageError
 from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.training.choice.by_answers import AnswerScore, Judge, chosen_by_answers
+from adapterd.training.choice.in_time import InTime
 from adapterd.training.choice.kept_adapters import BEST, KeptAdapters
 from adapterd.training.progress import Criterion, CurvePoint, TrainingProgress, TrainingResult
 from tests.unit.training.known_answers import KnownAnswers
@@ -90,6 +91,20 @@ def test_where_nothing_can_be_asked_the_lowest_loss_decides(
     assert chosen_by_answers(before, tmp_path, failing(fault), lambda _: None) == before
     assert (str(fault) or "MemoryError") in caplog.text
     assert (tmp_path / WEIGHTS).read_text() == f"{WEIGHTS} of 20"
+
+
+def test_adapters_are_asked_within_the_hours_of_the_training(tmp_path: Path) -> None:
+    judge = answering(step_10=(0.5, 0.0), step_20=(0.6, 0.0), step_30=(0.7, 0.0))
+    for max_hours, best in ((1.0, 30), (0.5, 20)):
+        in_time = InTime.after(1800, max_hours, judge)
+        assert chosen_by_answers(training(tmp_path), tmp_path, in_time, lambda _: None).best_step == best
+
+
+def test_no_own_mistakes_are_asked_for_after_the_hours(tmp_path: Path) -> None:
+    judge = KnownAnswers(lambda _folder: AnswerScore(0.5, 0.0, 8))
+    with pytest.raises(StageError, match=r"training\.max_hours"):
+        InTime.after(60, 1 / 60, judge).answers(tmp_path, ())
+    assert InTime.after(59, 1, judge).answers(tmp_path, ()) == []
 
 
 def test_one_adapter_is_not_asked(tmp_path: Path) -> None:
