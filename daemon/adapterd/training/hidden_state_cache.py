@@ -125,27 +125,42 @@ class FrozenBlocks:
         self.blocks = blocks
         self._parts = parts or (range(blocks),)
         self._source, self._states, self._group = source, states, group
+        self._left_out: set[Ids] = set()
 
     def prepare(
         self,
         examples: Sequence[EncodedExample],
         report: Callable[[int, int], object],
         streams: ParallelStreams = SINGLE_STREAM,
+        goes_on: Callable[[int], bool] = lambda _computed: True,
     ) -> bool:
-        """Compute the outputs that are not cached yet, each example by itself, so that none depends on the others.
+        """Compute the outputs that are not cached yet, each example by itself, so that none depends on the others, in
+        order, as long as it `goes_on`, which is asked with the number of those that were begun.
 
-        `report` gets how many of how many are done. Returns whether all are cached in every process; they are not if
-        the limit or the disk is too small.
+        `report` gets how many of how many are done. Returns whether all that were to be computed are cached in every
+        process; they are not if the limit or the disk is too small.
         """
-        return not self._group.first_fault("" if self._prepare(examples, report, streams) else "no space")
+        return not self._group.first_fault("" if self._prepare(examples, report, streams, goes_on) else "no space")
+
+    def has(self, example: EncodedExample) -> bool:
+        """Whether an example that was to be prepared is not one for which there was no time."""
+        return _input_ids(example) not in self._left_out
+
+    def leave_out(self, examples: Iterable[EncodedExample]) -> None:
+        """Examples that are not to be prepared."""
+        self._left_out.update(map(_input_ids, examples))
 
     def _prepare(
-        self, examples: Sequence[EncodedExample], report: Callable[[int, int], object], streams: ParallelStreams
+        self,
+        examples: Sequence[EncodedExample],
+        report: Callable[[int, int], object],
+        streams: ParallelStreams,
+        goes_on: Callable[[int], bool],
     ) -> bool:
         records: dict[Ids, set[str]] = {}
         for example in examples:
             records.setdefault(_input_ids(example), set()).add(example.record)
-        wanted = list(records)
+        wanted = [ids for ids in records if ids not in self._left_out]
         missing = [ids for ids in wanted if not self._states.use(ids)]
         if not self._has_space_for(missing, wanted):
             return False
@@ -157,6 +172,9 @@ class FrozenBlocks:
 
         def left() -> Iterator[Ids]:
             for done, ids in enumerate(order):
+                if not goes_on(done):
+                    self._left_out.update(order[done:])
+                    return
                 report(done, len(missing))
                 if self._group.world_size == 1 or not self._states.use(ids):
                     yield ids

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import mlx.core as mx
@@ -19,9 +18,9 @@ from adapterd.base.mlx.blocks import Blocks
 from adapterd.base.mlx.model import BlockwiseModel, default_dtype, on_gpu
 from adapterd.base.mlx.sizes import ModelSizes, Precision
 from adapterd.base.mlx.streams import SINGLE_STREAM, ParallelStreams
-from adapterd.config import GradientCheckpointing, Preferences, TrainingSettings
+from adapterd.config import GradientCheckpointing, TrainingSettings
 from adapterd.errors import InputError
-from adapterd.formats.encoded import PAIRS, VALIDATION_PAIRS, EncodedExample
+from adapterd.formats.encoded import EncodedExample
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
 from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
@@ -40,17 +39,11 @@ from adapterd.training.memory import (
     limit_buffer_cache,
 )
 from adapterd.training.mistakes.unlearn import Unlearning, for_mistakes, without_repetitions
-from adapterd.training.preferences import (
-    PreferencePair,
-    PreferencePairs,
-    read_pairs,
-    reference_margins,
-    with_example_weights,
-    without_chosen,
-)
+from adapterd.training.preferences import PreferencePairs, reference_margins
 from adapterd.training.process_group import SINGLE_PROCESS, ProcessGroup
 from adapterd.training.progress import Report, TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe
+from adapterd.training.training_sets import Preparation, TrainingSets
 
 PARALLEL_MEMORY_SHARE = 0.8
 """Parallel streams are used if a step takes at most this share of the memory budget."""
@@ -92,10 +85,10 @@ def train(
     for unfinished in out.glob(".*.partial"):  # of a process that was killed
         unfinished.unlink()
     digest = (base_digest or sha256_file(gguf.path)) + computed_as(gguf)
-    data, pairs = _read(dataset, settings)
-    recipe = Recipe.of(settings, gguf, data.per_epoch + len(pairs[0]))
-    keeps = judge is not None and bool(data.validation)
-    attempt = _Attempt(gguf, digest, dataset, data, pairs, out, report, cache, start, pace, group, keeps)
+    sets = TrainingSets.read(dataset, settings)
+    recipe = Recipe.of(settings, gguf, sets.data.per_epoch + len(sets.pairs))
+    keeps = judge is not None and bool(sets.data.validation)
+    attempt = _Attempt(gguf, digest, dataset, sets, out, report, cache, start, pace, group, keeps)
     result = _in_two_attempts(attempt, recipe)
     if judge is None or not keeps:
         return result
@@ -106,7 +99,7 @@ def train(
     second = Unlearning(
         gguf.path, lambda *arguments: attempt.on(*arguments).run(for_mistakes(recipe)), settings.correction_rounds
     )
-    return without_repetitions(result, data.train, out, judge, second, report)
+    return without_repetitions(result, sets.data.train, out, judge, second, report)
 
 
 def _in_two_attempts(attempt: "_Attempt", recipe: Recipe) -> TrainingResult:
@@ -138,8 +131,7 @@ class _Attempt:
     gguf: GgufFile
     digest: str
     dataset: Path
-    data: Dataset
-    pairs: "ReadPairs"
+    sets: TrainingSets
     out: Path
     report: Report
     cache: HiddenStateCache | None
@@ -152,26 +144,26 @@ class _Attempt:
     def on(self, examples: tuple[EncodedExample, ...], folder: Path, report: Report) -> "_Attempt":
         """One that goes on at the adapter that this one made, on other examples, in another folder."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = Dataset(examples, self.data.validation)
-        return replace(self, data=data, pairs=([], []), out=folder, report=report, start=self.out, keeps=True)
+        sets = TrainingSets(Dataset(examples, self.sets.data.validation))
+        return replace(self, sets=sets, out=folder, report=report, start=self.out, keeps=True)
 
     def run(self, settings: Recipe) -> TrainingResult:
         """Train with these settings."""
-        data, pairs, began = self.data, self.pairs, time.monotonic()
-        report_step = _preparation_reporter(TrainingSchedule.of(settings, data.per_epoch, len(pairs[0])), self.report)
+        began, whole = time.monotonic(), self.sets
+        schedule = TrainingSchedule.of(settings, whole.data.per_epoch, len(whole.pairs))
+        report_step = _preparation_reporter(schedule, self.report)
         mx.reset_peak_memory()
         source = BlockwiseModel(self.gguf, dtype=default_dtype(), quantized=on_gpu())
-        examples = (*data.every, *_sides(*pairs))
-        self._refuse_too_long(examples)
+        self._refuse_too_long(whole.examples)
         budget = limit_buffer_cache(budget_bytes())
         sizes = ModelSizes.of(self.gguf, Precision.here())
-        streams = self._streams(sizes, examples, settings, budget)
+        streams = self._streams(sizes, settings, budget)
         parts = frozen_parts(sizes.blocks[: -settings.layers], budget)
-        frozen = self._frozen_blocks(source, parts, examples, report_step, streams)
+        frozen, sets = self._prepared(source, parts, settings, report_step, streams)
         below = frozen.blocks if frozen else 0
         same = identity(self.digest, self.dataset, settings, below, self.start)
         checkpoints = CheckpointFile(self.out, same, self.pace)
-        demand = MemoryDemand.of(sizes, examples, settings, below=below, pairs=bool(pairs[0] or pairs[1]))
+        demand = MemoryDemand.of(sizes, sets.examples, settings, below=below, pairs=sets.has_pairs)
         fitted = fit(demand, settings.batch_tokens, limit_buffer_cache(budget_bytes()))
         if self.less_memory:
             fitted = fitted.smaller(settings.gradient_checkpointing)
@@ -180,12 +172,12 @@ class _Attempt:
         settings = replace(settings, batch_tokens=fitted.batch_tokens)
         with Blocks.only(model, below, gradient_checkpointing=fitted.recompute) as above:
             forward = frozen.forward_by(above) if frozen else _from_the_ids(above)
-            pairs_with_margins = self._with_reference_margins(model, forward, settings, report_step, streams)
+            pairs_with_margins = _with_reference_margins(model, sets, forward, settings, report_step, streams)
             if self.start:
                 load_adapter_weights(model, settings, self.start)
             trainer = Trainer(
                 model,
-                data,
+                sets.data,
                 settings,
                 self.out,
                 self.report,
@@ -198,24 +190,10 @@ class _Attempt:
                 keeps=self.keeps,
             )
             result = trainer.run()
-        return replace(result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute)
-
-    def _with_reference_margins(
-        self, model: nn.Module, forward: Forward, settings: Recipe, report_step: "ReportStep", streams: ParallelStreams
-    ) -> PreferencePairs:
-        """The pairs with their margins by the reference: the model while its adapter is untrained."""
-        model.eval()
-        every, count = [*chain(*self.pairs)], len(self.pairs[0])
-        margins = reference_margins(
-            model,
-            every,
-            forward,
-            settings,
-            lambda done: report_step("reference log-likelihoods, pair", done, len(every)),
-            streams,
-        )
-        pairs = tuple(zip(every, margins, strict=True))
-        return PreferencePairs(pairs[:count], pairs[count:])
+        return replace(
+            result, estimated_memory_bytes=fitted.bytes, gradient_checkpointing=fitted.recompute,
+            notes=[*_left_out(whole, sets, settings), *result.notes],
+        )  # fmt: skip
 
     def _frozen_modules(self) -> list[str]:
         """The projections that get no adapter, as they could not be merged."""
@@ -231,31 +209,66 @@ class _Attempt:
                 hint="lower dataset.max_tokens",
             )
 
-    def _streams(
-        self, sizes: ModelSizes, examples: Sequence[EncodedExample], settings: Recipe, budget: int
-    ) -> ParallelStreams:
+    def _streams(self, sizes: ModelSizes, settings: Recipe, budget: int) -> ParallelStreams:
         """Several if there is memory enough to do without gradient checkpointing, which saves little with them."""
-        demand = MemoryDemand.of(sizes, examples, settings, pairs=bool(self.pairs[0] or self.pairs[1]))
+        demand = MemoryDemand.of(sizes, self.sets.examples, settings, pairs=self.sets.has_pairs)
         wanted_bytes = demand.bytes(recompute=False, batch_tokens=settings.batch_tokens)
         checkpointing = self.less_memory or settings.gradient_checkpointing is GradientCheckpointing.ON
         fits = wanted_bytes <= PARALLEL_MEMORY_SHARE * budget
         return ParallelStreams.available(settings.batch_size) if fits and not checkpointing else SINGLE_STREAM
 
-    def _frozen_blocks(
+    def _prepared(
         self,
         source: BlockwiseModel,
         parts: Sequence[range],
-        examples: Sequence[EncodedExample],
+        settings: Recipe,
         report_step: "ReportStep",
         streams: ParallelStreams,
-    ) -> FrozenBlocks | None:
-        """The blocks below the adapter with cached outputs for all examples; None if there are none, or no space."""
+    ) -> tuple[FrozenBlocks | None, TrainingSets]:
+        """The blocks below the adapter with cached outputs for the examples of the sets; None if there are none, or no
+        space. In one process the sets are without what there is no time for."""
         below = parts[-1].stop
         if self.cache is None or below <= 0:
-            return None
+            return None, self.sets
         frozen = FrozenBlocks(source, below, self.cache.of(self.digest, below), self.group, parts)
         report = partial(report_step, "layers below the adapter, example")
-        return frozen if frozen.prepare(examples, report, streams) else None
+        if self.group.world_size > 1:
+            return (frozen if frozen.prepare(self.sets.examples, report, streams) else None), self.sets
+        limited = Preparation.beginning(self.sets, self.out, settings.max_hours, below, settings.layers)
+        sets = limited.by(frozen, lambda examples, goes_on: frozen.prepare(examples, report, streams, goes_on))
+        return (frozen, sets) if sets else (None, self.sets)
+
+
+def _with_reference_margins(
+    model: nn.Module,
+    sets: TrainingSets,
+    forward: Forward,
+    settings: Recipe,
+    report_step: "ReportStep",
+    streams: ParallelStreams,
+) -> PreferencePairs:
+    """The pairs with their margins by the reference: the model while its adapter is untrained."""
+    model.eval()
+    every, count = [*sets.pairs, *sets.validation_pairs], len(sets.pairs)
+    margins = reference_margins(
+        model,
+        every,
+        forward,
+        settings,
+        lambda done: report_step("reference log-likelihoods, pair", done, len(every)),
+        streams,
+    )
+    pairs = tuple(zip(every, margins, strict=True))
+    return PreferencePairs(pairs[:count], pairs[count:])
+
+
+def _left_out(whole: TrainingSets, taken: TrainingSets, settings: Recipe) -> list[str]:
+    """A sentence on what was not taken, where there is something."""
+    every, some = (len(sets.data.train) + len(sets.pairs) for sets in (whole, taken))
+    if some == every:
+        return []
+    hours = settings.max_hours
+    return [f"{some} of {every} examples were prepared and taken, for training.max_hours is {hours:g}"]
 
 
 def _from_the_ids(blocks: Blocks) -> Forward:
@@ -271,23 +284,3 @@ def _preparation_reporter(schedule: TrainingSchedule, report: Report) -> ReportS
         report(TrainingProgress.preparing(schedule.steps, f"{what} {done + 1} of {count}"))
 
     return report_step
-
-
-ReadPairs = tuple[list[PreferencePair], list[PreferencePair]]
-"""Those to train on, and those to validate with."""
-
-
-def _read(folder: Path, settings: TrainingSettings) -> tuple[Dataset, ReadPairs]:
-    """The examples without those that are the chosen side of a pair, and the pairs."""
-    data = Dataset.load(folder)
-    if settings.preferences is Preferences.OFF:
-        return data, ([], [])
-    pairs, others = (list(read_pairs(folder / name)) for name in (PAIRS, VALIDATION_PAIRS))
-    pairs = with_example_weights(pairs, data.train)
-    validation = data.validation if settings.sft_weight or not others else ()
-    data = replace(data, train=tuple(without_chosen(data.train, pairs, settings)), validation=validation)
-    return data, (pairs, others)
-
-
-def _sides(*sets: Sequence[PreferencePair]) -> list[EncodedExample]:
-    return [side for pair in chain(*sets) for side in (pair.chosen, pair.rejected)]
