@@ -537,6 +537,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "likelihood": (("nll",), _likelihood),
     "forgetting": (("guard",), _forgetting),
     "first_nights": (("first_night",), _first_nights),
+    "growth": (("growth",), _growth),
     "capture": (("replay", "overhead", "kills"), _capture),
     "pages": (("pages",), _pages),
     "teacher_filters": (("filters",), _teacher_filters),

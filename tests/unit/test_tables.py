@@ -17,6 +17,10 @@ NIGHT = {
 }  # fmt: skip
 MEASURED: dict[str, Any] = {
     "first_night": {"minutes": NIGHT, "classes": {**NIGHT, "json_valid": None}},
+    "growth": {
+        "10000": {"night_minutes": 14.32, "dataset_s": 42.6, "dataset_mb": 272, "first_step_s": 521.8},
+        "1000": {"night_minutes": 7.64, "dataset_s": 27.8, "dataset_mb": 226, "first_step_s": 230.4},
+    },
     "replay": {"dialects": 6, "requests": 34, "different": 0},
     "overhead": {
         "first_byte_ms_p50": 0.4, "first_byte_ms_p99": 1.1, "line_ms_p50": 0.03, "line_ms_p99": 0.5, "streams": 64,
@@ -148,6 +152,12 @@ def test_first_nights_and_what_capture_costs() -> None:
     assert (growth[1], idle[1]) == ("0.2", "43, 16, 51.5")
     assert kills[0].startswith("of 12 345 answers in 200 kills, 40 of the daemon")
     assert kills[1] == "0, 1, 2, 3"
+
+
+def test_how_nights_grow_from_few_records_to_many() -> None:
+    few, many = table("growth")[1:]
+    assert few[0] == "1 000"
+    assert many == ["10 000", "14.3", "42.6", "272", "522"]
 
 
 def test_writing_twice_changes_nothing_more() -> None:
