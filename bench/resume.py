@@ -17,7 +17,7 @@ import mlx.core as mx
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
 from adapterd.demo.environment import small_model
-from adapterd.training.checkpoint import Pace
+from adapterd.training.checkpoints.checkpoint import Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress
 from adapterd.training.train import train

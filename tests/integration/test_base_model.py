@@ -18,7 +18,7 @@ from adapterd.base.gguf.tokenizer import Tokenizer
 from adapterd.base.mlx.model import default_dtype, hidden_states, load_mlx_model, project
 from adapterd.errors import InputError, UnsupportedModelError
 from adapterd.system.blas import preload_environment
-from adapterd.training.checkpoint import CHECKPOINT
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT
 from tests.support.tiny_gguf import llama_cpp_logits, mlx_logits, write_tiny_gguf
 
 TOLERANCES = {

@@ -19,7 +19,7 @@ import pytest
 
 from adapterd.base.gguf.gguf_file import GgufFile
 from adapterd.config import TrainingSettings
-from adapterd.training.checkpoint import CHECKPOINT, Pace
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT, Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train

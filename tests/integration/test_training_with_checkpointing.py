@@ -20,7 +20,7 @@ from adapterd.merging.examples import MergeExamples
 from adapterd.merging.exchange.import_adapter import import_adapter
 from adapterd.merging.merge import merge
 from adapterd.merging.updates import read_adapter
-from adapterd.training.checkpoint import Pace
+from adapterd.training.checkpoints.checkpoint import Pace
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train

@@ -20,8 +20,9 @@ from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.formats.metrics_log import METRICS
 from adapterd.system.files import write_atomic
 from adapterd.training.adapter_layers import save_adapter
-from adapterd.training.arrays import collect_arrays, restore_arrays
-from adapterd.training.checkpoint import Checkpoint, CheckpointFile
+from adapterd.training.checkpoints.arrays import collect_arrays, restore_arrays
+from adapterd.training.checkpoints.checkpoint import Checkpoint, CheckpointFile
+from adapterd.training.checkpoints.trainer_state import TrainerState, ValidationMetrics
 from adapterd.training.choice.in_time import ASKING_SHARE
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.data import (
@@ -48,7 +49,6 @@ from adapterd.training.progress import (
     validated,
 )
 from adapterd.training.recipe import Recipe
-from adapterd.training.trainer_state import TrainerState, ValidationMetrics
 
 DIVERGED_GROWTH = 1.0
 """A validation loss that grew by more than this many times the first one, and nats per token, has diverged."""

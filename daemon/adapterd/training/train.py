@@ -23,7 +23,7 @@ from adapterd.errors import InputError
 from adapterd.formats.encoded import EncodedExample
 from adapterd.system.files import sha256_file
 from adapterd.training.adapter_layers import attach_adapter, load_adapter_weights
-from adapterd.training.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT, DEFAULT_PACE, CheckpointFile, Pace, identity
 from adapterd.training.choice.by_answers import Judge, chosen_by_answers
 from adapterd.training.choice.in_time import InTime
 from adapterd.training.data import Dataset, Forward

@@ -15,7 +15,7 @@ from adapterd.base.mlx.model import hidden_states, project
 from adapterd.config import Preferences
 from adapterd.errors import InputError
 from adapterd.formats.encoded import EncodedExample
-from adapterd.training.checkpoint import CheckpointFile
+from adapterd.training.checkpoints.checkpoint import CheckpointFile
 from adapterd.training.data import Dataset, whole_model
 from adapterd.training.loop import Trainer
 from adapterd.training.preferences import (

@@ -11,7 +11,7 @@ from adapterd.config import Preferences, TrainingSettings
 from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.formats.encoded import PAIRS, REPLAY, TRAIN, VALIDATION, VALIDATION_PAIRS
 from adapterd.system.files import sha256_file
-from adapterd.training.checkpoint import CHECKPOINT
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.train import train

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapterd.formats.metrics_log import METRICS
-from adapterd.training.checkpoint import CHECKPOINT, CheckpointFile, Pace
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT, CheckpointFile, Pace
 from adapterd.training.data import Dataset
 from adapterd.training.loop import Trainer
 from adapterd.training.progress import TrainingProgress, TrainingResult

@@ -19,7 +19,7 @@ from adapterd.errors import InputError, StageError
 from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.system.files import sha256_file
 from adapterd.training import loop
-from adapterd.training.checkpoint import CheckpointFile, Pace, identity
+from adapterd.training.checkpoints.checkpoint import CheckpointFile, Pace, identity
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.progress import TrainingProgress, TrainingResult
 from adapterd.training.recipe import Recipe

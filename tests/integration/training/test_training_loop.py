@@ -14,7 +14,7 @@ from mlx_lm.tuner.utils import load_adapters
 from adapterd.errors import StageError
 from adapterd.formats.adapter_files import WEIGHTS
 from adapterd.formats.encoded import EncodedExample
-from adapterd.training.checkpoint import CheckpointFile
+from adapterd.training.checkpoints.checkpoint import CheckpointFile
 from adapterd.training.choice.kept_adapters import KeptAdapters
 from adapterd.training.data import CompletionBatch, Dataset, training_batches, whole_model
 from adapterd.training.learning_rate import TrainingSchedule

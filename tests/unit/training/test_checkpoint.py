@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapterd.config import GradientCheckpointing, TrainingSettings
-from adapterd.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointFile, Pace, identity
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT, Checkpoint, CheckpointFile, Pace, identity
 
 IDENTITY = {"format": 1, "settings": {"rank": 4}}
 ALWAYS = Pace(0.0, math.inf, math.inf)

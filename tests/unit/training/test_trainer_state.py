@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from adapterd.training.checkpoints.trainer_state import Best, TrainerState, ValidationMetrics
 from adapterd.training.progress import CurvePoint
-from adapterd.training.trainer_state import Best, TrainerState, ValidationMetrics
 
 CURVE = [CurvePoint(0, None, 2.0, 0.5), CurvePoint(1, 1.5, None)]
 

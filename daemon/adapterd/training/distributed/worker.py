@@ -22,7 +22,7 @@ from adapterd.formats.adapter_files import CONFIG, WEIGHTS
 from adapterd.home import Home
 from adapterd.system.child.messages import Channel, end_with_parent
 from adapterd.system.files import sha256_file
-from adapterd.training.checkpoint import CHECKPOINT
+from adapterd.training.checkpoints.checkpoint import CHECKPOINT
 from adapterd.training.hidden_state_cache import HiddenStateCache
 from adapterd.training.process_group import ProcessGroup
 from adapterd.training.progress import TrainingProgress

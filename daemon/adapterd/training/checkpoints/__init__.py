@@ -1,0 +1,1 @@
+"""What a training leaves to be resumed from: its checkpoint."""
