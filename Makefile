@@ -70,9 +70,10 @@ bench-gates: setup ## how honest the gates are: simulations, a poisoned batch, a
 	$(if $(WNUT17),.venv/bin/python -m bench.wnut17 "$(WNUT17)",@echo "left out: make bench-gates WNUT17=FOLDER")
 	.venv/bin/python -m bench.tables
 
-bench-recipe: setup ## first nights with no setting touched (DATA=FOLDER with wnut17 and ms_foundry), mlx-lm beside one, a second one, parts left out, and how nights grow
+bench-recipe: setup ## first nights with no setting touched (DATA=FOLDER with wnut17 and ms_foundry), mlx-lm beside one, a second one, parts left out, how nights grow, and what a sample costs
 	.venv/bin/python -m bench.first_night $(if $(DATA),--data "$(DATA)")
 	.venv/bin/python -m bench.growth
+	$(if $(DATA),.venv/bin/python -m bench.sampling --data "$(DATA)",@echo "left out: make bench-recipe DATA=FOLDER")
 	.venv/bin/python -m bench.peers_night
 	.venv/bin/python -m bench.second_night
 	.venv/bin/python -m bench.ablation

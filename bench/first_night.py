@@ -75,7 +75,7 @@ def _told(stage: DemoEnvironment, which: RecipeSet) -> dict[str, Any]:
     return {
         **{name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()},
         "cases": judged["scores"]["candidate"]["prompts"], "state": str(version.state), "reason": version.reason,
-        **{name: training.get(name) for name in ("steps", "best_step", "epochs", "learning_rate")},
+        **{name: training.get(name) for name in ("steps", "best_step", "epochs", "learning_rate", "notes")},
         "validation_loss": [training.get("first_validation_loss"), training.get("best_validation_loss")],
         "seconds": {name: round(row.seconds or 0.0) for name, row in stages.items()},
     }  # fmt: skip
