@@ -7,7 +7,7 @@ from typing import Any
 from adapterd.capture.wire.conversation import Conversation
 from adapterd.chat import Answer, Message, Role
 from adapterd.errors import InputError
-from adapterd.evaluation.metrics.hygiene import PROMPT_ECHO, REPETITION, SEVERAL_JSON, THINK_LEAK
+from adapterd.evaluation.metrics.hygiene import PROMPT_ECHO, SEVERAL_JSON, THINK_LEAK, repeated_share
 from adapterd.evaluation.metrics.json_answers.metrics import json_metrics
 from adapterd.evaluation.metrics.json_answers.schema import usable_schema
 from adapterd.evaluation.metrics.metric import Metric, Question
@@ -48,10 +48,10 @@ def _faults(conversation: Conversation, schema: Mapping[str, Any] | None, wants_
         return
     question = Question("", _prompt(conversation), "")
     answer = Answer(said.text, "length" if said.cut else "stop", 0, said.answer_tokens or 0, 0.0, 0.0)
-    for name, metric, most in (
-        ("echo", PROMPT_ECHO, 0.0), ("repetition", REPETITION, MUCH_REPEATED), ("think_leak", THINK_LEAK, 0.0),
-    ):  # fmt: skip
-        if _value(metric, question, answer) > most:
+    if repeated_share(said.text) > MUCH_REPEATED:
+        yield "repetition"
+    for name, metric in (("echo", PROMPT_ECHO), ("think_leak", THINK_LEAK)):
+        if _value(metric, question, answer) > 0:
             yield name
     if wants_json:
         yield from _faults_of_json(question, answer, schema)

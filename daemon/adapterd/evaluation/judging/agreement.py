@@ -1,7 +1,8 @@
 """How far a judge agrees with people and with itself: agreement beyond chance, and what sways it.
 
-Intervals of coefficients are by the jackknife with Student's t, with one unit imagined that agrees and one that does
-not (a few units that all agree prove nothing); shares have Wilson's interval.
+Intervals of coefficients are by the jackknife with Student's t, with units imagined that agree and as many that do not,
+in both directions (a few units that all agree prove nothing, nor does it matter which side is called ours); shares have
+Wilson's interval.
 """
 
 import math
@@ -148,7 +149,7 @@ def _jackknifed(measure: Callable[[Array, Array], float], people: Array, judge: 
     if math.isnan(value):
         return Coefficient(None, -1.0, 1.0, count)
     ends = float(max(np.abs(people).max(), np.abs(judge).max()))
-    people, judge = np.append(people, [ends, ends]), np.append(judge, [ends, -ends])
+    people, judge = np.append(people, [ends, ends, -ends, -ends]), np.append(judge, [ends, -ends, ends, -ends])
     kept = ~np.eye(len(people), dtype=bool)
     without = np.nan_to_num(np.array([measure(people[row], judge[row]) for row in kept]), nan=value)
     spread = math.sqrt((len(without) - 1) / len(without) * float(np.square(without - without.mean()).sum()))
@@ -159,7 +160,7 @@ def _jackknifed(measure: Callable[[Array, Array], float], people: Array, judge: 
 def _kappa(people: Array, judge: Array) -> float:
     agreed = float((people == judge).mean())
     chance = sum(float((people == side).mean() * (judge == side).mean()) for side in (-1, 0, 1))
-    return (agreed - chance) / (1 - chance) if chance < 1 else math.nan
+    return (agreed - chance) / (1 - chance) if np.ptp(people) and np.ptp(judge) else math.nan
 
 
 def _spearman(people: Array, judge: Array) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from adapterd.chat import Answer
 from adapterd.evaluation.metrics.chart import HABITS
+from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json, strings_in
 from adapterd.evaluation.metrics.metric import Better, Metric, Parts, Question, Unit, divided, mean_of, ratio, share_of
 from adapterd.evaluation.metrics.text_forms import is_character, words
 from adapterd.evaluation.metrics.text_metrics import asked
@@ -65,8 +66,20 @@ def _next_bracket(text: str, at: int) -> int | None:
 
 
 def _repetition(_: Question, answer: Answer) -> float | None:
-    runs = _runs(answer.text, _length(answer.text, REPEATED_WORDS))
+    return _share_of_runs(answer.text)
+
+
+def _share_of_runs(text: str) -> float | None:
+    runs = _runs(text, _length(text, REPEATED_WORDS))
     return (len(runs) - len(set(runs))) / len(runs) if runs else None
+
+
+def repeated_share(text: str) -> float:
+    """The share of the runs of words that the text had before; of JSON that of the string in it that repeats most, for
+    objects of a list have the same names, and some of their values."""
+    value = parse_json(text)
+    texts = [text] if value is INVALID else strings_in(value)
+    return max((share for each in texts if (share := _share_of_runs(each)) is not None), default=0.0)
 
 
 def _speed(_: Question, answer: Answer) -> Parts | None:

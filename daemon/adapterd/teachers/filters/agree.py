@@ -38,7 +38,7 @@ def agrees(one: str, other: str, task: Task) -> bool:
 
 
 def contradiction(candidates: Sequence[Candidate], against: Against) -> Found:
-    """Another answer to the same prompt is a person's, or more of the teachers' answers say it."""
+    """The newest answer of a person to the same prompt is another, or more of the teachers' answers say another."""
     found: Found = [None for _ in candidates]
     ordered = sorted(range(len(candidates)), key=lambda place: (prompt_key(candidates[place].messages), place))
     for prompt, group in groupby(ordered, key=lambda place: prompt_key(candidates[place].messages)):
@@ -47,7 +47,7 @@ def contradiction(candidates: Sequence[Candidate], against: Against) -> Found:
         teachers = [each.answer for each in against.by_prompt.get(prompt, ()) if not each.by_person]
         if persons:
             for place in places:
-                if not agrees(candidates[place].answer, persons[-1], against.task):
+                if not agrees(candidates[place].answer, persons[0], against.task):
                     found[place] = drop("a person answered the same prompt otherwise")
         elif len(places) + len(teachers) > 1:
             _settle(places, candidates, teachers, against.task, found)

@@ -1,17 +1,24 @@
 """Whether an answer is whole and in the form of its task: the filters `complete` and `schema`."""
 
+from itertools import groupby
+from typing import Any
+
 from adapterd.chat import Answer, without_thought
 from adapterd.config import Task
-from adapterd.evaluation.metrics.hygiene import REPETITION, THINK_LEAK
-from adapterd.evaluation.metrics.json_answers.values import INVALID, parse_json
+from adapterd.evaluation.metrics.hygiene import THINK_LEAK, repeated_share
+from adapterd.evaluation.metrics.json_answers.values import INVALID, canonical, lists_in, parse_json
 from adapterd.evaluation.metrics.label_metrics import label_of
 from adapterd.evaluation.metrics.metric import NOTHING, Metric, Question
 from adapterd.evaluation.metrics.text_forms import folded, words
 from adapterd.teachers.filters.verdict import Against, Finding, drop, judged, of_each, texts_of, unsure
-from adapterd.teachers.request import Candidate
+from adapterd.teachers.request import Candidate, Kind
 
-MUCH_REPEATED = 0.3
-"""An answer of whose runs of words so many were there before repeats itself."""
+MUCH_REPEATED, MOST_REPEATED = 0.3, 0.6
+"""An answer of whose runs of words so many were there before may repeat itself, as a table does, and surely does."""
+ITEMS, ITEMS_AGAIN = 4, 0.3
+"""Of a list of so many items no such share is there before, …"""
+ITEM_WORDS, IN_A_ROW = 2, 8
+"""… if they are of more words than that; shorter ones are not so often the same in a row."""
 LINES_AGAIN = 4
 """So often no line of some words is said."""
 FEW_LABELLED = 50
@@ -30,11 +37,30 @@ def _complete(candidate: Candidate, _: Against) -> Finding | None:
     question = Question("", candidate.messages, "")
     if _value(THINK_LEAK, question, answer) or without_thought(text) != text:
         return drop("thoughts are in the answer")
-    if _value(REPETITION, question, answer) > MUCH_REPEATED or _says_lines_again(text):
-        return drop("the answer repeats itself")
     if _echoes(text, candidate):
         return drop("the answer repeats its prompt")
+    return None if candidate.kind is Kind.VARIATION else _repeats(text)
+
+
+def _repeats(text: str) -> Finding | None:
+    """Whether it repeats itself. Lists, tables and programs do to some degree where they are right."""
+    share, value = repeated_share(text), parse_json(text)
+    is_prose = value is INVALID
+    if share > (MOST_REPEATED if is_prose else MUCH_REPEATED):
+        return drop("the answer repeats itself")
+    items = not is_prose and any(map(_items_again, lists_in(value)))
+    if share > MUCH_REPEATED or items or (is_prose and _says_lines_again(text)):
+        return unsure("the answer may repeat itself")
     return None
+
+
+def _items_again(items: list[Any]) -> bool:
+    """Whether a list repeats its items."""
+    keys = [canonical(each) for each in items]
+    long = [key for key, each in zip(keys, items, strict=True) if len(words(str(each))) > ITEM_WORDS]
+    again = len(long) >= ITEMS and len(long) - len(set(long)) > ITEMS_AGAIN * len(long)
+    rows = (len(list(row)) for key, row in groupby(zip(keys, items, strict=True)) if isinstance(key[1], str))
+    return again or max(rows, default=0) >= IN_A_ROW
 
 
 def _value(metric: Metric, question: Question, answer: Answer) -> float:

@@ -41,7 +41,7 @@ class Known:
 @dataclass(frozen=True)
 class Against:
     """What candidates are held against: the task with its schema and its labels, all prompts of frozen sets, and what
-    is kept already."""
+    is kept already, the newest first."""
 
     task: Task
     schema: JsonSchema | None = None

@@ -1,13 +1,15 @@
 """The card of a judge: what it says of judges of which it is known what is wrong with them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from adapterd.errors import InputError
-from adapterd.evaluation.judging.agreement import kappa, kendall, spearman
+from adapterd.evaluation.bounded_mean import Array
+from adapterd.evaluation.judging.agreement import Coefficient, kappa, kendall, spearman
 from adapterd.evaluation.judging.ask import PairVerdict
 from adapterd.evaluation.judging.card import JudgeCard, SeenPair, card_of
 from adapterd.evaluation.judging.families import ModelIdentity, family_warnings, stems
@@ -82,6 +84,16 @@ def test_coefficients_are_those_of_the_textbook() -> None:
     assert kendall(people, -people).value == pytest.approx(-1)
     assert kappa(people[:19], judge[:19]).value is None
     assert spearman(people, np.zeros(40)).value is None
+    assert kappa(people, np.ones(40)).value is None
+
+
+@pytest.mark.parametrize("measure", [kappa, spearman, kendall])
+def test_it_does_not_matter_which_side_is_called_ours(measure: Callable[[Array, Array], Coefficient]) -> None:
+    random = np.random.default_rng(7)
+    people, judge = random.choice([1.0, -1.0], 40, p=[0.9, 0.1]), random.choice([1.0, 0.0, -1.0], 40)
+    found, turned = measure(people, judge), measure(-people, -judge)
+    assert (found.low, found.high) == pytest.approx((turned.low, turned.high))
+    assert found.low < 0 < found.high
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What of a teacher's examples is kept, and which filter says why the rest is not."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -204,6 +205,44 @@ def test_a_persons_answer_wins_against_a_teachers() -> None:
     assert said(sifted(candidate("Olsen"), against=kept)) == [
         ("contradiction", "a person answered the same prompt otherwise")
     ]
+
+
+def test_of_persons_answers_to_one_prompt_the_newest_counts() -> None:
+    newest_first = [
+        Known(prompt("Who owns the ferry?"), "Whitfield", "r2", by_person=True),
+        Known(prompt("WHO owns the ferry?"), "Olsen and her sons of Dunmore own it", "r1", by_person=True),
+    ]
+    found = sifted(
+        candidate("It is Olsen and her sons of Dunmore, they own it"),
+        against=Against(Task.GENERATION, kept=newest_first),
+    )
+    assert said(found) == [("contradiction", "a person answered the same prompt otherwise")]
+
+
+PEOPLE = ("Ada Weber", "Bert Klein", "Cleo Adam", "Dora Lang", "Emil Voss", "Fritz Horn")
+LISTED = [{"name": name, "role": "member of the council", "is_present": True} for name in PEOPLE]
+TABLE = "\n".join(f"| {name} | opens at 9 | closes at 17 |" for name in PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "keeps"),
+    [
+        (json.dumps({"people": LISTED}), True), (json.dumps(LISTED, indent=1), True), (json.dumps([0, 0, 0] * 9), True),
+        (json.dumps(["yes", "no", "no", "yes", "yes"] * 2), True),
+        (json.dumps(LISTED[:1] * 6), False), (json.dumps({"people": ["Ada Weber of Ulm", "Bert of Gera"] * 3}), False),
+        (json.dumps(["Ada"] * 12), False), (json.dumps({"notes": "It is as it is. " * 9}), False), (TABLE, False),
+    ],
+)  # fmt: skip
+def test_a_list_is_no_repetition(answer: str, keeps: bool) -> None:
+    asked = f"List the members of the council, all present: {', '.join(PEOPLE)}; 0 9 17"
+    found = sifted(candidate(answer, asked))
+    assert bool(found.kept) is keeps, said(found)
+    assert keeps or {each.filter for each in (*found.dropped, *found.unsure)} == {"complete"}
+
+
+def test_what_a_person_wrote_may_repeat_itself() -> None:
+    made = candidate(TABLE, f"When is it open? {TABLE[:40]}", kind=Kind.VARIATION)
+    assert "complete" not in [name for name, _ in said(sifted(made))]
 
 
 def test_among_teachers_the_majority_wins() -> None:

@@ -87,3 +87,18 @@ def _with_texts(value: Any, form: Any) -> Any:
     if isinstance(value, list):
         return [_with_texts(inner, form) for inner in value]
     return form(value) if isinstance(value, str) else value
+
+
+def strings_in(value: Any) -> list[str]:
+    """All strings in a value, without the names of fields."""
+    if isinstance(value, dict | list):
+        return [text for each in (value.values() if isinstance(value, dict) else value) for text in strings_in(each)]
+    return [value] if isinstance(value, str) else []
+
+
+def lists_in(value: Any) -> list[list[Any]]:
+    """All lists in a value, that within another one behind it."""
+    if not isinstance(value, dict | list):
+        return []
+    inner = value.values() if isinstance(value, dict) else value
+    return [*([value] if isinstance(value, list) else []), *(found for each in inner for found in lists_in(each))]
